@@ -1,0 +1,35 @@
+"""Differentiable games in JAX, and the dynamics that run on them."""
+
+# isort: skip_file
+
+# Joint strategies and the sets they live in
+from dgames.strategy import as_strategy as as_strategy
+from dgames.strategy import blocks as blocks
+from dgames.strategy import check_strategy as check_strategy
+from dgames.strategy import dimensions as dimensions
+from dgames.strategy import join as join
+from dgames.strategy import player_names as player_names
+from dgames.strategy import ravel as ravel
+from dgames.sets import AbstractSet as AbstractSet
+from dgames.sets import Ball as Ball
+from dgames.sets import Box as Box
+from dgames.sets import Euclidean as Euclidean
+from dgames.sets import Product as Product
+from dgames.sets import Simplex as Simplex
+from dgames.sets import player_sets as player_sets
+
+# Games
+from dgames.game import Game as Game
+from dgames.game import ZeroSum as ZeroSum
+from dgames.game import check_game as check_game
+from dgames.game import game as game
+from dgames.game import zero_sum as zero_sum
+
+# Fields: which way each player would move
+from dgames.fields import AbstractField as AbstractField
+from dgames.fields import FunctionField as FunctionField
+from dgames.fields import PseudoGradient as PseudoGradient
+from dgames.fields import as_field as as_field
+from dgames.fields import pseudo_gradient as pseudo_gradient
+from dgames.jacobian import jacobian_blocks as jacobian_blocks
+from dgames.jacobian import jacobian_operator as jacobian_operator

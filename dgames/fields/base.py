@@ -1,0 +1,75 @@
+"""What a field is."""
+
+import abc
+from collections.abc import Callable
+from typing import Any
+
+import equinox as eqx
+from jaxtyping import PyTree
+from typing_extensions import override
+
+from dgames.sets import AbstractSet, Euclidean, player_sets
+from dgames.strategy import Block, Strategy, blocks, join
+
+
+class AbstractField(eqx.Module):
+    """Which way each player would move; players step *against* the field.
+
+    Fields are to methods what vector fields are to solvers of differential equations. The simplest
+    is the pseudo-gradient of a game, `F(x) = (d f_1 / d x_1, ..., d f_N / d x_N)`; others adjust
+    it. Only `__call__` must be written.
+    """
+
+    @abc.abstractmethod
+    def __call__(self, x: Strategy, args: PyTree = None) -> Strategy:
+        """The field at a joint strategy.
+
+        Args:
+            x: A joint strategy.
+            args: Anything that the field depends on and that no player controls.
+
+        Returns:
+            A pytree with the structure, shapes and dtypes of `x`.
+        """
+
+    def block(self, x: Strategy, player: int, args: PyTree = None) -> Block:
+        """One player's block of the field: what an alternating method asks for.
+
+        Args:
+            x: A joint strategy.
+            player: The player's position in the players' order.
+            args: As for `__call__`.
+        """
+        return blocks(self(x, args))[player]
+
+    def strategy_set(self, x: Strategy) -> Any:
+        """Where players may move, as `Game.strategy_set`: by default, anywhere."""
+        return Euclidean()
+
+    def project(self, x: Strategy) -> Strategy:
+        """Projects every player's block onto the player's set."""
+        sets = player_sets(self.strategy_set(x), x)
+        return join(x, tuple(own.project(b) for own, b in zip(sets, blocks(x), strict=True)))
+
+
+class FunctionField(AbstractField):
+    """A function `fn(x, args)` used as a field.
+
+    Attributes:
+        fn: The function; an `equinox.Module` with a `__call__` keeps its arrays as parameters.
+        sets: One set, which is then every player's own, or one per player.
+
+    >>> FunctionField(lambda x, args: (x[1], -x[0]))((1.0, 2.0))
+    (2.0, -1.0)
+    """
+
+    fn: Callable
+    sets: AbstractSet | PyTree = Euclidean()
+
+    @override
+    def __call__(self, x: Strategy, args: PyTree = None) -> Strategy:
+        return self.fn(x, args)
+
+    @override
+    def strategy_set(self, x: Strategy) -> Any:
+        return self.sets

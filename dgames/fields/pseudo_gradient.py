@@ -1,0 +1,73 @@
+"""The pseudo-gradient of a game: every player's gradient of their own cost."""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import PyTree
+from typing_extensions import override
+
+from dgames.fields.base import AbstractField
+from dgames.game import Game, ZeroSum
+from dgames.strategy import Block, Strategy, as_strategy, blocks, join
+
+
+class PseudoGradient(AbstractField):
+    """The field `F(x) = (d f_1 / d x_1, ..., d f_N / d x_N)` of the costs `f_i` of a game.
+
+    One evaluation linearises the costs once and transposes once per player; a `ZeroSum` game takes
+    a single backward pass. Its zeros are the candidates for Nash equilibria, and all of them are
+    equilibria if every cost is convex in its own player's block (Rosen, 1965).
+
+    Attributes:
+        game: The game.
+    """
+
+    game: Game
+
+    @override
+    def __call__(self, x: Strategy, args: PyTree = None) -> Strategy:
+        x = as_strategy(x)
+        if isinstance(self.game, ZeroSum):
+            first, second = blocks(jax.grad(self.game.payoff)(x, args))
+            return join(x, (first, jax.tree.map(jnp.negative, second)))
+        costs, derivative = jax.linearize(lambda x: blocks(self.game.costs(x, args)), x)
+        gradients = []
+        for i, cost in enumerate(costs):
+            # One output at a time: the transpose then skips what the other costs depend on.
+            pull = jax.linear_transpose(lambda dx, i=i: derivative(dx)[i], x)
+            (gradient,) = pull(jnp.ones((), jnp.result_type(cost)))
+            gradients.append(blocks(gradient)[i])
+        return join(x, tuple(gradients))
+
+    @override
+    def block(self, x: Strategy, player: int, args: PyTree = None) -> Block:
+        x = as_strategy(x)
+
+        def own_cost(own: Block) -> Any:
+            others = blocks(x)
+            y = join(x, (*others[:player], own, *others[player + 1 :]))
+            return blocks(self.game.costs(y, args))[player]
+
+        return jax.grad(own_cost)(blocks(x)[player])
+
+    @override
+    def strategy_set(self, x: Strategy) -> Any:
+        return self.game.strategy_set(x)
+
+
+def pseudo_gradient(game: Game) -> PseudoGradient:
+    """The pseudo-gradient of a game, as a field: call it as `F(x, args=None)`.
+
+    Args:
+        game: The game.
+
+    Returns:
+        A field; `F(x)` has the structure, shapes and dtypes of `x`.
+
+    >>> from dgames.game import zero_sum
+    >>> field = pseudo_gradient(zero_sum(lambda x, args: x["x"] * x["y"]))
+    >>> {name: float(value) for name, value in field({"x": 2.0, "y": 3.0}).items()}
+    {'x': 3.0, 'y': -2.0}
+    """
+    return PseudoGradient(game)

@@ -1,0 +1,273 @@
+"""Strategy sets: where each player may move.
+
+A set speaks about one player's block (any pytree of arrays). `project` is the Euclidean projection;
+geometries other than the Euclidean one belong beside it, as further methods of a set.
+"""
+
+import abc
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Bool, Key, PyTree
+from typing_extensions import override
+
+from dgames.strategy import Block, Strategy, blocks, dimensions, join, norm, player_names
+
+
+class AbstractSet(eqx.Module):
+    """A nonempty closed convex set of blocks."""
+
+    @abc.abstractmethod
+    def project(self, x: Block) -> Block:
+        """The point of the set nearest to `x` in the Euclidean norm; keeps structure and dtypes."""
+
+    @abc.abstractmethod
+    def contains(self, x: Block, tolerance: float = 0.0) -> Bool[Array, ""]:
+        """Whether `x` satisfies every constraint of the set up to an absolute `tolerance`."""
+
+    @abc.abstractmethod
+    def sample(self, key: Key[Array, ""], like: Block) -> Block:
+        """A random point of the set with the structure, shapes and dtypes of `like`.
+
+        Bounded sets sample uniformly; along unbounded directions the law is normal or exponential.
+        """
+
+
+class Euclidean(AbstractSet):
+    """The whole space: no constraint.
+
+    >>> Euclidean().project(jnp.array([3.0, -1.0])).tolist()
+    [3.0, -1.0]
+    """
+
+    @override
+    def project(self, x: Block) -> Block:
+        return x
+
+    @override
+    def contains(self, x: Block, tolerance: float = 0.0) -> Bool[Array, ""]:
+        return jnp.array(True)
+
+    @override
+    def sample(self, key: Key[Array, ""], like: Block) -> Block:
+        return _map_with_keys(
+            lambda k, leaf: jax.random.normal(k, leaf.shape, leaf.dtype), key, like
+        )
+
+
+class Box(AbstractSet):
+    """All `x` with `lower <= x <= upper`, coordinate by coordinate.
+
+    Attributes:
+        lower: A number, or arrays in a prefix of the block's structure, broadcast to the block's
+            shapes; `-inf` means unbounded.
+        upper: The same for the upper bounds; `inf` means unbounded.
+
+    >>> Box(0.0, jnp.inf).project(jnp.array([-2.0, 5.0])).tolist()
+    [0.0, 5.0]
+    """
+
+    lower: PyTree[Array] = eqx.field(converter=lambda tree: jax.tree.map(_as_float, tree))
+    upper: PyTree[Array] = eqx.field(converter=lambda tree: jax.tree.map(_as_float, tree))
+
+    @override
+    def project(self, x: Block) -> Block:
+        return jax.tree.map(jnp.clip, x, _broadcast(self.lower, x), _broadcast(self.upper, x))
+
+    @override
+    def contains(self, x: Block, tolerance: float = 0.0) -> Bool[Array, ""]:
+        def inside(leaf, lower, upper):
+            return jnp.all((leaf >= lower - tolerance) & (leaf <= upper + tolerance))
+
+        lower, upper = _broadcast(self.lower, x), _broadcast(self.upper, x)
+        return _all(jax.tree.map(inside, x, lower, upper))
+
+    @override
+    def sample(self, key: Key[Array, ""], like: Block) -> Block:
+        def draw(key, leaf, lower, upper):
+            inner, tail, free = jax.random.split(key, 3)
+            below, above = jnp.isfinite(lower), jnp.isfinite(upper)
+            finite_lower = jnp.where(below, lower, jnp.zeros_like(lower))
+            finite_upper = jnp.where(above, upper, jnp.zeros_like(upper))
+            uniform = jax.random.uniform(inner, leaf.shape, leaf.dtype)
+            excess = jax.random.exponential(tail, leaf.shape, leaf.dtype)
+            between = finite_lower + uniform * (finite_upper - finite_lower)
+            half = jnp.where(below, finite_lower + excess, finite_upper - excess)
+            whole = jax.random.normal(free, leaf.shape, leaf.dtype)
+            sample = jnp.where(below & above, between, jnp.where(below | above, half, whole))
+            return jnp.clip(sample, lower, upper)
+
+        lower, upper = _broadcast(self.lower, like), _broadcast(self.upper, like)
+        return _map_with_keys(draw, key, like, lower, upper)
+
+
+class Ball(AbstractSet):
+    """All `x` with `|x - center| <= radius` in the Euclidean norm over the whole block.
+
+    Attributes:
+        center: A number, or arrays in a prefix of the block's structure.
+        radius: A positive number.
+
+    >>> Ball(0.0, 1.0).project(jnp.array([3.0, 4.0])).tolist()
+    [0.6000000000000001, 0.8]
+    """
+
+    center: PyTree[Array] = eqx.field(converter=lambda tree: jax.tree.map(_as_float, tree))
+    radius: Array = eqx.field(converter=lambda value: _as_float(value))
+
+    @override
+    def project(self, x: Block) -> Block:
+        offset = jax.tree.map(jnp.subtract, x, _broadcast(self.center, x))
+        length = norm(offset)
+        radius = self.radius.astype(length.dtype)
+        outside = length > radius
+        factor = jnp.where(outside, radius / jnp.where(outside, length, radius), 1)
+        # A point inside is returned as it is, not as center + (x - center).
+        return jax.tree.map(
+            lambda leaf, shift, d: jnp.where(outside, shift + factor.astype(d.dtype) * d, leaf),
+            x,
+            _broadcast(self.center, x),
+            offset,
+        )
+
+    @override
+    def contains(self, x: Block, tolerance: float = 0.0) -> Bool[Array, ""]:
+        length = norm(jax.tree.map(jnp.subtract, x, _broadcast(self.center, x)))
+        return length <= self.radius.astype(length.dtype) + tolerance
+
+    @override
+    def sample(self, key: Key[Array, ""], like: Block) -> Block:
+        direction_key, length_key = jax.random.split(key)
+        direction = Euclidean().sample(direction_key, like)
+        length = norm(direction)
+        share = jax.random.uniform(length_key, (), length.dtype) ** (1 / dimensions((like,))[0])
+        scale = self.radius.astype(length.dtype) * share / length
+        return jax.tree.map(
+            lambda shift, d: shift + scale.astype(d.dtype) * d,
+            _broadcast(self.center, like),
+            direction,
+        )
+
+
+class Simplex(AbstractSet):
+    """Probability vectors along the last axis of every leaf.
+
+    The projection is exact up to rounding, by sorting: with `u` the coordinates in decreasing
+    order, it subtracts `max_k (u_1 + ... + u_k - 1) / k` and clips at zero (Held, Wolfe, Crowder, 1974).
+
+    >>> Simplex().project(jnp.array([0.5, 1.5, -1.0])).tolist()
+    [0.0, 1.0, 0.0]
+    """
+
+    @override
+    def project(self, x: Block) -> Block:
+        def nearest(leaf):
+            descending = -jnp.sort(-leaf, axis=-1)
+            counts = jnp.arange(1, leaf.shape[-1] + 1, dtype=leaf.dtype)
+            excess = jnp.cumsum(descending, axis=-1) - 1
+            means = excess / jnp.broadcast_to(counts, leaf.shape)
+            threshold = jnp.max(means, axis=-1, keepdims=True)
+            return jnp.maximum(leaf - threshold, 0)
+
+        return jax.tree.map(nearest, x)
+
+    @override
+    def contains(self, x: Block, tolerance: float = 0.0) -> Bool[Array, ""]:
+        def inside(leaf):
+            total = jnp.sum(leaf, axis=-1)
+            return jnp.all(leaf >= -tolerance) & jnp.all(jnp.abs(total - 1) <= tolerance)
+
+        return _all(jax.tree.map(inside, x))
+
+    @override
+    def sample(self, key: Key[Array, ""], like: Block) -> Block:
+        def draw(key, leaf):
+            weights = jax.random.exponential(key, leaf.shape, leaf.dtype)
+            return weights / jnp.sum(weights, axis=-1, keepdims=True)
+
+        return _map_with_keys(draw, key, like)
+
+
+class Product(AbstractSet):
+    """One set per player: the strategy set of a game.
+
+    Attributes:
+        sets: Sets in the first-level structure of the joint strategy (or of any block).
+
+    >>> Product({"a": Box(0.0, 1.0), "b": Euclidean()}).project({"a": 7.0, "b": 7.0})["b"]
+    7.0
+    """
+
+    sets: PyTree
+
+    @override
+    def project(self, x: Strategy) -> Strategy:
+        return join(x, tuple(own.project(block) for own, block in self._pairs(x)))
+
+    @override
+    def contains(self, x: Strategy, tolerance: float = 0.0) -> Bool[Array, ""]:
+        return _all([own.contains(block, tolerance) for own, block in self._pairs(x)])
+
+    @override
+    def sample(self, key: Key[Array, ""], like: Strategy) -> Strategy:
+        pairs = self._pairs(like)
+        keys = jax.random.split(key, len(pairs))
+        return join(like, tuple(own.sample(k, b) for k, (own, b) in zip(keys, pairs, strict=True)))
+
+    def _pairs(self, x: Strategy) -> list[tuple[AbstractSet, Block]]:
+        return list(zip(player_sets(self, x), blocks(x), strict=True))
+
+
+def player_sets(strategy_set: Any, x: Strategy) -> tuple[AbstractSet, ...]:
+    """The set of each player, in the players' order.
+
+    Args:
+        strategy_set: A `Product` or a container of sets in the first-level structure of `x` (one
+            set per player), or any other set, which is then every player's own.
+        x: A joint strategy.
+
+    Raises:
+        ValueError: If the sets do not name the players of `x`.
+
+    >>> player_sets((Simplex(), Box(0.0, 1.0)), (jnp.ones(2), 0.5))[0]
+    Simplex()
+    """
+    names = player_names(x)
+    if isinstance(strategy_set, Product):
+        strategy_set = strategy_set.sets
+    if isinstance(strategy_set, AbstractSet):
+        return (strategy_set,) * len(names)
+    found = player_names(strategy_set)
+    if found != names or not all(isinstance(own, AbstractSet) for own in blocks(strategy_set)):
+        raise ValueError(
+            f"a strategy set is one set, or one set for each of the players {', '.join(names)}; "
+            f"got {', '.join(found)}"
+        )
+    return blocks(strategy_set)
+
+
+def _as_float(value: Any) -> Array:
+    if eqx.is_array(value):
+        return value
+    return jnp.asarray(value, jnp.result_type(float))
+
+
+def _broadcast(prefix: PyTree, like: Block) -> Block:
+    def spread(value, tree):
+        return jax.tree.map(lambda x: jnp.broadcast_to(value, x.shape).astype(x.dtype), tree)
+
+    return jax.tree.map(spread, prefix, jax.tree.map(jnp.asarray, like))
+
+
+def _map_with_keys(fn, key: Key[Array, ""], like: Block, *rest: PyTree) -> Block:
+    leaves, structure = jax.tree.flatten(like)
+    keys = jax.random.split(key, len(leaves))
+    others = (structure.flatten_up_to(tree) for tree in rest)
+    leaves = [jnp.asarray(leaf) for leaf in leaves]
+    return structure.unflatten([fn(*item) for item in zip(keys, leaves, *others, strict=True)])
+
+
+def _all(flags: PyTree) -> Bool[Array, ""]:
+    return jnp.all(jnp.stack(jax.tree.leaves(flags)))
