@@ -33,3 +33,16 @@ from dgames.fields import as_field as as_field
 from dgames.fields import pseudo_gradient as pseudo_gradient
 from dgames.jacobian import jacobian_blocks as jacobian_blocks
 from dgames.jacobian import jacobian_operator as jacobian_operator
+
+# Methods: how to step along a field
+from dgames import methods as methods
+from dgames.methods import AbstractMethod as AbstractMethod
+from dgames.methods import Alternating as Alternating
+from dgames.methods import ComplexMomentum as ComplexMomentum
+from dgames.methods import Extragradient as Extragradient
+from dgames.methods import Momentum as Momentum
+from dgames.methods import Optax as Optax
+from dgames.methods import Optimistic as Optimistic
+from dgames.methods import RungeKutta4 as RungeKutta4
+from dgames.methods import Simultaneous as Simultaneous
+from dgames.methods import method_name as method_name

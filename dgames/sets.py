@@ -155,7 +155,8 @@ class Simplex(AbstractSet):
     """Probability vectors along the last axis of every leaf.
 
     The projection is exact up to rounding, by sorting: with `u` the coordinates in decreasing
-    order, it subtracts `max_k (u_1 + ... + u_k - 1) / k` and clips at zero (Held, Wolfe, Crowder, 1974).
+    order, it subtracts `max_k (u_1 + ... + u_k - 1) / k` and clips at zero
+    (Held, Wolfe and Crowder, 1974).
 
     >>> Simplex().project(jnp.array([0.5, 1.5, -1.0])).tolist()
     [0.0, 1.0, 0.0]

@@ -1,0 +1,142 @@
+"""What a method is, and the arithmetic that methods share."""
+
+import abc
+import re
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, PyTree
+
+from dgames.fields import AbstractField
+from dgames.strategy import Block, Strategy, blocks, join, player_names
+
+State = PyTree[Any]
+
+
+class AbstractMethod(eqx.Module):
+    """How to step along a field: two pure functions, `init` and `step`.
+
+    The pair `(x, state)` is the *augmented state*: everything that the next step depends on.
+    Spectra, proofs and checkpoints speak of it.
+
+    The contract, for every method:
+
+    * `step` maps augmented states to augmented states with the same structure, shapes and dtypes,
+      so it can be the body of a loop; `state` is a pytree of arrays (or `None`).
+    * Hyper-parameters are array leaves: new values do not retrace, and methods can be batched over
+      them. They are scalars, or one scalar per player in the first-level structure of the strategy,
+      and are cast to the dtype of the strategy where they are used.
+    * Every new strategy is projected onto the field's strategy set, player by player.
+    * `step` evaluates the field as often as the class says, and not more.
+
+    Writing a method takes these two functions; equinox supplies the constructor.
+    """
+
+    @abc.abstractmethod
+    def init(self, field: AbstractField, x: Strategy, args: PyTree = None) -> State:
+        """The state before the first step.
+
+        Args:
+            field: The field that will be followed.
+            x: The strategy to start from.
+            args: Passed to the field.
+        """
+
+    @abc.abstractmethod
+    def step(
+        self, field: AbstractField, x: Strategy, state: State, args: PyTree = None
+    ) -> tuple[Strategy, State]:
+        """One step against the field.
+
+        Args:
+            field: The field to follow, for example `dgames.pseudo_gradient(game)`.
+            x: The current strategy.
+            state: What `init` or the previous step returned.
+            args: Passed to the field.
+
+        Returns:
+            The next strategy and the next state.
+        """
+
+
+def method_name(method: AbstractMethod | type[AbstractMethod]) -> str:
+    """The name of a method: its class name in snake case.
+
+    >>> from dgames.methods import ComplexMomentum, RungeKutta4
+    >>> method_name(ComplexMomentum), method_name(RungeKutta4(0.1))
+    ('complex_momentum', 'runge_kutta_4')
+    """
+    cls = method if isinstance(method, type) else type(method)
+    return re.sub(r"(?<=[a-z])(?=[A-Z0-9])", "_", cls.__name__).lower()
+
+
+def real_hyperparameter(value: Any) -> PyTree[Array]:
+    """Stores a real number, or one per player, as arrays of the default floating dtype."""
+    return jax.tree.map(lambda leaf: jnp.asarray(leaf, jnp.result_type(float)), value)
+
+
+def hyperparameter(value: Any) -> PyTree[Array]:
+    """Stores a number, or one per player: real ones as real arrays, complex ones as complex."""
+    return jax.tree.map(
+        lambda leaf: (complex_hyperparameter if jnp.iscomplexobj(leaf) else real_hyperparameter)(
+            leaf
+        ),
+        value,
+    )
+
+
+def complex_hyperparameter(value: Any) -> PyTree[Array]:
+    """Stores a complex number, or one per player, as arrays of the default complex dtype."""
+    return jax.tree.map(lambda leaf: jnp.asarray(leaf, jnp.result_type(complex)), value)
+
+
+def per_player(value: PyTree[Array], x: Strategy) -> tuple[Array, ...]:
+    """Spreads a hyper-parameter over the players of `x`: one scalar array each.
+
+    Raises:
+        ValueError: If the hyper-parameter is neither a scalar nor one scalar per player.
+    """
+    names = player_names(x)
+    single = eqx.is_array(value)
+    values = (value,) * len(names) if single else blocks(value)
+    if not single and player_names(value) != names:
+        raise ValueError(
+            f"a hyper-parameter is one scalar, or one for each of the players {', '.join(names)}; "
+            f"got one for each of {', '.join(player_names(value))}"
+        )
+    for scalar in values:
+        if jnp.ndim(scalar) != 0:
+            raise ValueError(
+                "a hyper-parameter is one scalar, or one scalar per player; "
+                f"got an array of shape {jnp.shape(scalar)}"
+            )
+    return values
+
+
+def scale_block(scalar: Array, block: Block) -> Block:
+    """`scalar * block` in the dtypes of the block."""
+    return jax.tree.map(lambda leaf: scalar.astype(leaf.dtype) * leaf, block)
+
+
+def scale(value: PyTree[Array], x: Strategy) -> Strategy:
+    """`value * x` in the dtypes of `x`, the value being a scalar or one per player."""
+    pairs = zip(per_player(value, x), blocks(x), strict=True)
+    return join(x, tuple(scale_block(scalar, block) for scalar, block in pairs))
+
+
+def add(x: PyTree, y: PyTree) -> PyTree:
+    """`x + y`, leaf by leaf."""
+    return jax.tree.map(jnp.add, x, y)
+
+
+def subtract(x: PyTree, y: PyTree) -> PyTree:
+    """`x - y`, leaf by leaf."""
+    return jax.tree.map(jnp.subtract, x, y)
+
+
+def replace(x: Strategy, player: int, block: Block) -> Strategy:
+    """`x` with one player's block replaced."""
+    others = blocks(x)
+    return join(x, (*others[:player], block, *others[player + 1 :]))
