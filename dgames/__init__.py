@@ -46,3 +46,18 @@ from dgames.methods import Optimistic as Optimistic
 from dgames.methods import RungeKutta4 as RungeKutta4
 from dgames.methods import Simultaneous as Simultaneous
 from dgames.methods import method_name as method_name
+
+# Running them: in steps, in continuous time, inside optimistix
+from dgames.flow import Trajectory as Trajectory
+from dgames.flow import flow as flow
+from dgames.history import History as History
+from dgames.results import RESULTS as RESULTS
+from dgames.root_finder import MethodRootFinder as MethodRootFinder
+from dgames.root_finder import as_root_finder as as_root_finder
+from dgames.solve import Solution as Solution
+from dgames.solve import solve as solve
+
+# What came of it
+from dgames.diagnose import natural_map as natural_map
+from dgames.diagnose import residual as residual
+from dgames.diagnose import step_jacobian as step_jacobian

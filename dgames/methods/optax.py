@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import jax
 import optax
 from jaxtyping import PyTree
 from typing_extensions import override
@@ -46,12 +47,12 @@ class Optax(AbstractMethod):
     ) -> tuple[Strategy, State]:
         gradient = field(x, args)
         if _is_transformation(self.tx):
-            updates, state = self.tx.update(gradient, state, x)
+            updates, state = _update(self.tx, gradient, state, x)
         else:
             parts = zip(
                 self._transformations(x), blocks(gradient), blocks(state), blocks(x), strict=True
             )
-            results = [tx.update(g, s, block) for tx, g, s, block in parts]
+            results = [_update(tx, g, s, block) for tx, g, s, block in parts]
             updates = join(x, tuple(update for update, _ in results))
             state = join(x, tuple(new for _, new in results))
         return field.project(optax.apply_updates(x, updates)), state
@@ -64,6 +65,11 @@ class Optax(AbstractMethod):
                 f"{', '.join(names)}; got {', '.join(player_names(self.tx))}"
             )
         return blocks(self.tx)
+
+
+def _update(tx: Any, gradient: PyTree, state: State, x: PyTree) -> tuple[PyTree, State]:
+    with jax.numpy_dtype_promotion("standard"):  # optax mixes floats and counters
+        return tx.update(gradient, state, x)
 
 
 def _is_transformation(tx: Any) -> bool:
