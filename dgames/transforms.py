@@ -174,6 +174,9 @@ def scale_by_complex_adam(
     times `Re(1 / (1 - beta))` (1.15 for the default `beta`); with `normalise` it is the learning
     rate itself. `angle=0` with both options on is `optax.scale_by_adam`.
 
+    The complex weight `1 - beta` also turns the buffer and so delays fresh gradients, whose weight
+    is `Re(1 - beta)`: stiff problems then want smaller steps.
+
     Args:
         decay: Modulus of `beta`, in [0, 1).
         angle: Argument of `beta` in radians.

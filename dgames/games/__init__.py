@@ -1,0 +1,7 @@
+"""Games of the literature, one family per file, with what is known about them in closed form."""
+
+from dgames.games.bilinear import Bilinear as Bilinear
+from dgames.games.dirac_gan import DiracGAN as DiracGAN
+from dgames.games.matrix import MatrixGame as MatrixGame
+from dgames.games.oligopoly import Oligopoly as Oligopoly
+from dgames.games.quadratic import Quadratic as Quadratic

@@ -1,0 +1,104 @@
+"""Games in normal form, played with mixed strategies."""
+
+import itertools
+from typing import Any
+
+import jax.numpy as jnp
+from jaxtyping import Array, Float, PyTree
+from typing_extensions import override
+
+from dgames.game import Game
+from dgames.games._arrays import as_float
+from dgames.sets import Simplex
+from dgames.strategy import Strategy, blocks, join
+
+
+class MatrixGame(Game):
+    r"""A game in normal form: finitely many actions each, chosen at random.
+
+    Player i plays a probability vector `x_i` over `actions[i]` actions and pays minus the expected
+    payoff, a multilinear function:
+
+        f_i(x) = -sum_a U_i[a_1, ..., a_N] x_1[a_1] ... x_N[a_N]
+
+    Strategies live on a product of simplices.
+
+    Attributes:
+        payoffs: `U`, of shape `(players, *actions)`.
+
+    Example:
+        >>> game = MatrixGame([[3, 0], [5, 1]], [[3, 5], [0, 1]])  # the prisoners' dilemma
+        >>> defect = jnp.array([0.0, 1.0])
+        >>> [float(cost) for cost in game.costs((defect, defect))]
+        [-1.0, -1.0]
+        >>> [float(cost) for cost in game.costs(game.uniform())]
+        [-2.25, -2.25]
+    """
+
+    payoffs: Float[Array, "players *actions"]
+
+    def __init__(self, *payoffs: Any):
+        """Stacks the players' payoffs.
+
+        Args:
+            *payoffs: One array per player, each of shape `actions`; `MatrixGame(*tensor)` unpacks
+                an array of shape `(players, *actions)`. A single matrix is a zero-sum game: the
+                payoff of the row player.
+
+        Raises:
+            ValueError: If the arrays differ in shape, or do not have one axis per player.
+        """
+        arrays = [as_float(payoff) for payoff in payoffs]
+        if len(arrays) == 1:
+            arrays.append(-arrays[0])
+        shapes = [array.shape for array in arrays]
+        if len(set(shapes)) != 1 or len(shapes[0]) != len(arrays):
+            raise ValueError(
+                "each of N players needs a payoff array with N axes, one per player and all of one "
+                f"shape; got {len(payoffs)} of shape {', '.join(map(str, shapes[: len(payoffs)]))}"
+            )
+        self.payoffs = jnp.stack(arrays)
+
+    @override
+    def costs(self, x: Strategy, args: PyTree = None) -> PyTree[Any]:
+        mixed = [jnp.asarray(block) for block in blocks(x)]
+        expected = self.payoffs.astype(mixed[0].dtype)
+        for weights in mixed:
+            expected = jnp.tensordot(expected, weights, axes=((1,), (0,)))
+        return join(x, tuple(-value for value in expected))
+
+    @override
+    def strategy_set(self, x: Strategy) -> Simplex:
+        return Simplex()
+
+    def uniform(self) -> tuple[Array, ...]:
+        """The joint strategy in which everyone randomises evenly: a natural start."""
+        _, *actions = self.payoffs.shape
+        return tuple(jnp.full(n, 1 / n, self.payoffs.dtype) for n in actions)
+
+    def pure_equilibria(self) -> list[tuple[int, ...]]:
+        """All equilibria in pure strategies, by enumeration: one action per player in each.
+
+        >>> MatrixGame([[2, 0], [0, 1]], [[1, 0], [0, 2]]).pure_equilibria()  # battle of the sexes
+        [(0, 0), (1, 1)]
+        """
+        best = [
+            payoff == jnp.max(payoff, axis=i, keepdims=True)
+            for i, payoff in enumerate(self.payoffs)
+        ]
+        _, *actions = self.payoffs.shape
+        profiles = itertools.product(*map(range, actions))
+        return [profile for profile in profiles if all(bool(stays[profile]) for stays in best)]
+
+    @classmethod
+    def rock_paper_scissors(cls) -> "MatrixGame":
+        """Rock, paper, scissors; its unique equilibrium is uniform.
+
+        The interior is a centre: descent circles.
+        """
+        return cls([[0, -1, 1], [1, 0, -1], [-1, 1, 0]])
+
+    @classmethod
+    def matching_pennies(cls) -> "MatrixGame":
+        """Matching pennies: the row player wants a match. The unique equilibrium is uniform."""
+        return cls([[1, -1], [-1, 1]])
