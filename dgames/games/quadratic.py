@@ -116,8 +116,8 @@ class Quadratic(Game):
         key: Key[Array, ""],
         dims: Sequence[int],
         *,
-        curvature: float = 1.0,
-        coupling: float = 1.0,
+        curvature: float | int = 1.0,
+        coupling: float | int = 1.0,
     ) -> "Quadratic":
         """A random game with known constants.
 
@@ -155,7 +155,12 @@ class Quadratic(Game):
 
     @classmethod
     def small_gain_nash(
-        cls, lam: Any, dim: int = 32, a: float = 10.0, b: float = 0.05, seed: int = 12345
+        cls,
+        lam: Any,
+        dim: int = 32,
+        a: float | int = 10.0,
+        b: float | int = 0.05,
+        seed: int = 12345,
     ) -> "Quadratic":
         r"""The two-player game with unequal couplings of Small-Gain Nash.
 
