@@ -1,6 +1,7 @@
 """Differentiable games in JAX, and the dynamics that run on them."""
 
 # isort: skip_file
+# Read top down: strategies, games, fields, methods, running them, what came of it.
 
 # Joint strategies and the sets they live in
 from dgames.strategy import as_strategy as as_strategy
@@ -47,6 +48,9 @@ from dgames.methods import RungeKutta4 as RungeKutta4
 from dgames.methods import Simultaneous as Simultaneous
 from dgames.methods import method_name as method_name
 
+# The same rules as plain optax transformations
+from dgames import transforms as transforms
+
 # Running them: in steps, in continuous time, inside optimistix
 from dgames.flow import Trajectory as Trajectory
 from dgames.flow import flow as flow
@@ -61,3 +65,6 @@ from dgames.solve import solve as solve
 from dgames.diagnose import natural_map as natural_map
 from dgames.diagnose import residual as residual
 from dgames.diagnose import step_jacobian as step_jacobian
+
+# Games of the literature
+from dgames import games as games
