@@ -1,6 +1,5 @@
 """Figures are drawn off screen and read back: what they show, and on whose axes."""
 
-import doctest
 import sys
 import warnings
 from typing import Any
@@ -173,7 +172,3 @@ def test_names_the_extra_when_matplotlib_is_missing(monkeypatch):
     ):
         with pytest.raises(ImportError, match=r"pip install \"dgames\[plot\]\""):
             draw()
-
-
-def test_examples():
-    assert doctest.testmod(plot).failed == 0
