@@ -1,0 +1,62 @@
+"""From a game and a region to a checked certificate.
+
+Read left to right, the modules are the argument of a proof:
+
+    region -> enclosure -> constants -> metric -> steps -> equilibrium -> certificate -> checker
+
+Names load on first use, so that `import certify.checker` needs neither JAX nor NumPy.
+"""
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from certify.certificate import Certificate as Certificate
+    from certify.certificate import load as load
+    from certify.checker import Unusable as Unusable
+    from certify.checker import Verdict as Verdict
+    from certify.checker import check as check
+    from certify.constants import Estimate as Estimate
+    from certify.constants import estimate as estimate
+    from certify.enclosure import EnclosureError as EnclosureError
+    from certify.enclosure import Interval as Interval
+    from certify.enclosure import enclose as enclose
+    from certify.metric.small_gain import SmallGain as SmallGain
+    from certify.metric.small_gain import small_gain as small_gain
+    from certify.metric.small_gain import timescale_band as timescale_band
+    from certify.prove import certify as certify
+    from certify.region import Ball as Ball
+    from certify.region import Box as Box
+    from certify.steps import StepSize as StepSize
+
+_HOMES = {
+    "Ball": "region",
+    "Box": "region",
+    "Certificate": "certificate",
+    "EnclosureError": "enclosure",
+    "Estimate": "constants",
+    "Interval": "enclosure",
+    "SmallGain": "metric.small_gain",
+    "StepSize": "steps",
+    "Unusable": "checker",
+    "Verdict": "checker",
+    "certify": "prove",
+    "check": "checker",
+    "enclose": "enclosure",
+    "estimate": "constants",
+    "load": "certificate",
+    "small_gain": "metric.small_gain",
+    "timescale_band": "metric.small_gain",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'certify' has no attribute {name!r}")
+    value = getattr(importlib.import_module(f"certify.{_HOMES[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(_HOMES)

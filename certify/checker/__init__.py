@@ -1,0 +1,75 @@
+"""The independent checker: verifies a certificate file with exact arithmetic and nothing else.
+
+This folder is the trusted part, the thing to audit. It imports the standard library alone: no JAX,
+no NumPy, nothing from the rest of the project.
+
+- `reader`: reads the file strictly;
+- `proof`: the argument, step by step, with the theorem of each step;
+- `exact`: positive definiteness, decided with integers.
+
+Run it as `python -m certify.checker FILE`.
+"""
+
+import time
+from pathlib import Path
+from typing import NamedTuple
+
+from .proof import (
+    Rejected,
+    Setting,
+    check_cells,
+    check_equilibrium,
+    check_small_gain,
+    check_steps,
+)
+from .reader import Reader, Unusable, read
+
+
+class Verdict(NamedTuple):
+    """What the checker says of a file.
+
+    Attributes:
+        ok: Whether every claim in the file follows from its evidence.
+        reasons: The claims that do not, one sentence each; empty when `ok`.
+        seconds: How long the check took.
+    """
+
+    ok: bool
+    reasons: tuple[str, ...]
+    seconds: float
+
+
+def check(path: str | Path) -> Verdict:
+    """Verifies every inequality of a certificate file in exact rational arithmetic.
+
+    Args:
+        path: A file written by `Certificate.save`.
+
+    Returns:
+        The verdict; its `reasons` say which claims fail.
+
+    Raises:
+        Unusable: If the file is not a certificate that can be read at all.
+    """
+    return check_data(read(path))
+
+
+def check_data(data: dict) -> Verdict:
+    """As `check`, for the parsed contents of a file."""
+    start = time.perf_counter()
+    reasons: list[str] = []
+    file = Reader(data)
+    try:
+        setting = Setting(file)
+    except Rejected as rejected:
+        reasons.append(str(rejected))
+    else:
+        for step in (check_cells, check_small_gain, check_equilibrium, check_steps):
+            try:
+                step(file, setting)
+            except Rejected as rejected:
+                reasons.append(str(rejected))
+    return Verdict(not reasons, tuple(reasons), time.perf_counter() - start)
+
+
+__all__ = ["Unusable", "Verdict", "check", "check_data"]

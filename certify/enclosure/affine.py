@@ -1,0 +1,151 @@
+"""Jacobians as affine families: the form in which every bound of a certificate is derived.
+
+On a cell with centre `c` and half-widths `r` every Jacobian of `F` is
+
+    J(x) = C + sum_k e_k G_k + E,    |e_k| <= 1,   |E| <= R entrywise,
+
+with `C` near `J(c)`, `G_k` near `r_k dJ/dx_k (c)`, and a remainder `R` from the second derivatives of `J` over the whole
+cell (Taylor's theorem with Lagrange's form, entry by entry; the cell is convex). The entries of `J` move *together*
+with `x`; an interval matrix forgets that, this form keeps it, which is what makes a proof need few cells.
+"""
+
+from collections.abc import Callable
+from typing import Literal
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jax.extend import core
+from jaxtyping import Array, Bool, Float
+
+from .enclose import enclose
+from .interval import Interval
+from .registry import RULES, SMOOTH_RULES
+from .rounding import EPSILON, TINY
+
+# Second derivatives of the Jacobian have n^4 entries: beyond this many coordinates the Jacobian is enclosed entry by
+# entry instead.
+AFFINE_LIMIT = 16
+
+Form = Literal["constant", "affine", "interval"]
+
+
+class AffineFamily(eqx.Module):
+    """Encloses the Jacobian of an `n`-dimensional field over one cell (or over a batch of cells).
+
+    **Attributes:**
+
+    - `centre`: `C`, the middle of the family.
+    - `generators`: `G_k`, one for each of the `m` coordinates along which the family moves (0 or `n` of them).
+    - `remainder`: `R >= 0`.
+    - `share`: how much of the remainder splitting each coordinate could remove (a score, not a bound).
+    - `finite`: whether everything is finite and the field smooth over the cell; otherwise the rest means nothing.
+    """
+
+    centre: Float[Array, "*batch n n"]
+    generators: Float[Array, "*batch m n n"]
+    remainder: Float[Array, "*batch n n"]
+    share: Float[Array, "*batch n n n"]
+    finite: Bool[Array, "*batch"]
+
+
+def jacobian_form(field: Callable, dimension: int) -> Form:
+    """Which form suits the Jacobian of `field: R^n -> R^n`: constant, affine (`n` small) or plain intervals."""
+    jaxpr = jax.make_jaxpr(jax.jacfwd(field))(jax.ShapeDtypeStruct((dimension,), jnp.float64))
+    if not _depends_on_input(jaxpr.jaxpr):
+        return "constant"
+    return "affine" if dimension <= AFFINE_LIMIT else "interval"
+
+
+def _depends_on_input(jaxpr: core.Jaxpr) -> bool:
+    tainted = set(jaxpr.invars)
+    for equation in jaxpr.eqns:
+        if any(not isinstance(atom, core.Literal) and atom in tainted for atom in equation.invars):
+            tainted.update(equation.outvars)
+    return any(not isinstance(atom, core.Literal) and atom in tainted for atom in jaxpr.outvars)
+
+
+def jacobian_family(
+    field: Callable, form: Form
+) -> Callable[[Float[Array, " n"], Float[Array, " n"]], AffineFamily]:
+    """Encloses the Jacobian of `field: R^n -> R^n` over the cell `[lower, upper]`, rigorously.
+
+    The field is evaluated over the whole cell in smooth mode first: a jump leaves no trace in derivative code, so a
+    finite derivative means nothing unless every choice in the field itself is decided.
+
+    **Returns:** a function `(lower, upper) -> AffineFamily`; jit and vmap it.
+    """
+    rules = RULES | SMOOTH_RULES
+    value = enclose(field, rules)
+    first = jax.jacfwd(field)
+    second = jax.jacfwd(first)
+    third = jax.jacfwd(second)
+
+    def family(lower: Float[Array, " n"], upper: Float[Array, " n"]) -> AffineFamily:
+        cell = Interval(lower, upper)
+        n = lower.size
+        smooth = _all_finite(value(cell))
+        if form != "affine":
+            jacobian = enclose(first, rules)(cell)
+            centre, remainder = _ball(jacobian)
+            share = jnp.broadcast_to(remainder, (n, n, n)) * (upper - lower)[:, None, None]
+            finite = smooth & _all_finite(jacobian)
+            return AffineFamily(centre, jnp.zeros((0, n, n)), remainder, share, finite)
+        middle = 0.5 * lower + 0.5 * upper
+        radius = _up(jnp.maximum(upper - middle, middle - lower), 1)
+        jacobian = enclose(first, rules)(Interval.point(middle))
+        slope = enclose(second, rules)(Interval.point(middle))
+        curvature = enclose(third, rules)(cell)
+        finite = smooth & _all_finite(jacobian) & _all_finite(slope) & _all_finite(curvature)
+        centre, remainder = _ball(jacobian)
+        slope_middle, slope_radius = _ball(slope)
+        generators = jnp.moveaxis(slope_middle * radius, -1, 0)
+        # |generator - slope_middle * radius|, rounding, and the uncertainty of the slope itself.
+        loose = jnp.moveaxis(slope_radius * radius, -1, 0) + EPSILON * jnp.abs(generators) + TINY
+        remainder = remainder + jnp.sum(loose, 0)
+        shift, mixed = _second_order(curvature, radius)
+        moved = centre + shift
+        share = jnp.moveaxis(mixed, -1, 0)
+        remainder = remainder + jnp.sum(share, 0) + EPSILON * jnp.abs(moved) + TINY
+        return AffineFamily(moved, generators, _up(remainder, 4 * n + 16), share, finite)
+
+    return family
+
+
+def _second_order(
+    curvature: Interval, radius: Float[Array, " n"]
+) -> tuple[Float[Array, "n n"], Float[Array, "n n n"]]:
+    """Encloses `1/2 sum_kl H_kl d_k d_l`, `|d| <= radius`: a shift, and a radius shared among the coordinates.
+
+    Squares have a sign, `d_k^2` in `[0, r_k^2]`, so the diagonal terms are enclosed off centre and half as wide.
+    """
+    n = radius.size
+    weights = 0.5 * radius[:, None] * radius[None, :]
+    off_diagonal = (curvature.magnitude * weights) * (1.0 - jnp.eye(n))
+    mixed = jnp.sum(off_diagonal, -1)
+    square = 0.5 * radius**2
+    low = jnp.minimum(jnp.diagonal(curvature.lower, axis1=-2, axis2=-1), 0.0) * square
+    high = jnp.maximum(jnp.diagonal(curvature.upper, axis1=-2, axis2=-1), 0.0) * square
+    shift = 0.5 * (low + high)
+    half = (
+        jnp.maximum(high - shift, shift - low)
+        + 4.0 * EPSILON * (jnp.abs(low) + jnp.abs(high))
+        + 4.0 * TINY
+    )
+    total = jnp.sum(shift, -1)
+    half = half + (n + 4) * EPSILON * jnp.abs(shift)
+    return total, _up(mixed + half, n + 8)
+
+
+def _ball(x: Interval) -> tuple[Array, Array]:
+    middle = 0.5 * x.lower + 0.5 * x.upper
+    return middle, _up(jnp.maximum(x.upper - middle, middle - x.lower), 2)
+
+
+def _up(value: Array, operations: int) -> Array:
+    """An upper bound on a sum or product of non-negative numbers computed with this many roundings."""
+    return value * (1.0 + (operations + 2) * EPSILON) + (operations + 2) * 4.0 * TINY
+
+
+def _all_finite(x: Interval) -> Bool[Array, ""]:
+    return jnp.all(jnp.isfinite(x.lower)) & jnp.all(jnp.isfinite(x.upper))

@@ -1,0 +1,92 @@
+"""The public entry point: sound range enclosures of any traceable function."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from .interpreter import interpret
+from .interval import Interval, is_concrete, is_interval
+from .registry import RULES, EnclosureError, Rule
+from .rounding import flush
+
+
+def enclose(function: Callable, rules: Mapping[str, Rule] = RULES) -> Callable:
+    """A function on intervals that contains every value of `function`, for every point and every rounding error.
+
+    The result speaks of the real-valued function that the code spells out, with its float64 constants taken exactly:
+    for all real `x` in the given intervals, the real number `function(x)` is in the returned interval.
+
+    **Arguments:**
+
+    - `function`: traceable by JAX, in float64.
+    - `rules`: the rules to use, by primitive name; leave as is.
+
+    **Returns:**
+
+    A function of the same signature. Its arguments are pytrees whose leaves are `Interval`s or arrays (points); its
+    result has an `Interval` for each real array that `function` returns. It can be jitted and vmapped.
+
+    Raises `EnclosureError` when the code uses a primitive without a rule or another precision than float64,
+    `ValueError` for empty or NaN intervals.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> box = enclose(lambda x: jnp.exp(x) - x)(Interval(jnp.array(0.0), jnp.array(1.0)))
+        >>> bool(box.lower <= 1.0) and bool(box.upper >= jnp.exp(1.0) - 1.0)
+        True
+    """
+
+    def enclosed(*arguments: Any) -> Any:
+        require_x64()
+        leaves, structure = jax.tree.flatten(arguments, is_leaf=is_interval)
+        operands = [_operand(leaf) for leaf in leaves]
+        shapes = [jax.ShapeDtypeStruct(_value(x).shape, _value(x).dtype) for x in operands]
+        jaxpr, output = jax.make_jaxpr(function, return_shape=True)(
+            *jax.tree.unflatten(structure, shapes)
+        )
+        results = interpret(jaxpr, operands, rules)
+        return jax.tree.unflatten(jax.tree.structure(output), results)
+
+    return enclosed
+
+
+def require_x64() -> None:
+    """Raises when JAX would silently compute in float32."""
+    if not jax.config.jax_enable_x64:
+        raise ValueError(
+            "certify proves in float64, but JAX has 64-bit numbers switched off; "
+            'call jax.config.update("jax_enable_x64", True) before creating any array.'
+        )
+
+
+def _value(operand: Any) -> Any:
+    return operand.lower if isinstance(operand, Interval) else operand
+
+
+def _operand(leaf: Any) -> Any:
+    interval = leaf if isinstance(leaf, Interval) else Interval.point(jnp.asarray(leaf))
+    dtype = interval.lower.dtype
+    if not isinstance(leaf, Interval) and (jnp.issubdtype(dtype, jnp.integer) or dtype == bool):
+        return interval.lower
+    if dtype != jnp.float64 or interval.upper.dtype != jnp.float64:
+        raise EnclosureError(
+            f"enclose: an argument has type {dtype}; enclosures need float64 throughout"
+        )
+    if is_concrete(interval):
+        check_bounds("enclose", interval.lower, interval.upper)
+    return flush(interval)
+
+
+def check_bounds(what: str, lower: Any, upper: Any) -> None:
+    """Raises `ValueError` unless `lower <= upper` everywhere and neither is NaN."""
+    lower, upper = np.asarray(lower), np.asarray(upper)
+    if np.isnan(lower).any() or np.isnan(upper).any():
+        raise ValueError(f"{what}: the bounds contain NaN; give numbers.")
+    if (lower > upper).any():
+        where = tuple(int(i) for i in np.argwhere(lower > upper)[0])
+        raise ValueError(
+            f"{what}: the lower bound {lower[where]} exceeds the upper bound {upper[where]} at index {where}; swap them."
+        )

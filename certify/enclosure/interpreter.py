@@ -1,0 +1,153 @@
+"""Runs a jaxpr on intervals: looks up one rule per equation.
+
+Integers and booleans that do not depend on the box are computed exactly, by the primitive itself; so are equations all
+of whose operands are known constants, once, while tracing. Nothing is guessed: a primitive without a rule is an error
+that names it and the line of user code it came from.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.extend import core, source_info_util
+
+from . import elementwise, linear, logic, structural  # noqa: F401  (fill the table of rules)
+from .interval import Interval, is_concrete
+from .registry import RULES, EnclosureError, Operation, Rule
+from .rounding import flush
+
+# Primitives that hold another jaxpr, to be run in place, and the parameter that holds it.
+_CALLS = {
+    "jit": "jaxpr",
+    "pjit": "jaxpr",
+    "closed_call": "call_jaxpr",
+    "core_call": "call_jaxpr",
+    "custom_jvp_call": "call_jaxpr",
+    "custom_vjp_call": "call_jaxpr",
+    "checkpoint": "jaxpr",
+}
+
+# Equations whose two operands are one and the same variable lose the correlation in interval arithmetic; these do not.
+_SAME_OPERANDS = {
+    "mul": lambda op, x: elementwise.square(op, x),
+    "sub": lambda op, x: Interval.point(jnp.zeros_like(x.lower)),
+    "ne": lambda op, x: Interval.point(jnp.zeros(x.shape, bool)),
+    "eq": lambda op, x: Interval.point(jnp.ones(x.shape, bool)),
+}
+
+
+def interpret(
+    jaxpr: core.ClosedJaxpr, operands: Sequence[Any], rules: Mapping[str, Rule] = RULES
+) -> list[Any]:
+    """Encloses the outputs of a jaxpr over all values of its inputs.
+
+    **Arguments:**
+
+    - `jaxpr`: a closed jaxpr; its real computations in float64.
+    - `operands`: one `Interval`, or exactly known integer or boolean array, per input.
+    - `rules`: the rule of each primitive by name.
+
+    Raises `EnclosureError` for a primitive without a rule and for real computations in another precision.
+    """
+    constants = [constant(value) for value in jaxpr.consts]
+    return _run(jaxpr.jaxpr, constants, operands, rules)
+
+
+def constant(value: Any) -> Any:
+    """A constant of the code: a point for a float64, itself for an integer or a boolean."""
+    value = jnp.asarray(value)
+    if value.dtype == jnp.float64:
+        return flush(Interval.point(value)) if np.any(_subnormal(value)) else Interval.point(value)
+    if jnp.issubdtype(value.dtype, jnp.integer) or value.dtype == bool:
+        return value
+    raise EnclosureError(
+        f"the code holds a constant of type {value.dtype}; enclosures need float64 throughout"
+    )
+
+
+def _subnormal(value: Any) -> Any:
+    if not is_concrete(value):
+        return True
+    magnitude = np.abs(np.asarray(value))
+    return (magnitude > 0) & (magnitude < np.finfo(np.float64).tiny) | np.isnan(magnitude)
+
+
+def _run(
+    jaxpr: core.Jaxpr, constants: Sequence[Any], operands: Sequence[Any], rules: Mapping[str, Rule]
+) -> list[Any]:
+    values: dict[Any, Any] = {}
+
+    def read(atom: Any) -> Any:
+        return constant(atom.val) if isinstance(atom, core.Literal) else values[atom]
+
+    values.update(zip(jaxpr.constvars, constants, strict=True))
+    values.update(zip(jaxpr.invars, operands, strict=True))
+    for equation, needed in zip(jaxpr.eqns, _needed(jaxpr), strict=True):
+        if needed:
+            results = _evaluate(equation, [read(atom) for atom in equation.invars], rules)
+            values.update(zip(equation.outvars, results, strict=True))
+    return [read(atom) for atom in jaxpr.outvars]
+
+
+def _needed(jaxpr: core.Jaxpr) -> list[bool]:
+    """Which equations the outputs depend on: dead code must not raise, nor cost anything."""
+    live = {atom for atom in jaxpr.outvars if not isinstance(atom, core.Literal)}
+    flags = []
+    for equation in reversed(jaxpr.eqns):
+        needed = any(variable in live for variable in equation.outvars)
+        if needed:
+            live.update(atom for atom in equation.invars if not isinstance(atom, core.Literal))
+        flags.append(needed)
+    return flags[::-1]
+
+
+def _evaluate(equation: Any, operands: list[Any], rules: Mapping[str, Rule]) -> list[Any]:
+    if all(is_concrete(operand) for operand in operands):
+        with jax.ensure_compile_time_eval():
+            return _apply(equation, operands, rules)
+    return _apply(equation, operands, rules)
+
+
+def _apply(equation: Any, operands: list[Any], rules: Mapping[str, Rule]) -> list[Any]:
+    name = equation.primitive.name
+    if name in _CALLS:
+        inner = equation.params[_CALLS[name]]
+        inner = inner if isinstance(inner, core.ClosedJaxpr) else core.ClosedJaxpr(inner, ())
+        return interpret(inner, operands, rules)
+    for variable in equation.outvars:
+        _check_precision(variable.aval.dtype, equation)
+    operation = Operation(equation.primitive, equation.params)
+    exact = not any(isinstance(operand, Interval) for operand in operands)
+    real = any(jnp.issubdtype(variable.aval.dtype, jnp.floating) for variable in equation.outvars)
+    if exact and not real:
+        result = operation.bind(*operands)
+    elif (
+        len(equation.invars) == 2
+        and equation.invars[0] is equation.invars[1]
+        and name in _SAME_OPERANDS
+    ):
+        result = _SAME_OPERANDS[name](operation, operands[0])
+    elif name in rules:
+        try:
+            result = rules[name](operation, *operands)
+        except EnclosureError as error:
+            raise EnclosureError(f"{error} (in {_where(equation)})") from None
+    else:
+        raise EnclosureError(
+            f"no enclosure rule for primitive {name!r} (in {_where(equation)}); "
+            f"write it with the primitives that have one: {', '.join(sorted(rules))}"
+        )
+    return list(result) if equation.primitive.multiple_results else [result]
+
+
+def _check_precision(dtype: Any, equation: Any) -> None:
+    if jnp.issubdtype(dtype, jnp.inexact) and dtype != jnp.float64:
+        raise EnclosureError(
+            f"{equation.primitive.name!r} computes in {dtype} (in {_where(equation)}); enclosures need float64 throughout"
+        )
+
+
+def _where(equation: Any) -> str:
+    return source_info_util.summarize(equation.source_info)

@@ -1,0 +1,106 @@
+"""Intervals: two arrays, every real number between them."""
+
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Bool, Float
+
+
+class Interval(eqx.Module):
+    """All arrays `x` with `lower <= x <= upper` entrywise; a pytree of two arrays.
+
+    The endpoints may be infinite: `[-inf, inf]` is what an operation returns when it can say nothing (a division by
+    an interval containing zero, a logarithm of a possibly negative number). An interval never means "not a number".
+
+    **Arguments:**
+
+    - `lower`, `upper`: arrays of one shape, float64 for every proof (booleans inside comparisons).
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> x = Interval(jnp.array(-1.0), jnp.array(2.0))
+        >>> float(x.width), bool(x.contains(jnp.array(0.5)))
+        (3.0, True)
+    """
+
+    lower: Any = eqx.field(converter=lambda value: _as_array(value))
+    upper: Any = eqx.field(converter=lambda value: _as_array(value))
+
+    def __check_init__(self):
+        lower, upper = self.lower, self.upper
+        if not (hasattr(lower, "shape") and hasattr(upper, "shape")):
+            return  # equinox and jax rebuild pytrees with placeholder leaves
+        if lower.shape != upper.shape:
+            raise ValueError(
+                f"Interval: lower has shape {lower.shape} but upper has shape {upper.shape}; give equal shapes."
+            )
+
+    @classmethod
+    def point(cls, value: Any) -> "Interval":
+        """The degenerate interval `[value, value]`; both endpoints are one object, which rules recognise."""
+        value = _as_array(value)
+        return cls(value, value)
+
+    @classmethod
+    def entire(cls, like: Any) -> "Interval":
+        """`[-inf, inf]` with the shape of `like`: nothing is known."""
+        ones = jnp.ones(jnp.shape(like), jnp.float64)
+        return cls(-jnp.inf * ones, jnp.inf * ones)
+
+    @property
+    def is_point(self) -> bool:
+        """Whether the interval is known, without looking at values, to be a single point."""
+        return self.lower is self.upper
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Shape of either endpoint."""
+        return self.lower.shape
+
+    @property
+    def ndim(self) -> int:
+        """Number of axes of either endpoint."""
+        return self.lower.ndim
+
+    @property
+    def width(self) -> Float[Array, "..."]:
+        """`upper - lower`, rounded to nearest (for display and scores, not for proofs)."""
+        return self.upper - self.lower
+
+    @property
+    def midpoint(self) -> Float[Array, "..."]:
+        """A float near the middle (for display and scores; any float is a valid centre)."""
+        return 0.5 * self.lower + 0.5 * self.upper
+
+    @property
+    def magnitude(self) -> Float[Array, "..."]:
+        """The largest absolute value in the interval; exact."""
+        return jnp.maximum(jnp.abs(self.lower), jnp.abs(self.upper))
+
+    def contains(self, value: Any) -> Bool[Array, "..."]:
+        """Entrywise: is `value` inside?"""
+        return (self.lower <= value) & (value <= self.upper)
+
+    def __repr__(self) -> str:
+        return f"Interval(lower={self.lower}, upper={self.upper})"
+
+
+def is_interval(value: Any) -> bool:
+    """For `is_leaf=`: stop at intervals."""
+    return isinstance(value, Interval)
+
+
+def _as_array(value: Any) -> Any:
+    return (
+        jnp.asarray(value)
+        if isinstance(value, bool | int | float | np.ndarray | np.generic)
+        else value
+    )
+
+
+def is_concrete(value: Any) -> bool:
+    """Whether no leaf of `value` is being traced by a JAX transformation."""
+    return not any(isinstance(leaf, jax.core.Tracer) for leaf in jax.tree.leaves(value))

@@ -1,0 +1,68 @@
+"""Rules for primitives that move numbers without changing them: exact, one endpoint at a time."""
+
+from typing import Any
+
+import jax.numpy as jnp
+import numpy as np
+
+from .interval import Interval
+from .registry import EnclosureError, Operation, rule
+from .rounding import outward
+
+
+@rule(
+    "reshape",
+    "broadcast_in_dim",
+    "squeeze",
+    "slice",
+    "transpose",
+    "concatenate",
+    "stack",
+    "tile",
+    "rev",
+    "pad",
+    "copy",
+    "split",
+    "dynamic_slice",
+    "dynamic_update_slice",
+    "gather",
+)
+def endpointwise(op: Operation, *operands: Any) -> Any:
+    """Moves both endpoints alike; operands that are no intervals (indices, known exactly) are shared."""
+
+    def at(side: str) -> list[Any]:
+        result = op.bind(*(getattr(x, side) if isinstance(x, Interval) else x for x in operands))
+        return list(result) if op.primitive.multiple_results else [result]
+
+    lower = at("lower")
+    points = all(x.is_point for x in operands if isinstance(x, Interval))
+    upper = lower if points else at("upper")
+    # A gather outside its operand fills with NaN, of which nothing is known.
+    results = [Interval(a, b) for a, b in zip(lower, upper, strict=True)]
+    if op.primitive.name == "gather":
+        results = [outward(x.lower, x.upper, 0.0) for x in results]
+    return results if op.primitive.multiple_results else results[0]
+
+
+@rule("iota")
+def iota(op: Operation) -> Interval:
+    """Small integers, exact in float64."""
+    return Interval.point(op.bind())
+
+
+@rule("convert_element_type")
+def convert_element_type(op: Operation, x: Any) -> Any:
+    """Known numbers become points of float64; 64-bit integers are rounded, hence widened."""
+    target = np.dtype(op.params["new_dtype"])
+    if not isinstance(x, Interval):
+        if target != np.float64:
+            return op.bind(x)
+        value = jnp.asarray(x).astype(target)
+        return (
+            outward(value, value, 1.0) if np.dtype(x.dtype).itemsize == 8 else Interval.point(value)
+        )
+    if target != np.float64:
+        raise EnclosureError(
+            f"a number that depends on the box is converted to {target}; keep it in float64"
+        )
+    return Interval(x.lower.astype(target), x.upper.astype(target))

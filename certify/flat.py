@@ -1,0 +1,130 @@
+"""A game's pseudo-gradient as a function of vectors, checked to be fit for proofs."""
+
+import hashlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.extend import core, source_info_util
+
+import dgames as dg
+from certify.enclosure.enclose import require_x64
+from certify.enclosure.registry import EnclosureError
+from certify.region import Region
+from dgames.sets import player_sets
+from dgames.strategy import blocks, dimensions, player_names, ravel
+
+
+class FlatField(NamedTuple):
+    """The pseudo-gradient `F: R^n -> R^n` of a game.
+
+    Attributes:
+        name: Of the game.
+        function: F on vectors.
+        unravel: From a vector to a joint strategy.
+        names: The players.
+        sizes: Coordinates of each player.
+        hash: SHA-256 of the traced code of F and its constants.
+    """
+
+    name: str
+    function: Callable
+    unravel: Callable
+    names: tuple[str, ...]
+    sizes: tuple[int, ...]
+    hash: str
+
+
+def flat_field(game: dg.Game, region: Region, args: Any = None) -> FlatField:
+    """Flattens the pseudo-gradient of a game with the region's structure.
+
+    Args:
+        game: The game.
+        region: A region of float64 strategies inside the game's strategy set.
+        args: Passed to the costs.
+
+    Raises:
+        ValueError: If the game's costs do not fit the region's players, are not scalars, or the region
+            leaves the strategy set.
+        EnclosureError: If the costs use custom derivative rules or `stop_gradient`: then the
+            pseudo-gradient need not be the gradient of anything.
+    """
+    require_x64()
+    center = region.center
+    dg.check_game(game, center, args)
+    _check_inside_strategy_set(game, region)
+    vector, unravel = ravel(center)
+    field = dg.pseudo_gradient(game)
+
+    def costs(x: Any) -> Any:
+        return game.costs(unravel(x), args)
+
+    def function(x: Any) -> Any:
+        return ravel(field(unravel(x), args))[0]
+
+    shape = jax.ShapeDtypeStruct(vector.shape, jnp.float64)
+    _refuse_custom_derivatives(jax.make_jaxpr(costs)(shape).jaxpr)
+    jaxpr = jax.make_jaxpr(function)(shape)
+    digest = hashlib.sha256(str(jaxpr).encode())
+    for value in jaxpr.consts:
+        digest.update(np.asarray(value).tobytes())
+    names, sizes = player_names(center), dimensions(center)
+    return FlatField(type(game).__name__, function, unravel, names, sizes, digest.hexdigest())
+
+
+def _refuse_custom_derivatives(jaxpr: core.Jaxpr) -> None:
+    for equation in jaxpr.eqns:
+        name = equation.primitive.name
+        if name == "stop_gradient" or (name.startswith("custom_") and not _is_of_jax(equation)):
+            raise EnclosureError(
+                f"the costs use {name} (in {source_info_util.summarize(equation.source_info)}): a "
+                "hand-written derivative cannot be verified, so nothing is proved about it; write "
+                "the function plainly."
+            )
+        for inner in core.jaxprs_in_params(equation.params):
+            _refuse_custom_derivatives(inner)
+
+
+def _is_of_jax(equation: Any) -> bool:
+    """Whether the function with the custom derivative is part of JAX itself."""
+    called = equation.params.get("call_jaxpr")
+    debug = getattr(getattr(called, "jaxpr", called), "debug_info", None)
+    source = getattr(debug, "func_src_info", None) or ""
+    return f" at {Path(jax.__file__).parent}/" in source
+
+
+def _check_inside_strategy_set(game: dg.Game, region: Region) -> None:
+    """The region must lie in every player's set, so that the equilibrium is an interior one.
+
+    A convex set contains a box if it contains its corners; for boxes the extreme two suffice, for a
+    ball the farthest one.
+    """
+    lower, upper = (ravel(region.center)[1](jnp.asarray(end)) for end in region.bounds())
+    sets = player_sets(game.strategy_set(region.center), region.center)
+    for name, own, low, high in zip(
+        player_names(lower), sets, blocks(lower), blocks(upper), strict=True
+    ):
+        if not _contains_box(own, low, high):
+            raise ValueError(
+                f"the region leaves the strategy set of player '{name}' ({type(own).__name__}); "
+                "certificates are about equilibria inside the set, so give a region within it."
+            )
+
+
+def _contains_box(own: Any, low: Any, high: Any) -> bool:
+    if isinstance(own, dg.Euclidean):
+        return True
+    if isinstance(own, dg.Box):
+        return bool(own.contains(low)) and bool(own.contains(high))
+    if isinstance(own, dg.Ball):
+        center = dg.Ball(own.center, jnp.zeros(())).project(low)
+        farthest = jax.tree.map(
+            lambda c, a, b: jnp.where(jnp.abs(a - c) > jnp.abs(b - c), a, b), center, low, high
+        )
+        return bool(dg.Ball(own.center, own.radius * (1 - 1e-12)).contains(farthest))
+    return (
+        False  # a simplex, or any set without a known interior, contains no box of full dimension
+    )

@@ -1,0 +1,1 @@
+"""Metrics in which a game is strongly monotone."""

@@ -1,0 +1,86 @@
+"""Choosing the weights of a metric from sampled Jacobians.
+
+A choice needs no proof: whatever weights come out, the margin in them is proved afterwards.
+"""
+
+import numpy as np
+import scipy.optimize
+from jaxtyping import Float
+
+from .small_gain import small_gain
+
+# Weights of one are kept when they are within this share of the best: simpler numbers, rounder basin.
+_PREFER_ONES = 0.995
+
+
+def sampled_margin(
+    jacobians: Float[np.ndarray, "samples n n"], weights: Float[np.ndarray, " n"]
+) -> float:
+    """Smallest eigenvalue of the symmetric part in the metric, over the samples: an estimate."""
+    root = np.sqrt(weights)
+    scaled = jacobians * (root[:, None] / root)
+    return float(np.linalg.eigvalsh(0.5 * (scaled + np.swapaxes(scaled, -1, -2)))[:, 0].min())
+
+
+def choose_weights(
+    jacobians: Float[np.ndarray, "samples n n"], sizes: tuple[int, ...]
+) -> Float[np.ndarray, " players"]:
+    """Weights, one per player, with a nearly largest sampled margin.
+
+    Tries ones and the small-gain weights of the sampled constants, and improves on the better by a
+    simplex search when there are few players.
+    """
+    players = len(sizes)
+
+    def margin(log_weights: np.ndarray) -> float:
+        return sampled_margin(jacobians, np.repeat(np.exp(log_weights), sizes))
+
+    ones = np.zeros(players)
+    candidates = [ones]
+    mu, _, coupling = sampled_constants(jacobians, sizes)
+    try:
+        candidates.append(_centred(np.log(small_gain(mu, coupling).weights)))
+    except ValueError:
+        pass  # constants too unequal for float64: the search below starts from ones
+    best = max(candidates, key=margin)
+    if 1 < players <= 10:
+        search = scipy.optimize.minimize(
+            lambda free: -margin(np.append(free, 0.0)),
+            (best - best[-1])[:-1],
+            method="Nelder-Mead",
+            options={"maxfev": 150 * players, "xatol": 1e-4, "fatol": 1e-7},
+        )
+        best = max(best, _centred(np.append(search.x, 0.0)), key=margin)
+    top = margin(best)
+    if margin(ones) >= top - (1 - _PREFER_ONES) * abs(top):
+        best = ones
+    return _rounded(np.exp(best))
+
+
+def sampled_constants(
+    jacobians: Float[np.ndarray, "samples n n"], sizes: tuple[int, ...]
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Curvature, smoothness and coupling over the samples: estimates of what a proof can give."""
+    starts = np.concatenate([[0], np.cumsum(sizes)])
+    players = len(sizes)
+    low, high, coupling = np.zeros(players), np.zeros(players), np.zeros((players, players))
+    for i in range(players):
+        rows = slice(starts[i], starts[i + 1])
+        own = jacobians[:, rows, rows]
+        values = np.linalg.eigvalsh(0.5 * (own + np.swapaxes(own, -1, -2)))
+        low[i], high[i] = values[:, 0].min(), values[:, -1].max()
+        for j in range(players):
+            if i != j:
+                block = jacobians[:, rows, starts[j] : starts[j + 1]]
+                coupling[i, j] = np.linalg.norm(block, ord=2, axis=(-2, -1)).max()
+    return low, high, coupling
+
+
+def _centred(log_weights: np.ndarray) -> np.ndarray:
+    return log_weights - log_weights.mean()
+
+
+def _rounded(weights: np.ndarray) -> np.ndarray:
+    """Short binary numbers, largest one: margins are flat at their best weights."""
+    mantissa, exponent = np.frexp(weights / weights.max())
+    return np.ldexp(np.rint(mantissa * 2**24), exponent - 24)

@@ -1,0 +1,327 @@
+"""From a game and a region to a checked certificate."""
+
+import importlib.metadata
+import time
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+import dgames as dg
+from certify import evidence
+from certify.branch import Progress, Tree, cover
+from certify.certificate import Certificate
+from certify.checker import check_data
+from certify.checker.reader import FORMAT, VERSION, digest
+from certify.constants import BlockConstants, block_constants, sample_jacobians
+from certify.enclosure.affine import AffineFamily
+from certify.enclosure.enclose import enclose
+from certify.enclosure.registry import RULES, SMOOTH_RULES
+from certify.equilibrium import find_zero, residual_bound
+from certify.flat import FlatField, flat_field
+from certify.metric.cell_margin import lipschitz_bounds, margin_bounds
+from certify.metric.small_gain import SmallGain, small_gain
+from certify.metric.weights import choose_weights, sampled_margin
+from certify.region import Region
+from certify.steps import STEP_RULES, Setting
+from certify.structure import describe
+
+TRUSTED = (
+    "Statement (B) of certify/checker/proof.py: that the Jacobian of the pseudo-gradient lies in the "
+    "stated family on each cell, and the residual bound. Both come from certify.enclosure, which "
+    "relies on JAX's derivative rules for the code of the costs, on IEEE-754 arithmetic, and on the "
+    "error margins for JAX's float64 functions in certify/enclosure/rounding.py.",
+    "The costs mean the real-valued functions that their code spells out, with float64 constants "
+    "taken exactly.",
+    "The checker and the Python interpreter that runs it.",
+)
+
+
+def certify(
+    game: dg.Game,
+    region: Region,
+    methods: Sequence[type[dg.AbstractMethod]] = (dg.Simultaneous,),
+    *,
+    args: Any = None,
+    weights: dict[str, float] | None = None,
+    tightness: float = 0.97,
+    max_cells: int = 10_000,
+    progress: Callable[[Progress], None] | None = None,
+) -> Certificate:
+    """Proves that learning dynamics converge to a unique Nash equilibrium from a region.
+
+    What a certificate with status "proved" says, for every point and every rounding error:
+
+    - the pseudo-gradient F is strongly monotone over the region in the metric
+      `sum_i weights_i |x_i|^2`, with modulus at least `margin`, and Lipschitz with constant at most
+      `lipschitz`; so the flow `x' = -F(x)` contracts at rate `margin`;
+    - there is exactly one equilibrium in the region, inside the given enclosure; each player's
+      strategy is that player's strict optimum in the region against the others;
+    - from every start in `basin`, the flow converges to it, and so does each method with any step up
+      to `step_sizes[method].max`, at the stated rate for the stated best step.
+
+    The margin is proved cell by cell in one common metric (certificates of this kind need the metric
+    to be constant, not the cells to agree); the small-gain test on constants aggregated over the
+    whole region stands beside it, and the larger margin is kept.
+
+    Args:
+        game: Costs in float64, built from primitives that have an enclosure rule.
+        region: A `Box` or `Ball` of strategies, inside the game's strategy set.
+        methods: Classes of methods to find safe step sizes for.
+        args: Passed to the costs; fixed.
+        weights: The metric to use, by player; chosen by sampling when not given.
+        tightness: Cells are cut until the proved margin is at least this share of what further
+            cutting could prove, in (0, 1).
+        max_cells: Give up ("undecided") beyond this many cells.
+        progress: Called with a `Progress` after each batch of cells.
+
+    Returns:
+        A `Certificate`; its file has been accepted by the independent checker if it is "proved".
+        "refuted" means that some player's cost is proved not to be convex in that player's own
+        strategy at a point of the region, so that no block-weighted metric has a margin.
+
+    Raises:
+        ValueError: If the game, the region and the options do not fit together.
+        EnclosureError: If the costs use a primitive without an enclosure rule, or float32.
+
+    Example:
+        >>> import dgames as dg
+        >>> game = dg.game(lambda x, args: (x[0] ** 2 + x[0] * x[1], x[1] ** 2 - x[0] * x[1]))
+        >>> certificate = certify(game, Box.around((0.0, 0.0), 1.0))
+        >>> certificate.status, round(certificate.margin, 6)
+        ('proved', 2.0)
+    """
+    start = time.perf_counter()
+    if not 0 < tightness < 1:
+        raise ValueError(f"certify: tightness is {tightness}; it must be between 0 and 1.")
+    if max_cells < 1:
+        raise ValueError(f"certify: max_cells is {max_cells}; it must be at least 1.")
+    names = [_method_name(method) for method in methods]
+    field = flat_field(game, region, args)
+    point = find_zero(field.function, region)
+    samples = sample_jacobians(field.function, region, 256, jax.random.key(0))
+    if not np.isfinite(samples).all():
+        return Certificate("undecided", ("the Jacobian is not finite everywhere in the region",))
+    refutation = _refute(field, region, samples)
+    if refutation:
+        return Certificate("refuted", (refutation,))
+    if point is None:
+        return Certificate("undecided", ("no equilibrium was found in the region",))
+    chosen = _given(weights, field) if weights else choose_weights(samples, field.sizes)
+    spread = np.repeat(chosen, field.sizes)
+    if sampled_margin(samples, spread) <= 0:
+        return Certificate(
+            "undecided", ("no block-weighted metric with a positive margin was found by sampling",)
+        )
+    tree = cover(
+        field.function,
+        region,
+        spread,
+        tightness=tightness,
+        max_cells=max_cells,
+        progress=progress,
+    )
+    assembly = _Assembly(field, region, tree, point)
+    data, reason = assembly.proved(chosen, names)
+    if data is None:
+        budget = () if tree.complete else (f"the budget of {max_cells} cells was used up",)
+        return Certificate("undecided", (reason, *budget))
+    data["provenance"]["seconds"] = f"{time.perf_counter() - start:.2f}"
+    return Certificate("proved", data={**data, "digest": digest(data)})
+
+
+def _method_name(method: type[dg.AbstractMethod]) -> str:
+    name = dg.method_name(method)
+    if name not in STEP_RULES:
+        raise ValueError(
+            f"certify: there is no step-size theorem for {name!r} yet; "
+            f"there is one for {', '.join(sorted(STEP_RULES))}."
+        )
+    return name
+
+
+def _given(weights: dict[str, float], field: FlatField) -> np.ndarray:
+    if set(weights) != set(field.names):
+        raise ValueError(
+            f"certify: weights are given for {', '.join(weights)}; "
+            f"the players are {', '.join(field.names)}."
+        )
+    values = np.array([weights[name] for name in field.names], np.float64)
+    if not (np.isfinite(values).all() and (values > 0).all()):
+        raise ValueError("certify: weights must be positive and finite.")
+    return values
+
+
+def _refute(field: FlatField, region: Region, jacobians: np.ndarray) -> str | None:
+    """Proves, at one point, that some player's cost is not convex in the player's own strategy."""
+    points = region.sample(jax.random.key(0), len(jacobians))
+    starts = np.concatenate([[0], np.cumsum(field.sizes)])
+    for name, first, last in zip(field.names, starts[:-1], starts[1:], strict=True):
+        own = jacobians[:, first:last, first:last]
+        values, vectors = np.linalg.eigh(0.5 * (own + np.swapaxes(own, -1, -2)))
+        worst = int(values[:, 0].argmin())
+        if values[worst, 0] >= 0:
+            continue
+        direction = np.zeros(jacobians.shape[-1])
+        direction[first:last] = vectors[worst, :, 0]
+        along = jnp.asarray(direction)
+
+        def curvature(x: Any, along: Any = along) -> Any:
+            return jnp.vdot(along, jax.jvp(field.function, (x,), (along,))[1])
+
+        bound = enclose(curvature, RULES | SMOOTH_RULES)(jnp.asarray(points[worst]))
+        if bool(bound.upper < 0):
+            return (
+                f"the cost of player '{name}' is not convex in the player's own strategy: at "
+                f"{points[worst].tolist()} its curvature along {direction[first:last].tolist()} is "
+                f"at most {float(bound.upper):.6g}"
+            )
+    return None
+
+
+class _Assembly:
+    """Turns a tree of cells into the contents of a file that the checker accepts."""
+
+    def __init__(self, field: FlatField, region: Region, tree: Tree, point: np.ndarray):
+        self.field, self.region, self.tree, self.point = field, region, tree, point
+        self.unit, self.rounded = evidence.quantized(tree)
+        self.families: AffineFamily = evidence.in_units(self.rounded, self.unit)
+        self.residual = residual_bound(field.function, point)
+
+    def proved(self, weights: np.ndarray, methods: list[str]) -> tuple[dict | None, str]:
+        """The contents of the file, or None and the reason why there is no proof.
+
+        Floating-point bounds are backed off by a little, and by more if that does not suffice for
+        an exact proof.
+        """
+        reason = "the margin on some cell is not positive"
+        for backoff in (2.0**-42, 2.0**-36, 2.0**-28, 2.0**-20):
+            constants = self._constants(backoff)
+            gain = small_gain(constants.curvature, constants.coupling)
+            margin, scaling = self._margin(weights, backoff)
+            if gain.margin > margin:  # keep the larger
+                in_gain, gain_scaling = self._margin(gain.weights, backoff)
+                if in_gain > margin:
+                    weights, margin, scaling = gain.weights, in_gain, gain_scaling
+            if margin <= 0:
+                return None, reason
+            data, reason = self._file(weights, margin, scaling, constants, gain, methods, backoff)
+            if data is None:
+                return None, reason
+            verdict = check_data(data)
+            if verdict.ok:
+                return data, ""
+            reason = "the bounds could not be proved exactly: " + "; ".join(verdict.reasons)
+        return None, reason
+
+    def _spread(self, weights: np.ndarray) -> np.ndarray:
+        return np.repeat(weights, self.field.sizes)
+
+    def _margin(self, weights: np.ndarray, backoff: float) -> tuple[float, np.ndarray]:
+        bounds = margin_bounds(self.families, self._spread(weights))
+        scale = _scale(self.families.centre, self._spread(weights))
+        return float(bounds.margin.min() - backoff * scale), bounds.scaling
+
+    def _constants(self, backoff: float) -> BlockConstants:
+        low, high, coupling = block_constants(self.families, self.field.sizes)
+        slack = backoff * float(np.abs(self.families.centre).max())
+        off = ~np.eye(len(low), dtype=bool)
+        return BlockConstants(low - slack, high + slack, np.where(off, coupling + slack, 0.0))
+
+    def _file(
+        self,
+        weights: np.ndarray,
+        margin: float,
+        margin_scaling: np.ndarray,
+        constants: BlockConstants,
+        gain: SmallGain,
+        methods: list[str],
+        backoff: float,
+    ) -> tuple[dict | None, str]:
+        spread = self._spread(weights)
+        norms, lipschitz_scaling = lipschitz_bounds(self.families, spread)
+        scale = _scale(self.families.centre, spread)
+        lipschitz = max(float(norms.max() + backoff * scale), margin)
+        radius = float(np.sqrt(np.sum(spread * self.residual**2))) / margin * (1 + 2.0**-40)
+        radius = max(radius, 1e-150)
+        reach = self.region.largest_ball(self.point, spread) * (1 - 2.0**-40)
+        basin = reach - 2 * radius * (1 + 2.0**-40)
+        if basin <= 0:
+            return None, "the ball that contains the equilibrium is not inside the region"
+        setting = Setting(
+            margin, lipschitz, weights, constants, gain, radius, reach, self._reach_in
+        )
+        steps = []
+        for method in methods:
+            candidates = [step for rule in STEP_RULES[method] if (step := rule(setting))]
+            best = max(candidates, key=lambda step: step["max"])
+            steps.append({"method": method, **{k: _hex(v) for k, v in best.items()}})
+        claims = {
+            "weights": _hexes(weights),
+            "margin": _hex(margin),
+            "lipschitz": _hex(lipschitz),
+            "small_gain": {
+                "margin": _hex(gain.margin),
+                "left": _hexes(gain.left),
+                "right": _hexes(gain.right),
+                "curvature": _hexes(constants.curvature),
+                "smoothness": _hexes(constants.smoothness),
+                "coupling": [_hexes(row) for row in constants.coupling],
+            },
+            "equilibrium": {
+                "center": _hexes(self.point),
+                "residual": _hexes(self.residual),
+                "radius": _hex(radius),
+            },
+            "basin": {"radius": _hex(basin)},
+            "steps": steps,
+        }
+        players = [
+            {"name": name, "size": size}
+            for name, size in zip(self.field.names, self.field.sizes, strict=True)
+        ]
+        data = {
+            "format": FORMAT,
+            "version": VERSION,
+            "game": {
+                "name": self.field.name,
+                "hash": self.field.hash,
+                "players": players,
+                "structure": describe(self.region.center),
+            },
+            "region": self.region.to_json(_hex),
+            "claims": claims,
+            "trusted": list(TRUSTED),
+            "provenance": _provenance(),
+            "evidence": {
+                "unit": self.unit,
+                "cells": evidence.nodes(self.tree, self.rounded, margin_scaling, lipschitz_scaling),
+            },
+        }
+        return data, ""
+
+    def _reach_in(self, weights: np.ndarray) -> float:
+        """Radius of the largest ball of another metric around the centre inside the region."""
+        return self.region.largest_ball(self.point, self._spread(weights)) * (1 - 2.0**-40)
+
+
+def _scale(matrices: np.ndarray, spread: np.ndarray) -> float:
+    root = np.sqrt(spread)
+    return float(np.abs(matrices * (root[:, None] / root)).max()) * len(spread)
+
+
+def _provenance() -> dict[str, str]:
+    packages = ("dgames", "jax", "jaxlib", "numpy")
+    versions = {name: importlib.metadata.version(name) for name in packages}
+    return {**versions, "created": datetime.now(UTC).isoformat(timespec="seconds")}
+
+
+def _hex(value: Any) -> Any:
+    return value if isinstance(value, str) else float(value).hex()
+
+
+def _hexes(values: Any) -> list[str]:
+    return [_hex(value) for value in values]

@@ -1,0 +1,199 @@
+"""Regions: where a certificate holds. Convex, closed and bounded, with the structure of a strategy."""
+
+from collections.abc import Callable
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from certify.enclosure.enclose import require_x64
+from dgames.strategy import Strategy, as_strategy, blocks, player_names, ravel
+
+
+class Box(eqx.Module):
+    """All joint strategies between two corners, `lower <= x <= upper` in every coordinate.
+
+    Args:
+        lower: A joint strategy, float64, finite.
+        upper: The same, larger in every coordinate.
+
+    Raises:
+        ValueError: If a bound is NaN or infinite, of another type than float64, or the box is empty.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> box = Box((0.0, jnp.zeros(2)), (1.0, jnp.ones(2)))
+        >>> box.dimension
+        3
+    """
+
+    lower: Strategy
+    upper: Strategy
+
+    def __init__(self, lower: Strategy, upper: Strategy):
+        self.lower, self.upper = _corner("lower", lower), _corner("upper", upper)
+        _same_structure("Box", self.lower, self.upper)
+        for name, low, high in zip(
+            player_names(self.lower), blocks(self.lower), blocks(self.upper), strict=True
+        ):
+            low, high = (np.asarray(ravel(block)[0]) for block in (low, high))
+            if (low >= high).any():
+                k = int(np.argmax(low >= high))
+                raise ValueError(
+                    f"Box: coordinate {k} of player '{name}' has lower bound {low[k]} and upper bound "
+                    f"{high[k]}; the lower bound must be smaller."
+                )
+
+    @classmethod
+    def around(cls, center: Strategy, radius: float | Strategy) -> "Box":
+        """The box of a half-width around a point.
+
+        Args:
+            center: A joint strategy.
+            radius: A positive number, or a joint strategy of them.
+
+        Raises:
+            ValueError: If the radius is not positive and finite.
+        """
+        center = _corner("center", center)
+        if np.ndim(radius) == 0 and not isinstance(radius, tuple | list | dict):
+            radius = jax.tree.map(lambda leaf: jnp.full(leaf.shape, _radius("Box", radius)), center)
+        radius = _corner("radius", radius)
+        _same_structure("Box", center, radius)
+        return cls(
+            jax.tree.map(lambda c, r: c - r, center, radius),
+            jax.tree.map(lambda c, r: c + r, center, radius),
+        )
+
+    @property
+    def dimension(self) -> int:
+        """Number of coordinates of all players together."""
+        return ravel(self.lower)[0].size
+
+    @property
+    def center(self) -> Strategy:
+        """A point in the middle."""
+        return jax.tree.map(lambda low, high: 0.5 * low + 0.5 * high, self.lower, self.upper)
+
+    def bounds(self) -> tuple[np.ndarray, np.ndarray]:
+        """The corners as vectors of shape (dimension,)."""
+        return np.asarray(ravel(self.lower)[0]), np.asarray(ravel(self.upper)[0])
+
+    def misses(self, lower: np.ndarray, upper: np.ndarray) -> bool:
+        """Whether a cell of the bounding box lies outside: never, the box is its own bounding box."""
+        return False
+
+    def largest_ball(self, center: np.ndarray, weights: np.ndarray) -> float:
+        """Roughly, the radius of the largest ball `sum_k weights_k (x_k - center_k)^2 <= r^2` inside."""
+        lower, upper = self.bounds()
+        return float(np.min(np.sqrt(weights) * np.minimum(center - lower, upper - center)))
+
+    def sample(self, key: jax.Array, count: int) -> np.ndarray:
+        """`count` uniform points, as rows."""
+        lower, upper = self.bounds()
+        shares = np.asarray(jax.random.uniform(key, (count, lower.size), jnp.float64))
+        return lower + shares * (upper - lower)
+
+    def to_json(self, number: Callable[[float], str]) -> dict[str, Any]:
+        """The description in a certificate file."""
+        lower, upper = self.bounds()
+        return {"kind": "box", "lower": [*map(number, lower)], "upper": [*map(number, upper)]}
+
+
+class Ball(eqx.Module):
+    """All joint strategies within a Euclidean distance of a centre, over all coordinates together.
+
+    Args:
+        center: A joint strategy, float64, finite.
+        radius: A positive number.
+
+    Raises:
+        ValueError: If the centre is NaN, infinite or not float64, or the radius is not positive.
+
+    Example:
+        >>> Ball((0.0, 0.0), 2.0).bounds()[1].tolist()
+        [2.0000000000000004, 2.0000000000000004]
+    """
+
+    center: Strategy
+    radius: float
+
+    def __init__(self, center: Strategy, radius: float):
+        self.center, self.radius = _corner("center", center), _radius("Ball", radius)
+
+    @property
+    def dimension(self) -> int:
+        """Number of coordinates of all players together."""
+        return ravel(self.center)[0].size
+
+    def bounds(self) -> tuple[np.ndarray, np.ndarray]:
+        """The bounding box, rounded outward."""
+        center = np.asarray(ravel(self.center)[0])
+        return np.nextafter(center - self.radius, -np.inf), np.nextafter(
+            center + self.radius, np.inf
+        )
+
+    def misses(self, lower: np.ndarray, upper: np.ndarray) -> bool:
+        """Whether a cell of the bounding box lies outside, with room for rounding."""
+        center = np.asarray(ravel(self.center)[0])
+        gaps = np.maximum(np.maximum(lower - center, center - upper), 0.0)
+        return bool(np.sum(gaps**2) > self.radius**2 * (1 + 1e-9))
+
+    def largest_ball(self, center: np.ndarray, weights: np.ndarray) -> float:
+        """Roughly, the radius of the largest ball `sum_k weights_k (x_k - center_k)^2 <= r^2` inside."""
+        distance = np.linalg.norm(center - np.asarray(ravel(self.center)[0]))
+        return float(np.sqrt(weights.min()) * (self.radius - distance))
+
+    def sample(self, key: jax.Array, count: int) -> np.ndarray:
+        """`count` uniform points, as rows."""
+        center = np.asarray(ravel(self.center)[0])
+        direction_key, length_key = jax.random.split(key)
+        direction = np.asarray(jax.random.normal(direction_key, (count, center.size), jnp.float64))
+        share = np.asarray(jax.random.uniform(length_key, (count, 1), jnp.float64))
+        length = self.radius * share ** (1 / center.size)
+        return center + length * direction / np.linalg.norm(direction, axis=1, keepdims=True)
+
+    def to_json(self, number: Callable[[float], str]) -> dict[str, Any]:
+        """The description in a certificate file."""
+        center = np.asarray(ravel(self.center)[0])
+        return {"kind": "ball", "center": [*map(number, center)], "radius": number(self.radius)}
+
+
+Region = Box | Ball
+
+
+def _corner(name: str, x: Strategy) -> Strategy:
+    require_x64()
+    x = as_strategy(x)
+    for player, block in zip(player_names(x), blocks(x), strict=True):
+        for leaf in jax.tree.leaves(block):
+            if leaf.dtype != jnp.float64:
+                raise ValueError(
+                    f"the region's {name} is {leaf.dtype} for player '{player}', but proofs are made in "
+                    "float64; convert the strategies (and the game) to float64."
+                )
+            if not np.isfinite(np.asarray(leaf)).all():
+                raise ValueError(
+                    f"the region's {name} is not finite for player '{player}'; give finite numbers."
+                )
+    return x
+
+
+def _radius(kind: str, radius: Any) -> float:
+    try:
+        radius = float(radius)
+    except TypeError:
+        raise ValueError(
+            f"{kind}: the radius must be a number, not {type(radius).__name__}."
+        ) from None
+    if not (np.isfinite(radius) and radius > 0):
+        raise ValueError(f"{kind}: the radius is {radius}; it must be positive and finite.")
+    return radius
+
+
+def _same_structure(kind: str, first: Strategy, second: Strategy) -> None:
+    shapes = [jax.tree.map(lambda leaf: leaf.shape, x) for x in (first, second)]
+    if jax.tree.structure(first) != jax.tree.structure(second) or shapes[0] != shapes[1]:
+        raise ValueError(f"{kind}: the two strategies given have different players or shapes.")

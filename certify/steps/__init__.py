@@ -1,0 +1,17 @@
+"""Safe step sizes: one file per method, each rule with its theorem.
+
+A rule turns the proved constants of a `Setting` into a `Step`, or None where it gives nothing; the
+checker has a function of the same name that verifies it.
+"""
+
+from collections.abc import Callable
+
+from . import extragradient, simultaneous
+from .step_size import Setting as Setting
+from .step_size import Step as Step
+from .step_size import StepSize as StepSize
+
+STEP_RULES: dict[str, tuple[Callable[[Setting], Step | None], ...]] = {
+    "simultaneous": (simultaneous.from_lipschitz, simultaneous.from_small_gain),
+    "extragradient": (extragradient.from_monotonicity,),
+}

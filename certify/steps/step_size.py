@@ -1,0 +1,68 @@
+"""What a proof says about the step sizes of one method, and what a rule may use to say it."""
+
+from collections.abc import Callable
+from fractions import Fraction
+from typing import NamedTuple
+
+import numpy as np
+
+from certify.constants import BlockConstants
+from certify.metric.small_gain import SmallGain
+
+# A step as a rule proposes it: the fields of its entry in the file, numbers not yet in hexadecimal.
+Step = dict[str, str | float]
+
+
+class StepSize(NamedTuple):
+    """Safe step sizes of a method.
+
+    Attributes:
+        max: The largest step proved to contract; every positive step up to it does, in the same norm.
+        best: The step with the best proved factor.
+        rate: That factor per iteration, below 1: the distance to the equilibrium shrinks by it.
+        norm: The norm in which it does.
+        route: "theorem" (from the constants of the game) or "direct" (from the step map itself).
+        theorem: The name of the rule in the checker.
+        basin: Radius of the ball around the equilibrium's centre, in that norm, from all of whose
+            points the method converges at that rate.
+    """
+
+    max: float
+    best: float
+    rate: float
+    norm: str
+    route: str
+    theorem: str
+    basin: float
+
+
+class Setting(NamedTuple):
+    """The proved constants that step rules start from.
+
+    Attributes:
+        margin: Strong-monotonicity modulus of F in the metric.
+        lipschitz: Lipschitz constant of F in it.
+        weights: Of the metric, one per player.
+        constants: Block constants over the region.
+        gain: The small-gain margin of these constants.
+        radius: The equilibrium is within this distance of the centre, in the metric.
+        reach: Radius of the largest ball of the metric around the centre inside the region.
+        reach_in: The same for another metric, given by its weights per player.
+    """
+
+    margin: float
+    lipschitz: float
+    weights: np.ndarray
+    constants: BlockConstants
+    gain: SmallGain
+    radius: float
+    reach: float
+    reach_in: Callable[[np.ndarray], float]
+
+
+def root_above(square: Fraction) -> float:
+    """A float64 whose square is at least `square`, and hardly more."""
+    root = float(square) ** 0.5
+    while Fraction(root) ** 2 < square:
+        root = float(np.nextafter(root, np.inf))
+    return root
