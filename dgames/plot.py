@@ -85,42 +85,16 @@ def phase_portrait(
     tall = (ylim[1] - ylim[0]) / (xlim[1] - xlim[0])
     axes = _axes(ax, (4.9 + _legend_width(labels), min(max(4.2 * tall, 1.6), 7.0) + 0.4))
 
-    columns, rows = np.linspace(*xlim, 61), np.linspace(*ylim, 61)
-    grid = np.stack(np.meshgrid(columns, rows), axis=-1).reshape(-1, 2)
-    points = jnp.asarray(grid, vector.dtype)
-    flow = -np.asarray(jax.vmap(lambda p: ravel(field(unravel(p), args))[0])(points))
-    u, v = flow.T.reshape(2, len(rows), len(columns))
-    speed = np.hypot(u, v)
-    axes.streamplot(
-        columns,
-        rows,
-        u,
-        v,
-        density=density,
-        minlength=0.25,
-        color=_rank(speed),
-        cmap=_greys(),
-        norm=_unit_norm(),
-        linewidth=0.9,
-        arrowsize=0.9,
-        zorder=1,
+    _draw_streams(
+        axes,
+        lambda point: ravel(field(unravel(point.astype(vector.dtype)), args))[0],
+        xlim,
+        ylim,
+        density,
     )
-    runs = _several(trajectories)
-    for i, run in enumerate(runs):
-        path, colour = _path(run), COLOURS[i % len(COLOURS)]
+    for i, run in enumerate(_several(trajectories)):
         label = None if labels is None else labels[i]
-        axes.plot(*path.T, color=colour, linewidth=1.6, zorder=3, label=label)
-        for point, size, face in ((path[0], 6.5, "white"), (path[-1], 5.5, colour)):
-            inside = np.all((point >= (xlim[0], ylim[0])) & (point <= (xlim[1], ylim[1])))
-            axes.plot(
-                *point,
-                "o",
-                color=colour,
-                markerfacecolor=face,
-                markersize=size,
-                clip_on=not inside,
-                zorder=4,
-            )
+        _draw_path(axes, _path(run), COLOURS[i % len(COLOURS)], label, xlim, ylim)
     if equilibrium is not None:
         point, _ = ravel(as_strategy(equilibrium))
         axes.plot(*np.asarray(point), "*", color="black", markersize=12, zorder=5)
@@ -165,8 +139,7 @@ def residual_history(
         >>> ax = plot.residual_history(runs, ["extragradient", "optimistic"])
     """
     axes = _axes(ax, (5.6, 3.8))
-    several = _several(runs)
-    for i, run in enumerate(several):
+    for i, run in enumerate(_several(runs)):
         history = getattr(run, "history", run)
         residual = np.asarray(getattr(history, "residual", history), float)
         steps = np.asarray(getattr(history, "steps", np.arange(residual.size)))
@@ -225,8 +198,7 @@ def spectrum(
     axes.add_patch(Circle((0, 0), 1, facecolor="#F3F5F7", edgecolor="none", zorder=-1))
     axes.add_patch(Circle((0, 0), 1, fill=False, edgecolor=_DARK, linewidth=1.0, zorder=1))
     reach = 1.0
-    several = _several(matrices)
-    for i, matrix in enumerate(several):
+    for i, matrix in enumerate(_several(matrices)):
         values = np.linalg.eigvals(np.asarray(matrix))
         radius = float(np.max(np.abs(values)))
         reach = max(reach, radius)
@@ -264,6 +236,50 @@ def _axes(ax: Any, size: tuple[float, float]) -> Any:
     return plt.subplots(figsize=size, layout="compressed")[1] if ax is None else ax
 
 
+def _draw_streams(ax: Any, field: Callable, xlim: Any, ylim: Any, density: float | int) -> None:
+    from matplotlib.colors import LinearSegmentedColormap, Normalize
+
+    columns, rows = (np.linspace(low, high, 61) for low, high in (xlim, ylim))
+    points = np.stack(np.meshgrid(columns, rows), axis=-1).reshape(-1, 2)
+    flow = -np.asarray(jax.jit(jax.vmap(field))(jnp.asarray(points)))
+    flow = np.where(np.isfinite(flow), flow, np.nan)
+    u, v = flow.T.reshape(2, len(rows), len(columns))
+    speed = np.hypot(u, v)
+    # Shades go by rank, as speeds often span many orders of magnitude.
+    rank = np.searchsorted(np.sort(speed, axis=None), speed, side="right") / speed.size
+    ax.streamplot(
+        columns,
+        rows,
+        u,
+        v,
+        density=density,
+        minlength=0.25,
+        color=rank,
+        cmap=LinearSegmentedColormap.from_list("streams", ["#DDE1E6", "#8B949E"]),
+        norm=Normalize(0, 1),
+        linewidth=0.9,
+        arrowsize=0.9,
+        zorder=1,
+    )
+
+
+def _draw_path(
+    ax: Any, path: np.ndarray, colour: str, label: str | None, xlim: Any, ylim: Any
+) -> None:
+    ax.plot(*path.T, color=colour, linewidth=1.6, zorder=3, label=label)
+    for point, size, face in ((path[0], 6.5, "white"), (path[-1], 5.5, colour)):
+        inside = np.all((point >= (xlim[0], ylim[0])) & (point <= (xlim[1], ylim[1])))
+        ax.plot(
+            *point,
+            "o",
+            color=colour,
+            markerfacecolor=face,
+            markersize=size,
+            clip_on=not inside,
+            zorder=4,
+        )
+
+
 def _several(value: Any) -> list[Any]:
     return list(value) if isinstance(value, list | tuple) else [value]
 
@@ -284,23 +300,6 @@ def _path(run: Any) -> np.ndarray:
     if path.shape[1] != 2:
         raise ValueError(f"a trajectory here has two coordinates, got {path.shape[1]}")
     return path[np.all(np.isfinite(path), axis=1)]
-
-
-def _rank(values: np.ndarray) -> np.ndarray:
-    """Shares of values below each value, in (0, 1]: speeds often span many orders of magnitude."""
-    return np.searchsorted(np.sort(values, axis=None), values, side="right") / values.size
-
-
-def _greys() -> Any:
-    from matplotlib.colors import LinearSegmentedColormap
-
-    return LinearSegmentedColormap.from_list("streams", ["#DDE1E6", "#8B949E"])
-
-
-def _unit_norm() -> Any:
-    from matplotlib.colors import Normalize
-
-    return Normalize(0, 1)
 
 
 def _quiet_frame(ax: Any) -> None:

@@ -97,6 +97,18 @@ def test_portrait_of_a_field():
     assert plot.phase_portrait(field, args=2.0, xlim=(-1, 1), ylim=(0, 3)).get_ylim() == (0, 3)
 
 
+def test_portrait_with_a_singular_corner(tmp_path):
+    """The price of an oligopoly is infinite where nobody sells."""
+    duopoly = games.Oligopoly([1.0, 2.0], [5.0, 5.0], [1.0, 0.5], 1.1)
+    ax = plot.phase_portrait(duopoly, (0, 60), (0, 60), like=(1.0, 1.0))
+    assert saved_without_a_warning(ax, tmp_path / "duopoly.png")
+
+
+def test_portrait_in_single_precision(runs):
+    like = (jnp.float32(0.0), jnp.float32(0.0))
+    assert plot.phase_portrait(GAME, like=like, trajectories=runs[0]).has_data()
+
+
 def test_phase_portrait_misuse():
     with pytest.raises(ValueError, match=r"needs two coordinates in all, but `like` has 3"):
         plot.phase_portrait(GAME, like=(jnp.ones(2), 0.0))

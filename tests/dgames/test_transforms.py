@@ -460,7 +460,8 @@ def test_dirac_gan_from_one_one(step_size, evaluations):
         updates, state = tx.update(field(x), state, x)
         return optax.apply_updates(x, updates), state, count + 1
 
-    *_, count = jax.lax.while_loop(lambda c: jnp.hypot(*c[0]) >= 1e-4, step, (x, tx.init(x), 0))
+    start: Any = (x, tx.init(x), 0)
+    *_, count = jax.lax.while_loop(lambda carry: jnp.hypot(*carry[0]) >= 1e-4, step, start)
     assert count == evaluations
 
 
