@@ -152,9 +152,10 @@ def test_inject_hyperparams(factory, kwargs):
     grads = [jnp.ones((2, 3)), -jnp.ones((2, 5, 2))]
     state, state_injected = jax.jit(tx.init)(params), jax.jit(injected.init)(params)
     assert {"learning_rate", "decay", "angle"} <= state_injected.hyperparams.keys()
+    update, update_injected = jax.jit(tx.update), jax.jit(injected.update)
     for _ in range(3):
-        updates, state = jax.jit(tx.update)(grads, state, params)
-        updates_injected, state_injected = jax.jit(injected.update)(grads, state_injected, params)
+        updates, state = update(grads, state, params)
+        updates_injected, state_injected = update_injected(grads, state_injected, params)
         assert_close(updates_injected, updates, rtol=1e-12)
         assert_close(state_injected.inner_state, state, rtol=1e-12)
 
@@ -232,10 +233,10 @@ def test_each_leaf_keeps_its_own_dtype(factory, kwargs):
 def test_gradient_accumulation(factory, kwargs, dtype):
     tx: Any = optax.MultiSteps(factory(**kwargs), every_k_schedule=4)
     params = jnp.array([1.0, 2.0], dtype)
-    state = tx.init(params)
+    state, update = tx.init(params), jax.jit(tx.update)
     for step in range(4):
         with as_optax_promotes():
-            updates, state = jax.jit(tx.update)(2 * params, state, params)
+            updates, state = update(2 * params, state, params)
         assert updates.dtype == params.dtype
         assert bool(jnp.all(updates == 0)) == (step < 3)
 
