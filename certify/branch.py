@@ -1,5 +1,6 @@
 """Branch and bound: cuts a region into cells until the margin on each of them is good enough."""
 
+import functools
 import heapq
 import time
 from collections.abc import Callable, Iterator
@@ -10,6 +11,7 @@ import numpy as np
 from jaxtyping import Float
 
 from certify.enclosure.affine import AffineFamily, jacobian_family, jacobian_form
+from certify.flat import FlatField
 from certify.metric.cell_margin import CellBounds, margin_bounds, reduced
 from certify.region import Region
 
@@ -79,7 +81,7 @@ def stack(families: list[AffineFamily]) -> AffineFamily:
 
 
 def cover(
-    field: Callable,
+    field: FlatField,
     region: Region,
     weights: Float[np.ndarray, " n"],
     *,
@@ -90,7 +92,7 @@ def cover(
     """Covers the region with cells on which the margin in the metric is proved, worst cell first.
 
     Args:
-        field: The pseudo-gradient as a function of vectors, R^n to R^n.
+        field: The pseudo-gradient as a function of vectors.
         region: Where.
         weights: Of the metric, one per coordinate.
         tightness: Stop when every cell reaches this share of what smaller cells could reach.
@@ -101,7 +103,7 @@ def cover(
         The tree of cells with their families. Bounds in the metric guide the search only; they are
         to be proved by the checker.
     """
-    evaluate, batch = _evaluator(field, region.dimension)
+    evaluate, batch = _evaluator(field)
     lower, upper = region.bounds()
     start = time.perf_counter()
     nodes: list[Leaf | Split] = []
@@ -170,12 +172,14 @@ def _cut(low: np.ndarray, high: np.ndarray, scores: np.ndarray) -> tuple[int, fl
     return axis, 0.5 * low[axis] + 0.5 * high[axis]
 
 
-def _evaluator(field: Callable, dimension: int) -> tuple[Callable, int]:
+@functools.lru_cache(maxsize=32)
+def _evaluator(field: FlatField) -> tuple[Callable, int]:
     """The compiled enclosure of a batch of cells, of one fixed size so that it compiles once."""
-    form = jacobian_form(field, dimension)
-    entries = dimension**4 if form == "affine" else dimension**2
+    n = field.dimension
+    form = jacobian_form(field.function, n)
+    entries = n**4 if form == "affine" else n**2
     batch = 2 if form == "constant" else int(np.clip(2**22 // entries, 2, 64))
-    return jax.jit(jax.vmap(jacobian_family(field, form))), batch
+    return jax.jit(jax.vmap(jacobian_family(field.function, form))), batch
 
 
 def _measure(

@@ -3,14 +3,13 @@
 from typing import Any, NamedTuple
 
 import equinox as eqx
-import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Key
 
 import dgames as dg
 from certify.enclosure.affine import AffineFamily
-from certify.flat import flat_field
+from certify.flat import FlatField, compiled_jacobians, flat_field
 from certify.metric.cell_margin import vertices
 from certify.metric.weights import choose_weights, sampled_constants, sampled_margin
 from certify.region import Region
@@ -108,7 +107,7 @@ def estimate(
     if samples < 1:
         raise ValueError(f"estimate: {samples} samples were asked for; take at least 1.")
     field = flat_field(game, region, args)
-    jacobians = sample_jacobians(field.function, region, samples, key)
+    jacobians = sample_jacobians(field, region, samples, key)
     weights = choose_weights(jacobians, field.sizes)
     spread = np.repeat(weights, field.sizes)
     root = np.sqrt(spread)
@@ -124,7 +123,6 @@ def estimate(
     )
 
 
-def sample_jacobians(function: Any, region: Region, samples: int, key: Any) -> np.ndarray:
+def sample_jacobians(field: FlatField, region: Region, samples: int, key: Any) -> np.ndarray:
     """Jacobians of a field at random points of a region, shape (samples, n, n)."""
-    points = jnp.asarray(region.sample(key, samples))
-    return np.asarray(jax.jit(jax.vmap(jax.jacfwd(function)))(points))
+    return np.asarray(compiled_jacobians(field)(jnp.asarray(region.sample(key, samples))))

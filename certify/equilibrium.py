@@ -1,5 +1,6 @@
 """Finding an equilibrium in floating point, and enclosing it rigorously."""
 
+import functools
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -10,6 +11,7 @@ import optimistix as optx
 from jaxtyping import Float
 
 from certify.enclosure.enclose import enclose
+from certify.flat import FlatField, compiled_jacobian, compiled_value
 from certify.region import Region
 from dgames.strategy import Strategy
 
@@ -42,38 +44,43 @@ class Basin(NamedTuple):
     radius: float
 
 
-def find_zero(function: Callable, region: Region) -> np.ndarray | None:
+def find_zero(field: FlatField, region: Region) -> np.ndarray | None:
     """A float near a zero of the field inside the region, or None when Newton's method finds none."""
     lower, upper = region.bounds()
     start = jnp.asarray(0.5 * lower + 0.5 * upper)
-    solvers = (optx.Newton(1e-12, 1e-12), optx.LevenbergMarquardt(1e-12, 1e-12))
-    for solver in solvers:
-        solution = optx.root_find(
-            lambda x, args: function(x), solver, start, throw=False, max_steps=200
-        )
-        point = polished(function, np.asarray(solution.value))
+    for solver in (optx.Newton(1e-12, 1e-12), optx.LevenbergMarquardt(1e-12, 1e-12)):
+        solution = optx.root_find(_residual, solver, start, field, throw=False, max_steps=200)
+        point = polished(field, np.asarray(solution.value))
         if point is not None and (lower < point).all() and (point < upper).all():
             return point
     return None
 
 
-def polished(function: Callable, point: np.ndarray) -> np.ndarray | None:
+def _residual(x: Any, field: FlatField) -> Any:
+    return compiled_value(field)(x)
+
+
+def polished(field: FlatField, point: np.ndarray) -> np.ndarray | None:
     """A few more Newton steps in float64; None when the point is not close to a zero."""
-    jacobian = jax.jit(jax.jacfwd(function))
-    value = jax.jit(function)
+    step = np.full_like(point, np.inf)
     for _ in range(3):
         if not np.isfinite(point).all():
             return None
+        jacobian, value = (f(field)(point) for f in (compiled_jacobian, compiled_value))
         try:
-            step = np.linalg.solve(np.asarray(jacobian(point)), np.asarray(value(point)))
+            step = np.linalg.solve(np.asarray(jacobian), np.asarray(value))
         except np.linalg.LinAlgError:
             return None
         point = point - step
-    scale = 1.0 + np.abs(point).max()
-    return point if np.isfinite(point).all() and np.abs(step).max() <= 1e-6 * scale else None
+    close = np.abs(step).max() <= 1e-6 * (1.0 + np.abs(point).max())
+    return point if close and np.isfinite(point).all() else None
 
 
-def residual_bound(function: Callable, point: Float[np.ndarray, " n"]) -> Float[np.ndarray, " n"]:
+def residual_bound(field: FlatField, point: Float[np.ndarray, " n"]) -> Float[np.ndarray, " n"]:
     """An upper bound on `|F(point)|`, entry by entry; proved."""
-    value: Any = enclose(function)(jnp.asarray(point))
-    return np.asarray(value.magnitude)
+    return np.asarray(_compiled_enclosure(field)(jnp.asarray(point)).magnitude)
+
+
+@functools.lru_cache(maxsize=32)
+def _compiled_enclosure(field: FlatField) -> Callable:
+    return jax.jit(enclose(field.function))

@@ -1,41 +1,68 @@
 """A game's pseudo-gradient as a function of vectors, checked to be fit for proofs."""
 
-import hashlib
+import functools
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jax.extend import core, source_info_util
 
 import dgames as dg
 from certify.enclosure.enclose import require_x64
 from certify.enclosure.registry import EnclosureError
+from certify.fingerprint import fingerprint
 from certify.region import Region
 from dgames.sets import player_sets
 from dgames.strategy import blocks, dimensions, player_names, ravel
 
 
-class FlatField(NamedTuple):
+@dataclass(frozen=True)
+class FlatField:
     """The pseudo-gradient `F: R^n -> R^n` of a game.
+
+    Two are equal when their traced code and constants are, so compiled functions can be kept.
 
     Attributes:
         name: Of the game.
-        function: F on vectors.
-        unravel: From a vector to a joint strategy.
         names: The players.
         sizes: Coordinates of each player.
-        hash: SHA-256 of the traced code of F and its constants.
+        hash: SHA-256 of the traced code of F and of its constants.
+        function: F on vectors.
+        unravel: From a vector to a joint strategy.
     """
 
     name: str
-    function: Callable
-    unravel: Callable
     names: tuple[str, ...]
     sizes: tuple[int, ...]
     hash: str
+    function: Callable = field(compare=False)
+    unravel: Callable = field(compare=False)
+
+    @property
+    def dimension(self) -> int:
+        """Coordinates of all players together."""
+        return sum(self.sizes)
+
+
+@functools.lru_cache(maxsize=32)
+def compiled_value(field: FlatField) -> Callable:
+    """F, compiled."""
+    return jax.jit(field.function)
+
+
+@functools.lru_cache(maxsize=32)
+def compiled_jacobian(field: FlatField) -> Callable:
+    """Its Jacobian at one point, compiled."""
+    return jax.jit(jax.jacfwd(field.function))
+
+
+@functools.lru_cache(maxsize=32)
+def compiled_jacobians(field: FlatField) -> Callable:
+    """Its Jacobians at a batch of points, compiled."""
+    return jax.jit(jax.vmap(jax.jacfwd(field.function)))
 
 
 def flat_field(game: dg.Game, region: Region, args: Any = None) -> FlatField:
@@ -57,22 +84,19 @@ def flat_field(game: dg.Game, region: Region, args: Any = None) -> FlatField:
     dg.check_game(game, center, args)
     _check_inside_strategy_set(game, region)
     vector, unravel = ravel(center)
-    field = dg.pseudo_gradient(game)
+    gradient = dg.pseudo_gradient(game)
 
     def costs(x: Any) -> Any:
         return game.costs(unravel(x), args)
 
     def function(x: Any) -> Any:
-        return ravel(field(unravel(x), args))[0]
+        return ravel(gradient(unravel(x), args))[0]
 
     shape = jax.ShapeDtypeStruct(vector.shape, jnp.float64)
     _refuse_custom_derivatives(jax.make_jaxpr(costs)(shape).jaxpr)
-    jaxpr = jax.make_jaxpr(function)(shape)
-    digest = hashlib.sha256(str(jaxpr).encode())
-    for value in jaxpr.consts:
-        digest.update(np.asarray(value).tobytes())
+    digest = fingerprint(jax.make_jaxpr(function)(shape))
     names, sizes = player_names(center), dimensions(center)
-    return FlatField(type(game).__name__, function, unravel, names, sizes, digest.hexdigest())
+    return FlatField(type(game).__name__, names, sizes, digest, function, unravel)
 
 
 def _refuse_custom_derivatives(jaxpr: core.Jaxpr) -> None:

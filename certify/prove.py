@@ -35,7 +35,7 @@ TRUSTED = (
     "relies on JAX's derivative rules for the code of the costs, on IEEE-754 arithmetic, and on the "
     "error margins for JAX's float64 functions in certify/enclosure/rounding.py.",
     "The costs mean the real-valued functions that their code spells out, with float64 constants "
-    "taken exactly.",
+    "taken exactly; flow and steps are those of real arithmetic.",
     "The checker and the Python interpreter that runs it.",
 )
 
@@ -101,8 +101,8 @@ def certify(
         raise ValueError(f"certify: max_cells is {max_cells}; it must be at least 1.")
     names = [_method_name(method) for method in methods]
     field = flat_field(game, region, args)
-    point = find_zero(field.function, region)
-    samples = sample_jacobians(field.function, region, 256, jax.random.key(0))
+    point = find_zero(field, region)
+    samples = sample_jacobians(field, region, 256, jax.random.key(0))
     if not np.isfinite(samples).all():
         return Certificate("undecided", ("the Jacobian is not finite everywhere in the region",))
     refutation = _refute(field, region, samples)
@@ -117,7 +117,7 @@ def certify(
             "undecided", ("no block-weighted metric with a positive margin was found by sampling",)
         )
     tree = cover(
-        field.function,
+        field,
         region,
         spread,
         tightness=tightness,
@@ -189,7 +189,7 @@ class _Assembly:
         self.field, self.region, self.tree, self.point = field, region, tree, point
         self.unit, self.rounded = evidence.quantized(tree)
         self.families: AffineFamily = evidence.in_units(self.rounded, self.unit)
-        self.residual = residual_bound(field.function, point)
+        self.residual = residual_bound(field, point)
 
     def proved(self, weights: np.ndarray, methods: list[str]) -> tuple[dict | None, str]:
         """The contents of the file, or None and the reason why there is no proof.

@@ -1,0 +1,135 @@
+"""The `certify` command."""
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+app = typer.Typer(
+    name="certify",
+    help="Prove that learning dynamics of a game converge, and check such proofs.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+# Exit statuses: accepted or proved, rejected or not proved, unusable input.
+OK, NO, UNUSABLE = 0, 1, 2
+
+
+@app.command()
+def run(
+    target: Annotated[str, typer.Argument(metavar="FILE.py[:NAME]", help="Defines the game.")],
+    box: Annotated[str | None, typer.Option(metavar="LOWER:UPPER", help="The region.")] = None,
+    around: Annotated[str | None, typer.Option(metavar="X0", help="Centre of a box.")] = None,
+    radius: Annotated[float | None, typer.Option(help="Half-width of the box.")] = None,
+    output: Annotated[Path | None, typer.Option("-o", "--output", help="Certificate file.")] = None,
+    max_cells: Annotated[int, typer.Option(help="Give up beyond this many cells.")] = 10_000,
+    tightness: Annotated[float, typer.Option(help="Share of the reachable margin.")] = 0.97,
+) -> None:
+    """Certify the game that a Python file defines.
+
+    FILE.py defines `game` (or NAME) and may define `region`, `methods`, `x0` and `args`; options win
+    over the file. Coordinates are comma-separated, player after player; one number stands for all.
+    """
+    _use_float64()
+    from certify.certificate import Certificate
+    from certify.progress import on_terminal
+    from certify.prove import certify
+    from certify.region import Box
+    from certify.tables import certificate_table
+    from certify.user_file import box_from_text, load_user_file, strategy_from_text
+
+    if output is not None and not output.parent.is_dir():
+        raise ValueError(f"the folder of {output} does not exist")
+    user = load_user_file(target)
+    like = user.x0 if user.x0 is not None else getattr(user.region, "center", None)
+    region = user.region
+    if box is not None:
+        region = box_from_text(box, like)
+    elif around is not None or radius is not None:
+        center = strategy_from_text(around, like) if around is not None else user.x0
+        if center is None or radius is None:
+            raise ValueError(
+                "a box needs both its centre (--around, or x0 in the file) and --radius"
+            )
+        region = Box.around(center, radius)
+    if region is None:
+        raise ValueError(f"{target} defines no region; give --box, or --around and --radius")
+    console = Console()
+    with on_terminal() as report:
+        certificate: Certificate = certify(
+            user.game,
+            region,
+            user.methods,
+            args=user.args,
+            max_cells=max_cells,
+            tightness=tightness,
+            progress=report,
+        )
+    console.print(certificate_table(certificate))
+    if certificate.status != "proved":
+        raise typer.Exit(NO)
+    if output is not None:
+        console.print(f"written to {certificate.save(output)}")
+
+
+@app.command()
+def check(
+    files: Annotated[list[Path], typer.Argument(metavar="CERTIFICATE", help="Files to check.")],
+) -> None:
+    """Verify every inequality in certificate files with exact arithmetic, independently."""
+    from certify.checker.__main__ import main as checker
+
+    raise typer.Exit(checker([str(file) for file in files]))
+
+
+@app.command()
+def show(file: Annotated[Path, typer.Argument(metavar="CERTIFICATE", help="The file.")]) -> None:
+    """Show a certificate as a table, with the checker's verdict."""
+    _use_float64()
+    from certify.certificate import Certificate
+    from certify.checker import check_data
+    from certify.checker.reader import read
+    from certify.tables import certificate_table
+
+    data = read(file)
+    verdict = check_data(data)
+    if not verdict.ok:
+        print(f"rejected: {file}: " + "; ".join(verdict.reasons))
+        raise typer.Exit(NO)
+    Console().print(certificate_table(Certificate("proved", data=data), verdict))
+
+
+@app.command()
+def demo(
+    output: Annotated[
+        Path, typer.Option("-o", "--output", help="Where to write the certificate.")
+    ] = Path("oligopoly.certificate.json"),
+) -> None:
+    """A real game, start to finish: the five-firm oligopoly of Murphy, Sherali and Soyster."""
+    _use_float64()
+    from certify.demo import demonstrate
+
+    raise typer.Exit(OK if demonstrate(output, Console()) else NO)
+
+
+def _use_float64() -> None:
+    import jax
+
+    jax.config.update("jax_enable_x64", True)
+
+
+def main() -> None:
+    """Runs the command; bad input ends in one sentence and exit status 2."""
+    try:
+        app()
+    except (ValueError, OSError) as error:
+        print(f"certify: {error}", file=sys.stderr)
+        sys.exit(UNUSABLE)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,110 @@
+"""Certificates as tables for a terminal."""
+
+from rich.console import Group, RenderableType
+from rich.panel import Panel
+from rich.table import Table
+from rich.text import Text
+
+from certify.certificate import Certificate
+from certify.checker import Verdict
+from dgames.strategy import blocks, player_names, ravel
+
+
+def certificate_table(certificate: Certificate, verdict: Verdict | None = None) -> RenderableType:
+    """What a certificate claims, on what region, with which constants and steps, trusting what."""
+    if certificate.data is None or certificate.equilibrium is None:
+        lines = "\n".join(f"- {reason}" for reason in certificate.reasons)
+        return Panel(Text(lines), title=f"status: {certificate.status}", title_align="left")
+    parts: list[RenderableType] = [_claim(certificate), _players(certificate), _steps(certificate)]
+    parts.append(_evidence(certificate, verdict))
+    return Group(*parts)
+
+
+def _claim(certificate: Certificate) -> RenderableType:
+    assert certificate.basin is not None and certificate.data is not None
+    table = Table(title="Claim", title_justify="left", show_header=False, box=None, padding=(0, 1))
+    table.add_row("game", certificate.data["game"]["name"])
+    table.add_row("region", _region(certificate.data["region"]))
+    table.add_row("status", f"[bold]{certificate.status}[/bold]")
+    table.add_row("margin", f"strongly monotone with modulus at least {certificate.margin:.6g}")
+    table.add_row("Lipschitz constant", f"at most {certificate.lipschitz:.6g}")
+    table.add_row(
+        "equilibrium",
+        f"exactly one Nash equilibrium in the region, enclosed to +-{_width(certificate):.2g}",
+    )
+    table.add_row(
+        "basin", f"every start within {certificate.basin.radius:.6g} of it, in the metric"
+    )
+    return table
+
+
+def _width(certificate: Certificate) -> float:
+    assert certificate.equilibrium is not None
+    lower, upper = (ravel(x)[0] for x in certificate.equilibrium[:2])
+    return float((upper - lower).max()) / 2
+
+
+def _region(region: dict) -> str:
+    def brief(values: list[str]) -> str:
+        shown = [f"{float.fromhex(value):.6g}" for value in values[:6]]
+        return "(" + ", ".join(shown + ["..."] * (len(values) > 6)) + ")"
+
+    if region["kind"] == "box":
+        return f"box from {brief(region['lower'])} to {brief(region['upper'])}"
+    return f"ball of radius {float.fromhex(region['radius']):.6g} around {brief(region['center'])}"
+
+
+def _players(certificate: Certificate) -> RenderableType:
+    assert certificate.equilibrium is not None and certificate.small_gain is not None
+    table = Table(title="Players", title_justify="left")
+    for column in ("player", "weight", "curvature >=", "smoothness <=", "equilibrium"):
+        table.add_column(column, justify="right")
+    gain, center = certificate.small_gain, certificate.equilibrium.center
+    for name, block in zip(player_names(center), blocks(center), strict=True):
+        values = [f"{value:.6f}" for value in ravel(block)[0][:3].tolist()]
+        size = ravel(block)[0].size
+        table.add_row(
+            name,
+            f"{certificate.weights[name]:.6g}",
+            f"{gain.curvature[name]:.6g}",
+            f"{gain.smoothness[name]:.6g}",
+            ", ".join(values) + (f", ... ({size})" if size > 3 else ""),
+        )
+    note = (
+        f"small gain with constants aggregated over the region: margin {gain.margin:.6g}"
+        f"{'' if gain.margin > 0 else ' (proves nothing)'}; "
+        f"cell by cell in one metric: {certificate.margin:.6g}"
+    )
+    return Group(table, Text(note, style="dim"))
+
+
+def _steps(certificate: Certificate) -> RenderableType:
+    table = Table(title="Step sizes", title_justify="left")
+    for column in ("method", "largest safe", "best", "rate at best", "theorem", "basin"):
+        table.add_column(column, justify="left" if column in ("method", "theorem") else "right")
+    for name, step in certificate.step_sizes.items():
+        table.add_row(
+            name,
+            f"{step.max:.6g}",
+            f"{step.best:.6g}",
+            f"{step.rate:.6f}",
+            step.theorem,
+            f"{step.basin:.6g}",
+        )
+    return table
+
+
+def _evidence(certificate: Certificate, verdict: Verdict | None) -> RenderableType:
+    assert certificate.data is not None
+    table = Table(
+        title="Evidence", title_justify="left", show_header=False, box=None, padding=(0, 1)
+    )
+    table.add_row("cells", str(certificate.cells))
+    if verdict is not None:
+        accepted = "accepted" if verdict.ok else "rejected: " + "; ".join(verdict.reasons)
+        table.add_row("checker", f"{accepted} in {verdict.seconds:.2f} s, exact arithmetic")
+    provenance = certificate.data["provenance"]
+    table.add_row("made", ", ".join(f"{key} {value}" for key, value in provenance.items()))
+    for sentence in certificate.data["trusted"]:
+        table.add_row("trusted", sentence)
+    return table
