@@ -15,6 +15,7 @@ from typing import Literal
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax.extend import core
 from jaxtyping import Array, Bool, Float
 
@@ -42,11 +43,11 @@ class AffineFamily(eqx.Module):
     - `finite`: whether everything is finite and the field smooth over the cell; otherwise the rest means nothing.
     """
 
-    centre: Float[Array, "*batch n n"]
-    generators: Float[Array, "*batch m n n"]
-    remainder: Float[Array, "*batch n n"]
-    share: Float[Array, "*batch n n n"]
-    finite: Bool[Array, "*batch"]
+    centre: Float[Array | np.ndarray, "*batch n n"]
+    generators: Float[Array | np.ndarray, "*batch m n n"]
+    remainder: Float[Array | np.ndarray, "*batch n n"]
+    share: Float[Array | np.ndarray, "*batch n n n"]
+    finite: Bool[Array | np.ndarray, "*batch"]
 
 
 def jacobian_form(field: Callable, dimension: int) -> Form:
