@@ -174,7 +174,7 @@ def _check_names(names: tuple[str, ...], costs: PyTree) -> None:
     if not found:
         what = f"returned a single value {_describe(costs)}"
     elif missing:
-        what = f"returned no cost for player '{missing[0]}'"
+        what = f"returned no cost for player '{missing[0]}', only for {', '.join(found)}"
     elif extra:
         what = f"returned a cost for '{extra[0]}', who is no player"
     else:

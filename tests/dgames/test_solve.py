@@ -1,0 +1,241 @@
+"""Running methods until the residual is small."""
+
+import diffrax
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import dgames as dg
+
+SADDLE = dg.zero_sum(lambda x, args: (x["a"] - args) * (x["b"] + 2))
+START = {"a": jnp.array(0.0), "b": jnp.array(0.0)}
+ONE = jnp.array(1.0)
+
+
+def test_the_residual_is_that_of_the_strategy_returned():
+    solution = dg.solve(SADDLE, dg.Extragradient(0.5), START, ONE, tol=1e-6)
+    assert solution.result == dg.RESULTS.successful
+    assert solution.residual == dg.residual(SADDLE, solution.strategy, ONE) <= 1e-6
+    # One step earlier it was not yet there.
+    before = dg.solve(SADDLE, dg.Extragradient(0.5), START, ONE, max_steps=int(solution.steps) - 1)
+    assert before.residual > 1e-6
+    assert before.result == dg.RESULTS.max_steps_reached
+
+
+def test_an_equilibrium_takes_no_steps():
+    solution = dg.solve(SADDLE, dg.Optimistic(0.5), {"a": 1.0, "b": -2.0}, ONE)
+    assert solution.steps == 0 and solution.result == dg.RESULTS.successful
+    assert solution.history.steps.tolist() == [0]
+
+
+def test_divergence_is_noticed():
+    solution = dg.solve(SADDLE, dg.Simultaneous(1.0), START, ONE)
+    assert solution.result == dg.RESULTS.diverged and solution.steps < 200
+
+
+@pytest.mark.parametrize(
+    "cost",
+    [
+        lambda a: jnp.sqrt(a - 0.5),  # the iterates leave the domain: NaN
+        lambda a: -(a**6),  # they run off to infinity within a few steps
+        lambda a: -jnp.log(a) * 0 + jnp.where(a < 0.6, jnp.inf * a, a),
+    ],
+)
+@pytest.mark.parametrize("tol", [1e-8, jnp.inf])
+def test_success_is_never_claimed_without_finite_numbers(cost, tol):
+    game = dg.game(lambda x, args: (cost(x[0]),))
+    solution = dg.solve(game, dg.Simultaneous(0.3), (0.51,), tol=tol)
+    finite = np.isfinite(solution.residual) and np.isfinite(solution.strategy[0])
+    assert solution.result != dg.RESULTS.successful or finite
+    if tol == 1e-8:
+        assert solution.result == dg.RESULTS.diverged
+
+
+def test_an_infinite_tolerance_still_wants_a_number():
+    game = dg.game(lambda x, args: (jnp.sqrt(x[0]),))
+    solution = dg.solve(game, dg.Simultaneous(0.1), (0.0,), tol=jnp.inf, max_steps=5)
+    assert not np.isfinite(solution.residual) and solution.result == dg.RESULTS.diverged
+
+
+def test_constraints():
+    """Both maximise; one is stopped by a wall, the other settles inside."""
+    game = dg.game(
+        lambda x, args: (-x[0] * (3 - x[0] - x[1]), -x[1] * (3 - x[0] - x[1]) + x[1]),
+        (dg.Box(0.0, 0.5), dg.Box(0.0, 10.0)),
+    )
+    # Player 0 stops at 0.5; player 1 answers (3 - 1 - 0.5) / 2.
+    for method in (dg.Simultaneous(0.2), dg.Alternating(0.2), dg.Optimistic(0.2)):
+        solution = dg.solve(game, method, (0.1, 0.1), tol=1e-10)
+        assert solution.result == dg.RESULTS.successful
+        assert np.allclose(solution.strategy, (0.5, 0.75), atol=1e-9)
+
+
+def test_a_matrix_game_on_simplices():
+    """Rock, paper, scissors with uneven stakes: the mix is inverse to the stakes."""
+    payoff = jnp.array([[0.0, -1.0, 3.0], [1.0, 0.0, -2.0], [-3.0, 2.0, 0.0]])
+    game = dg.zero_sum(lambda x, args: x[0] @ payoff @ x[1], dg.Simplex())
+    start = (jnp.array([0.5, 0.3, 0.2]),) * 2
+    solution = dg.solve(game, dg.Extragradient(0.2), start, tol=1e-9, max_steps=50_000)
+    assert solution.result == dg.RESULTS.successful
+    assert np.allclose(solution.strategy[0], np.array([2, 3, 1]) / 6, atol=1e-7)
+
+
+def test_history_without_thinning():
+    solution = dg.solve(SADDLE, dg.Extragradient(0.3), START, ONE, save_every=7)
+    history = solution.history
+    steps = history.steps.tolist()
+    assert steps == [*range(0, int(solution.steps), 7), int(solution.steps)]
+    for i in (0, 3, -1):
+        saved = jax.tree.map(lambda leaf, i=i: leaf[i], history.strategy)
+        assert np.isclose(history.residual[i], dg.residual(SADDLE, saved, ONE), rtol=1e-12)
+    assert eqx.tree_equal(jax.tree.map(lambda leaf: leaf[-1], history.strategy), solution.strategy)
+
+
+@pytest.mark.parametrize("budget", [0, 1, 1022, 1023, 1024, 1025, 2047, 2048, 30_000])
+def test_long_histories_are_thinned_evenly(budget):
+    orbit = dg.zero_sum(lambda x, args: x[0] * x[1])
+    solution = dg.solve(orbit, dg.Alternating(0.1), (1.0, 0.0), max_steps=budget)
+    steps = np.asarray(solution.history.steps)
+    assert steps[0] == 0 and steps[-1] == budget == solution.steps
+    assert len(steps) <= 1024 and len(steps) >= min(budget + 1, 512)
+    gaps = np.unique(np.diff(steps)[:-1])
+    assert len(gaps) <= 1 and np.all(np.log2(gaps) % 1 == 0)
+    # The thinned record is a part of the full one.
+    if budget == 2048:
+        full = dg.solve(orbit, dg.Alternating(0.1), (1.0, 0.0), max_steps=budget, save_every=1)
+        assert np.array_equal(solution.history.residual, full.history.residual[steps])
+
+
+def test_state_continues_the_run():
+    method = dg.ComplexMomentum(0.05, 0.5 + 0.5j)
+    short = dg.solve(SADDLE, method, START, ONE, max_steps=5)
+    field = dg.pseudo_gradient(SADDLE)
+    x, _ = method.step(field, short.strategy, short.state, ONE)
+    longer = dg.solve(SADDLE, method, START, ONE, max_steps=6)
+    assert all(np.isclose(x[name], longer.strategy[name], atol=1e-14) for name in x)
+
+
+def test_under_jit_and_vmap():
+    def run(target):
+        return dg.solve(SADDLE, dg.Extragradient(0.5), START, target)
+
+    targets = jnp.array([-1.0, 0.0, 2.5])
+    together = jax.jit(jax.vmap(run))(targets)
+    for i, target in enumerate(targets):
+        alone = run(target)
+        assert np.isclose(together.strategy["a"][i], alone.strategy["a"], atol=1e-14)
+        assert together.steps[i] == alone.steps
+        used = np.asarray(together.history.steps[i] >= 0)
+        assert np.array_equal(together.history.steps[i][used], alone.history.steps)
+        assert np.allclose(together.history.residual[i][used], alone.history.residual)
+
+
+def test_methods_can_be_swept():
+    sizes = jnp.array([0.1, 0.5, 0.7])
+    steps = eqx.filter_vmap(lambda h: dg.solve(SADDLE, dg.Extragradient(h), START, ONE).steps)(
+        sizes
+    )
+    assert steps[0] > steps[1] > steps[2]
+
+
+def test_new_values_do_not_recompile():
+    traces = []
+
+    def payoff(x, args):
+        traces.append(None)
+        return (x["a"] - args) * (x["b"] + 2)
+
+    game = dg.zero_sum(payoff)
+    dg.solve(game, dg.Extragradient(0.5), START, ONE, max_steps=100, tol=1e-3)
+    compiling = len(traces)
+    traces.clear()
+    for h, target, budget, tol in ((0.4, 2.0, 200, 1e-5), (0.3, 3.0, 300, 0)):
+        x0 = {"a": target, "b": 1.0}
+        dg.solve(game, dg.Extragradient(h), x0, jnp.array(target), max_steps=budget, tol=tol)
+    # Only the shape check looks at the payoff, once per call.
+    assert compiling > 2 and len(traces) == 2
+
+
+def test_the_field_is_evaluated_once_more_per_step():
+    """In the loop's program, not just in Python: count the payoff's one exponential."""
+    game = dg.zero_sum(lambda x, args: jnp.exp(x[0] * x[1]))
+    jaxpr = jax.make_jaxpr(lambda x: dg.solve(game, dg.Simultaneous(0.1), x).strategy)(
+        (jnp.array(0.1), jnp.array(0.2))
+    )
+    # Once in the first residual; twice in the body: the step and the new residual.
+    assert str(jaxpr).count("= exp ") == 3
+
+
+@pytest.mark.parametrize("dtype", [jnp.float32, jnp.bfloat16])
+def test_low_precision(dtype):
+    start = (jnp.array([1.0, -1.0], dtype), jnp.array(2.0, dtype))
+    game = dg.game(lambda x, args: (jnp.sum(x[0] ** 2) + jnp.sum(x[0]) * x[1], x[1] ** 2))
+    solution = dg.solve(game, dg.Optimistic(0.1), start, tol=1e-3, save_every=50)
+    assert solution.result == dg.RESULTS.successful
+    assert all(leaf.dtype == dtype for leaf in jax.tree.leaves(solution.strategy))
+    assert solution.residual.dtype == jnp.float32
+
+
+def test_forward_mode_derivatives():
+    def end(target):
+        return dg.solve(SADDLE, dg.Extragradient(0.5), START, target).strategy["a"]
+
+    _, slope = jax.jvp(end, (ONE,), (ONE,))
+    assert np.isclose(slope, 1.0, atol=1e-6)
+
+
+def test_progress_reaches_the_terminal(capfd):
+    dg.solve(SADDLE, dg.Extragradient(0.1), START, ONE, progress=True)
+    lines = capfd.readouterr().out.split()
+    shares = [float(line.rstrip("%")) for line in lines]
+    assert shares[0] == 0 and shares[-1] == 100 and len(shares) > 10
+    assert shares == sorted(shares)
+    dg.solve(SADDLE, dg.Extragradient(0.1), START, ONE)
+    assert capfd.readouterr().out == ""
+
+
+def test_any_meter_of_diffrax_and_batches(capfd):
+    meter = diffrax.TextProgressMeter(minimum_increase=0.4)
+    targets = jnp.array([1.0, 2.0])
+    jax.vmap(lambda t: dg.solve(SADDLE, dg.Extragradient(0.5), START, t, progress=meter).steps)(
+        targets
+    )
+    lines = capfd.readouterr().out.split()
+    assert lines[-1] == "100.00%" and 3 <= len(lines) <= 5
+
+
+def test_throw():
+    with pytest.raises(RuntimeError, match="step budget ran out"):
+        dg.solve(SADDLE, dg.Simultaneous(0.01), START, ONE, max_steps=3, throw=True)
+    assert dg.solve(SADDLE, dg.Extragradient(0.5), START, ONE, throw=True).residual < 1e-8
+
+
+def test_fields_and_functions_are_welcome():
+    for game in (dg.pseudo_gradient(SADDLE), lambda x, args: dg.pseudo_gradient(SADDLE)(x, args)):
+        solution = dg.solve(game, dg.Extragradient(0.5), START, ONE)
+        assert np.isclose(solution.strategy["a"], 1.0)
+
+
+@pytest.mark.parametrize(
+    "kwargs, message",
+    [
+        ({"max_steps": -1}, "must not be negative"),
+        ({"save_every": 0}, "save_every must be at least"),
+    ],
+)
+def test_malformed_options(kwargs, message):
+    with pytest.raises(ValueError, match=message):
+        dg.solve(SADDLE, dg.Extragradient(0.5), START, ONE, **kwargs)
+
+
+def test_malformed_games_and_strategies_are_found_first():
+    with pytest.raises(ValueError, match="the payoff must be a scalar"):
+        dg.solve(
+            dg.zero_sum(lambda x, args: x[0]), dg.Simultaneous(0.1), (jnp.ones(2), jnp.ones(2))
+        )
+    with pytest.raises(ValueError, match="player 'b' has int"):
+        dg.solve(SADDLE, dg.Simultaneous(0.1), {"a": 0.0, "b": 0}, ONE)
+    with pytest.raises(ValueError, match="finite; player 'b'"):
+        dg.solve(SADDLE, dg.Simultaneous(0.1), {"a": 0.0, "b": jnp.nan}, ONE)
