@@ -66,5 +66,6 @@ from dgames.diagnose import natural_map as natural_map
 from dgames.diagnose import residual as residual
 from dgames.diagnose import step_jacobian as step_jacobian
 
-# Games of the literature
+# Games of the literature, and figures (matplotlib is imported by the first figure)
 from dgames import games as games
+from dgames import plot as plot
