@@ -1,0 +1,140 @@
+"""The README is true: its set-up commands, its code, its command lines and the output it quotes."""
+
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+
+SET_UP = (
+    "python3 -m venv .venv && .venv/bin/python -m pip install -c constraints.txt . "
+    "&& .venv/bin/certify demo",
+    'python3 -m venv .venv && .venv/bin/python -m pip install -c constraints.txt -e ".[dev]" '
+    "&& .venv/bin/python -m pytest",
+)
+
+# Printed code says on the same line what it prints.
+EXPECTED = re.compile(r"^print\(.*\)  # (?P<output>.*)$")
+
+
+def fenced(language: str) -> list[str]:
+    """The blocks of a language, without their fences."""
+    return re.findall(rf"^```{language}\n(.*?)^```$", README, flags=re.MULTILINE | re.DOTALL)
+
+
+def commands() -> list[list[str]]:
+    """The `certify` command lines, without comments."""
+    lines = (line for block in fenced("sh") for line in block.splitlines())
+    return [shlex.split(line, comments=True) for line in lines if line.startswith("certify ")]
+
+
+def run(command: list[str], folder: Path, **kwargs) -> str:
+    """Runs a command in a folder, without a display and without colours; returns what it prints."""
+    environment = {**os.environ, "MPLBACKEND": "Agg", "COLUMNS": "100", "PYTHONIOENCODING": "utf-8"}
+    environment.pop("FORCE_COLOR", None)
+    done = subprocess.run(
+        command, cwd=folder, env=environment, capture_output=True, encoding="utf-8", **kwargs
+    )
+    assert done.returncode == 0, f"{shlex.join(command)}\n{done.stdout}\n{done.stderr}"
+    return done.stdout
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """An empty folder with the examples in it: where a reader would type the commands."""
+    path = tmp_path_factory.mktemp("readme")
+    shutil.copytree(ROOT / "examples", path / "examples")
+    return path
+
+
+@pytest.fixture(scope="module")
+def outputs(folder):
+    """What each `certify` command line but the demo prints, run one after the other."""
+    return {
+        shlex.join(command): run([*console_script(), *command[1:]], folder)
+        for command in commands()
+        if "demo" not in command
+    }
+
+
+def console_script() -> list[str]:
+    """The installed `certify` command of this environment."""
+    path = Path(sys.executable).parent / "certify"
+    assert path.exists(), f"{path} is missing: install the project into this environment"
+    return [str(path)]
+
+
+def test_set_up_commands_stand_verbatim_near_the_top():
+    block, uv = fenced("sh")[:2]
+    assert tuple(block.splitlines()) == SET_UP
+    assert README.index(block) < 2500
+    with_uv = [
+        line.replace("python3 -m venv .venv", "uv venv").replace(
+            ".venv/bin/python -m pip", "uv pip"
+        )
+        for line in SET_UP
+    ]
+    assert uv.splitlines() == with_uv
+
+
+def test_set_up_commands_name_what_exists():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    sentence = re.search(r"^Extras: (.*?)\.", README, flags=re.MULTILINE)
+    assert sentence is not None
+    assert set(re.findall(r"`(\w+)`", sentence[1])) == set(project["optional-dependencies"])
+    assert project["scripts"]["certify"] == "certify.cli:main"
+    assert (ROOT / "constraints.txt").is_file()
+
+
+def test_links_to_files_are_not_broken():
+    targets = re.findall(r"\]\((?!https?:)([^)#]+)\)", README)
+    assert targets and [target for target in targets if not (ROOT / target).exists()] == []
+
+
+@pytest.mark.slow
+def test_python_blocks_print_what_they_say(tmp_path):
+    """As one program in a fresh interpreter, at the line numbers of the README."""
+    source: list[str] = []
+    inside = False
+    for line in README.splitlines():
+        fence = line.startswith("```")
+        source.append(line if inside and not fence else "")
+        inside = line == "```python" if fence else inside
+    program = tmp_path / "README.py"
+    program.write_text("\n".join(source) + "\n", encoding="utf-8")
+    printed = [line for line in source if line.startswith("print(")]
+    expected = [match["output"] for line in printed if (match := EXPECTED.match(line))]
+    assert len(expected) == len(printed) >= 8
+    assert run([sys.executable, str(program)], tmp_path).splitlines() == expected
+    assert {"duopoly.json", "duopoly.png"} <= {path.name for path in tmp_path.iterdir()}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("command", [shlex.join(c) for c in commands() if "demo" not in c])
+def test_command_lines_run(command, outputs):
+    verb = command.split()[1]
+    promised = {"run": "status proved", "show": "checker accepted", "check": "accepted: "}[verb]
+    assert promised in " ".join(outputs[command].split())
+
+
+def test_every_command_is_shown():
+    assert {command[1] for command in commands()} == {"run", "check", "show", "demo"}
+
+
+@pytest.mark.slow
+def test_demo_prints_what_the_readme_quotes(folder):
+    (demo,) = (command for command in commands() if "demo" in command)
+    printed = run([*console_script(), *demo[1:]], folder)
+    (excerpt,) = fenced("text")
+    lines = {line.strip() for line in printed.splitlines()}
+    assert [line for line in excerpt.splitlines() if line not in lines] == []
+    assert len(excerpt.splitlines()) >= 5
+    assert (folder / "oligopoly.json").is_file()
