@@ -193,6 +193,8 @@ def _measure(
         family = reduced(evaluate(*(np.stack(corner) for corner in zip(*padded, strict=True))))
         bounds = margin_bounds(family, weights)
         results.append(CellBounds(*(value[: len(part)] for value in bounds)))
-        families += [jax.tree.map(lambda leaf, k=k: leaf[k], family) for k in range(len(part))]
+        families += [
+            jax.tree.map(lambda leaf, k=k: np.asarray(leaf[k]), family) for k in range(len(part))
+        ]
     margins, peaks, scores, _ = (np.concatenate(values) for values in zip(*results, strict=True))
     return families, margins.tolist(), peaks.tolist(), list(scores)

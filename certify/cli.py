@@ -40,7 +40,12 @@ def run(
     from certify.prove import certify
     from certify.region import Box
     from certify.tables import certificate_table
-    from certify.user_file import box_from_text, load_user_file, strategy_from_text
+    from certify.user_file import (
+        box_from_text,
+        check_costs,
+        load_user_file,
+        strategy_from_text,
+    )
 
     if output is not None and not output.parent.is_dir():
         raise ValueError(f"the folder of {output} does not exist")
@@ -58,6 +63,7 @@ def run(
         region = Box.around(center, radius)
     if region is None:
         raise ValueError(f"{target} defines no region; give --box, or --around and --radius")
+    check_costs(user, region)
     console = Console()
     with on_terminal() as report:
         certificate: Certificate = certify(

@@ -101,6 +101,7 @@ def certify(
         raise ValueError(f"certify: max_cells is {max_cells}; it must be at least 1.")
     names = [_method_name(method) for method in methods]
     field = flat_field(game, region, args)
+    given = None if weights is None else _given(weights, field)
     point = find_zero(field, region)
     samples = sample_jacobians(field, region, 256, jax.random.key(0))
     if not np.isfinite(samples).all():
@@ -110,7 +111,7 @@ def certify(
         return Certificate("refuted", (refutation,))
     if point is None:
         return Certificate("undecided", ("no equilibrium was found in the region",))
-    chosen = _given(weights, field) if weights else choose_weights(samples, field.sizes)
+    chosen = choose_weights(samples, field.sizes) if given is None else given
     spread = np.repeat(chosen, field.sizes)
     if sampled_margin(samples, spread) <= 0:
         return Certificate(

@@ -47,7 +47,7 @@ class Box(eqx.Module):
                 )
 
     @classmethod
-    def around(cls, center: Strategy, radius: float | Strategy) -> "Box":
+    def around(cls, center: Strategy, radius: Any) -> "Box":
         """The box of a half-width around a point.
 
         Args:
@@ -120,7 +120,7 @@ class Ball(eqx.Module):
     center: Strategy
     radius: float
 
-    def __init__(self, center: Strategy, radius: float):
+    def __init__(self, center: Strategy, radius: Any):
         self.center, self.radius = _corner("center", center), _radius("Ball", radius)
 
     @property
@@ -184,7 +184,7 @@ def _corner(name: str, x: Strategy) -> Strategy:
 def _radius(kind: str, radius: Any) -> float:
     try:
         radius = float(radius)
-    except TypeError:
+    except (TypeError, ValueError):
         raise ValueError(
             f"{kind}: the radius must be a number, not {type(radius).__name__}."
         ) from None

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 
@@ -31,9 +32,9 @@ def rebuild(description: dict[str, Any], vector: np.ndarray) -> Strategy:
 def _describe(x: Any) -> dict[str, Any]:
     if type(x) in (tuple, list):
         return {"kind": type(x).__name__, "items": [_describe(item) for item in x]}
-    if type(x) is dict and all(isinstance(key, str) for key in x):
+    if isinstance(x, dict) and type(x) is dict and all(isinstance(key, str) for key in x):
         return {"kind": "dict", "items": {key: _describe(x[key]) for key in sorted(x)}}
-    if hasattr(x, "shape") and hasattr(x, "dtype"):
+    if isinstance(x, jax.Array | np.ndarray):
         return {"kind": "array", "shape": list(x.shape)}
     raise TypeError(type(x).__name__)
 

@@ -48,6 +48,21 @@ def load_user_file(target: str) -> UserFile:
     return UserFile(game, names.get("region"), tuple(methods), names.get("x0"), names.get("args"))
 
 
+def check_costs(user: UserFile, region: Region) -> None:
+    """Traces the user's costs once; an error of any kind in them becomes one sentence.
+
+    Raises:
+        ValueError: If the costs fail, or do not fit the players of the region.
+    """
+    try:
+        dg.check_game(user.game, region.center, user.args)
+    except ValueError:
+        raise
+    except Exception as error:
+        what = f"{type(error).__name__}: {error}".splitlines()[0]
+        raise ValueError(f"the costs fail on the players of the region with {what}") from error
+
+
 def box_from_text(text: str, like: Strategy | None) -> Box:
     """A box from 'LOWER:UPPER', each a number or a comma-separated list of coordinates."""
     ends = text.split(":")

@@ -62,7 +62,7 @@ def _inverse_factor(matrix: Matrix) -> Matrix | None:
 
 
 def _dot(left: list[float], right: tuple[float, ...] | list[float]) -> float:
-    return sum(a * b for a, b in zip(left, right, strict=False))
+    return sum((a * b for a, b in zip(left, right, strict=False)), 0.0)
 
 
 def family_positive_definite(

@@ -11,7 +11,6 @@ from fractions import Fraction
 from typing import Any, NamedTuple
 
 import numpy as np
-import scipy.linalg
 import scipy.sparse
 from jaxtyping import Float
 
@@ -90,10 +89,10 @@ def _candidates(K: np.ndarray):
     For `alpha` below the optimum, `v = (K - alpha)^-1 1` and `u = (K - alpha)^-T 1` are positive:
     two linear solves that also work where the Perron vectors have zeros (reducible networks).
     """
-    values, left, right = scipy.linalg.eig(K, left=True, right=True)
-    k = int(np.argmin(values.real))
-    optimum, scale = values[k].real, max(np.abs(K).max(), np.finfo(float).tiny)
-    yield _positive(left[:, k].real), _positive(right[:, k].real)
+    optimum, right = _perron(K)
+    _, left = _perron(K.T)
+    scale = max(np.abs(K).max(), np.finfo(float).tiny)
+    yield left, right
     ones = np.ones(len(K))
     for share in (1e-15, 1e-12, 1e-10):
         shifted = K - (optimum - share * scale) * np.eye(len(K))
@@ -104,8 +103,12 @@ def _candidates(K: np.ndarray):
     yield ones, ones
 
 
-def _positive(vector: np.ndarray) -> np.ndarray:
-    return np.abs(vector) / np.abs(vector).max()
+def _perron(K: np.ndarray) -> tuple[float, np.ndarray]:
+    """The eigenvalue of smallest real part, and its eigenvector scaled to a maximum of one."""
+    values, vectors = np.linalg.eig(K)
+    k = int(np.argmin(values.real))
+    vector = np.abs(vectors[:, k].real)
+    return float(values[k].real), vector / max(vector.max(), np.finfo(float).tiny)
 
 
 def _proved(mu: np.ndarray, L: np.ndarray, left: np.ndarray, right: np.ndarray) -> SmallGain | None:

@@ -1,0 +1,146 @@
+"""The closed form of the small-gain test: closed forms, optimality, exactness, refusals."""
+
+from fractions import Fraction
+
+import numpy as np
+import pytest
+import scipy.sparse
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import certify
+
+
+def random_constants(seed, n, density=1.0):
+    rng = np.random.default_rng(seed)
+    mu = rng.uniform(0.5, 2.0, n)
+    coupling = rng.lognormal(-2.0, 1.5, (n, n)) * (rng.random((n, n)) < density)
+    np.fill_diagonal(coupling, 0.0)
+    return mu, coupling
+
+
+def exact_margin_holds(mu, coupling, gain):
+    """`W K + K' W - 2 margin W` is positive semidefinite: by the two vectors, exactly."""
+    n = len(mu)
+    for vector, matrix in ((gain.right, coupling), (gain.left, coupling.T)):
+        v = [Fraction(float(x)) for x in vector]
+        for i in range(n):
+            row = Fraction(float(mu[i])) * v[i] - sum(
+                Fraction(float(matrix[i, j])) * v[j] for j in range(n)
+            )
+            if row < Fraction(gain.margin) * v[i]:
+                return False
+    return True
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.integers(0, 2**32 - 1), st.integers(1, 12))
+def test_margin_is_the_perron_eigenvalue_and_proved(seed, n):
+    mu, coupling = random_constants(seed, n)
+    gain = certify.small_gain(mu, coupling)
+    optimum = np.linalg.eigvals(np.diag(mu) - coupling).real.min()
+    assert abs(gain.margin - optimum) <= 1e-11 * max(1.0, np.abs(coupling).max())
+    assert exact_margin_holds(mu, coupling, gain)
+    np.testing.assert_allclose(gain.weights, gain.left / gain.right)
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.integers(0, 2**32 - 1), st.integers(2, 8), st.floats(0.1, 0.6))
+def test_reducible_networks(seed, n, density):
+    mu, coupling = random_constants(seed, n, density)
+    gain = certify.small_gain(mu, coupling)
+    optimum = np.linalg.eigvals(np.diag(mu) - coupling).real.min()
+    assert exact_margin_holds(mu, coupling, gain)
+    # Nilpotent parts make the eigenvalues themselves ill-conditioned.
+    assert optimum - 1e-4 <= gain.margin <= optimum + 1e-4
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_no_other_weights_are_better(seed):
+    rng = np.random.default_rng(seed)
+    n = int(rng.integers(2, 6))
+    mu, coupling = random_constants(seed, n)
+    gain = certify.small_gain(mu, coupling)
+    for _ in range(500):
+        w = gain.weights * np.exp(rng.normal(0, 0.3, n))
+        root = np.sqrt(w)
+        symmetric = (np.diag(mu) - coupling) * (root[:, None] / root)
+        assert np.linalg.eigvalsh(0.5 * (symmetric + symmetric.T))[0] <= gain.margin + 1e-12
+
+
+def test_two_players_closed_form():
+    mu, coupling = np.array([2.0, 0.5]), np.array([[0.0, 3.0], [0.2, 0.0]])
+    expected = 1.25 - np.sqrt(0.75**2 + 0.6)
+    gain = certify.small_gain(mu, coupling)
+    assert gain.margin == pytest.approx(expected, abs=1e-14)
+    assert gain.margin <= expected + 1e-16
+    assert gain.weights[0] / gain.weights[1] == pytest.approx(0.2 / 3.0, rel=1e-12)
+
+
+def test_sparse_and_one_player():
+    mu, coupling = random_constants(3, 6, 0.5)
+    dense = certify.small_gain(mu, coupling)
+    assert certify.small_gain(mu, scipy.sparse.csr_matrix(coupling)).margin == dense.margin
+    assert certify.small_gain([1.5], [[0.0]]).margin == 1.5
+
+
+@pytest.mark.parametrize(
+    ("mu", "coupling", "message"),
+    [
+        ([1.0, 1.0], [[0.0, 1.0]], "expected"),
+        ([], np.zeros((0, 0)), "expected"),
+        ([1.0, np.nan], np.zeros((2, 2)), "finite"),
+        ([1.0, 1.0], [[0.0, np.inf], [0.0, 0.0]], "finite"),
+        ([1.0, 1.0], [[0.0, -1.0], [0.0, 0.0]], "negative"),
+    ],
+)
+def test_bad_constants(mu, coupling, message):
+    with pytest.raises(ValueError, match=message):
+        certify.small_gain(mu, coupling)
+
+
+class TestTimescaleBand:
+    def test_small_gain_nash(self):
+        low, high = certify.timescale_band([1.0, 1.0], [[0.0, 10.0], [0.05, 0.0]])
+        p = 0.5
+        exact = [(2 - p - s * 2 * np.sqrt(1 - p)) / 0.05**2 for s in (1, -1)]
+        assert exact[0] <= low <= exact[0] + 1e-12 * exact[0]
+        assert exact[1] - 1e-12 * exact[1] <= high <= exact[1]
+        assert low == pytest.approx(34.31457505076194, rel=1e-9)
+        assert high == pytest.approx(1165.6854249492378, rel=1e-9)
+
+    @settings(max_examples=100, deadline=None)
+    @given(st.integers(0, 2**32 - 1))
+    def test_ends_have_the_margin_and_beyond_them_not(self, seed):
+        rng = np.random.default_rng(seed)
+        mu, (a, b) = rng.uniform(0.5, 2, 2), rng.uniform(0.05, 0.7, 2)
+        best = certify.small_gain(mu, [[0, a], [b, 0]]).margin
+        margin = best - rng.uniform(0.01, 0.5)
+        low, high = certify.timescale_band(mu, [[0, a], [b, 0]], margin)
+
+        def margin_at(ratio):
+            root = np.sqrt([1.0, ratio])
+            m = np.array([[mu[0], -a], [-b, mu[1]]]) * (root[:, None] / root)
+            return np.linalg.eigvalsh(0.5 * (m + m.T))[0]
+
+        assert margin_at(low) >= margin - 1e-12
+        assert margin_at(high) >= margin - 1e-12
+        assert margin_at(low * 0.999) < margin
+        assert margin_at(high * 1.001) < margin
+
+    def test_one_sided_couplings(self):
+        assert certify.timescale_band([1.0, 1.0], [[0.0, 1.0], [0.0, 0.0]]) == (0.25, np.inf)
+        assert certify.timescale_band([1.0, 1.0], [[0.0, 0.0], [1.0, 0.0]]) == (0.0, 4.0)
+
+    @pytest.mark.parametrize(
+        ("mu", "coupling", "message"),
+        [
+            ([-5.0, -5.0], [[0.0, 1.0], [1.0, 0.0]], "not above the margin"),
+            ([1.0, 1.0], [[0.0, 2.0], [1.0, 0.0]], "too strong"),
+            ([1.0, 1.0, 1.0], np.zeros((3, 3)), "3 players"),
+        ],
+    )
+    def test_refusals(self, mu, coupling, message):
+        """Two negative curvatures have a positive product: the formula alone would accept them."""
+        with pytest.raises(ValueError, match=message):
+            certify.timescale_band(mu, coupling)
