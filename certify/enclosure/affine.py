@@ -4,9 +4,10 @@ On a cell with centre `c` and half-widths `r` every Jacobian of `F` is
 
     J(x) = C + sum_k e_k G_k + E,    |e_k| <= 1,   |E| <= R entrywise,
 
-with `C` near `J(c)`, `G_k` near `r_k dJ/dx_k (c)`, and a remainder `R` from the second derivatives of `J` over the whole
-cell (Taylor's theorem with Lagrange's form, entry by entry; the cell is convex). The entries of `J` move *together*
-with `x`; an interval matrix forgets that, this form keeps it, which is what makes a proof need few cells.
+with `C` near `J(c)`, `G_k` near `r_k dJ/dx_k (c)`, and a remainder `R` from the second derivatives
+of `J` over the whole cell (Taylor's theorem with Lagrange's form, entry by entry; the cell is
+convex and contains `c`). The entries of `J` move *together* with `x`; an interval matrix forgets
+that, this form keeps it, which is what makes a proof need few cells.
 """
 
 from collections.abc import Callable
@@ -20,12 +21,14 @@ from jax.extend import core
 from jaxtyping import Array, Bool, Float
 
 from .enclose import enclose
+from .interpreter import interpret
 from .interval import Interval
+from .plain import plain
 from .registry import RULES, SMOOTH_RULES
-from .rounding import EPSILON, TINY
+from .rounding import EPSILON, TINY, flush
 
-# Second derivatives of the Jacobian have n^4 entries: beyond this many coordinates the Jacobian is enclosed entry by
-# entry instead.
+# Second derivatives of the Jacobian have n^4 entries: beyond this many coordinates the Jacobian is
+# enclosed entry by entry instead.
 AFFINE_LIMIT = 16
 
 Form = Literal["constant", "affine", "interval"]
@@ -34,13 +37,15 @@ Form = Literal["constant", "affine", "interval"]
 class AffineFamily(eqx.Module):
     """Encloses the Jacobian of an `n`-dimensional field over one cell (or over a batch of cells).
 
-    **Attributes:**
-
-    - `centre`: `C`, the middle of the family.
-    - `generators`: `G_k`, one for each of the `m` coordinates along which the family moves (0 or `n` of them).
-    - `remainder`: `R >= 0`.
-    - `share`: how much of the remainder splitting each coordinate could remove (a score, not a bound).
-    - `finite`: whether everything is finite and the field smooth over the cell; otherwise the rest means nothing.
+    Attributes:
+        centre: `C`, the middle of the family.
+        generators: `G_k`, one for each of the `m` coordinates along which the family moves (none or
+            all `n` of them).
+        remainder: `R >= 0`.
+        share: How much of the remainder splitting each coordinate could remove (a score, not a
+            bound).
+        finite: Whether everything is finite and the field smooth over the cell; otherwise the rest
+            means nothing.
     """
 
     centre: Float[Array | np.ndarray, "*batch n n"]
@@ -51,8 +56,9 @@ class AffineFamily(eqx.Module):
 
 
 def jacobian_form(field: Callable, dimension: int) -> Form:
-    """Which form suits the Jacobian of `field: R^n -> R^n`: constant, affine (`n` small) or plain intervals."""
-    jaxpr = jax.make_jaxpr(jax.jacfwd(field))(jax.ShapeDtypeStruct((dimension,), jnp.float64))
+    """Which form suits the Jacobian of `field: R^n -> R^n`; plain intervals when `n` is large."""
+    jacobian = jax.jacfwd(plain(field))
+    jaxpr = jax.make_jaxpr(jacobian)(jax.ShapeDtypeStruct((dimension,), jnp.float64))
     if not _depends_on_input(jaxpr.jaxpr):
         return "constant"
     return "affine" if dimension <= AFFINE_LIMIT else "interval"
@@ -71,60 +77,78 @@ def jacobian_family(
 ) -> Callable[[Float[Array, " n"], Float[Array, " n"]], AffineFamily]:
     """Encloses the Jacobian of `field: R^n -> R^n` over the cell `[lower, upper]`, rigorously.
 
-    The field is evaluated over the whole cell in smooth mode first: a jump leaves no trace in derivative code, so a
-    finite derivative means nothing unless every choice in the field itself is decided.
+    The field is evaluated over the whole cell in smooth mode first: a jump leaves no trace in
+    derivative code, so a finite derivative means nothing unless every choice in the field itself is
+    decided. Derivatives are those of the code of the field (see `plain`), whatever derivative rules
+    it brings along.
 
-    **Returns:** a function `(lower, upper) -> AffineFamily`; jit and vmap it.
+    Args:
+        field: Traceable by JAX, in float64.
+        form: From `jacobian_form`.
+
+    Returns:
+        A function `(lower, upper) -> AffineFamily`; jit and vmap it.
     """
     rules = RULES | SMOOTH_RULES
-    value = enclose(field, rules)
-    first = jax.jacfwd(field)
+    first = jax.jacfwd(plain(field))
     second = jax.jacfwd(first)
     third = jax.jacfwd(second)
 
     def family(lower: Float[Array, " n"], upper: Float[Array, " n"]) -> AffineFamily:
-        cell = Interval(lower, upper)
+        # Subnormal corners move outward, so that the arithmetic below never meets one.
+        cell = flush(Interval(lower, upper))
         n = lower.size
-        smooth = _all_finite(value(cell))
+        smooth = _all_finite(enclose(field, rules)(cell))
         if form != "affine":
             jacobian = enclose(first, rules)(cell)
             centre, remainder = _ball(jacobian)
             share = jnp.broadcast_to(remainder, (n, n, n)) * (upper - lower)[:, None, None]
-            finite = smooth & _all_finite(jacobian)
-            return AffineFamily(centre, jnp.zeros((0, n, n)), remainder, share, finite)
-        middle = 0.5 * lower + 0.5 * upper
-        radius = _up(jnp.maximum(upper - middle, middle - lower), 1)
-        jacobian = enclose(first, rules)(Interval.point(middle))
-        slope = enclose(second, rules)(Interval.point(middle))
+            parts = (centre, jnp.zeros((0, n, n)), remainder, share)
+            return AffineFamily(*parts, smooth & _all_finite(jacobian, *parts))
+        middle, radius = _centre(cell)
+        shape = jax.ShapeDtypeStruct(middle.shape, middle.dtype)
+        at_middle = [Interval.point(middle)]
+        (jacobian,) = interpret(jax.make_jaxpr(first)(shape), at_middle, rules)
+        (slope,) = interpret(jax.make_jaxpr(second)(shape), at_middle, rules)
         curvature = enclose(third, rules)(cell)
-        finite = smooth & _all_finite(jacobian) & _all_finite(slope) & _all_finite(curvature)
         centre, remainder = _ball(jacobian)
         slope_middle, slope_radius = _ball(slope)
-        generators = jnp.moveaxis(slope_middle * radius, -1, 0)
-        # |generator - slope_middle * radius|, rounding, and the uncertainty of the slope itself.
-        loose = jnp.moveaxis(slope_radius * radius, -1, 0) + EPSILON * jnp.abs(generators) + TINY
-        remainder = remainder + jnp.sum(loose, 0)
+        generators = jnp.moveaxis(slope_middle, -1, 0) * radius[:, None, None]
+        # The uncertainty of the slope and the rounding of the product with the radius.
+        loose = jnp.moveaxis(slope_radius, -1, 0) * radius[:, None, None]
+        loose = loose + EPSILON * jnp.abs(generators) + TINY
         shift, mixed = _second_order(curvature, radius)
         moved = centre + shift
         share = jnp.moveaxis(mixed, -1, 0)
-        remainder = remainder + jnp.sum(share, 0) + EPSILON * jnp.abs(moved) + TINY
-        return AffineFamily(moved, generators, _up(remainder, 4 * n + 16), share, finite)
+        remainder = remainder + jnp.sum(loose, 0) + jnp.sum(share, 0)
+        remainder = _up(remainder + EPSILON * jnp.abs(moved) + TINY, 4 * n + 16)
+        parts = (moved, generators, remainder, share)
+        return AffineFamily(*parts, smooth & _all_finite(jacobian, slope, curvature, *parts))
 
     return family
+
+
+def _centre(cell: Interval) -> tuple[Array, Array]:
+    """A point of the cell, normal or zero, and how far the cell reaches from it; rounded up."""
+    middle = jnp.clip(0.5 * cell.lower + 0.5 * cell.upper, cell.lower, cell.upper)
+    middle = jnp.where(jnp.abs(middle) < TINY, 0.0, middle)
+    return middle, _up(jnp.maximum(cell.upper - middle, middle - cell.lower), 1)
 
 
 def _second_order(
     curvature: Interval, radius: Float[Array, " n"]
 ) -> tuple[Float[Array, "n n"], Float[Array, "n n n"]]:
-    """Encloses `1/2 sum_kl H_kl d_k d_l`, `|d| <= radius`: a shift, and a radius shared among the coordinates.
+    """Encloses `1/2 sum_kl H_kl d_k d_l`, `|d| <= radius`: a shift, and a radius for each `k`.
 
-    Squares have a sign, `d_k^2` in `[0, r_k^2]`, so the diagonal terms are enclosed off centre and half as wide.
+    Squares have a sign, `d_k^2` in `[0, r_k^2]`, so the diagonal terms are enclosed off centre and
+    half as wide.
     """
     n = radius.size
-    weights = 0.5 * radius[:, None] * radius[None, :]
-    off_diagonal = (curvature.magnitude * weights) * (1.0 - jnp.eye(n))
-    mixed = jnp.sum(off_diagonal, -1)
-    square = 0.5 * radius**2
+    # Rounded up before they meet the curvature, which would magnify an underflow.
+    weights = _up(0.5 * radius[:, None] * radius[None, :], 2)
+    off_diagonal = weights * (1.0 - jnp.eye(n))
+    mixed = jnp.sum(curvature.magnitude * off_diagonal[None, None], -1)
+    square = jnp.diagonal(weights)[None, None]
     low = jnp.minimum(jnp.diagonal(curvature.lower, axis1=-2, axis2=-1), 0.0) * square
     high = jnp.maximum(jnp.diagonal(curvature.upper, axis1=-2, axis2=-1), 0.0) * square
     shift = 0.5 * (low + high)
@@ -144,9 +168,11 @@ def _ball(x: Interval) -> tuple[Array, Array]:
 
 
 def _up(value: Array, operations: int) -> Array:
-    """An upper bound on a sum or product of non-negative numbers computed with this many roundings."""
+    """An upper bound on what non-negative numbers give in this many rounded operations."""
     return value * (1.0 + (operations + 2) * EPSILON) + (operations + 2) * 4.0 * TINY
 
 
-def _all_finite(x: Interval) -> Bool[Array, ""]:
-    return jnp.all(jnp.isfinite(x.lower)) & jnp.all(jnp.isfinite(x.upper))
+def _all_finite(*parts: Interval | Array) -> Bool[Array, ""]:
+    """Whether every number in arrays and intervals is finite."""
+    leaves = jax.tree.leaves(parts)
+    return jnp.stack([jnp.all(jnp.isfinite(leaf)) for leaf in leaves]).all()

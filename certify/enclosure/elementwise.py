@@ -1,4 +1,4 @@
-"""Rules for smooth elementwise primitives: arithmetic, powers, exponentials, logarithms, saturations."""
+"""Rules for smooth elementwise primitives: arithmetic, powers, exponentials, saturations."""
 
 from typing import Any
 
@@ -6,8 +6,8 @@ import jax.numpy as jnp
 from jax import lax
 
 from .interval import Interval
-from .registry import Operation, rule
-from .rounding import clamp, clamp_lower, margin, outward, where_entire
+from .registry import EnclosureError, Operation, rule
+from .rounding import clamp, clamp_lower, margin, outward, where_defined, where_entire
 
 
 @rule("add", "add_any")
@@ -30,11 +30,12 @@ def neg(op: Operation, x: Interval) -> Interval:
 
 @rule("mul")
 def mul(op: Operation, x: Interval, y: Interval) -> Interval:
-    """The extremes are among the products of endpoints; `0 * inf` gives NaN, hence `[-inf, inf]`."""
+    """The extremes are among the products of endpoints; `0 * inf` is NaN, hence `[-inf, inf]`."""
     return outward(*_corners(jnp.multiply, x, y), margin("mul"))
 
 
 @rule("square")
+@where_defined
 def square(op: Operation, x: Interval) -> Interval:
     """`x^2`, without the overestimate of `x * x`."""
     return _integer_power(x, 2)
@@ -44,7 +45,7 @@ def square(op: Operation, x: Interval) -> Interval:
 def div(op: Operation, x: Interval, y: Interval) -> Interval:
     """Corner quotients; nothing is known when the denominator may vanish.
 
-    Also when it is beyond 2^1021, where XLA's reciprocal of a constant could be flushed to zero.
+    Nor beyond 2^1021, where XLA's reciprocal of a constant could be flushed to zero.
     """
     quotient = outward(*_corners(jnp.divide, x, y), margin("div"))
     vanishing = (y.lower <= 0) & (y.upper >= 0)
@@ -63,6 +64,7 @@ def _corners(operation: Any, x: Interval, y: Interval) -> tuple[Any, Any]:
 
 
 @rule("integer_pow")
+@where_defined
 def integer_pow(op: Operation, x: Interval) -> Interval:
     """`x^n` for an integer `n`: monotone on each side of zero."""
     return _integer_power(x, op.params["y"])
@@ -77,7 +79,8 @@ def _integer_power(x: Interval, exponent: int) -> Interval:
     if not x.is_point:
         at_upper = lax.integer_pow(x.upper, exponent)
         lower, upper = jnp.minimum(lower, at_upper), jnp.maximum(lower, at_upper)
-    # Repeated products, and a division when the exponent is negative, lose less than two units for each factor.
+    # Repeated products, and a division when the exponent is negative, lose less than two units for
+    # each factor.
     result = outward(lower, upper, 2.0 * abs(exponent) + 1.0)
     straddles = (x.lower <= 0) & (x.upper >= 0)
     if exponent % 2 == 0:
@@ -87,11 +90,17 @@ def _integer_power(x: Interval, exponent: int) -> Interval:
 
 
 @rule("pow")
-def power(op: Operation, x: Interval, y: Interval) -> Interval:
+@where_defined
+def power(op: Operation, x: Interval, y: Any) -> Interval:
     """`x^y` for positive `x`: monotone in each argument, so its extremes are at the corners.
 
     Nothing is known when `x` may be negative, or zero with an exponent that may be non-positive.
     """
+    if not isinstance(y, Interval):
+        raise EnclosureError(
+            "'pow' with an integer array as exponent has no enclosure rule; give a Python integer "
+            "or a float64 exponent"
+        )
     result = clamp_lower(outward(*_corners(lax.pow, x, y), margin("pow")), 0.0)
     return where_entire((x.lower < 0) | ((x.lower == 0) & (y.lower <= 0)), result)
 
@@ -110,12 +119,14 @@ def rsqrt(op: Operation, x: Interval) -> Interval:
 
 
 @rule("exp")
+@where_defined
 def exp(op: Operation, x: Interval) -> Interval:
     """Increasing and positive."""
     return clamp_lower(_increasing(lax.exp, x, margin("exp")), 0.0)
 
 
 @rule("exp2")
+@where_defined
 def exp2(op: Operation, x: Interval) -> Interval:
     """Increasing and positive."""
     return clamp_lower(_increasing(lax.exp2, x, margin("exp2")), 0.0)
@@ -134,18 +145,21 @@ def log1p(op: Operation, x: Interval) -> Interval:
 
 
 @rule("expm1")
+@where_defined
 def expm1(op: Operation, x: Interval) -> Interval:
     """Increasing, above -1."""
     return clamp_lower(_increasing(lax.expm1, x, margin("expm1")), -1.0)
 
 
 @rule("tanh")
+@where_defined
 def tanh(op: Operation, x: Interval) -> Interval:
     """Increasing, within [-1, 1]."""
     return clamp(_increasing(lax.tanh, x, margin("tanh")), -1.0, 1.0)
 
 
 @rule("logistic")
+@where_defined
 def logistic(op: Operation, x: Interval) -> Interval:
     """`1 / (1 + exp(-x))`: increasing, within [0, 1]."""
     return clamp(_increasing(lax.logistic, x, margin("logistic")), 0.0, 1.0)

@@ -10,27 +10,30 @@ import numpy as np
 from .interpreter import interpret
 from .interval import Interval, is_concrete, is_interval
 from .registry import RULES, EnclosureError, Rule
-from .rounding import flush
+from .rounding import exact_point, flush
+from .self_test import self_test
 
 
 def enclose(function: Callable, rules: Mapping[str, Rule] = RULES) -> Callable:
-    """A function on intervals that contains every value of `function`, for every point and every rounding error.
+    """A function on intervals that contains every value of `function`.
 
-    The result speaks of the real-valued function that the code spells out, with its float64 constants taken exactly:
-    for all real `x` in the given intervals, the real number `function(x)` is in the returned interval.
+    The result speaks of the real-valued function that the code spells out, with its float64
+    constants taken exactly: for all real `x` in the given intervals at which it is defined, the
+    real number `function(x)` is in the returned interval, whatever the rounding errors.
 
-    **Arguments:**
+    Args:
+        function: Traceable by JAX, in float64.
+        rules: The rules to use, by primitive name; leave as is.
 
-    - `function`: traceable by JAX, in float64.
-    - `rules`: the rules to use, by primitive name; leave as is.
+    Returns:
+        A function of the same signature. Its arguments are pytrees whose leaves are `Interval`s or
+        arrays (points); its result has an `Interval` for each real array that `function` returns.
+        It can be jitted and vmapped.
 
-    **Returns:**
-
-    A function of the same signature. Its arguments are pytrees whose leaves are `Interval`s or arrays (points); its
-    result has an `Interval` for each real array that `function` returns. It can be jitted and vmapped.
-
-    Raises `EnclosureError` when the code uses a primitive without a rule or another precision than float64,
-    `ValueError` for empty or NaN intervals.
+    Raises:
+        EnclosureError: When the code uses a primitive without a rule or another precision than
+            float64, or when the platform computes less accurately than assumed.
+        ValueError: For empty or NaN intervals.
 
     Example:
         >>> import jax.numpy as jnp
@@ -41,6 +44,7 @@ def enclose(function: Callable, rules: Mapping[str, Rule] = RULES) -> Callable:
 
     def enclosed(*arguments: Any) -> Any:
         require_x64()
+        self_test()
         leaves, structure = jax.tree.flatten(arguments, is_leaf=is_interval)
         operands = [_operand(leaf) for leaf in leaves]
         shapes = [jax.ShapeDtypeStruct(_value(x).shape, _value(x).dtype) for x in operands]
@@ -55,7 +59,7 @@ def enclose(function: Callable, rules: Mapping[str, Rule] = RULES) -> Callable:
 
 def require_x64() -> None:
     """Raises when JAX would silently compute in float32."""
-    if not jax.config.jax_enable_x64:
+    if not jax.config.read("jax_enable_x64"):
         raise ValueError(
             "certify proves in float64, but JAX has 64-bit numbers switched off; "
             'call jax.config.update("jax_enable_x64", True) before creating any array.'
@@ -69,7 +73,7 @@ def _value(operand: Any) -> Any:
 def _operand(leaf: Any) -> Any:
     interval = leaf if isinstance(leaf, Interval) else Interval.point(jnp.asarray(leaf))
     dtype = interval.lower.dtype
-    if not isinstance(leaf, Interval) and (jnp.issubdtype(dtype, jnp.integer) or dtype == bool):
+    if not isinstance(leaf, Interval) and (jnp.issubdtype(dtype, jnp.integer) or dtype == np.bool_):
         return interval.lower
     if dtype != jnp.float64 or interval.upper.dtype != jnp.float64:
         raise EnclosureError(
@@ -77,7 +81,7 @@ def _operand(leaf: Any) -> Any:
         )
     if is_concrete(interval):
         check_bounds("enclose", interval.lower, interval.upper)
-    return flush(interval)
+    return exact_point(interval.lower) if interval.is_point else flush(interval)
 
 
 def check_bounds(what: str, lower: Any, upper: Any) -> None:
@@ -88,5 +92,6 @@ def check_bounds(what: str, lower: Any, upper: Any) -> None:
     if (lower > upper).any():
         where = tuple(int(i) for i in np.argwhere(lower > upper)[0])
         raise ValueError(
-            f"{what}: the lower bound {lower[where]} exceeds the upper bound {upper[where]} at index {where}; swap them."
+            f"{what}: the lower bound {lower[where]} exceeds the upper bound {upper[where]} "
+            f"at index {where}; swap them."
         )

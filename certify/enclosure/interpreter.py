@@ -1,8 +1,8 @@
 """Runs a jaxpr on intervals: looks up one rule per equation.
 
-Integers and booleans that do not depend on the box are computed exactly, by the primitive itself; so are equations all
-of whose operands are known constants, once, while tracing. Nothing is guessed: a primitive without a rule is an error
-that names it and the line of user code it came from.
+Integers and booleans that do not depend on the box are computed exactly, by the primitive itself;
+so are equations all of whose operands are known constants, once, while tracing. Nothing is guessed:
+a primitive without a rule is an error that names it and the line of user code it came from.
 """
 
 from collections.abc import Mapping, Sequence
@@ -10,16 +10,15 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jax.extend import core, source_info_util
 
 from . import elementwise, linear, logic, structural  # noqa: F401  (fill the table of rules)
 from .interval import Interval, is_concrete
 from .registry import RULES, EnclosureError, Operation, Rule
-from .rounding import flush
+from .rounding import exact_point, where_defined
 
 # Primitives that hold another jaxpr, to be run in place, and the parameter that holds it.
-_CALLS = {
+CALLS = {
     "jit": "jaxpr",
     "pjit": "jaxpr",
     "closed_call": "call_jaxpr",
@@ -27,14 +26,22 @@ _CALLS = {
     "custom_jvp_call": "call_jaxpr",
     "custom_vjp_call": "call_jaxpr",
     "checkpoint": "jaxpr",
+    "remat2": "jaxpr",
 }
 
-# Equations whose two operands are one and the same variable lose the correlation in interval arithmetic; these do not.
-_SAME_OPERANDS = {
-    "mul": lambda op, x: elementwise.square(op, x),
-    "sub": lambda op, x: Interval.point(jnp.zeros_like(x.lower)),
-    "ne": lambda op, x: Interval.point(jnp.zeros(x.shape, bool)),
-    "eq": lambda op, x: Interval.point(jnp.ones(x.shape, bool)),
+
+@where_defined
+def _zero(op: Operation, x: Interval) -> Interval:
+    return Interval.point(jnp.zeros_like(x.lower))
+
+
+# Equations whose two operands are one and the same variable lose the correlation in interval
+# arithmetic; these do not.
+_SAME_OPERANDS: dict[str, Rule] = {
+    "mul": elementwise.square,
+    "sub": _zero,
+    "eq": logic.eq_itself,
+    "ne": logic.ne_itself,
 }
 
 
@@ -43,13 +50,14 @@ def interpret(
 ) -> list[Any]:
     """Encloses the outputs of a jaxpr over all values of its inputs.
 
-    **Arguments:**
+    Args:
+        jaxpr: Its real computations in float64.
+        operands: One `Interval`, or exactly known integer or boolean array, per input.
+        rules: The rule of each primitive by name.
 
-    - `jaxpr`: a closed jaxpr; its real computations in float64.
-    - `operands`: one `Interval`, or exactly known integer or boolean array, per input.
-    - `rules`: the rule of each primitive by name.
-
-    Raises `EnclosureError` for a primitive without a rule and for real computations in another precision.
+    Raises:
+        EnclosureError: For a primitive without a rule, for real computations in another precision,
+            and for integers that depend on the box.
     """
     constants = [constant(value) for value in jaxpr.consts]
     return _run(jaxpr.jaxpr, constants, operands, rules)
@@ -59,7 +67,7 @@ def constant(value: Any) -> Any:
     """A constant of the code: a point for a float64, itself for an integer or a boolean."""
     value = jnp.asarray(value)
     if value.dtype == jnp.float64:
-        return flush(Interval.point(value)) if np.any(_subnormal(value)) else Interval.point(value)
+        return exact_point(value)
     if jnp.issubdtype(value.dtype, jnp.integer) or value.dtype == bool:
         return value
     raise EnclosureError(
@@ -67,11 +75,10 @@ def constant(value: Any) -> Any:
     )
 
 
-def _subnormal(value: Any) -> Any:
-    if not is_concrete(value):
-        return True
-    magnitude = np.abs(np.asarray(value))
-    return (magnitude > 0) & (magnitude < np.finfo(np.float64).tiny) | np.isnan(magnitude)
+def body(equation: core.JaxprEqn) -> core.ClosedJaxpr:
+    """The jaxpr that a call, one of `CALLS`, runs."""
+    inner = equation.params[CALLS[equation.primitive.name]]
+    return inner if isinstance(inner, core.ClosedJaxpr) else core.ClosedJaxpr(inner, ())
 
 
 def _run(
@@ -80,7 +87,9 @@ def _run(
     values: dict[Any, Any] = {}
 
     def read(atom: Any) -> Any:
-        return constant(atom.val) if isinstance(atom, core.Literal) else values[atom]
+        if isinstance(atom, core.Literal):
+            return constant(atom.val)
+        return values[atom]
 
     values.update(zip(jaxpr.constvars, constants, strict=True))
     values.update(zip(jaxpr.invars, operands, strict=True))
@@ -112,10 +121,8 @@ def _evaluate(equation: Any, operands: list[Any], rules: Mapping[str, Rule]) -> 
 
 def _apply(equation: Any, operands: list[Any], rules: Mapping[str, Rule]) -> list[Any]:
     name = equation.primitive.name
-    if name in _CALLS:
-        inner = equation.params[_CALLS[name]]
-        inner = inner if isinstance(inner, core.ClosedJaxpr) else core.ClosedJaxpr(inner, ())
-        return interpret(inner, operands, rules)
+    if name in CALLS:
+        return interpret(body(equation), operands, rules)
     for variable in equation.outvars:
         _check_precision(variable.aval.dtype, equation)
     operation = Operation(equation.primitive, equation.params)
@@ -139,13 +146,22 @@ def _apply(equation: Any, operands: list[Any], rules: Mapping[str, Rule]) -> lis
             f"no enclosure rule for primitive {name!r} (in {_where(equation)}); "
             f"write it with the primitives that have one: {', '.join(sorted(rules))}"
         )
-    return list(result) if equation.primitive.multiple_results else [result]
+    results = list(result) if equation.primitive.multiple_results else [result]
+    for value in results:
+        # Rules share integers between both endpoints, hence none may depend on the box.
+        if isinstance(value, Interval) and value.lower.dtype not in (jnp.float64, bool):
+            raise EnclosureError(
+                f"{name!r} makes {value.lower.dtype} numbers that depend on the box (in "
+                f"{_where(equation)}); keep them in float64"
+            )
+    return results
 
 
 def _check_precision(dtype: Any, equation: Any) -> None:
     if jnp.issubdtype(dtype, jnp.inexact) and dtype != jnp.float64:
         raise EnclosureError(
-            f"{equation.primitive.name!r} computes in {dtype} (in {_where(equation)}); enclosures need float64 throughout"
+            f"{equation.primitive.name!r} computes in {dtype} (in {_where(equation)}); "
+            "enclosures need float64 throughout"
         )
 
 

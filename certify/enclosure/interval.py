@@ -6,18 +6,22 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.core import Tracer
 from jaxtyping import Array, Bool, Float
 
 
 class Interval(eqx.Module):
     """All arrays `x` with `lower <= x <= upper` entrywise; a pytree of two arrays.
 
-    The endpoints may be infinite: `[-inf, inf]` is what an operation returns when it can say nothing (a division by
-    an interval containing zero, a logarithm of a possibly negative number). An interval never means "not a number".
+    The endpoints may be infinite. `[-inf, inf]` means that nothing is known, not even whether the
+    value is defined: it is the result of a division by an interval containing zero, of a logarithm
+    of a possibly negative number, of a choice that may jump. Every rule returns it for an operand
+    of which nothing is known, so that such trouble cannot disappear again, as it would in
+    `tanh([-inf, inf]) = [-1, 1]`. Endpoints are never NaN.
 
-    **Arguments:**
-
-    - `lower`, `upper`: arrays of one shape, float64 for every proof (booleans inside comparisons).
+    Attributes:
+        lower: Float64 for every proof (booleans inside comparisons).
+        upper: Of the same shape.
 
     Example:
         >>> import jax.numpy as jnp
@@ -35,12 +39,16 @@ class Interval(eqx.Module):
             return  # equinox and jax rebuild pytrees with placeholder leaves
         if lower.shape != upper.shape:
             raise ValueError(
-                f"Interval: lower has shape {lower.shape} but upper has shape {upper.shape}; give equal shapes."
+                f"Interval: lower has shape {lower.shape} but upper has shape {upper.shape}; "
+                "give equal shapes."
             )
 
     @classmethod
     def point(cls, value: Any) -> "Interval":
-        """The degenerate interval `[value, value]`; both endpoints are one object, which rules recognise."""
+        """The degenerate interval `[value, value]`.
+
+        Both endpoints are one object, by which rules recognise it.
+        """
         value = _as_array(value)
         return cls(value, value)
 
@@ -54,6 +62,11 @@ class Interval(eqx.Module):
     def is_point(self) -> bool:
         """Whether the interval is known, without looking at values, to be a single point."""
         return self.lower is self.upper
+
+    @property
+    def is_unknown(self) -> Bool[Array, "..."]:
+        """Entrywise: is this `[-inf, inf]`?"""
+        return (self.lower == -jnp.inf) & (self.upper == jnp.inf)
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -103,4 +116,4 @@ def _as_array(value: Any) -> Any:
 
 def is_concrete(value: Any) -> bool:
     """Whether no leaf of `value` is being traced by a JAX transformation."""
-    return not any(isinstance(leaf, jax.core.Tracer) for leaf in jax.tree.leaves(value))
+    return not any(isinstance(leaf, Tracer) for leaf in jax.tree.leaves(value))

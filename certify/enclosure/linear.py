@@ -1,9 +1,10 @@
 """Rules for sums and products of arrays, with order-free a priori error bounds.
 
 However the terms of `sum_k a_k b_k` are ordered, grouped or fused, the computed value is within
-`gamma_n sum_k |a_k b_k|` of the exact one, `gamma_n = n u / (1 - n u)`, `u = 2^-53` (Higham, Accuracy and Stability of
-Numerical Algorithms, 2002, section 3.1), plus one smallest normal number for each operation that may be flushed. The
-bounds below use `(n + 4) 2^-52`, twice `gamma_(n+4)` and more, so that they may themselves be computed in float64.
+`gamma_n sum_k |a_k b_k|` of the exact one, `gamma_n = n u / (1 - n u)`, `u = 2^-53` (Higham,
+Accuracy and Stability of Numerical Algorithms, 2002, section 3.1), plus one smallest normal number
+for each operation that may be flushed. The bounds below use `(n + 4) 2^-52`, twice `gamma_(n+4)`
+and more, so that they may themselves be computed in float64.
 """
 
 import math
@@ -16,8 +17,9 @@ from .interval import Interval
 from .registry import EnclosureError, Operation, rule
 from .rounding import EPSILON, TINY, outward, widened
 
-# Interval products with at most this many terms are formed term by term, exactly as wide as they must be; larger ones
-# in midpoint-radius form, at most half as wide again but at the speed of four matrix products.
+# Interval products with at most this many terms are formed term by term, exactly as wide as they
+# must be; larger ones in midpoint-radius form, at most half as wide again but at the speed of four
+# matrix products.
 _TERMWISE_LIMIT = 2**14
 
 
@@ -57,9 +59,10 @@ def cumsum(op: Operation, x: Interval) -> Interval:
 def dot_general(op: Operation, x: Interval, y: Interval) -> Interval:
     """Contracts two interval arrays.
 
-    With a point on one side the endpoints separate by sign and the result is as narrow as can be. Two intervals are
-    multiplied term by term when small, else as `mid mid -+ (|mid| rad + rad |mid| + rad rad)` (Rump, Fast and parallel
-    interval arithmetic, BIT 39, 1999).
+    With a point on one side the endpoints separate by sign and the result is as narrow as can be.
+    Two intervals are multiplied term by term when small, else as
+    `mid mid -+ (|mid| rad + rad |mid| + rad rad)` (Rump, Fast and parallel interval arithmetic,
+    BIT 39, 1999).
     """
     dimensions = op.params["dimension_numbers"]
     terms = math.prod(x.shape[axis] for axis in dimensions[0][0])
@@ -105,7 +108,10 @@ def _free(x: Interval, contract: Any, batch: Any) -> list[int]:
 def _aligned(
     x: Interval, batch: Any, free: Any, contract: Any, before: int = 0, after: int = 0
 ) -> Interval:
-    """Axes in the order (batch, free of the left, free of the right, contracted), with ones for the other side."""
+    """Axes in the order (batch, free of the left, free of the right, contracted).
+
+    Axes of the other operand have length one.
+    """
 
     def align(value: Any) -> Any:
         value = jnp.transpose(value, (*batch, *free, *contract))

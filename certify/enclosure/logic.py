@@ -1,7 +1,8 @@
 """Rules for comparisons, choices and kinks.
 
-A comparison of intervals is an interval of booleans, `False < True`: decided when both ends agree. Each primitive with
-a kink or a jump also has a rule for smooth mode, where reaching the kink means that nothing is known.
+A comparison of intervals is an interval of booleans, `False < True`: decided when both ends agree.
+Each primitive with a kink or a jump also has a rule for smooth mode, where reaching the kink means
+that nothing is known.
 """
 
 from typing import Any
@@ -11,18 +12,19 @@ from jax import lax
 
 from .interval import Interval
 from .registry import SMOOTH_RULES, EnclosureError, Operation, rule
-from .rounding import where_entire
+from .rounding import where_defined, where_entire
 
 
 def _ends(x: Any) -> tuple[Any, Any]:
     return (x.lower, x.upper) if isinstance(x, Interval) else (x, x)
 
 
-def _decided(x: Interval) -> Any:
-    return x.lower == x.upper
+def _undecided(x: Interval) -> Any:
+    return x.lower != x.upper
 
 
 @rule("lt")
+@where_defined
 def lt(op: Operation, x: Any, y: Any) -> Interval:
     """Surely true when `max x < min y`, possibly true when `min x < max y`."""
     (a, b), (c, d) = _ends(x), _ends(y)
@@ -30,6 +32,7 @@ def lt(op: Operation, x: Any, y: Any) -> Interval:
 
 
 @rule("le")
+@where_defined
 def le(op: Operation, x: Any, y: Any) -> Interval:
     """Surely true when `max x <= min y`, possibly true when `min x <= max y`."""
     (a, b), (c, d) = _ends(x), _ends(y)
@@ -49,6 +52,7 @@ def ge(op: Operation, x: Any, y: Any) -> Interval:
 
 
 @rule("eq")
+@where_defined
 def eq(op: Operation, x: Any, y: Any) -> Interval:
     """Surely true for two equal points, surely false for disjoint intervals."""
     (a, b), (c, d) = _ends(x), _ends(y)
@@ -61,10 +65,24 @@ def ne(op: Operation, x: Any, y: Any) -> Interval:
     return not_(op, eq(op, x, y))
 
 
-@rule("is_finite")
-def is_finite(op: Operation, x: Interval) -> Interval:
-    """Real numbers are finite: true, since enclosures speak of real-valued functions."""
+@where_defined
+def eq_itself(op: Operation, x: Interval) -> Interval:
+    """`x == x` fails for NaN only."""
     return Interval.point(jnp.ones(x.shape, bool))
+
+
+@where_defined
+def ne_itself(op: Operation, x: Interval) -> Interval:
+    """`x != x` is the usual test for NaN."""
+    return Interval.point(jnp.zeros(x.shape, bool))
+
+
+@rule("is_finite")
+@where_defined
+def is_finite(op: Operation, x: Interval) -> Interval:
+    """Real numbers are finite; an infinite constant of the code is not."""
+    infinite = (x.lower == x.upper) & jnp.isinf(x.lower)
+    return Interval(jnp.isfinite(x.lower) & jnp.isfinite(x.upper), ~infinite)
 
 
 @rule("not")
@@ -77,26 +95,22 @@ def not_(op: Operation, x: Interval) -> Interval:
 def monotone(op: Operation, *operands: Any) -> Interval:
     """Conjunction and disjunction are monotone in each boolean."""
     ends = [_ends(x) for x in operands]
-    if any(a.dtype != bool for a, _ in ends):
-        raise EnclosureError(
-            f"bitwise {op.primitive.name!r} of integers that depend on the box has no enclosure rule"
-        )
     return Interval(op.bind(*(a for a, _ in ends)), op.bind(*(b for _, b in ends)))
 
 
 @rule("select_n")
 def select_n(op: Operation, which: Any, *cases: Any) -> Any:
-    """The chosen case where the choice is decided, else the hull of the cases that remain possible."""
+    """The chosen case where the choice is decided, else the hull of those that remain possible."""
     ends = [_ends(case) for case in cases]
     if not isinstance(which, Interval):
         lower = lax.select_n(which, *(a for a, _ in ends))
         points = all(isinstance(case, Interval) and case.is_point for case in cases)
         return Interval(lower, lower if points else lax.select_n(which, *(b for _, b in ends)))
-    if which.lower.dtype != bool:
-        raise EnclosureError(
-            "a choice among more than two cases depends on the box; it has no enclosure rule"
-        )
     (a, b), (c, d) = ends
+    if a.dtype not in (jnp.float64, bool):
+        raise EnclosureError(
+            f"a choice of {a.dtype} numbers depends on the box; make the numbers float64"
+        )
     first, second = which.lower, which.upper
     lower, upper = jnp.minimum(a, c), jnp.maximum(b, d)
     return Interval(
@@ -106,12 +120,14 @@ def select_n(op: Operation, which: Any, *cases: Any) -> Any:
 
 
 @rule("max")
+@where_defined
 def maximum(op: Operation, x: Interval, y: Interval) -> Interval:
     """Monotone in each argument; exact."""
     return Interval(jnp.maximum(x.lower, y.lower), jnp.maximum(x.upper, y.upper))
 
 
 @rule("min")
+@where_defined
 def minimum(op: Operation, x: Interval, y: Interval) -> Interval:
     """Monotone in each argument; exact."""
     return Interval(jnp.minimum(x.lower, y.lower), jnp.minimum(x.upper, y.upper))
@@ -120,10 +136,12 @@ def minimum(op: Operation, x: Interval, y: Interval) -> Interval:
 @rule("reduce_max", "reduce_min")
 def extreme(op: Operation, x: Interval) -> Interval:
     """Monotone in each entry; exact."""
-    return Interval(op.bind(x.lower), op.bind(x.upper))
+    result = Interval(op.bind(x.lower), op.bind(x.upper))
+    return where_entire(jnp.any(x.is_unknown, op.params["axes"]), result)
 
 
 @rule("abs")
+@where_defined
 def absolute(op: Operation, x: Interval) -> Interval:
     """Exact; zero where the interval contains zero."""
     a, b = jnp.abs(x.lower), jnp.abs(x.upper)
@@ -137,9 +155,11 @@ def absolute(op: Operation, x: Interval) -> Interval:
 
 @rule("select_n", table=SMOOTH_RULES)
 def smooth_select_n(op: Operation, which: Any, *cases: Any) -> Any:
-    """An undecided choice may hide a jump: nothing is known."""
+    """An undecided choice of numbers may hide a jump: nothing is known."""
     result = select_n(op, which, *cases)
-    return where_entire(~_decided(which), result) if isinstance(which, Interval) else result
+    if not isinstance(which, Interval) or result.lower.dtype == bool:
+        return result
+    return where_entire(_undecided(which), result)
 
 
 @rule("convert_element_type", table=SMOOTH_RULES)
@@ -149,7 +169,7 @@ def smooth_convert_element_type(op: Operation, x: Any) -> Any:
 
     result = convert_element_type(op, x)
     jumps = isinstance(x, Interval) and x.lower.dtype == bool
-    return where_entire(~_decided(x), result) if jumps else result
+    return where_entire(_undecided(x), result) if jumps else result
 
 
 @rule("max", "min", table=SMOOTH_RULES)

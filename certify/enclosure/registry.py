@@ -15,15 +15,17 @@ class Operation(NamedTuple):
         return self.primitive.bind(*operands, **self.params)
 
 
-# A rule takes the operation and its operands, each an `Interval` or, for integers and booleans that are known exactly,
-# an array; it returns the same for its result (a list when the primitive has several).
+# A rule takes the operation and its operands, each an `Interval` or, for integers and booleans that
+# are known exactly, an array; it returns the same for its result (a list when the primitive has
+# several). Where nothing is known of an operand, nothing may be known of the result.
 Rule = Callable[..., Any]
 
 RULES: dict[str, Rule] = {}
 
-# Replacements for primitives with kinks or jumps, for use on functions that are about to be differentiated: they
-# return `[-inf, inf]` wherever the interval reaches a point at which the primitive is not smooth. Derivative code
-# has no trace of a jump, so the function itself must be evaluated under these rules.
+# Replacements for primitives with kinks or jumps, for use on functions that are about to be
+# differentiated: they return `[-inf, inf]` wherever the interval reaches a point at which the
+# primitive is not smooth. Derivative code has no trace of a jump, so the function itself must be
+# evaluated under these rules.
 SMOOTH_RULES: dict[str, Rule] = {}
 
 
@@ -41,4 +43,4 @@ def rule(*names: str, table: dict[str, Rule] = RULES) -> Callable[[Rule], Rule]:
 
 
 class EnclosureError(ValueError):
-    """No sound enclosure can be given for this code; the message says which primitive, and where."""
+    """No sound enclosure can be given for this code; the message names the primitive and place."""

@@ -5,9 +5,9 @@ from typing import Any
 import jax.numpy as jnp
 import numpy as np
 
-from .interval import Interval
+from .interval import Interval, is_concrete
 from .registry import EnclosureError, Operation, rule
-from .rounding import outward
+from .rounding import outward, where_entire
 
 
 @rule(
@@ -28,7 +28,7 @@ from .rounding import outward
     "gather",
 )
 def endpointwise(op: Operation, *operands: Any) -> Any:
-    """Moves both endpoints alike; operands that are no intervals (indices, known exactly) are shared."""
+    """Moves both endpoints alike; operands that are no intervals (known indices) are shared."""
 
     def at(side: str) -> list[Any]:
         result = op.bind(*(getattr(x, side) if isinstance(x, Interval) else x for x in operands))
@@ -37,11 +37,17 @@ def endpointwise(op: Operation, *operands: Any) -> Any:
     lower = at("lower")
     points = all(x.is_point for x in operands if isinstance(x, Interval))
     upper = lower if points else at("upper")
-    # A gather outside its operand fills with NaN, of which nothing is known.
     results = [Interval(a, b) for a, b in zip(lower, upper, strict=True)]
     if op.primitive.name == "gather":
-        results = [outward(x.lower, x.upper, 0.0) for x in results]
+        # Outside its operand it may fill with NaN, of which nothing is known.
+        results = [_without_nan(x) for x in results]
     return results if op.primitive.multiple_results else results[0]
+
+
+def _without_nan(x: Interval) -> Interval:
+    if x.lower.dtype == bool or (is_concrete(x) and not np.isnan(x.lower).any()):
+        return x
+    return where_entire(jnp.isnan(x.lower) | jnp.isnan(x.upper), x)
 
 
 @rule("iota")
@@ -54,15 +60,16 @@ def iota(op: Operation) -> Interval:
 def convert_element_type(op: Operation, x: Any) -> Any:
     """Known numbers become points of float64; 64-bit integers are rounded, hence widened."""
     target = np.dtype(op.params["new_dtype"])
-    if not isinstance(x, Interval):
+    if isinstance(x, Interval):
         if target != np.float64:
-            return op.bind(x)
-        value = jnp.asarray(x).astype(target)
-        return (
-            outward(value, value, 1.0) if np.dtype(x.dtype).itemsize == 8 else Interval.point(value)
-        )
+            raise EnclosureError(
+                f"a number that depends on the box is converted to {target}; keep it in float64"
+            )
+        if x.is_point:
+            return Interval.point(x.lower.astype(target))
+        return Interval(x.lower.astype(target), x.upper.astype(target))
     if target != np.float64:
-        raise EnclosureError(
-            f"a number that depends on the box is converted to {target}; keep it in float64"
-        )
-    return Interval(x.lower.astype(target), x.upper.astype(target))
+        return op.bind(x)
+    value = jnp.asarray(x).astype(target)
+    is_exact = np.dtype(x.dtype).itemsize < 8
+    return Interval.point(value) if is_exact else outward(value, value, 1.0)
