@@ -36,80 +36,92 @@ class GainReport(NamedTuple):
     coupling: np.ndarray
 
 
+class Claims(NamedTuple):
+    """What a certificate proves; the attributes of `Certificate` of the same names."""
+
+    margin: float
+    lipschitz: float
+    weights: dict[str, float]
+    small_gain: GainReport
+    step_sizes: dict[str, StepSize]
+    equilibrium: Equilibrium
+    basin: Basin
+    cells: int
+
+
 class Certificate:
     """What `certify.certify` found, and the evidence for it.
+
+    The claims exist only where they are proved: with another status, asking for one of them raises
+    a `ValueError` that says why there is no proof.
 
     Attributes:
         status: "proved", "refuted" or "undecided".
         reasons: For a status other than "proved": why, one sentence each.
-        margin: Proved lower bound on the strong-monotonicity modulus in the metric of `weights`.
-        lipschitz: Proved upper bound on the Lipschitz constant of the pseudo-gradient in it.
-        weights: Of the metric `sum_i weights_i |x_i|^2`, by player.
-        small_gain: The aggregated test beside it, a `GainReport`.
-        step_sizes: A `StepSize` for each method, by name.
-        equilibrium: An `Equilibrium`: enclosure of the unique equilibrium in the region.
-        basin: A `Basin`: where every start converges.
-        cells: Number of cells of the proof.
-        data: The contents of the file, as plain data.
-
-    Everything but `status`, `reasons`, `cells` and `data` is None (or empty) unless proved.
     """
 
     def __init__(self, status: Status, reasons: tuple[str, ...] = (), data: dict | None = None):
         self.status: Status = status
         self.reasons = reasons
-        self.data = data
-        self.margin: float | None = None
-        self.lipschitz: float | None = None
-        self.weights: dict[str, float] = {}
-        self.small_gain: GainReport | None = None
-        self.step_sizes: dict[str, StepSize] = {}
-        self.equilibrium: Equilibrium | None = None
-        self.basin: Basin | None = None
-        self.cells = 0
-        if data is not None:
-            self._read(data)
+        self._data = data
+        self._claims = None if data is None else _claims(data)
 
-    def _read(self, data: dict[str, Any]) -> None:
-        claims, game = data["claims"], data["game"]
-        names = [player["name"] for player in game["players"]]
-        sizes = [player["size"] for player in game["players"]]
-        numbers = _Numbers(names)
-        self.margin, self.lipschitz = map(_float, (claims["margin"], claims["lipschitz"]))
-        self.weights = numbers.by_player(claims["weights"])
-        gain = claims["small_gain"]
-        left, right = (np.array([_float(x) for x in gain[side]]) for side in ("left", "right"))
-        self.small_gain = GainReport(
-            _float(gain["margin"]),
-            dict(zip(names, (left / right).tolist(), strict=True)),
-            numbers.by_player(gain["curvature"]),
-            numbers.by_player(gain["smoothness"]),
-            np.array([[_float(x) for x in row] for row in gain["coupling"]]),
-        )
-        center, radius = claims["equilibrium"]["center"], claims["equilibrium"]["radius"]
-        spread = np.repeat(list(self.weights.values()), sizes)
-        lower, upper = zip(
-            *map(_around, center, spread, [_float(radius)] * len(center)), strict=True
-        )
-        point = rebuild(game["structure"], np.array([_float(x) for x in center]))
-        self.equilibrium = Equilibrium(
-            rebuild(game["structure"], np.array(lower)),
-            rebuild(game["structure"], np.array(upper)),
-            point,
-            _float(radius),
-        )
-        self.basin = Basin(point, _float(claims["basin"]["radius"]))
-        self.step_sizes = {
-            step["method"]: StepSize(
-                *(_float(step[key]) for key in ("max", "best", "rate")),
-                norm=_norm(step["theorem"]),
-                route="theorem",
-                theorem=step["theorem"],
-                basin=_float(step.get("basin", claims["basin"]["radius"])),
-            )
-            for step in claims["steps"]
-        }
-        self.cells = sum("centre" in node for node in data["evidence"]["cells"])
+    @property
+    def data(self) -> dict[str, Any]:
+        """The contents of the file, as plain data."""
+        if self._data is None:
+            raise ValueError(self._without_proof("no data"))
+        return self._data
+
+    @property
+    def claims(self) -> Claims:
+        """All claims together."""
+        if self._claims is None:
+            raise ValueError(self._without_proof("no claims"))
+        return self._claims
+
+    @property
+    def margin(self) -> float:
+        """Lower bound on the strong-monotonicity modulus in the metric of `weights`."""
+        return self.claims.margin
+
+    @property
+    def lipschitz(self) -> float:
+        """Upper bound on the Lipschitz constant of the pseudo-gradient in that metric."""
+        return self.claims.lipschitz
+
+    @property
+    def weights(self) -> dict[str, float]:
+        """Of the metric `sum_i weights_i |x_i|^2`, by player."""
+        return self.claims.weights
+
+    @property
+    def small_gain(self) -> GainReport:
+        """The aggregated small-gain test, beside the margin."""
+        return self.claims.small_gain
+
+    @property
+    def step_sizes(self) -> dict[str, StepSize]:
+        """Safe steps of each method, by name."""
+        return self.claims.step_sizes
+
+    @property
+    def equilibrium(self) -> Equilibrium:
+        """Enclosure of the unique equilibrium in the region."""
+        return self.claims.equilibrium
+
+    @property
+    def basin(self) -> Basin:
+        """Where every start converges."""
+        return self.claims.basin
+
+    @property
+    def cells(self) -> int:
+        """Number of cells of the proof."""
+        return self.claims.cells
+
+    def _without_proof(self, what: str) -> str:
+        return f"{what}: the status is {self.status!r} ({'; '.join(self.reasons)})"
 
     def save(self, path: str | Path) -> Path:
         """Writes the certificate file, all of it or nothing.
@@ -120,15 +132,13 @@ class Certificate:
         Raises:
             ValueError: If nothing was proved: only proofs are saved.
         """
-        if self.status != "proved" or self.data is None:
-            raise ValueError(
-                f"nothing to save: the status is {self.status!r} ({'; '.join(self.reasons)})"
-            )
+        if self._data is None:
+            raise ValueError(self._without_proof("nothing to save"))
         path = Path(path)
         handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=path.name, suffix=".part")
         try:
             with os.fdopen(handle, "w", encoding="utf-8") as file:
-                file.write(to_text(self.data))
+                file.write(to_text(self._data))
             os.replace(temporary, path)
         except BaseException:
             Path(temporary).unlink(missing_ok=True)
@@ -183,12 +193,56 @@ def _value(key: str, value: Any) -> str:
     return json.dumps(value)
 
 
-class _Numbers:
-    def __init__(self, names: list[str]):
-        self.names = names
+def _claims(data: dict[str, Any]) -> Claims:
+    claims, game = data["claims"], data["game"]
+    names = [player["name"] for player in game["players"]]
+    sizes = [player["size"] for player in game["players"]]
 
-    def by_player(self, values: list[str]) -> dict[str, float]:
-        return dict(zip(self.names, map(_float, values), strict=True))
+    def by_player(values: list[str]) -> dict[str, float]:
+        return dict(zip(names, map(_float, values), strict=True))
+
+    def strategy(vector: Any) -> Any:
+        return rebuild(game["structure"], np.array(vector))
+
+    weights, gain = by_player(claims["weights"]), claims["small_gain"]
+    left, right = (np.array([_float(x) for x in gain[side]]) for side in ("left", "right"))
+    report = GainReport(
+        _float(gain["margin"]),
+        dict(zip(names, (left / right).tolist(), strict=True)),
+        by_player(gain["curvature"]),
+        by_player(gain["smoothness"]),
+        np.array([[_float(x) for x in row] for row in gain["coupling"]]),
+    )
+    center, radius = claims["equilibrium"]["center"], _float(claims["equilibrium"]["radius"])
+    spread = np.repeat(list(weights.values()), sizes).tolist()
+    ends = [_around(c, w, radius) for c, w in zip(center, spread, strict=True)]
+    point = strategy([_float(x) for x in center])
+    basin = _float(claims["basin"]["radius"])
+    steps = {step["method"]: _step(step, basin) for step in claims["steps"]}
+    return Claims(
+        margin=_float(claims["margin"]),
+        lipschitz=_float(claims["lipschitz"]),
+        weights=weights,
+        small_gain=report,
+        step_sizes=steps,
+        equilibrium=Equilibrium(
+            strategy([low for low, _ in ends]), strategy([high for _, high in ends]), point, radius
+        ),
+        basin=Basin(point, basin),
+        cells=sum("centre" in node for node in data["evidence"]["cells"]),
+    )
+
+
+def _step(step: dict[str, str], basin: float) -> StepSize:
+    return StepSize(
+        max=_float(step["max"]),
+        best=_float(step["best"]),
+        rate=_float(step["rate"]),
+        norm=_norm(step["theorem"]),
+        route="theorem",
+        theorem=step["theorem"],
+        basin=_float(step["basin"]) if "basin" in step else basin,
+    )
 
 
 def _float(text: str) -> float:

@@ -31,8 +31,9 @@ def run(
 ) -> None:
     """Certify the game that a Python file defines.
 
-    FILE.py defines `game` (or NAME) and may define `region`, `methods`, `x0` and `args`; options win
-    over the file. Coordinates are comma-separated, player after player; one number stands for all.
+    FILE.py defines `game` (or NAME) and may define `region`, `methods`, `x0` and `args`;
+    options win over the file. Coordinates are comma-separated, player after player; one number
+    stands for all.
     """
     _use_float64()
     from certify.certificate import Certificate

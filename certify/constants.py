@@ -54,7 +54,8 @@ def block_constants(families: AffineFamily, sizes: tuple[int, ...]) -> BlockCons
 
 
 def _matrices(families: AffineFamily) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    return families.centre, families.generators, families.remainder
+    centre, generators = np.asarray(families.centre), np.asarray(families.generators)
+    return centre, generators, np.asarray(families.remainder)
 
 
 class Estimate(eqx.Module):

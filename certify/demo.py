@@ -21,7 +21,7 @@ RADIUS = 10.0
 
 
 def demonstrate(output: Path, console: Console) -> bool:
-    """Certifies the five-firm oligopoly on a box of radius 10; returns whether all went as claimed."""
+    """Certifies the five-firm oligopoly on a box of radius 10; whether all went as claimed."""
     start = time.perf_counter()
     game = dg.games.Oligopoly.murphy_sherali_soyster()
     console.rule("1. Learning finds the equilibrium")
@@ -70,12 +70,11 @@ def worst_factor(
     starts: int = 64,
     steps: int = 200,
 ) -> float:
-    """Runs a method from random starts on the boundary of its basin: the largest factor of any step.
+    """Runs a method from random starts at the edge of its basin: the largest factor of any step.
 
     Distances are to the equilibrium, in the norm in which the certificate promises contraction;
     steps that begin within 10^-6 of it are left out, where rounding would dominate.
     """
-    assert certificate.equilibrium is not None and certificate.small_gain is not None
     step = certificate.step_sizes[name]
     by_player = (
         certificate.small_gain.weights if step.theorem == "small_gain" else certificate.weights
@@ -94,7 +93,7 @@ def worst_factor(
         x = unravel(start)
 
         def advance(carry, _):
-            after = method.step(field, *carry, None)
+            after = method.step(field, carry[0], carry[1], None)
             before, now = distance(carry[0]), distance(after[0])
             return after, jnp.where(before > 1e-6, now / before, 0.0)
 

@@ -45,7 +45,7 @@ class Basin(NamedTuple):
 
 
 def find_zero(field: FlatField, region: Region) -> np.ndarray | None:
-    """A float near a zero of the field inside the region, or None when Newton's method finds none."""
+    """A float near a zero of the field in the region, or None when Newton's method finds none."""
     lower, upper = region.bounds()
     start = jnp.asarray(0.5 * lower + 0.5 * upper)
     for solver in (optx.Newton(1e-12, 1e-12), optx.LevenbergMarquardt(1e-12, 1e-12)):

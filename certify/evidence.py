@@ -88,5 +88,5 @@ def nodes(
     return result
 
 
-def _integers(matrix: np.ndarray) -> list[int]:
-    return [int(x) for x in matrix.ravel()]
+def _integers(matrix: Any) -> list[int]:
+    return [int(x) for x in np.ravel(matrix)]

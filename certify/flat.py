@@ -74,8 +74,8 @@ def flat_field(game: dg.Game, region: Region, args: Any = None) -> FlatField:
         args: Passed to the costs.
 
     Raises:
-        ValueError: If the game's costs do not fit the region's players, are not scalars, or the region
-            leaves the strategy set.
+        ValueError: If the game's costs do not fit the region's players, are not scalars, or the
+            region leaves the strategy set.
         EnclosureError: If the costs use custom derivative rules or `stop_gradient`: then the
             pseudo-gradient need not be the gradient of anything.
     """

@@ -30,10 +30,10 @@ from certify.steps import STEP_RULES, Setting
 from certify.structure import describe
 
 TRUSTED = (
-    "Statement (B) of certify/checker/proof.py: that the Jacobian of the pseudo-gradient lies in the "
-    "stated family on each cell, and the residual bound. Both come from certify.enclosure, which "
-    "relies on JAX's derivative rules for the code of the costs, on IEEE-754 arithmetic, and on the "
-    "error margins for JAX's float64 functions in certify/enclosure/rounding.py.",
+    "Statement (B) of certify/checker/proof.py: that the Jacobian of the pseudo-gradient lies in "
+    "the stated family on each cell, and the residual bound. Both come from certify.enclosure, "
+    "which relies on JAX's derivative rules for the code of the costs, on IEEE-754 arithmetic, and "
+    "on the error margins for JAX's float64 functions in certify/enclosure/rounding.py.",
     "The costs mean the real-valued functions that their code spells out, with float64 constants "
     "taken exactly; flow and steps are those of real arithmetic.",
     "The checker and the Python interpreter that runs it.",
@@ -60,11 +60,11 @@ def certify(
       `lipschitz`; so the flow `x' = -F(x)` contracts at rate `margin`;
     - there is exactly one equilibrium in the region, inside the given enclosure; each player's
       strategy is that player's strict optimum in the region against the others;
-    - from every start in `basin`, the flow converges to it, and so does each method with any step up
-      to `step_sizes[method].max`, at the stated rate for the stated best step.
+    - from every start in `basin`, the flow converges to it, and so does each method with any step
+      up to `step_sizes[method].max`, at the stated rate for the stated best step.
 
-    The margin is proved cell by cell in one common metric (certificates of this kind need the metric
-    to be constant, not the cells to agree); the small-gain test on constants aggregated over the
+    The margin is proved cell by cell in one common metric (the metric has to be constant for that,
+    the constants of the cells need not agree); the small-gain test on constants aggregated over the
     whole region stands beside it, and the larger margin is kept.
 
     Args:
@@ -309,7 +309,7 @@ class _Assembly:
         return self.region.largest_ball(self.point, self._spread(weights)) * (1 - 2.0**-40)
 
 
-def _scale(matrices: np.ndarray, spread: np.ndarray) -> float:
+def _scale(matrices: Any, spread: np.ndarray) -> float:
     root = np.sqrt(spread)
     return float(np.abs(matrices * (root[:, None] / root)).max()) * len(spread)
 

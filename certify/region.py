@@ -1,4 +1,4 @@
-"""Regions: where a certificate holds. Convex, closed and bounded, with the structure of a strategy."""
+"""Regions: where a certificate holds. Convex and bounded, structured like strategies."""
 
 from collections.abc import Callable
 from typing import Any
@@ -20,7 +20,7 @@ class Box(eqx.Module):
         upper: The same, larger in every coordinate.
 
     Raises:
-        ValueError: If a bound is NaN or infinite, of another type than float64, or the box is empty.
+        ValueError: If a bound is NaN or infinite, not float64, or the box is empty.
 
     Example:
         >>> import jax.numpy as jnp
@@ -42,8 +42,8 @@ class Box(eqx.Module):
             if (low >= high).any():
                 k = int(np.argmax(low >= high))
                 raise ValueError(
-                    f"Box: coordinate {k} of player '{name}' has lower bound {low[k]} and upper bound "
-                    f"{high[k]}; the lower bound must be smaller."
+                    f"Box: coordinate {k} of player '{name}' has lower bound {low[k]} and "
+                    f"upper bound {high[k]}; the lower bound must be smaller."
                 )
 
     @classmethod
@@ -82,11 +82,11 @@ class Box(eqx.Module):
         return np.asarray(ravel(self.lower)[0]), np.asarray(ravel(self.upper)[0])
 
     def misses(self, lower: np.ndarray, upper: np.ndarray) -> bool:
-        """Whether a cell of the bounding box lies outside: never, the box is its own bounding box."""
+        """Whether a cell of the bounding box lies outside: never, it is the box itself."""
         return False
 
     def largest_ball(self, center: np.ndarray, weights: np.ndarray) -> float:
-        """Roughly, the radius of the largest ball `sum_k weights_k (x_k - center_k)^2 <= r^2` inside."""
+        """About the largest r with `sum_k weights_k (x_k - center_k)^2 <= r^2` inside."""
         lower, upper = self.bounds()
         return float(np.min(np.sqrt(weights) * np.minimum(center - lower, upper - center)))
 
@@ -142,7 +142,7 @@ class Ball(eqx.Module):
         return bool(np.sum(gaps**2) > self.radius**2 * (1 + 1e-9))
 
     def largest_ball(self, center: np.ndarray, weights: np.ndarray) -> float:
-        """Roughly, the radius of the largest ball `sum_k weights_k (x_k - center_k)^2 <= r^2` inside."""
+        """About the largest r with `sum_k weights_k (x_k - center_k)^2 <= r^2` inside."""
         distance = np.linalg.norm(center - np.asarray(ravel(self.center)[0]))
         return float(np.sqrt(weights.min()) * (self.radius - distance))
 
@@ -171,8 +171,8 @@ def _corner(name: str, x: Strategy) -> Strategy:
         for leaf in jax.tree.leaves(block):
             if leaf.dtype != jnp.float64:
                 raise ValueError(
-                    f"the region's {name} is {leaf.dtype} for player '{player}', but proofs are made in "
-                    "float64; convert the strategies (and the game) to float64."
+                    f"the region's {name} is {leaf.dtype} for player '{player}', but proofs are "
+                    "made in float64; convert the strategies (and the game) to float64."
                 )
             if not np.isfinite(np.asarray(leaf)).all():
                 raise ValueError(

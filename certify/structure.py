@@ -1,4 +1,4 @@
-"""The shape of a joint strategy as JSON, so that a loaded certificate speaks of the same players."""
+"""The shape of a joint strategy as JSON, so that a loaded certificate has the same players."""
 
 from typing import Any
 

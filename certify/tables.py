@@ -12,7 +12,7 @@ from dgames.strategy import blocks, player_names, ravel
 
 def certificate_table(certificate: Certificate, verdict: Verdict | None = None) -> RenderableType:
     """What a certificate claims, on what region, with which constants and steps, trusting what."""
-    if certificate.data is None or certificate.equilibrium is None:
+    if certificate.status != "proved":
         lines = "\n".join(f"- {reason}" for reason in certificate.reasons)
         return Panel(Text(lines), title=f"status: {certificate.status}", title_align="left")
     parts: list[RenderableType] = [_claim(certificate), _players(certificate), _steps(certificate)]
@@ -21,7 +21,6 @@ def certificate_table(certificate: Certificate, verdict: Verdict | None = None) 
 
 
 def _claim(certificate: Certificate) -> RenderableType:
-    assert certificate.basin is not None and certificate.data is not None
     table = Table(title="Claim", title_justify="left", show_header=False, box=None, padding=(0, 1))
     table.add_row("game", certificate.data["game"]["name"])
     table.add_row("region", _region(certificate.data["region"]))
@@ -39,7 +38,6 @@ def _claim(certificate: Certificate) -> RenderableType:
 
 
 def _width(certificate: Certificate) -> float:
-    assert certificate.equilibrium is not None
     lower, upper = (ravel(x)[0] for x in certificate.equilibrium[:2])
     return float((upper - lower).max()) / 2
 
@@ -55,7 +53,6 @@ def _region(region: dict) -> str:
 
 
 def _players(certificate: Certificate) -> RenderableType:
-    assert certificate.equilibrium is not None and certificate.small_gain is not None
     table = Table(title="Players", title_justify="left")
     for column in ("player", "weight", "curvature >=", "smoothness <=", "equilibrium"):
         table.add_column(column, justify="right")
@@ -80,8 +77,9 @@ def _players(certificate: Certificate) -> RenderableType:
 
 def _steps(certificate: Certificate) -> RenderableType:
     table = Table(title="Step sizes", title_justify="left")
-    for column in ("method", "largest safe", "best", "rate at best", "theorem", "basin"):
-        table.add_column(column, justify="left" if column in ("method", "theorem") else "right")
+    for column in ("method", "largest", "best", "rate at best", "theorem", "basin"):
+        left = column in ("method", "theorem")
+        table.add_column(column, justify="left" if left else "right", no_wrap=True)
     for name, step in certificate.step_sizes.items():
         table.add_row(
             name,
@@ -95,7 +93,6 @@ def _steps(certificate: Certificate) -> RenderableType:
 
 
 def _evidence(certificate: Certificate, verdict: Verdict | None) -> RenderableType:
-    assert certificate.data is not None
     table = Table(
         title="Evidence", title_justify="left", show_header=False, box=None, padding=(0, 1)
     )

@@ -13,7 +13,7 @@ from dgames.strategy import Strategy, as_strategy, ravel
 
 
 class UserFile(NamedTuple):
-    """What a file defines: `game` (or another name), and perhaps `region`, `methods`, `x0`, `args`."""
+    """What a file defines: `game` (or NAME), and perhaps `region`, `methods`, `x0`, `args`."""
 
     game: dg.Game
     region: Region | None

@@ -16,8 +16,8 @@ def positive_definite(matrix: Matrix) -> bool:
 
     With any integer matrix `C`, let `T = C A C'`. If `T` is strictly diagonally dominant with a
     positive diagonal it is positive definite (Gershgorin); then `C` is nonsingular and `A` is
-    positive definite as well (Sylvester's law of inertia). A good `C`, guessed in floating point, is
-    the inverse of the Cholesky factor of `A`; a bad one can only fail to prove anything.
+    positive definite as well (Sylvester's law of inertia). A good `C`, guessed in floating point,
+    is the inverse of the Cholesky factor of `A`; a bad one can only fail to prove anything.
     """
     guess = _inverse_factor(matrix)
     if guess is None:

@@ -82,8 +82,8 @@ class Region:
     ) -> bool:
         """Whether all x with `sum_k weights_k (x_k - center_k)^2 <= radius^2` are in the region.
 
-        Coordinate k of such an x is within `radius / sqrt(weights_k)` of the centre, and x is within
-        `radius / sqrt(min weights)` of it; both bounds are attained.
+        Coordinate k of such an x is within `radius / sqrt(weights_k)` of the centre, and x is
+        within `radius / sqrt(min weights)` of it; both bounds are attained.
         """
         if self.kind == "box":
             return all(
@@ -162,11 +162,13 @@ class Scale:
     def __init__(self, unit: int, setting: Setting, constants: Constants | None) -> None:
         numbers = [*setting.weights, setting.margin, setting.lipschitz]
         if constants:
-            numbers += constants.curvature + constants.smoothness + sum(constants.coupling, [])
+            numbers += constants.curvature + constants.smoothness
+            numbers += [x for row in constants.coupling for x in row]
         self.bits = max(-unit, *(x.denominator.bit_length() - 1 for x in numbers))
         self.shift = self.bits + unit
 
     def __call__(self, number: Fraction) -> int:
+        """The number in units of the scale."""
         return number.numerator << self.bits - (number.denominator.bit_length() - 1)
 
 
@@ -309,8 +311,8 @@ def check_equilibrium(file: Reader, setting: Setting) -> None:
     """There is exactly one equilibrium in the region, and it is in the stated ball.
 
     If the ball of radius r around c is in D and `|F(c)|_W <= margin r`, then F has a zero in it: on
-    the sphere `<F(x), x - c>_W >= margin r^2 - |F(c)|_W r >= 0`, which suffices by Brouwer's theorem
-    (strong monotonicity). It is the only zero in D by strong monotonicity. Own-player blocks of J
+    the sphere `<F(x), x - c>_W >= margin r^2 - |F(c)|_W r >= 0`, which suffices by Brouwer's
+    theorem. It is the only zero in D by strong monotonicity. Own-player blocks of J
     are positive definite, since the margin is, so each player's cost is strongly convex in that
     player's own coordinates: the zero is a Nash equilibrium of the game restricted to D.
 

@@ -59,7 +59,8 @@ def parse(text: str, name: str = "the certificate") -> dict[str, Any]:
         raise Unusable(f'{name} is no certificate: its "format" is not "{FORMAT}"')
     if type(data.get("version")) is not int or data["version"] != VERSION:
         raise Unusable(
-            f"{name} has format version {data.get('version')!r}; this checker reads version {VERSION}"
+            f"{name} has format version {data.get('version')!r}; "
+            f"this checker reads version {VERSION}"
         )
     if data.get("digest") != digest(data):
         raise Unusable(

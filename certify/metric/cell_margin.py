@@ -22,7 +22,7 @@ class CellBounds(NamedTuple):
 
     Attributes:
         margin: Smallest eigenvalue of the symmetric part over the family, remainder included.
-        peak: An upper bound on it from the worst vertex and the centre: no smaller cells reach more.
+        peak: An upper bound from the worst vertex and the centre: no smaller cells reach more.
         scores: How much of the gap splitting each coordinate could close.
         scaling: Positive integers that absorb the remainder well, as the checker will use them.
     """
@@ -34,7 +34,7 @@ class CellBounds(NamedTuple):
 
 
 def reduced(family: AffineFamily) -> AffineFamily:
-    """The family with at most `MAX_GENERATORS` generators per cell, largest first; the same set or more."""
+    """At most `MAX_GENERATORS` generators per cell, largest first; the same set or a larger one."""
     centre, generators, remainder, share, finite = (
         np.asarray(part)
         for part in (
@@ -94,7 +94,7 @@ def _at_centre(centre: np.ndarray, remainder: np.ndarray) -> np.ndarray:
 def lipschitz_bounds(
     family: AffineFamily, weights: Float[np.ndarray, " n"]
 ) -> tuple[Float[np.ndarray, " cells"], Int[np.ndarray, "cells m"]]:
-    """Largest norms of the Jacobians of a batch of cells in the metric, with scaling vectors (m = 2n)."""
+    """Largest norms of the Jacobians of a batch of cells in the metric, and scalings (m = 2n)."""
     root = np.sqrt(weights)
     centre, generators, remainder = (
         np.nan_to_num(part) * (root[:, None] / root)

@@ -2,8 +2,8 @@
 
 Curvature bounds `mu_i` and coupling bounds `L_ij` of a game make the Z-matrix `K = diag(mu) - L`.
 The largest margin that any block-weighted metric can get from these numbers is the eigenvalue of K
-of smallest real part, which is real; with left and right eigenvectors u, v > 0 it is attained by the
-weights `u_i / v_i` (Perron-Frobenius; certification of strong monotonicity by M-matrices). No
+of smallest real part, which is real; with left and right eigenvectors u, v > 0 it is attained by
+the weights `u_i / v_i` (Perron-Frobenius; certification of strong monotonicity by M-matrices). No
 semidefinite program, no grid: and two positive vectors prove it.
 """
 
@@ -106,9 +106,9 @@ def _candidates(K: np.ndarray):
 def _perron(K: np.ndarray) -> tuple[float, np.ndarray]:
     """The eigenvalue of smallest real part, and its eigenvector scaled to a maximum of one."""
     values, vectors = np.linalg.eig(K)
-    k = int(np.argmin(values.real))
-    vector = np.abs(vectors[:, k].real)
-    return float(values[k].real), vector / max(vector.max(), np.finfo(float).tiny)
+    k = int(np.argmin(np.real(values)))
+    vector = np.abs(np.real(vectors[:, k]))
+    return float(np.real(values[k])), vector / max(vector.max(), np.finfo(float).tiny)
 
 
 def _proved(mu: np.ndarray, L: np.ndarray, left: np.ndarray, right: np.ndarray) -> SmallGain | None:

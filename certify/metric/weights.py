@@ -3,13 +3,15 @@
 A choice needs no proof: whatever weights come out, the margin in them is proved afterwards.
 """
 
+import contextlib
+
 import numpy as np
 import scipy.optimize
 from jaxtyping import Float
 
 from .small_gain import small_gain
 
-# Weights of one are kept when they are within this share of the best: simpler numbers, rounder basin.
+# Weights of one are kept when within this share of the best: simpler numbers, rounder basin.
 _PREFER_ONES = 0.995
 
 
@@ -38,10 +40,8 @@ def choose_weights(
     ones = np.zeros(players)
     candidates = [ones]
     mu, _, coupling = sampled_constants(jacobians, sizes)
-    try:
+    with contextlib.suppress(ValueError):  # constants too unequal for float64 vectors
         candidates.append(_centred(np.log(small_gain(mu, coupling).weights)))
-    except ValueError:
-        pass  # constants too unequal for float64: the search below starts from ones
     best = max(candidates, key=margin)
     if 1 < players <= 10:
         search = scipy.optimize.minimize(

@@ -22,8 +22,8 @@ def squared_factor(h: Fraction, a: Fraction, b: Fraction) -> Fraction:
         |x+ - x*|^2 <= |x - x*|^2 - 2 h <F(y), y - x*> - (1 - h^2 b^2) |x - y|^2,
 
     where the second term is at least `2 h a |y - x*|^2`. With
-    `|x - x*|^2 <= (1 + c) |y - x*|^2 + (1 + 1/c) |x - y|^2` for `c = 2 h a / (1 - h^2 b^2)` the terms
-    in |x - y| cancel and leave the factor `1 - 2 h a / (1 + c)`.
+    `|x - x*|^2 <= (1 + c) |y - x*|^2 + (1 + 1/c) |x - y|^2` for `c = 2 h a / (1 - h^2 b^2)` the
+    terms in |x - y| cancel and leave the factor `1 - 2 h a / (1 + c)`.
     """
     slack = 1 - (h * b) ** 2
     return 1 - 2 * h * a * slack / (slack + 2 * h * a)

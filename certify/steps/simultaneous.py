@@ -41,7 +41,7 @@ def lipschitz_step(margin: float, lipschitz: float) -> dict[str, float]:
 
 def small_gain_step(
     curvature: np.ndarray, smoothness: np.ndarray, coupling: np.ndarray, gain: SmallGain
-) -> dict[str, float] | None:
+) -> dict[str, float]:
     """From per-player constants: distances per player obey `d+ <= N(h) d`.
 
     `N_ii = max(|1 - h curvature_i|, |1 - h smoothness_i|)`, `N_ij = h coupling_ij`. With the
@@ -55,10 +55,13 @@ def small_gain_step(
         gain: The small-gain margin of these constants, with its vectors.
 
     Returns:
-        `max`, `best` and `rate`, or None when the margin is not positive.
+        `max`, `best` and `rate`, rounded to the safe side.
+
+    Raises:
+        ValueError: If the small-gain margin is not positive.
     """
     if gain.margin <= 0:
-        return None
+        raise ValueError(f"small_gain_step: the margin {gain.margin} is not positive.")
 
     def factor(h: float) -> Fraction:
         step = Fraction(h)
@@ -93,10 +96,12 @@ def from_lipschitz(setting: Setting) -> Step:
 def from_small_gain(setting: Setting) -> Step | None:
     """The rule "small_gain", with a basin in the small-gain metric."""
     constants, gain = setting.constants, setting.gain
+    if gain.margin <= 0:
+        return None
     step = small_gain_step(constants.curvature, constants.smoothness, constants.coupling, gain)
     weights = gain.left / gain.right
     near = setting.radius * float(np.sqrt((weights / setting.weights).max())) * (1 + 2.0**-40)
     basin = setting.reach_in(weights) - 2 * near * (1 + 2.0**-40)
-    if step is None or basin <= 0:
+    if basin <= 0:
         return None
     return {"theorem": "small_gain", **step, "basin": basin, "equilibrium_radius": near}

@@ -17,7 +17,7 @@ class StepSize(NamedTuple):
     """Safe step sizes of a method.
 
     Attributes:
-        max: The largest step proved to contract; every positive step up to it does, in the same norm.
+        max: The largest step proved to contract; so does every smaller one, in the same norm.
         best: The step with the best proved factor.
         rate: That factor per iteration, below 1: the distance to the equilibrium shrinks by it.
         norm: The norm in which it does.

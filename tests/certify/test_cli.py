@@ -73,7 +73,7 @@ def test_options_win_over_the_file(command, duopoly):
     }.items():
         status, out, _ = command("run", duopoly, *arguments)
         assert status == 0, name
-        boxes[name] = re.search(r"box from (.*?) to (.*?\))", " ".join(out.split())).groups()
+        (boxes[name],) = re.findall(r"box from (.*?) to (.*?\))", " ".join(out.split()))
     assert boxes == {
         "file": ("(1.5, 2)", "(2.5, 3)"),
         "box": ("(1.5, 2)", "(3, 4)"),

@@ -1,4 +1,4 @@
-"""From games to certificates: published numbers, closed forms, sampled truth, refusals, bad input."""
+"""From games to certificates: published numbers, closed forms, sampled truth, refusals."""
 
 import jax
 import jax.numpy as jnp
@@ -114,7 +114,7 @@ class TestClosedForms:
 
 
 class Mixed(dg.Game):
-    """Nonlinear, three players of sizes 1, 2, 1 in a dictionary; strongly monotone near the origin."""
+    """Three players of sizes 1, 2, 1 in a dictionary; strongly monotone near the origin."""
 
     strength: float = 0.3
 
@@ -267,7 +267,9 @@ class TestNotProved:
         with pytest.raises(ValueError, match="nothing to save"):
             found.save(tmp_path / "c.json")
         assert not list(tmp_path.iterdir())
-        assert found.margin is None
+        for claim in ("margin", "lipschitz", "step_sizes", "equilibrium", "basin", "data"):
+            with pytest.raises(ValueError, match="the status is 'undecided'"):
+                getattr(found, claim)
         assert "undecided" in repr(found)
 
     @pytest.mark.parametrize(

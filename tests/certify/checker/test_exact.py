@@ -39,7 +39,7 @@ def test_agrees_with_rational_elimination(seed, n, shift):
 
 @pytest.mark.parametrize("seed", range(20))
 def test_singular_matrices_are_never_accepted(seed):
-    """Semidefinite integer matrices, on which a floating-point Cholesky factorisation may succeed."""
+    """Semidefinite integer matrices, on which a floating-point Cholesky may succeed."""
     rng = np.random.default_rng(seed)
     accepted_by_float = 0
     for _ in range(50):
@@ -101,7 +101,7 @@ def test_every_member_of_an_accepted_family_is_positive_definite(seed, n, count)
 
 
 def test_vertices_prove_what_folding_cannot():
-    """At both ends the family is definite, but treated as a remainder the generator is too large."""
+    """At both ends the family is definite, but as a remainder the generator is too large."""
     centre, generator = [[4, 0], [0, 4]], [[3, 2], [2, -3]]
     assert family_positive_definite(centre, [generator], [[0, 0], [0, 0]], [1, 1])
     folded = [[abs(x) for x in row] for row in generator]
