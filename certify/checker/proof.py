@@ -4,8 +4,9 @@ The setting: costs f_i of N players on a convex region D of R^n, the pseudo-grad
 F = (grad_i f_i)_i, its Jacobian J, and the metric |x|_W^2 = sum_i w_i |x_i|^2 with one positive
 weight per player. What the file states about J and F and is *not* re-derived here is, in one place:
 
-  (B) for each cell of the region, J(x) = C + sum_k e_k G_k + E with |e_k| <= 1, |E| <= R entrywise,
-      at every x of the cell; |F(center)| <= residual entrywise; own-player blocks of J symmetric.
+  (B) on each cell of the region F is continuously differentiable, its own-player blocks of J are
+      symmetric, and J(x) = C + sum_k e_k G_k + E with |e_k| <= 1, |E| <= R entrywise, for every x
+      of the (closed) cell; |F(center)| <= residual entrywise.
 
 From (B) everything else follows by the inequalities verified below, in exact rational arithmetic.
 """
@@ -15,6 +16,7 @@ from fractions import Fraction
 from .exact import Matrix, family_positive_definite
 from .reader import Reader, Unusable
 
+CLAIMS = {"weights", "margin", "lipschitz", "small_gain", "equilibrium", "basin", "steps"}
 MAX_DIMENSION = 512
 MAX_GENERATORS = 10
 
@@ -43,6 +45,9 @@ class Setting:
         self.owner = [i for i, size in enumerate(self.sizes) for _ in range(size)]
         self.region = Region(file["region"], self.dimension)
         claims = file["claims"]
+        unknown = sorted(set(claims.keys()) - CLAIMS)
+        if unknown:
+            raise Unusable(f'field "claims": nothing here can verify {", ".join(unknown)}')
         self.weights = claims["weights"].numbers(len(self.sizes))
         require(min(self.weights) > 0, "the weights are positive")
         self.margin = claims["margin"].number()

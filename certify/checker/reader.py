@@ -112,6 +112,12 @@ class Reader:
         present = isinstance(self.value, dict) and self.value.get(key) is not None
         return self[key] if present else None
 
+    def keys(self) -> list[str]:
+        """The names of an object's members."""
+        if not isinstance(self.value, dict):
+            self._fail("an object")
+        return list(self.value)
+
     def has(self, key: str) -> bool:
         """Whether there is a member `key`."""
         return isinstance(self.value, dict) and key in self.value

@@ -99,6 +99,7 @@ def test_huge_file(tmp_path, monkeypatch):
         (("region", "lower"), ["0x0p+0"], 'field "region.lower"'),
         (("game", "players"), [], "a game has players"),
         (("game", "players"), [{"name": "a", "size": 0}], "a game has players"),
+        (("claims", "worldwide"), "0x1p+0", "nothing here can verify worldwide"),
         (("evidence", "unit"), 5, "evidence.unit"),
         (("evidence", "unit"), -(10**9), "evidence.unit"),
         (("evidence", "cells"), [{}], "evidence.cells"),
