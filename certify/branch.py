@@ -10,7 +10,7 @@ import jax
 import numpy as np
 from jaxtyping import Float
 
-from certify.enclosure.affine import AffineFamily, jacobian_family, jacobian_form
+from certify.enclosure.affine import AffineFamily, Form, jacobian_family, jacobian_form
 from certify.flat import FlatField
 from certify.metric.cell_margin import CellBounds, margin_bounds, reduced
 from certify.region import Region
@@ -88,6 +88,7 @@ def cover(
     tightness: float,
     max_cells: int,
     progress: Callable[[Progress], None] | None = None,
+    form: Form | None = None,
 ) -> Tree:
     """Covers the region with cells on which the margin in the metric is proved, worst cell first.
 
@@ -98,12 +99,13 @@ def cover(
         tightness: Stop when every cell reaches this share of what smaller cells could reach.
         max_cells: Stop, incomplete, at this many cells.
         progress: Called after each batch.
+        form: How Jacobians are enclosed; the best one when not given.
 
     Returns:
         The tree of cells with their families. Bounds in the metric guide the search only; they are
         to be proved by the checker.
     """
-    evaluate, batch = _evaluator(field)
+    evaluate, batch = _evaluator(field, form)
     lower, upper = region.bounds()
     start = time.perf_counter()
     nodes: list[Leaf | Split] = []
@@ -173,10 +175,10 @@ def _cut(low: np.ndarray, high: np.ndarray, scores: np.ndarray) -> tuple[int, fl
 
 
 @functools.lru_cache(maxsize=32)
-def _evaluator(field: FlatField) -> tuple[Callable, int]:
+def _evaluator(field: FlatField, form: Form | None) -> tuple[Callable, int]:
     """The compiled enclosure of a batch of cells, of one fixed size so that it compiles once."""
     n = field.dimension
-    form = jacobian_form(field.function, n)
+    form = form or jacobian_form(field.function, n)
     entries = n**4 if form == "affine" else n**2
     batch = 2 if form == "constant" else int(np.clip(2**22 // entries, 2, 64))
     return jax.jit(jax.vmap(jacobian_family(field.function, form))), batch

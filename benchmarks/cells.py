@@ -1,0 +1,73 @@
+"""Cells, seconds and bytes of certificates of the five-firm oligopoly; affine families against intervals.
+
+    python benchmarks/cells.py
+
+For each radius: the proved margin and its share of the sampled one, cells, seconds cold (with compilation)
+and warm, size of the file, seconds of the checker. Then, on the smallest radii, the cells that an
+interval matrix needs for the same share of the margin as the affine families, in the same run.
+"""
+
+import tempfile
+import time
+from pathlib import Path
+
+import jax
+import numpy as np
+
+jax.config.update("jax_enable_x64", True)
+
+import certify
+import dgames as dg
+from certify.branch import cover
+from certify.flat import flat_field
+
+# Per-cell margins with unit weights, sampled: upper bounds on what can be proved.
+SAMPLED = {1.0: 0.2078, 5.0: 0.1932, 10.0: 0.179, 20.0: 0.159}
+
+
+def main() -> None:
+    """Prints both tables."""
+    game = dg.games.Oligopoly.murphy_sherali_soyster()
+    center = dg.games.Oligopoly.published_equilibrium()
+    print("radius  margin  share   cells  cold s  warm s     KiB  check s")
+    for radius, sampled in SAMPLED.items():
+        region = certify.Box.around(center, radius)
+        seconds = []
+        for _ in range(2):
+            start = time.perf_counter()
+            certificate = certify.certify(game, region)
+            seconds.append(time.perf_counter() - start)
+        with tempfile.TemporaryDirectory() as folder:
+            path = certificate.save(Path(folder) / "certificate.json")
+            size, verdict = path.stat().st_size, certify.check(path)
+        assert verdict.ok
+        print(
+            f"{radius:6g}  {certificate.margin:.4f}  {certificate.margin / sampled:5.1%}  "
+            f"{certificate.cells:5d}  {seconds[0]:6.1f}  {seconds[1]:6.1f}  {size / 1024:6.0f}  "
+            f"{verdict.seconds:7.2f}"
+        )
+    print(
+        "\nradius  cells affine  cells interval  ratio  seconds affine  seconds interval (both warm)"
+    )
+    for radius in (1.0, 2.0, 5.0):
+        region = certify.Box.around(center, radius)
+        field = flat_field(game, region)
+        counts, seconds = [], []
+        for form in ("affine", "interval"):
+            for _ in range(2):
+                start = time.perf_counter()
+                tree = cover(
+                    field, region, np.ones(5), tightness=0.95, max_cells=100_000, form=form
+                )
+                elapsed = time.perf_counter() - start
+            counts.append(f"{'' if tree.complete else '>'}{len(tree.families())}")
+            seconds.append(elapsed)
+        ratio = float(counts[1].lstrip(">")) / float(counts[0].lstrip(">"))
+        print(
+            f"{radius:6g}  {counts[0]:>12}  {counts[1]:>14}  {ratio:5.0f}  {seconds[0]:14.2f}  "
+            f"{seconds[1]:16.2f}"
+        )
+
+
+if __name__ == "__main__":
+    main()
