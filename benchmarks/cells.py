@@ -1,10 +1,11 @@
-"""Cells, seconds and bytes of certificates of the five-firm oligopoly; affine families against intervals.
+"""Cells, seconds and bytes of certificates of the five-firm oligopoly.
 
     python benchmarks/cells.py
 
-For each radius: the proved margin and its share of the sampled one, cells, seconds cold (with compilation)
-and warm, size of the file, seconds of the checker. Then, on the smallest radii, the cells that an
-interval matrix needs for the same share of the margin as the affine families, in the same run.
+For each radius: the proved margin and its share of the sampled one, cells, seconds of a first
+call (the very first compiles) and of a second, size of the file, seconds of the checker. Then, on
+small radii, the cells that interval matrices need for the same share of the margin as affine
+families, in the same run.
 """
 
 import tempfile
@@ -14,12 +15,12 @@ from pathlib import Path
 import jax
 import numpy as np
 
-jax.config.update("jax_enable_x64", True)
-
 import certify
 import dgames as dg
 from certify.branch import cover
 from certify.flat import flat_field
+
+jax.config.update("jax_enable_x64", True)
 
 # Per-cell margins with unit weights, sampled: upper bounds on what can be proved.
 SAMPLED = {1.0: 0.2078, 5.0: 0.1932, 10.0: 0.179, 20.0: 0.159}
@@ -29,7 +30,7 @@ def main() -> None:
     """Prints both tables."""
     game = dg.games.Oligopoly.murphy_sherali_soyster()
     center = dg.games.Oligopoly.published_equilibrium()
-    print("radius  margin  share   cells  cold s  warm s     KiB  check s")
+    print("radius  margin  share   cells  first s  again s    KiB  check s")
     for radius, sampled in SAMPLED.items():
         region = certify.Box.around(center, radius)
         seconds = []
@@ -43,12 +44,10 @@ def main() -> None:
         assert verdict.ok
         print(
             f"{radius:6g}  {certificate.margin:.4f}  {certificate.margin / sampled:5.1%}  "
-            f"{certificate.cells:5d}  {seconds[0]:6.1f}  {seconds[1]:6.1f}  {size / 1024:6.0f}  "
+            f"{certificate.cells:5d}  {seconds[0]:7.1f}  {seconds[1]:7.1f}  {size / 1024:6.0f}  "
             f"{verdict.seconds:7.2f}"
         )
-    print(
-        "\nradius  cells affine  cells interval  ratio  seconds affine  seconds interval (both warm)"
-    )
+    print("\nradius  cells affine  cells interval  ratio  seconds affine  seconds interval")
     for radius in (1.0, 2.0, 5.0):
         region = certify.Box.around(center, radius)
         field = flat_field(game, region)

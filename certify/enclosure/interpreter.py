@@ -59,8 +59,7 @@ def interpret(
         EnclosureError: For a primitive without a rule, for real computations in another precision,
             and for integers that depend on the box.
     """
-    constants = [constant(value) for value in jaxpr.consts]
-    return _run(jaxpr.jaxpr, constants, operands, rules)
+    return _run(jaxpr, operands, rules, "unknown code")
 
 
 def constant(value: Any) -> Any:
@@ -82,8 +81,9 @@ def body(equation: core.JaxprEqn) -> core.ClosedJaxpr:
 
 
 def _run(
-    jaxpr: core.Jaxpr, constants: Sequence[Any], operands: Sequence[Any], rules: Mapping[str, Rule]
+    closed: core.ClosedJaxpr, operands: Sequence[Any], rules: Mapping[str, Rule], caller: str
 ) -> list[Any]:
+    jaxpr = closed.jaxpr
     values: dict[Any, Any] = {}
 
     def read(atom: Any) -> Any:
@@ -91,11 +91,13 @@ def _run(
             return constant(atom.val)
         return values[atom]
 
-    values.update(zip(jaxpr.constvars, constants, strict=True))
+    values.update(zip(jaxpr.constvars, map(constant, closed.consts), strict=True))
     values.update(zip(jaxpr.invars, operands, strict=True))
     for equation, needed in zip(jaxpr.eqns, _needed(jaxpr), strict=True):
         if needed:
-            results = _evaluate(equation, [read(atom) for atom in equation.invars], rules)
+            # Code inside JAX has no line of its own: then the line of the caller is the user's.
+            place = source_info_util.summarize(equation.source_info) or caller
+            results = _evaluate(equation, [read(atom) for atom in equation.invars], rules, place)
             values.update(zip(equation.outvars, results, strict=True))
     return [read(atom) for atom in jaxpr.outvars]
 
@@ -112,19 +114,21 @@ def _needed(jaxpr: core.Jaxpr) -> list[bool]:
     return flags[::-1]
 
 
-def _evaluate(equation: Any, operands: list[Any], rules: Mapping[str, Rule]) -> list[Any]:
+def _evaluate(
+    equation: Any, operands: list[Any], rules: Mapping[str, Rule], place: str
+) -> list[Any]:
     if all(is_concrete(operand) for operand in operands):
         with jax.ensure_compile_time_eval():
-            return _apply(equation, operands, rules)
-    return _apply(equation, operands, rules)
+            return _apply(equation, operands, rules, place)
+    return _apply(equation, operands, rules, place)
 
 
-def _apply(equation: Any, operands: list[Any], rules: Mapping[str, Rule]) -> list[Any]:
+def _apply(equation: Any, operands: list[Any], rules: Mapping[str, Rule], place: str) -> list[Any]:
     name = equation.primitive.name
     if name in CALLS:
-        return interpret(body(equation), operands, rules)
+        return _run(body(equation), operands, rules, place)
     for variable in equation.outvars:
-        _check_precision(variable.aval.dtype, equation)
+        _check_precision(variable.aval.dtype, name, place)
     operation = Operation(equation.primitive, equation.params)
     exact = not any(isinstance(operand, Interval) for operand in operands)
     real = any(jnp.issubdtype(variable.aval.dtype, jnp.floating) for variable in equation.outvars)
@@ -140,10 +144,10 @@ def _apply(equation: Any, operands: list[Any], rules: Mapping[str, Rule]) -> lis
         try:
             result = rules[name](operation, *operands)
         except EnclosureError as error:
-            raise EnclosureError(f"{error} (in {_where(equation)})") from None
+            raise EnclosureError(f"{error} (in {place})") from None
     else:
         raise EnclosureError(
-            f"no enclosure rule for primitive {name!r} (in {_where(equation)}); "
+            f"no enclosure rule for primitive {name!r} (in {place}); "
             f"write it with the primitives that have one: {', '.join(sorted(rules))}"
         )
     results = list(result) if equation.primitive.multiple_results else [result]
@@ -152,18 +156,13 @@ def _apply(equation: Any, operands: list[Any], rules: Mapping[str, Rule]) -> lis
         if isinstance(value, Interval) and value.lower.dtype not in (jnp.float64, bool):
             raise EnclosureError(
                 f"{name!r} makes {value.lower.dtype} numbers that depend on the box (in "
-                f"{_where(equation)}); keep them in float64"
+                f"{place}); keep them in float64"
             )
     return results
 
 
-def _check_precision(dtype: Any, equation: Any) -> None:
+def _check_precision(dtype: Any, name: str, place: str) -> None:
     if jnp.issubdtype(dtype, jnp.inexact) and dtype != jnp.float64:
         raise EnclosureError(
-            f"{equation.primitive.name!r} computes in {dtype} (in {_where(equation)}); "
-            "enclosures need float64 throughout"
+            f"{name!r} computes in {dtype} (in {place}); enclosures need float64 throughout"
         )
-
-
-def _where(equation: Any) -> str:
-    return source_info_util.summarize(equation.source_info)
