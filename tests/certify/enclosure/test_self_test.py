@@ -1,0 +1,128 @@
+"""The start-up test measures what it should, and refuses platforms that do worse."""
+
+import time
+
+import flint
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from flint import arb
+from jax import lax
+
+from certify.enclosure import EnclosureError, Interval, enclose, rounding, self_test
+
+BALLS = {
+    "add": lambda x, y: x + y,
+    "mul": lambda x, y: x * y,
+    "div": lambda x, y: x / y,
+    "sqrt": arb.sqrt,
+    "rsqrt": arb.rsqrt,
+    "exp": arb.exp,
+    "exp2": lambda x: (x * arb(2).log()).exp(),
+    "log": arb.log,
+    "log1p": arb.log1p,
+    "expm1": arb.expm1,
+    "tanh": arb.tanh,
+    "logistic": lambda x: 1 / (1 + (-x).exp()),
+    "pow": lambda x, y: (y * x.log()).exp(),
+}
+
+
+@pytest.fixture
+def fresh():
+    self_test._check.cache_clear()
+    yield
+    self_test._check.cache_clear()
+
+
+def test_every_margin_is_measured():
+    assert set(self_test.FUNCTIONS) == set(rounding.MARGINS) == set(BALLS)
+
+
+@pytest.mark.parametrize("name", BALLS)
+def test_reference_values(name):
+    """Decimal arithmetic and ball arithmetic agree to forty digits on the whole sample."""
+    sample = self_test.arguments(name)
+    assert all(np.isfinite(x).all() and x.size == 200 for x in sample)
+    for exact, numbers in zip(
+        self_test._exact(name, sample), zip(*sample, strict=True), strict=True
+    ):
+        value = BALLS[name](*(arb(float(x)) for x in numbers))
+        assert abs(value - arb(str(exact))) <= abs(value) * arb("1e-40")
+
+
+def test_this_platform_passes_quickly(fresh):
+    self_test.self_test()
+    start = time.perf_counter()
+    self_test.self_test()
+    assert time.perf_counter() - start < 0.01
+
+
+def test_margins_leave_room():
+    """On this platform every function does at most a third of what is allowed."""
+    for name, error in self_test.measure().items():
+        room = 1.0 if rounding.MARGINS[name][1].startswith("rounded") else 3.0
+        assert 0.3 < room * error <= rounding.MARGINS[name][0], name
+
+
+@pytest.mark.parametrize("name", ["exp", "log1p", "tanh", "pow", "sqrt", "div"])
+def test_a_worse_function_is_refused(monkeypatch, fresh, name):
+    worse = 3.0 * rounding.margin(name) * rounding.EPSILON
+
+    def function(*operands):
+        return self_test_functions[name](*operands) * (1.0 + worse)
+
+    self_test_functions = dict(self_test.FUNCTIONS)
+    measured = self_test.measure({**self_test_functions, name: function})
+    monkeypatch.setattr(self_test, "measure", lambda: measured)
+    with pytest.raises(EnclosureError, match=rf"'{name}' on platform 'cpu' is wrong by"):
+        enclose(lambda x: x)(Interval(0.0, 1.0))
+
+
+@pytest.mark.parametrize("value", [jnp.nan, jnp.inf])
+def test_nan_and_early_overflow_are_refused(value):
+    functions = {**self_test.FUNCTIONS, "exp": lambda x: jnp.where(x > 709, value, lax.exp(x))}
+    assert self_test.measure(functions)["exp"] == np.inf
+
+
+def test_fast_math_is_refused(monkeypatch, fresh):
+    monkeypatch.setattr(self_test, "_respects_nan", lambda: False)
+    with pytest.raises(EnclosureError, match="XLA_FLAGS"):
+        jax.jit(enclose(lambda x: x))(Interval(0.0, 1.0))
+
+
+def test_it_runs_inside_transformations(fresh):
+    box = jax.jit(jax.vmap(enclose(jnp.exp)))(jnp.zeros(3))
+    assert bool(box.contains(1.0).all())
+
+
+@pytest.mark.parametrize("size", [1, 7, 64])
+@pytest.mark.parametrize(
+    "name", [name for name in BALLS if name not in ("add", "mul", "div", "pow")]
+)
+def test_margins_hold_in_every_code_path(name, size):
+    """Scalars, odd tails and vectors; compiled and eager; far from the sample of the self-test."""
+    rng = np.random.default_rng(size)
+    x = {
+        "exp": rng.uniform(-708, 709.7, 448),
+        "exp2": rng.uniform(-1021, 1023.9, 448),
+        "expm1": rng.choice([-1, 1], 448) * 2.0 ** rng.uniform(-60, 5, 448),
+        "log": 1 + rng.choice([-1, 1], 448) * 2.0 ** rng.uniform(-50, -1, 448),
+        "log1p": rng.choice([-1, 1], 448) * 2.0 ** rng.uniform(-60, -0.01, 448),
+        "tanh": rng.uniform(-22, 22, 448),
+        "logistic": rng.uniform(-700, 40, 448),
+    }.get(name, 2.0 ** rng.uniform(-1021, 1023, 448))
+    function = self_test.FUNCTIONS[name]
+    rows = x.reshape(-1, size)
+    compiled = jax.jit(lambda x: lax.map(function, x))(rows)
+    eager = np.stack([function(row) for row in rows[:20]])
+    for computed in (compiled, eager):
+        for number, value in zip(rows.ravel().tolist(), np.ravel(computed).tolist(), strict=False):
+            exact = BALLS[name](arb(number))
+            slack = abs(exact) * rounding.margin(name) * rounding.EPSILON / 3 + rounding.TINY
+            assert abs(arb(value) - exact) <= slack
+
+
+def test_exact_values_need_many_digits():
+    assert flint.ctx.prec == 220
