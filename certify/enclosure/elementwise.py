@@ -108,7 +108,7 @@ def power(op: Operation, x: Interval, y: Any) -> Interval:
 @rule("sqrt")
 def sqrt(op: Operation, x: Interval) -> Interval:
     """Nothing is known when the argument may be negative."""
-    return where_entire(x.lower < 0, clamp_lower(_increasing(lax.sqrt, x, margin("sqrt")), 0.0))
+    return where_entire(x.lower < 0, clamp_lower(increasing(lax.sqrt, x, margin("sqrt")), 0.0))
 
 
 @rule("rsqrt")
@@ -122,50 +122,50 @@ def rsqrt(op: Operation, x: Interval) -> Interval:
 @where_defined
 def exp(op: Operation, x: Interval) -> Interval:
     """Increasing and positive."""
-    return clamp_lower(_increasing(lax.exp, x, margin("exp")), 0.0)
+    return clamp_lower(increasing(lax.exp, x, margin("exp")), 0.0)
 
 
 @rule("exp2")
 @where_defined
 def exp2(op: Operation, x: Interval) -> Interval:
     """Increasing and positive."""
-    return clamp_lower(_increasing(lax.exp2, x, margin("exp2")), 0.0)
+    return clamp_lower(increasing(lax.exp2, x, margin("exp2")), 0.0)
 
 
 @rule("log")
 def log(op: Operation, x: Interval) -> Interval:
     """Nothing is known when the argument may be negative; at zero the lower end is -inf."""
-    return where_entire(x.lower < 0, _increasing(lax.log, x, margin("log")))
+    return where_entire(x.lower < 0, increasing(lax.log, x, margin("log")))
 
 
 @rule("log1p")
 def log1p(op: Operation, x: Interval) -> Interval:
     """Nothing is known when `1 + x` may be negative."""
-    return where_entire(x.lower < -1, _increasing(lax.log1p, x, margin("log1p")))
+    return where_entire(x.lower < -1, increasing(lax.log1p, x, margin("log1p")))
 
 
 @rule("expm1")
 @where_defined
 def expm1(op: Operation, x: Interval) -> Interval:
     """Increasing, above -1."""
-    return clamp_lower(_increasing(lax.expm1, x, margin("expm1")), -1.0)
+    return clamp_lower(increasing(lax.expm1, x, margin("expm1")), -1.0)
 
 
 @rule("tanh")
 @where_defined
 def tanh(op: Operation, x: Interval) -> Interval:
     """Increasing, within [-1, 1]."""
-    return clamp(_increasing(lax.tanh, x, margin("tanh")), -1.0, 1.0)
+    return clamp(increasing(lax.tanh, x, margin("tanh")), -1.0, 1.0)
 
 
 @rule("logistic")
 @where_defined
 def logistic(op: Operation, x: Interval) -> Interval:
     """`1 / (1 + exp(-x))`: increasing, within [0, 1]."""
-    return clamp(_increasing(lax.logistic, x, margin("logistic")), 0.0, 1.0)
+    return clamp(increasing(lax.logistic, x, margin("logistic")), 0.0, 1.0)
 
 
-def _increasing(function: Any, x: Interval, units: float) -> Interval:
+def increasing(function: Any, x: Interval, units: float) -> Interval:
     """An increasing function, evaluated at the endpoints."""
     lower = function(x.lower)
     return outward(lower, lower if x.is_point else function(x.upper), units)

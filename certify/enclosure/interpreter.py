@@ -12,7 +12,13 @@ import jax
 import jax.numpy as jnp
 from jax.extend import core, source_info_util
 
-from . import elementwise, linear, logic, structural  # noqa: F401  (fill the table of rules)
+from . import (  # noqa: F401  (fill the table of rules)
+    elementwise,
+    linear,
+    logic,
+    structural,
+    trigonometric,
+)
 from .interval import Interval, is_concrete
 from .registry import RULES, EnclosureError, Operation, Rule
 from .rounding import exact_point, where_defined

@@ -51,6 +51,21 @@ MARGINS: dict[str, tuple[float, str]] = {
     "tanh": (16.0, "measured 3.5, near 20"),
     "logistic": (16.0, "measured 1.7, 2.4 elsewhere"),
     "pow": (8.0, "measured 0.50, 0.94 where XLA multiplies out a constant power"),
+    "cbrt": (200.0, "measured 59 one number at a time, as exp(log(x) / 3); 2.5 in vectors"),
+    "sin": (4.0, "measured 0.51, up to 2^1000"),
+    "cos": (4.0, "measured 0.51, up to 2^1000"),
+    "tan": (4.0, "measured 0.51, 1.0 one number at a time"),
+    "asin": (4.0, "measured 0.89"),
+    "acos": (4.0, "measured 1.2"),
+    "atan": (4.0, "measured 0.50, 1.03 fused with others"),
+    "atan2": (4.0, "measured 0.99"),
+    "sinh": (800.0, "measured 248 near 700: computed as exp(x - log 2), so it grows with x"),
+    "cosh": (800.0, "measured 249 near 700, like sinh"),
+    "asinh": (8.0, "measured 1.7"),
+    "acosh": (8.0, "measured 2.2"),
+    "atanh": (256.0, "measured 73 near 0.4142, as in log1p"),
+    "erf": (4.0, "measured 0.69"),
+    "erfc": (1000.0, "measured 256 beyond 22: computed with exp(-x^2), so it grows with x"),
 }
 
 

@@ -17,6 +17,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
+from . import decimals
 from .registry import EnclosureError
 from .rounding import EPSILON, MARGINS, TINY
 
@@ -34,13 +35,27 @@ FUNCTIONS: dict[str, Callable] = {
     "tanh": lax.tanh,
     "logistic": lax.logistic,
     "pow": lax.pow,
+    "cbrt": lax.cbrt,
+    "sin": lax.sin,
+    "cos": lax.cos,
+    "tan": lax.tan,
+    "asin": lax.asin,
+    "acos": lax.acos,
+    "atan": lax.atan,
+    "atan2": lax.atan2,
+    "sinh": lax.sinh,
+    "cosh": lax.cosh,
+    "asinh": lax.asinh,
+    "acosh": lax.acosh,
+    "atanh": lax.atanh,
+    "erf": lax.erf,
+    "erfc": lax.erfc,
 }
 # XLA divides by a constant in its own way.
 DIVISORS = (3.0, 10.0, 0.1, 49.0, 1e-300, 1e300)
 _NUMERATORS = 1.0 + np.arange(40) / 40
 
 _SAMPLES = 200
-_DIGITS = 60
 
 
 def self_test() -> None:
@@ -100,7 +115,7 @@ def _error(exact: list[Decimal], computed: np.ndarray) -> float:
     if not np.isfinite(computed).all():
         return np.inf
     worst = Decimal(0)
-    with localcontext(Context(prec=_DIGITS)):
+    with localcontext(Context(prec=decimals.DIGITS)):
         for value, result in zip(exact, computed.tolist(), strict=True):
             # Flushing to zero is not held against a function: every widening pays for that.
             excess = abs(Decimal(result) - value) - Decimal(TINY)
@@ -127,7 +142,28 @@ def arguments(name: str) -> tuple[np.ndarray, ...]:
         near_one = 1.0 + sign * np.exp2(-51.0 * t)
         x = np.where(s < 0.3, wide, np.where(s < 0.6, near_one, 0.3 + 2.7 * t))
         return (np.where(x <= 0.0, 0.5, np.where(x == 1.0, 2.0, x)),)
+    if name == "atan2":
+        return sign * np.exp2(900.0 * t - 450.0), np.roll(sign, 3) * np.exp2(900.0 * s - 450.0)
+    # Floats next to multiples of a quarter turn, where a bad reduction would lose every digit.
+    quarters = sign * np.round(np.exp2(39.0 * t)) * (np.pi / 2)
+    angles = np.where(s < 0.5, quarters, np.where(s < 0.8, 50.0 * t - 25.0, sign * 2.0 ** (40 * t)))
+    near_one = sign * (1.0 - np.exp2(-52.0 * t))
+    signed_wide = sign * np.exp2(1020.0 * t)
     spread = {
+        "cbrt": sign * wide,
+        "acosh": np.where(s < 0.3, np.exp2(1023.0 * t), 1.0 + np.exp2(8.0 - 59.0 * t)),
+        "sin": angles,
+        "cos": angles,
+        "tan": angles,
+        "asin": np.where(s < 0.4, near_one, 2.0 * t - 1.0),
+        "acos": np.where(s < 0.4, near_one, 2.0 * t - 1.0),
+        "atan": np.where(s < 0.4, signed_wide, 6.0 * t - 3.0),
+        "sinh": np.where(s < 0.5, 1420.0 * t - 710.0, 6.0 * t - 3.0),
+        "cosh": np.where(s < 0.5, 1420.0 * t - 710.0, 6.0 * t - 3.0),
+        "asinh": np.where(s < 0.3, signed_wide, 6.0 * t - 3.0),
+        "atanh": np.where(s < 0.3, near_one, np.where(s < 0.6, sign * (0.41 + 0.02 * t), t - 0.5)),
+        "erf": np.where(s < 0.2, 30.0 * t - 15.0, 6.0 * t - 3.0),
+        "erfc": np.where(s < 0.5, 11.5 + 15.0 * t, 6.0 * t - 3.0),
         "exp": np.where(s < 0.5, 1417.0 * t - 708.0, 4.0 * t - 2.0),
         "exp2": np.where(s < 0.5, 2045.0 * t - 1022.0, 4.0 * t - 2.0),
         "expm1": np.where(s < 0.3, 749.0 * t - 40.0, 2.0 * t - 1.0),
@@ -135,8 +171,8 @@ def arguments(name: str) -> tuple[np.ndarray, ...]:
         "tanh": np.where(s < 0.6, 50.0 * t - 25.0, 2.0 * t - 1.0),
         "logistic": np.where(s < 0.5, 1400.0 * t - 700.0, 80.0 * t - 40.0),
     }[name]
-    x = np.where(np.roll(s, 7) < 0.2, small, spread)
-    hard = np.array(_HARD[name])
+    x = spread if name in ("cbrt", "acosh") else np.where(np.roll(s, 7) < 0.2, small, spread)
+    hard = np.array(_HARD.get(name, ()))
     x[: hard.size] = hard
     return (x,)
 
@@ -148,45 +184,26 @@ _HARD = {
     "expm1": [-0.064754881446, 0.00054009766, 0.06383367869, -0.351832866, 709.78, -40.0],
     "log1p": [-0.41421354710824, -0.41421113424669, 0.4161008101490594, -0.34994651, -1 + 2.0**-53],
     "tanh": [19.998372799251825, 19.9997937871, 9.80630668589, 0.58152499845, -22.0, 300.0],
+    "cbrt": [9.60261720812218e307, -1.9465955974052932e306, 2.3e-308],
+    "tan": [4.822408652565195e-07],
+    "sinh": [654.6895802348176, 710.47, 0.002238329816349417],
+    "cosh": [613.1085536577247, 710.47, -533.4025153877674],
+    "acosh": [1.0627807838388075, 1.0000000000483722],
+    "asinh": [0.36492256554845426, 0.3721672667661408],
+    "atanh": [0.4142039409365489, -0.41417925505883635],
+    "asin": [-0.008493615681177307],
+    "acos": [0.9998772365308556, 0.9994928782882719],
+    "erf": [0.05772240304535092],
+    "erfc": [23.78415449756976, 22.911530782026237, 0.9928045077437022, 26.54],
     "logistic": [-37.1018419052833, -37.1672336820366, -20.460822599632593, -708.3, 750.0],
 }
 
 
 def _exact(name: str, operands: tuple[np.ndarray, ...]) -> list[Decimal]:
-    function = _EXACT[name]
-    with localcontext(Context(prec=_DIGITS)):
+    function = decimals.FUNCTIONS[name]
+    with localcontext(Context(prec=decimals.DIGITS)):
         columns = ([Decimal(float(x)) for x in operand] for operand in operands)
         return [function(*row) for row in zip(*columns, strict=True)]
-
-
-def _expm1(x: Decimal) -> Decimal:
-    # Below 1e-15 the next term of the series is beyond the fortieth digit.
-    return x + x * x / 2 + x**3 / 6 if abs(x) < Decimal("1e-15") else x.exp() - 1
-
-
-def _log1p(x: Decimal) -> Decimal:
-    return x - x * x / 2 + x**3 / 3 if abs(x) < Decimal("1e-15") else (1 + x).ln()
-
-
-def _tanh(x: Decimal) -> Decimal:
-    return _expm1(2 * x) / (_expm1(2 * x) + 2)
-
-
-_EXACT: dict[str, Callable[..., Decimal]] = {
-    "add": lambda x, y: x + y,
-    "mul": lambda x, y: x * y,
-    "div": lambda x, y: x / y,
-    "sqrt": lambda x: x.sqrt(),
-    "rsqrt": lambda x: 1 / x.sqrt(),
-    "exp": lambda x: x.exp(),
-    "exp2": lambda x: (x * Decimal(2).ln()).exp(),
-    "log": lambda x: x.ln(),
-    "log1p": _log1p,
-    "expm1": _expm1,
-    "tanh": _tanh,
-    "logistic": lambda x: 1 / (1 + (-x).exp()),
-    "pow": lambda x, y: (y * x.ln()).exp(),
-}
 
 
 def _respects_nan() -> bool:

@@ -26,6 +26,21 @@ BALLS = {
     "tanh": arb.tanh,
     "logistic": lambda x: 1 / (1 + (-x).exp()),
     "pow": lambda x, y: (y * x.log()).exp(),
+    "cbrt": lambda x: (abs(x).log() / 3).exp() * (1 if x > 0 else -1),
+    "sin": arb.sin,
+    "cos": arb.cos,
+    "tan": arb.tan,
+    "asin": arb.asin,
+    "acos": arb.acos,
+    "atan": arb.atan,
+    "atan2": lambda y, x: arb.atan2(y, x),
+    "sinh": arb.sinh,
+    "cosh": arb.cosh,
+    "asinh": arb.asinh,
+    "acosh": arb.acosh,
+    "atanh": arb.atanh,
+    "erf": arb.erf,
+    "erfc": arb.erfc,
 }
 
 
@@ -99,7 +114,7 @@ def test_it_runs_inside_transformations(fresh):
 
 @pytest.mark.parametrize("size", [1, 7, 64])
 @pytest.mark.parametrize(
-    "name", [name for name in BALLS if name not in ("add", "mul", "div", "pow")]
+    "name", [name for name in BALLS if name not in ("add", "mul", "div", "pow", "atan2")]
 )
 def test_margins_hold_in_every_code_path(name, size):
     """Scalars, odd tails and vectors; compiled and eager; far from the sample of the self-test."""
@@ -112,6 +127,12 @@ def test_margins_hold_in_every_code_path(name, size):
         "log1p": rng.choice([-1, 1], 448) * 2.0 ** rng.uniform(-60, -0.01, 448),
         "tanh": rng.uniform(-22, 22, 448),
         "logistic": rng.uniform(-700, 40, 448),
+        **dict.fromkeys(["sin", "cos", "tan"], rng.uniform(-1e4, 1e4, 448)),
+        **dict.fromkeys(["asin", "acos", "atanh"], rng.uniform(-1, 1, 448)),
+        **dict.fromkeys(["sinh", "cosh"], rng.uniform(-710, 710, 448)),
+        "acosh": 1 + 2.0 ** rng.uniform(-50, 1000, 448),
+        "erf": rng.uniform(-7, 7, 448),
+        "erfc": rng.uniform(-7, 26.5, 448),
     }.get(name, 2.0 ** rng.uniform(-1021, 1023, 448))
     function = self_test.FUNCTIONS[name]
     rows = x.reshape(-1, size)
