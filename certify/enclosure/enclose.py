@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from .inline import anchored
 from .interpreter import interpret
 from .interval import Interval, is_concrete, is_interval
 from .registry import RULES, EnclosureError, Rule
@@ -51,7 +52,7 @@ def enclose(function: Callable, rules: Mapping[str, Rule] = RULES) -> Callable:
         jaxpr, output = jax.make_jaxpr(function, return_shape=True)(
             *jax.tree.unflatten(structure, shapes)
         )
-        results = interpret(jaxpr, operands, rules)
+        results = interpret(anchored(jaxpr), operands, rules)
         return jax.tree.unflatten(jax.tree.structure(output), results)
 
     return enclosed

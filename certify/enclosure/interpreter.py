@@ -10,15 +10,21 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax.extend import core, source_info_util
 
 from . import (  # noqa: F401  (fill the table of rules)
     elementwise,
+    known,
     linear,
     logic,
+    reductions,
+    shifts,
+    special,
     structural,
     trigonometric,
 )
+from .control import CONTROL
 from .interval import Interval, is_concrete
 from .registry import RULES, EnclosureError, Operation, Rule
 from .rounding import exact_point, where_defined
@@ -70,7 +76,13 @@ def interpret(
 
 def constant(value: Any) -> Any:
     """A constant of the code: a point for a float64, itself for an integer or a boolean."""
-    value = jnp.asarray(value)
+    if is_concrete(value):
+        with jax.ensure_compile_time_eval():
+            return _constant(jnp.asarray(value))
+    return _constant(value)
+
+
+def _constant(value: Any) -> Any:
     if value.dtype == jnp.float64:
         return exact_point(value)
     if jnp.issubdtype(value.dtype, jnp.integer) or value.dtype == bool:
@@ -99,25 +111,58 @@ def _run(
 
     values.update(zip(jaxpr.constvars, map(constant, closed.consts), strict=True))
     values.update(zip(jaxpr.invars, operands, strict=True))
+    predicates = _predicates(jaxpr)
     for equation, needed in zip(jaxpr.eqns, _needed(jaxpr), strict=True):
-        if needed:
+        if not needed:
+            continue
+        inputs = [read(atom) for atom in equation.invars]
+        if equation.outvars[0] in predicates and isinstance(inputs[0], Interval):
+            results = inputs
+        else:
             # Code inside JAX has no line of its own: then the line of the caller is the user's.
             place = source_info_util.summarize(equation.source_info) or caller
-            results = _evaluate(equation, [read(atom) for atom in equation.invars], rules, place)
-            values.update(zip(equation.outvars, results, strict=True))
+            # What only finds an anchor, whose value does not matter, need not be smooth.
+            chosen = rules if needed == "value" else RULES
+            results = _evaluate(equation, inputs, chosen, place)
+        values.update(zip(equation.outvars, results, strict=True))
     return [read(atom) for atom in jaxpr.outvars]
 
 
-def _needed(jaxpr: core.Jaxpr) -> list[bool]:
-    """Which equations the outputs depend on: dead code must not raise, nor cost anything."""
+def _needed(jaxpr: core.Jaxpr) -> list[str]:
+    """What outputs need of each equation: its "value", at most an "anchor", or nothing ("").
+
+    Dead code must not raise, nor cost anything.
+    """
     live = {atom for atom in jaxpr.outvars if not isinstance(atom, core.Literal)}
+    aside: set[Any] = set()
     flags = []
     for equation in reversed(jaxpr.eqns):
-        needed = any(variable in live for variable in equation.outvars)
-        if needed:
-            live.update(atom for atom in equation.invars if not isinstance(atom, core.Literal))
-        flags.append(needed)
+        inputs = {atom for atom in equation.invars if not isinstance(atom, core.Literal)}
+        flag = ""
+        if not live.isdisjoint(equation.outvars):
+            flag = "value"
+            (aside if equation.primitive is shifts.anchor_p else live).update(inputs)
+        elif not aside.isdisjoint(equation.outvars):
+            flag = "anchor"
+            aside.update(inputs)
+        flags.append(flag)
     return flags[::-1]
+
+
+def _predicates(jaxpr: core.Jaxpr) -> set[Any]:
+    """Booleans as integers that choose a branch and do nothing else: they may be undecided."""
+    chosen = {
+        equation.outvars[0]
+        for equation in jaxpr.eqns
+        if equation.primitive.name == "convert_element_type"
+        and equation.invars[0].aval.dtype == bool
+        and equation.params["new_dtype"] == np.dtype(np.int32)
+    }
+    for equation in jaxpr.eqns:
+        is_cond = equation.primitive.name == "cond" and len(equation.params["branches"]) == 2
+        used = equation.invars[1:] if is_cond else equation.invars
+        chosen.difference_update(atom for atom in used if not isinstance(atom, core.Literal))
+    return chosen.difference(a for a in jaxpr.outvars if not isinstance(a, core.Literal))
 
 
 def _evaluate(
@@ -131,8 +176,17 @@ def _evaluate(
 
 def _apply(equation: Any, operands: list[Any], rules: Mapping[str, Rule], place: str) -> list[Any]:
     name = equation.primitive.name
+    if known.is_logaddexp(equation):
+        return [known.enclose_logaddexp(Operation(known.logaddexp_p, {}), *operands)]
     if name in CALLS:
         return _run(body(equation), operands, rules, place)
+    if name in CONTROL:
+        try:
+            return CONTROL[name](
+                equation, operands, rules, lambda code, inputs: _run(code, inputs, rules, place)
+            )
+        except EnclosureError as error:
+            raise EnclosureError(str(error) if "(in " in str(error) else f"{error} (in {place})") from None
     for variable in equation.outvars:
         _check_precision(variable.aval.dtype, name, place)
     operation = Operation(equation.primitive, equation.params)

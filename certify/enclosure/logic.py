@@ -98,6 +98,16 @@ def monotone(op: Operation, *operands: Any) -> Interval:
     return Interval(op.bind(*(a for a, _ in ends)), op.bind(*(b for _, b in ends)))
 
 
+@rule("xor")
+def xor(op: Operation, x: Any, y: Any) -> Interval:
+    """Decided where both operands are."""
+    (a, b), (c, d) = _ends(x), _ends(y)
+    if a.dtype != bool:
+        raise EnclosureError("'xor' has an enclosure rule for booleans only")
+    unknown = (a != b) | (c != d)
+    return Interval((a ^ c) & ~unknown, (a ^ c) | unknown)
+
+
 @rule("select_n")
 def select_n(op: Operation, which: Any, *cases: Any) -> Any:
     """The chosen case where the choice is decided, else the hull of those that remain possible."""
@@ -181,10 +191,13 @@ def smooth_extreme_of_two(op: Operation, x: Interval, y: Interval) -> Interval:
 
 @rule("reduce_max", "reduce_min", table=SMOOTH_RULES)
 def smooth_extreme(op: Operation, x: Interval) -> Interval:
-    """A kink wherever two entries may tie; treated as one unless a single entry is reduced."""
-    result = extreme(op, x)
-    ties = x.lower.size > result.lower.size
-    return where_entire(jnp.full(result.shape, ties), result)
+    """A kink wherever two entries may tie: smooth where only one entry can be the extreme one."""
+    axes = op.params["axes"]
+    if op.primitive.name == "reduce_max":
+        possible = x.upper >= jnp.max(x.lower, axes, keepdims=True, initial=-jnp.inf)
+    else:
+        possible = x.lower <= jnp.min(x.upper, axes, keepdims=True, initial=jnp.inf)
+    return where_entire(jnp.sum(possible, axes) != 1, extreme(op, x))
 
 
 @rule("abs", table=SMOOTH_RULES)

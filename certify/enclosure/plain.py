@@ -1,13 +1,15 @@
 """Functions stripped of hand-written derivatives."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import jax
 import jax.numpy as jnp
+from jax import lax
 from jax.extend import core
 
-from .interpreter import CALLS, body
+from .inline import FLOW, Replacement, anchored, replay
+from .reductions import product_tree
 
 
 def plain(function: Callable) -> Callable:
@@ -16,38 +18,111 @@ def plain(function: Callable) -> Callable:
     `jax.custom_jvp`, `jax.custom_vjp` and `stop_gradient` let the derivative be anything: a proof
     must differentiate the code that computes the value instead. Maxima and minima become choices,
     whose derivative, away from ties, is that of the chosen operand; JAX's own derivative of them
-    compares an operand with the result, which intervals cannot decide.
+    compares an operand with the result, which intervals cannot decide. Derivatives in which JAX
+    rounds a constant such as `2 / sqrt(pi)` are replaced by exact ones.
     """
 
     def same(*arguments: Any) -> Any:
         jaxpr, shape = jax.make_jaxpr(function, return_shape=True)(*arguments)
-        results = _replay(jaxpr, jax.tree.leaves(arguments))
+        results = replay(anchored(jaxpr), jax.tree.leaves(arguments), _PLAIN)
         return jax.tree.unflatten(jax.tree.structure(shape), results)
 
     return same
 
 
-def _replay(jaxpr: core.ClosedJaxpr, operands: Sequence[Any]) -> list[Any]:
-    values = dict(zip(jaxpr.jaxpr.constvars, jaxpr.consts, strict=True))
-    values.update(zip(jaxpr.jaxpr.invars, operands, strict=True))
-
-    def read(atom: Any) -> Any:
-        return atom.val if isinstance(atom, core.Literal) else values[atom]
-
-    for equation in jaxpr.jaxpr.eqns:
-        results = _apply(equation, [read(atom) for atom in equation.invars])
-        values.update(zip(equation.outvars, results, strict=True))
-    return [read(atom) for atom in jaxpr.jaxpr.outvars]
+def _identity(_: Any, operands: list[Any], __: Any) -> list[Any]:
+    return operands
 
 
-def _apply(equation: core.JaxprEqn, operands: list[Any]) -> list[Any]:
-    name = equation.primitive.name
-    if name in CALLS:
-        return _replay(body(equation), operands)
-    if name == "stop_gradient":
-        return operands
-    if name in ("max", "min"):
-        x, y = operands
-        return [jnp.where(x >= y if name == "max" else x <= y, x, y)]
-    result = equation.primitive.bind(*operands, **equation.params)
-    return list(result) if equation.primitive.multiple_results else [result]
+def _extreme_of_two(equation: core.JaxprEqn, operands: list[Any], _: Any) -> list[Any]:
+    x, y = operands
+    first = x >= y if equation.primitive.name == "max" else x <= y
+    return [jnp.where(first, x, y)]
+
+
+def _clamp(_: Any, operands: list[Any], __: Any) -> list[Any]:
+    low, x, high = operands
+    inner = jnp.where(x >= low, x, low)
+    return [jnp.where(inner <= high, inner, high)]
+
+
+def _last(x: Any, axes: Any) -> Any:
+    """The given axes as one, the last."""
+    moved = jnp.moveaxis(x, axes, range(-len(axes), 0))
+    return moved.reshape((*moved.shape[: moved.ndim - len(axes)], -1))
+
+
+def _extreme(equation: core.JaxprEqn, operands: list[Any], _: Any) -> list[Any]:
+    (x,) = operands
+    axes = tuple(int(axis) for axis in equation.params["axes"])
+    if not jnp.issubdtype(x.dtype, jnp.floating) or not axes:
+        return [equation.primitive.bind(x, **equation.params)]
+    return [(_largest if equation.primitive.name == "reduce_max" else _smallest)(_last(x, axes))]
+
+
+@jax.custom_jvp
+def _largest(x: Any) -> Any:
+    return jnp.max(x, -1)
+
+
+@jax.custom_jvp
+def _smallest(x: Any) -> Any:
+    return jnp.min(x, -1)
+
+
+def _chosen(beats: Any, tangent: Any) -> Any:
+    """The tangent of the entry that beats all others, each compared with each."""
+    wins = jnp.all(beats | jnp.eye(beats.shape[-1], dtype=bool), -1)
+    return jnp.sum(jnp.where(wins, tangent, 0.0), -1)
+
+
+@_largest.defjvp
+def _(primals: Any, tangents: Any) -> Any:
+    (x,), (tangent,) = primals, tangents
+    return _largest(x), _chosen(x[..., :, None] >= x[..., None, :], tangent)
+
+
+@_smallest.defjvp
+def _(primals: Any, tangents: Any) -> Any:
+    (x,), (tangent,) = primals, tangents
+    return _smallest(x), _chosen(x[..., :, None] <= x[..., None, :], tangent)
+
+
+def _product(equation: core.JaxprEqn, operands: list[Any], _: Any) -> list[Any]:
+    (x,) = operands
+    axes = tuple(int(axis) for axis in equation.params["axes"])
+    if x.size == 0 or not axes or not jnp.issubdtype(x.dtype, jnp.floating):
+        return [equation.primitive.bind(x, **equation.params)]
+    first = jnp.moveaxis(_last(x, axes), -1, 0)
+    return [product_tree(jnp.multiply, first, lambda x, cut: x[cut])]
+
+
+def _bell(x: Any) -> Any:
+    """`2 / sqrt(pi) exp(-x^2)`, where pi is four times the arctangent of one."""
+    return 2.0 * lax.rsqrt(4.0 * lax.atan(jnp.ones_like(x))) * jnp.exp(-jnp.square(x))
+
+
+_erf, _erfc, _cbrt = jax.custom_jvp(lax.erf), jax.custom_jvp(lax.erfc), jax.custom_jvp(lax.cbrt)
+_erf.defjvp(lambda primals, tangents: (_erf(*primals), tangents[0] * _bell(*primals)))
+_erfc.defjvp(lambda primals, tangents: (_erfc(*primals), -tangents[0] * _bell(*primals)))
+
+
+@_cbrt.defjvp
+def _(primals: Any, tangents: Any) -> Any:
+    root = _cbrt(*primals)
+    return root, tangents[0] / (3.0 * jnp.square(root))
+
+
+_PLAIN: dict[str, Replacement] = {
+    **FLOW,
+    "stop_gradient": _identity,
+    "max": _extreme_of_two,
+    "min": _extreme_of_two,
+    "clamp": _clamp,
+    "reduce_max": _extreme,
+    "reduce_min": _extreme,
+    "reduce_prod": _product,
+    "erf": lambda _, operands, __: [_erf(*operands)],
+    "erfc": lambda _, operands, __: [_erfc(*operands)],
+    "cbrt": lambda _, operands, __: [_cbrt(*operands)],
+}

@@ -1,0 +1,129 @@
+"""Control flow: branches and loops are run on intervals by the interpreter itself."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import lax
+from jax.extend import core
+from jax.extend.core import primitives
+
+from .interval import Interval, is_concrete
+from .registry import EnclosureError, Operation, Rule
+
+# Loops of at most this many rounds are unrolled: what is known exactly, counters above all, stays
+# known. Longer scans become scans over intervals; longer while loops are refused.
+UNROLL = 64
+LONGEST_WHILE = 1000
+
+Run = Callable[[core.ClosedJaxpr, list[Any]], list[Any]]
+
+
+def cond(
+    equation: core.JaxprEqn, operands: list[Any], rules: Mapping[str, Rule], run: Run
+) -> list[Any]:
+    """The chosen branch where the choice is known, else all of them and a choice of the results."""
+    index, *rest = operands
+    branches = equation.params["branches"]
+    if not isinstance(index, Interval) and is_concrete(index):
+        return run(branches[int(np.clip(np.asarray(index), 0, len(branches) - 1))], rest)
+    results = [run(branch, rest) for branch in branches]
+    if not isinstance(index, Interval) and index.dtype != bool:
+        index = jnp.clip(index, 0, len(branches) - 1).astype(jnp.int32)
+    return [_choose(rules, index, cases) for cases in zip(*results, strict=True)]
+
+
+def _choose(rules: Mapping[str, Rule], index: Any, cases: Any) -> Any:
+    operation = Operation(primitives.select_n_p, {})
+    if any(isinstance(case, Interval) for case in cases):
+        return rules["select_n"](operation, index, *cases)
+    if not isinstance(index, Interval):
+        return operation.bind(index, *cases)
+    if all(case.dtype == bool for case in cases):
+        return rules["select_n"](operation, index, *map(Interval.point, cases))
+    raise EnclosureError("'cond' makes integers that depend on the box; keep them in float64")
+
+
+def scan(
+    equation: core.JaxprEqn, operands: list[Any], rules: Mapping[str, Rule], run: Run
+) -> list[Any]:
+    """A short loop is unrolled; a long one is a scan over intervals."""
+    closed, params = equation.params["jaxpr"], equation.params
+    length, split = params["length"], params["num_consts"] + params["num_carry"]
+    consts, carry, xs = (
+        operands[: params["num_consts"]],
+        operands[params["num_consts"] : split],
+        operands[split:],
+    )
+    if length == 0:
+        raise EnclosureError("'scan' of no rounds has no enclosure rule")
+    if length > UNROLL:
+        return _long_scan(closed, consts, carry, xs, params, run)
+    rounds: list[Any] = [None] * length
+    for k in reversed(range(length)) if params["reverse"] else range(length):
+        results = run(closed, [*consts, *carry, *(_entry(x, k) for x in xs)])
+        carry, rounds[k] = results[: len(carry)], results[len(carry) :]
+    return [*carry, *(_stack(entries) for entries in zip(*rounds, strict=True))]
+
+
+def _entry(x: Any, k: int) -> Any:
+    if isinstance(x, Interval):
+        lower = _entry(x.lower, k)
+        return Interval(lower, lower if x.is_point else _entry(x.upper, k))
+    if is_concrete(x):
+        with jax.ensure_compile_time_eval():
+            return jnp.asarray(x)[k]
+    return x[k]
+
+
+def _stack(entries: Any) -> Any:
+    if not any(isinstance(entry, Interval) for entry in entries):
+        return jnp.stack(entries)
+    entries = [e if isinstance(e, Interval) else Interval.point(e) for e in entries]
+    lower = jnp.stack([entry.lower for entry in entries])
+    points = all(entry.is_point for entry in entries)
+    return Interval(lower, lower if points else jnp.stack([entry.upper for entry in entries]))
+
+
+def _long_scan(
+    closed: core.ClosedJaxpr, consts: Any, carry: Any, xs: Any, params: Any, run: Run
+) -> list[Any]:
+    def general(value: Any) -> Any:
+        """Integers stay what they are; anything else may widen on the way."""
+        if isinstance(value, Interval) or not (value.dtype == bool or value.dtype == jnp.float64):
+            return value
+        return Interval.point(value)
+
+    def round_(carry: Any, entries: Any) -> Any:
+        results = [general(value) for value in run(closed, [*consts, *carry, *entries])]
+        return results[: len(carry)], results[len(carry) :]
+
+    start = [general(value) for value in carry]
+    last, rounds = lax.scan(
+        round_, start, list(xs), length=params["length"], reverse=params["reverse"]
+    )
+    return [*last, *rounds]
+
+
+def while_(
+    equation: core.JaxprEqn, operands: list[Any], rules: Mapping[str, Rule], run: Run
+) -> list[Any]:
+    """Unrolled; whether it goes on must be known while tracing."""
+    params = equation.params
+    first, split = params["cond_nconsts"], params["cond_nconsts"] + params["body_nconsts"]
+    carry = operands[split:]
+    for _ in range(LONGEST_WHILE + 1):
+        (goes_on,) = run(params["cond_jaxpr"], [*operands[:first], *carry])
+        if isinstance(goes_on, Interval) or not is_concrete(goes_on):
+            raise EnclosureError(
+                "the number of rounds of a 'while' loop depends on numbers that are not constants"
+            )
+        if not bool(goes_on):
+            return carry
+        carry = run(params["body_jaxpr"], [*operands[first:split], *carry])
+    raise EnclosureError(f"a 'while' loop takes more than {LONGEST_WHILE} rounds; use lax.scan")
+
+
+CONTROL: dict[str, Callable[..., list[Any]]] = {"cond": cond, "scan": scan, "while": while_}

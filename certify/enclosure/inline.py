@@ -1,0 +1,125 @@
+"""Code rewritten equation by equation: calls, branches and short loops in place."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jax import lax
+from jax.extend import core, source_info_util
+
+from .control import UNROLL
+from .interpreter import CALLS, body
+from .known import is_logaddexp, logaddexp
+from .shifts import all_cancel, anchor_p
+
+# What to put in place of an equation: gets it, its operands and a function that replays a jaxpr.
+Replacement = Callable[[core.JaxprEqn, list[Any], Callable], list[Any]]
+
+
+def replay(
+    closed: core.ClosedJaxpr, operands: Sequence[Any], replacements: Mapping[str, Replacement]
+) -> list[Any]:
+    """Runs a jaxpr again, with other equations in place of some; calls disappear."""
+    jaxpr = closed.jaxpr
+    values = dict(zip(jaxpr.constvars, closed.consts, strict=True))
+    values.update(zip(jaxpr.invars, operands, strict=True))
+
+    def again(inner: core.ClosedJaxpr, inner_operands: Sequence[Any]) -> list[Any]:
+        return replay(inner, inner_operands, replacements)
+
+    def read(atom: Any) -> Any:
+        return atom.val if isinstance(atom, core.Literal) else values[atom]
+
+    booleans: dict[Any, Any] = {}  # of integers that are converted booleans
+    for equation in jaxpr.eqns:
+        name, inputs = equation.primitive.name, [read(atom) for atom in equation.invars]
+        if name == "convert_element_type" and equation.invars[0].aval.dtype == bool:
+            booleans[equation.outvars[0]] = inputs[0]
+        if name == "cond" and not isinstance(equation.invars[0], core.Literal):
+            inputs[0] = booleans.get(equation.invars[0], inputs[0])
+        with source_info_util.user_context(equation.source_info.traceback):
+            if is_logaddexp(equation):
+                results = [logaddexp(*inputs)]
+            elif name in CALLS:
+                results = again(body(equation), inputs)
+            elif name in replacements:
+                results = replacements[name](equation, inputs, again)
+            else:
+                result = equation.primitive.bind(*inputs, **equation.params)
+                results = list(result) if equation.primitive.multiple_results else [result]
+        values.update(zip(equation.outvars, results, strict=True))
+    return [read(atom) for atom in jaxpr.outvars]
+
+
+def branches(equation: core.JaxprEqn, operands: list[Any], again: Callable) -> list[Any]:
+    """All branches, and a choice of their results."""
+    index, *rest = operands
+    cases = equation.params["branches"]
+    results = [again(case, rest) for case in cases]
+    index = jnp.asarray(index)
+    if index.dtype != bool:
+        index = jnp.clip(index, 0, len(cases) - 1).astype(jnp.int32)
+    return [lax.select_n(index, *case) for case in zip(*results, strict=True)]
+
+
+def rounds(equation: core.JaxprEqn, operands: list[Any], again: Callable) -> list[Any]:
+    """A short scan round by round, a long one with a rewritten body."""
+    params = equation.params
+    first, split = params["num_consts"], params["num_consts"] + params["num_carry"]
+    consts, carry, xs = operands[:first], operands[first:split], operands[split:]
+    length, backwards = params["length"], params["reverse"]
+    if not 0 < length <= UNROLL:
+
+        def body(carry: Any, entries: Any) -> Any:
+            results = again(params["jaxpr"], [*consts, *carry, *entries])
+            return results[: split - first], results[split - first :]
+
+        last, stacked = lax.scan(body, list(carry), list(xs), length=length, reverse=backwards)
+        return [*last, *stacked]
+    found: list[Any] = [None] * length
+    for k in reversed(range(length)) if backwards else range(length):
+        entries = [lax.index_in_dim(jnp.asarray(x), k, keepdims=False) for x in xs]
+        results = again(params["jaxpr"], [*consts, *carry, *entries])
+        carry, found[k] = results[: split - first], results[split - first :]
+    return [*carry, *(jnp.stack(entries) for entries in zip(*found, strict=True))]
+
+
+def loop(equation: core.JaxprEqn, operands: list[Any], again: Callable) -> list[Any]:
+    """A while loop with a rewritten body."""
+    params = equation.params
+    first, split = params["cond_nconsts"], params["cond_nconsts"] + params["body_nconsts"]
+    return lax.while_loop(
+        lambda carry: again(params["cond_jaxpr"], [*operands[:first], *carry])[0],
+        lambda carry: again(params["body_jaxpr"], [*operands[first:split], *carry]),
+        operands[split:],
+    )
+
+
+FLOW: dict[str, Replacement] = {"cond": branches, "scan": rounds, "while": loop}
+
+
+def anchored(closed: core.ClosedJaxpr) -> core.ClosedJaxpr:
+    """The same code, where possible without `stop_gradient`; calls disappear with it.
+
+    That is where no result depends on the stopped values at all (see `shifts`).
+    """
+    if not _stops(closed.jaxpr):
+        return closed
+    shapes = [jax.ShapeDtypeStruct(aval.shape, aval.dtype) for aval in closed.in_avals]
+
+    def rewritten(code: core.ClosedJaxpr, replacements: Mapping[str, Replacement]) -> Any:
+        return jax.make_jaxpr(lambda *operands: replay(code, operands, replacements))(*shapes)
+
+    flat = rewritten(closed, FLOW)
+    if not all_cancel(flat):
+        return closed
+    return rewritten(flat, {"stop_gradient": lambda _, operands, __: [anchor_p.bind(*operands)]})
+
+
+def _stops(jaxpr: core.Jaxpr) -> bool:
+    return any(
+        equation.primitive.name == "stop_gradient"
+        or any(_stops(inner) for inner in core.jaxprs_in_params(equation.params))
+        for equation in jaxpr.eqns
+    )
