@@ -72,7 +72,8 @@ def _smallest(x: Any) -> Any:
 
 def _chosen(beats: Any, tangent: Any) -> Any:
     """The tangent of the entry that beats all others, each compared with each."""
-    wins = jnp.all(beats | jnp.eye(beats.shape[-1], dtype=bool), -1)
+    itself = jnp.broadcast_to(jnp.eye(beats.shape[-1], dtype=bool), beats.shape)
+    wins = jnp.all(beats | itself, -1)
     return jnp.sum(jnp.where(wins, tangent, 0.0), -1)
 
 

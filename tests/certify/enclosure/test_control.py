@@ -123,10 +123,9 @@ def test_custom_derivatives_inside_control_flow_are_ignored():
     ("function", "message"),
     [
         (lambda x: lax.while_loop(lambda c: c < 5.0, lambda c: c + 1.0, x), "not constants"),
-        (lambda x: lax.while_loop(lambda c: c[0] < 9999, lambda c: (c[0] + 1, c[1]), (0, x))[1], "1000"),
+        (lambda x: lax.while_loop(lambda c: c[0] < 9999, lambda c: (c[0] + 1, c[1] * x), (0, x))[1], "1000"),
         (lambda x: lax.fori_loop(0, 3, lambda _, c: lax.reduce_precision(c, 8, 7), x), "precision"),
         (lambda x: lax.cond(x > 0, lambda: 1, lambda: 2) * x, "integers that depend"),
-        (lambda x: lax.scan(lambda c, _: (c, c), x, None, length=0)[0], "no rounds"),
     ],
 )
 def test_refusals_name_the_line(function, message):
@@ -150,8 +149,7 @@ STOPPED = {
     "in a loop": lambda x: lax.scan(
         lambda c, _: (c * lax.stop_gradient(c), None), x, None, length=70
     )[0],
-    "reversed": lambda x: jnp.exp(x - (m := lax.stop_gradient(x)))
-    / jnp.exp(jnp.flip(x) - m),
+    "reversed": lambda x: jnp.exp(x - (m := lax.stop_gradient(x))) / jnp.exp(jnp.flip(x - m)),
 }
 
 
@@ -160,12 +158,8 @@ def test_other_stopped_gradients_are_refused(name):
     box = Interval(jnp.zeros(2), jnp.ones(2))
     for attempt in (
         lambda: enclose(STOPPED[name])(box),
-        lambda: enclose(jax.jacfwd(STOPPED[name]))(box),
         lambda: jacobian_family(STOPPED[name], "interval")(box.lower, box.upper),
     ):
-        if name == "a choice" or name == "a comparison":
-            # Derivative code has no trace of what was compared.
-            attempt = lambda: enclose(STOPPED[name], SMOOTH)(box)  # noqa: E731
         with pytest.raises(EnclosureError, match="'stop_gradient'"):
             attempt()
 

@@ -38,26 +38,14 @@ def test_cancellation():
     assert low <= 0.4 and high >= 1.5 and high - low < 1.2
 
 
-@pytest.mark.parametrize("function", [jnp.cos, jnp.tan, jnp.sin])
-def test_trigonometry_has_no_rule(function):
-    with pytest.raises(EnclosureError, match=rf"'{function.__name__}' \(in .*test_enclose.py"):
-        enclose(lambda x: function(x))(Interval(1e6, 1e6))
-
-
 @pytest.mark.parametrize(
     ("name", "function"),
     [
-        ("floor", jnp.floor),
-        ("round", jnp.round),
-        ("sign", jnp.sign),
-        ("sort", lambda x: jnp.sort(jnp.stack([x, x]))),
         ("argmax", lambda x: jnp.argmax(jnp.stack([x, 1.0]))),
-        ("scan", lambda x: lax.scan(lambda c, _: (c * x, None), x, None, length=3)[0]),
-        ("while", lambda x: lax.while_loop(lambda c: c < 5.0, lambda c: c + 1.0, x)),
+        ("rem", lambda x: lax.rem(x, 2.0)),
+        ("erf_inv", lax.erf_inv),
+        ("lgamma", lax.lgamma),
         ("stop_gradient", lambda x: x * lax.stop_gradient(x)),
-        ("stop_gradient", lambda x: jax.nn.softmax(jnp.stack([x, x]))),
-        ("erf", lambda x: jax.scipy.special.erf(x)),
-        ("reduce_prod", lambda x: jnp.prod(jnp.stack([x, x]))),
         ("reduce_precision", lambda x: lax.reduce_precision(x, 8, 7)),
         ("bitcast_convert_type", lambda x: lax.bitcast_convert_type(x, jnp.int64)),
     ],
@@ -81,7 +69,7 @@ def test_other_precisions(function):
 
 
 def test_dead_code_is_not_asked_for_a_rule():
-    assert ends(enclose(lambda x: (jnp.sin(x), x)[1])(Interval(0.0, 1.0))) == (0.0, 1.0)
+    assert ends(enclose(lambda x: (lax.lgamma(x), x)[1])(Interval(0.0, 1.0))) == (0.0, 1.0)
 
 
 def test_gather_out_of_bounds_and_others_that_move_numbers():

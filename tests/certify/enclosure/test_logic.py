@@ -122,7 +122,7 @@ def test_smooth_maximum_away_from_ties():
         lambda x: jnp.where(x > 0, 1, 0).astype(jnp.float64),
         lambda x: (x > 0).astype(int).astype(jnp.float64),
         lambda x: lax.switch(jnp.where(x > 0, 1, 0), [lambda: 1.0, lambda: 2.0]),
-        lambda x: lax.cond(x > 0, lambda: 1.0, lambda: 2.0),
+        lambda x: lax.cond(x > 0, lambda: 1, lambda: 2).astype(jnp.float64),
         lambda x: x.astype(int),
     ],
 )
