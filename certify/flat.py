@@ -12,6 +12,7 @@ from jax.extend import core, source_info_util
 
 import dgames as dg
 from certify.enclosure.enclose import require_x64
+from certify.enclosure.inline import anchored
 from certify.enclosure.registry import EnclosureError
 from certify.fingerprint import fingerprint
 from certify.region import Region
@@ -93,23 +94,33 @@ def flat_field(game: dg.Game, region: Region, args: Any = None) -> FlatField:
         return ravel(gradient(unravel(x), args))[0]
 
     shape = jax.ShapeDtypeStruct(vector.shape, jnp.float64)
-    _refuse_custom_derivatives(jax.make_jaxpr(costs)(shape).jaxpr)
+    _refuse_custom_derivatives(jax.make_jaxpr(costs)(shape))
     digest = fingerprint(jax.make_jaxpr(function)(shape))
     names, sizes = player_names(center), dimensions(center)
     return FlatField(type(game).__name__, names, sizes, digest, function, unravel)
 
 
-def _refuse_custom_derivatives(jaxpr: core.Jaxpr) -> None:
+def _refuse_custom_derivatives(costs: core.ClosedJaxpr) -> None:
+    """Raises where the gradient by JAX need not be the gradient of the costs.
+
+    A `stop_gradient` on which the costs provably do not depend, as in softmax, is harmless. What
+    that proof leaves has no calls any more, so custom rules are looked for in the original.
+    """
+    _refuse(costs.jaxpr, lambda e: e.primitive.name.startswith("custom_") and not _is_of_jax(e))
+    _refuse(anchored(costs).jaxpr, lambda e: e.primitive.name == "stop_gradient")
+
+
+def _refuse(jaxpr: core.Jaxpr, bad: Callable[[core.JaxprEqn], bool]) -> None:
     for equation in jaxpr.eqns:
-        name = equation.primitive.name
-        if name == "stop_gradient" or (name.startswith("custom_") and not _is_of_jax(equation)):
+        if bad(equation):
+            place = source_info_util.summarize(equation.source_info)
             raise EnclosureError(
-                f"the costs use {name} (in {source_info_util.summarize(equation.source_info)}): a "
+                f"the costs use {equation.primitive.name} (in {place}): a "
                 "hand-written derivative cannot be verified, so nothing is proved about it; write "
                 "the function plainly."
             )
         for inner in core.jaxprs_in_params(equation.params):
-            _refuse_custom_derivatives(inner)
+            _refuse(inner, bad)
 
 
 def _is_of_jax(equation: Any) -> bool:

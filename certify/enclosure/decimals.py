@@ -1,5 +1,6 @@
-"""Elementary functions in decimal arithmetic, to forty digits and more: the reference of the
-self-test, which must not depend on the arithmetic that it tests.
+"""Elementary functions in decimal arithmetic, to forty digits and more.
+
+The reference of the self-test, which must not depend on the arithmetic that it tests.
 """
 
 import functools

@@ -155,7 +155,7 @@ def _predicates(jaxpr: core.Jaxpr) -> set[Any]:
         equation.outvars[0]
         for equation in jaxpr.eqns
         if equation.primitive.name == "convert_element_type"
-        and equation.invars[0].aval.dtype == bool
+        and _dtype(equation.invars[0]) == bool
         and equation.params["new_dtype"] == np.dtype(np.int32)
     }
     for equation in jaxpr.eqns:
@@ -163,6 +163,10 @@ def _predicates(jaxpr: core.Jaxpr) -> set[Any]:
         used = equation.invars[1:] if is_cond else equation.invars
         chosen.difference_update(atom for atom in used if not isinstance(atom, core.Literal))
     return chosen.difference(a for a in jaxpr.outvars if not isinstance(a, core.Literal))
+
+
+def _dtype(atom: Any) -> Any:
+    return atom.aval.dtype
 
 
 def _evaluate(
@@ -186,7 +190,9 @@ def _apply(equation: Any, operands: list[Any], rules: Mapping[str, Rule], place:
                 equation, operands, rules, lambda code, inputs: _run(code, inputs, rules, place)
             )
         except EnclosureError as error:
-            raise EnclosureError(str(error) if "(in " in str(error) else f"{error} (in {place})") from None
+            raise EnclosureError(
+                str(error) if "(in " in str(error) else f"{error} (in {place})"
+            ) from None
     for variable in equation.outvars:
         _check_precision(variable.aval.dtype, name, place)
     operation = Operation(equation.primitive, equation.params)

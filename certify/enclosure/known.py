@@ -1,4 +1,4 @@
-"""Functions that are enclosed and differentiated as a whole, better than by the code they consist of.
+"""Functions that are enclosed and differentiated as a whole, not by the code they consist of.
 
 `logaddexp(x, y) = log(exp(x) + exp(y))`, hence softplus, is smooth, but JAX computes it with a
 maximum and an absolute value whose kinks cancel. A call is recognised by its code, equation by
@@ -56,7 +56,7 @@ def is_logaddexp(equation: core.JaxprEqn) -> bool:
     """Whether the equation calls code that is, equation by equation, that of `jnp.logaddexp`."""
     if equation.primitive.name != "custom_jvp_call" or len(equation.invars) != 2:
         return False
-    avals = [atom.aval for atom in equation.invars]
+    avals: list[Any] = [atom.aval for atom in equation.invars]
     if any(aval.dtype != np.float64 for aval in avals):
         return False
     shapes = [jax.ShapeDtypeStruct(aval.shape, aval.dtype) for aval in avals]

@@ -23,7 +23,7 @@ import numpy as np
 from jax.extend import core
 from jax.interpreters import ad, batching, mlir
 
-from .interval import Interval
+from .interval import Interval, is_concrete
 from .registry import Operation, rule
 from .rounding import TINY, where_entire
 
@@ -90,13 +90,13 @@ def all_cancel(closed: core.ClosedJaxpr) -> bool:
 
 
 def _vanishes(value: Any) -> bool:
-    if isinstance(value, jax.core.Tracer):
+    if not is_concrete(value):
         return False
     value = np.asarray(value)
     return value.dtype == np.float64 and bool((value == 0.0).all())
 
 
-def _follow(equation: core.JaxprEqn, states: list[Any]) -> list[Any]:
+def _follow(equation: Any, states: list[Any]) -> list[Any]:
     name, outputs = equation.primitive.name, equation.outvars
     if not any(isinstance(state, _Degree) or state is _LOST for state in states):
         kept = name in _MOVES and states[0] is _ZERO
@@ -143,7 +143,9 @@ def _choice(cases: list[Any]) -> Any:
     ):
         return _LOST
     others_vanish = all(isinstance(case, _Degree) or case is _ZERO for case in cases)
-    return first if others_vanish and (first.kind == "scale" or len(degrees) == len(cases)) else _LOST
+    return (
+        first if others_vanish and (first.kind == "scale" or len(degrees) == len(cases)) else _LOST
+    )
 
 
 def _binary(name: str, x: Any, y: Any) -> Any:

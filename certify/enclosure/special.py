@@ -1,6 +1,5 @@
 """Rules for the error function, cube roots and functions with steps."""
 
-import jax.numpy as jnp
 from jax import lax
 
 from .elementwise import increasing

@@ -84,7 +84,9 @@ def test_values_and_derivatives(name):
         reach = jnp.abs(form.generators).sum(0) + form.remainder + 1e-12
         for _ in range(5):
             x = jnp.asarray(np.clip(lower + width * rng.uniform(size=2), lower, upper))
-            assert bool((box.lower - 1e-12 <= value(x)).all() & (value(x) <= box.upper + 1e-12).all())
+            assert bool(
+                (box.lower - 1e-12 <= value(x)).all() & (value(x) <= box.upper + 1e-12).all()
+            )
             assert bool((jnp.abs(slope(x) - form.centre) <= reach).all())
 
 
@@ -123,7 +125,12 @@ def test_custom_derivatives_inside_control_flow_are_ignored():
     ("function", "message"),
     [
         (lambda x: lax.while_loop(lambda c: c < 5.0, lambda c: c + 1.0, x), "not constants"),
-        (lambda x: lax.while_loop(lambda c: c[0] < 9999, lambda c: (c[0] + 1, c[1] * x), (0, x))[1], "1000"),
+        (
+            lambda x: lax.while_loop(lambda c: c[0] < 9999, lambda c: (c[0] + 1, c[1] * x), (0, x))[
+                1
+            ],
+            "1000",
+        ),
         (lambda x: lax.fori_loop(0, 3, lambda _, c: lax.reduce_precision(c, 8, 7), x), "precision"),
         (lambda x: lax.cond(x > 0, lambda: 1, lambda: 2) * x, "integers that depend"),
     ],
@@ -138,10 +145,12 @@ STOPPED = {
     "a part": lambda x: jnp.exp(x - lax.stop_gradient(x)),
     "the wrong sign": lambda x: jnp.log(jnp.sum(jnp.exp(x - (m := lax.stop_gradient(x[0]))))) - m,
     "another shift": lambda x: jax.nn.softmax(x) + lax.stop_gradient(x),
-    "two shifts": lambda x: jnp.exp(x - lax.stop_gradient(x))
-    / jnp.sum(jnp.exp(x - lax.stop_gradient(x))),
-    "a shift for each entry": lambda x: jnp.exp(x - (m := lax.stop_gradient(x)))
-    / jnp.sum(jnp.exp(x - m)),
+    "two shifts": lambda x: (
+        jnp.exp(x - lax.stop_gradient(x)) / jnp.sum(jnp.exp(x - lax.stop_gradient(x)))
+    ),
+    "a shift for each entry": lambda x: (
+        jnp.exp(x - (m := lax.stop_gradient(x))) / jnp.sum(jnp.exp(x - m))
+    ),
     "a product": lambda x: jnp.exp(x * (m := lax.stop_gradient(x[0]))) / jnp.exp(m),
     "twice": lambda x: jnp.log(jnp.exp(2.0 * (x - (m := lax.stop_gradient(x[0]))))) + m,
     "a choice": lambda x: jnp.where((m := lax.stop_gradient(x[0])) > 0, x - m + m, x + 1.0),

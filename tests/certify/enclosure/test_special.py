@@ -160,7 +160,7 @@ def test_derivatives_of_error_functions_have_an_exact_constant(name):
     function, sign = BELL[name]
     for x in (0.0, 0.3, -1.5):
         family = jacobian_family(function, "interval")(jnp.full(1, x), jnp.full(1, x))
-        exact = sign * 2 / arb.pi().sqrt() * (-arb(x) ** 2).exp()
+        exact = sign * 2 / arb.pi().sqrt() * (-(arb(x) ** 2)).exp()
         centre, radius = float(family.centre[0, 0]), float(family.remainder[0, 0])
         assert bool(family.finite) and radius < 1e-13
         assert abs(exact - centre) <= radius

@@ -77,7 +77,9 @@ def unit(rng):
 
 
 def above_one(rng):
-    start = 1.0 + 2.0 ** rng.uniform(-52, 3, 2000) * rng.choice([0, 1, -0.01], 2000, p=[0.1, 0.8, 0.1])
+    start = 1.0 + 2.0 ** rng.uniform(-52, 3, 2000) * rng.choice(
+        [0, 1, -0.01], 2000, p=[0.1, 0.8, 0.1]
+    )
     return start, start + rng.choice([0.0, 1.0], 2000) * 2.0 ** rng.uniform(-52, 10, 2000)
 
 
@@ -128,11 +130,15 @@ def test_ends_of_the_number_line():
 def test_nothing_known_stays_unknown(name):
     function = UNARY[name][0]
     assert bool(enclose(lambda x: function(1.0 / x))(Interval(-1.0, 1.0)).is_unknown)
-    assert bool(enclose(lambda x: lax.atan2(1.0 / x, 1.0 + 0.0 * x))(Interval(-1.0, 1.0)).is_unknown)
+    assert bool(
+        enclose(lambda x: lax.atan2(1.0 / x, 1.0 + 0.0 * x))(Interval(-1.0, 1.0)).is_unknown
+    )
 
 
 def test_bounds_are_tight():
-    box = enclose(jnp.sin)(Interval(jnp.array([0.1, 1.0, 2.0, -10.0]), jnp.array([0.2, 2.0, 3.0, 9.0])))
+    box = enclose(jnp.sin)(
+        Interval(jnp.array([0.1, 1.0, 2.0, -10.0]), jnp.array([0.2, 2.0, 3.0, 9.0]))
+    )
     np.testing.assert_allclose(box.lower, [np.sin(0.1), np.sin(1.0), np.sin(3.0), -1.0], rtol=1e-14)
     np.testing.assert_allclose(box.upper, [np.sin(0.2), 1.0, np.sin(2.0), 1.0], rtol=1e-14)
     box = enclose(jnp.cos)(Interval(jnp.array([-0.1, 3.0, 1e6]), jnp.array([0.2, 4.0, 1e6])))
@@ -183,7 +189,9 @@ def test_first_and_second_derivatives(name):
         assert bool(jnp.isfinite(result.lower).all() & jnp.isfinite(result.upper).all())
         for share in (0.0, 0.3, 1.0):
             points = jnp.clip(box.lower + share * box.width, box.lower, box.upper).tolist()
-            for x, low, high in zip(points, result.lower.tolist(), result.upper.tolist(), strict=True):
+            for x, low, high in zip(
+                points, result.lower.tolist(), result.upper.tolist(), strict=True
+            ):
                 assert value(arb(x)) >= low and value(arb(x)) <= high
         narrow = box.width == 0.0
         assert float(jnp.where(narrow, result.width, 0.0).max()) < 1e-9
