@@ -155,7 +155,7 @@ def _predicates(jaxpr: core.Jaxpr) -> set[Any]:
         equation.outvars[0]
         for equation in jaxpr.eqns
         if equation.primitive.name == "convert_element_type"
-        and _dtype(equation.invars[0]) == bool
+        and _dtype(equation.invars[0]) == np.dtype(bool)
         and equation.params["new_dtype"] == np.dtype(np.int32)
     }
     for equation in jaxpr.eqns:
