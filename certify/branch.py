@@ -1,16 +1,21 @@
 """Branch and bound: cuts a region into cells until the margin on each of them is good enough."""
 
+import dataclasses
 import functools
 import heapq
 import time
 from collections.abc import Callable, Iterator
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
 
 from certify.enclosure.affine import AffineFamily, Form, jacobian_family, jacobian_form
+from certify.enclosure.enclose import enclose
+from certify.enclosure.interval import Interval
+from certify.enclosure.registry import RULES, SMOOTH_RULES
 from certify.flat import FlatField
 from certify.metric.cell_margin import CellBounds, margin_bounds, reduced
 from certify.region import Region
@@ -181,7 +186,19 @@ def _evaluator(field: FlatField, form: Form | None) -> tuple[Callable, int]:
     form = form or jacobian_form(field.function, n)
     entries = n**4 if form == "affine" else n**2
     batch = 2 if form == "constant" else int(np.clip(2**22 // entries, 2, 64))
-    return jax.jit(jax.vmap(jacobian_family(field.function, form))), batch
+    family, costs = (
+        jacobian_family(field.function, form),
+        enclose(field.costs, RULES | SMOOTH_RULES),
+    )
+
+    def evaluate(lower: Any, upper: Any) -> AffineFamily:
+        # A jump of a cost leaves no trace in its gradient, which is then the gradient of nothing.
+        values = jax.tree.leaves(costs(Interval(lower, upper)))
+        smooth = jnp.stack([jnp.isfinite(value).all() for value in values]).all()
+        found = family(lower, upper)
+        return dataclasses.replace(found, finite=found.finite & smooth)
+
+    return jax.jit(jax.vmap(evaluate)), batch
 
 
 def _measure(

@@ -68,7 +68,7 @@ def certify(
     whole region stands beside it, and the larger margin is kept.
 
     Args:
-        game: Costs in float64, built from primitives that have an enclosure rule.
+        game: Costs in float64, smooth, built from primitives that have an enclosure rule.
         region: A `Box` or `Ball` of strategies, inside the game's strategy set.
         methods: Classes of methods to find safe step sizes for.
         args: Passed to the costs; fixed.

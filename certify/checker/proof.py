@@ -4,9 +4,9 @@ The setting: costs f_i of N players on a convex region D of R^n, the pseudo-grad
 F = (grad_i f_i)_i, its Jacobian J, and the metric |x|_W^2 = sum_i w_i |x_i|^2 with one positive
 weight per player. What the file states about J and F and is *not* re-derived here is, in one place:
 
-  (B) on each cell of the region F is continuously differentiable, its own-player blocks of J are
-      symmetric, and J(x) = C + sum_k e_k G_k + E with |e_k| <= 1, |E| <= R entrywise, for every x
-      of the (closed) cell; |F(center)| <= residual entrywise.
+  (B) on each (closed) cell of the region the costs and F are continuously differentiable, F being
+      their gradients (so own-player blocks of J are symmetric), and J(x) = C + sum_k e_k G_k + E
+      with |e_k| <= 1 and |E| <= R entrywise, for every x; |F(center)| <= residual entrywise.
 
 From (B) everything else follows by the inequalities verified below, in exact rational arithmetic.
 """
