@@ -58,12 +58,12 @@ class Tree(NamedTuple):
     Attributes:
         nodes: Leaves and splits.
         peak: About the largest margin that more cells could reach (an estimate).
-        complete: Whether the target was met within the budget.
+        shortfall: Why the target was not met; empty if it was.
     """
 
     nodes: list[Leaf | Split]
     peak: float
-    complete: bool
+    shortfall: str
 
     def preorder(self) -> Iterator[Leaf | Split]:
         """Every node, each split before its children, the child below first."""
@@ -145,22 +145,25 @@ def cover(
             elapsed = time.perf_counter() - start
             progress(Progress(len(bounds), worst[0][0], target, elapsed))
         if worst[0][0] >= target:
-            return Tree(nodes, peak, True)
-        if peak <= 0 or len(bounds) >= max_cells:
-            return Tree(nodes, peak, False)
+            return Tree(nodes, peak, "")
+        if peak <= 0:
+            return Tree(nodes, peak, "no smaller cells could reach a positive margin")
+        if len(bounds) >= max_cells:
+            return Tree(nodes, peak, f"the budget of {max_cells} cells was used up")
         chosen = []
         room = min(batch // 2, max_cells - len(bounds))
         while worst and worst[0][0] < target and len(chosen) < room:
             chosen.append(heapq.heappop(worst)[1])
-        children = []
+        cuts = []
         for number in chosen:
+            cut = _cut(*corners[number], bounds[number][2])
+            if cut is None:
+                return Tree(nodes, peak, "the cells have become as small as float64 allows")
+            cuts.append(cut)
+        children = []
+        for number, (axis, at) in zip(chosen, cuts, strict=True):
             low, high = corners.pop(number)
-            _, _, scores = bounds.pop(number)
-            axis, at = _cut(low, high, scores)
-            if not low[axis] < at < high[axis]:
-                raise ValueError(
-                    "the cells have become as small as float64 allows; no proof was found"
-                )
+            del bounds[number]
             middle_high, middle_low = high.copy(), low.copy()
             middle_high[axis] = middle_low[axis] = at
             nodes[number] = Split(axis, at, -1, -1)
@@ -172,11 +175,15 @@ def cover(
             nodes[number] = split._replace(below=numbers[2 * k], above=numbers[2 * k + 1])
 
 
-def _cut(low: np.ndarray, high: np.ndarray, scores: np.ndarray) -> tuple[int, float]:
-    """Halves the coordinate that contributes most to the remainder, else the widest."""
+def _cut(low: np.ndarray, high: np.ndarray, scores: np.ndarray) -> tuple[int, float] | None:
+    """Halves the coordinate that contributes most to the remainder, else the widest.
+
+    None if there is no number between the ends.
+    """
     useful = np.isfinite(scores).all() and scores.max() > 0
     axis = int(np.argmax(scores if useful else high - low))
-    return axis, 0.5 * low[axis] + 0.5 * high[axis]
+    at = 0.5 * low[axis] + 0.5 * high[axis]
+    return (axis, at) if low[axis] < at < high[axis] else None
 
 
 @functools.lru_cache(maxsize=32)

@@ -125,11 +125,12 @@ def certify(
         max_cells=max_cells,
         progress=progress,
     )
-    assembly = _Assembly(field, region, tree, point)
-    data, reason = assembly.proved(chosen, names)
+    if all(family.finite for family in tree.families()):
+        data, reason = _Assembly(field, region, tree, point).proved(chosen, names)
+    else:
+        data, reason = None, "on some cell the costs were not shown to be smooth"
     if data is None:
-        budget = () if tree.complete else (f"the budget of {max_cells} cells was used up",)
-        return Certificate("undecided", (reason, *budget))
+        return Certificate("undecided", (reason, *filter(None, [tree.shortfall])))
     data["provenance"]["seconds"] = f"{time.perf_counter() - start:.2f}"
     return Certificate("proved", data={**data, "digest": digest(data)})
 

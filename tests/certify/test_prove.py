@@ -263,6 +263,19 @@ class TestNotProved:
         assert found.status == "undecided"
         assert "budget of 3 cells" in found.reasons[-1]
 
+    @pytest.mark.parametrize(
+        "cost",
+        [
+            lambda x: x[0] ** 2 + (x[0] + 1.0) ** 1.5,
+            lambda x: x[0] ** 2 + 1e-3 / (x[0] + 1.0),
+            lambda x: x[0] ** 2 - 1e-3 * jnp.log(x[0] + 1.0),
+        ],
+    )
+    def test_singularity_on_the_boundary(self, cost):
+        found = certify.certify(scalar_game(cost), certify.Box(*UNIT))
+        assert found.status == "undecided"
+        assert "as small as float64 allows" in found.reasons[-1]
+
     def test_nothing_is_saved(self, tmp_path):
         found = certify.certify(dg.games.Bilinear(), certify.Box(*UNIT))
         with pytest.raises(ValueError, match="nothing to save"):
