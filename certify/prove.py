@@ -14,7 +14,7 @@ import dgames as dg
 from certify import evidence
 from certify.branch import Progress, Tree, cover
 from certify.certificate import Certificate
-from certify.checker import check_data
+from certify.checker import Unusable, check_data
 from certify.checker.reader import FORMAT, VERSION, digest
 from certify.constants import BlockConstants, block_constants, sample_jacobians
 from certify.enclosure.affine import AffineFamily
@@ -213,7 +213,10 @@ class _Assembly:
             data, reason = self._file(weights, margin, scaling, constants, gain, methods, backoff)
             if data is None:
                 return None, reason
-            verdict = check_data(data)
+            try:
+                verdict = check_data(data)
+            except Unusable as error:  # too large to be checked
+                return None, str(error)
             if verdict.ok:
                 return data, ""
             reason = "the bounds could not be proved exactly: " + "; ".join(verdict.reasons)

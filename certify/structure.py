@@ -63,7 +63,8 @@ def _parts(description: Reader) -> list[tuple[str, Reader]]:
     """The parts of a container, named, in the order of their coordinates."""
     kind, items = description["kind"].text(), description["items"]
     if kind == "dict":
-        return [(name, items[name]) for name in sorted(items.keys())]
+        names = items.value if isinstance(items.value, dict) else items.fail("an object")
+        return [(name, items[name]) for name in sorted(names)]
     if kind == "players":
         pairs = [pair.items(2) for pair in items.items()]
         return [(name.text(), part) for name, part in pairs]

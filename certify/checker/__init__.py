@@ -14,14 +14,7 @@ import time
 from pathlib import Path
 from typing import NamedTuple
 
-from .proof import (
-    Rejected,
-    Setting,
-    check_cells,
-    check_equilibrium,
-    check_small_gain,
-    check_steps,
-)
+from .proof import Claims, Rejected, check_cells, check_equilibrium, check_small_gain, check_steps
 from .reader import Reader, Unusable, read
 
 
@@ -56,19 +49,22 @@ def check(path: str | Path) -> Verdict:
 
 def check_data(data: dict) -> Verdict:
     """As `check`, for the parsed contents of a file."""
-    start = time.perf_counter()
-    reasons: list[str] = []
-    file = Reader(data)
+    start, file, reasons = time.perf_counter(), Reader(data), []
     try:
-        setting = Setting(file)
-    except Rejected as rejected:
-        reasons.append(str(rejected))
-    else:
-        for step in (check_cells, check_small_gain, check_equilibrium, check_steps):
+        claims = Claims(file)
+        steps = (
+            lambda: check_cells(file["evidence"], claims),
+            lambda: check_small_gain(claims),
+            lambda: check_equilibrium(claims),
+            lambda: check_steps(claims),
+        )
+        for step in steps:
             try:
-                step(file, setting)
+                step()
             except Rejected as rejected:
                 reasons.append(str(rejected))
+    except Rejected as rejected:
+        reasons.append(str(rejected))
     return Verdict(not reasons, tuple(reasons), time.perf_counter() - start)
 
 

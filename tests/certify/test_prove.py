@@ -276,6 +276,12 @@ class TestNotProved:
         assert found.status == "undecided"
         assert "as small as float64 allows" in found.reasons[-1]
 
+    def test_too_much_to_check(self, linear_game, monkeypatch):
+        monkeypatch.setattr("certify.checker.exact.MAX_WORK", 1000)
+        found = certify.certify(linear_game, around({"fast": -13.4, "slow": 1.37}, 1.0))
+        assert found.status == "undecided"
+        assert "too much work" in found.reasons[0]
+
     def test_nothing_is_saved(self, tmp_path):
         found = certify.certify(dg.games.Bilinear(), certify.Box(*UNIT))
         with pytest.raises(ValueError, match="nothing to save"):
