@@ -88,9 +88,9 @@ def certify(
         EnclosureError: If the costs use a primitive without an enclosure rule, or float32.
 
     Example:
-        >>> import dgames as dg
+        >>> import certify, dgames as dg
         >>> game = dg.game(lambda x, args: (x[0] ** 2 + x[0] * x[1], x[1] ** 2 - x[0] * x[1]))
-        >>> certificate = certify(game, Box.around((0.0, 0.0), 1.0))
+        >>> certificate = certify.certify(game, certify.Box.around((0.0, 0.0), 1.0))
         >>> certificate.status, round(certificate.margin, 6)
         ('proved', 2.0)
     """
@@ -174,8 +174,11 @@ def _refute(field: FlatField, region: Region, jacobians: np.ndarray) -> str | No
         def curvature(x: Any, along: Any = along) -> Any:
             return jnp.vdot(along, jax.jvp(field.function, (x,), (along,))[1])
 
-        bound = enclose(curvature, RULES | SMOOTH_RULES)(jnp.asarray(points[worst]))
-        if bool(bound.upper < 0):
+        point, rules = jnp.asarray(points[worst]), RULES | SMOOTH_RULES
+        bound = enclose(curvature, rules)(point)
+        # Where a cost is undefined its derivative may look well: 1 / x where log(x) is none.
+        values = jax.tree.leaves((enclose(field.costs, rules)(point), bound))
+        if all(np.isfinite(value).all() for value in values) and bool(bound.upper < 0):
             return (
                 f"the cost of player '{name}' is not convex in the player's own strategy: at "
                 f"{points[worst].tolist()} its curvature along {direction[first:last].tolist()} is "

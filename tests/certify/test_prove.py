@@ -256,6 +256,14 @@ class TestNotProved:
         assert found.status == "refuted"
         assert "player '0' is not convex" in found.reasons[0]
 
+    def test_nothing_is_refuted_where_the_costs_are_undefined(self):
+        """The derivative of log(x) is fine at negative x, where log(x) is not."""
+        game = scalar_game(lambda x: jnp.log(x[0]) + 0.1 * x[0] ** 2)
+        found = certify.certify(game, certify.Box((-2.0, -1.0), (-0.5, 1.0)))
+        assert found.status == "undecided"
+        found = certify.certify(game, certify.Box((0.5, -1.0), (2.0, 1.0)))
+        assert found.status == "refuted"
+
     def test_budget(self):
         center = dg.games.Oligopoly.published_equilibrium()
         game = dg.games.Oligopoly.murphy_sherali_soyster()
