@@ -182,16 +182,16 @@ def _check_inside_strategy_set(game: dg.Game, region: Region) -> None:
 
 
 def _contains_box(own: Any, low: Any, high: Any) -> bool:
-    if isinstance(own, dg.Euclidean):
+    if type(own) is dg.Euclidean:
         return True
-    if isinstance(own, dg.Box):
+    if type(own) is dg.Box:
         return bool(own.contains(low)) and bool(own.contains(high))
-    if isinstance(own, dg.Ball):
+    if type(own) is dg.Ball:
         center = dg.Ball(own.center, jnp.zeros(())).project(low)
         farthest = jax.tree.map(
             lambda c, a, b: jnp.where(jnp.abs(a - c) > jnp.abs(b - c), a, b), center, low, high
         )
         return bool(dg.Ball(own.center, own.radius * (1 - 1e-12)).contains(farthest))
-    return (
-        False  # a simplex, or any set without a known interior, contains no box of full dimension
-    )
+    # A simplex contains no box of full dimension, and of other sets, subclasses too, nothing is
+    # known.
+    return False

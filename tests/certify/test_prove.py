@@ -414,6 +414,12 @@ class TestBadInput:
         with pytest.raises(ValueError, match="leaves the strategy set of player '0'"):
             certify.certify(oligopoly, around(center, 39.0))
 
+    @pytest.mark.parametrize("own", [dg.Simplex(), type("Lattice", (dg.Euclidean,), {})()])
+    def test_strategy_sets_without_a_known_interior(self, own):
+        game = dg.game(lambda x, args: (jnp.sum(x[0] ** 2), jnp.sum(x[1] ** 2)), own)
+        with pytest.raises(ValueError, match="leaves the strategy set"):
+            certify.certify(game, around((jnp.zeros(2), jnp.zeros(2)), 1.0))
+
     @pytest.mark.parametrize("options", [{"tightness": 1.5}, {"max_cells": 0}])
     def test_options(self, linear_game, options):
         with pytest.raises(ValueError, match=next(iter(options))):
