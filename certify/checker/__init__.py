@@ -11,6 +11,7 @@ Run it as `python -m certify.checker FILE`.
 """
 
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -32,11 +33,12 @@ class Verdict(NamedTuple):
     seconds: float
 
 
-def check(path: str | Path) -> Verdict:
+def check(path: str | Path, progress: Callable[[int, int], None] | None = None) -> Verdict:
     """Verifies every inequality of a certificate file in exact rational arithmetic.
 
     Args:
         path: A file written by `Certificate.save`.
+        progress: Called with the number of cells done and of all, before each and at the end.
 
     Returns:
         The verdict; its `reasons` say which claims fail.
@@ -44,16 +46,16 @@ def check(path: str | Path) -> Verdict:
     Raises:
         Unusable: If the file is not a certificate that can be read at all.
     """
-    return check_data(read(path))
+    return check_data(read(path), progress)
 
 
-def check_data(data: dict) -> Verdict:
+def check_data(data: dict, progress: Callable[[int, int], None] | None = None) -> Verdict:
     """As `check`, for the parsed contents of a file."""
     start, file, reasons = time.perf_counter(), Reader(data), []
     try:
         claims = Claims(file)
         steps = (
-            lambda: check_cells(file["evidence"], claims),
+            lambda: check_cells(file["evidence"], claims, progress),
             lambda: check_small_gain(claims),
             lambda: check_equilibrium(claims),
             lambda: check_steps(claims),

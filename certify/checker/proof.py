@@ -133,7 +133,9 @@ class Claims:
         return self.region.contains_ball(self.center, radius, self.spread(weights))
 
 
-def check_cells(evidence: Reader, claims: Claims) -> None:
+def check_cells(
+    evidence: Reader, claims: Claims, progress: Callable[[int, int], None] | None = None
+) -> None:
     """The cells cover the region, and `check_cell` proves the constants on each of them.
 
     The cells are the leaves of a tree that cuts the bounding box of the region in two, again and
@@ -148,7 +150,10 @@ def check_cells(evidence: Reader, claims: Claims) -> None:
     bits = max(-unit, *(x.denominator.bit_length() - 1 for x in numbers))
     pending = [(claims.region.lower, claims.region.upper)]
     proved, work = 0, Work()
-    for node in evidence["cells"].items():
+    nodes = evidence["cells"].items()
+    for count, node in enumerate(nodes):
+        if progress is not None:
+            progress(count, len(nodes))
         require(bool(pending), "the cells form one tree")
         lower, upper = pending.pop()
         if "split" in node:
@@ -163,6 +168,8 @@ def check_cells(evidence: Reader, claims: Claims) -> None:
         else:
             check_cell(Family(node, len(lower), bits + unit, work), claims, bits)
             proved += 1
+    if progress is not None:
+        progress(len(nodes), len(nodes))
     require(not pending and proved > 0, "the cells cover the region")
 
 

@@ -271,3 +271,11 @@ def test_checker_runs_as_a_module(linear_certificate, tmp_path):
         assert run.returncode == status
         assert word in run.stdout + run.stderr
         assert "Traceback" not in run.stderr
+
+
+def test_progress_counts_every_node(oligopoly_certificate, tmp_path):
+    path = oligopoly_certificate.save(tmp_path / "c.json")
+    nodes = len(oligopoly_certificate.data["evidence"]["cells"])
+    seen = []
+    assert check(path, lambda count, cells: seen.append((count, cells))).ok
+    assert seen == [(k, nodes) for k in range(nodes + 1)]
