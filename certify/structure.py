@@ -30,19 +30,23 @@ def rebuild(description: Any, vector: np.ndarray) -> Strategy:
     Raises:
         Unusable: If the description is malformed or has another number of coordinates.
     """
-    try:
-        value, rest = _rebuild(Reader(description, "game.structure"), np.asarray(vector))
-    except RecursionError:
-        raise Unusable('field "game.structure" is nested too deeply') from None
+    value, rest = _rebuild(Reader(description, "game.structure"), np.asarray(vector))
     if rest.size:
         raise Unusable(f'field "game.structure" has {rest.size} coordinates fewer than given')
     return value
 
 
 def players(description: Any) -> list[tuple[str, int]]:
-    """The name and size of each player, in the order of their coordinates."""
+    """The name and size of each player, in the order of their coordinates.
+
+    Raises:
+        Unusable: If the description is malformed.
+    """
     parts = _parts(Reader(description, "game.structure"))
-    return [(name, _size(part)) for name, part in parts]
+    try:
+        return [(name, _size(part)) for name, part in parts]
+    except RecursionError:
+        raise Unusable('field "game.structure" is nested too deeply') from None
 
 
 def _describe(x: Any) -> dict[str, Any]:

@@ -94,10 +94,18 @@ def test_equilibria_belong_to_their_players(like):
     assert found.weights.keys() == targets.keys()
 
 
+def nested(depth):
+    inner = {"kind": "array", "shape": [1]}
+    for _ in range(depth):
+        inner = {"kind": "list", "items": [inner]}
+    return inner
+
+
 @pytest.mark.parametrize(
     "structure",
     [
         None,
+        {"kind": "dict", "items": {"fast": nested(240), "slow": nested(240)}},
         {"kind": "tuple", "items": []},
         {"kind": "torus", "items": {}},
         {"kind": "dict", "items": {"fast": {"kind": "array", "shape": [2]}}},
@@ -115,7 +123,7 @@ def test_structures_that_do_not_fit_are_unusable(linear_certificate, structure, 
     data["game"]["structure"] = structure
     path = tmp_path / "c.json"
     path.write_text(json.dumps(data | {"digest": digest(data)}))
-    with pytest.raises(Unusable, match="structure"):
+    with pytest.raises(Unusable, match=r"structure|nested too deeply"):
         certify.load(path)
 
 
