@@ -147,7 +147,7 @@ def cover(
         if worst[0][0] >= target:
             return Tree(nodes, peak, "")
         if peak <= 0:
-            return Tree(nodes, peak, "no smaller cells could reach a positive margin")
+            return Tree(nodes, peak, "smaller cells are not expected to reach a positive margin")
         if len(bounds) >= max_cells:
             return Tree(nodes, peak, f"the budget of {max_cells} cells was used up")
         chosen = []
