@@ -139,6 +139,7 @@ class Certificate:
         try:
             with os.fdopen(handle, "w", encoding="utf-8") as file:
                 file.write(to_text(self._data))
+            os.chmod(temporary, 0o644)  # temporary files are private, certificates are to be shown
             os.replace(temporary, path)
         except BaseException:
             Path(temporary).unlink(missing_ok=True)

@@ -17,7 +17,9 @@ from certify.structure import describe, rebuild
 
 
 def test_one_line_for_each_cell(oligopoly_certificate, tmp_path):
-    text = oligopoly_certificate.save(tmp_path / "c.json").read_text()
+    path = oligopoly_certificate.save(tmp_path / "c.json")
+    assert path.stat().st_mode & 0o777 == 0o644
+    text = path.read_text()
     assert (
         sum(line.startswith('{"centre"') for line in text.splitlines())
         == oligopoly_certificate.cells
