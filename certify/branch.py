@@ -41,7 +41,7 @@ class Progress(NamedTuple):
 
     Attributes:
         cells: Cells so far.
-        margin: The margin proved so far (over the worst cell).
+        margin: The margin of the worst cell so far, in floating point: yet to be proved.
         target: The margin that would end the search.
         seconds: Since the start.
     """
@@ -95,7 +95,7 @@ def cover(
     progress: Callable[[Progress], None] | None = None,
     form: Form | None = None,
 ) -> Tree:
-    """Covers the region with cells on which the margin in the metric is proved, worst cell first.
+    """Cuts the region into cells until each has a good margin in the metric, worst cell first.
 
     Args:
         field: The pseudo-gradient as a function of vectors.
