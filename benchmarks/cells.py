@@ -54,7 +54,7 @@ def main() -> None:
         field = flat_field(game, region)
         (many, slow), (few, fast) = (warm(field, region, form) for form in ("interval", "affine"))
         count, other = len(few.families()), len(many.families())
-        at_least = "" if many.complete else ">"
+        at_least = ">" if many.shortfall else ""
         print(
             f"{radius:6g}  {count:12d}  {at_least + str(other):>14}  {other / count:5.0f}  "
             f"{fast:14.2f}  {slow:16.2f}"

@@ -1,16 +1,21 @@
 """Branch and bound: cuts a region into cells until the margin on each of them is good enough."""
 
+import dataclasses
 import functools
 import heapq
 import time
 from collections.abc import Callable, Iterator
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
 
 from certify.enclosure.affine import AffineFamily, Form, jacobian_family, jacobian_form
+from certify.enclosure.enclose import enclose
+from certify.enclosure.interval import Interval
+from certify.enclosure.registry import RULES, SMOOTH_RULES
 from certify.flat import FlatField
 from certify.metric.cell_margin import CellBounds, margin_bounds, reduced
 from certify.region import Region
@@ -36,7 +41,7 @@ class Progress(NamedTuple):
 
     Attributes:
         cells: Cells so far.
-        margin: The margin proved so far (over the worst cell).
+        margin: The margin of the worst cell so far, in floating point: yet to be proved.
         target: The margin that would end the search.
         seconds: Since the start.
     """
@@ -53,12 +58,12 @@ class Tree(NamedTuple):
     Attributes:
         nodes: Leaves and splits.
         peak: About the largest margin that more cells could reach (an estimate).
-        complete: Whether the target was met within the budget.
+        shortfall: Why the target was not met; empty if it was.
     """
 
     nodes: list[Leaf | Split]
     peak: float
-    complete: bool
+    shortfall: str
 
     def preorder(self) -> Iterator[Leaf | Split]:
         """Every node, each split before its children, the child below first."""
@@ -90,7 +95,7 @@ def cover(
     progress: Callable[[Progress], None] | None = None,
     form: Form | None = None,
 ) -> Tree:
-    """Covers the region with cells on which the margin in the metric is proved, worst cell first.
+    """Cuts the region into cells until each has a good margin in the metric, worst cell first.
 
     Args:
         field: The pseudo-gradient as a function of vectors.
@@ -140,22 +145,25 @@ def cover(
             elapsed = time.perf_counter() - start
             progress(Progress(len(bounds), worst[0][0], target, elapsed))
         if worst[0][0] >= target:
-            return Tree(nodes, peak, True)
-        if peak <= 0 or len(bounds) >= max_cells:
-            return Tree(nodes, peak, False)
+            return Tree(nodes, peak, "")
+        if peak <= 0:
+            return Tree(nodes, peak, "smaller cells are not expected to reach a positive margin")
+        if len(bounds) >= max_cells:
+            return Tree(nodes, peak, f"the budget of {max_cells} cells was used up")
         chosen = []
         room = min(batch // 2, max_cells - len(bounds))
         while worst and worst[0][0] < target and len(chosen) < room:
             chosen.append(heapq.heappop(worst)[1])
-        children = []
+        cuts = []
         for number in chosen:
+            cut = _cut(*corners[number], bounds[number][2])
+            if cut is None:
+                return Tree(nodes, peak, "the cells have become as small as float64 allows")
+            cuts.append(cut)
+        children = []
+        for number, (axis, at) in zip(chosen, cuts, strict=True):
             low, high = corners.pop(number)
-            _, _, scores = bounds.pop(number)
-            axis, at = _cut(low, high, scores)
-            if not low[axis] < at < high[axis]:
-                raise ValueError(
-                    "the cells have become as small as float64 allows; no proof was found"
-                )
+            del bounds[number]
             middle_high, middle_low = high.copy(), low.copy()
             middle_high[axis] = middle_low[axis] = at
             nodes[number] = Split(axis, at, -1, -1)
@@ -167,11 +175,15 @@ def cover(
             nodes[number] = split._replace(below=numbers[2 * k], above=numbers[2 * k + 1])
 
 
-def _cut(low: np.ndarray, high: np.ndarray, scores: np.ndarray) -> tuple[int, float]:
-    """Halves the coordinate that contributes most to the remainder, else the widest."""
+def _cut(low: np.ndarray, high: np.ndarray, scores: np.ndarray) -> tuple[int, float] | None:
+    """Halves the coordinate that contributes most to the remainder, else the widest.
+
+    None if there is no number between the ends.
+    """
     useful = np.isfinite(scores).all() and scores.max() > 0
     axis = int(np.argmax(scores if useful else high - low))
-    return axis, 0.5 * low[axis] + 0.5 * high[axis]
+    at = 0.5 * low[axis] + 0.5 * high[axis]
+    return (axis, at) if low[axis] < at < high[axis] else None
 
 
 @functools.lru_cache(maxsize=32)
@@ -181,7 +193,19 @@ def _evaluator(field: FlatField, form: Form | None) -> tuple[Callable, int]:
     form = form or jacobian_form(field.function, n)
     entries = n**4 if form == "affine" else n**2
     batch = 2 if form == "constant" else int(np.clip(2**22 // entries, 2, 64))
-    return jax.jit(jax.vmap(jacobian_family(field.function, form))), batch
+    family, costs = (
+        jacobian_family(field.function, form),
+        enclose(field.costs, RULES | SMOOTH_RULES),
+    )
+
+    def evaluate(lower: Any, upper: Any) -> AffineFamily:
+        # A jump of a cost leaves no trace in its gradient, which is then the gradient of nothing.
+        values = jax.tree.leaves(costs(Interval(lower, upper)))
+        smooth = jnp.stack([jnp.isfinite(value).all() for value in values]).all()
+        found = family(lower, upper)
+        return dataclasses.replace(found, finite=found.finite & smooth)
+
+    return jax.jit(jax.vmap(evaluate)), batch
 
 
 def _measure(

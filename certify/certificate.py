@@ -9,11 +9,11 @@ from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
-from certify.checker import check_data
+from certify.checker import Unusable, check_data
 from certify.checker.reader import digest, read
 from certify.equilibrium import Basin, Equilibrium
 from certify.steps.step_size import StepSize
-from certify.structure import rebuild
+from certify.structure import players, rebuild
 
 Status = Literal["proved", "refuted", "undecided"]
 
@@ -139,6 +139,7 @@ class Certificate:
         try:
             with os.fdopen(handle, "w", encoding="utf-8") as file:
                 file.write(to_text(self._data))
+            os.chmod(temporary, 0o644)  # temporary files are private, certificates are to be shown
             os.replace(temporary, path)
         except BaseException:
             Path(temporary).unlink(missing_ok=True)
@@ -197,12 +198,14 @@ def _claims(data: dict[str, Any]) -> Claims:
     claims, game = data["claims"], data["game"]
     names = [player["name"] for player in game["players"]]
     sizes = [player["size"] for player in game["players"]]
+    if players(game["structure"]) != list(zip(names, sizes, strict=True)):
+        raise Unusable('field "game.structure" does not have the players of "game.players"')
 
     def by_player(values: list[str]) -> dict[str, float]:
         return dict(zip(names, map(_float, values), strict=True))
 
     def strategy(vector: Any) -> Any:
-        return rebuild(game["structure"], np.array(vector))
+        return rebuild(game["structure"], np.array(vector, np.float64))
 
     weights, gain = by_player(claims["weights"]), claims["small_gain"]
     left, right = (np.array([_float(x) for x in gain[side]]) for side in ("left", "right"))

@@ -99,9 +99,10 @@ def estimate(
         ValueError: If the game does not fit the region or `samples` is not positive.
 
     Example:
-        >>> import jax, dgames as dg
+        >>> import certify, jax, dgames as dg
         >>> game = dg.game(lambda x, args: (x[0] ** 2 + x[0] * x[1], x[1] ** 2 - x[0] * x[1]))
-        >>> found = estimate(game, Box((-1.0, -1.0), (1.0, 1.0)), 10, key=jax.random.key(0))
+        >>> region = certify.Box((-1.0, -1.0), (1.0, 1.0))
+        >>> found = certify.estimate(game, region, 10, key=jax.random.key(0))
         >>> round(found.margin, 6)
         2.0
     """

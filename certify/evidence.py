@@ -33,10 +33,11 @@ def _rounded(family: AffineFamily, unit: int) -> AffineFamily:
     kept = np.abs(generators).max((-1, -2)) > 0
     # Each rounded matrix is off by at most half a unit; a dropped one is at most half a unit large.
     extra = np.ceil((1 + len(kept)) / 2)
+    remainder = np.ldexp(family.remainder, scale) + extra
     return AffineFamily(
         np.rint(np.ldexp(family.centre, scale)) + 0.0,
         generators[kept] + 0.0,
-        np.ceil(np.ldexp(family.remainder, scale)) + extra,
+        np.ceil(np.nextafter(remainder, np.inf)),
         family.share,
         family.finite,
     )

@@ -11,27 +11,31 @@ import jax.numpy as jnp
 from jax.extend import core, source_info_util
 
 import dgames as dg
-from certify.enclosure.enclose import require_x64
+from certify.enclosure.enclose import enclose, require_x64
 from certify.enclosure.inline import anchored
-from certify.enclosure.registry import EnclosureError
+from certify.enclosure.interval import Interval
+from certify.enclosure.plain import plain
+from certify.enclosure.registry import RULES, SMOOTH_RULES, EnclosureError
 from certify.fingerprint import fingerprint
 from certify.region import Region
 from dgames.sets import player_sets
-from dgames.strategy import blocks, dimensions, player_names, ravel
+from dgames.strategy import blocks, dimensions, join, player_names, ravel
 
 
 @dataclass(frozen=True)
 class FlatField:
     """The pseudo-gradient `F: R^n -> R^n` of a game.
 
-    Two are equal when their traced code and constants are, so compiled functions can be kept.
+    Two are equal when the traced code of their costs and its constants are, so compiled functions
+    can be kept.
 
     Attributes:
         name: Of the game.
         names: The players.
         sizes: Coordinates of each player.
-        hash: SHA-256 of the traced code of F and of its constants.
+        hash: SHA-256 of the traced code of the costs and of its constants.
         function: F on vectors.
+        costs: The costs (of a zero-sum game: the payoff) on vectors, as a list.
         unravel: From a vector to a joint strategy.
     """
 
@@ -40,6 +44,7 @@ class FlatField:
     sizes: tuple[int, ...]
     hash: str
     function: Callable = field(compare=False)
+    costs: Callable = field(compare=False)
     unravel: Callable = field(compare=False)
 
     @property
@@ -84,20 +89,53 @@ def flat_field(game: dg.Game, region: Region, args: Any = None) -> FlatField:
     center = region.center
     dg.check_game(game, center, args)
     _check_inside_strategy_set(game, region)
-    vector, unravel = ravel(center)
-    gradient = dg.pseudo_gradient(game)
+    _, unravel = ravel(center)
+    code = _code(game, center, args)
 
     def costs(x: Any) -> Any:
-        return game.costs(unravel(x), args)
+        return core.jaxpr_as_fun(code)(*jax.tree.leaves(unravel(x)))
+
+    gradient = dg.pseudo_gradient(_replayed(game, code))
 
     def function(x: Any) -> Any:
-        return ravel(gradient(unravel(x), args))[0]
+        return ravel(gradient(unravel(x)))[0]
 
-    shape = jax.ShapeDtypeStruct(vector.shape, jnp.float64)
-    _refuse_custom_derivatives(jax.make_jaxpr(costs)(shape))
-    digest = fingerprint(jax.make_jaxpr(function)(shape))
+    # Primitives without a rule are named here, where their equations still know the user's lines.
+    lower, upper = (jnp.asarray(end) for end in region.bounds())
+    jax.eval_shape(enclose(costs, RULES | SMOOTH_RULES), Interval(lower, upper))
     names, sizes = player_names(center), dimensions(center)
-    return FlatField(type(game).__name__, names, sizes, digest, function, unravel)
+    name, digest = type(game).__name__, fingerprint(code)
+    return FlatField(name, names, sizes, digest, function, costs, unravel)
+
+
+def _code(game: dg.Game, x: Any, args: Any) -> core.ClosedJaxpr:
+    """The costs as functions of the leaves of a strategy, traced once and for all.
+
+    Everything else is derived from this one trace, so that a certificate speaks of one game even if
+    the Python code of the costs is not pure.
+    """
+    leaves, structure = jax.tree.flatten(x)
+
+    def costs(*leaves: Any) -> Any:
+        strategy = structure.unflatten(leaves)
+        if isinstance(game, dg.ZeroSum):
+            return game.payoff(strategy, args)
+        return blocks(game.costs(strategy, args))
+
+    code = jax.make_jaxpr(costs)(*leaves)
+    _refuse_custom_derivatives(code)
+    return code
+
+
+def _replayed(game: dg.Game, code: core.ClosedJaxpr) -> dg.Game:
+    """The game of that code, without hand-written derivatives.
+
+    So its pseudo-gradient is the derivative of the code that computes the costs.
+    """
+    replay = plain(core.jaxpr_as_fun(code))
+    if isinstance(game, dg.ZeroSum):
+        return dg.zero_sum(lambda x, _: replay(*jax.tree.leaves(x))[0])
+    return dg.game(lambda x, _: join(x, tuple(replay(*jax.tree.leaves(x)))))
 
 
 def _refuse_custom_derivatives(costs: core.ClosedJaxpr) -> None:
@@ -124,11 +162,16 @@ def _refuse(jaxpr: core.Jaxpr, bad: Callable[[core.JaxprEqn], bool]) -> None:
 
 
 def _is_of_jax(equation: Any) -> bool:
-    """Whether the function with the custom derivative is part of JAX itself."""
-    called = equation.params.get("call_jaxpr")
-    debug = getattr(getattr(called, "jaxpr", called), "debug_info", None)
-    source = getattr(debug, "func_src_info", None) or ""
-    return f" at {Path(jax.__file__).parent}/" in source
+    """Whether a function with a custom derivative, and the rule for that, are part of JAX itself.
+
+    Only a courtesy: where it is fooled, what is proved still speaks of the costs' true derivative.
+    """
+    infos = [
+        getattr(getattr(value, "jaxpr", value), "debug_info", None)
+        for value in equation.params.values()
+    ]
+    sources = [info.func_src_info or "" for info in infos if info is not None]
+    return bool(sources) and all(f" at {Path(jax.__file__).parent}/" in text for text in sources)
 
 
 def _check_inside_strategy_set(game: dg.Game, region: Region) -> None:
@@ -150,16 +193,16 @@ def _check_inside_strategy_set(game: dg.Game, region: Region) -> None:
 
 
 def _contains_box(own: Any, low: Any, high: Any) -> bool:
-    if isinstance(own, dg.Euclidean):
+    if type(own) is dg.Euclidean:
         return True
-    if isinstance(own, dg.Box):
+    if type(own) is dg.Box:
         return bool(own.contains(low)) and bool(own.contains(high))
-    if isinstance(own, dg.Ball):
+    if type(own) is dg.Ball:
         center = dg.Ball(own.center, jnp.zeros(())).project(low)
         farthest = jax.tree.map(
             lambda c, a, b: jnp.where(jnp.abs(a - c) > jnp.abs(b - c), a, b), center, low, high
         )
         return bool(dg.Ball(own.center, own.radius * (1 - 1e-12)).contains(farthest))
-    return (
-        False  # a simplex, or any set without a known interior, contains no box of full dimension
-    )
+    # A simplex contains no box of full dimension, and of other sets, subclasses too, nothing is
+    # known.
+    return False

@@ -23,7 +23,7 @@ def on_terminal(console: Console | None = None) -> Iterator[Report]:
 
         def report(state: Progress) -> None:
             status.update(
-                f"{state.cells} cells, proved margin {state.margin:.6g} of {state.target:.6g}, "
+                f"{state.cells} cells, margin to prove {state.margin:.6g} of {state.target:.6g}, "
                 f"{state.seconds:.0f} s"
             )
 

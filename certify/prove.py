@@ -14,7 +14,7 @@ import dgames as dg
 from certify import evidence
 from certify.branch import Progress, Tree, cover
 from certify.certificate import Certificate
-from certify.checker import check_data
+from certify.checker import Unusable, check_data
 from certify.checker.reader import FORMAT, VERSION, digest
 from certify.constants import BlockConstants, block_constants, sample_jacobians
 from certify.enclosure.affine import AffineFamily
@@ -68,7 +68,7 @@ def certify(
     whole region stands beside it, and the larger margin is kept.
 
     Args:
-        game: Costs in float64, built from primitives that have an enclosure rule.
+        game: Costs in float64, smooth, built from primitives that have an enclosure rule.
         region: A `Box` or `Ball` of strategies, inside the game's strategy set.
         methods: Classes of methods to find safe step sizes for.
         args: Passed to the costs; fixed.
@@ -88,9 +88,9 @@ def certify(
         EnclosureError: If the costs use a primitive without an enclosure rule, or float32.
 
     Example:
-        >>> import dgames as dg
+        >>> import certify, dgames as dg
         >>> game = dg.game(lambda x, args: (x[0] ** 2 + x[0] * x[1], x[1] ** 2 - x[0] * x[1]))
-        >>> certificate = certify(game, Box.around((0.0, 0.0), 1.0))
+        >>> certificate = certify.certify(game, certify.Box.around((0.0, 0.0), 1.0))
         >>> certificate.status, round(certificate.margin, 6)
         ('proved', 2.0)
     """
@@ -125,11 +125,12 @@ def certify(
         max_cells=max_cells,
         progress=progress,
     )
-    assembly = _Assembly(field, region, tree, point)
-    data, reason = assembly.proved(chosen, names)
+    if all(family.finite for family in tree.families()):
+        data, reason = _Assembly(field, region, tree, point).proved(chosen, names)
+    else:
+        data, reason = None, "on some cell the costs were not shown to be smooth"
     if data is None:
-        budget = () if tree.complete else (f"the budget of {max_cells} cells was used up",)
-        return Certificate("undecided", (reason, *budget))
+        return Certificate("undecided", (reason, *filter(None, [tree.shortfall])))
     data["provenance"]["seconds"] = f"{time.perf_counter() - start:.2f}"
     return Certificate("proved", data={**data, "digest": digest(data)})
 
@@ -173,8 +174,11 @@ def _refute(field: FlatField, region: Region, jacobians: np.ndarray) -> str | No
         def curvature(x: Any, along: Any = along) -> Any:
             return jnp.vdot(along, jax.jvp(field.function, (x,), (along,))[1])
 
-        bound = enclose(curvature, RULES | SMOOTH_RULES)(jnp.asarray(points[worst]))
-        if bool(bound.upper < 0):
+        point, rules = jnp.asarray(points[worst]), RULES | SMOOTH_RULES
+        bound = enclose(curvature, rules)(point)
+        # Where a cost is undefined its derivative may look well: 1 / x where log(x) is none.
+        values = jax.tree.leaves((enclose(field.costs, rules)(point), bound))
+        if all(np.isfinite(value).all() for value in values) and bool(bound.upper < 0):
             return (
                 f"the cost of player '{name}' is not convex in the player's own strategy: at "
                 f"{points[worst].tolist()} its curvature along {direction[first:last].tolist()} is "
@@ -212,7 +216,10 @@ class _Assembly:
             data, reason = self._file(weights, margin, scaling, constants, gain, methods, backoff)
             if data is None:
                 return None, reason
-            verdict = check_data(data)
+            try:
+                verdict = check_data(data)
+            except Unusable as error:  # too large to be checked
+                return None, str(error)
             if verdict.ok:
                 return data, ""
             reason = "the bounds could not be proved exactly: " + "; ".join(verdict.reasons)

@@ -1,32 +1,52 @@
 """The shape of a joint strategy as JSON, so that a loaded certificate has the same players."""
 
+import math
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
+from certify.checker.reader import Reader, Unusable
 from dgames.strategy import Strategy, dimensions, player_names
 
 
 def describe(x: Strategy) -> dict[str, Any]:
     """Describes nested tuples, lists and dictionaries of arrays.
 
-    Other containers are described as dictionaries of flat vectors, one for each player.
+    Other containers are described as the list of their players, each with a flat vector: the order
+    of the coordinates is that of the players, which need not be the order of their names.
     """
     try:
         return _describe(x)
     except TypeError:
         sizes = zip(player_names(x), dimensions(x), strict=True)
-        return _describe({name: np.zeros(size) for name, size in sizes})
+        return {"kind": "players", "items": [[name, _array((size,))] for name, size in sizes]}
 
 
-def rebuild(description: dict[str, Any], vector: np.ndarray) -> Strategy:
-    """A joint strategy of that description from its coordinates, player after player."""
-    value, rest = _rebuild(description, np.asarray(vector, np.float64))
+def rebuild(description: Any, vector: np.ndarray) -> Strategy:
+    """A joint strategy of that description from its coordinates, player after player.
+
+    Raises:
+        Unusable: If the description is malformed or has another number of coordinates.
+    """
+    value, rest = _rebuild(Reader(description, "game.structure"), np.asarray(vector))
     if rest.size:
-        raise ValueError(f"the strategy has {rest.size} coordinates fewer than given")
+        raise Unusable(f'field "game.structure" has {rest.size} coordinates fewer than given')
     return value
+
+
+def players(description: Any) -> list[tuple[str, int]]:
+    """The name and size of each player, in the order of their coordinates.
+
+    Raises:
+        Unusable: If the description is malformed.
+    """
+    parts = _parts(Reader(description, "game.structure"))
+    try:
+        return [(name, _size(part)) for name, part in parts]
+    except RecursionError:
+        raise Unusable('field "game.structure" is nested too deeply') from None
 
 
 def _describe(x: Any) -> dict[str, Any]:
@@ -35,22 +55,52 @@ def _describe(x: Any) -> dict[str, Any]:
     if isinstance(x, dict) and type(x) is dict and all(isinstance(key, str) for key in x):
         return {"kind": "dict", "items": {key: _describe(x[key]) for key in sorted(x)}}
     if isinstance(x, jax.Array | np.ndarray):
-        return {"kind": "array", "shape": list(x.shape)}
+        return _array(x.shape)
     raise TypeError(type(x).__name__)
 
 
-def _rebuild(description: dict[str, Any], vector: np.ndarray) -> tuple[Any, np.ndarray]:
-    kind = description["kind"]
-    if kind == "array":
-        size = int(np.prod(description["shape"]))
-        if vector.size < size:
-            raise ValueError("the strategy has more coordinates than given")
-        return jnp.asarray(vector[:size].reshape(description["shape"])), vector[size:]
-    items = description["items"]
-    values = []
-    for item in (items[key] for key in sorted(items)) if kind == "dict" else items:
-        value, vector = _rebuild(item, vector)
-        values.append(value)
+def _array(shape: tuple[int, ...]) -> dict[str, Any]:
+    return {"kind": "array", "shape": list(shape)}
+
+
+def _parts(description: Reader) -> list[tuple[str, Reader]]:
+    """The parts of a container, named, in the order of their coordinates."""
+    kind, items = description["kind"].text(), description["items"]
     if kind == "dict":
-        return dict(zip(sorted(items), values, strict=True)), vector
-    return (tuple(values) if kind == "tuple" else values), vector
+        names = items.value if isinstance(items.value, dict) else items.fail("an object")
+        return [(name, items[name]) for name in sorted(names)]
+    if kind == "players":
+        pairs = [pair.items(2) for pair in items.items()]
+        return [(name.text(), part) for name, part in pairs]
+    if kind in ("tuple", "list"):
+        return [(str(i), part) for i, part in enumerate(items.items())]
+    raise Unusable(f'field "{description.where}.kind": {kind!r} is no container')
+
+
+def _shape(description: Reader) -> tuple[int, ...]:
+    shape = tuple(length.integer() for length in description["shape"].items())
+    if not all(0 <= length < 2**31 for length in shape) or len(shape) > 32:
+        raise Unusable(f'field "{description.where}.shape": {shape} is not the shape of an array')
+    return shape
+
+
+def _size(description: Reader) -> int:
+    if description["kind"].text() == "array":
+        return math.prod(_shape(description))
+    return sum(_size(part) for _, part in _parts(description))
+
+
+def _rebuild(description: Reader, vector: np.ndarray) -> tuple[Any, np.ndarray]:
+    kind = description["kind"].text()
+    if kind == "array":
+        shape = _shape(description)
+        size = math.prod(shape)
+        if vector.size < size:
+            raise Unusable('field "game.structure" has more coordinates than given')
+        return jnp.asarray(vector[:size].reshape(shape)), vector[size:]
+    values = {}
+    for name, part in _parts(description):
+        values[name], vector = _rebuild(part, vector)
+    if kind in ("dict", "players"):
+        return values, vector
+    return (tuple if kind == "tuple" else list)(values.values()), vector

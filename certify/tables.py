@@ -32,7 +32,7 @@ def _claim(certificate: Certificate) -> RenderableType:
         f"exactly one Nash equilibrium in the region, enclosed to +-{_width(certificate):.2g}",
     )
     table.add_row(
-        "basin", f"every start within {certificate.basin.radius:.6g} of it, in the metric"
+        "basin", f"every start within {certificate.basin.radius:.6g} of its centre, in the metric"
     )
     return table
 

@@ -11,17 +11,11 @@ Run it as `python -m certify.checker FILE`.
 """
 
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
-from .proof import (
-    Rejected,
-    Setting,
-    check_cells,
-    check_equilibrium,
-    check_small_gain,
-    check_steps,
-)
+from .proof import Claims, Rejected, check_cells, check_equilibrium, check_small_gain, check_steps
 from .reader import Reader, Unusable, read
 
 
@@ -39,11 +33,12 @@ class Verdict(NamedTuple):
     seconds: float
 
 
-def check(path: str | Path) -> Verdict:
+def check(path: str | Path, progress: Callable[[int, int], None] | None = None) -> Verdict:
     """Verifies every inequality of a certificate file in exact rational arithmetic.
 
     Args:
         path: A file written by `Certificate.save`.
+        progress: Called with the number of cells done and of all, before each and at the end.
 
     Returns:
         The verdict; its `reasons` say which claims fail.
@@ -51,24 +46,27 @@ def check(path: str | Path) -> Verdict:
     Raises:
         Unusable: If the file is not a certificate that can be read at all.
     """
-    return check_data(read(path))
+    return check_data(read(path), progress)
 
 
-def check_data(data: dict) -> Verdict:
+def check_data(data: dict, progress: Callable[[int, int], None] | None = None) -> Verdict:
     """As `check`, for the parsed contents of a file."""
-    start = time.perf_counter()
-    reasons: list[str] = []
-    file = Reader(data)
+    start, file, reasons = time.perf_counter(), Reader(data), []
     try:
-        setting = Setting(file)
-    except Rejected as rejected:
-        reasons.append(str(rejected))
-    else:
-        for step in (check_cells, check_small_gain, check_equilibrium, check_steps):
+        claims = Claims(file)
+        steps = (
+            lambda: check_cells(file["evidence"], claims, progress),
+            lambda: check_small_gain(claims),
+            lambda: check_equilibrium(claims),
+            lambda: check_steps(claims),
+        )
+        for step in steps:
             try:
-                step(file, setting)
+                step()
             except Rejected as rejected:
                 reasons.append(str(rejected))
+    except Rejected as rejected:
+        reasons.append(str(rejected))
     return Verdict(not reasons, tuple(reasons), time.perf_counter() - start)
 
 

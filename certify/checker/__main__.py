@@ -1,8 +1,24 @@
 """`python -m certify.checker FILE ...`: exit status 0 accepted, 1 rejected, 2 unusable."""
 
 import sys
+import time
 
 from . import Unusable, check
+
+
+class Meter:
+    """A line on a terminal, from two seconds on, that says how many cells have been checked."""
+
+    def __init__(self) -> None:
+        self.due = time.perf_counter() + 2
+
+    def __call__(self, count: int, cells: int) -> None:
+        """Shows the line when it is due, at most twice a second; clears it after the last cell."""
+        if time.perf_counter() > self.due and sys.stderr.isatty():
+            self.due = time.perf_counter() + 0.5
+            print(f"\r{count} of {cells} cells\033[K\r", end="", file=sys.stderr, flush=True)
+        if count == cells and sys.stderr.isatty():
+            print("\033[K", end="", file=sys.stderr, flush=True)
 
 
 def main(paths: list[str]) -> int:
@@ -13,7 +29,7 @@ def main(paths: list[str]) -> int:
     status = 0
     for path in paths:
         try:
-            verdict = check(path)
+            verdict = check(path, Meter())
         except Unusable as error:
             print(f"unusable: {error}", file=sys.stderr)
             status = 2

@@ -5,10 +5,28 @@ Everything here is integer arithmetic, except for one guess in floating point th
 
 from math import isqrt
 
+from .reader import Unusable
+
 Matrix = list[list[int]]
 
 # Bits kept of the guessed factor; more would only make the products longer.
 _BITS = 40
+# Products of numbers of up to 1000 bits that checking one file may take: a few minutes.
+MAX_WORK = 2**31
+
+
+class Work:
+    """What may still be spent on a file."""
+
+    def __init__(self) -> None:
+        self.left = MAX_WORK
+
+    def spend(self, matrix: Matrix) -> None:
+        """Pays for one test of a matrix before it is made."""
+        longest = max(max(map(int.bit_length, row)) for row in matrix)
+        self.left -= (len(matrix) + 4) ** 3 * (1 + longest // 1000) ** 2
+        if self.left < 0:
+            raise Unusable("checking it would take too much work: too many or too large cells")
 
 
 def positive_definite(matrix: Matrix) -> bool:
@@ -19,8 +37,9 @@ def positive_definite(matrix: Matrix) -> bool:
     positive definite as well (Sylvester's law of inertia). A good `C`, guessed in floating point,
     is the inverse of the Cholesky factor of `A`; a bad one can only fail to prove anything.
     """
-    guess = _inverse_factor(matrix)
-    if guess is None:
+    try:
+        guess = _inverse_factor(matrix)
+    except (ValueError, OverflowError, ZeroDivisionError):  # not positive, or not finite
         return False
     # C is lower triangular: row i of C A, then of C A C', needs only its first i + 1 entries.
     half = [[sum(map(int.__mul__, row, column)) for column in matrix] for row in guess]
@@ -30,47 +49,39 @@ def positive_definite(matrix: Matrix) -> bool:
     )
 
 
-def _inverse_factor(matrix: Matrix) -> Matrix | None:
+def _inverse_factor(matrix: Matrix) -> Matrix:
     """An integer multiple of, approximately, the inverse Cholesky factor of `matrix`."""
-    size = len(matrix)
-    if any(matrix[i][i] <= 0 for i in range(size)):
-        return None
     # Scaling the diagonal to about one makes the guess insensitive to the units of the coordinates.
-    root = [isqrt(matrix[i][i] << 2 * _BITS) for i in range(size)]
+    root = [isqrt(matrix[i][i] << 2 * _BITS) for i in range(len(matrix))]
     factor: list[list[float]] = []
     inverse: list[list[float]] = []
-    for i in range(size):
-        scaled = [(matrix[i][j] << 2 * _BITS) / (root[i] * root[j]) for j in range(i + 1)]
+    for i, line in enumerate(matrix):
+        scaled = [(line[j] << 2 * _BITS) / (root[i] * root[j]) for j in range(i + 1)]
         row: list[float] = []
         for j in range(i):
-            row.append((scaled[j] - _dot(row, factor[j])) / factor[j][j])
-        pivot = scaled[i] - _dot(row, row)
-        if not pivot > 0:
-            return None
-        row.append(pivot**0.5)
-        columns = zip(*(inverse[k] + [0.0] * (i - len(inverse[k])) for k in range(i)), strict=True)
-        inverse.append([-_dot(row, column) / row[i] for column in columns] + [1 / row[i]])
+            row.append((scaled[j] - sum(map(float.__mul__, row, factor[j]))) / factor[j][j])
+        row.append(_root(scaled[i] - sum(map(float.__mul__, row, row))))
+        columns = zip(*(line + [0.0] * (i - len(line)) for line in inverse), strict=True)
+        inverse.append(
+            [-sum(map(float.__mul__, row, column)) / row[i] for column in columns] + [1 / row[i]]
+        )
         factor.append(row)
     top = max(root)
-    try:
-        return [
-            [round(value * 2**_BITS) * top // root[j] for j, value in enumerate(row)]
-            for row in inverse
-        ]
-    except (OverflowError, ValueError):  # a guess with infinities or NaN
-        return None
+    return [[round(x * 2**_BITS) * top // root[j] for j, x in enumerate(row)] for row in inverse]
 
 
-def _dot(left: list[float], right: tuple[float, ...] | list[float]) -> float:
-    return sum((a * b for a, b in zip(left, right, strict=False)), 0.0)
+def _root(pivot: float) -> float:
+    if not pivot > 0:
+        raise ValueError("not positive")
+    return pivot**0.5
 
 
 def family_positive_definite(
-    centre: Matrix, generators: list[Matrix], remainder: Matrix, scaling: list[int]
+    centre: Matrix, generators: list[Matrix], remainder: Matrix, scaling: list[int], work: Work
 ) -> bool:
     """Whether every symmetric `centre + sum_k e_k generators[k] + E` is proved positive definite.
 
-    Here `|e_k| <= 1` and `|E| <= remainder` entrywise, `E` symmetric.
+    Here `|e_k| <= 1` and `|E| <= |remainder|` entrywise; all matrices are symmetric.
 
     Two facts. *Remainder*: for positive `t`, `|E| <= R` implies `E >= -diag((R t)_i / t_i)`, since
     `2 |x_i x_j| <= x_i^2 t_j / t_i + x_j^2 t_i / t_j`. *Generators*: positive definiteness at both
@@ -81,43 +92,33 @@ def family_positive_definite(
     Args:
         centre: A symmetric matrix.
         generators: Symmetric matrices, the most important first.
-        remainder: A symmetric matrix of non-negative entries.
+        remainder: A symmetric matrix, of which only magnitudes count.
         scaling: The positive numbers `t`; any choice is valid, a good one proves more.
+        work: Pays for the tests.
     """
-    base = _minus_diagonal(centre, _absorb(remainder, scaling))
-    loss = [_absorb([[abs(x) for x in row] for row in g], scaling) for g in generators]
-
-    def prove(matrix: Matrix, first: int) -> bool:
-        folded = [sum(entries) for entries in zip(*loss[first:], strict=True)]
-        if positive_definite(_minus_diagonal(matrix, folded) if folded else matrix):
-            return True
-        if first == len(generators):
-            return False
-        g = generators[first]
-        return prove(_combine(matrix, g, 1), first + 1) and prove(
-            _combine(matrix, g, -1), first + 1
+    folded = _lowered(centre, [remainder, *generators], scaling)
+    work.spend(folded)
+    if positive_definite(folded):
+        return True
+    return bool(generators) and all(
+        family_positive_definite(
+            [
+                [x + sign * g for x, g in zip(row, other, strict=True)]
+                for row, other in zip(centre, generators[0], strict=True)
+            ],
+            generators[1:],
+            remainder,
+            scaling,
+            work,
         )
-
-    return prove(base, 0)
-
-
-def _absorb(magnitudes: Matrix, scaling: list[int]) -> list[int]:
-    """`(R t)_i / t_i`, rounded up to an integer."""
-    return [
-        -(-sum(map(int.__mul__, row, scaling)) // t)
-        for row, t in zip(magnitudes, scaling, strict=True)
-    ]
+        for sign in (1, -1)
+    )
 
 
-def _minus_diagonal(matrix: Matrix, diagonal: list[int]) -> Matrix:
-    return [
-        [x - d if i == j else x for j, x in enumerate(row)]
-        for i, (row, d) in enumerate(zip(matrix, diagonal, strict=True))
-    ]
-
-
-def _combine(matrix: Matrix, generator: Matrix, sign: int) -> Matrix:
-    return [
-        [x + sign * g for x, g in zip(row, other, strict=True)]
-        for row, other in zip(matrix, generator, strict=True)
-    ]
+def _lowered(matrix: Matrix, magnitudes: list[Matrix], scaling: list[int]) -> Matrix:
+    """`matrix - sum_k diag((|magnitudes[k]| t)_i / t_i)`, rounded down to integers."""
+    lowered = [list(row) for row in matrix]
+    for i, t in enumerate(scaling):
+        loss = sum(abs(x) * s for m in magnitudes for x, s in zip(m[i], scaling, strict=True))
+        lowered[i][i] -= -(-loss // t)
+    return lowered

@@ -36,7 +36,7 @@ class Interval(eqx.Module):
     def __check_init__(self):
         lower, upper = self.lower, self.upper
         if not (hasattr(lower, "shape") and hasattr(upper, "shape")):
-            return  # equinox and jax rebuild pytrees with placeholder leaves
+            return  # equinox and jax rebuild pytrees with leaves that are no arrays
         if lower.shape != upper.shape:
             raise ValueError(
                 f"Interval: lower has shape {lower.shape} but upper has shape {upper.shape}; "

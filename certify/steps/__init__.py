@@ -1,6 +1,6 @@
 """Safe step sizes: one file per method, each rule with its theorem.
 
-A rule turns the proved constants of a `Setting` into a `Step`, or None where it gives nothing; the
+A rule turns the constants of a `Setting` into a `Step`, or None where it gives nothing; the
 checker has a function of the same name that verifies it.
 """
 

@@ -37,7 +37,7 @@ class StepSize(NamedTuple):
 
 
 class Setting(NamedTuple):
-    """The proved constants that step rules start from.
+    """The constants that step rules start from; the checker is to prove them, and the steps.
 
     Attributes:
         margin: Strong-monotonicity modulus of F in the metric.

@@ -1,16 +1,25 @@
 """The file: readable, exact, complete, replaced all at once."""
 
 import json
+from collections import OrderedDict
+from typing import Any, NamedTuple
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
 import certify
+import dgames as dg
+from certify.checker import Unusable
+from certify.checker.reader import digest
 from certify.structure import describe, rebuild
 
 
 def test_one_line_for_each_cell(oligopoly_certificate, tmp_path):
-    text = oligopoly_certificate.save(tmp_path / "c.json").read_text()
+    path = oligopoly_certificate.save(tmp_path / "c.json")
+    assert path.stat().st_mode & 0o777 == 0o644
+    text = path.read_text()
     assert (
         sum(line.startswith('{"centre"') for line in text.splitlines())
         == oligopoly_certificate.cells
@@ -29,8 +38,6 @@ def test_headline_numbers_are_those_of_the_file(oligopoly_certificate):
 
 
 def test_loading_checks(linear_certificate, tmp_path):
-    from certify.checker.reader import digest
-
     data = json.loads(json.dumps(linear_certificate.data))
     data["claims"]["margin"] = (0.5).hex()
     path = tmp_path / "c.json"
@@ -53,6 +60,75 @@ def test_a_failed_save_leaves_nothing_behind(linear_certificate, tmp_path, monke
     assert path.read_text() == "old"
 
 
+class Pair(NamedTuple):
+    z: Any
+    a: Any
+
+
+@pytest.mark.parametrize(
+    "like",
+    [
+        Pair(jnp.zeros(2), 0.0),
+        OrderedDict(z=jnp.zeros(2), a=0.0),
+        {0: 0.0, 10: jnp.zeros(2), 2: 0.0},
+        {"z": {3: 0.0, 20: 0.0}, "a": jnp.zeros((1, 2))},
+        [Pair(0.0, 0.0)] * 11,
+    ],
+)
+def test_equilibria_belong_to_their_players(like):
+    """Where the players' order is not that of their names, and in containers of any kind."""
+    like = dg.as_strategy(like)
+    blocks = dict(zip(dg.player_names(like), dg.blocks(like), strict=True))
+    targets = {name: 1.0 + i for i, name in enumerate(blocks)}
+
+    def costs(x, args):
+        shares = zip(dg.blocks(x), targets.values(), strict=True)
+        return dg.join(x, tuple(jnp.sum((dg.ravel(b)[0] - t) ** 2) for b, t in shares))
+
+    center = dg.join(like, tuple(jax.tree.map(lambda b: b + 1.0, b) for b in blocks.values()))
+    found = certify.certify(dg.game(costs), certify.Box.around(center, 20.0))
+    for point in found.equilibrium[:3]:
+        named = zip(dg.player_names(point), dg.blocks(point), strict=True)
+        for name, block in named:
+            values = np.asarray(dg.ravel(block)[0])
+            np.testing.assert_allclose(values, targets[name], atol=1e-9)
+            assert values.size == dg.dimensions((blocks[name],))[0]
+    assert found.weights.keys() == targets.keys()
+
+
+def nested(depth):
+    inner = {"kind": "array", "shape": [1]}
+    for _ in range(depth):
+        inner = {"kind": "list", "items": [inner]}
+    return inner
+
+
+@pytest.mark.parametrize(
+    "structure",
+    [
+        None,
+        {"kind": "dict", "items": {"fast": nested(240), "slow": nested(240)}},
+        {"kind": "tuple", "items": []},
+        {"kind": "torus", "items": {}},
+        {"kind": "dict", "items": {"fast": {"kind": "array", "shape": [2]}}},
+        {"kind": "dict", "items": {name: {"kind": "array", "shape": [-1]} for name in "ab"}},
+        {"kind": "dict", "items": {"fast": {"kind": "array", "shape": []}, "slow": {}}},
+        {"kind": "tuple", "items": [{"kind": "array", "shape": []}] * 2},
+        {
+            "kind": "players",
+            "items": [[name, {"kind": "array", "shape": [1]}] for name in ("slow", "fast")],
+        },
+    ],
+)
+def test_structures_that_do_not_fit_are_unusable(linear_certificate, structure, tmp_path):
+    data = json.loads(json.dumps(linear_certificate.data))
+    data["game"]["structure"] = structure
+    path = tmp_path / "c.json"
+    path.write_text(json.dumps(data | {"digest": digest(data)}))
+    with pytest.raises(Unusable, match=r"structure|nested too deeply"):
+        certify.load(path)
+
+
 @pytest.mark.parametrize(
     "strategy",
     [
@@ -62,14 +138,10 @@ def test_a_failed_save_leaves_nothing_behind(linear_certificate, tmp_path, monke
     ],
 )
 def test_structures_survive(strategy):
-    import jax
-
-    import dgames as dg
-
     strategy = dg.as_strategy(strategy)
     description = json.loads(json.dumps(describe(strategy)))
     vector = np.arange(sum(dg.dimensions(strategy)), dtype=float)
-    expected = dg.ravel(strategy)[1](jax.numpy.asarray(vector))
+    expected = dg.ravel(strategy)[1](jnp.asarray(vector))
     found = rebuild(description, vector)
     assert jax.tree.structure(found) == jax.tree.structure(expected)
     assert jax.tree.all(jax.tree.map(np.array_equal, found, expected))

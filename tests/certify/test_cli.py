@@ -188,6 +188,6 @@ def test_demo(tmp_path):
         [sys.executable, "-m", "certify.cli", "demo"], cwd=tmp_path, capture_output=True, text=True
     )
     assert run.returncode == 0, run.stdout + run.stderr
-    for words in ("36.933, 41.818", "proved", "accepted", "distance shrinks"):
+    for words in ("36.933, 41.818", "proved", "accepted", "observed"):
         assert words in run.stdout
     assert (tmp_path / "oligopoly.certificate.json").stat().st_size < 2**20

@@ -4,6 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from jax import lax
 
 import certify
 import dgames as dg
@@ -255,12 +256,39 @@ class TestNotProved:
         assert found.status == "refuted"
         assert "player '0' is not convex" in found.reasons[0]
 
+    def test_nothing_is_refuted_where_the_costs_are_undefined(self):
+        """The derivative of log(x) is fine at negative x, where log(x) is not."""
+        game = scalar_game(lambda x: jnp.log(x[0]) + 0.1 * x[0] ** 2)
+        found = certify.certify(game, certify.Box((-2.0, -1.0), (-0.5, 1.0)))
+        assert found.status == "undecided"
+        found = certify.certify(game, certify.Box((0.5, -1.0), (2.0, 1.0)))
+        assert found.status == "refuted"
+
     def test_budget(self):
         center = dg.games.Oligopoly.published_equilibrium()
         game = dg.games.Oligopoly.murphy_sherali_soyster()
         found = certify.certify(game, around(center, 20.0), max_cells=3)
         assert found.status == "undecided"
         assert "budget of 3 cells" in found.reasons[-1]
+
+    @pytest.mark.parametrize(
+        "cost",
+        [
+            lambda x: x[0] ** 2 + (x[0] + 1.0) ** 1.5,
+            lambda x: x[0] ** 2 + 1e-3 / (x[0] + 1.0),
+            lambda x: x[0] ** 2 - 1e-3 * jnp.log(x[0] + 1.0),
+        ],
+    )
+    def test_singularity_on_the_boundary(self, cost):
+        found = certify.certify(scalar_game(cost), certify.Box(*UNIT))
+        assert found.status == "undecided"
+        assert "as small as float64 allows" in found.reasons[-1]
+
+    def test_too_much_to_check(self, linear_game, monkeypatch):
+        monkeypatch.setattr("certify.checker.exact.MAX_WORK", 1000)
+        found = certify.certify(linear_game, around({"fast": -13.4, "slow": 1.37}, 1.0))
+        assert found.status == "undecided"
+        assert "too much work" in found.reasons[0]
 
     def test_nothing_is_saved(self, tmp_path):
         found = certify.certify(dg.games.Bilinear(), certify.Box(*UNIT))
@@ -290,6 +318,32 @@ class TestNotProved:
         with np.errstate(all="ignore"):
             found = certify.certify(game, certify.Box(*UNIT), max_cells=200)
         assert found.status != "proved"
+
+    def test_jumps_without_a_trace_in_the_gradient_are_never_proved(self):
+        """The gradient is 2 x, but just above 0.3 the first player pays 100 less than at 0."""
+        game = scalar_game(lambda x: x[0] ** 2 + jnp.where(x[0] > 0.3, -100.0, 0.0))
+        found = certify.certify(game, certify.Box(*UNIT), max_cells=100)
+        assert found.status == "undecided"
+        below = certify.Box((-1.0, -1.0), (0.25, 1.0))
+        assert certify.certify(game, below).status == "proved"
+
+    @pytest.mark.parametrize(
+        ("cost", "what"),
+        [
+            (lambda x: x[0] ** 2 - 10.0 * jnp.floor(x[0] + 0.7), "floor"),
+            (lambda x: x[0] ** 2 - 10.0 * jnp.sign(x[0] - 0.7), "sign"),
+            (lambda x: x[0] ** 2 - (30.0 * x[0]).astype(int).astype(float), "int64"),
+            (lambda x: x[0] ** 2 - jnp.argmax(jnp.stack([0.3, x[0]])).astype(float), "argmax"),
+            (
+                lambda x: x[0] ** 2 + lax.while_loop(lambda c: c < x[0], lambda c: c + 0.1, 0.0),
+                "while",
+            ),
+            (lambda x: (x[0] ** 2).astype(jnp.float32), "float32"),
+        ],
+    )
+    def test_steps_without_a_trace_in_the_gradient_are_refused(self, cost, what):
+        with pytest.raises(certify.EnclosureError, match=rf"{what}.*test_prove.py"):
+            certify.certify(scalar_game(cost), certify.Box(*UNIT))
 
 
 class TestBadInput:
@@ -343,14 +397,32 @@ class TestBadInput:
         with_softmax = scalar_game(lambda x: lie(x[0]) + jax.nn.logsumexp(jnp.stack(x)))
         with pytest.raises(certify.EnclosureError, match="custom_jvp_call"):
             certify.certify(with_softmax, certify.Box(*UNIT))
+        borrowed = jax.custom_jvp(jax.nn.softplus)
+        borrowed.defjvp(lambda p, t: (jax.nn.softplus(p[0]), 0.0 * t[0]))
+        with pytest.raises(certify.EnclosureError, match="custom_jvp_call"):
+            certify.certify(scalar_game(lambda x: borrowed(x[0])), certify.Box(*UNIT))
         stopped = scalar_game(lambda x: x[0] * jax.lax.stop_gradient(x[0]))
         with pytest.raises(certify.EnclosureError, match="stop_gradient"):
             certify.certify(stopped, certify.Box(*UNIT))
+
+    def test_a_false_derivative_that_looks_like_one_of_jax_proves_nothing(self):
+        """Everything with a name here is part of JAX; what counts is the code of the cost."""
+        disguised = jax.custom_jvp(jax.nn.relu)
+        disguised.defjvps(lambda tangent, answer, x: 0.0 * tangent)
+        game = scalar_game(lambda x: x[0] ** 2 + disguised(x[0] + 2.0))
+        found = certify.certify(game, certify.Box(*UNIT))
+        assert found.equilibrium.center[0] == pytest.approx(-0.5)
 
     def test_region_outside_the_strategy_set(self, oligopoly):
         center = dg.games.Oligopoly.published_equilibrium()
         with pytest.raises(ValueError, match="leaves the strategy set of player '0'"):
             certify.certify(oligopoly, around(center, 39.0))
+
+    @pytest.mark.parametrize("own", [dg.Simplex(), type("Lattice", (dg.Euclidean,), {})()])
+    def test_strategy_sets_without_a_known_interior(self, own):
+        game = dg.game(lambda x, args: (jnp.sum(x[0] ** 2), jnp.sum(x[1] ** 2)), own)
+        with pytest.raises(ValueError, match="leaves the strategy set"):
+            certify.certify(game, around((jnp.zeros(2), jnp.zeros(2)), 1.0))
 
     @pytest.mark.parametrize("options", [{"tightness": 1.5}, {"max_cells": 0}])
     def test_options(self, linear_game, options):
@@ -376,6 +448,21 @@ class TestBadInput:
         found = certify.certify(game, certify.Box(*UNIT))
         assert found.status == "undecided"
         assert "not finite" in found.reasons[0]
+
+
+def test_code_is_traced_once():
+    """Costs that change between calls: one certificate speaks of one game."""
+    calls = []
+
+    def cost(x):
+        calls.append(None)
+        return len(calls) * x[0] ** 2
+
+    found = certify.certify(scalar_game(cost), certify.Box(*UNIT), weights={"0": 1.0, "1": 1.0})
+    # One call is the check that costs are scalars, the next is the trace.
+    assert len(calls) == 2
+    assert found.margin == pytest.approx(2.0, abs=1e-9)
+    assert found.lipschitz == pytest.approx(4.0, abs=1e-9)
 
 
 def test_args_are_fixed_and_passed_on():

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from certify.checker.exact import family_positive_definite, positive_definite
+from certify.checker import Unusable
+from certify.checker.exact import Work, family_positive_definite, positive_definite
 
 
 def exactly_positive_definite(matrix):
@@ -88,7 +89,7 @@ def test_every_member_of_an_accepted_family_is_positive_definite(seed, n, count)
     remainder = np.abs(symmetric(6))
     scaling = rng.integers(1, 10, n).tolist()
     accepted = family_positive_definite(
-        centre.tolist(), [g.tolist() for g in generators], remainder.tolist(), scaling
+        centre.tolist(), [g.tolist() for g in generators], remainder.tolist(), scaling, Work()
     )
     members = []
     for _ in range(64):
@@ -103,12 +104,37 @@ def test_every_member_of_an_accepted_family_is_positive_definite(seed, n, count)
 def test_vertices_prove_what_folding_cannot():
     """At both ends the family is definite, but as a remainder the generator is too large."""
     centre, generator = [[4, 0], [0, 4]], [[3, 2], [2, -3]]
-    assert family_positive_definite(centre, [generator], [[0, 0], [0, 0]], [1, 1])
+    assert family_positive_definite(centre, [generator], [[0, 0], [0, 0]], [1, 1], Work())
     folded = [[abs(x) for x in row] for row in generator]
-    assert not family_positive_definite(centre, [], folded, [1, 1])
+    assert not family_positive_definite(centre, [], folded, [1, 1], Work())
 
 
 def test_scaling_moves_the_loss_to_the_stiff_coordinate():
     centre, remainder = [[10000, 0], [0, 10]], [[500, 50], [50, 0]]
-    assert family_positive_definite(centre, [], remainder, [100, 1]) is False
-    assert family_positive_definite(centre, [], remainder, [1, 10])
+    assert family_positive_definite(centre, [], remainder, [100, 1], Work()) is False
+    assert family_positive_definite(centre, [], remainder, [1, 10], Work())
+
+
+def test_hopeless_matrices_are_not_proved():
+    """Whatever the guess in floating point runs into."""
+    for matrix in ([[1, 10**400], [10**400, 1]], [[0]], [[0, 1], [1, 0]], [[1, 1], [1, 1]]):
+        assert not positive_definite(matrix)
+    assert positive_definite([[10**700, 1], [1, 1]])
+
+
+def test_work_is_bounded(monkeypatch):
+    """A family that only its 2^10 vertices prove: two generators turn each of five planes."""
+    n, generators = 10, []
+    for k in range(0, n, 2):
+        turned, mirrored = ([[0] * n for _ in range(n)] for _ in range(2))
+        turned[k][k + 1] = turned[k + 1][k] = mirrored[k][k] = 10
+        mirrored[k + 1][k + 1] = -10
+        generators += [turned, mirrored]
+    zero, centre = ([[size * (i == j) for j in range(n)] for i in range(n)] for size in (0, 16))
+    work = Work()
+    before = work.left
+    assert family_positive_definite(centre, generators, zero, [1] * n, work)
+    assert before - work.left == 2047 * (n + 4) ** 3
+    monkeypatch.setattr("certify.checker.exact.MAX_WORK", 10**6)
+    with pytest.raises(Unusable, match="too much work"):
+        family_positive_definite(centre, generators, zero, [1] * n, Work())

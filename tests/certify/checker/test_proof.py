@@ -1,5 +1,6 @@
 """Single changes that make a claim false are rejected; so is any change at all, by the digest."""
 
+import contextlib
 import copy
 import json
 import re
@@ -166,6 +167,68 @@ def test_cells_must_cover_the_region(oligopoly_certificate):
         assert not check_data(data | {"evidence": evidence}).ok, name
 
 
+WEIRD = [None, True, "", "x", [], {}, [[]], -1, 0, 7, 2**1100, 2**2000]
+WEIRD += [x.hex() for x in (0.0, -0.0, 5e-324, -1.0, 1.0, 1e-300, 1.7e308)]
+
+
+def places(value, path=()):
+    """Everything in a file, with its place."""
+    if path:
+        yield path
+    if isinstance(value, dict | list):
+        for key, item in value.items() if isinstance(value, dict) else enumerate(value):
+            yield from places(item, (*path, key))
+
+
+@pytest.mark.parametrize("weird", WEIRD, ids=str)
+def test_hostile_values_are_rejected_or_unusable(data, weird):
+    """Anything anywhere: never a crash. Places that the checker does not look at may hold it."""
+    unseen = [("game", "name"), ("game", "hash"), ("game", "structure"), ("game",)]
+    for path in places(data):
+        if path[:2] in unseen or path[0] in (
+            "trusted",
+            "provenance",
+            "digest",
+            "format",
+            "version",
+        ):
+            continue
+        with contextlib.suppress(Unusable):
+            changed = mutated(data, path, lambda _: weird)
+            assert not check_data(changed).ok or isinstance(weird, int | str | list)
+
+
+def test_nothing_in_a_claim_goes_unverified(data):
+    """A field that no theorem speaks of could still be shown to a reader."""
+    without = next(i for i, s in enumerate(data["claims"]["steps"]) if "stretch" in s)
+    changed = copy.deepcopy(data)
+    changed["claims"]["steps"][without] = {
+        "method": "simultaneous",
+        "theorem": "lipschitz",
+        "max": (1e-9).hex(),
+        "best": (1e-9).hex(),
+        "rate": (1 - 2**-40).hex(),
+    }
+    assert check_data(changed).ok
+    changed["claims"]["steps"][without]["basin"] = (1e300).hex()
+    with pytest.raises(Unusable, match="nothing can verify basin"):
+        check_data(changed)
+    for section in ("equilibrium", "basin", "small_gain"):
+        with pytest.raises(Unusable, match="nothing can verify global"):
+            check_data(mutated(data, ("claims", section), lambda x: x | {"global": True}))
+
+
+def test_players_have_different_names(data):
+    with pytest.raises(Unusable, match="different names"):
+        check_data(mutated(data, ("game", "players", 0, "name"), lambda _: "slow"))
+
+
+def test_files_that_would_take_forever_are_unusable(data, monkeypatch):
+    monkeypatch.setattr("certify.checker.exact.MAX_WORK", 1000)
+    with pytest.raises(Unusable, match="too much work"):
+        check_data(data)
+
+
 def test_unknown_theorems_are_unusable(data):
     for path in (("claims", "steps", 0, "theorem"), ("claims", "steps", 0, "method")):
         with pytest.raises(Unusable, match="no rule"):
@@ -177,12 +240,12 @@ def test_ball_in_region_is_exact():
     from certify.checker.proof import Region
     from certify.checker.reader import Reader
 
-    box = Region(Reader({"kind": "box", "lower": ["0x0p+0"] * 2, "upper": ["0x1p+1"] * 2}), 2)
+    box = Region(Reader({"kind": "box", "lower": [(0.0).hex()] * 2, "upper": [(2.0).hex()] * 2}), 2)
     one, tiny = Fraction(1), Fraction(1, 2**80)
     assert box.contains_ball([one, one], one, [one, one])
     assert not box.contains_ball([one, one], one + tiny, [one, one])
     assert not box.contains_ball([one, one], one, [one, one - tiny])
-    ball = Region(Reader({"kind": "ball", "center": ["0x0p+0"] * 2, "radius": "0x1.4p+2"}), 2)
+    ball = Region(Reader({"kind": "ball", "center": [(0.0).hex()] * 2, "radius": (5.0).hex()}), 2)
     three, four = Fraction(3), Fraction(4)
     assert ball.contains_ball([three, Fraction(0)], Fraction(2), [one, one])
     assert ball.contains_ball([three, Fraction(0)], Fraction(4), [four, four])
@@ -208,3 +271,11 @@ def test_checker_runs_as_a_module(linear_certificate, tmp_path):
         assert run.returncode == status
         assert word in run.stdout + run.stderr
         assert "Traceback" not in run.stderr
+
+
+def test_progress_counts_every_node(oligopoly_certificate, tmp_path):
+    path = oligopoly_certificate.save(tmp_path / "c.json")
+    nodes = len(oligopoly_certificate.data["evidence"]["cells"])
+    seen = []
+    assert check(path, lambda count, cells: seen.append((count, cells))).ok
+    assert seen == [(k, nodes) for k in range(nodes + 1)]
