@@ -38,7 +38,7 @@ def mul(op: Operation, x: Interval, y: Interval) -> Interval:
 @where_defined
 def square(op: Operation, x: Interval) -> Interval:
     """`x^2`, without the overestimate of `x * x`."""
-    return _integer_power(x, 2)
+    return integer_power(x, 2)
 
 
 @rule("div")
@@ -67,10 +67,10 @@ def _corners(operation: Any, x: Interval, y: Interval) -> tuple[Any, Any]:
 @where_defined
 def integer_pow(op: Operation, x: Interval) -> Interval:
     """`x^n` for an integer `n`: monotone on each side of zero."""
-    return _integer_power(x, op.params["y"])
+    return integer_power(x, op.params["y"])
 
 
-def _integer_power(x: Interval, exponent: int) -> Interval:
+def integer_power(x: Interval, exponent: int) -> Interval:
     if exponent == 0:
         return Interval.point(jnp.ones_like(x.lower))
     if exponent == 1:

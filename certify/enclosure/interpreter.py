@@ -20,9 +20,11 @@ from . import (  # noqa: F401  (fill the table of rules)
     logic,
     reductions,
     shifts,
+    softmax,
     special,
     structural,
     trigonometric,
+    univariate,
 )
 from .control import CONTROL
 from .interval import Interval, is_concrete

@@ -10,7 +10,6 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax import lax
 from jax.extend import core
 from jax.interpreters import ad, batching, mlir
 
@@ -18,6 +17,7 @@ from .elementwise import add, exp, log1p
 from .interval import Interval
 from .registry import Operation, rule
 from .rounding import where_defined
+from .univariate import derivative
 
 logaddexp_p = core.Primitive("logaddexp")
 
@@ -29,7 +29,7 @@ def logaddexp(x: Any, y: Any) -> Any:
 
 
 def _slope(tangent: Any, this: Any, other: Any) -> Any:
-    return tangent * lax.logistic(this - other)
+    return tangent * derivative("logistic", this - other)
 
 
 logaddexp_p.def_impl(jnp.logaddexp)

@@ -31,10 +31,11 @@ def _sum_error(terms: int, magnitude: Any) -> Any:
 def reduce_sum(op: Operation, x: Interval) -> Interval:
     """Sums the endpoints."""
     axes = op.params["axes"]
-    return _sum(x, axes)
+    return sum_of(x, axes)
 
 
-def _sum(x: Interval, axes: Any) -> Interval:
+def sum_of(x: Interval, axes: Any) -> Interval:
+    """Encloses the sum of intervals along some axes."""
     terms = math.prod(x.shape[axis] for axis in axes)
     lower, upper = jnp.sum(x.lower, axes), jnp.sum(x.upper, axes)
     return widened(
@@ -86,7 +87,7 @@ def dot_general(op: Operation, x: Interval, y: Interval) -> Interval:
             _aligned(y, batch_y, free_y, contract_y, before=len(free_x)),
         )
         first = products.ndim - len(contract_x)
-        return _sum(products, tuple(range(first, products.ndim)))
+        return sum_of(products, tuple(range(first, products.ndim)))
     return _midpoint_radius(dot, x, y, terms)
 
 

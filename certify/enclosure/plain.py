@@ -9,7 +9,9 @@ from jax import lax
 from jax.extend import core
 
 from .inline import FLOW, Replacement, anchored, replay
+from .patterns import Patterns
 from .reductions import product_tree
+from .univariate import derivative
 
 
 def plain(function: Callable) -> Callable:
@@ -18,13 +20,14 @@ def plain(function: Callable) -> Callable:
     `jax.custom_jvp`, `jax.custom_vjp` and `stop_gradient` let the derivative be anything: a proof
     must differentiate the code that computes the value instead. Maxima and minima become choices,
     whose derivative, away from ties, is that of the chosen operand; JAX's own derivative of them
-    compares an operand with the result, which intervals cannot decide. Derivatives in which JAX
-    rounds a constant such as `2 / sqrt(pi)` are replaced by exact ones.
+    compares an operand with the result, which intervals cannot decide. Functions whose derivatives
+    are known as a whole (see `univariate`, `softmax`) become primitives that know them.
     """
 
     def same(*arguments: Any) -> Any:
         jaxpr, shape = jax.make_jaxpr(function, return_shape=True)(*arguments)
-        results = replay(anchored(jaxpr), jax.tree.leaves(arguments), _PLAIN)
+        table = Patterns().replacements | _PLAIN
+        results = replay(anchored(jaxpr), jax.tree.leaves(arguments), table)
         return jax.tree.unflatten(jax.tree.structure(shape), results)
 
     return same
@@ -98,20 +101,17 @@ def _product(equation: core.JaxprEqn, operands: list[Any], _: Any) -> list[Any]:
     return [product_tree(jnp.multiply, first, lambda x, cut: x[cut])]
 
 
-def _bell(x: Any) -> Any:
-    """`2 / sqrt(pi) exp(-x^2)`, where pi is four times the arctangent of one."""
-    return 2.0 * lax.rsqrt(4.0 * lax.atan(jnp.ones_like(x))) * jnp.exp(-jnp.square(x))
-
-
-_erf, _erfc, _cbrt = jax.custom_jvp(lax.erf), jax.custom_jvp(lax.erfc), jax.custom_jvp(lax.cbrt)
-_erf.defjvp(lambda primals, tangents: (_erf(*primals), tangents[0] * _bell(*primals)))
-_erfc.defjvp(lambda primals, tangents: (_erfc(*primals), -tangents[0] * _bell(*primals)))
+_cbrt = jax.custom_jvp(lax.cbrt)
 
 
 @_cbrt.defjvp
 def _(primals: Any, tangents: Any) -> Any:
     root = _cbrt(*primals)
     return root, tangents[0] / (3.0 * jnp.square(root))
+
+
+def _univariate(equation: core.JaxprEqn, operands: list[Any], _: Any) -> list[Any]:
+    return [derivative(equation.primitive.name, *operands)]
 
 
 _PLAIN: dict[str, Replacement] = {
@@ -123,7 +123,6 @@ _PLAIN: dict[str, Replacement] = {
     "reduce_max": _extreme,
     "reduce_min": _extreme,
     "reduce_prod": _product,
-    "erf": lambda _, operands, __: [_erf(*operands)],
-    "erfc": lambda _, operands, __: [_erfc(*operands)],
     "cbrt": lambda _, operands, __: [_cbrt(*operands)],
+    **{name: _univariate for name in ("tanh", "logistic", "erf", "erfc", "atan", "asinh")},
 }
