@@ -51,8 +51,8 @@ def _zero(op: Operation, x: Interval) -> Interval:
 
 # Equations whose two operands are one and the same variable lose the correlation in interval
 # arithmetic; these do not.
-_SAME_OPERANDS: dict[str, Rule] = {
-    "mul": elementwise.square,
+_SAME_OPERANDS: dict[str, Rule | str] = {
+    "mul": "square",
     "sub": _zero,
     "eq": logic.eq_itself,
     "ne": logic.ne_itself,
@@ -207,7 +207,8 @@ def _apply(equation: Any, operands: list[Any], rules: Mapping[str, Rule], place:
         and equation.invars[0] is equation.invars[1]
         and name in _SAME_OPERANDS
     ):
-        result = _SAME_OPERANDS[name](operation, operands[0])
+        again = _SAME_OPERANDS[name]
+        result = (rules[again] if isinstance(again, str) else again)(operation, operands[0])
     elif name in rules:
         try:
             result = rules[name](operation, *operands)

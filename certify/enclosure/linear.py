@@ -23,7 +23,7 @@ from .rounding import EPSILON, TINY, outward, widened
 _TERMWISE_LIMIT = 2**14
 
 
-def _sum_error(terms: int, magnitude: Any) -> Any:
+def sum_error(terms: int, magnitude: Any) -> Any:
     return (terms + 4) * EPSILON * magnitude + (terms + 4) * 4.0 * TINY
 
 
@@ -41,8 +41,8 @@ def sum_of(x: Interval, axes: Any) -> Interval:
     return widened(
         lower,
         upper,
-        _sum_error(terms, jnp.sum(jnp.abs(x.lower), axes)),
-        _sum_error(terms, jnp.sum(jnp.abs(x.upper), axes)),
+        sum_error(terms, jnp.sum(jnp.abs(x.lower), axes)),
+        sum_error(terms, jnp.sum(jnp.abs(x.upper), axes)),
     )
 
 
@@ -51,7 +51,7 @@ def cumsum(op: Operation, x: Interval) -> Interval:
     """Partial sums of the endpoints."""
     terms = x.shape[op.params["axis"]]
     error_lower, error_upper = (
-        _sum_error(terms, op.bind(jnp.abs(end))) for end in (x.lower, x.upper)
+        sum_error(terms, op.bind(jnp.abs(end))) for end in (x.lower, x.upper)
     )
     return widened(op.bind(x.lower), op.bind(x.upper), error_lower, error_upper)
 
@@ -73,7 +73,7 @@ def dot_general(op: Operation, x: Interval, y: Interval) -> Interval:
 
     if x.is_point and y.is_point:
         value = dot(x.lower, y.lower)
-        error = _sum_error(terms, dot(jnp.abs(x.lower), jnp.abs(y.lower)))
+        error = sum_error(terms, dot(jnp.abs(x.lower), jnp.abs(y.lower)))
         return widened(value, value, error, error)
     if x.is_point:
         return _signed(dot, x.lower, y, terms)
@@ -93,7 +93,7 @@ def dot_general(op: Operation, x: Interval, y: Interval) -> Interval:
 
 def _signed(dot: Any, a: Any, y: Interval, terms: int) -> Interval:
     positive, negative = jnp.maximum(a, 0.0), jnp.minimum(a, 0.0)
-    error = _sum_error(2 * terms, dot(jnp.abs(a), y.magnitude))
+    error = sum_error(2 * terms, dot(jnp.abs(a), y.magnitude))
     return widened(
         dot(positive, y.lower) + dot(negative, y.upper),
         dot(positive, y.upper) + dot(negative, y.lower),
@@ -137,7 +137,7 @@ def _midpoint_radius(dot: Any, x: Interval, y: Interval, terms: int) -> Interval
     middle = dot(mx, my)
     radius = dot(jnp.abs(mx), ry) + dot(rx, jnp.abs(my) + ry)
     magnitude = dot(jnp.abs(mx) + rx, jnp.abs(my) + ry)
-    error = radius + _sum_error(2 * terms + 8, 2.0 * magnitude)
+    error = radius + sum_error(2 * terms + 8, 2.0 * magnitude)
     return widened(middle, middle, error, error)
 
 
@@ -161,6 +161,6 @@ def scatter_add(op: Operation, x: Interval, indices: Any, updates: Interval) -> 
     return widened(
         scatter(x.lower, updates.lower),
         scatter(x.upper, updates.upper),
-        _sum_error(terms, scatter(jnp.abs(x.lower), jnp.abs(updates.lower))),
-        _sum_error(terms, scatter(jnp.abs(x.upper), jnp.abs(updates.upper))),
+        sum_error(terms, scatter(jnp.abs(x.lower), jnp.abs(updates.lower))),
+        sum_error(terms, scatter(jnp.abs(x.upper), jnp.abs(updates.upper))),
     )

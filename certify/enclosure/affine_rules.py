@@ -1,0 +1,429 @@
+"""Rules for affine forms: linear operations keep them, nonlinear ones are linearised.
+
+Linearisation has a remainder, which is bounded by Taylor's theorem from the exact range of the
+second derivative, or by the mean value theorem from that of the first, whichever is less. Every
+other primitive falls back to its interval rule.
+"""
+
+import math
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import lax
+
+from . import elementwise, linear, logic, trigonometric
+from .affine_form import AffineForm, aligned, as_form, ball, form, moved, up
+from .interval import Interval
+from .registry import RULES, Operation, Rule
+from .rounding import EPSILON, TINY
+from .univariate import FUNCTIONS
+
+_MOVES = (
+    "reshape",
+    "broadcast_in_dim",
+    "squeeze",
+    "slice",
+    "transpose",
+    "concatenate",
+    "stack",
+    "tile",
+    "rev",
+    "pad",
+    "copy",
+    "split",
+    "dynamic_slice",
+    "dynamic_update_slice",
+    "gather",
+)
+# Products of sums of symbols are expanded into pairs of symbols up to this many pairs.
+_PAIRS = 2**10
+
+
+class AffineRules:
+    """The rules of one evaluation, which may introduce symbols of its own.
+
+    A remainder that gets a symbol can cancel later: worth it where linear maps follow, as in neural
+    networks. Symbols are handed out while tracing, so the code must not be traced once and run
+    several times (see `control`, where loops lose their forms).
+
+    Attributes:
+        table: Rules by primitive name, for `interpret`.
+    """
+
+    def __init__(
+        self, coordinates: int, fresh: int = 0, rules: Mapping[str, Rule] = RULES
+    ) -> None:
+        self._used = coordinates
+        self._most = coordinates + fresh
+        self._rules = rules
+        own: dict[str, Callable] = {
+            "add": self._add,
+            "add_any": self._add,
+            "sub": self._sub,
+            "neg": self._neg,
+            "mul": self._mul,
+            "div": self._div,
+            "dot_general": self._dot_general,
+            "reduce_sum": self._reduce_sum,
+            "cumsum": self._cumsum,
+            "select_n": self._select_n,
+            "abs": self._abs,
+            "convert_element_type": self._convert,
+            "max": self._max,
+            "min": self._min,
+            **dict.fromkeys(_MOVES, self._move),
+            **dict.fromkeys(_UNIVARIATE, self._univariate),
+        }
+        # Rules that are missing, or stricter, in the given table stay so.
+        wrapped = {name: self._with_forms(name, own[name]) for name in own if name in rules}
+        self.table: dict[str, Rule] = {**rules, **wrapped}
+
+    def _with_forms(self, name: str, affine: Callable) -> Rule:
+        plain = self._rules[name]
+
+        def either(op: Operation, *operands: Any) -> Any:
+            bounds = plain(op, *(_without_form(x) for x in operands))
+            if not any(isinstance(x, AffineForm) for x in operands):
+                return bounds
+            return affine(op, bounds, *operands)
+
+        return either
+
+    def _remember(self, x: AffineForm) -> AffineForm:
+        """Gives each remainder a symbol of its own, while there are some left."""
+        size = math.prod(x.shape)
+        if size == 0 or self._used + size > self._most:
+            return x
+        gap = jnp.zeros((self._used - x.symbols, *x.shape))
+        known = jnp.isfinite(x.remainder)
+        new = jnp.diag(jnp.where(known, x.remainder, 0.0).ravel()).reshape((size, *x.shape))
+        self._used += size
+        generators = jnp.concatenate([x.generators, gap, new])
+        remainder = jnp.where(known, 0.0, x.remainder)
+        return AffineForm(x.lower, x.upper, x.centre, generators, remainder)
+
+    # Linear operations.
+
+    def _move(self, op: Operation, bounds: Any, *operands: Any) -> Any:
+        if not all(_is_real(x) for x in operands if isinstance(x, Interval)):
+            return bounds
+        return moved(op, operands, bounds)
+
+    def _convert(self, op: Operation, bounds: Any, x: AffineForm) -> Any:
+        return x if op.params["new_dtype"] == np.float64 else bounds
+
+    def _neg(self, op: Operation, bounds: Interval, x: AffineForm) -> Any:
+        return form(-x.centre, -x.generators, x.remainder, bounds)
+
+    def _add(self, op: Operation, bounds: Interval, x: Any, y: Any) -> Any:
+        return self._sum(bounds, x, y, 1.0)
+
+    def _sub(self, op: Operation, bounds: Interval, x: Any, y: Any) -> Any:
+        return self._sum(bounds, x, y, -1.0)
+
+    def _sum(self, bounds: Interval, x: Any, y: Any, sign: float) -> AffineForm:
+        x, y = (as_form(z).broadcast_to(bounds.shape) for z in (x, y))
+        a, b = aligned(x, y)
+        centre, generators = x.centre + sign * y.centre, a + sign * b
+        error = EPSILON * (jnp.abs(centre) + jnp.sum(jnp.abs(generators), 0))
+        error = up(x.remainder + y.remainder + error, a.shape[0] + 4)
+        return form(centre, generators, error, bounds)
+
+    def _reduce_sum(self, op: Operation, bounds: Interval, x: AffineForm) -> AffineForm:
+        axes = tuple(op.params["axes"])
+        terms = math.prod(x.shape[axis] for axis in axes)
+        return self._linear(bounds, x, lambda value: jnp.sum(value, axes), None, terms)
+
+    def _cumsum(self, op: Operation, bounds: Interval, x: AffineForm) -> AffineForm:
+        return self._linear(bounds, x, op.bind, None, x.shape[op.params["axis"]])
+
+    def _linear(
+        self, bounds: Interval, x: AffineForm, apply: Callable, size: Callable | None, terms: int
+    ) -> AffineForm:
+        """A linear map with point coefficients; `size` applies their absolute values."""
+        size = size or apply
+        magnitude = size(jnp.abs(x.centre) + jnp.sum(jnp.abs(x.generators), 0))
+        error = linear.sum_error(terms + x.symbols, 2.0 * magnitude)
+        error = error + 4.0 * terms * x.symbols * TINY
+        remainder = up(size(x.remainder) + error, terms + 4)
+        return form(apply(x.centre), jax.vmap(apply)(x.generators), remainder, bounds)
+
+    # Products.
+
+    def _mul(self, op: Operation, bounds: Interval, x: Any, y: Any) -> AffineForm:
+        for a, b in ((x, y), (y, x)):
+            if a.is_point:
+                return self._times(bounds, a.lower, b)
+        x, y = (as_form(z).broadcast_to(bounds.shape) for z in (x, y))
+        return self._product(bounds, x, y, jnp.multiply, 1)
+
+    def _times(self, bounds: Interval, a: Any, x: AffineForm) -> AffineForm:
+        size, x = jnp.abs(a), x.broadcast_to(bounds.shape)
+        return self._linear(bounds, x, lambda b: a * b, lambda b: size * b, 1)
+
+    def _div(self, op: Operation, bounds: Interval, x: Any, y: Any) -> AffineForm:
+        inverse = _reciprocal(_without_form(y), 0)
+        if isinstance(y, AffineForm):
+            inverse = self._linearised(inverse, y, _reciprocal)
+        return self._mul(op, bounds, x, inverse)
+
+    def _dot_general(self, op: Operation, bounds: Interval, x: Any, y: Any) -> AffineForm:
+        dimensions = op.params["dimension_numbers"]
+        terms = math.prod(x.shape[axis] for axis in dimensions[0][0])
+
+        def dot(a: Any, b: Any) -> Any:
+            return lax.dot_general(a, b, dimensions, precision=lax.Precision.HIGHEST)
+
+        if x.is_point:
+            a = x.lower
+            return self._linear(
+                bounds, y, lambda b: dot(a, b), lambda b: dot(jnp.abs(a), b), terms
+            )
+        if y.is_point:
+            b = y.lower
+            return self._linear(
+                bounds, x, lambda a: dot(a, b), lambda a: dot(a, jnp.abs(b)), terms
+            )
+        return self._product(bounds, as_form(x), as_form(y), dot, terms)
+
+    def _product(
+        self, bounds: Interval, x: AffineForm, y: AffineForm, dot: Callable, terms: int
+    ) -> AffineForm:
+        """`(cx + dx)(cy + dy)`, in which `dx dy` is not linear."""
+        a, b = aligned(x, y)
+        symbols = a.shape[0]
+        centre = dot(x.centre, y.centre)
+        generators = jax.vmap(dot, (None, 0))(x.centre, b) + jax.vmap(dot, (0, None))(a, y.centre)
+        by_deviation = dot(x.deviation, y.deviation)
+        shift = jnp.zeros_like(centre)
+        nonlinear = by_deviation
+        if 0 < symbols and symbols**2 * math.prod(centre.shape) <= _PAIRS * 64:
+            shift, by_pairs = _pairs(a, b, x, y, dot)
+            better = by_pairs < by_deviation
+            shift = jnp.where(better, shift, 0.0)
+            nonlinear = jnp.where(better, by_pairs, by_deviation)
+        mixed = dot(jnp.abs(x.centre), y.remainder) + dot(x.remainder, jnp.abs(y.centre))
+        magnitude = dot(jnp.abs(x.centre) + x.deviation, jnp.abs(y.centre) + y.deviation)
+        size = magnitude + dot(jnp.sum(jnp.abs(a), 0), jnp.sum(jnp.abs(b), 0))
+        size = size + jnp.sum(jnp.abs(generators), 0) + jnp.abs(shift)
+        error = linear.sum_error(2 * (terms + symbols**2) + 16, size)
+        error = error + 4.0 * terms * symbols**2 * TINY
+        remainder = up(nonlinear + mixed + error, terms + symbols + 8)
+        return self._remember(form(centre + shift, generators, remainder, bounds))
+
+    # Choices and kinks.
+
+    def _select_n(self, op: Operation, bounds: Any, which: Any, *cases: Any) -> Any:
+        if bounds.lower.dtype == bool:
+            return bounds
+        if not isinstance(which, Interval):
+            return moved(op, (which, *cases), bounds)
+        decided = which.lower == which.upper
+        x = moved(op, (which.lower, *cases), bounds)
+        centre, radius = ball(bounds)
+        return form(
+            jnp.where(decided, x.centre, centre),
+            jnp.where(decided, x.generators, 0.0),
+            jnp.where(decided, x.remainder, radius),
+            bounds,
+        )
+
+    def _abs(self, op: Operation, bounds: Interval, x: AffineForm) -> AffineForm:
+        """Linear where the sign is known, else between the chord above and `m x` below.
+
+        `|x| - m x` is convex: largest at the ends, where it is `u (1 - m)` and `-l (1 + m)`, and
+        zero at zero.
+        """
+        low, high = x.lower, x.upper
+        slope = jnp.clip((low + high) / (high - low), -1.0, 1.0)
+        slope = jnp.where(low >= 0, 1.0, jnp.where(high <= 0, -1.0, slope))
+        slope = jnp.where(jnp.isnan(slope), 0.0, slope)
+        gap = jnp.maximum(high * (1.0 - slope), -low * (1.0 + slope))
+        gap = up(jnp.where((low >= 0) | (high <= 0), 0.0, jnp.maximum(gap, 0.0)), 4)
+        rest = jnp.where((low >= 0) | (high <= 0), 0.0, 0.5 * gap)
+        return self._scaled(x, slope, rest, rest, bounds)
+
+    def _max(self, op: Operation, bounds: Interval, x: Any, y: Any) -> Any:
+        return self._extreme(bounds, x, y, 1.0)
+
+    def _min(self, op: Operation, bounds: Interval, x: Any, y: Any) -> Any:
+        return self._extreme(bounds, x, y, -1.0)
+
+    def _extreme(self, bounds: Interval, x: Any, y: Any, sign: float) -> Any:
+        """`(x + y +- |x - y|) / 2`."""
+        a, b = _without_form(x), _without_form(y)
+        difference = self._sum(elementwise.sub(None, a, b), x, y, -1.0)
+        distance = self._abs(None, logic.absolute(None, difference.interval), difference)
+        total = self._sum(elementwise.add(None, a, b), x, y, 1.0)
+        both = self._sum(_everything(bounds.shape), total, distance, sign)
+        return form(0.5 * both.centre, 0.5 * both.generators, 0.5 * both.remainder + TINY, bounds)
+
+    # Smooth functions of one variable.
+
+    def _univariate(self, op: Operation, bounds: Interval, x: Any, *rest: Any) -> Any:
+        if rest and not (isinstance(rest[0], Interval) and rest[0].is_point):
+            return bounds
+
+        def of(x: Interval, order: int) -> Interval:
+            return _UNIVARIATE[op.primitive.name](op, x, order, *rest)
+
+        return self._linearised(bounds, x, of)
+
+    def _linearised(self, bounds: Interval, x: AffineForm, of: Callable) -> AffineForm:
+        """`s(p) + m (x - p)` and a remainder, where `p` is a point of the interval."""
+        point = jnp.clip(x.centre, x.lower, x.upper)
+        away = up(jnp.maximum(x.upper - point, point - x.lower), 1)
+        at_point = Interval.point(point)
+        interval = x.interval
+        value, value_error = ball(of(at_point, 0))
+        tangent, tangent_error = ball(of(at_point, 1))
+        # Taylor: half the second derivative times a square, which has a sign.
+        second = of(interval, 2)
+        square = up(0.5 * away * away, 2)
+        low, high = jnp.minimum(second.lower, 0.0) * square, jnp.maximum(second.upper, 0.0) * square
+        middle = 0.5 * low + 0.5 * high
+        taylor = up(jnp.maximum(high - middle, middle - low) + tangent_error * away, 6)
+        taylor = jnp.where(jnp.isnan(taylor), jnp.inf, taylor)
+        # Mean value: the slope is within the range of the first derivative.
+        secant, secant_radius = ball(of(interval, 1))
+        mean = up(secant_radius * away, 2)
+        use = taylor <= jnp.where(jnp.isnan(mean), jnp.inf, mean)
+        slope = jnp.where(use, tangent, secant)
+        offset = jnp.where(use, middle, 0.0)
+        rest = jnp.where(use, taylor, mean) + value_error
+        shift = value + offset - slope * point
+        size = jnp.abs(value) + jnp.abs(offset) + jnp.abs(slope * point)
+        rest = up(rest + 8.0 * EPSILON * size, 4)
+        return self._remember(self._scaled(x, slope, shift, rest, bounds))
+
+    def _scaled(
+        self, x: AffineForm, slope: Any, shift: Any, rest: Any, bounds: Interval
+    ) -> AffineForm:
+        """`slope x + shift`, give or take `rest`."""
+        centre = slope * x.centre + shift
+        generators = slope * x.generators
+        size = jnp.abs(slope * x.centre) + jnp.abs(shift) + jnp.sum(jnp.abs(generators), 0)
+        error = jnp.abs(slope) * x.remainder + rest + 4.0 * EPSILON * size
+        return form(centre, generators, up(error, x.symbols + 6), bounds)
+
+
+def _pairs(a: Any, b: Any, x: AffineForm, y: AffineForm, dot: Callable) -> tuple[Any, Any]:
+    """Centre and radius of `dx dy`, with `e_k^2` in `[0, 1]` and each pair of symbols as one."""
+    products = jax.vmap(jax.vmap(dot, (None, 0)), (0, None))(a, b)
+    count = a.shape[0]
+    squares = jnp.moveaxis(jnp.diagonal(products, axis1=0, axis2=1), -1, 0)
+    both = jnp.abs(products + jnp.swapaxes(products, 0, 1))
+    off_diagonal = 1.0 - jnp.eye(count)
+    pairs = 0.5 * jnp.tensordot(off_diagonal, both, 2)
+    spread_a, spread_b = jnp.sum(jnp.abs(a), 0), jnp.sum(jnp.abs(b), 0)
+    rest = dot(spread_a, y.remainder) + dot(x.remainder, spread_b) + dot(x.remainder, y.remainder)
+    return 0.5 * jnp.sum(squares, 0), 0.5 * jnp.sum(jnp.abs(squares), 0) + pairs + rest
+
+
+def _without_form(x: Any) -> Any:
+    return x.interval if isinstance(x, AffineForm) else x
+
+
+def _is_real(x: Interval) -> bool:
+    return x.lower.dtype == np.float64
+
+
+def _everything(shape: tuple[int, ...]) -> Interval:
+    """Bounds that say nothing but that the number is defined."""
+    most = jnp.full(shape, jnp.finfo(jnp.float64).max)
+    return Interval(-most, jnp.full(shape, jnp.inf))
+
+
+# Functions of one variable: the operation, an interval and an order give the range of the
+# derivative of that order.
+
+
+def _reciprocal(x: Interval, order: int) -> Interval:
+    factor = Interval.point(jnp.array((-1.0) ** order * math.factorial(order)))
+    return elementwise.mul(None, factor, elementwise.integer_power(x, -1 - order))
+
+
+def _integer_pow(op: Operation, x: Interval, order: int) -> Interval:
+    return _power_of(x, op.params["y"], order)
+
+
+def _power_of(x: Interval, exponent: int, order: int) -> Interval:
+    factor = math.prod(exponent - k for k in range(order))
+    if factor == 0:
+        return Interval.point(jnp.zeros_like(x.lower))
+    point = Interval.point(jnp.array(float(factor)))
+    return elementwise.mul(None, point, elementwise.integer_power(x, exponent - order))
+
+
+def _half_integer(x: Interval, twice: int, order: int) -> Interval:
+    """Derivatives of `x^(twice / 2)`, by powers of `1 / sqrt(x)`."""
+    factor = math.prod(0.5 * twice - k for k in range(order))
+    root = elementwise.rsqrt(None, x)
+    power = elementwise.integer_power(root, 2 * order - twice)
+    return elementwise.mul(None, Interval.point(jnp.array(factor)), power)
+
+
+def _cycle(*rules: Callable) -> Callable:
+    def of(op: Operation, x: Interval, order: int) -> Interval:
+        name, sign = rules[order % len(rules)]
+        result = name(None, x)
+        return result if sign > 0 else Interval(-result.upper, -result.lower)
+
+    return of
+
+
+def _logarithm(offset: float) -> Callable:
+    def of(op: Operation, x: Interval, order: int) -> Interval:
+        if order == 0:
+            return (elementwise.log1p if offset else elementwise.log)(None, x)
+        shifted = elementwise.add(None, x, Interval.point(jnp.array(offset)))
+        result = _reciprocal(shifted if offset else x, order - 1)
+        return Interval(
+            jnp.where(x.lower <= -offset, -jnp.inf, result.lower),
+            jnp.where(x.lower <= -offset, jnp.inf, result.upper),
+        )
+
+    return of
+
+
+def _expm1(op: Operation, x: Interval, order: int) -> Interval:
+    return (elementwise.exp if order else elementwise.expm1)(None, x)
+
+
+def _known(name: str) -> Callable:
+    return lambda op, x, order: FUNCTIONS[name].enclose(x, order)
+
+
+def _derivative(op: Operation, x: Interval, order: int) -> Interval:
+    return FUNCTIONS[op.params["function"]].enclose(x, op.params["order"] + order)
+
+
+_UNIVARIATE: dict[str, Callable] = {
+    "exp": _cycle((elementwise.exp, 1)),
+    "expm1": _expm1,
+    "log": _logarithm(0.0),
+    "log1p": _logarithm(1.0),
+    "sqrt": lambda op, x, order: _half_integer(x, 1, order),
+    "rsqrt": lambda op, x, order: _half_integer(x, -1, order),
+    "square": lambda op, x, order: _power_of(x, 2, order),
+    "integer_pow": _integer_pow,
+    "sin": _cycle(
+        (trigonometric.sin, 1),
+        (trigonometric.cos, 1),
+        (trigonometric.sin, -1),
+        (trigonometric.cos, -1),
+    ),
+    "cos": _cycle(
+        (trigonometric.cos, 1),
+        (trigonometric.sin, -1),
+        (trigonometric.cos, -1),
+        (trigonometric.sin, 1),
+    ),
+    "sinh": _cycle((trigonometric.sinh, 1), (trigonometric.cosh, 1)),
+    "cosh": _cycle((trigonometric.cosh, 1), (trigonometric.sinh, 1)),
+    "derivative": _derivative,
+    **{name: _known(name) for name in ("tanh", "logistic", "erf", "erfc", "atan", "asinh")},
+}
