@@ -27,6 +27,7 @@ from . import (  # noqa: F401  (fill the table of rules)
 from .control import CONTROL
 from .interval import Interval, is_concrete
 from .registry import RULES, EnclosureError, Operation, Rule
+from .repeats import without_repeats
 from .rounding import exact_point, where_defined
 
 # Primitives that hold another jaxpr, to be run in place, and the parameter that holds it.
@@ -101,7 +102,7 @@ def body(equation: core.JaxprEqn) -> core.ClosedJaxpr:
 def _run(
     closed: core.ClosedJaxpr, operands: Sequence[Any], rules: Mapping[str, Rule], caller: str
 ) -> list[Any]:
-    jaxpr = closed.jaxpr
+    jaxpr = without_repeats(closed.jaxpr)
     values: dict[Any, Any] = {}
 
     def read(atom: Any) -> Any:
