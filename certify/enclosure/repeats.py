@@ -58,3 +58,14 @@ def _key(equation: core.JaxprEqn, names: list[Any]) -> Any:
     except TypeError:
         return None
     return key
+
+
+def without_dead_code(closed: core.ClosedJaxpr) -> core.ClosedJaxpr:
+    """The same code without equations that no output needs."""
+    live = {atom for atom in closed.jaxpr.outvars if not isinstance(atom, core.Literal)}
+    kept = []
+    for equation in reversed(closed.jaxpr.eqns):
+        if equation.effects or not live.isdisjoint(equation.outvars):
+            live.update(a for a in equation.invars if not isinstance(a, core.Literal))
+            kept.append(equation)
+    return closed.replace(jaxpr=closed.jaxpr.replace(eqns=kept[::-1]))
