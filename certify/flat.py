@@ -144,7 +144,10 @@ def _refuse_custom_derivatives(costs: core.ClosedJaxpr) -> None:
     A `stop_gradient` on which the costs provably do not depend, as in softmax, is harmless. What
     that proof leaves has no calls any more, so custom rules are looked for in the original.
     """
-    _refuse(costs.jaxpr, lambda e: e.primitive.name.startswith("custom_") and not _is_of_jax(e))
+    _refuse(
+        costs.jaxpr,
+        lambda e: e.primitive.name.startswith(("custom_jvp", "custom_vjp")) and not _is_of_jax(e),
+    )
     _refuse(anchored(costs).jaxpr, lambda e: e.primitive.name == "stop_gradient")
 
 

@@ -10,8 +10,11 @@ from jax.extend import core, source_info_util
 
 from .control import UNROLL
 from .interpreter import CALLS, body
-from .known import is_logaddexp, logaddexp
+from .linear_systems import linear_solve
+from .repeats import without_dead_code
+from .known import known_function
 from .shifts import all_cancel, anchor_p
+from .written_out import WRITTEN_OUT, written_out
 
 # What to put in place of an equation: gets it, its operands and a function that replays a jaxpr.
 Replacement = Callable[[core.JaxprEqn, list[Any], Callable], list[Any]]
@@ -39,8 +42,11 @@ def replay(
         if name == "cond" and not isinstance(equation.invars[0], core.Literal):
             inputs[0] = booleans.get(equation.invars[0], inputs[0])
         with source_info_util.user_context(equation.source_info.traceback):
-            if is_logaddexp(equation):
-                results = [logaddexp(*inputs)]
+            known = known_function(equation)
+            if known is not None:
+                results = known(*inputs)
+            elif name in WRITTEN_OUT:
+                results = [written_out(name, equation.params)(*inputs)]
             elif name in CALLS:
                 results = again(body(equation), inputs)
             elif name in replacements:
@@ -96,20 +102,27 @@ def loop(equation: core.JaxprEqn, operands: list[Any], again: Callable) -> list[
     )
 
 
-FLOW: dict[str, Replacement] = {"cond": branches, "scan": rounds, "while": loop}
+FLOW: dict[str, Replacement] = {
+    "cond": branches,
+    "scan": rounds,
+    "while": loop,
+    "custom_linear_solve": linear_solve,
+}
 
 
 def anchored(closed: core.ClosedJaxpr) -> core.ClosedJaxpr:
     """The same code, where possible without `stop_gradient`; calls disappear with it.
 
-    That is where no result depends on the stopped values at all (see `shifts`).
+    That is where no result depends on the stopped values at all (see `shifts`). Linear systems
+    become `solution`s, so that the factorisations that JAX stops for them are dead code.
     """
-    if not _stops(closed.jaxpr):
+    if not _needs_rewriting(closed.jaxpr):
         return closed
     shapes = [jax.ShapeDtypeStruct(aval.shape, aval.dtype) for aval in closed.in_avals]
 
     def rewritten(code: core.ClosedJaxpr, replacements: Mapping[str, Replacement]) -> Any:
-        return jax.make_jaxpr(lambda *operands: replay(code, operands, replacements))(*shapes)
+        again = jax.make_jaxpr(lambda *operands: replay(code, operands, replacements))(*shapes)
+        return without_dead_code(again)
 
     flat = rewritten(closed, FLOW)
     if not all_cancel(flat):
@@ -117,9 +130,9 @@ def anchored(closed: core.ClosedJaxpr) -> core.ClosedJaxpr:
     return rewritten(flat, {"stop_gradient": lambda _, operands, __: [anchor_p.bind(*operands)]})
 
 
-def _stops(jaxpr: core.Jaxpr) -> bool:
+def _needs_rewriting(jaxpr: core.Jaxpr) -> bool:
     return any(
-        equation.primitive.name == "stop_gradient"
-        or any(_stops(inner) for inner in core.jaxprs_in_params(equation.params))
+        equation.primitive.name in ("stop_gradient", "custom_linear_solve")
+        or any(_needs_rewriting(inner) for inner in core.jaxprs_in_params(equation.params))
         for equation in jaxpr.eqns
     )

@@ -17,6 +17,7 @@ from . import (  # noqa: F401  (fill the table of rules)
     elementwise,
     known,
     linear,
+    linear_systems,
     logic,
     reductions,
     shifts,
@@ -29,7 +30,9 @@ from . import (  # noqa: F401  (fill the table of rules)
 from .control import CONTROL
 from .interval import Interval, is_concrete
 from .registry import RULES, EnclosureError, Operation, Rule
+from .repeats import without_repeats
 from .rounding import exact_point, where_defined
+from .written_out import WRITTEN_OUT, written_out
 
 # Primitives that hold another jaxpr, to be run in place, and the parameter that holds it.
 CALLS = {
@@ -103,7 +106,7 @@ def body(equation: core.JaxprEqn) -> core.ClosedJaxpr:
 def _run(
     closed: core.ClosedJaxpr, operands: Sequence[Any], rules: Mapping[str, Rule], caller: str
 ) -> list[Any]:
-    jaxpr = closed.jaxpr
+    jaxpr = without_repeats(closed.jaxpr)
     values: dict[Any, Any] = {}
 
     def read(atom: Any) -> Any:
@@ -182,8 +185,14 @@ def _evaluate(
 
 def _apply(equation: Any, operands: list[Any], rules: Mapping[str, Rule], place: str) -> list[Any]:
     name = equation.primitive.name
-    if known.is_logaddexp(equation):
-        return [known.enclose_logaddexp(Operation(known.logaddexp_p, {}), *operands)]
+    function = known.known_function(equation)
+    if function is not None:
+        shapes = [jax.ShapeDtypeStruct(x.aval.shape, x.aval.dtype) for x in equation.invars]
+        return _run(jax.make_jaxpr(function)(*shapes), operands, rules, place)
+    if name in WRITTEN_OUT:
+        shapes = [jax.ShapeDtypeStruct(x.aval.shape, x.aval.dtype) for x in equation.invars]
+        code = jax.make_jaxpr(written_out(name, equation.params))(*shapes)
+        return _run(code, operands, rules, place)
     if name in CALLS:
         return _run(body(equation), operands, rules, place)
     if name in CONTROL:
@@ -216,8 +225,7 @@ def _apply(equation: Any, operands: list[Any], rules: Mapping[str, Rule], place:
             raise EnclosureError(f"{error} (in {place})") from None
     else:
         raise EnclosureError(
-            f"no enclosure rule for primitive {name!r} (in {place}); "
-            f"write it with the primitives that have one: {', '.join(sorted(rules))}"
+            f"no enclosure rule for primitive {name!r} (in {place}); write it with other operations"
         )
     results = list(result) if equation.primitive.multiple_results else [result]
     for value in results:

@@ -2,9 +2,12 @@
 
 `logaddexp(x, y) = log(exp(x) + exp(y))`, hence softplus, is smooth, but JAX computes it with a
 maximum and an absolute value whose kinks cancel. A call is recognised by its code, equation by
-equation, not by its name: whatever has this code is this function.
+equation, not by its name: whatever has this code is this function. So are determinants, whose pivots
+intervals could not decide.
 """
 
+import functools
+from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -13,6 +16,7 @@ import numpy as np
 from jax.extend import core
 from jax.interpreters import ad, batching, mlir
 
+from .determinants import determinant
 from .elementwise import add, exp, log1p
 from .interval import Interval
 from .registry import Operation, rule
@@ -52,32 +56,65 @@ def enclose_logaddexp(op: Operation, x: Interval, y: Interval) -> Interval:
     return Interval(at(x.lower, y.lower).lower, at(x.upper, y.upper).upper)
 
 
-def is_logaddexp(equation: core.JaxprEqn) -> bool:
-    """Whether the equation calls code that is, equation by equation, that of `jnp.logaddexp`."""
-    if equation.primitive.name != "custom_jvp_call" or len(equation.invars) != 2:
-        return False
+def known_function(equation: core.JaxprEqn) -> Callable[..., list[Any]] | None:
+    """What to run in place of a call of code that is, equation by equation, that of JAX."""
+    if equation.primitive.name != "custom_jvp_call":
+        return None
     avals: list[Any] = [atom.aval for atom in equation.invars]
     if any(aval.dtype != np.float64 for aval in avals):
-        return False
-    shapes = [jax.ShapeDtypeStruct(aval.shape, aval.dtype) for aval in avals]
-    for known in jax.make_jaxpr(jnp.logaddexp)(*shapes).jaxpr.eqns:
-        if known.primitive.name == "custom_jvp_call":
-            return _same_code(known.params["call_jaxpr"], equation.params["call_jaxpr"])
-    return False
+        return None
+    code = equation.params["call_jaxpr"]
+    for function, replacement in _KNOWN.items():
+        original = _code(function, tuple(aval.shape for aval in avals))
+        if original is not None and _same_code(original, code):
+            return replacement
+    return None
+
+
+_KNOWN: dict[Callable, Callable[..., list[Any]]] = {
+    jnp.logaddexp: lambda x, y: [logaddexp(x, y)],
+    jnp.linalg.det: lambda a: [determinant(a)],
+    jnp.linalg.slogdet: lambda a: [jnp.sign(determinant(a)), jnp.log(jnp.abs(determinant(a)))],
+}
+_ARITY = {jnp.logaddexp: 2, jnp.linalg.det: 1, jnp.linalg.slogdet: 1}
+
+
+@functools.lru_cache(maxsize=256)
+def _code(function: Callable, shapes: tuple[tuple[int, ...], ...]) -> core.ClosedJaxpr | None:
+    """The code inside the `custom_jvp` of one of JAX's functions; traced once for each shape."""
+    if len(shapes) != _ARITY[function]:
+        return None
+    if function is not jnp.logaddexp and (len(shapes[0]) < 2 or shapes[0][-1] != shapes[0][-2]):
+        return None
+    operands = [jax.ShapeDtypeStruct(shape, jnp.float64) for shape in shapes]
+    return _inside(jax.make_jaxpr(function)(*operands).jaxpr)
+
+
+def _inside(jaxpr: core.Jaxpr) -> core.ClosedJaxpr | None:
+    for equation in jaxpr.eqns:
+        if equation.primitive.name == "custom_jvp_call":
+            return equation.params["call_jaxpr"]
+        for inner in core.jaxprs_in_params(equation.params):
+            found = _inside(inner)
+            if found is not None:
+                return found
+    return None
 
 
 def _same_code(one: core.ClosedJaxpr, other: core.ClosedJaxpr) -> bool:
     if one.consts or other.consts or len(one.jaxpr.eqns) != len(other.jaxpr.eqns):
         return False
+    if len(one.jaxpr.invars) != len(other.jaxpr.invars):
+        return False
     pairs = dict(zip(one.jaxpr.invars, other.jaxpr.invars, strict=True))
 
     def same(a: Any, b: Any) -> bool:
-        if isinstance(a, core.Literal) or isinstance(b, core.Literal):
-            return False
-        return pairs.get(a) is b
+        if isinstance(a, core.Literal) and isinstance(b, core.Literal):
+            return _same_value(a.val, b.val)
+        return not isinstance(a, core.Literal) and pairs.get(a) is b
 
     for left, right in zip(one.jaxpr.eqns, other.jaxpr.eqns, strict=True):
-        if left.primitive is not right.primitive or left.params != right.params:
+        if left.primitive is not right.primitive or not _same_parameters(left, right):
             return False
         if len(left.invars) != len(right.invars) or len(left.outvars) != len(right.outvars):
             return False
@@ -87,3 +124,28 @@ def _same_code(one: core.ClosedJaxpr, other: core.ClosedJaxpr) -> bool:
     return len(one.jaxpr.outvars) == len(other.jaxpr.outvars) and all(
         map(same, one.jaxpr.outvars, other.jaxpr.outvars)
     )
+
+
+def _same_value(one: Any, other: Any) -> bool:
+    one, other = np.asarray(one), np.asarray(other)
+    return (one.dtype, one.shape, one.tobytes()) == (other.dtype, other.shape, other.tobytes())
+
+
+def _same_parameters(one: core.JaxprEqn, other: core.JaxprEqn) -> bool:
+    """Jaxprs are compared by their code; the name of a call and derivative rules do not matter."""
+    if one.params.keys() != other.params.keys():
+        return False
+    called = one.primitive.name in ("custom_jvp_call", "jit", "pjit")
+    return all(
+        (called and name not in ("jaxpr", "call_jaxpr"))
+        or _same_parameter(value, other.params[name])
+        for name, value in one.params.items()
+    )
+
+
+def _same_parameter(one: Any, other: Any) -> bool:
+    if isinstance(one, core.ClosedJaxpr) and isinstance(other, core.ClosedJaxpr):
+        return _same_code(one, other)
+    if isinstance(one, tuple | list) and isinstance(other, tuple | list):
+        return len(one) == len(other) and all(map(_same_parameter, one, other))
+    return type(one) is type(other) and bool(np.all(one == other))

@@ -18,6 +18,7 @@ from .rounding import outward, where_entire
     "transpose",
     "concatenate",
     "stack",
+    "unstack",
     "tile",
     "rev",
     "pad",
