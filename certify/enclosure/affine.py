@@ -10,7 +10,7 @@ convex and contains `c`). The entries of `J` move *together* with `x`; an interv
 that, this form keeps it, which is what makes a proof need few cells.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Literal
 
 import equinox as eqx
@@ -20,18 +20,20 @@ import numpy as np
 from jax.extend import core
 from jaxtyping import Array, Bool, Float
 
+from .affine_form import as_form
+from .derivatives import evaluate
 from .enclose import enclose
 from .interpreter import interpret
 from .interval import Interval
 from .plain import plain
-from .registry import RULES, SMOOTH_RULES
+from .registry import RULES, SMOOTH_RULES, Rule
 from .rounding import EPSILON, TINY, flush
 
 # Second derivatives of the Jacobian have n^4 entries: beyond this many coordinates the Jacobian is
 # enclosed entry by entry instead.
 AFFINE_LIMIT = 16
 
-Form = Literal["constant", "affine", "interval"]
+Form = Literal["constant", "affine", "arithmetic", "interval"]
 
 
 class AffineFamily(eqx.Module):
@@ -99,6 +101,8 @@ def jacobian_family(
         cell = flush(Interval(lower, upper))
         n = lower.size
         smooth = _all_finite(enclose(field, rules)(cell))
+        if form == "arithmetic":
+            return _by_arithmetic(first, cell, rules, smooth)
         if form != "affine":
             jacobian = enclose(first, rules)(cell)
             centre, remainder = _ball(jacobian)
@@ -126,6 +130,21 @@ def jacobian_family(
         return AffineFamily(*parts, smooth & _all_finite(jacobian, slope, curvature, *parts))
 
     return family
+
+
+def _by_arithmetic(
+    jacobian: Callable, cell: Interval, rules: Mapping[str, Rule], smooth: Bool[Array, ""]
+) -> AffineFamily:
+    """Affine arithmetic on the code of the Jacobian, in one pass."""
+    n = cell.lower.size
+    found = as_form(evaluate(jacobian, cell, rules, "affine", 0))
+    generators = jnp.concatenate([found.generators, jnp.zeros((n - found.symbols, n, n))])
+    # A larger cell has a larger remainder, roughly in proportion to what moves the entry.
+    moving = jnp.abs(generators) + TINY
+    width = (cell.upper - cell.lower)[:, None, None]
+    share = found.remainder * (moving / jnp.sum(moving, 0) + width / jnp.sum(width))
+    parts = (found.centre, generators, found.remainder, share)
+    return AffineFamily(*parts, smooth & _all_finite(*parts))
 
 
 def _centre(cell: Interval) -> tuple[Array, Array]:

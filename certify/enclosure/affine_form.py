@@ -106,6 +106,17 @@ def as_form(x: Interval) -> AffineForm:
     )
 
 
+def raw(centre: Any, generators: Any, remainder: Any, bounds: Interval) -> AffineForm:
+    """A form that is yet to be settled: linear operations need no more."""
+    return AffineForm(bounds.lower, bounds.upper, centre, generators, remainder)
+
+
+def settled(x: Interval) -> AffineForm:
+    """The same numbers, with an interval as narrow as the form says; usable as it is."""
+    x = as_form(x)
+    return form(x.centre, x.generators, x.remainder, x.interval) if x.symbols else x
+
+
 def form(centre: Any, generators: Any, remainder: Any, bounds: Interval) -> AffineForm:
     """A form whose interval is the intersection of what the form and `bounds` say.
 
@@ -155,8 +166,9 @@ def moved(op: Any, operands: Sequence[Any], bounds: Any) -> Any:
 
     centre, remainder = at("centre"), at("remainder")
     result = jax.vmap(op.bind, in_axes=axes)(*batched)
+    make = form if op.primitive.name == "gather" else raw  # which may fill with NaN
     if not op.primitive.multiple_results:
-        return form(centre, result, remainder, bounds)
+        return make(centre, result, remainder, bounds)
     return [
-        form(c, g, r, b) for c, g, r, b in zip(centre, result, remainder, bounds, strict=True)
+        make(c, g, r, b) for c, g, r, b in zip(centre, result, remainder, bounds, strict=True)
     ]

@@ -14,11 +14,11 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from . import elementwise, linear, logic, trigonometric
-from .affine_form import AffineForm, aligned, as_form, ball, form, moved, up
+from . import elementwise, known, linear, linear_systems, logic, trigonometric
+from .affine_form import AffineForm, aligned, as_form, ball, form, moved, raw, settled, up
 from .interval import Interval
 from .registry import RULES, Operation, Rule
-from .rounding import EPSILON, TINY
+from .rounding import EPSILON, TINY, where_entire
 from .univariate import FUNCTIONS
 
 _MOVES = (
@@ -74,6 +74,10 @@ class AffineRules:
             "convert_element_type": self._convert,
             "max": self._max,
             "min": self._min,
+            "solution": self._solution,
+            "softmax": self._softmax,
+            "logsumexp": self._logsumexp,
+            "logaddexp": self._logaddexp,
             **dict.fromkeys(_MOVES, self._move),
             **dict.fromkeys(_UNIVARIATE, self._univariate),
         }
@@ -116,7 +120,7 @@ class AffineRules:
         return x if op.params["new_dtype"] == np.float64 else bounds
 
     def _neg(self, op: Operation, bounds: Interval, x: AffineForm) -> Any:
-        return form(-x.centre, -x.generators, x.remainder, bounds)
+        return raw(-x.centre, -x.generators, x.remainder, bounds)
 
     def _add(self, op: Operation, bounds: Interval, x: Any, y: Any) -> Any:
         return self._sum(bounds, x, y, 1.0)
@@ -130,7 +134,7 @@ class AffineRules:
         centre, generators = x.centre + sign * y.centre, a + sign * b
         error = EPSILON * (jnp.abs(centre) + jnp.sum(jnp.abs(generators), 0))
         error = up(x.remainder + y.remainder + error, a.shape[0] + 4)
-        return form(centre, generators, error, bounds)
+        return raw(centre, generators, error, bounds)
 
     def _reduce_sum(self, op: Operation, bounds: Interval, x: AffineForm) -> AffineForm:
         axes = tuple(op.params["axes"])
@@ -149,7 +153,7 @@ class AffineRules:
         error = linear.sum_error(terms + x.symbols, 2.0 * magnitude)
         error = error + 4.0 * terms * x.symbols * TINY
         remainder = up(size(x.remainder) + error, terms + 4)
-        return form(apply(x.centre), jax.vmap(apply)(x.generators), remainder, bounds)
+        return raw(apply(x.centre), jax.vmap(apply)(x.generators), remainder, bounds)
 
     # Products.
 
@@ -193,6 +197,7 @@ class AffineRules:
         self, bounds: Interval, x: AffineForm, y: AffineForm, dot: Callable, terms: int
     ) -> AffineForm:
         """`(cx + dx)(cy + dy)`, in which `dx dy` is not linear."""
+        x, y = settled(x), settled(y)
         a, b = aligned(x, y)
         symbols = a.shape[0]
         centre = dot(x.centre, y.centre)
@@ -213,6 +218,80 @@ class AffineRules:
         error = error + 4.0 * terms * symbols**2 * TINY
         remainder = up(nonlinear + mixed + error, terms + symbols + 8)
         return self._remember(form(centre + shift, generators, remainder, bounds))
+
+    def _solution(self, op: Operation, bounds: Interval, a: Any, b: Any) -> AffineForm:
+        """`x = x0 + r + (I - C A)(x - x0)` with `r = C (b - A x0)`, for any `C` and `x0`.
+
+        `r` is an affine form, and the rest a product of two small numbers.
+        """
+        matrix = _without_form(a)
+        c = linear_systems.approximate_inverse(matrix.midpoint)
+        start = bounds.midpoint
+        known = jnp.isfinite(start) & jnp.all(jnp.isfinite(c), (-2, -1), keepdims=True)
+        c, start = (
+            Interval.point(jnp.where(jnp.isfinite(x) & (jnp.abs(x) >= TINY), x, 0.0))
+            for x in (c, start)
+        )
+        product = self._matmul(a, start)
+        gap = self._sum(
+            elementwise.sub(None, _without_form(b), _without_form(product)), b, product, -1.0
+        )
+        residual = self._matmul(c, gap)
+        inverse = linear_systems._matmul(c, matrix)
+        identity = Interval.point(jnp.broadcast_to(jnp.eye(matrix.shape[-1]), matrix.shape))
+        distance = elementwise.sub(None, inverse, identity).magnitude
+        away = up(jnp.maximum(bounds.upper - start.lower, start.lower - bounds.lower), 1)
+        n = matrix.shape[-1]
+        rest = up(distance @ away, 2 * n)
+        moved_by = as_form(residual)
+        rest = jnp.where(known, rest, jnp.inf)
+        return self._remember(
+            self._scaled(moved_by, jnp.ones(()), start.lower, rest, bounds)
+        )
+
+    def _matmul(self, a: Any, b: Any) -> Any:
+        """Of stacks of matrices."""
+        k = a.ndim - 2
+        dimensions = (((a.ndim - 1,), (k,)), (tuple(range(k)),) * 2)
+        op = Operation(lax.dot_general_p, {"dimension_numbers": dimensions})
+        return self.table["dot_general"](op, a, b)
+
+    # Softmax and its kin, composed of exponentials of differences.
+
+    def _softmax(self, op: Operation, bounds: Interval, x: AffineForm) -> AffineForm:
+        total = self._exponentials(x)
+        inverse = self._linearised(_reciprocal(total.interval, 0), total, _reciprocal)
+        return form(inverse.centre, inverse.generators, inverse.remainder, bounds)
+
+    def _exponentials(self, x: AffineForm) -> AffineForm:
+        """`sum_j exp(x_j - x_i)` for each `i`."""
+        size = x.shape[-1]
+        others, own = (_spread(x, axis) for axis in (-2, -1))
+        difference = self._apply("sub", lax.sub_p, others, own)
+        powers = self._apply("exp", lax.exp_p, difference, accuracy=None)
+        same = jnp.broadcast_to(jnp.eye(size, dtype=bool), powers.shape)
+        ones = Interval.point(jnp.ones(powers.shape))
+        exact = self._apply("select_n", lax.select_n_p, same, powers, ones)
+        return self._apply("reduce_sum", lax.reduce_sum_p, exact, axes=(powers.ndim - 1,))
+
+    def _logsumexp(self, op: Operation, bounds: Interval, x: AffineForm) -> AffineForm:
+        """Shifted by the largest centre, which changes nothing."""
+        shift = Interval.point(jnp.max(x.centre, -1))
+        every = Interval.point(jnp.broadcast_to(shift.lower[..., None], x.shape))
+        shifted = self._apply("sub", lax.sub_p, x, every)
+        powers = self._apply("exp", lax.exp_p, shifted, accuracy=None)
+        total = self._apply("reduce_sum", lax.reduce_sum_p, powers, axes=(x.ndim - 1,))
+        logarithm = self._apply("log", lax.log_p, total, accuracy=None)
+        return self._sum(bounds, logarithm, shift, 1.0)
+
+    def _logaddexp(self, op: Operation, bounds: Interval, x: Any, y: Any) -> AffineForm:
+        """`x + log(1 + exp(y - x))`: a smooth function of the difference."""
+        difference = self._sum(elementwise.sub(None, _without_form(y), _without_form(x)), y, x, -1.0)
+        softplus = self._linearised(_softplus(difference.interval, 0), difference, _softplus)
+        return self._sum(bounds, x, softplus, 1.0)
+
+    def _apply(self, name: str, primitive: Any, *operands: Any, **params: Any) -> Any:
+        return self.table[name](Operation(primitive, params), *operands)
 
     # Choices and kinks.
 
@@ -237,6 +316,7 @@ class AffineRules:
         `|x| - m x` is convex: largest at the ends, where it is `u (1 - m)` and `-l (1 + m)`, and
         zero at zero.
         """
+        x = settled(x)
         low, high = x.lower, x.upper
         slope = jnp.clip((low + high) / (high - low), -1.0, 1.0)
         slope = jnp.where(low >= 0, 1.0, jnp.where(high <= 0, -1.0, slope))
@@ -264,7 +344,7 @@ class AffineRules:
     # Smooth functions of one variable.
 
     def _univariate(self, op: Operation, bounds: Interval, x: Any, *rest: Any) -> Any:
-        if rest and not (isinstance(rest[0], Interval) and rest[0].is_point):
+        if not isinstance(x, AffineForm) or any(isinstance(y, AffineForm) for y in rest):
             return bounds
 
         def of(x: Interval, order: int) -> Interval:
@@ -274,6 +354,7 @@ class AffineRules:
 
     def _linearised(self, bounds: Interval, x: AffineForm, of: Callable) -> AffineForm:
         """`s(p) + m (x - p)` and a remainder, where `p` is a point of the interval."""
+        x = settled(x)
         point = jnp.clip(x.centre, x.lower, x.upper)
         away = up(jnp.maximum(x.upper - point, point - x.lower), 1)
         at_point = Interval.point(point)
@@ -346,6 +427,34 @@ def _reciprocal(x: Interval, order: int) -> Interval:
     return elementwise.mul(None, factor, elementwise.integer_power(x, -1 - order))
 
 
+def _softplus(x: Interval, order: int) -> Interval:
+    if order == 0:
+        zero = Interval.point(jnp.zeros(x.shape))
+        return known.enclose_logaddexp(None, x, zero)
+    return FUNCTIONS["logistic"].enclose(x, order - 1)
+
+
+def _power(op: Operation, x: Interval, order: int, exponent: Interval) -> Interval:
+    """Derivatives of `x^y` for a constant `y` and positive `x`."""
+    result = elementwise.power(
+        op, x, elementwise.sub(None, exponent, Interval.point(jnp.array(float(order))))
+    )
+    for k in range(order):
+        factor = elementwise.sub(None, exponent, Interval.point(jnp.array(float(k))))
+        result = elementwise.mul(None, result, factor)
+    return where_entire(x.lower <= 0, result) if order else result
+
+
+def _spread(x: AffineForm, axis: int) -> AffineForm:
+    """With a new axis of the same length as the last, in that place."""
+    shape = (*x.shape, x.shape[-1])
+    parts = [
+        jnp.broadcast_to(jnp.expand_dims(value, axis), (*value.shape[: value.ndim - x.ndim], *shape))
+        for value in (x.lower, x.upper, x.centre, x.generators, x.remainder)
+    ]
+    return AffineForm(*parts)
+
+
 def _integer_pow(op: Operation, x: Interval, order: int) -> Interval:
     return _power_of(x, op.params["y"], order)
 
@@ -410,6 +519,7 @@ _UNIVARIATE: dict[str, Callable] = {
     "rsqrt": lambda op, x, order: _half_integer(x, -1, order),
     "square": lambda op, x, order: _power_of(x, 2, order),
     "integer_pow": _integer_pow,
+    "pow": _power,
     "sin": _cycle(
         (trigonometric.sin, 1),
         (trigonometric.cos, 1),

@@ -47,7 +47,7 @@ def enclose(function: Callable, rules: Mapping[str, Rule] = RULES) -> Callable:
         require_x64()
         self_test()
         leaves, structure = jax.tree.flatten(arguments, is_leaf=is_interval)
-        operands = [_operand(leaf) for leaf in leaves]
+        operands = [as_operand(leaf) for leaf in leaves]
         shapes = [jax.ShapeDtypeStruct(_value(x).shape, _value(x).dtype) for x in operands]
         jaxpr, output = jax.make_jaxpr(function, return_shape=True)(
             *jax.tree.unflatten(structure, shapes)
@@ -71,7 +71,8 @@ def _value(operand: Any) -> Any:
     return operand.lower if isinstance(operand, Interval) else operand
 
 
-def _operand(leaf: Any) -> Any:
+def as_operand(leaf: Any) -> Any:
+    """An argument as the interpreter takes it: checked, and without subnormal endpoints."""
     interval = leaf if isinstance(leaf, Interval) else Interval.point(jnp.asarray(leaf))
     dtype = interval.lower.dtype
     if not isinstance(leaf, Interval) and (jnp.issubdtype(dtype, jnp.integer) or dtype == np.bool_):
