@@ -13,6 +13,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
+from jax.experimental.xla_metadata import set_xla_metadata
 
 from . import elementwise, known, linear, linear_systems, logic, trigonometric
 from .affine_form import AffineForm, aligned, as_form, ball, form, moved, raw, settled, up
@@ -89,10 +90,11 @@ class AffineRules:
         plain = self._rules[name]
 
         def either(op: Operation, *operands: Any) -> Any:
-            bounds = plain(op, *(_without_form(x) for x in operands))
             if not any(isinstance(x, AffineForm) for x in operands):
-                return bounds
-            return affine(op, bounds, *operands)
+                return plain(op, *operands)
+            return _outlined(lambda *xs: affine(op, plain(op, *map(_without_form, xs)), *xs))(
+                *operands
+            )
 
         return either
 
@@ -389,6 +391,27 @@ class AffineRules:
         size = jnp.abs(slope * x.centre) + jnp.abs(shift) + jnp.sum(jnp.abs(generators), 0)
         error = jnp.abs(slope) * x.remainder + rest + 4.0 * EPSILON * size
         return form(centre, generators, up(error, x.symbols + 6), bounds)
+
+
+def _outlined(function: Callable) -> Callable:
+    """The same function, compiled on its own.
+
+    XLA would fuse each rule into those before and after it, which takes it minutes.
+    """
+
+    def outlined(*operands: Any) -> Any:
+        # Points are recognised by having one array for both ends: give it back to them.
+        points = [isinstance(x, Interval) and x.is_point for x in operands]
+
+        def run(*values: Any) -> Any:
+            pairs = zip(values, points, strict=True)
+            return function(*(Interval.point(x) if point else x for x, point in pairs))
+
+        values = [x.lower if point else x for x, point in zip(operands, points, strict=True)]
+        with set_xla_metadata(inlineable="false"):
+            return jax.jit(run)(*values)
+
+    return outlined
 
 
 def _pairs(a: Any, b: Any, x: AffineForm, y: AffineForm, dot: Callable) -> tuple[Any, Any]:
