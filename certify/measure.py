@@ -28,6 +28,8 @@ from certify.metric.cell_margin import margin_bounds, reduced
 WIDTH = 16
 # Numbers in the largest array of a block, about.
 _MEMORY = 2**22
+# Blocks on each device, or sent to each process, at a time unless the user says how many.
+BLOCKS = 16
 
 
 class Cell(NamedTuple):
@@ -119,18 +121,15 @@ def _sharded(block: Callable, devices: list[Any]) -> Any:
     return jax.jit(each, in_shardings=NamedSharding(mesh, spec))
 
 
-def blocks_at_a_time(compiled: Evaluator, batch_size: int | None) -> int | None:
-    """A batch in blocks: rounded up to whole blocks on every device (None: a whole round)."""
-    if batch_size is None:
-        return None
-    return -(-batch_size // (compiled.width * compiled.devices)) * compiled.devices
+def batches(cells: list[Cell], size: int) -> Iterator[list[Cell]]:
+    """The cells of a round, so many at a time."""
+    for first in range(0, len(cells), size):
+        yield cells[first : first + size]
 
 
-def batches(cells: list[Cell], width: int, blocks: int | None) -> Iterator[list[Cell]]:
-    """The cells of a round, so many blocks at a time."""
-    step = len(cells) if blocks is None else width * blocks
-    for first in range(0, len(cells), max(step, 1)):
-        yield cells[first : first + step]
+def rounded_up(size: int, step: int) -> int:
+    """The smallest multiple of a step that is no smaller."""
+    return -(-size // step) * step
 
 
 def measure(
@@ -193,13 +192,14 @@ def in_process(
         field: The pseudo-gradient as a function of vectors.
         weights: Of the metric, one per coordinate.
         form: How Jacobians are enclosed; the best one when not given.
-        batch_size: Cells at a time; a whole round when not given.
+        batch_size: Cells at a time, rounded up to whole blocks on all devices.
     """
     compiled = evaluator(field, form)
-    blocks = blocks_at_a_time(compiled, batch_size)
+    step = compiled.width * compiled.devices
+    size = BLOCKS * step if batch_size is None else rounded_up(batch_size, step)
 
     def run(cells: list[Cell]) -> Iterator[Measured]:
-        for batch in batches(cells, compiled.width, blocks):
+        for batch in batches(cells, size):
             yield from measure(compiled, batch, weights)
 
     return run

@@ -92,9 +92,9 @@ def certify(
             After `kill -9` the same call goes on from the last file and gives the same certificate,
             and budgets may be changed. It is never deleted. Its cells are believed, not computed
             again, so keep it where nobody else can write.
-        batch_size: Cells evaluated at a time; a whole round when not given. It is rounded up to
-            whole blocks of a fixed size on every device (`jax.local_devices()`), and changes speed
-            and memory but not a bit of the certificate.
+        batch_size: Cells evaluated at a time, about. It is rounded up to whole blocks of a fixed
+            size (16 cells, fewer of many coordinates) on every device (`jax.local_devices()`), and
+            changes speed and memory but not a bit of the certificate.
         n_jobs: Processes, as joblib understands it (-1: all cores). When not given, what an active
             `joblib.parallel_config` says, else this process alone.
 

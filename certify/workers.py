@@ -20,6 +20,7 @@ import dgames as dg
 from certify.enclosure.affine import jacobian_form
 from certify.flat import FlatField, flat_field
 from certify.measure import (
+    BLOCKS,
     Cell,
     Evaluator,
     Measure,
@@ -29,6 +30,7 @@ from certify.measure import (
     evaluator,
     in_process,
     measure,
+    rounded_up,
 )
 from certify.region import Region
 
@@ -66,7 +68,7 @@ def crew(
         args: Passed to the costs.
         field: Of the game on the region.
         weights: Of the metric, one per coordinate.
-        batch_size: Cells at a time, in each process; an even share of the round when not given.
+        batch_size: Cells at a time, in each process, rounded up to whole blocks.
         n_jobs: As joblib understands it; when not given, what an active `joblib.parallel_config`
             says, else one.
 
@@ -86,11 +88,12 @@ def crew(
     with parallel(n_jobs=n_jobs, batch_size=1, pre_dispatch="all") as call:
 
         def run(cells: list[Cell]) -> Iterator[Measured]:
-            # At least a block each, so that no process compiles for nothing.
-            blocks = -(-len(cells) // (width * jobs))
+            # An even share for each, in whole blocks, so that nobody is kept waiting.
+            share = rounded_up(-(-len(cells) // jobs), width)
+            size = min(share, BLOCKS * width)
             if batch_size is not None:
-                blocks = -(-batch_size // width)
-            tasks = [joblib.delayed(remotely)(work, part) for part in batches(cells, width, blocks)]
+                size = rounded_up(batch_size, width)
+            tasks = [joblib.delayed(remotely)(work, batch) for batch in batches(cells, size)]
             for part in call(tasks):
                 yield from part
 
