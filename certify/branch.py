@@ -41,6 +41,10 @@ class Budget:
         cells: The most cells.
         seconds: The most seconds, or None.
         start: When they began to count, by `time.perf_counter`.
+
+    Example:
+        >>> Budget(cells=100, seconds=3600.0).spent(100)
+        'the budget of 100 cells was used up'
     """
 
     cells: int
@@ -141,5 +145,9 @@ def round_size(cells: int) -> int:
 
     Each round lowers what can be reached, so that small rounds waste no cuts, and large ones waste
     no time; a sixteenth of the cells, and eight at first, were measured to cost a few per cent.
+
+    Example:
+        >>> round_size(1), round_size(1600)
+        (8, 100)
     """
     return max(8, cells // 16)

@@ -8,7 +8,7 @@ import numpy as np
 from certify.enclosure.affine import AffineFamily
 from certify.measure import Cell, Measured
 from certify.region import Region
-from certify.tree import Leaf, Split, Tree
+from certify.tree import Leaf, Split, Tree, unstacked
 
 Arrays = dict[str, np.ndarray]
 
@@ -162,23 +162,22 @@ class Frontier:
         """
         frontier = cls(region)
         cells = _cells(region, arrays)
-        shares = np.broadcast_to(np.float64(0.0), (region.dimension,) * 3)
         frontier.nodes = [
             Leaf(None) if axis < 0 else Split(int(axis), float(at), int(below), int(above))
             for axis, at, below, above in zip(
                 *(arrays[name] for name in ("axis", "at", "below", "above")), strict=True
             )
         ]
-        for k, number in enumerate(arrays["open"].tolist()):
-            centre, generators, remainder, finite = (
-                np.asarray(arrays[part][k])
-                for part in ("centre", "generators", "remainder", "finite")
-            )
-            family = AffineFamily(centre, generators, remainder, shares, finite)
-            known = Measured(
-                family, float(arrays["margin"][k]), float(arrays["peak"][k]), arrays["scores"][k]
-            )
+        count, n = len(arrays["open"]), region.dimension
+        shares = np.broadcast_to(np.float64(0.0), (count, n, n, n))
+        parts = [arrays[part] for part in ("centre", "generators", "remainder")]
+        families = unstacked(AffineFamily(*parts, shares, arrays["finite"]))
+        columns = (arrays[name].tolist() for name in ("open", "margin", "peak"))
+        for family, number, margin, peak, scores in zip(
+            families, *columns, arrays["scores"], strict=True
+        ):
             frontier.nodes[number] = Leaf(family)
+            known = Measured(family, margin, peak, scores)
             frontier._remember(number, Open(cells[number], known))
         return frontier
 

@@ -23,6 +23,7 @@ from certify.enclosure.interval import Interval
 from certify.enclosure.registry import RULES, SMOOTH_RULES
 from certify.flat import FlatField
 from certify.metric.cell_margin import margin_bounds, reduced
+from certify.tree import unstacked
 
 # Cells of a block, unless their Jacobians are so large that fewer have to do.
 WIDTH = 16
@@ -128,7 +129,12 @@ def batches(cells: list[Cell], size: int) -> Iterator[list[Cell]]:
 
 
 def rounded_up(size: int, step: int) -> int:
-    """The smallest multiple of a step that is no smaller."""
+    """The smallest multiple of a step that is no smaller.
+
+    Example:
+        >>> rounded_up(1, 16), rounded_up(32, 16), rounded_up(33, 16)
+        (16, 32, 48)
+    """
     return -(-size // step) * step
 
 
@@ -164,19 +170,15 @@ def _bounded(
 ) -> Iterator[Measured]:
     """The first `count` cells of a few blocks, with their bounds, computed block by block."""
     for first in range(0, count, width):
-        block = jax.tree.map(lambda part, at=first: part[at : at + width], families)
-        block = reduced(block)
+        block = reduced(jax.tree.map(lambda part, at=first: part[at : at + width], families))
         bounds = margin_bounds(block, weights)
-        for k in range(min(width, count - first)):
-            family = jax.tree.map(lambda part, k=k: np.array(part[k]), block)
-            # The shares have become scores; they are by far the largest part.
-            shares = np.broadcast_to(np.float64(0.0), family.share.shape)
-            yield Measured(
-                dataclasses.replace(family, share=shares),
-                float(bounds.margin[k]),
-                float(bounds.peak[k]),
-                np.array(bounds.scores[k]),
-            )
+        # The shares have become scores; they are by far the largest part.
+        shares = np.broadcast_to(np.float64(0.0), np.shape(block.share))
+        generators = np.ascontiguousarray(block.generators)
+        block = dataclasses.replace(block, generators=generators, share=shares)
+        margins, peaks = bounds.margin.tolist(), bounds.peak.tolist()
+        for k, family in zip(range(min(width, count - first)), unstacked(block), strict=False):
+            yield Measured(family, margins[k], peaks[k], bounds.scores[k])
 
 
 def in_process(

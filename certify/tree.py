@@ -55,3 +55,10 @@ class Tree(NamedTuple):
 def stack(families: list[AffineFamily]) -> AffineFamily:
     """A batch of families."""
     return jax.tree.map(lambda *parts: np.stack(parts), *families)
+
+
+def unstacked(batch: AffineFamily) -> Iterator[AffineFamily]:
+    """The families of a batch, as views of it."""
+    parts, structure = jax.tree.flatten(batch)
+    for k in range(len(parts[0])):
+        yield structure.unflatten([part[k, ...] for part in parts])
