@@ -170,8 +170,10 @@ class Frontier:
         ]
         count, n = len(arrays["open"]), region.dimension
         shares = np.broadcast_to(np.float64(0.0), (count, n, n, n))
-        parts = [arrays[part] for part in ("centre", "generators", "remainder")]
-        families = unstacked(AffineFamily(*parts, shares, arrays["finite"]))
+        centre, generators, remainder, finite = (
+            arrays[part] for part in ("centre", "generators", "remainder", "finite")
+        )
+        families = unstacked(AffineFamily(centre, generators, remainder, shares, finite))
         columns = (arrays[name].tolist() for name in ("open", "margin", "peak"))
         for family, number, margin, peak, scores in zip(
             families, *columns, arrays["scores"], strict=True
