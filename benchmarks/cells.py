@@ -17,9 +17,10 @@ import numpy as np
 
 import certify
 import dgames as dg
-from certify.branch import Tree, cover
+from certify.branch import Budget, cover
 from certify.enclosure.affine import Form
 from certify.flat import FlatField, flat_field
+from certify.tree import Tree
 
 jax.config.update("jax_enable_x64", True)
 
@@ -65,7 +66,8 @@ def warm(field: FlatField, region: certify.Box, form: Form) -> tuple[Tree, float
     """The tree of cells and the seconds for it, without compilation."""
 
     def run(max_cells: int) -> Tree:
-        return cover(field, region, np.ones(5), tightness=0.95, max_cells=max_cells, form=form)
+        budget = Budget(max_cells)
+        return cover(field, region, np.ones(5), tightness=0.95, budget=budget, form=form)
 
     run(1)
     start = time.perf_counter()

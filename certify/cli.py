@@ -15,8 +15,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
-# Exit statuses: accepted or proved, rejected or not proved, unusable input.
-OK, NO, UNUSABLE = 0, 1, 2
+# Exit statuses: accepted or proved, rejected or not proved, unusable input, Ctrl-C.
+OK, NO, UNUSABLE, INTERRUPTED = 0, 1, 2, 130
 
 
 @app.command()
@@ -26,8 +26,15 @@ def run(
     around: Annotated[str | None, typer.Option(metavar="X0", help="Centre of a box.")] = None,
     radius: Annotated[float | None, typer.Option(help="Half-width of the box.")] = None,
     output: Annotated[Path | None, typer.Option("-o", "--output", help="Certificate file.")] = None,
-    max_cells: Annotated[int, typer.Option(help="Give up beyond this many cells.")] = 10_000,
+    max_cells: Annotated[int, typer.Option(help="Cut no further than this.")] = 10_000,
+    max_seconds: Annotated[float | None, typer.Option(help="Cut no longer than this.")] = None,
     tightness: Annotated[float, typer.Option(help="Share of the reachable margin.")] = 0.97,
+    checkpoint: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Written now and then; resumed if it exists."),
+    ] = None,
+    batch_size: Annotated[int | None, typer.Option(help="Cells at a time.")] = None,
+    jobs: Annotated[int | None, typer.Option("-j", "--jobs", help="Processes; -1: all.")] = None,
 ) -> None:
     """Certify the game that a Python file defines.
 
@@ -66,16 +73,26 @@ def run(
         raise ValueError(f"{target} defines no region; give --box, or --around and --radius")
     check_costs(user, region)
     console = Console()
-    with on_terminal() as report:
-        certificate: Certificate = certify(
-            user.game,
-            region,
-            user.methods,
-            args=user.args,
-            max_cells=max_cells,
-            tightness=tightness,
-            progress=report,
-        )
+    try:
+        with on_terminal() as report:
+            certificate: Certificate = certify(
+                user.game,
+                region,
+                user.methods,
+                args=user.args,
+                max_cells=max_cells,
+                max_seconds=max_seconds,
+                tightness=tightness,
+                progress=report,
+                checkpoint=checkpoint,
+                batch_size=batch_size,
+                n_jobs=jobs,
+            )
+    except KeyboardInterrupt:
+        kept = checkpoint is not None and checkpoint.exists()
+        rest = f"; the same command goes on from {checkpoint}" if kept else ""
+        print(f"certify: interrupted, nothing is proved{rest}", file=sys.stderr)
+        raise typer.Exit(INTERRUPTED) from None
     console.print(certificate_table(certificate))
     if certificate.status != "proved":
         raise typer.Exit(NO)

@@ -5,8 +5,8 @@ from typing import Any
 import numpy as np
 from jaxtyping import Int
 
-from certify.branch import Leaf, Split, Tree, stack
 from certify.enclosure.affine import AffineFamily
+from certify.tree import Leaf, Split, Tree, stack
 
 
 def quantized(tree: Tree) -> tuple[int, list[AffineFamily]]:

@@ -1,9 +1,9 @@
 """From a game and a region to a checked certificate."""
 
 import importlib.metadata
-import time
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import jax
@@ -12,10 +12,11 @@ import numpy as np
 
 import dgames as dg
 from certify import evidence
-from certify.branch import Progress, Tree, cover
+from certify.branch import Budget, Progress, cover
 from certify.certificate import Certificate
 from certify.checker import Unusable, check_data
 from certify.checker.reader import FORMAT, VERSION, digest
+from certify.checkpoint import Checkpoint, identity
 from certify.constants import BlockConstants, block_constants, sample_jacobians
 from certify.enclosure.affine import AffineFamily
 from certify.enclosure.enclose import enclose
@@ -28,6 +29,8 @@ from certify.metric.weights import choose_weights, sampled_margin
 from certify.region import Region
 from certify.steps import STEP_RULES, Setting
 from certify.structure import describe
+from certify.tree import Tree
+from certify.workers import crew
 
 TRUSTED = (
     "Statement (B) of certify/checker/proof.py: that the Jacobian of the pseudo-gradient lies in "
@@ -49,7 +52,11 @@ def certify(
     weights: dict[str, float] | None = None,
     tightness: float = 0.97,
     max_cells: int = 10_000,
+    max_seconds: float | None = None,
     progress: Callable[[Progress], None] | None = None,
+    checkpoint: str | Path | None = None,
+    batch_size: int | None = None,
+    n_jobs: int | None = None,
 ) -> Certificate:
     """Proves that learning dynamics converge to a unique Nash equilibrium from a region.
 
@@ -75,8 +82,21 @@ def certify(
         weights: The metric to use, by player; chosen by sampling when not given.
         tightness: Cells are cut until the proved margin is at least this share of what further
             cutting could prove, in (0, 1).
-        max_cells: Give up ("undecided") beyond this many cells.
-        progress: Called with a `Progress` after each batch of cells.
+        max_cells: Cut no further than to this many cells; what they prove is kept, and if that is
+            no margin at all, the status is "undecided".
+        max_seconds: The same for the seconds of this call. They are looked at between rounds of
+            cells, so compiling and the last round may exceed them, and the proof comes after.
+        progress: Called with a `Progress` before each round of cells.
+        checkpoint: A file from which the search goes on if it exists and which is written every few
+            seconds, when a budget is used up and on Ctrl-C, which still raises `KeyboardInterrupt`.
+            After `kill -9` the same call goes on from the last file and gives the same certificate,
+            and budgets may be changed. It is never deleted. Its cells are believed, not computed
+            again, so keep it where nobody else can write.
+        batch_size: Cells evaluated at a time, about. It is rounded up to whole blocks of a fixed
+            size (16 cells, fewer of many coordinates) on every device (`jax.local_devices()`), and
+            changes speed and memory but not a bit of the certificate.
+        n_jobs: Processes, as joblib understands it (-1: all cores). When not given, what an active
+            `joblib.parallel_config` says, else this process alone.
 
     Returns:
         A `Certificate`; its file has been accepted by the independent checker if it is "proved".
@@ -84,7 +104,8 @@ def certify(
         strategy at a point of the region, so that no block-weighted metric has a margin.
 
     Raises:
-        ValueError: If the game, the region and the options do not fit together.
+        ValueError: If the game, the region and the options do not fit together, or the checkpoint
+            is damaged or belongs to another search.
         EnclosureError: If the costs use a primitive without an enclosure rule, or float32.
 
     Example:
@@ -94,11 +115,17 @@ def certify(
         >>> certificate.status, round(certificate.margin, 6)
         ('proved', 2.0)
     """
-    start = time.perf_counter()
+    budget = Budget(max_cells, max_seconds)
     if not 0 < tightness < 1:
         raise ValueError(f"certify: tightness is {tightness}; it must be between 0 and 1.")
     if max_cells < 1:
         raise ValueError(f"certify: max_cells is {max_cells}; it must be at least 1.")
+    if max_seconds is not None and not max_seconds > 0:
+        raise ValueError(f"certify: max_seconds is {max_seconds}; it must be positive.")
+    if batch_size is not None and batch_size < 1:
+        raise ValueError(f"certify: batch_size is {batch_size}; it must be at least 1.")
+    if n_jobs == 0:
+        raise ValueError("certify: n_jobs is 0; give a number of processes, or -1 for all cores.")
     names = [_method_name(method) for method in methods]
     field = flat_field(game, region, args)
     given = None if weights is None else _given(weights, field)
@@ -117,21 +144,27 @@ def certify(
         return Certificate(
             "undecided", ("no block-weighted metric with a positive margin was found by sampling",)
         )
-    tree = cover(
-        field,
-        region,
-        spread,
-        tightness=tightness,
-        max_cells=max_cells,
-        progress=progress,
-    )
+    file = None
+    if checkpoint is not None:
+        file = Checkpoint(checkpoint, identity(field, region, spread, tightness))
+    with crew(game, region, args, field, spread, batch_size=batch_size, n_jobs=n_jobs) as measure:
+        tree = cover(
+            field,
+            region,
+            spread,
+            tightness=tightness,
+            budget=budget,
+            progress=progress,
+            measure=measure,
+            checkpoint=file,
+        )
     if all(family.finite for family in tree.families()):
         data, reason = _Assembly(field, region, tree, point).proved(chosen, names)
     else:
         data, reason = None, "on some cell the costs were not shown to be smooth"
     if data is None:
         return Certificate("undecided", (reason, *filter(None, [tree.shortfall])))
-    data["provenance"]["seconds"] = f"{time.perf_counter() - start:.2f}"
+    data["provenance"]["seconds"] = f"{budget.elapsed:.2f}"
     return Certificate("proved", data={**data, "digest": digest(data)})
 
 

@@ -15,6 +15,9 @@ from certify.enclosure.affine import AffineFamily
 # Generators kept when families are bounded at the vertices of their sign cube; the rest are folded
 # into the remainder. The checker accepts at most 10.
 MAX_GENERATORS = 8
+# Added to the eigenvector of the worst vertex before it scales a remainder: how much the vertices
+# and eigenvectors nearby are to count. No single number suits all cells.
+_REGULARIZATIONS = (0.01, 0.03, 0.1, 0.3)
 
 
 class CellBounds(NamedTuple):
@@ -23,7 +26,10 @@ class CellBounds(NamedTuple):
     Attributes:
         margin: Smallest eigenvalue of the symmetric part over the family, remainder included.
         peak: An upper bound from the worst vertex and the centre: no smaller cells reach more.
-        scores: How much of the gap splitting each coordinate could close.
+        scores: How much of the gap splitting each coordinate could close: its share of the
+            remainder, each entry weighted by the derivative of the margin with respect to it, which
+            for a simple smallest eigenvalue is a product of two entries of its eigenvector (up to
+            the regularization of the scaling).
         scaling: Positive integers that absorb the remainder well, as the checker will use them.
     """
 
@@ -69,9 +75,8 @@ def margin_bounds(family: AffineFamily, weights: Float[np.ndarray, " n"]) -> Cel
     at_vertex = values[cell, worst, 0] + np.einsum(
         "bi,bij,bj->b", eigenvector, remainder, eigenvector
     )
-    root = np.sqrt(weights)
-    scaling = _integers((eigenvector + 0.01) / root)
-    direction = scaling * root
+    scaling = _absorbing(corners[cell, worst], eigenvector, remainder, weights)
+    direction = scaling * np.sqrt(weights)
     loss = np.einsum("bij,bj->bi", remainder, direction) / direction
     lowered = corners - loss[:, None, :, None] * np.eye(loss.shape[1])
     margin = np.linalg.eigvalsh(lowered)[:, :, 0].min(1)
@@ -82,6 +87,19 @@ def margin_bounds(family: AffineFamily, weights: Float[np.ndarray, " n"]) -> Cel
         np.einsum("bi,bkij,bj->bk", direction, share, direction),
         scaling,
     )
+
+
+def _absorbing(
+    worst: np.ndarray, eigenvector: np.ndarray, remainder: np.ndarray, weights: np.ndarray
+) -> np.ndarray:
+    """The scalings, of a few candidates, that leave the worst vertices the largest margins."""
+    root = np.sqrt(weights)
+    candidates = np.stack([_integers((eigenvector + r) / root) for r in _REGULARIZATIONS])
+    directions = candidates * root
+    losses = np.einsum("bij,cbj->cbi", remainder, directions) / directions
+    lowered = worst - losses[..., None] * np.eye(len(root))
+    best = np.linalg.eigvalsh(lowered)[..., 0].argmax(0)
+    return candidates[best, np.arange(len(best))]
 
 
 def _at_centre(centre: np.ndarray, remainder: np.ndarray) -> np.ndarray:

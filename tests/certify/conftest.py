@@ -1,5 +1,8 @@
 """Certificates that many tests look at, made once per session."""
 
+import runpy
+from types import SimpleNamespace
+
 import jax.numpy as jnp
 import pytest
 
@@ -40,3 +43,29 @@ def linear_certificate(linear_game):
     """On the box of radius 1 around the equilibrium; margin 1 - 1/sqrt(2), weights 1 : 200."""
     region = certify.Box.around({"fast": -13.4, "slow": 1.37}, 1.0)
     return certify.certify(linear_game, region, methods=[dg.Simultaneous, dg.Extragradient])
+
+
+# Some two hundred cells that take a moment, once the game is compiled: as text, because other
+# processes run it too.
+RIPPLES = """
+import certify, jax.numpy as jnp, dgames as dg
+
+def costs(x, args):
+    a, b = x
+    return (
+        a**2 + 0.1 * jnp.cos(3 * a) + 0.2 * a * jnp.sin(2 * b),
+        b**2 + 0.1 * jnp.cos(3 * b) + 0.3 * b * jnp.sin(2 * a),
+    )
+
+game = dg.game(costs)
+region = certify.Box.around((0.0, 0.0), 3.0)
+"""
+
+
+@pytest.fixture(scope="session")
+def ripples(tmp_path_factory):
+    """A game that needs many cells: `game`, `region`, and the `folder` with its `ripples.py`."""
+    folder = tmp_path_factory.mktemp("ripples")
+    (folder / "ripples.py").write_text(RIPPLES)
+    names = runpy.run_path(str(folder / "ripples.py"))
+    return SimpleNamespace(game=names["game"], region=names["region"], folder=folder)

@@ -96,6 +96,30 @@ def test_not_proved(command, duopoly, tmp_path):
     assert not target.exists()
 
 
+def test_long_runs(command, ripples, tmp_path, monkeypatch):
+    """Ctrl-C is one sentence and a status of its own; the same command goes on."""
+    file, target = tmp_path / "run.npz", tmp_path / "c.json"
+    arguments = ["run", ripples.folder / "ripples.py", "-o", target, "--batch-size", 16]
+    arguments += ["--checkpoint", file, "--jobs", 1]
+    status, out, _ = command(*arguments, "--max-seconds", 1e-6)
+    assert status == 1 and "budget of 1e-06 seconds" in " ".join(out.split())
+    with monkeypatch.context() as patch:
+        patch.setattr("certify.frontier.Frontier.enter", _interrupted)
+        status, out, err = command(*arguments)
+    assert status == 130 and "proved" not in out
+    assert err.endswith(f"interrupted, nothing is proved; the same command goes on from {file}\n")
+    assert not target.exists()
+    status, out, _ = command(*arguments, "--max-seconds", 3600)
+    assert status == 0 and target.exists()
+    file.write_bytes(file.read_bytes()[:1000])
+    status, _, err = command(*arguments)
+    assert status == 2 and "damaged" in err and err.count("\n") == 1
+
+
+def _interrupted(*_):
+    raise KeyboardInterrupt
+
+
 def bad(duopoly, extra):
     duopoly.write_text(DUOPOLY + extra)
     return duopoly

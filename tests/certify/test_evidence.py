@@ -5,9 +5,9 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
-from certify.branch import Leaf, Tree
 from certify.enclosure.affine import AffineFamily
 from certify.evidence import quantized
+from certify.tree import Leaf, Tree
 
 
 def exact(matrix):

@@ -1,0 +1,77 @@
+"""Seconds of the search alone by batch size, processes and checkpoints: always the same tree.
+
+    python benchmarks/long_runs.py
+
+The five-firm oligopoly on the box of radius 20. Compilation is left out: everything runs twice in
+the same processes and the second run counts.
+"""
+
+import os
+import tempfile
+import time
+from pathlib import Path
+
+import jax
+import numpy as np
+
+import certify
+import dgames as dg
+from certify import checkpoint
+from certify.branch import Budget, cover
+from certify.checkpoint import Checkpoint, identity
+from certify.flat import flat_field
+from certify.tree import Split, Tree
+from certify.workers import crew
+
+jax.config.update("jax_enable_x64", True)
+
+WEIGHTS, TIGHTNESS = np.ones(5), 0.97
+
+
+def main() -> None:
+    """Prints the table."""
+    game = dg.games.Oligopoly.murphy_sherali_soyster()
+    region = certify.Box.around(dg.games.Oligopoly.published_equilibrium(), 20.0)
+    field = flat_field(game, region)
+
+    def search(file: Checkpoint | None = None, **options: int | None) -> tuple[Tree, float]:
+        with crew(game, region, None, field, WEIGHTS, **options) as measure:
+            start = time.perf_counter()
+            budget = Budget(100_000)
+            tree = cover(
+                field,
+                region,
+                WEIGHTS,
+                tightness=TIGHTNESS,
+                budget=budget,
+                measure=measure,
+                checkpoint=file,
+            )
+            return tree, time.perf_counter() - start
+
+    print(f"{os.cpu_count()} cores\nbatch size  processes  seconds  cells")
+    first = None
+    for batch_size, n_jobs in ((1, 1), (16, 1), (64, 1), (None, 1), (16, 2), (64, 2), (None, 2)):
+        search(batch_size=batch_size, n_jobs=n_jobs)
+        tree, seconds = search(batch_size=batch_size, n_jobs=n_jobs)
+        first = first or splits(tree)
+        assert splits(tree) == first
+        print(
+            f"{batch_size or 'default':>10}  {n_jobs:9d}  {seconds:7.2f}  {len(tree.families()):5d}"
+        )
+    checkpoint.SECONDS = 0.2
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "run.npz"
+        tree, seconds = search(Checkpoint(path, identity(field, region, WEIGHTS, TIGHTNESS)))
+        assert splits(tree) == first
+        size = path.stat().st_size / 2**20
+    print(f"with a checkpoint ({size:.1f} MiB) every 0.2 s: {seconds:.2f} seconds")
+
+
+def splits(tree: Tree) -> list[tuple[int, float] | None]:
+    """The cuts of a tree in preorder, None for a leaf."""
+    return [(n.axis, n.at) if isinstance(n, Split) else None for n in tree.preorder()]
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,207 @@
+"""Measures cells: encloses the Jacobian on each of them and bounds its margin, in fixed blocks.
+
+The last bits of what XLA and BLAS compute depend on the shapes they are given, and a search that
+decides by them would depend on how its cells were batched. So cells are measured in blocks of one
+fixed shape, by one compiled program, each cell at a place that depends on nothing but its place in
+the round: a bigger batch is more blocks, and more devices or processes are more blocks at a time.
+"""
+
+import dataclasses
+import functools
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.sharding import Mesh, NamedSharding, PartitionSpec
+from jaxtyping import Float
+
+from certify.enclosure.affine import AffineFamily, Form, jacobian_family, jacobian_form
+from certify.enclosure.enclose import enclose
+from certify.enclosure.interval import Interval
+from certify.enclosure.registry import RULES, SMOOTH_RULES
+from certify.flat import FlatField
+from certify.metric.cell_margin import margin_bounds, reduced
+from certify.tree import unstacked
+
+# Cells of a block, unless their Jacobians are so large that fewer have to do.
+WIDTH = 16
+# Numbers in the largest array of a block, about.
+_MEMORY = 2**22
+# Blocks on each device, or sent to each process, at a time unless the user says how many.
+BLOCKS = 16
+
+
+class Cell(NamedTuple):
+    """A box: its corners, as vectors."""
+
+    lower: np.ndarray
+    upper: np.ndarray
+
+
+class Measured(NamedTuple):
+    """What is known of one cell: its family proves, the rest is floating point and guides.
+
+    Attributes:
+        family: Encloses the Jacobian over the cell.
+        margin: Of the family in the metric.
+        peak: An upper bound on what smaller cells could reach.
+        scores: What a cut of each coordinate could gain.
+    """
+
+    family: AffineFamily
+    margin: float
+    peak: float
+    scores: np.ndarray
+
+
+class Evaluator(NamedTuple):
+    """The compiled enclosure of one block of cells on each device.
+
+    Attributes:
+        blocks: From the corners of `devices * width` cells to their families.
+        width: Cells of a block.
+        devices: Blocks at a time.
+    """
+
+    blocks: Callable[[np.ndarray, np.ndarray], AffineFamily]
+    width: int
+    devices: int
+
+
+# From the cells of a round to what is known of each, in the same order.
+Measure = Callable[[list[Cell]], Iterable[Measured]]
+
+
+@functools.lru_cache(maxsize=32)
+def evaluator(field: FlatField, form: Form | None = None) -> Evaluator:
+    """Compiles the enclosures of a field for the devices of this process, once.
+
+    Args:
+        field: The pseudo-gradient as a function of vectors.
+        form: How Jacobians are enclosed; the best one when not given.
+    """
+    n = field.dimension
+    form = form or jacobian_form(field.function, n)
+    width = block_width(field, form)
+    family = jacobian_family(field.function, form)
+    costs = enclose(field.costs, RULES | SMOOTH_RULES)
+
+    def evaluate(lower: Any, upper: Any) -> AffineFamily:
+        # A jump of a cost leaves no trace in its gradient, which is then the gradient of nothing.
+        values = jax.tree.leaves(costs(Interval(lower, upper)))
+        smooth = jnp.stack([jnp.isfinite(value).all() for value in values]).all()
+        found = family(lower, upper)
+        return dataclasses.replace(found, finite=found.finite & smooth)
+
+    devices = jax.local_devices()
+    # Compiled ahead of the first call: a block of another shape would be an error, not another
+    # compilation.
+    corner = jax.ShapeDtypeStruct((width * len(devices), n), jnp.float64)
+    program = _sharded(jax.vmap(evaluate), devices).lower(corner, corner).compile()
+    return Evaluator(program, width, len(devices))
+
+
+def block_width(field: FlatField, form: Form) -> int:
+    """Cells of a block: a matter of the game alone."""
+    if form == "constant":  # then there is one cell
+        return 1
+    entries = field.dimension ** (4 if form == "affine" else 3)
+    return int(np.clip(_MEMORY // entries, 1, WIDTH))
+
+
+def _sharded(block: Callable, devices: list[Any]) -> Any:
+    """One block on each device; on a single one, the block itself."""
+    if len(devices) == 1:
+        return jax.jit(block)
+    mesh = Mesh(np.array(devices), ("cells",))
+    spec = PartitionSpec("cells")
+    # Every device runs the program of one block as it stands; nothing is to be checked or merged.
+    each = jax.shard_map(block, mesh=mesh, in_specs=spec, out_specs=spec, check_vma=False)
+    return jax.jit(each, in_shardings=NamedSharding(mesh, spec))
+
+
+def batches(cells: list[Cell], size: int) -> Iterator[list[Cell]]:
+    """The cells of a round, so many at a time."""
+    for first in range(0, len(cells), size):
+        yield cells[first : first + size]
+
+
+def rounded_up(size: int, step: int) -> int:
+    """The smallest multiple of a step that is no smaller.
+
+    Example:
+        >>> rounded_up(1, 16), rounded_up(32, 16), rounded_up(33, 16)
+        (16, 32, 48)
+    """
+    return -(-size // step) * step
+
+
+def measure(
+    compiled: Evaluator, cells: list[Cell], weights: Float[np.ndarray, " n"]
+) -> list[Measured]:
+    """Measures a batch of cells, which starts with a whole block.
+
+    Args:
+        compiled: From `evaluator`.
+        cells: Any number of them; the last block is filled up with copies, whose results are
+            thrown away.
+        weights: Of the metric, one per coordinate.
+    """
+    width, devices = compiled.width, compiled.devices
+    step = width * devices
+    # All programs are started before the first result is waited for.
+    started = []
+    for first in range(0, len(cells), step):
+        part = cells[first : first + step]
+        filled = part + part[:1] * (step - len(part))
+        lower, upper = (np.stack(corners) for corners in zip(*filled, strict=True))
+        started.append((compiled.blocks(lower, upper), len(part)))
+    return [
+        known
+        for families, count in started
+        for known in _bounded(jax.tree.map(np.asarray, families), count, width, weights)
+    ]
+
+
+def _bounded(
+    families: AffineFamily, count: int, width: int, weights: np.ndarray
+) -> Iterator[Measured]:
+    """The first `count` cells of a few blocks, with their bounds, computed block by block."""
+    for first in range(0, count, width):
+        block = reduced(jax.tree.map(lambda part, at=first: part[at : at + width], families))
+        bounds = margin_bounds(block, weights)
+        # The shares have become scores; they are by far the largest part.
+        shares = np.broadcast_to(np.float64(0.0), np.shape(block.share))
+        generators = np.ascontiguousarray(block.generators)
+        block = dataclasses.replace(block, generators=generators, share=shares)
+        margins, peaks = bounds.margin.tolist(), bounds.peak.tolist()
+        for k, family in zip(range(min(width, count - first)), unstacked(block), strict=False):
+            yield Measured(family, margins[k], peaks[k], bounds.scores[k])
+
+
+def in_process(
+    field: FlatField,
+    weights: Float[np.ndarray, " n"],
+    *,
+    form: Form | None = None,
+    batch_size: int | None = None,
+) -> Measure:
+    """Measures cells in this process, on all its devices.
+
+    Args:
+        field: The pseudo-gradient as a function of vectors.
+        weights: Of the metric, one per coordinate.
+        form: How Jacobians are enclosed; the best one when not given.
+        batch_size: Cells at a time, rounded up to whole blocks on all devices.
+    """
+    compiled = evaluator(field, form)
+    step = compiled.width * compiled.devices
+    size = BLOCKS * step if batch_size is None else rounded_up(batch_size, step)
+
+    def run(cells: list[Cell]) -> Iterator[Measured]:
+        for batch in batches(cells, size):
+            yield from measure(compiled, batch, weights)
+
+    return run
