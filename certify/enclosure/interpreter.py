@@ -15,11 +15,14 @@ from jax.extend import core, source_info_util
 
 from . import (  # noqa: F401  (fill the table of rules)
     elementwise,
+    integers,
     known,
     linear,
     linear_systems,
     logic,
+    order,
     reductions,
+    scatters,
     shifts,
     special,
     structural,
@@ -213,26 +216,44 @@ def _apply(equation: Any, operands: list[Any], rules: Mapping[str, Rule], place:
         len(equation.invars) == 2
         and equation.invars[0] is equation.invars[1]
         and name in _SAME_OPERANDS
+        and not integers.is_integer(operands[0])
     ):
         result = _SAME_OPERANDS[name](operation, operands[0])
-    elif name in rules:
-        try:
-            result = rules[name](operation, *operands)
-        except EnclosureError as error:
-            raise EnclosureError(f"{error} (in {place})") from None
     else:
+        result = _by_rule(_rule(equation, operands, rules, place), operation, operands, place)
+    return list(result) if equation.primitive.multiple_results else [result]
+
+
+def _rule(equation: Any, operands: list[Any], rules: Mapping[str, Rule], place: str) -> Rule:
+    """The rule in the table; integers that depend on the box have rules of their own."""
+    name = equation.primitive.name
+    found = rules.get(name)
+    of_integers = any(map(integers.is_integer, operands)) or any(
+        jnp.issubdtype(variable.aval.dtype, jnp.integer) for variable in equation.outvars
+    )
+    if of_integers and name not in _ANY_TYPE:
+        found = rules.get(integers.PREFIX + name)
+        if found is None and name in rules:
+            raise EnclosureError(
+                f"{name!r} of integers that depend on the box has no enclosure rule (in {place}); "
+                "keep them in float64"
+            )
+    if found is None:
         raise EnclosureError(
             f"no enclosure rule for primitive {name!r} (in {place}); write it with other operations"
         )
-    results = list(result) if equation.primitive.multiple_results else [result]
-    for value in results:
-        # Rules share integers between both endpoints, hence none may depend on the box.
-        if isinstance(value, Interval) and value.lower.dtype not in (jnp.float64, bool):
-            raise EnclosureError(
-                f"{name!r} makes {value.lower.dtype} numbers that depend on the box (in "
-                f"{place}); keep them in float64"
-            )
-    return results
+    return found
+
+
+def _by_rule(chosen: Rule, operation: Operation, operands: list[Any], place: str) -> Any:
+    try:
+        return chosen(operation, *operands)
+    except EnclosureError as error:
+        raise EnclosureError(f"{error} (in {place})") from None
+
+
+# Rules that treat integers like other numbers.
+_ANY_TYPE = structural.MOVES | {"argmax", "argmin", "sort", "top_k", "stop_gradient"}
 
 
 def _check_precision(dtype: Any, name: str, place: str) -> None:

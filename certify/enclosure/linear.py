@@ -14,7 +14,7 @@ import jax.numpy as jnp
 from jax import lax
 
 from .interval import Interval
-from .registry import EnclosureError, Operation, rule
+from .registry import Operation, rule
 from .rounding import EPSILON, TINY, outward, widened
 
 # Interval products with at most this many terms are formed term by term, exactly as wide as they
@@ -23,7 +23,8 @@ from .rounding import EPSILON, TINY, outward, widened
 _TERMWISE_LIMIT = 2**14
 
 
-def _sum_error(terms: int, magnitude: Any) -> Any:
+def sum_error(terms: int, magnitude: Any) -> Any:
+    """The error of a sum of that many terms, from the sum of their absolute values."""
     return (terms + 4) * EPSILON * magnitude + (terms + 4) * 4.0 * TINY
 
 
@@ -40,8 +41,8 @@ def _sum(x: Interval, axes: Any) -> Interval:
     return widened(
         lower,
         upper,
-        _sum_error(terms, jnp.sum(jnp.abs(x.lower), axes)),
-        _sum_error(terms, jnp.sum(jnp.abs(x.upper), axes)),
+        sum_error(terms, jnp.sum(jnp.abs(x.lower), axes)),
+        sum_error(terms, jnp.sum(jnp.abs(x.upper), axes)),
     )
 
 
@@ -50,7 +51,7 @@ def cumsum(op: Operation, x: Interval) -> Interval:
     """Partial sums of the endpoints."""
     terms = x.shape[op.params["axis"]]
     error_lower, error_upper = (
-        _sum_error(terms, op.bind(jnp.abs(end))) for end in (x.lower, x.upper)
+        sum_error(terms, op.bind(jnp.abs(end))) for end in (x.lower, x.upper)
     )
     return widened(op.bind(x.lower), op.bind(x.upper), error_lower, error_upper)
 
@@ -72,7 +73,7 @@ def dot_general(op: Operation, x: Interval, y: Interval) -> Interval:
 
     if x.is_point and y.is_point:
         value = dot(x.lower, y.lower)
-        error = _sum_error(terms, dot(jnp.abs(x.lower), jnp.abs(y.lower)))
+        error = sum_error(terms, dot(jnp.abs(x.lower), jnp.abs(y.lower)))
         return widened(value, value, error, error)
     if x.is_point:
         return _signed(dot, x.lower, y, terms)
@@ -92,7 +93,7 @@ def dot_general(op: Operation, x: Interval, y: Interval) -> Interval:
 
 def _signed(dot: Any, a: Any, y: Interval, terms: int) -> Interval:
     positive, negative = jnp.maximum(a, 0.0), jnp.minimum(a, 0.0)
-    error = _sum_error(2 * terms, dot(jnp.abs(a), y.magnitude))
+    error = sum_error(2 * terms, dot(jnp.abs(a), y.magnitude))
     return widened(
         dot(positive, y.lower) + dot(negative, y.upper),
         dot(positive, y.upper) + dot(negative, y.lower),
@@ -136,7 +137,7 @@ def _midpoint_radius(dot: Any, x: Interval, y: Interval, terms: int) -> Interval
     middle = dot(mx, my)
     radius = dot(jnp.abs(mx), ry) + dot(rx, jnp.abs(my) + ry)
     magnitude = dot(jnp.abs(mx) + rx, jnp.abs(my) + ry)
-    error = radius + _sum_error(2 * terms + 8, 2.0 * magnitude)
+    error = radius + sum_error(2 * terms + 8, 2.0 * magnitude)
     return widened(middle, middle, error, error)
 
 
@@ -145,21 +146,3 @@ def _ball(x: Interval) -> tuple[Any, Any]:
     middle = 0.5 * x.lower + 0.5 * x.upper
     radius = jnp.maximum(x.upper - middle, middle - x.lower)
     return middle, radius * (1.0 + 4.0 * EPSILON) + 4.0 * TINY
-
-
-@rule("scatter-add", "scatter_add")
-def scatter_add(op: Operation, x: Interval, indices: Any, updates: Interval) -> Interval:
-    """Adds updates at indices that are known exactly."""
-    if isinstance(indices, Interval):
-        raise EnclosureError("the indices of a scatter depend on the box; make them constants")
-    terms = 1 + math.prod(updates.shape)
-
-    def scatter(a: Any, b: Any) -> Any:
-        return op.bind(a, indices, b)
-
-    return widened(
-        scatter(x.lower, updates.lower),
-        scatter(x.upper, updates.upper),
-        _sum_error(terms, scatter(jnp.abs(x.lower), jnp.abs(updates.lower))),
-        _sum_error(terms, scatter(jnp.abs(x.upper), jnp.abs(updates.upper))),
-    )
