@@ -28,14 +28,18 @@ ORDERS = ("value", "gradient", "Hessian")
 _ROUNDING = 1e-9
 
 
-def derivative(function: Callable, order: int) -> Callable:
-    """The function, its gradient or its Hessian."""
-    return (lambda f: f, jax.grad, jax.hessian)[order](function)
+def derivative(probe: Probe, order: int, change: Callable = lambda function: function) -> Callable:
+    """The function (or another in place of it), its gradient or its Hessian."""
+    function = change(probe.function)
+    if order == 0:
+        return function
+    gradient = probe.gradient(function)
+    return gradient if order == 1 else jax.jacfwd(gradient)
 
 
-def enclosed(function: Callable, order: int) -> Callable:
-    """What certify encloses of it: derivatives are those of the code of the function."""
-    return enclose(derivative(plain(function) if order else function, order))
+def enclosed(probe: Probe, order: int) -> Callable:
+    """What certify encloses: derivatives are those of the code that computes the value."""
+    return enclose(derivative(probe, order, plain) if order else probe.function)
 
 
 def samples(probe: Probe, order: int, count: int = 20) -> np.ndarray:
@@ -43,7 +47,7 @@ def samples(probe: Probe, order: int, count: int = 20) -> np.ndarray:
     shares = np.random.default_rng(0).uniform(-1.0, 1.0, (count, probe.center.size))
     shares[: count // 2] = np.sign(shares[: count // 2])
     points = probe.center + RADIUS * shares
-    computed = jax.jit(derivative(probe.function, order))
+    computed = jax.jit(derivative(probe, order))
     return np.stack([np.asarray(computed(jnp.asarray(x))) for x in points])
 
 
@@ -62,7 +66,7 @@ def outcome(compute: Callable, probe: Probe, values: np.ndarray) -> str:
 
 def by_certify(probe: Probe, order: int) -> Callable:
     """Ends of our enclosure."""
-    compute = jax.jit(enclosed(probe.function, order))
+    compute = jax.jit(enclosed(probe, order))
 
     def ends(lower: np.ndarray, upper: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         box = compute(Interval(jnp.asarray(lower), jnp.asarray(upper)))
@@ -73,7 +77,7 @@ def by_certify(probe: Probe, order: int) -> Callable:
 
 def by_immrax(immrax: Any, probe: Probe, order: int) -> Callable:
     """Ends of the natural inclusion function of immrax."""
-    compute = immrax.natif(derivative(probe.function, order))
+    compute = immrax.natif(derivative(probe, order))
 
     def ends(lower: np.ndarray, upper: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         box = compute(immrax.interval(jnp.asarray(lower), jnp.asarray(upper)))

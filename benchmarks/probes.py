@@ -26,11 +26,13 @@ class Probe(NamedTuple):
         center: Of the box.
         derivatives: 2 where gradient and Hessian can be enclosed, 0 where only the value can: at
             kinks and jumps nothing is true of derivatives.
+        gradient: How to differentiate.
     """
 
     function: Callable
     center: np.ndarray
     derivatives: int = 2
+    gradient: Callable = jax.grad
 
 
 _X = np.array([0.3, -0.4, 0.7])
@@ -223,6 +225,7 @@ PROBES: dict[str, Probe] = {
             lambda c: c[0] < 3, lambda c: (c[0] + 1, jnp.sin(c[1] + x)), (0, x)
         )[1][0],
         _X,
+        gradient=jax.jacfwd,
     ),
     "map": Probe(lambda x: jnp.sum(lax.map(lambda e: e**3, x)), _X),
     "associative_scan": _each(lambda x: lax.associative_scan(jnp.multiply, x)),

@@ -46,7 +46,7 @@ def replay(
             if known is not None:
                 results = known(*inputs)
             elif name in WRITTEN_OUT:
-                results = [written_out(name, equation.params)(*inputs)]
+                results = again(written_out(equation), inputs)
             elif name in CALLS:
                 results = again(body(equation), inputs)
             elif name in replacements:

@@ -187,7 +187,7 @@ def dynamic_slice(op: Operation, x: Any, *starts: Any) -> Any:
     ends = [
         [jnp.clip(end, 0, most) for end in ends_of(s)] for s, most in zip(starts, last, strict=True)
     ]
-    positions = _positions([most + 1 for most in last])
+    places = positions([most + 1 for most in last])
 
     def at(array: Any, position: Any) -> Any:
         return lax.slice(array, position, [p + n for p, n in zip(position, sizes, strict=True)])
@@ -198,9 +198,7 @@ def dynamic_slice(op: Operation, x: Any, *starts: Any) -> Any:
             [(low <= p) & (p <= high) for (low, high), p in zip(ends, position, strict=True)],
         )
 
-    return _hull(
-        x, positions, at, lambda p, like: jnp.broadcast_to(possible(p), like.shape), unknown
-    )
+    return _hull(x, places, at, lambda p, like: jnp.broadcast_to(possible(p), like.shape), unknown)
 
 
 @_integer_rule("gather")
@@ -213,7 +211,7 @@ def gather(op: Operation, x: Any, indices: Any) -> Any:
         high <= jnp.asarray(most, high.dtype).reshape((1,) * (low.ndim - 1) + (-1,))
     )
     outside = ~jnp.all(inside, -1)
-    positions = _positions([n + 1 for n in most])
+    places = positions([n + 1 for n in most])
 
     def spread(flags: Any, like: Any) -> Any:
         """Flags of the index array along the axes of the result that are not offsets."""
@@ -228,10 +226,11 @@ def gather(op: Operation, x: Any, indices: Any) -> Any:
         where = jnp.asarray(position, low.dtype).reshape((1,) * (low.ndim - 1) + (-1,))
         return spread(jnp.all((low <= where) & (where <= high), -1), like)
 
-    return _hull(x, positions, at, possible, lambda like: spread(outside, like))
+    return _hull(x, places, at, possible, lambda like: spread(outside, like))
 
 
-def _positions(sizes: list[int]) -> list[tuple[int, ...]]:
+def positions(sizes: list[int]) -> list[tuple[int, ...]]:
+    """All positions in an array of these sizes, if they are few."""
     if math.prod(sizes) > _MOST_POSITIONS:
         raise EnclosureError(
             f"an index into {math.prod(sizes)} positions depends on the box; "
@@ -240,9 +239,9 @@ def _positions(sizes: list[int]) -> list[tuple[int, ...]]:
     return list(itertools.product(*map(range, sizes)))
 
 
-def _hull(x: Any, positions: Any, at: Any, possible: Any, undefined: Any) -> Any:
+def _hull(x: Any, places: Any, at: Any, possible: Any, undefined: Any) -> Any:
     low, high = ends_of(x)
-    parts = [(at(low, p), at(high, p), p) for p in positions]
+    parts = [(at(low, p), at(high, p), p) for p in places]
     like = parts[0][0]
     flags = [possible(p, like) for _, _, p in parts]
     undefined = undefined(like) if callable(undefined) else undefined

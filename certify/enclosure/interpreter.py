@@ -191,9 +191,7 @@ def _apply(equation: Any, operands: list[Any], rules: Mapping[str, Rule], place:
         shapes = [jax.ShapeDtypeStruct(x.aval.shape, x.aval.dtype) for x in equation.invars]
         return _run(jax.make_jaxpr(function)(*shapes), operands, rules, place)
     if name in WRITTEN_OUT:
-        shapes = [jax.ShapeDtypeStruct(x.aval.shape, x.aval.dtype) for x in equation.invars]
-        code = jax.make_jaxpr(written_out(name, equation.params))(*shapes)
-        return _run(code, operands, rules, place)
+        return _run(written_out(equation), operands, rules, place)
     if name in CALLS:
         return _run(body(equation), operands, rules, place)
     if name in CONTROL:

@@ -8,6 +8,7 @@ import numpy as np
 from jax import lax
 
 from .elementwise import mul
+from .integers import PREFIX, positions
 from .interval import Interval, is_concrete
 from .linear import sum_error
 from .registry import EnclosureError, Operation, rule
@@ -84,3 +85,49 @@ def scatter_extreme(op: Operation, x: Interval, indices: Any, updates: Interval)
     unknown = jnp.where(updates.is_unknown, 1, 0).astype(jnp.int32)
     reached = _bound(lax.scatter_max, op, jnp.zeros(x.shape, jnp.int32), indices, unknown) > 0
     return where_entire(x.is_unknown | reached, Interval(low, high))
+
+
+@rule(PREFIX + "scatter-add", PREFIX + "scatter_add")
+def scatter_add_somewhere(op: Operation, x: Any, indices: Interval, updates: Any) -> Interval:
+    """Adds at every position what certainly goes there, or what may.
+
+    Nothing is known if an index may be outside.
+    """
+    if not (isinstance(x, Interval) and isinstance(updates, Interval)):
+        raise EnclosureError(
+            "'scatter-add' to integers that depend on the box has no enclosure rule"
+        )
+    numbers = op.params["dimension_numbers"]
+    window = _window_sizes(op, x, updates)
+    most = [x.shape[axis] - window[axis] for axis in numbers.scatter_dims_to_operand_dims]
+    low, high = indices.lower, indices.upper
+    row = (1,) * (low.ndim - 1) + (-1,)
+    outside = jnp.any((low < 0) | (high > jnp.asarray(most, low.dtype).reshape(row)))
+    axes = [i for i in range(updates.ndim) if i not in numbers.update_window_dims]
+
+    def spread(flags: Any) -> Any:
+        return lax.broadcast_in_dim(flags, updates.shape, axes)
+
+    result = x
+    for position in positions([n + 1 for n in most]):
+        place = jnp.broadcast_to(jnp.asarray(position, low.dtype).reshape(row), low.shape)
+        possible = spread(jnp.all((low <= place) & (place <= high), -1))
+        certain = spread(jnp.all((low == place) & (place == high), -1))
+        ends = (jnp.minimum(updates.lower, 0.0), jnp.maximum(updates.upper, 0.0))
+        known = (updates.lower, updates.upper)
+        part = Interval(
+            *(
+                jnp.where(certain, sure, jnp.where(possible, end, 0.0))
+                for sure, end in zip(known, ends, strict=True)
+            )
+        )
+        result = scatter_add(op, result, place, part)
+    return where_entire(jnp.broadcast_to(outside, x.shape), result)
+
+
+def _window_sizes(op: Operation, x: Interval, updates: Interval) -> list[int]:
+    """The size of what one index updates, along each axis of the operand."""
+    numbers = op.params["dimension_numbers"]
+    absent = (*numbers.inserted_window_dims, *numbers.operand_batching_dims)
+    sizes = iter(updates.shape[axis] for axis in numbers.update_window_dims)
+    return [1 if axis in absent else next(sizes) for axis in range(x.ndim)]

@@ -11,9 +11,11 @@ import math
 from collections.abc import Callable
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
+from jax.extend import core
 
 from .determinants import cholesky
 from .registry import EnclosureError
@@ -135,6 +137,8 @@ WRITTEN_OUT: dict[str, Callable] = {
 }
 
 
-def written_out(name: str, params: dict[str, Any]) -> Callable:
-    """The function of the operands that the primitive of that name stands for."""
-    return functools.partial(WRITTEN_OUT[name], **params)
+def written_out(equation: core.JaxprEqn) -> core.ClosedJaxpr:
+    """The code that the equation stands for."""
+    function = functools.partial(WRITTEN_OUT[equation.primitive.name], **equation.params)
+    shapes = [jax.ShapeDtypeStruct(x.aval.shape, x.aval.dtype) for x in equation.invars]
+    return jax.make_jaxpr(function)(*shapes)
