@@ -1,6 +1,6 @@
 """Which features of JAX can be enclosed, by certify and by immrax, in one run.
 
-    python benchmarks/coverage.py
+    python -m benchmarks.coverage
 
 Every probe of `probes.py`, its gradient and its Hessian over a small box: whether an enclosure
 comes out and is finite, and whether it contains what JAX computes at points of the box (a test

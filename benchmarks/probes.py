@@ -197,7 +197,7 @@ PROBES: dict[str, Probe] = {
     "set": Probe(lambda x: jnp.sum(x.at[1].set(x[0] ** 2) ** 2), _X),
     "add at": Probe(lambda x: jnp.sum(x.at[jnp.array([1, 1])].add(x[0] ** 2) ** 2), _X),
     "multiply at": Probe(lambda x: jnp.sum(x.at[1].mul(x[0]) ** 2), _X),
-    "max at": Probe(lambda x: jnp.sum(x.at[1].max(x[0]) ** 2), _X),
+    "max at": Probe(lambda x: jnp.sum(x.at[1].max(x[0]) ** 2), _X, 0),
     "dynamic_slice": Probe(lambda x: jnp.sum(lax.dynamic_slice(x, (1,), (2,)) ** 2), _X),
     "dynamic_update_slice": Probe(
         lambda x: jnp.sum(lax.dynamic_update_slice(x, x[:2] ** 2, (1,)) ** 2), _X
@@ -234,7 +234,8 @@ PROBES: dict[str, Probe] = {
     "switch": Probe(lambda x: lax.switch(1, [lambda: x[0], lambda: x[1] ** 2]), _X),
     "checkpoint": Probe(lambda x: jnp.sum(jax.checkpoint(lambda e: jnp.sin(e) ** 2)(x)), _X),
     "custom_jvp": Probe(_custom_jvp, _X),
-    "custom_vjp": Probe(_custom_vjp, _X),
+    # JAX does not differentiate twice what has a custom_vjp.
+    "custom_vjp": Probe(_custom_vjp, _X, 1),
     "stop_gradient": Probe(lambda x: jnp.sum(lax.stop_gradient(x) * x), _X, 0),
     "vmap": Probe(lambda x: jnp.sum(jax.vmap(lambda e: jnp.tanh(e * x))(x)), _X),
     "gradient step": Probe(lambda x: _mlp(x - 0.1 * jax.grad(_mlp)(x)), _X),

@@ -51,7 +51,8 @@ def unknown_in(x: Any) -> Any:
     if not jnp.issubdtype(low.dtype, jnp.integer):
         return x.is_unknown if low.dtype == jnp.float64 and isinstance(x, Interval) else False
     info = np.iinfo(low.dtype)
-    return (low == info.min) | (high == info.max)
+    largest = high == info.max
+    return largest | (low == info.min) if info.min < 0 else largest
 
 
 def integer_interval(low: Any, high: Any, unknown: Any, dtype: Any) -> Interval:

@@ -29,6 +29,7 @@ from . import (  # noqa: F401  (fill the table of rules)
     trigonometric,
 )
 from .control import CONTROL
+from .exact import exact_result
 from .interval import Interval, is_concrete
 from .registry import RULES, EnclosureError, Operation, Rule
 from .repeats import without_repeats
@@ -179,7 +180,10 @@ def _evaluate(
     equation: Any, operands: list[Any], rules: Mapping[str, Rule], place: str
 ) -> list[Any]:
     if all(is_concrete(operand) for operand in operands):
+        known_exactly = exact_result(equation.primitive.name, operands)
         with jax.ensure_compile_time_eval():
+            if known_exactly is not None:
+                return [Interval.point(jnp.asarray(known_exactly))]
             return _apply(equation, operands, rules, place)
     return _apply(equation, operands, rules, place)
 
@@ -229,7 +233,8 @@ def _rule(equation: Any, operands: list[Any], rules: Mapping[str, Rule], place: 
     of_integers = any(map(integers.is_integer, operands)) or any(
         jnp.issubdtype(variable.aval.dtype, jnp.integer) for variable in equation.outvars
     )
-    if of_integers and name not in _ANY_TYPE:
+    selects = name in _SELECT and any(map(integers.is_integer, operands[1:]))
+    if selects or (of_integers and name not in _ANY_TYPE):
         found = rules.get(integers.PREFIX + name)
         if found is None and name in rules:
             raise EnclosureError(
@@ -252,6 +257,8 @@ def _by_rule(chosen: Rule, operation: Operation, operands: list[Any], place: str
 
 # Rules that treat integers like other numbers.
 _ANY_TYPE = structural.MOVES | {"argmax", "argmin", "sort", "top_k", "stop_gradient"}
+# Of these all operands but the first are indices (or, of the last, updates).
+_SELECT = {"gather", "dynamic_slice", "dynamic_update_slice"}
 
 
 def _check_precision(dtype: Any, name: str, place: str) -> None:
