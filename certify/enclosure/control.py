@@ -10,6 +10,7 @@ from jax import lax
 from jax.extend import core
 from jax.extend.core import primitives
 
+from .integers import PREFIX, clamp, is_integer
 from .interval import Interval, is_concrete
 from .registry import EnclosureError, Operation, Rule
 
@@ -30,20 +31,25 @@ def cond(
     if not isinstance(index, Interval) and is_concrete(index):
         return run(branches[int(np.clip(np.asarray(index), 0, len(branches) - 1))], rest)
     results = [run(branch, rest) for branch in branches]
-    if not isinstance(index, Interval) and index.dtype != bool:
+    if is_integer(index):
+        last = jnp.asarray(len(branches) - 1, index.lower.dtype)
+        index = clamp(Operation(primitives.clamp_p, {}), jnp.zeros_like(last), index, last)
+    elif not isinstance(index, Interval) and index.dtype != bool:
         index = jnp.clip(index, 0, len(branches) - 1).astype(jnp.int32)
     return [_choose(rules, index, cases) for cases in zip(*results, strict=True)]
 
 
 def _choose(rules: Mapping[str, Rule], index: Any, cases: Any) -> Any:
     operation = Operation(primitives.select_n_p, {})
-    if any(isinstance(case, Interval) for case in cases):
-        return rules["select_n"](operation, index, *cases)
-    if not isinstance(index, Interval):
+    ends = [case.lower if isinstance(case, Interval) else case for case in cases]
+    exact = not any(isinstance(case, Interval) for case in cases)
+    if not isinstance(index, Interval) and exact:
         return operation.bind(index, *cases)
-    if all(case.dtype == bool for case in cases):
-        return rules["select_n"](operation, index, *map(Interval.point, cases))
-    raise EnclosureError("'cond' makes integers that depend on the box; keep them in float64")
+    if is_integer(index) or any(jnp.issubdtype(case.dtype, jnp.integer) for case in ends):
+        return rules[PREFIX + "select_n"](operation, index, *cases)
+    if exact:
+        cases = tuple(map(Interval.point, cases))
+    return rules["select_n"](operation, index, *cases)
 
 
 def scan(

@@ -15,11 +15,14 @@ from jax.extend import core, source_info_util
 
 from . import (  # noqa: F401  (fill the table of rules)
     elementwise,
+    integers,
     known,
     linear,
     linear_systems,
     logic,
+    order,
     reductions,
+    scatters,
     shifts,
     softmax,
     special,
@@ -28,6 +31,7 @@ from . import (  # noqa: F401  (fill the table of rules)
     univariate,
 )
 from .control import CONTROL
+from .exact import exact_result
 from .interval import Interval, is_concrete
 from .registry import RULES, EnclosureError, Operation, Rule
 from .repeats import without_repeats
@@ -178,7 +182,10 @@ def _evaluate(
     equation: Any, operands: list[Any], rules: Mapping[str, Rule], place: str
 ) -> list[Any]:
     if all(is_concrete(operand) for operand in operands):
+        known_exactly = exact_result(equation.primitive.name, operands)
         with jax.ensure_compile_time_eval():
+            if known_exactly is not None:
+                return [Interval.point(jnp.asarray(known_exactly))]
             return _apply(equation, operands, rules, place)
     return _apply(equation, operands, rules, place)
 
@@ -190,9 +197,7 @@ def _apply(equation: Any, operands: list[Any], rules: Mapping[str, Rule], place:
         shapes = [jax.ShapeDtypeStruct(x.aval.shape, x.aval.dtype) for x in equation.invars]
         return _run(jax.make_jaxpr(function)(*shapes), operands, rules, place)
     if name in WRITTEN_OUT:
-        shapes = [jax.ShapeDtypeStruct(x.aval.shape, x.aval.dtype) for x in equation.invars]
-        code = jax.make_jaxpr(written_out(name, equation.params))(*shapes)
-        return _run(code, operands, rules, place)
+        return _run(written_out(equation), operands, rules, place)
     if name in CALLS:
         return _run(body(equation), operands, rules, place)
     if name in CONTROL:
@@ -215,27 +220,48 @@ def _apply(equation: Any, operands: list[Any], rules: Mapping[str, Rule], place:
         len(equation.invars) == 2
         and equation.invars[0] is equation.invars[1]
         and name in _SAME_OPERANDS
+        and not integers.is_integer(operands[0])
     ):
         again = _SAME_OPERANDS[name]
         result = (rules[again] if isinstance(again, str) else again)(operation, operands[0])
-    elif name in rules:
-        try:
-            result = rules[name](operation, *operands)
-        except EnclosureError as error:
-            raise EnclosureError(f"{error} (in {place})") from None
     else:
+        result = _by_rule(_rule(equation, operands, rules, place), operation, operands, place)
+    return list(result) if equation.primitive.multiple_results else [result]
+
+
+def _rule(equation: Any, operands: list[Any], rules: Mapping[str, Rule], place: str) -> Rule:
+    """The rule in the table; integers that depend on the box have rules of their own."""
+    name = equation.primitive.name
+    found = rules.get(name)
+    of_integers = any(map(integers.is_integer, operands)) or any(
+        jnp.issubdtype(variable.aval.dtype, jnp.integer) for variable in equation.outvars
+    )
+    selects = name in _SELECT and any(map(integers.is_integer, operands[1:]))
+    if selects or (of_integers and name not in _ANY_TYPE):
+        found = rules.get(integers.PREFIX + name)
+        if found is None and name in rules:
+            raise EnclosureError(
+                f"{name!r} of integers that depend on the box has no enclosure rule (in {place}); "
+                "keep them in float64"
+            )
+    if found is None:
         raise EnclosureError(
             f"no enclosure rule for primitive {name!r} (in {place}); write it with other operations"
         )
-    results = list(result) if equation.primitive.multiple_results else [result]
-    for value in results:
-        # Rules share integers between both endpoints, hence none may depend on the box.
-        if isinstance(value, Interval) and value.lower.dtype not in (jnp.float64, bool):
-            raise EnclosureError(
-                f"{name!r} makes {value.lower.dtype} numbers that depend on the box (in "
-                f"{place}); keep them in float64"
-            )
-    return results
+    return found
+
+
+def _by_rule(chosen: Rule, operation: Operation, operands: list[Any], place: str) -> Any:
+    try:
+        return chosen(operation, *operands)
+    except EnclosureError as error:
+        raise EnclosureError(f"{error} (in {place})") from None
+
+
+# Rules that treat integers like other numbers.
+_ANY_TYPE = structural.MOVES | {"argmax", "argmin", "sort", "top_k", "stop_gradient"}
+# Of these all operands but the first are indices (or, of the last, updates).
+_SELECT = {"gather", "dynamic_slice", "dynamic_update_slice"}
 
 
 def _check_precision(dtype: Any, name: str, place: str) -> None:

@@ -2,8 +2,8 @@
 
 `logaddexp(x, y) = log(exp(x) + exp(y))`, hence softplus, is smooth, but JAX computes it with a
 maximum and an absolute value whose kinks cancel. A call is recognised by its code, equation by
-equation, not by its name: whatever has this code is this function. So are determinants, whose pivots
-intervals could not decide.
+equation, not by its name: whatever has this code is this function. So are determinants, which JAX
+computes with pivots that intervals cannot decide.
 """
 
 import functools

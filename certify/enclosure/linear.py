@@ -14,7 +14,7 @@ import jax.numpy as jnp
 from jax import lax
 
 from .interval import Interval
-from .registry import EnclosureError, Operation, rule
+from .registry import Operation, rule
 from .rounding import EPSILON, TINY, outward, widened
 
 # Interval products with at most this many terms are formed term by term, exactly as wide as they
@@ -24,6 +24,7 @@ _TERMWISE_LIMIT = 2**14
 
 
 def sum_error(terms: int, magnitude: Any) -> Any:
+    """The error of a sum of that many terms, from the sum of their absolute values."""
     return (terms + 4) * EPSILON * magnitude + (terms + 4) * 4.0 * TINY
 
 
@@ -146,21 +147,3 @@ def _ball(x: Interval) -> tuple[Any, Any]:
     middle = 0.5 * x.lower + 0.5 * x.upper
     radius = jnp.maximum(x.upper - middle, middle - x.lower)
     return middle, radius * (1.0 + 4.0 * EPSILON) + 4.0 * TINY
-
-
-@rule("scatter-add", "scatter_add")
-def scatter_add(op: Operation, x: Interval, indices: Any, updates: Interval) -> Interval:
-    """Adds updates at indices that are known exactly."""
-    if isinstance(indices, Interval):
-        raise EnclosureError("the indices of a scatter depend on the box; make them constants")
-    terms = 1 + math.prod(updates.shape)
-
-    def scatter(a: Any, b: Any) -> Any:
-        return op.bind(a, indices, b)
-
-    return widened(
-        scatter(x.lower, updates.lower),
-        scatter(x.upper, updates.upper),
-        sum_error(terms, scatter(jnp.abs(x.lower), jnp.abs(updates.lower))),
-        sum_error(terms, scatter(jnp.abs(x.upper), jnp.abs(updates.upper))),
-    )

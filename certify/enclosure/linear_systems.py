@@ -302,12 +302,9 @@ def _is_linear(jaxpr: core.Jaxpr) -> bool:
         if not any(moving):
             continue
         keeps = (
-            (name in _LINEAR or name in ("add", "sub", "add_any"))
-            and all(moving)
-            or name in ("mul", "dot_general")
-            and sum(moving) == 1
-            or name == "div"
-            and moving == [True, False]
+            ((name in _LINEAR or name in ("add", "sub", "add_any")) and all(moving))
+            or (name in ("mul", "dot_general") and sum(moving) == 1)
+            or (name == "div" and moving == [True, False])
         )
         if not keeps:
             return False

@@ -1,4 +1,4 @@
-"""Rules for products, running extremes and order statistics."""
+"""Rules for products and running extremes."""
 
 from collections.abc import Callable
 from typing import Any
@@ -8,7 +8,7 @@ from jax import lax
 
 from .elementwise import mul
 from .interval import Interval
-from .registry import SMOOTH_RULES, EnclosureError, Operation, rule
+from .registry import SMOOTH_RULES, Operation, rule
 from .rounding import where_entire
 
 
@@ -74,17 +74,6 @@ def running_extreme(op: Operation, x: Interval) -> Interval:
     return where_entire(unknown, Interval(op.bind(x.lower), op.bind(x.upper)))
 
 
-@rule("sort")
-def sort(op: Operation, *operands: Any) -> Any:
-    """Each order statistic is monotone in each entry; exact."""
-    if len(operands) != 1 or not isinstance(operands[0], Interval):
-        raise EnclosureError("'sort' of several arrays at once has no enclosure rule")
-    (x,) = operands
-    unknown = jnp.any(x.is_unknown, op.params["dimension"], keepdims=True)
-    (lower,), (upper,) = op.bind(x.lower), op.bind(x.upper)
-    return [where_entire(jnp.broadcast_to(unknown, x.shape), Interval(lower, upper))]
-
-
 # Smooth mode.
 
 
@@ -93,15 +82,3 @@ def smooth_running_extreme(op: Operation, x: Interval) -> Interval:
     """Kinks at ties; treated as reached unless there is a single entry."""
     ties = x.shape[op.params["axis"]] > 1
     return where_entire(jnp.full(x.shape, ties), running_extreme(op, x))
-
-
-@rule("sort", table=SMOOTH_RULES)
-def smooth_sort(op: Operation, *operands: Any) -> Any:
-    """Kinks at ties: nothing is known unless all entries are in disjoint intervals."""
-    (result,) = sort(op, *operands)
-    axis = op.params["dimension"]
-    size = result.shape[axis]
-    first = lax.slice_in_dim(result.upper, 0, size - 1, axis=axis)
-    second = lax.slice_in_dim(result.lower, 1, size, axis=axis)
-    ties = jnp.any(~(first < second), axis, keepdims=True)
-    return [where_entire(jnp.broadcast_to(ties, result.shape), result)]

@@ -9,8 +9,7 @@ from .interval import Interval, is_concrete
 from .registry import EnclosureError, Operation, rule
 from .rounding import outward, where_entire
 
-
-@rule(
+MOVES = {
     "reshape",
     "broadcast_in_dim",
     "squeeze",
@@ -27,7 +26,10 @@ from .rounding import outward, where_entire
     "dynamic_slice",
     "dynamic_update_slice",
     "gather",
-)
+}
+
+
+@rule(*sorted(MOVES))
 def endpointwise(op: Operation, *operands: Any) -> Any:
     """Moves both endpoints alike; operands that are no intervals (known indices) are shared."""
 
@@ -46,7 +48,7 @@ def endpointwise(op: Operation, *operands: Any) -> Any:
 
 
 def _without_nan(x: Interval) -> Interval:
-    if x.lower.dtype == bool or (is_concrete(x) and not np.isnan(x.lower).any()):
+    if x.lower.dtype != jnp.float64 or (is_concrete(x) and not np.isnan(x.lower).any()):
         return x
     return where_entire(jnp.isnan(x.lower) | jnp.isnan(x.upper), x)
 
@@ -62,10 +64,12 @@ def convert_element_type(op: Operation, x: Any) -> Any:
     """Known numbers become points of float64; 64-bit integers are rounded, hence widened."""
     target = np.dtype(op.params["new_dtype"])
     if isinstance(x, Interval):
-        if target != np.float64:
+        if target not in (np.float64, np.bool_):
             raise EnclosureError(
                 f"a number that depends on the box is converted to {target}; keep it in float64"
             )
+        if target == np.bool_ and x.lower.dtype == jnp.float64:
+            return _is_not_zero(x)
         if x.is_point:
             return Interval.point(x.lower.astype(target))
         return Interval(x.lower.astype(target), x.upper.astype(target))
@@ -74,3 +78,8 @@ def convert_element_type(op: Operation, x: Any) -> Any:
     value = jnp.asarray(x).astype(target)
     is_exact = np.dtype(x.dtype).itemsize < 8
     return Interval.point(value) if is_exact else outward(value, value, 1.0)
+
+
+def _is_not_zero(x: Interval) -> Interval:
+    zero = (x.lower <= 0) & (x.upper >= 0)
+    return Interval(~zero, ~(zero & (x.lower == x.upper)))

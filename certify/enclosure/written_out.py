@@ -11,9 +11,11 @@ import math
 from collections.abc import Callable
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
+from jax.extend import core
 
 from .determinants import cholesky
 from .registry import EnclosureError
@@ -56,9 +58,10 @@ def convolution(
         stop = [a + (n - 1) * s + 1 for a, n, s in zip(start, counts, window_strides, strict=True)]
         parts.append(lax.slice(x, (0, 0, *start), (*x.shape[:2], *stop), (1, 1, *window_strides)))
     groups, features = feature_group_count, kernel.shape[0] // feature_group_count
+    terms = kernel.shape[1] * math.prod(window)
     patches = jnp.stack(parts, 2)  # batch, feature, offset, places
-    patches = patches.reshape((x.shape[0], groups, -1, math.prod(counts)))
-    weights = kernel.reshape((groups, features, -1))
+    patches = patches.reshape((x.shape[0], groups, terms, math.prod(counts)))
+    weights = kernel.reshape((groups, features, terms))
     # group, out feature, batch, places
     product = lax.dot_general(weights, patches, (((2,), (2,)), ((0,), (1,))))
     product = product.reshape((groups * features, x.shape[0], *counts))
@@ -135,6 +138,8 @@ WRITTEN_OUT: dict[str, Callable] = {
 }
 
 
-def written_out(name: str, params: dict[str, Any]) -> Callable:
-    """The function of the operands that the primitive of that name stands for."""
-    return functools.partial(WRITTEN_OUT[name], **params)
+def written_out(equation: core.JaxprEqn) -> core.ClosedJaxpr:
+    """The code that the equation stands for."""
+    function = functools.partial(WRITTEN_OUT[equation.primitive.name], **equation.params)
+    shapes = [jax.ShapeDtypeStruct(x.aval.shape, x.aval.dtype) for x in equation.invars]
+    return jax.make_jaxpr(function)(*shapes)

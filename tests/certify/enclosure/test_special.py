@@ -1,5 +1,8 @@
 """Error functions, cube roots, steps, products, running extremes and order statistics."""
 
+import math
+from fractions import Fraction
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -7,7 +10,7 @@ import pytest
 from flint import arb
 from jax import lax
 
-from certify.enclosure import EnclosureError, Interval, enclose, rounding
+from certify.enclosure import Interval, enclose, rounding
 from certify.enclosure.affine import jacobian_family
 from certify.enclosure.registry import RULES, SMOOTH_RULES
 
@@ -116,8 +119,6 @@ def test_order_statistics_are_exact():
     tied = Interval(jnp.array([3.0, 0.0, 5.0]), jnp.array([5.0, 1.0, 6.0]))
     assert bool(enclose(jnp.sort, SMOOTH)(tied).is_unknown.all())
     assert bool(enclose(lax.cummax, SMOOTH)(x).is_unknown.all())
-    with pytest.raises(EnclosureError, match="several arrays"):
-        enclose(lambda x: lax.sort([x, x]))(x)
 
 
 @pytest.mark.parametrize(("reduce", "sign"), [(jnp.max, 1.0), (jnp.min, -1.0)])
@@ -147,6 +148,46 @@ def test_exclusive_or():
 
 def _boxes():
     return [Interval(-1.0, 1.0), Interval(1.0, 2.0), Interval(6.0, 7.0)]
+
+
+def fractions(rng, count=400):
+    """Boxes within [-1, 1], many of them near its ends."""
+    start = rng.choice([-1.0, 1.0], count) * (1.0 - 2.0 ** rng.uniform(-53, 0, count))
+    start = np.where(rng.uniform(size=count) < 0.5, rng.uniform(-1, 1, count), start)
+    width = rng.choice([0.0, 1e-15, 1e-3], count)
+    return np.clip(start, -1, 1), np.clip(start + width, -1, 1)
+
+
+def test_inverse_error_function(escapes):
+    assert not escapes(lax.erf_inv, lambda x: x.erfinv(), seed=24, boxes=fractions)[:3]
+    box = enclose(lax.erf_inv)(jnp.array([0.5, -1.0, 1.0]))
+    assert float(box.width[0]) < 1e-12
+    assert float(box.lower[1]) == -np.inf and float(box.upper[2]) == np.inf
+    assert bool(enclose(lax.erf_inv)(Interval(0.9, 1.1)).is_unknown)
+
+
+def test_derivative_of_the_inverse_error_function_has_an_exact_constant():
+    family = jacobian_family(lax.erf_inv, "interval")(jnp.full(1, 0.3), jnp.full(1, 0.3))
+    exact = arb.pi().sqrt() / 2 * (arb(0.3).erfinv() ** 2).exp()
+    assert abs(exact - float(family.centre[0, 0])) <= float(family.remainder[0, 0]) < 1e-12
+
+
+@pytest.mark.parametrize(("divisor", "floored"), [(0.75, True), (-3.0, True), (1e-3, False)])
+def test_remainders(divisor, floored):
+    """Against exact fractions: of the sign of the divisor, or of the dividend."""
+    rng, y = np.random.default_rng(25), Fraction(divisor)
+    function = jnp.mod if floored else jnp.fmod
+    low = rng.uniform(-1, 1, 300) * 2.0 ** rng.uniform(-20, 20, 300)
+    high = low + rng.choice([0.0, 1e-12, 0.1, 5.0], 300) * rng.uniform(size=300)
+    box = jax.jit(enclose(lambda x: function(x, divisor)))(Interval(low, high))
+    for k in range(300):
+        for x in (low[k], high[k], np.clip(0.5 * low[k] + 0.5 * high[k], low[k], high[k])):
+            x = Fraction(float(x))
+            exact = x - y * (math.floor(x / y) if floored else math.trunc(x / y))
+            assert Fraction(float(box.lower[k])) <= exact <= Fraction(float(box.upper[k]))
+    decided = enclose(lambda x: jnp.mod(x, 0.75), SMOOTH)(Interval(1.0, 1.25))
+    assert float(decided.lower) > 0.249 and float(decided.upper) < 0.501
+    assert bool(enclose(lambda x: jnp.mod(x, 0.75), SMOOTH)(Interval(1.4, 1.6)).is_unknown)
 
 
 BELL = {

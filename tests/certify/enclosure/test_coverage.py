@@ -1,0 +1,22 @@
+"""Every feature that the benchmark lists is enclosed, with its gradient and its Hessian."""
+
+import pytest
+
+from benchmarks.coverage import ORDERS, by_certify, outcome, samples
+from benchmarks.probes import PROBES
+
+CASES = [(name, order) for name, probe in PROBES.items() for order in range(probe.derivatives + 1)]
+
+
+def test_there_are_many():
+    assert len(PROBES) >= 85
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("name", "order"), CASES, ids=lambda x: x if isinstance(x, str) else ORDERS[x]
+)
+def test_probe(name, order):
+    """Finite, and contains what JAX computes at points of the box."""
+    probe = PROBES[name]
+    assert outcome(by_certify(probe, order), probe, samples(probe, order)) == "ok"
