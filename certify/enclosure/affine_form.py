@@ -137,7 +137,10 @@ def form(centre: Any, generators: Any, remainder: Any, bounds: Interval) -> Affi
     generators = jnp.where(good, generators, 0.0)
     remainder = jnp.where(good, remainder, jnp.where(known, radius, jnp.inf))
     spread = up(jnp.sum(jnp.abs(generators), 0) + remainder, generators.shape[0] + 1)
-    slack = 2.0 * EPSILON * (jnp.abs(centre) + jnp.where(jnp.isfinite(spread), spread, 0.0)) + 4.0 * TINY
+    slack = (
+        2.0 * EPSILON * (jnp.abs(centre) + jnp.where(jnp.isfinite(spread), spread, 0.0))
+        + 4.0 * TINY
+    )
     lower = jnp.maximum(bounds.lower, centre - spread - slack)
     upper = jnp.minimum(bounds.upper, centre + spread + slack)
     return AffineForm(lower, upper, centre, generators, remainder)
@@ -169,6 +172,4 @@ def moved(op: Any, operands: Sequence[Any], bounds: Any) -> Any:
     make = form if op.primitive.name == "gather" else raw  # which may fill with NaN
     if not op.primitive.multiple_results:
         return make(centre, result, remainder, bounds)
-    return [
-        make(c, g, r, b) for c, g, r, b in zip(centre, result, remainder, bounds, strict=True)
-    ]
+    return [make(c, g, r, b) for c, g, r, b in zip(centre, result, remainder, bounds, strict=True)]

@@ -18,7 +18,7 @@ from jax.experimental.xla_metadata import set_xla_metadata
 from . import elementwise, known, linear, linear_systems, logic, trigonometric
 from .affine_form import AffineForm, aligned, as_form, ball, form, moved, raw, settled, up
 from .interval import Interval
-from .registry import RULES, Operation, Rule
+from .registry import BARE, RULES, Operation, Rule
 from .rounding import EPSILON, TINY, where_entire
 from .univariate import FUNCTIONS
 
@@ -54,9 +54,7 @@ class AffineRules:
         table: Rules by primitive name, for `interpret`.
     """
 
-    def __init__(
-        self, coordinates: int, fresh: int = 0, rules: Mapping[str, Rule] = RULES
-    ) -> None:
+    def __init__(self, coordinates: int, fresh: int = 0, rules: Mapping[str, Rule] = RULES) -> None:
         self._used = coordinates
         self._most = coordinates + fresh
         self._rules = rules
@@ -185,14 +183,10 @@ class AffineRules:
 
         if x.is_point:
             a = x.lower
-            return self._linear(
-                bounds, y, lambda b: dot(a, b), lambda b: dot(jnp.abs(a), b), terms
-            )
+            return self._linear(bounds, y, lambda b: dot(a, b), lambda b: dot(jnp.abs(a), b), terms)
         if y.is_point:
             b = y.lower
-            return self._linear(
-                bounds, x, lambda a: dot(a, b), lambda a: dot(a, jnp.abs(b)), terms
-            )
+            return self._linear(bounds, x, lambda a: dot(a, b), lambda a: dot(a, jnp.abs(b)), terms)
         return self._product(bounds, as_form(x), as_form(y), dot, terms)
 
     def _product(
@@ -207,7 +201,7 @@ class AffineRules:
         by_deviation = dot(x.deviation, y.deviation)
         shift = jnp.zeros_like(centre)
         nonlinear = by_deviation
-        if 0 < symbols and symbols**2 * math.prod(centre.shape) <= _PAIRS * 64:
+        if symbols > 0 and symbols**2 * math.prod(centre.shape) <= _PAIRS * 64:
             shift, by_pairs = _pairs(a, b, x, y, dot)
             better = by_pairs < by_deviation
             shift = jnp.where(better, shift, 0.0)
@@ -236,20 +230,18 @@ class AffineRules:
         )
         product = self._matmul(a, start)
         gap = self._sum(
-            elementwise.sub(None, _without_form(b), _without_form(product)), b, product, -1.0
+            elementwise.sub(BARE, _without_form(b), _without_form(product)), b, product, -1.0
         )
         residual = self._matmul(c, gap)
         inverse = linear_systems._matmul(c, matrix)
         identity = Interval.point(jnp.broadcast_to(jnp.eye(matrix.shape[-1]), matrix.shape))
-        distance = elementwise.sub(None, inverse, identity).magnitude
+        distance = elementwise.sub(BARE, inverse, identity).magnitude
         away = up(jnp.maximum(bounds.upper - start.lower, start.lower - bounds.lower), 1)
         n = matrix.shape[-1]
         rest = up(distance @ away, 2 * n)
         moved_by = as_form(residual)
         rest = jnp.where(known, rest, jnp.inf)
-        return self._remember(
-            self._scaled(moved_by, jnp.ones(()), start.lower, rest, bounds)
-        )
+        return self._remember(self._scaled(moved_by, jnp.ones(()), start.lower, rest, bounds))
 
     def _matmul(self, a: Any, b: Any) -> Any:
         """Of stacks of matrices."""
@@ -288,7 +280,9 @@ class AffineRules:
 
     def _logaddexp(self, op: Operation, bounds: Interval, x: Any, y: Any) -> AffineForm:
         """`x + log(1 + exp(y - x))`: a smooth function of the difference."""
-        difference = self._sum(elementwise.sub(None, _without_form(y), _without_form(x)), y, x, -1.0)
+        difference = self._sum(
+            elementwise.sub(BARE, _without_form(y), _without_form(x)), y, x, -1.0
+        )
         softplus = self._linearised(_softplus(difference.interval, 0), difference, _softplus)
         return self._sum(bounds, x, softplus, 1.0)
 
@@ -337,9 +331,9 @@ class AffineRules:
     def _extreme(self, bounds: Interval, x: Any, y: Any, sign: float) -> Any:
         """`(x + y +- |x - y|) / 2`."""
         a, b = _without_form(x), _without_form(y)
-        difference = self._sum(elementwise.sub(None, a, b), x, y, -1.0)
-        distance = self._abs(None, logic.absolute(None, difference.interval), difference)
-        total = self._sum(elementwise.add(None, a, b), x, y, 1.0)
+        difference = self._sum(elementwise.sub(BARE, a, b), x, y, -1.0)
+        distance = self._abs(BARE, logic.absolute(BARE, difference.interval), difference)
+        total = self._sum(elementwise.add(BARE, a, b), x, y, 1.0)
         both = self._sum(_everything(bounds.shape), total, distance, sign)
         return form(0.5 * both.centre, 0.5 * both.generators, 0.5 * both.remainder + TINY, bounds)
 
@@ -447,24 +441,24 @@ def _everything(shape: tuple[int, ...]) -> Interval:
 
 def _reciprocal(x: Interval, order: int) -> Interval:
     factor = Interval.point(jnp.array((-1.0) ** order * math.factorial(order)))
-    return elementwise.mul(None, factor, elementwise.integer_power(x, -1 - order))
+    return elementwise.mul(BARE, factor, elementwise.integer_power(x, -1 - order))
 
 
 def _softplus(x: Interval, order: int) -> Interval:
     if order == 0:
         zero = Interval.point(jnp.zeros(x.shape))
-        return known.enclose_logaddexp(None, x, zero)
+        return known.enclose_logaddexp(BARE, x, zero)
     return FUNCTIONS["logistic"].enclose(x, order - 1)
 
 
 def _power(op: Operation, x: Interval, order: int, exponent: Interval) -> Interval:
     """Derivatives of `x^y` for a constant `y` and positive `x`."""
     result = elementwise.power(
-        op, x, elementwise.sub(None, exponent, Interval.point(jnp.array(float(order))))
+        op, x, elementwise.sub(BARE, exponent, Interval.point(jnp.array(float(order))))
     )
     for k in range(order):
-        factor = elementwise.sub(None, exponent, Interval.point(jnp.array(float(k))))
-        result = elementwise.mul(None, result, factor)
+        factor = elementwise.sub(BARE, exponent, Interval.point(jnp.array(float(k))))
+        result = elementwise.mul(BARE, result, factor)
     return where_entire(x.lower <= 0, result) if order else result
 
 
@@ -472,7 +466,9 @@ def _spread(x: AffineForm, axis: int) -> AffineForm:
     """With a new axis of the same length as the last, in that place."""
     shape = (*x.shape, x.shape[-1])
     parts = [
-        jnp.broadcast_to(jnp.expand_dims(value, axis), (*value.shape[: value.ndim - x.ndim], *shape))
+        jnp.broadcast_to(
+            jnp.expand_dims(value, axis), (*value.shape[: value.ndim - x.ndim], *shape)
+        )
         for value in (x.lower, x.upper, x.centre, x.generators, x.remainder)
     ]
     return AffineForm(*parts)
@@ -487,21 +483,21 @@ def _power_of(x: Interval, exponent: int, order: int) -> Interval:
     if factor == 0:
         return Interval.point(jnp.zeros_like(x.lower))
     point = Interval.point(jnp.array(float(factor)))
-    return elementwise.mul(None, point, elementwise.integer_power(x, exponent - order))
+    return elementwise.mul(BARE, point, elementwise.integer_power(x, exponent - order))
 
 
 def _half_integer(x: Interval, twice: int, order: int) -> Interval:
     """Derivatives of `x^(twice / 2)`, by powers of `1 / sqrt(x)`."""
     factor = math.prod(0.5 * twice - k for k in range(order))
-    root = elementwise.rsqrt(None, x)
+    root = elementwise.rsqrt(BARE, x)
     power = elementwise.integer_power(root, 2 * order - twice)
-    return elementwise.mul(None, Interval.point(jnp.array(factor)), power)
+    return elementwise.mul(BARE, Interval.point(jnp.array(factor)), power)
 
 
-def _cycle(*rules: Callable) -> Callable:
+def _cycle(*rules: tuple[Callable, int]) -> Callable:
     def of(op: Operation, x: Interval, order: int) -> Interval:
         name, sign = rules[order % len(rules)]
-        result = name(None, x)
+        result = name(BARE, x)
         return result if sign > 0 else Interval(-result.upper, -result.lower)
 
     return of
@@ -510,8 +506,8 @@ def _cycle(*rules: Callable) -> Callable:
 def _logarithm(offset: float) -> Callable:
     def of(op: Operation, x: Interval, order: int) -> Interval:
         if order == 0:
-            return (elementwise.log1p if offset else elementwise.log)(None, x)
-        shifted = elementwise.add(None, x, Interval.point(jnp.array(offset)))
+            return (elementwise.log1p if offset else elementwise.log)(BARE, x)
+        shifted = elementwise.add(BARE, x, Interval.point(jnp.array(offset)))
         result = _reciprocal(shifted if offset else x, order - 1)
         return Interval(
             jnp.where(x.lower <= -offset, -jnp.inf, result.lower),
@@ -522,7 +518,7 @@ def _logarithm(offset: float) -> Callable:
 
 
 def _expm1(op: Operation, x: Interval, order: int) -> Interval:
-    return (elementwise.exp if order else elementwise.expm1)(None, x)
+    return (elementwise.exp if order else elementwise.expm1)(BARE, x)
 
 
 def _known(name: str) -> Callable:

@@ -71,6 +71,7 @@ def integer_pow(op: Operation, x: Interval) -> Interval:
 
 
 def integer_power(x: Interval, exponent: int) -> Interval:
+    """`x^n` for an integer `n`, for use by other rules."""
     if exponent == 0:
         return Interval.point(jnp.ones_like(x.lower))
     if exponent == 1:

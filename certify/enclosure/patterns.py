@@ -12,7 +12,6 @@ whoever wrote the code.
 from typing import Any, NamedTuple
 
 import jax.numpy as jnp
-from jax import lax
 from jax.extend import core
 
 from .softmax import log_softmax, logsumexp, softmax
@@ -126,9 +125,7 @@ class Patterns:
         result = _bind(equation, *operands)
         meaning = self._meaning(x)
         if isinstance(meaning, _Sum | _LogSum) and meaning.removed:
-            kept = tuple(
-                1 if k in meaning.axes else n for k, n in enumerate(meaning.x.shape)
-            )
+            kept = tuple(1 if k in meaning.axes else n for k, n in enumerate(meaning.x.shape))
             if result.shape == kept:
                 return self._note(result, meaning._replace(removed=False))
         return [result]
@@ -145,9 +142,9 @@ class Patterns:
     def _sub(self, equation: core.JaxprEqn, operands: list[Any], _: Any) -> list[Any]:
         x, y = operands
         meaning = self._meaning(y)
-        if isinstance(meaning, _LogSum) and meaning.x is x:
-            if not meaning.removed or len(meaning.axes) == x.ndim:
-                return [log_softmax(x, meaning.axes)]
+        whole = isinstance(meaning, _LogSum) and meaning.x is x
+        if whole and (not meaning.removed or len(meaning.axes) == x.ndim):
+            return [log_softmax(x, meaning.axes)]
         return [_bind(equation, x, y)]
 
     def _mul(self, equation: core.JaxprEqn, operands: list[Any], _: Any) -> list[Any]:

@@ -3,6 +3,7 @@
 A polynomial is the tuple of its coefficients, that of the lowest power first.
 """
 
+import itertools
 from fractions import Fraction
 
 import jax.numpy as jnp
@@ -11,6 +12,7 @@ from jaxtyping import Array, Float
 
 from .elementwise import add, mul
 from .interval import Interval
+from .registry import BARE
 from .rounding import EPSILON, TINY, widened
 
 Polynomial = tuple[int, ...]
@@ -50,9 +52,9 @@ def value(p: Polynomial, x: Float[Array, "..."]) -> Float[Array, "..."]:
 def enclosed_value(p: Polynomial, x: Interval) -> Interval:
     """Encloses the values on an interval; as narrow as can be for points.
 
-    At a point Horner's scheme is wrong by at most `gamma_2n sum_k |a_k| |x|^k` (Higham, Accuracy and
-    Stability of Numerical Algorithms, 2002, section 5.1), twice of which is allowed here. What is
-    flushed to zero, less than `TINY` in each of 2n operations, is multiplied by at most
+    At a point Horner's scheme is wrong by at most `gamma_2n sum_k |a_k| |x|^k` (Higham, Accuracy
+    and Stability of Numerical Algorithms, 2002, section 5.1), twice of which is allowed here. What
+    is flushed to zero, less than `TINY` in each of 2n operations, is multiplied by at most
     `max(1, |x|^n)`, and the sum is at least `|x|^n` because the leading coefficient is a non-zero
     integer.
 
@@ -64,7 +66,7 @@ def enclosed_value(p: Polynomial, x: Interval) -> Interval:
     if not x.is_point:
         result = Interval.point(jnp.full_like(x.lower, float(p[-1])))
         for a in p[-2::-1]:
-            result = add(None, mul(None, result, x), Interval.point(jnp.array(float(a))))
+            result = add(BARE, mul(BARE, result, x), Interval.point(jnp.array(float(a))))
         return result
     if len(p) == 1:
         return Interval.point(jnp.full_like(x.lower, float(p[0])))
@@ -88,7 +90,7 @@ def real_roots(p: Polynomial) -> list[tuple[float, float]]:
     brackets = [
         _bracket(p, Fraction(float(guess))) for guess in sorted(np.roots(p[::-1]).real.tolist())
     ]
-    apart = all(a[1] < b[0] for a, b in zip(brackets, brackets[1:], strict=False))
+    apart = all(a[1] < b[0] for a, b in itertools.pairwise(brackets))
     proved = all(_exact(p, low) * _exact(p, high) <= 0 for low, high in brackets)
     if len(brackets) != degree or not (apart and proved):
         raise ArithmeticError(f"the roots of {p} are not real and simple, or were not found")

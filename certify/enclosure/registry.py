@@ -15,6 +15,9 @@ class Operation(NamedTuple):
         return self.primitive.bind(*operands, **self.params)
 
 
+# For calling a rule as the function it encloses, without an equation.
+BARE = Operation(None, {})
+
 # A rule takes the operation and its operands, each an `Interval` or, for integers and booleans that
 # are known exactly, an array; it returns the same for its result (a list when the primitive has
 # several). Where nothing is known of an operand, nothing may be known of the result.

@@ -18,7 +18,7 @@ from . import elementwise
 from .interval import Interval
 from .known import logaddexp
 from .linear import sum_of
-from .registry import Operation, rule
+from .registry import BARE, Operation, rule
 from .rounding import clamp, where_entire
 from .univariate import derivative
 
@@ -110,9 +110,9 @@ def _share(own: Any, others: Any) -> Interval:
     """`1 / (1 + sum_(j != i) exp(others_j - own_i))`."""
     size = own.shape[-1]
     difference = elementwise.sub(
-        None, Interval.point(others[..., None, :]), Interval.point(own[..., :, None])
+        BARE, Interval.point(others[..., None, :]), Interval.point(own[..., :, None])
     )
-    powers = elementwise.exp(None, difference)
+    powers = elementwise.exp(BARE, difference)
     same = jnp.eye(size, dtype=bool)
     total = sum_of(
         Interval(jnp.where(same, 1.0, powers.lower), jnp.where(same, 1.0, powers.upper)),
@@ -136,6 +136,6 @@ def enclose_logsumexp(op: Operation, x: Interval) -> Interval:
 
 def _at(x: Any) -> Interval:
     shift = jnp.max(x, -1)
-    difference = elementwise.sub(None, Interval.point(x), Interval.point(shift[..., None]))
-    total = sum_of(elementwise.exp(None, difference), (x.ndim - 1,))
-    return elementwise.add(None, elementwise.log(None, total), Interval.point(shift))
+    difference = elementwise.sub(BARE, Interval.point(x), Interval.point(shift[..., None]))
+    total = sum_of(elementwise.exp(BARE, difference), (x.ndim - 1,))
+    return elementwise.add(BARE, elementwise.log(BARE, total), Interval.point(shift))

@@ -28,7 +28,7 @@ from . import elementwise, special, trigonometric
 from .elementwise import mul
 from .interval import Interval
 from .polynomial import Polynomial, differentiated, enclosed_value, plus, real_roots, times, value
-from .registry import Operation, rule
+from .registry import BARE, Operation, rule
 from .rounding import where_defined, where_entire
 
 # Floats around 2 / sqrt(pi) and 1 / e.
@@ -74,7 +74,7 @@ class Saturation(NamedTuple):
 
     def enclose(self, x: Interval, order: int) -> Interval:
         """The range of a polynomial over the range of the function."""
-        y = self.rule(None, x)
+        y = self.rule(BARE, x)
         if order == 0:
             return y
         p = self.polynomial(order)
@@ -147,10 +147,10 @@ class Bell(NamedTuple):
     def enclose(self, x: Interval, order: int) -> Interval:
         """The hull over ends and critical points."""
         if order == 0:
-            return self.rule(None, x)
+            return self.rule(BARE, x)
 
         def at(x: Interval) -> Interval:
-            return mul(None, enclosed_value(self.polynomial(order), x), self.weight(x, order))
+            return mul(BARE, enclosed_value(self.polynomial(order), x), self.weight(x, order))
 
         return _hull(at, x, self.polynomial(order + 1))
 
@@ -176,15 +176,15 @@ class Entropy:
                 result = Interval(lower, result.upper)
         elif order == 1:
             one = Interval.point(jnp.ones(()))
-            result = elementwise.add(None, elementwise.log(None, x), one)  # type: ignore[arg-type]
+            result = elementwise.add(BARE, elementwise.log(BARE, x), one)  # type: ignore[arg-type]
         else:
             factor = Interval.point(jnp.full((), float(self._factor(order))))
-            result = mul(None, factor, elementwise.integer_power(x, 1 - order))
+            result = mul(BARE, factor, elementwise.integer_power(x, 1 - order))
         return where_entire(x.lower <= 0, result)
 
     @staticmethod
     def _at(x: Interval) -> Interval:
-        return mul(None, x, elementwise.log(None, x))
+        return mul(BARE, x, elementwise.log(BARE, x))
 
     @staticmethod
     def _factor(order: int) -> int:
@@ -217,13 +217,13 @@ def _extremes(at: Callable, slope: Polynomial) -> list[tuple[tuple[float, float]
 
 
 def _square_plus_one(x: Interval) -> Interval:
-    return elementwise.add(None, elementwise.square(None, x), Interval.point(jnp.ones(())))
+    return elementwise.add(BARE, elementwise.square(BARE, x), Interval.point(jnp.ones(())))
 
 
 def _gauss(x: Interval, order: int) -> Interval:
     height = Interval(*map(jnp.asarray, _BELL_HEIGHT))
-    square = elementwise.square(None, x)
-    return mul(None, height, elementwise.exp(None, Interval(-square.upper, -square.lower)))
+    square = elementwise.square(BARE, x)
+    return mul(BARE, height, elementwise.exp(BARE, Interval(-square.upper, -square.lower)))
 
 
 def _float_gauss(x: Any, order: int) -> Any:
@@ -231,7 +231,7 @@ def _float_gauss(x: Any, order: int) -> Any:
 
 
 def _half_power(x: Interval, order: int) -> Interval:
-    root = elementwise.rsqrt(None, _square_plus_one(x))
+    root = elementwise.rsqrt(BARE, _square_plus_one(x))
     return elementwise.integer_power(root, 2 * order - 1)
 
 
@@ -282,9 +282,7 @@ derivative_p.def_impl(jax.jit(_compute, static_argnames=("function", "order")))
 derivative_p.def_abstract_eval(lambda x, **_: x)
 mlir.register_lowering(derivative_p, mlir.lower_fun(_compute, multiple_results=False))
 batching.defvectorized(derivative_p)
-ad.defjvp(
-    derivative_p, lambda g, x, *, function, order: g * derivative(function, x, order + 1)
-)
+ad.defjvp(derivative_p, lambda g, x, *, function, order: g * derivative(function, x, order + 1))
 
 
 @rule("derivative")
