@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from certify.enclosure import EnclosureError as EnclosureError
     from certify.enclosure import Interval as Interval
     from certify.enclosure import enclose as enclose
+    from certify.enclosure import enclose_hessian as enclose_hessian
+    from certify.enclosure import enclose_jacobian as enclose_jacobian
     from certify.metric.small_gain import SmallGain as SmallGain
     from certify.metric.small_gain import small_gain as small_gain
     from certify.metric.small_gain import timescale_band as timescale_band
@@ -43,6 +45,8 @@ _HOMES = {
     "certify": "prove",
     "check": "checker",
     "enclose": "enclosure",
+    "enclose_hessian": "enclosure",
+    "enclose_jacobian": "enclosure",
     "estimate": "constants",
     "load": "certificate",
     "small_gain": "metric.small_gain",
