@@ -186,6 +186,25 @@ def dynamic_slice(op: Operation, x: Any, *starts: Any) -> Any:
     return _hull(x, places, at, lambda p, like: jnp.broadcast_to(possible(p), like.shape), unknown)
 
 
+@_integer_rule("dynamic_update_slice")
+def dynamic_update_slice(op: Operation, x: Any, update: Any, *starts: Any) -> Interval:
+    """The hull over every possible start; starts are moved inside, as JAX does."""
+    last = [n - size for n, size in zip(x.shape, update.shape, strict=True)]
+    unknown = functools.reduce(operator.or_, [unknown_in(start) for start in starts])
+    ends = [
+        [jnp.clip(e, 0, most) for e in ends_of(s)] for s, most in zip(starts, last, strict=True)
+    ]
+    (a, b), (c, d) = ends_of(x), ends_of(update)
+    cases, flags = [], []
+    for place in positions([most + 1 for most in last]):
+        cases.append(
+            Interval(lax.dynamic_update_slice(a, c, place), lax.dynamic_update_slice(b, d, place))
+        )
+        here = [(low <= p) & (p <= high) for (low, high), p in zip(ends, place, strict=True)]
+        flags.append(jnp.broadcast_to(functools.reduce(operator.and_, here), x.shape))
+    return _joined(cases, flags, jnp.broadcast_to(unknown, x.shape))
+
+
 @_integer_rule("gather")
 def gather(op: Operation, x: Any, indices: Any) -> Any:
     """The hull over every possible position; nothing is known outside the array."""
@@ -264,11 +283,11 @@ def smooth_entrywise(op: Operation, which: Any, *cases: Any) -> Interval:
     return where_entire(jnp.broadcast_to(which.lower != which.upper, result.shape), result)
 
 
-@_integer_rule("dynamic_slice", "gather", table=SMOOTH_RULES)
+@_integer_rule("dynamic_slice", "dynamic_update_slice", "gather", table=SMOOTH_RULES)
 def smooth_selection(op: Operation, x: Any, *indices: Any) -> Any:
     """Nothing is known if any index is undecided."""
-    result = (gather if op.primitive.name == "gather" else dynamic_slice)(op, x, *indices)
-    jumps = [jnp.any(i.lower != i.upper) for i in indices if isinstance(i, Interval)]
+    result = RULES[PREFIX + op.primitive.name](op, x, *indices)
+    jumps = [jnp.any(i.lower != i.upper) for i in indices if is_integer(i)]
     if result.lower.dtype != jnp.float64 or not jumps:
         return result
     return where_entire(
