@@ -90,7 +90,7 @@ def main() -> None:
     """Prints a line for each probe, and the totals."""
     warnings.simplefilter("ignore")
     try:
-        import immrax
+        import immrax  # pyright: ignore[reportMissingImports]
     except ImportError:
         immrax = None
     totals: dict[str, list[int]] = {}

@@ -47,7 +47,7 @@ def _each(function: Callable, center: np.ndarray = _X, derivatives: int = 2) -> 
 
 
 def _matrix(x: jax.Array) -> jax.Array:
-    return _M + jnp.outer(x, jnp.sin(x))
+    return jnp.asarray(_M) + jnp.outer(x, jnp.sin(x))
 
 
 def _symmetric(x: jax.Array) -> jax.Array:

@@ -64,7 +64,7 @@ def integer_interval(low: Any, high: Any, unknown: Any, dtype: Any) -> Interval:
     return Interval(jnp.where(bad, info.min, low), jnp.where(bad, info.max, high))
 
 
-def tointeger_interval(x: Interval, dtype: Any) -> Interval:
+def to_integer(x: Interval, dtype: Any) -> Interval:
     """From undecided booleans, numbers (cut off towards zero: monotone) or other integers."""
     low, high = x.lower, x.upper
     unknown = unknown_in(x)
@@ -105,10 +105,9 @@ def neg(op: Operation, x: Interval) -> Interval:
 @_integer_rule("clamp")
 def clamp(op: Operation, low: Any, x: Any, high: Any) -> Interval:
     """Monotone in each argument."""
-    ends = [op.bind(*(ends_of(z)[side] for z in (low, x, high))) for side in (0, 1)]
-    return integer_interval(
-        *ends, unknown_in(x) | unknown_in(low) | unknown_in(high), ends[0].dtype
-    )
+    first, last = (op.bind(*(ends_of(z)[side] for z in (low, x, high))) for side in (0, 1))
+    unknown = unknown_in(x) | unknown_in(low) | unknown_in(high)
+    return integer_interval(first, last, unknown, first.dtype)
 
 
 @_integer_rule("reduce_sum", "cumsum", "reduce_max", "reduce_min", "cummax", "cummin")
@@ -148,7 +147,7 @@ def convert_element_type(op: Operation, x: Interval) -> Interval:
         raise EnclosureError(
             f"an integer that depends on the box is converted to {target}; keep it in float64"
         )
-    return tointeger_interval(x, target)
+    return to_integer(x, target)
 
 
 @_integer_rule("select_n")
@@ -157,26 +156,11 @@ def select_n(op: Operation, which: Any, *cases: Any) -> Interval:
     first, last = ends_of(which)
     if first.dtype == bool:
         first, last = first.astype(jnp.int32), last.astype(jnp.int32)
-    result, undefined = None, jnp.broadcast_to(unknown_in(which), cases[0].shape)
-    for k, case in enumerate(cases):
-        low, high = ends_of(case)
-        possible = jnp.broadcast_to((first <= k) & (k <= last), low.shape)
-        undefined = undefined | possible & unknown_in(case)
-        if result is None:
-            result, any_so_far = (low, high), possible
-            continue
-        old_low, old_high = result
-        result = (
-            jnp.where(possible, jnp.where(any_so_far, jnp.minimum(old_low, low), low), old_low),
-            jnp.where(possible, jnp.where(any_so_far, jnp.maximum(old_high, high), high), old_high),
-        )
-        any_so_far = any_so_far | possible
-    low, high = result
-    if low.dtype == bool:
-        return Interval(low & ~undefined, high | undefined)
-    if low.dtype == jnp.float64:
-        return where_entire(undefined, Interval(low, high))
-    return integer_interval(low, high, undefined, low.dtype)
+    flags = [
+        jnp.broadcast_to((first <= k) & (k <= last), case.shape) for k, case in enumerate(cases)
+    ]
+    intervals = [Interval(*ends_of(case)) for case in cases]
+    return _joined(intervals, flags, jnp.broadcast_to(unknown_in(which), cases[0].shape))
 
 
 @_integer_rule("dynamic_slice")
@@ -200,6 +184,25 @@ def dynamic_slice(op: Operation, x: Any, *starts: Any) -> Any:
         )
 
     return _hull(x, places, at, lambda p, like: jnp.broadcast_to(possible(p), like.shape), unknown)
+
+
+@_integer_rule("dynamic_update_slice")
+def dynamic_update_slice(op: Operation, x: Any, update: Any, *starts: Any) -> Interval:
+    """The hull over every possible start; starts are moved inside, as JAX does."""
+    last = [n - size for n, size in zip(x.shape, update.shape, strict=True)]
+    unknown = functools.reduce(operator.or_, [unknown_in(start) for start in starts])
+    ends = [
+        [jnp.clip(e, 0, most) for e in ends_of(s)] for s, most in zip(starts, last, strict=True)
+    ]
+    (a, b), (c, d) = ends_of(x), ends_of(update)
+    cases, flags = [], []
+    for place in positions([most + 1 for most in last]):
+        cases.append(
+            Interval(lax.dynamic_update_slice(a, c, place), lax.dynamic_update_slice(b, d, place))
+        )
+        here = [(low <= p) & (p <= high) for (low, high), p in zip(ends, place, strict=True)]
+        flags.append(jnp.broadcast_to(functools.reduce(operator.and_, here), x.shape))
+    return _joined(cases, flags, jnp.broadcast_to(unknown, x.shape))
 
 
 @_integer_rule("gather")
@@ -247,30 +250,24 @@ def _hull(x: Any, places: Any, at: Any, possible: Any, undefined: Any) -> Any:
     flags = [possible(p, like) for _, _, p in parts]
     undefined = undefined(like) if callable(undefined) else undefined
     cases = [Interval(a, b) for a, b, _ in parts]
-    bad = jnp.broadcast_to(undefined, like.shape)
-    for flag, case in zip(flags, cases, strict=True):
-        bad = bad | flag & unknown_in(case)
-    result = cases[0]
-    seen = flags[0]
+    return _joined(cases, flags, jnp.broadcast_to(undefined, like.shape))
+
+
+def _joined(cases: list[Interval], flags: list[Any], undefined: Any) -> Interval:
+    """The hull of the cases that are possible; nothing is known where one of them is not."""
+    result, seen = cases[0], flags[0]
+    bad = undefined | (seen & unknown_in(result))
     for flag, case in zip(flags[1:], cases[1:], strict=True):
-        result = Interval(
-            jnp.where(
-                flag,
-                jnp.where(seen, jnp.minimum(result.lower, case.lower), case.lower),
-                result.lower,
-            ),
-            jnp.where(
-                flag,
-                jnp.where(seen, jnp.maximum(result.upper, case.upper), case.upper),
-                result.upper,
-            ),
-        )
-        seen = seen | flag
-    if like.dtype == bool:
+        low = jnp.where(seen, jnp.minimum(result.lower, case.lower), case.lower)
+        high = jnp.where(seen, jnp.maximum(result.upper, case.upper), case.upper)
+        result = Interval(jnp.where(flag, low, result.lower), jnp.where(flag, high, result.upper))
+        bad, seen = bad | (flag & unknown_in(case)), seen | flag
+    bad = bad | ~seen
+    if result.lower.dtype == bool:
         return Interval(result.lower & ~bad, result.upper | bad)
-    if like.dtype == jnp.float64:
-        return where_entire(bad | ~seen, result)
-    return integer_interval(result.lower, result.upper, bad | ~seen, like.dtype)
+    if result.lower.dtype == jnp.float64:
+        return where_entire(bad, result)
+    return integer_interval(result.lower, result.upper, bad, result.lower.dtype)
 
 
 # Smooth mode: what an undecided integer chooses may jump.
@@ -286,11 +283,11 @@ def smooth_entrywise(op: Operation, which: Any, *cases: Any) -> Interval:
     return where_entire(jnp.broadcast_to(which.lower != which.upper, result.shape), result)
 
 
-@_integer_rule("dynamic_slice", "gather", table=SMOOTH_RULES)
+@_integer_rule("dynamic_slice", "dynamic_update_slice", "gather", table=SMOOTH_RULES)
 def smooth_selection(op: Operation, x: Any, *indices: Any) -> Any:
     """Nothing is known if any index is undecided."""
-    result = (gather if op.primitive.name == "gather" else dynamic_slice)(op, x, *indices)
-    jumps = [jnp.any(i.lower != i.upper) for i in indices if isinstance(i, Interval)]
+    result = RULES[PREFIX + op.primitive.name](op, x, *indices)
+    jumps = [jnp.any(i.lower != i.upper) for i in indices if is_integer(i)]
     if result.lower.dtype != jnp.float64 or not jumps:
         return result
     return where_entire(

@@ -181,7 +181,9 @@ def _dtype(atom: Any) -> Any:
 def _evaluate(
     equation: Any, operands: list[Any], rules: Mapping[str, Rule], place: str
 ) -> list[Any]:
-    if all(is_concrete(operand) for operand in operands):
+    # Inside calls each equation is evaluated for itself.
+    is_call = equation.primitive.name in CALLS or equation.primitive.name in WRITTEN_OUT
+    if not is_call and all(is_concrete(operand) for operand in operands):
         known_exactly = exact_result(equation.primitive.name, operands)
         with jax.ensure_compile_time_eval():
             if known_exactly is not None:

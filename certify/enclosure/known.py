@@ -8,6 +8,7 @@ computes with pivots that intervals cannot decide.
 
 import functools
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import jax
@@ -87,7 +88,9 @@ def _code(function: Callable, shapes: tuple[tuple[int, ...], ...]) -> core.Close
     if function is not jnp.logaddexp and (len(shapes[0]) < 2 or shapes[0][-1] != shapes[0][-2]):
         return None
     operands = [jax.ShapeDtypeStruct(shape, jnp.float64) for shape in shapes]
-    return _inside(jax.make_jaxpr(function)(*operands).jaxpr)
+    # A thread of its own, because here constants may be evaluated at once, which changes the code.
+    with ThreadPoolExecutor(1) as fresh:
+        return _inside(fresh.submit(jax.make_jaxpr(function), *operands).result().jaxpr)
 
 
 def _inside(jaxpr: core.Jaxpr) -> core.ClosedJaxpr | None:

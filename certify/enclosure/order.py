@@ -106,6 +106,8 @@ def smooth_sort(op: Operation, *operands: Any) -> list[Any]:
 @rule("top_k")
 def top_k(op: Operation, x: Interval) -> list[Any]:
     """The largest order statistics, and their places where no two of them may tie."""
+    if x.lower.dtype != jnp.float64:
+        raise EnclosureError("'top_k' has an enclosure rule for float64 only")
     axis, k = op.params.get("axis", x.ndim - 1), op.params["k"]
     unknown = jnp.any(x.is_unknown, axis, keepdims=True)
     (low, places), (high, _) = op.bind(x.lower), op.bind(x.upper)

@@ -66,7 +66,7 @@ def convolution(
     product = lax.dot_general(weights, patches, (((2,), (2,)), ((0,), (1,))))
     product = product.reshape((groups * features, x.shape[0], *counts))
     product = jnp.swapaxes(product, 0, 1)
-    return jnp.transpose(product, np.argsort(np.asarray(of_out)))
+    return jnp.transpose(product, np.argsort(np.asarray(of_out)).tolist())
 
 
 def _offsets(window: Any) -> list[tuple[int, ...]]:
@@ -141,5 +141,6 @@ WRITTEN_OUT: dict[str, Callable] = {
 def written_out(equation: core.JaxprEqn) -> core.ClosedJaxpr:
     """The code that the equation stands for."""
     function = functools.partial(WRITTEN_OUT[equation.primitive.name], **equation.params)
-    shapes = [jax.ShapeDtypeStruct(x.aval.shape, x.aval.dtype) for x in equation.invars]
+    avals: list[Any] = [atom.aval for atom in equation.invars]
+    shapes = [jax.ShapeDtypeStruct(aval.shape, aval.dtype) for aval in avals]
     return jax.make_jaxpr(function)(*shapes)

@@ -41,11 +41,8 @@ def test_cancellation():
 @pytest.mark.parametrize(
     ("name", "function"),
     [
-        ("argmax", lambda x: jnp.argmax(jnp.stack([x, 1.0]))),
-        ("rem", lambda x: lax.rem(x, 2.0)),
-        ("erf_inv", lax.erf_inv),
         ("lgamma", lax.lgamma),
-        ("stop_gradient", lambda x: x * lax.stop_gradient(x)),
+        ("lu", lambda x: lax.linalg.lu(jnp.stack([x, x]).reshape(1, 2).repeat(2, 0))[0]),
         ("reduce_precision", lambda x: lax.reduce_precision(x, 8, 7)),
         ("bitcast_convert_type", lambda x: lax.bitcast_convert_type(x, jnp.int64)),
     ],
@@ -96,7 +93,7 @@ def test_numbers_known_in_advance():
     box = enclose(lambda x: x + jnp.arange(3).astype(jnp.float64) * float(2**63))(jnp.zeros(3))
     assert bool(box.contains(jnp.array([0.0, 1.0, 2.0]) * 2.0**63).all())
     odd = 2**53 + 1
-    wide = enclose(lambda x: x + jnp.int64(odd).astype(jnp.float64))(0.0)
+    wide = enclose(lambda x, k: x + k.astype(jnp.float64))(0.0, jnp.int64(odd))
     assert int(wide.lower) <= odd <= int(wide.upper)
     wrapped = enclose(lambda x: x + (jnp.int64(2**63 - 1) + 1).astype(jnp.float64))(0.0)
     assert bool(wrapped.contains(-(2.0**63)))

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from jax import lax
 
-from certify.enclosure import EnclosureError, Interval, enclose
+from certify.enclosure import Interval, enclose
 from certify.enclosure.registry import RULES, SMOOTH_RULES
 
 SMOOTH = RULES | SMOOTH_RULES
@@ -116,21 +116,23 @@ def test_smooth_maximum_away_from_ties():
 
 
 @pytest.mark.parametrize(
-    "function",
+    ("function", "low", "high"),
     [
-        lambda x: jnp.array([5.0, 1.0, 3.0])[jnp.where(x > 0, 2, 0)],
-        lambda x: jnp.where(x > 0, 1, 0).astype(jnp.float64),
-        lambda x: (x > 0).astype(int).astype(jnp.float64),
-        lambda x: lax.switch(jnp.where(x > 0, 1, 0), [lambda: 1.0, lambda: 2.0]),
-        lambda x: lax.cond(x > 0, lambda: 1, lambda: 2).astype(jnp.float64),
-        lambda x: x.astype(int),
+        (lambda x: jnp.array([5.0, 1.0, 3.0])[jnp.where(x > 0, 2, 0)], 1.0, 5.0),
+        (lambda x: jnp.where(x > 0, 1, 0).astype(jnp.float64), 0.0, 1.0),
+        (lambda x: (x > 0).astype(int).astype(jnp.float64), 0.0, 1.0),
+        (lambda x: lax.switch(jnp.where(x > 0, 1, 0), [lambda: 1.0, lambda: 2.0]), 1.0, 2.0),
+        (lambda x: lax.cond(x > 0, lambda: 1, lambda: 2).astype(jnp.float64), 1.0, 2.0),
+        (lambda x: x.astype(int).astype(jnp.float64), -1.0, 1.0),
     ],
 )
-def test_integers_never_depend_on_the_box(function):
-    """An index that depends on the box would take one entry below and another above."""
-    for rules in (RULES, SMOOTH):
-        with pytest.raises(EnclosureError, match=r"test_logic\.py"):
-            enclose(function, rules)(Interval(-1.0, 1.0))
+def test_integers_that_depend_on_the_box(function, low, high):
+    """An undecided index takes every entry, not one below and another above."""
+    box = enclose(function)(Interval(-1.0, 1.0))
+    assert (float(box.lower), float(box.upper)) == (low, high)
+    assert bool(enclose(function, SMOOTH)(Interval(-1.0, 1.0)).is_unknown)
+    decided = enclose(function, SMOOTH)(Interval(0.25, 0.5))
+    assert float(decided.lower) == float(decided.upper) == float(function(jnp.asarray(0.3)))
 
 
 def test_compiled_choices_agree():
