@@ -19,6 +19,7 @@ from certify.enclosure.registry import RULES, SMOOTH_RULES
 from certify.flat import FlatField
 from certify.metric.cell_margin import CellBounds, margin_bounds, reduced
 from certify.region import Region
+from certify.symmetry import mirrored
 
 
 class Leaf(NamedTuple):
@@ -122,7 +123,9 @@ def cover(
         outside = [region.misses(low, high) for low, high in cells]
         inside = [cell for cell, out in zip(cells, outside, strict=True) if not out]
         measured = iter(
-            zip(*_measure(evaluate, inside, batch, weights), strict=True) if inside else ()
+            zip(*_measure(evaluate, inside, batch, weights, field.signs), strict=True)
+            if inside
+            else ()
         )
         numbers = []
         for cell, out in zip(cells, outside, strict=True):
@@ -209,15 +212,20 @@ def _evaluator(field: FlatField, form: Form | None) -> tuple[Callable, int]:
 
 
 def _measure(
-    evaluate: Callable, cells: list[tuple[np.ndarray, np.ndarray]], batch: int, weights: np.ndarray
+    evaluate: Callable,
+    cells: list[tuple[np.ndarray, np.ndarray]],
+    batch: int,
+    weights: np.ndarray,
+    signs: np.ndarray,
 ) -> tuple[list[AffineFamily], list[float], list[float], list[np.ndarray]]:
     families: list[AffineFamily] = []
     results: list[CellBounds] = []
     for first in range(0, len(cells), batch):
         part = cells[first : first + batch]
         padded = part + part[:1] * (batch - len(part))
-        family = reduced(evaluate(*(np.stack(corner) for corner in zip(*padded, strict=True))))
-        bounds = margin_bounds(family, weights)
+        family = evaluate(*(np.stack(corner) for corner in zip(*padded, strict=True)))
+        family = reduced(mirrored(family, signs))
+        bounds = margin_bounds(family, weights, signs)
         results.append(CellBounds(*(value[: len(part)] for value in bounds)))
         families += [
             jax.tree.map(lambda leaf, k=k: np.asarray(leaf[k]), family) for k in range(len(part))
