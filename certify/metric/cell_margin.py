@@ -5,7 +5,7 @@ then proves with integers.
 """
 
 import itertools
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -15,9 +15,10 @@ from certify.metric.modes import Modes, choose_modes
 
 # Generators kept; the rest are folded into the remainder. The checker accepts at most 64.
 MAX_GENERATORS = 32
-# Generators of which all sign vertices are looked at: of more, the margin is bounded by modes, and
-# other bounds fold the smallest into the remainder.
+# Of the Lipschitz constant and of blocks, the vertices of this many generators are looked at, and the
+# rest are folded into the remainder. The margin takes modes where there are more than so many.
 MAX_VERTICES = 8
+MAX_WITHOUT_MODES = 6
 
 
 class CellBounds(NamedTuple):
@@ -77,7 +78,7 @@ def margin_modes(
     """
     finite = np.asarray(family.finite)[:, None, None]
     generators = np.where(finite[:, None], family.generators, 0.0)
-    if np.count_nonzero(np.abs(generators).max((0, 2, 3), initial=0.0)) <= MAX_VERTICES:
+    if np.count_nonzero(np.abs(generators).max((0, 2, 3), initial=0.0)) <= MAX_WITHOUT_MODES:
         return None
     centre = np.where(finite, family.centre, 0.0)
     return choose_modes(
@@ -102,14 +103,14 @@ def margin_bounds(
     """
     modes = modes or margin_modes(family, weights)
     centre, generators = (
-        _symmetric(np.nan_to_num(part), weights) for part in (family.centre, family.generators)
+        _symmetric(_numbers(part), weights) for part in (family.centre, family.generators)
     )
     remainder, share = (
-        np.abs(_symmetric(np.nan_to_num(part), weights, signs))
+        np.abs(_symmetric(_numbers(part), weights, signs))
         for part in (family.remainder, family.share)
     )
     if modes is None:
-        generators, remainder = _folded(generators, remainder, MAX_VERTICES)
+        generators, remainder = _folded(generators, remainder, MAX_WITHOUT_MODES)
         corners = vertices(centre, generators)
     else:
         bound, rest = _of_modes(modes, generators, weights)
@@ -179,7 +180,7 @@ def lipschitz_bounds(
     """Largest norms of the Jacobians of a batch of cells in the metric, and scalings (m = 2n)."""
     root = np.sqrt(weights)
     centre, generators, remainder = (
-        np.nan_to_num(part) * (root[:, None] / root)
+        _numbers(part) * (root[:, None] / root)
         for part in (family.centre, family.generators, family.remainder)
     )
     generators, remainder = _folded(generators, remainder, MAX_VERTICES)
@@ -202,6 +203,11 @@ def lipschitz_bounds(
     loss = (mixed / direction).max(1)
     norm = np.where(np.asarray(family.finite), values[cell, worst, 0] + loss, np.inf)
     return norm, scaling
+
+
+def _numbers(part: Any) -> np.ndarray:
+    """Finite numbers with room for arithmetic; those of cells that are not finite mean nothing."""
+    return np.nan_to_num(part, nan=0.0, posinf=1e280, neginf=-1e280)
 
 
 def _symmetric(

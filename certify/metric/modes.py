@@ -14,7 +14,7 @@ import numpy as np
 from jaxtyping import Float, Int
 
 # Largest entry of a rounded vector: what is lost by rounding is folded into the remainder.
-_LARGEST = 2.0**16
+_LARGEST = 2.0**14
 # How often the weights of the directions are adapted, and how sharply.
 _ROUNDS = 2
 _SHARPNESS = 0.05
