@@ -15,9 +15,10 @@ from certify.metric.modes import Modes, choose_modes
 
 # Generators kept; the rest are folded into the remainder. The checker accepts at most 64.
 MAX_GENERATORS = 32
-# Of the Lipschitz constant and of blocks, the vertices of this many generators are looked at, and the
-# rest are folded into the remainder. The margin takes modes where there are more than so many.
+# For the Lipschitz constant and for blocks, all sign vertices of so many generators are looked at,
+# and the other generators are folded into the remainder.
 MAX_VERTICES = 8
+# For the margin the same, unless more than so many generators move: then it is bounded by modes.
 MAX_WITHOUT_MODES = 6
 
 

@@ -85,10 +85,13 @@ class TestMirrored:
     @pytest.mark.parametrize("batch", [(), (3,)])
     def test_the_better_entry_is_kept(self, batch):
         rng = np.random.default_rng(1)
-        shapes = [(4, 4), (5, 4, 4), (4, 4), (4, 4, 4)]
-        parts = [rng.normal(size=(*batch, *shape)) for shape in shapes]
-        parts[2] = np.round(np.abs(parts[2]), 1)  # some ties
-        family = AffineFamily(*parts, np.ones(batch, bool))
+        family = AffineFamily(
+            rng.normal(size=(*batch, 4, 4)),
+            rng.normal(size=(*batch, 5, 4, 4)),
+            np.round(rng.uniform(size=(*batch, 4, 4)), 1),  # some ties
+            rng.uniform(size=(*batch, 4, 4, 4)),
+            np.ones(batch, bool),
+        )
         signs = mirror_signs((1, 2, 1), False)
         signs[0, 3] = signs[3, 0] = -1
         found = mirrored(family, signs)
