@@ -45,7 +45,10 @@ def network(sizes: tuple[int, ...], seed: int = 0) -> Callable:
     """A tanh network with weights of variance 1 / inputs."""
     rng = np.random.default_rng(seed)
     layers = [
-        (jnp.asarray(rng.standard_normal((b, a)) / np.sqrt(a)), jnp.asarray(0.1 * rng.standard_normal(b)))
+        (
+            jnp.asarray(rng.standard_normal((b, a)) / np.sqrt(a)),
+            jnp.asarray(0.1 * rng.standard_normal(b)),
+        )
         for a, b in zip(sizes, sizes[1:], strict=False)
     ]
 
@@ -146,12 +149,14 @@ def cells(count: int = 2**17) -> None:
 
     def raw(x: Any) -> Any:
         gradients = [jax.grad(lambda x, k=k: costs(x)[k])(x)[k] for k in range(2)]
-        return jnp.stack(gradients)
+        return jnp.concatenate([value[None] for value in gradients])  # immrax has no stack
 
     lower = jax.random.uniform(jax.random.key(0), (count, 2), minval=-1.0, maxval=1.0)
     upper = lower + 0.05
     print(f"\nJacobians over {count} cells of a game with two coordinates, cells per second")
-    ours = jax.jit(jax.vmap(lambda a, b: _ends(certify.enclose(jax.jacfwd(field))(certify.Interval(a, b)))))
+    ours = jax.jit(
+        jax.vmap(lambda a, b: _ends(certify.enclose(jax.jacfwd(field))(certify.Interval(a, b))))
+    )
     mine = count / seconds(ours, lower, upper)
     print(f"ours, outward rounded, exact ranges   {mine:12.3g}")
     if immrax is not None:

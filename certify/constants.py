@@ -10,7 +10,7 @@ from jaxtyping import Array, Float, Key
 import dgames as dg
 from certify.enclosure.affine import AffineFamily
 from certify.flat import FlatField, compiled_jacobians, flat_field
-from certify.metric.cell_margin import vertices
+from certify.metric.cell_margin import block_vertices
 from certify.metric.weights import choose_weights, sampled_constants, sampled_margin
 from certify.region import Region
 
@@ -39,7 +39,7 @@ def block_constants(families: AffineFamily, sizes: tuple[int, ...]) -> BlockCons
         for j in range(players):
             rows, columns = slice(*starts[i : i + 2]), slice(*starts[j : j + 2])
             centre, generators, remainder = (m[..., rows, columns] for m in _matrices(families))
-            corners = vertices(centre, generators)
+            corners, remainder = block_vertices(centre, generators, remainder)
             if i == j:
                 corners = 0.5 * (corners + np.swapaxes(corners, -1, -2))
                 loss = 0.5 * (remainder + np.swapaxes(remainder, -1, -2)).sum(-1)

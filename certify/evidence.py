@@ -1,11 +1,13 @@
 """Cells and constants as exact integers: the evidence of a certificate."""
 
+import itertools
 from typing import Any
 
 import numpy as np
 from jaxtyping import Int
 
 from certify.enclosure.affine import AffineFamily
+from certify.metric.modes import Modes
 from certify.tree import Leaf, Split, Tree, stack
 
 
@@ -66,17 +68,20 @@ def nodes(
     families: list[AffineFamily],
     margin_scaling: Int[np.ndarray, "cells n"],
     lipschitz_scaling: Int[np.ndarray, "cells m"],
+    modes: Modes | None = None,
 ) -> list[dict[str, Any]]:
     """The tree in preorder, as the file holds it; `families` rounded, in the same order."""
     result: list[dict[str, Any]] = []
     leaves = iter(zip(families, margin_scaling, lipschitz_scaling, strict=True))
+    cells = itertools.count()
     for node in tree.preorder():
         if isinstance(node, Split):
             result.append({"split": node.axis, "at": float(node.at).hex()})
         elif isinstance(node, Leaf) and node.family is None:
             result.append({"outside": True})
         else:
-            family, margin, lipschitz = next(leaves)
+            (family, margin, lipschitz), cell = next(leaves), next(cells)
+            count = len(family.generators)
             result.append(
                 {
                     "centre": _integers(family.centre),
@@ -84,6 +89,7 @@ def nodes(
                     "remainder": _integers(family.remainder),
                     "margin_scaling": margin.tolist(),
                     "lipschitz_scaling": lipschitz.tolist(),
+                    **({} if modes is None else {"margin_modes": modes.listed(cell, count)}),
                 }
             )
     return result

@@ -8,6 +8,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax.extend import core, source_info_util
 
 import dgames as dg
@@ -18,6 +19,7 @@ from certify.enclosure.plain import plain
 from certify.enclosure.registry import RULES, SMOOTH_RULES, EnclosureError
 from certify.fingerprint import fingerprint
 from certify.region import Region
+from certify.symmetry import mirror_signs
 from dgames.sets import player_sets
 from dgames.strategy import blocks, dimensions, join, player_names, ravel
 
@@ -34,6 +36,7 @@ class FlatField:
         names: The players.
         sizes: Coordinates of each player.
         hash: SHA-256 of the traced code of the costs and of its constants.
+        zero_sum: Whether there are two players whose costs sum to zero, by construction.
         function: F on vectors.
         costs: The costs (of a zero-sum game: the payoff) on vectors, as a list.
         unravel: From a vector to a joint strategy.
@@ -43,6 +46,7 @@ class FlatField:
     names: tuple[str, ...]
     sizes: tuple[int, ...]
     hash: str
+    zero_sum: bool
     function: Callable = field(compare=False)
     costs: Callable = field(compare=False)
     unravel: Callable = field(compare=False)
@@ -51,6 +55,11 @@ class FlatField:
     def dimension(self) -> int:
         """Coordinates of all players together."""
         return sum(self.sizes)
+
+    @property
+    def signs(self) -> np.ndarray:
+        """Which entries of the Jacobian mirror each other."""
+        return mirror_signs(self.sizes, self.zero_sum)
 
 
 @functools.lru_cache(maxsize=32)
@@ -105,7 +114,8 @@ def flat_field(game: dg.Game, region: Region, args: Any = None) -> FlatField:
     jax.eval_shape(enclose(costs, RULES | SMOOTH_RULES), Interval(lower, upper))
     names, sizes = player_names(center), dimensions(center)
     name, digest = type(game).__name__, fingerprint(code)
-    return FlatField(name, names, sizes, digest, function, costs, unravel)
+    zero_sum = isinstance(game, dg.ZeroSum)
+    return FlatField(name, names, sizes, digest, zero_sum, function, costs, unravel)
 
 
 def _code(game: dg.Game, x: Any, args: Any) -> core.ClosedJaxpr:

@@ -23,6 +23,7 @@ from certify.enclosure.interval import Interval
 from certify.enclosure.registry import RULES, SMOOTH_RULES
 from certify.flat import FlatField
 from certify.metric.cell_margin import margin_bounds, reduced
+from certify.symmetry import mirrored
 from certify.tree import unstacked
 
 # Cells of a block, unless their Jacobians are so large that fewer have to do.
@@ -63,11 +64,13 @@ class Evaluator(NamedTuple):
         blocks: From the corners of `devices * width` cells to their families.
         width: Cells of a block.
         devices: Blocks at a time.
+        signs: Which entries mirror each other (see `symmetry`).
     """
 
     blocks: Callable[[np.ndarray, np.ndarray], AffineFamily]
     width: int
     devices: int
+    signs: np.ndarray
 
 
 # From the cells of a round to what is known of each, in the same order.
@@ -100,7 +103,7 @@ def evaluator(field: FlatField, form: Form | None = None) -> Evaluator:
     # compilation.
     corner = jax.ShapeDtypeStruct((width * len(devices), n), jnp.float64)
     program = _sharded(jax.vmap(evaluate), devices).lower(corner, corner).compile()
-    return Evaluator(program, width, len(devices))
+    return Evaluator(program, width, len(devices), field.signs)
 
 
 def block_width(field: FlatField, form: Form) -> int:
@@ -161,17 +164,19 @@ def measure(
     return [
         known
         for families, count in started
-        for known in _bounded(jax.tree.map(np.asarray, families), count, width, weights)
+        for known in _bounded(jax.tree.map(np.asarray, families), count, compiled, weights)
     ]
 
 
 def _bounded(
-    families: AffineFamily, count: int, width: int, weights: np.ndarray
+    families: AffineFamily, count: int, compiled: Evaluator, weights: np.ndarray
 ) -> Iterator[Measured]:
     """The first `count` cells of a few blocks, with their bounds, computed block by block."""
+    width, signs = compiled.width, compiled.signs
     for first in range(0, count, width):
-        block = reduced(jax.tree.map(lambda part, at=first: part[at : at + width], families))
-        bounds = margin_bounds(block, weights)
+        block = jax.tree.map(lambda part, at=first: part[at : at + width], families)
+        block = reduced(mirrored(block, signs))
+        bounds = margin_bounds(block, weights, signs)
         # The shares have become scores; they are by far the largest part.
         shares = np.broadcast_to(np.float64(0.0), np.shape(block.share))
         generators = np.ascontiguousarray(block.generators)

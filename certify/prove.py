@@ -23,7 +23,8 @@ from certify.enclosure.enclose import enclose
 from certify.enclosure.registry import RULES, SMOOTH_RULES
 from certify.equilibrium import find_zero, residual_bound
 from certify.flat import FlatField, flat_field
-from certify.metric.cell_margin import lipschitz_bounds, margin_bounds
+from certify.metric.cell_margin import lipschitz_bounds, margin_bounds, margin_modes
+from certify.metric.modes import Modes
 from certify.metric.small_gain import SmallGain, small_gain
 from certify.metric.weights import choose_weights, sampled_margin
 from certify.region import Region
@@ -36,7 +37,8 @@ TRUSTED = (
     "Statement (B) of certify/checker/proof.py: that the Jacobian of the pseudo-gradient lies in "
     "the stated family on each cell, and the residual bound. Both come from certify.enclosure, "
     "which relies on JAX's derivative rules for the code of the costs, on IEEE-754 arithmetic, and "
-    "on the error margins for JAX's float64 functions in certify/enclosure/rounding.py.",
+    "on the error margins for JAX's float64 functions in certify/enclosure/rounding.py. Where the "
+    "file calls the game zero-sum, (B) also says that the two costs are a payoff and its negative.",
     "The costs mean the real-valued functions that their code spells out, with float64 constants "
     "taken exactly; flow and steps are those of real arithmetic.",
     "The checker and the Python interpreter that runs it.",
@@ -239,14 +241,14 @@ class _Assembly:
         for backoff in (2.0**-42, 2.0**-36, 2.0**-28, 2.0**-20):
             constants = self._constants(backoff)
             gain = small_gain(constants.curvature, constants.coupling)
-            margin, scaling = self._margin(weights, backoff)
+            margin, choice = self._margin(weights, backoff)
             if gain.margin > margin:  # keep the larger
-                in_gain, gain_scaling = self._margin(gain.weights, backoff)
+                in_gain, gain_choice = self._margin(gain.weights, backoff)
                 if in_gain > margin:
-                    weights, margin, scaling = gain.weights, in_gain, gain_scaling
+                    weights, margin, choice = gain.weights, in_gain, gain_choice
             if margin <= 0:
                 return None, reason
-            data, reason = self._file(weights, margin, scaling, constants, gain, methods, backoff)
+            data, reason = self._file(weights, margin, choice, constants, gain, methods, backoff)
             if data is None:
                 return None, reason
             try:
@@ -261,10 +263,15 @@ class _Assembly:
     def _spread(self, weights: np.ndarray) -> np.ndarray:
         return np.repeat(weights, self.field.sizes)
 
-    def _margin(self, weights: np.ndarray, backoff: float) -> tuple[float, np.ndarray]:
-        bounds = margin_bounds(self.families, self._spread(weights))
-        scale = _scale(self.families.centre, self._spread(weights))
-        return float(bounds.margin.min() - backoff * scale), bounds.scaling
+    def _margin(
+        self, weights: np.ndarray, backoff: float
+    ) -> tuple[float, tuple[np.ndarray, Modes | None]]:
+        """The margin in a metric, and what the checker needs to prove it."""
+        spread = self._spread(weights)
+        modes = margin_modes(self.families, spread, self.unit)
+        bounds = margin_bounds(self.families, spread, self.field.signs, modes)
+        scale = _scale(self.families.centre, spread)
+        return float(bounds.margin.min() - backoff * scale), (bounds.scaling, modes)
 
     def _constants(self, backoff: float) -> BlockConstants:
         low, high, coupling = block_constants(self.families, self.field.sizes)
@@ -276,13 +283,14 @@ class _Assembly:
         self,
         weights: np.ndarray,
         margin: float,
-        margin_scaling: np.ndarray,
+        choice: tuple[np.ndarray, Modes | None],
         constants: BlockConstants,
         gain: SmallGain,
         methods: list[str],
         backoff: float,
     ) -> tuple[dict | None, str]:
         spread = self._spread(weights)
+        margin_scaling, modes = choice
         norms, lipschitz_scaling = lipschitz_bounds(self.families, spread)
         scale = _scale(self.families.centre, spread)
         lipschitz = max(float(norms.max() + backoff * scale), margin)
@@ -331,6 +339,7 @@ class _Assembly:
                 "name": self.field.name,
                 "hash": self.field.hash,
                 "players": players,
+                **({"zero_sum": True} if self.field.zero_sum else {}),
                 "structure": describe(self.region.center),
             },
             "region": self.region.to_json(_hex),
@@ -339,7 +348,9 @@ class _Assembly:
             "provenance": _provenance(),
             "evidence": {
                 "unit": self.unit,
-                "cells": evidence.nodes(self.tree, self.rounded, margin_scaling, lipschitz_scaling),
+                "cells": evidence.nodes(
+                    self.tree, self.rounded, margin_scaling, lipschitz_scaling, modes
+                ),
             },
         }
         return data, ""

@@ -4,6 +4,7 @@ Everything here is integer arithmetic, except for one guess in floating point th
 """
 
 from math import isqrt
+from typing import NamedTuple
 
 from .reader import Unusable
 
@@ -22,9 +23,10 @@ class Work:
         self.left = MAX_WORK
 
     def spend(self, matrix: Matrix) -> None:
-        """Pays for one test of a matrix before it is made."""
+        """Pays for one test of a matrix, or for its rows as modes, before that is made."""
         longest = max(max(map(int.bit_length, row)) for row in matrix)
-        self.left -= (len(matrix) + 4) ** 3 * (1 + longest // 1000) ** 2
+        size = len(matrix[0]) + 4
+        self.left -= (len(matrix) + 4) * size**2 * (1 + longest // 1000) ** 2
         if self.left < 0:
             raise Unusable("checking it would take too much work: too many or too large cells")
 
@@ -76,35 +78,68 @@ def _root(pivot: float) -> float:
     return pivot**0.5
 
 
+class Generator(NamedTuple):
+    """A direction `S` in which a family moves by `e S`, `|e| <= 1`, and what that costs at most.
+
+    With vectors `q_j` and numbers `s_j`, its modes, `S = sum_j s_j q_j q_j' + rest`; and
+    `e S >= -bound + e rest` for `bound = sum_j |s_j| q_j q_j'`, because `e s_j >= -|s_j|` and
+    `q_j q_j'` is positive semidefinite. Any modes are valid; those of the spectral theorem leave no
+    rest and make the bound the absolute value of the matrix `S`. Without modes, all is rest.
+
+    Attributes:
+        matrix: `S`, symmetric.
+        bound: Symmetric and positive semidefinite by construction.
+        rest: Symmetric; of what is left, only magnitudes count.
+    """
+
+    matrix: Matrix
+    bound: Matrix
+    rest: Matrix
+
+
+def generator(matrix: Matrix, modes: Matrix, work: Work) -> Generator:
+    """The generator with that symmetric matrix, and with modes `(s_j, *q_j)`, possibly none."""
+    bound, rest = [[0] * len(matrix) for _ in matrix], [list(row) for row in matrix]
+    if modes:
+        work.spend(modes)
+    for strength, *mode in modes:
+        for i, x in enumerate(mode):
+            for j, y in enumerate(mode):
+                bound[i][j] += abs(strength) * x * y
+                rest[i][j] -= strength * x * y
+    return Generator(matrix, bound, rest)
+
+
 def family_positive_definite(
-    centre: Matrix, generators: list[Matrix], remainder: Matrix, scaling: list[int], work: Work
+    centre: Matrix, generators: list[Generator], remainder: Matrix, scaling: list[int], work: Work
 ) -> bool:
-    """Whether every symmetric `centre + sum_k e_k generators[k] + E` is proved positive definite.
+    """Whether every symmetric `centre + sum_k e_k S_k + E` is proved positive definite.
 
-    Here `|e_k| <= 1` and `|E| <= |remainder|` entrywise; all matrices are symmetric.
+    Here `S_k` are the matrices of the generators, `|e_k| <= 1` and `|E| <= |remainder|` entrywise;
+    all matrices are symmetric.
 
-    Two facts. *Remainder*: for positive `t`, `|E| <= R` implies `E >= -diag((R t)_i / t_i)`, since
-    `2 |x_i x_j| <= x_i^2 t_j / t_i + x_j^2 t_i / t_j`. *Generators*: positive definiteness at both
-    `e_k = -1` and `e_k = 1` implies it in between, as the cone is convex; or a generator can be
-    treated like a remainder. So: fold all generators into the remainder and test; if that fails,
-    branch on the sign of the first and go on with the rest.
+    Three facts. *Remainder*: for positive `t`, `|E| <= R` implies `E >= -diag((R t)_i / t_i)`, as
+    `2 |x_i x_j| <= x_i^2 t_j / t_i + x_j^2 t_i / t_j`. *Modes*: `e_k S_k >= -bound_k + e_k rest_k`,
+    the rest to be treated like a remainder. *Vertices*: positive definiteness at both `e_k = -1`
+    and `e_k = 1` implies it in between, as the cone is convex. So: bound all generators and test;
+    if that fails, branch on the sign of the first and go on with the others.
 
     Args:
         centre: A symmetric matrix.
-        generators: Symmetric matrices, the most important first.
+        generators: The most important first.
         remainder: A symmetric matrix, of which only magnitudes count.
         scaling: The positive numbers `t`; any choice is valid, a good one proves more.
         work: Pays for the tests.
     """
-    folded = _lowered(centre, [remainder, *generators], scaling)
-    work.spend(folded)
-    if positive_definite(folded):
+    lowered = _lowered(centre, generators, remainder, scaling)
+    work.spend(lowered)
+    if positive_definite(lowered):
         return True
     return bool(generators) and all(
         family_positive_definite(
             [
                 [x + sign * g for x, g in zip(row, other, strict=True)]
-                for row, other in zip(centre, generators[0], strict=True)
+                for row, other in zip(centre, generators[0].matrix, strict=True)
             ],
             generators[1:],
             remainder,
@@ -115,10 +150,21 @@ def family_positive_definite(
     )
 
 
-def _lowered(matrix: Matrix, magnitudes: list[Matrix], scaling: list[int]) -> Matrix:
-    """`matrix - sum_k diag((|magnitudes[k]| t)_i / t_i)`, rounded down to integers."""
-    lowered = [list(row) for row in matrix]
+def _lowered(
+    matrix: Matrix, generators: list[Generator], remainder: Matrix, scaling: list[int]
+) -> Matrix:
+    """`matrix - sum_k bound_k - diag((R t)_i / t_i)` with `R = |remainder| + sum_k |rest_k|`.
+
+    Rounded down to integers.
+    """
+    lowered = []
     for i, t in enumerate(scaling):
-        loss = sum(abs(x) * s for m in magnitudes for x, s in zip(m[i], scaling, strict=True))
+        loose = [remainder[i], *(g.rest[i] for g in generators)]
+        loss = sum(abs(x) * s for row in loose for x, s in zip(row, scaling, strict=True))
+        lowered.append(list(map(_less, matrix[i], *(g.bound[i] for g in generators))))
         lowered[i][i] -= -(-loss // t)
     return lowered
+
+
+def _less(x: int, *others: int) -> int:
+    return x - sum(others)

@@ -6,7 +6,8 @@ weight per player. What the file states about J and F and is *not* re-derived he
 
   (B) on each (closed) cell of the region the costs and F are continuously differentiable, F being
       their gradients (so own-player blocks of J are symmetric), and J(x) = C + sum_k e_k G_k + E
-      with |e_k| <= 1 and |E| <= R entrywise, for every x; |F(center)| <= residual entrywise.
+      with |e_k| <= 1 and |E| <= R entrywise, for every x; |F(center)| <= residual entrywise. Of a
+      game that the file calls zero-sum: it has two players and f_2 = -f_1.
 
 From (B) everything else follows by the inequalities verified below, in exact rational arithmetic.
 """
@@ -15,11 +16,11 @@ from collections.abc import Callable
 from fractions import Fraction
 from itertools import accumulate, pairwise
 
-from .exact import Matrix, Work, family_positive_definite
-from .reader import Reader, Unusable
+from .exact import Matrix, Work, family_positive_definite, generator
+from .reader import MAX_BITS, Reader, Unusable
 
 MAX_DIMENSION = 512
-MAX_GENERATORS = 10
+MAX_GENERATORS = 64
 
 
 class Rejected(Exception):
@@ -82,7 +83,8 @@ class Claims:
     """What the file claims, in exact numbers: what every step of the proof refers to."""
 
     def __init__(self, file: Reader) -> None:
-        players = file["game"]["players"].items()
+        game = file["game"]
+        players = game["players"].items()
         sizes = [player["size"].integer() for player in players]
         names = {player["name"].text() for player in players}
         if not players or min(sizes) < 1 or sum(sizes) > MAX_DIMENSION or len(names) < len(sizes):
@@ -90,6 +92,9 @@ class Claims:
                 "a game has players of different names, of at least 1 and in all at most "
                 f"{MAX_DIMENSION} coordinates"
             )
+        self.zero_sum = "zero_sum" in game and game["zero_sum"].boolean()
+        if self.zero_sum and len(sizes) != 2:
+            raise Unusable("a zero-sum game has two players")
         weights, margin, lipschitz, gain, equilibrium, basin, steps = file["claims"].fields(
             "weights", "margin", "lipschitz", "small_gain", "equilibrium", "basin", "steps"
         )
@@ -166,7 +171,7 @@ def check_cells(
         elif "outside" in node:
             require(claims.region.misses(lower, upper), f"{node.where} lies outside the region")
         else:
-            check_cell(Family(node, len(lower), bits + unit, work), claims, bits)
+            check_cell(Family(node, claims, bits + unit, work), claims, bits)
             proved += 1
     if progress is not None:
         progress(len(nodes), len(nodes))
@@ -174,9 +179,20 @@ def check_cells(
 
 
 class Family:
-    """The Jacobians of one cell: integer matrices `C`, `G_k` and `R` in units of `2^-bits`."""
+    """The Jacobians of one cell: integer matrices `C`, `G_k` and `R` in units of `2^-bits`.
 
-    def __init__(self, node: Reader, size: int, shift: int, work: Work) -> None:
+    In a zero-sum game `F = (grad_1 f, -grad_2 f)`, so `f` is twice continuously differentiable and
+    `J_21 = -J_12'` at every point. `C` and the `G_k` are required to have the same property; then
+    so has `E`: entries that mirror each other are one number up to the sign, `E_ba = -E_ab`. `R`,
+    required to be symmetric there, is given the same signs. Then `|form(E)| <= |form(R)|` entrywise
+    for every form below: in `W E + E' W` such a pair becomes the one entry `(w_1 - w_2) E_ab`, of
+    size at most `|w_1 - w_2| R_ab` and not `(w_1 + w_2) R_ab`; in all others its two entries stay
+    apart, so that signs make no difference.
+    """
+
+    def __init__(self, node: Reader, claims: Claims, shift: int, work: Work) -> None:
+        size = sum(claims.sizes)
+
         def matrix(file: Reader) -> Matrix:
             flat = [x << shift for x in file.integers(size * size)]
             return [flat[i * size : (i + 1) * size] for i in range(size)]
@@ -188,6 +204,13 @@ class Family:
         self.centre, self.remainder = matrix(node["centre"]), matrix(node["remainder"])
         self.generators = [matrix(item) for item in generators]
         require(min(map(min, self.remainder)) >= 0, f"{node.where}.remainder is not negative")
+        if claims.zero_sum:
+            first, second = claims.coordinates
+            for row in self.remainder[second]:
+                row[first] = [-x for x in row[first]]
+            for m in (self.centre, *self.generators, self.remainder):
+                below = [list(column) for column in zip(*block(m, first, second, -1), strict=True)]
+                require(block(m, second, first) == below, f"{node.where} is of a zero-sum game")
 
     def scaling(self, name: str, length: int) -> list[int]:
         """Positive integers of the file, with which a remainder is absorbed."""
@@ -195,19 +218,42 @@ class Family:
         require(min(scaling) > 0, f"{self.node.where}.{name} is positive")
         return scaling
 
+    def modes(self, name: str, length: int, bits: int) -> list[Matrix] | None:
+        """Modes of a form of each generator, in units of `2^-bits`, or None if the file has none.
+
+        A mode is a strength, in units of the file, and an integer vector.
+        """
+        if name not in self.node:
+            return None
+        unit, vectors = self.node[name].fields("unit", "vectors")
+        shift = unit.integer() + bits
+        if not 0 <= shift <= bits + MAX_BITS:
+            unit.fail("an integer, from twice the unit of the evidence")
+        modes = [
+            [row.integers(length + 1) for row in rows.items()]
+            for rows in vectors.items(len(self.generators))
+        ]
+        return [[[row[0] << shift, *row[1:]] for row in rows] for rows in modes]
+
     def require_positive(
         self,
         form: Callable[[Matrix], Matrix],
         diagonal: list[int],
         claim: str,
         scaling: list[int] | None = None,
+        modes: list[Matrix] | None = None,
     ) -> None:
         """`form(J) + diag(diagonal)` is positive definite for all J; `form` linear, symmetric."""
         centre = form(self.centre)
         for i, x in enumerate(diagonal):
             centre[i][i] += x
-        generators, remainder = [form(g) for g in self.generators], form(self.remainder)
-        scaling = scaling or [1] * len(diagonal)
+        generators = [
+            generator(form(g), rows, self.work)
+            for g, rows in zip(self.generators, modes or [[]] * len(self.generators), strict=True)
+        ]
+        # The largest first: only a matter of speed.
+        generators.sort(key=lambda g: -sum(abs(x) for row in g.matrix for x in row))
+        scaling, remainder = scaling or [1] * len(diagonal), form(self.remainder)
         proved = family_positive_definite(centre, generators, remainder, scaling, self.work)
         require(proved, f"{claim} on {self.node.where}")
 
@@ -238,6 +284,7 @@ def check_cell(family: Family, claims: Claims, bits: int) -> None:
         [-2 * margin * weight for weight in w],
         "the margin holds",
         family.scaling("margin_scaling", len(w)),
+        family.modes("margin_modes", len(w), 2 * bits),
     )
     family.require_positive(
         lambda m: bordered(weighted(m)),

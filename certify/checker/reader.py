@@ -117,6 +117,10 @@ class Reader:
         """A string."""
         return self.value if isinstance(self.value, str) else self.fail("text")
 
+    def boolean(self) -> bool:
+        """`true` or `false`."""
+        return self.value if isinstance(self.value, bool) else self.fail("true or false")
+
     def integer(self) -> int:
         """An integer (not a boolean) of bounded length."""
         return Reader([self.value], self.where).integers(1)[0]

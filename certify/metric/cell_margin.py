@@ -5,16 +5,21 @@ then proves with integers.
 """
 
 import itertools
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Float, Int
 
 from certify.enclosure.affine import AffineFamily
+from certify.metric.modes import Modes, choose_modes
 
-# Generators kept when families are bounded at the vertices of their sign cube; the rest are folded
-# into the remainder. The checker accepts at most 10.
-MAX_GENERATORS = 8
+# Generators kept; the rest are folded into the remainder. The checker accepts at most 64.
+MAX_GENERATORS = 32
+# For the Lipschitz constant and for blocks, all sign vertices of so many generators are looked at,
+# and the other generators are folded into the remainder.
+MAX_VERTICES = 8
+# For the margin the same, unless more than so many generators move: then it is bounded by modes.
+MAX_WITHOUT_MODES = 6
 # Added to the eigenvector of the worst vertex before it scales a remainder: how much the vertices
 # and eigenvectors nearby are to count. No single number suits all cells.
 _REGULARIZATIONS = (0.01, 0.03, 0.1, 0.3)
@@ -39,8 +44,8 @@ class CellBounds(NamedTuple):
     scaling: Int[np.ndarray, "cells n"]
 
 
-def reduced(family: AffineFamily) -> AffineFamily:
-    """At most `MAX_GENERATORS` generators per cell, largest first; the same set or a larger one."""
+def reduced(family: AffineFamily, most: int = MAX_GENERATORS) -> AffineFamily:
+    """At most so many generators per cell, largest first; the same set or a larger one."""
     centre, generators, remainder, share, finite = (
         np.asarray(part)
         for part in (
@@ -51,30 +56,83 @@ def reduced(family: AffineFamily) -> AffineFamily:
             family.finite,
         )
     )
-    if generators.shape[1]:
-        sizes = np.nan_to_num(np.abs(generators).sum((-1, -2)))
-        order = np.argsort(-sizes, axis=1, kind="stable")[:, :, None, None]
-        generators = np.take_along_axis(generators, order, axis=1)
-        rest = np.abs(generators[:, MAX_GENERATORS:]).sum(1)
-        remainder = (remainder + rest) * (1 + 2.0**-40)
-        generators = generators[:, :MAX_GENERATORS]
+    generators, remainder = _folded(generators, remainder, most)
     return AffineFamily(centre, generators, remainder, share, finite)
 
 
-def margin_bounds(family: AffineFamily, weights: Float[np.ndarray, " n"]) -> CellBounds:
-    """Margins of a batch of cells in the metric `diag(weights)`, one weight per coordinate."""
-    centre, generators, remainder, share = (
-        _symmetric(np.nan_to_num(part), weights)
-        for part in (family.centre, family.generators, family.remainder, family.share)
+def _folded(
+    generators: np.ndarray, remainder: np.ndarray, most: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """The generators, largest first, and the remainder; beyond so many, they are part of it."""
+    if not generators.shape[1]:
+        return generators, remainder
+    sizes = np.nan_to_num(np.abs(generators).sum((-1, -2)))
+    order = np.argsort(-sizes, axis=1, kind="stable")[:, :, None, None]
+    generators = np.take_along_axis(generators, order, axis=1)
+    rest = np.abs(generators[:, most:]).sum(1)
+    return generators[:, :most], (remainder + rest) * (1 + 2.0**-40)
+
+
+def margin_modes(
+    family: AffineFamily, weights: Float[np.ndarray, " n"], unit: int = -2000
+) -> Modes | None:
+    """Modes for the margin of a batch of cells, or None where vertices are few enough.
+
+    Args:
+        family: The cells.
+        weights: Of the metric, one per coordinate.
+        unit: Of the numbers in the file, which limits how fine the modes can be.
+    """
+    finite = np.asarray(family.finite)[:, None, None]
+    generators = np.where(finite[:, None], family.generators, 0.0)
+    if np.count_nonzero(np.abs(generators).max((0, 2, 3), initial=0.0)) <= MAX_WITHOUT_MODES:
+        return None
+    centre = np.where(finite, family.centre, 0.0)
+    return choose_modes(
+        _symmetric(centre, weights), _symmetric(generators, weights), weights, 2 * unit
     )
-    corners = vertices(centre, generators)
+
+
+def margin_bounds(
+    family: AffineFamily,
+    weights: Float[np.ndarray, " n"],
+    signs: Int[np.ndarray, "n n"],
+    modes: Modes | None = None,
+) -> CellBounds:
+    """Margins of a batch of cells in the metric `diag(weights)`.
+
+    Args:
+        family: The cells, mirrored by `certify.symmetry.mirrored`.
+        weights: One per coordinate.
+        signs: From `certify.symmetry.mirror_signs`: entries of the remainder that are opposite
+            numbers cancel in the symmetric part as far as their weights are equal.
+        modes: From `margin_modes`, which is called when they are not given.
+    """
+    modes = modes or margin_modes(family, weights)
+    centre, generators = (
+        _symmetric(_numbers(part), weights) for part in (family.centre, family.generators)
+    )
+    remainder, share = (
+        np.abs(_symmetric(_numbers(part), weights, signs))
+        for part in (family.remainder, family.share)
+    )
+    if modes is None:
+        generators, remainder = _folded(generators, remainder, MAX_WITHOUT_MODES)
+        corners = vertices(centre, generators)
+    else:
+        bound, rest = _of_modes(modes, generators, weights)
+        remainder = remainder + np.abs(rest).sum(1)
+        corners = (centre - bound.sum(1))[:, None]
     values, vectors = np.linalg.eigh(corners)
     worst = values[:, :, 0].argmin(1)
     cell = np.arange(len(worst))
     eigenvector = np.abs(vectors[cell, worst, :, 0])
-    at_vertex = values[cell, worst, 0] + np.einsum(
-        "bi,bij,bj->b", eigenvector, remainder, eigenvector
-    )
+    if modes is None:
+        at_vertex = values[cell, worst, 0] + np.einsum(
+            "bi,bij,bj->b", eigenvector, remainder, eigenvector
+        )
+    else:
+        at_vertex = _at_some_vertex(centre, generators, remainder, vectors[cell, worst, :, 0])
     scaling = _absorbing(corners[cell, worst], eigenvector, remainder, weights)
     direction = scaling * np.sqrt(weights)
     loss = np.einsum("bij,bj->bi", remainder, direction) / direction
@@ -102,6 +160,32 @@ def _absorbing(
     return candidates[best, np.arange(len(best))]
 
 
+def _of_modes(
+    modes: Modes, generators: np.ndarray, weights: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """The bounds and the rests of generators, in the metric, as the checker computes them."""
+    root = np.sqrt(weights)
+    scale = 2 * root[:, None] * root
+    bound = modes.summed(np.abs(modes.strengths)) / scale
+    return bound, generators - modes.summed(modes.strengths) / scale
+
+
+def _at_some_vertex(
+    centre: np.ndarray, generators: np.ndarray, remainder: np.ndarray, eigenvector: np.ndarray
+) -> np.ndarray:
+    """Smallest eigenvalues at bad vertices, found by repetition, plus what the remainder adds."""
+    lowest = np.full(len(centre), np.inf)
+    for _ in range(3):
+        along = np.einsum("bi,bkij,bj->bk", eigenvector, generators, eigenvector)
+        vertex = centre - np.einsum("bk,bkij->bij", np.where(along < 0, -1.0, 1.0), generators)
+        values, vectors = np.linalg.eigh(vertex)
+        eigenvector = vectors[:, :, 0]
+        size = np.abs(eigenvector)
+        loose = np.einsum("bi,bij,bj->b", size, remainder, size)
+        lowest = np.minimum(lowest, values[:, 0] + loose)
+    return lowest
+
+
 def _at_centre(centre: np.ndarray, remainder: np.ndarray) -> np.ndarray:
     """Smallest eigenvalues at the centres, plus what the remainder could add."""
     values, vectors = np.linalg.eigh(centre)
@@ -115,9 +199,10 @@ def lipschitz_bounds(
     """Largest norms of the Jacobians of a batch of cells in the metric, and scalings (m = 2n)."""
     root = np.sqrt(weights)
     centre, generators, remainder = (
-        np.nan_to_num(part) * (root[:, None] / root)
+        _numbers(part) * (root[:, None] / root)
         for part in (family.centre, family.generators, family.remainder)
     )
+    generators, remainder = _folded(generators, remainder, MAX_VERTICES)
     left, values, right = np.linalg.svd(vertices(centre, generators))
     worst = values[:, :, 0].argmax(1)
     cell = np.arange(len(worst))
@@ -139,16 +224,39 @@ def lipschitz_bounds(
     return norm, scaling
 
 
-def _symmetric(matrices: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """Symmetric part of `W^(1/2) J W^(-1/2)`; of magnitudes, a bound on that of its entries."""
+def _numbers(part: Any) -> np.ndarray:
+    """Finite numbers with room for arithmetic; those of cells that are not finite mean nothing."""
+    return np.nan_to_num(part, nan=0.0, posinf=1e280, neginf=-1e280)
+
+
+def _symmetric(
+    matrices: np.ndarray, weights: np.ndarray, signs: np.ndarray | None = None
+) -> np.ndarray:
+    """Symmetric part of `W^(1/2) J W^(-1/2)`; of magnitudes, a bound on that of its entries.
+
+    Where the sign is negative, mirrored entries are magnitudes of opposite numbers `E_ab` and
+    `-E_ab`: of those, what remains is `(w_a - w_b) / (2 sqrt(w_a w_b)) E_ab`.
+    """
     root = np.sqrt(weights)
     scaled = matrices * (root[:, None] / root)
-    return 0.5 * (scaled + np.swapaxes(scaled, -1, -2))
+    mirror = np.swapaxes(scaled, -1, -2)
+    return 0.5 * (scaled + (mirror if signs is None else np.where(signs < 0, -mirror, mirror)))
 
 
 def _integers(vectors: np.ndarray) -> np.ndarray:
     """Positive integers of at most three digits in about the same proportions."""
     return np.maximum(np.rint(vectors / vectors.max(-1, keepdims=True) * 999), 1).astype(np.int64)
+
+
+def block_vertices(
+    centre: Float[np.ndarray, "cells a b"],
+    generators: Float[np.ndarray, "cells m a b"],
+    remainder: Float[np.ndarray, "cells a b"],
+) -> tuple[Float[np.ndarray, "cells vertices a b"], Float[np.ndarray, "cells a b"]]:
+    """The vertices that the largest generators of a block span, and all else as a remainder."""
+    most = 0 if centre.shape[1:] == (1, 1) else MAX_VERTICES  # numbers lose nothing by it
+    generators, remainder = _folded(generators, remainder, most)
+    return vertices(centre, generators), remainder
 
 
 def vertices(

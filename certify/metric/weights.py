@@ -30,7 +30,8 @@ def choose_weights(
     """Weights, one per player, with a nearly largest sampled margin.
 
     Tries ones and the small-gain weights of the sampled constants, and improves on the better by a
-    simplex search when there are few players.
+    simplex search when there are few players. For a zero-sum game ones are the best: no weights
+    have a larger margin than the own blocks, and with ones the coupling cancels.
     """
     players = len(sizes)
 

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from certify.checker import Unusable
-from certify.checker.exact import Work, family_positive_definite, positive_definite
+from certify.checker.exact import Work, family_positive_definite, generator, positive_definite
 
 
 def exactly_positive_definite(matrix):
@@ -21,6 +21,11 @@ def exactly_positive_definite(matrix):
             factor = a[i][k] / a[k][k]
             a[i] = [x - factor * y for x, y in zip(a[i], a[k], strict=True)]
     return True
+
+
+def plain(matrix):
+    """A generator without modes."""
+    return generator(matrix, [], Work())
 
 
 def gram(rng, n, rank, size):
@@ -89,7 +94,11 @@ def test_every_member_of_an_accepted_family_is_positive_definite(seed, n, count)
     remainder = np.abs(symmetric(6))
     scaling = rng.integers(1, 10, n).tolist()
     accepted = family_positive_definite(
-        centre.tolist(), [g.tolist() for g in generators], remainder.tolist(), scaling, Work()
+        centre.tolist(),
+        [plain(g.tolist()) for g in generators],
+        remainder.tolist(),
+        scaling,
+        Work(),
     )
     members = []
     for _ in range(64):
@@ -103,9 +112,10 @@ def test_every_member_of_an_accepted_family_is_positive_definite(seed, n, count)
 
 def test_vertices_prove_what_folding_cannot():
     """At both ends the family is definite, but as a remainder the generator is too large."""
-    centre, generator = [[4, 0], [0, 4]], [[3, 2], [2, -3]]
-    assert family_positive_definite(centre, [generator], [[0, 0], [0, 0]], [1, 1], Work())
-    folded = [[abs(x) for x in row] for row in generator]
+    centre, turned = [[4, 0], [0, 4]], [[3, 2], [2, -3]]
+    generators, none = [plain(turned)], [[0, 0], [0, 0]]
+    assert family_positive_definite(centre, generators, none, [1, 1], Work())
+    folded = [[abs(x) for x in row] for row in turned]
     assert not family_positive_definite(centre, [], folded, [1, 1], Work())
 
 
@@ -129,7 +139,7 @@ def test_work_is_bounded(monkeypatch):
         turned, mirrored = ([[0] * n for _ in range(n)] for _ in range(2))
         turned[k][k + 1] = turned[k + 1][k] = mirrored[k][k] = 10
         mirrored[k + 1][k + 1] = -10
-        generators += [turned, mirrored]
+        generators += [plain(turned), plain(mirrored)]
     zero, centre = ([[size * (i == j) for j in range(n)] for i in range(n)] for size in (0, 16))
     work = Work()
     before = work.left

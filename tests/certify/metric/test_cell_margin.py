@@ -32,12 +32,13 @@ def smallest(matrices, weights):
 
 
 WEIGHTS = np.array([1.0, 3.0, 0.2, 1.0])
+NONE = np.zeros((4, 4), int)
 
 
 @pytest.mark.parametrize("size", [1e-3, 0.05, 1.0])
 def test_no_member_is_below_the_margin(size):
     family = families(0, size)
-    margin = margin_bounds(family, WEIGHTS).margin
+    margin = margin_bounds(family, WEIGHTS, NONE).margin
     rng = np.random.default_rng(1)
     for _ in range(200):
         signs = rng.choice([-1.0, 1.0], size=(CELLS, 2, 1, 1)) * rng.choice([1.0, 0.3])
@@ -49,8 +50,10 @@ def test_no_member_is_below_the_margin(size):
 def test_most_of_a_remainder_is_absorbed_where_it_costs_little():
     """The loss is close to the least there can be: what the remainder does to the eigenvector."""
     family = families(2)
-    bounds = margin_bounds(family, WEIGHTS)
-    without = margin_bounds(dataclasses.replace(family, remainder=0 * family.remainder), WEIGHTS)
+    bounds = margin_bounds(family, WEIGHTS, NONE)
+    without = margin_bounds(
+        dataclasses.replace(family, remainder=0 * family.remainder), WEIGHTS, NONE
+    )
     least = bounds.peak - without.margin  # at the worst vertex; the peak also looks at the centre
     assert np.median((without.margin - bounds.margin) / least) < 1.3
 
@@ -59,12 +62,12 @@ def test_most_of_a_remainder_is_absorbed_where_it_costs_little():
 def test_scores_are_derivatives_of_the_margin(seed):
     """A cut of coordinate k takes away some of its share: by so much the margin then grows."""
     family, step = families(seed), 1e-3
-    bounds = margin_bounds(family, WEIGHTS)
+    bounds = margin_bounds(family, WEIGHTS, NONE)
     direction = bounds.scaling * np.sqrt(WEIGHTS)
     scores = bounds.scores / np.sum(direction**2, 1)[:, None]
     gains = np.empty((CELLS, N))
     for k in range(N):
         less = dataclasses.replace(family, remainder=family.remainder - step * family.share[:, k])
-        gains[:, k] = (margin_bounds(less, WEIGHTS).margin - bounds.margin) / step
+        gains[:, k] = (margin_bounds(less, WEIGHTS, NONE).margin - bounds.margin) / step
     assert np.median(scores / gains) == pytest.approx(1.0, rel=0.02)
     assert (scores.argmax(1) == gains.argmax(1)).mean() > 0.9
