@@ -17,10 +17,15 @@ import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from jaxtyping import Float
 
-from certify.enclosure.affine import AffineFamily, Form, jacobian_family, jacobian_form
-from certify.enclosure.enclose import enclose
+from certify.enclosure.affine import (
+    AffineFamily,
+    Form,
+    is_smooth,
+    jacobian_family,
+    jacobian_form,
+)
 from certify.enclosure.interval import Interval
-from certify.enclosure.registry import RULES, SMOOTH_RULES
+from certify.enclosure.rounding import flush
 from certify.flat import FlatField
 from certify.metric.cell_margin import margin_bounds, reduced
 from certify.symmetry import mirrored
@@ -89,12 +94,11 @@ def evaluator(field: FlatField, form: Form | None = None) -> Evaluator:
     form = form or jacobian_form(field.function, n)
     width = block_width(field, form)
     family = jacobian_family(field.function, form)
-    costs = enclose(field.costs, RULES | SMOOTH_RULES)
+    smooth_costs = is_smooth(field.costs, form)
 
     def evaluate(lower: Any, upper: Any) -> AffineFamily:
         # A jump of a cost leaves no trace in its gradient, which is then the gradient of nothing.
-        values = jax.tree.leaves(costs(Interval(lower, upper)))
-        smooth = jnp.stack([jnp.isfinite(value).all() for value in values]).all()
+        smooth = smooth_costs(flush(Interval(lower, upper)))
         found = family(lower, upper)
         return dataclasses.replace(found, finite=found.finite & smooth)
 

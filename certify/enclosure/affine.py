@@ -11,7 +11,7 @@ that, this form keeps it, which is what makes a proof need few cells.
 """
 
 from collections.abc import Callable, Mapping
-from typing import Literal
+from typing import Any, Literal
 
 import equinox as eqx
 import jax
@@ -20,11 +20,11 @@ import numpy as np
 from jax.extend import core
 from jaxtyping import Array, Bool, Float
 
-from .affine_form import as_form
+from .affine_form import as_form, up
 from .derivatives import evaluate
 from .enclose import enclose
 from .interpreter import interpret
-from .interval import Interval
+from .interval import Interval, is_interval
 from .plain import plain
 from .registry import RULES, SMOOTH_RULES, Rule
 from .rounding import EPSILON, TINY, flush
@@ -32,6 +32,11 @@ from .rounding import EPSILON, TINY, flush
 # Second derivatives of the Jacobian have n^4 entries: beyond this many coordinates the Jacobian is
 # enclosed entry by entry instead.
 AFFINE_LIMIT = 16
+
+# Affine forms of the Jacobian have n^2 (n + 64) numbers.
+ARITHMETIC_LIMIT = 48
+# Symbols that affine arithmetic may introduce beside those of the coordinates.
+_SYMBOLS = 64
 
 Form = Literal["constant", "affine", "arithmetic", "interval"]
 
@@ -58,12 +63,19 @@ class AffineFamily(eqx.Module):
 
 
 def jacobian_form(field: Callable, dimension: int) -> Form:
-    """Which form suits the Jacobian of `field: R^n -> R^n`; plain intervals when `n` is large."""
+    """Which form suits the Jacobian of `field: R^n -> R^n`.
+
+    Affine arithmetic where third derivatives are too many or, as those of linear systems, too wide;
+    plain intervals where there are too many coordinates for anything else.
+    """
     jacobian = jax.jacfwd(plain(field))
     jaxpr = jax.make_jaxpr(jacobian)(jax.ShapeDtypeStruct((dimension,), jnp.float64))
     if not _depends_on_input(jaxpr.jaxpr):
         return "constant"
-    return "affine" if dimension <= AFFINE_LIMIT else "interval"
+    if dimension > ARITHMETIC_LIMIT:
+        return "interval"
+    solves = any(equation.primitive.name == "solution" for equation in jaxpr.eqns)
+    return "arithmetic" if solves or dimension > AFFINE_LIMIT else "affine"
 
 
 def _depends_on_input(jaxpr: core.Jaxpr) -> bool:
@@ -100,9 +112,9 @@ def jacobian_family(
         # Subnormal corners move outward, so that the arithmetic below never meets one.
         cell = flush(Interval(lower, upper))
         n = lower.size
-        smooth = _all_finite(enclose(field, rules)(cell))
         if form == "arithmetic":
-            return _by_arithmetic(first, cell, rules, smooth)
+            return _by_arithmetic(first, cell, rules, is_smooth(field, form)(cell))
+        smooth = is_smooth(field, form)(cell)
         if form != "affine":
             jacobian = enclose(first, rules)(cell)
             centre, remainder = _ball(jacobian)
@@ -132,18 +144,39 @@ def jacobian_family(
     return family
 
 
+def is_smooth(function: Callable, form: Form) -> Callable[[Interval], Bool[Array, ""]]:
+    """Whether a function is defined and has no jump or kink in a cell, as far as can be told."""
+    rules = RULES | SMOOTH_RULES
+
+    def smooth(cell: Interval) -> Bool[Array, ""]:
+        if form == "arithmetic":
+            values = evaluate(function, cell, rules, "affine", _SYMBOLS)
+        else:
+            values = enclose(function, rules)(cell)
+        return _all_finite(*(Interval(x.lower, x.upper) for x in _intervals(values)))
+
+    return smooth
+
+
+def _intervals(values: Any) -> list[Interval]:
+    return [x for x in jax.tree.leaves(values, is_leaf=is_interval) if isinstance(x, Interval)]
+
+
 def _by_arithmetic(
     jacobian: Callable, cell: Interval, rules: Mapping[str, Rule], smooth: Bool[Array, ""]
 ) -> AffineFamily:
     """Affine arithmetic on the code of the Jacobian, in one pass."""
     n = cell.lower.size
-    found = as_form(evaluate(jacobian, cell, rules, "affine", 0))
-    generators = jnp.concatenate([found.generators, jnp.zeros((n - found.symbols, n, n))])
+    found = as_form(evaluate(jacobian, cell, rules, "affine", _SYMBOLS))
+    generators = found.generators[:n]
+    generators = jnp.concatenate([generators, jnp.zeros((n - len(generators), n, n))])
+    others = up(jnp.sum(jnp.abs(found.generators[n:]), 0), found.symbols)
+    remainder = up(found.remainder + others, 1)
     # A larger cell has a larger remainder, roughly in proportion to what moves the entry.
     moving = jnp.abs(generators) + TINY
     width = (cell.upper - cell.lower)[:, None, None]
-    share = found.remainder * (moving / jnp.sum(moving, 0) + width / jnp.sum(width))
-    parts = (found.centre, generators, found.remainder, share)
+    share = remainder * (moving / jnp.sum(moving, 0) + width / jnp.sum(width))
+    parts = (found.centre, generators, remainder, share)
     return AffineFamily(*parts, smooth & _all_finite(*parts))
 
 

@@ -15,32 +15,15 @@ import numpy as np
 from jax import lax
 from jax.experimental.xla_metadata import set_xla_metadata
 
-from . import elementwise, known, linear, linear_systems, logic, trigonometric
+from . import elementwise, known, linear, linear_systems, logic, structural, trigonometric
 from .affine_form import AffineForm, aligned, as_form, ball, form, moved, raw, settled, up
 from .interval import Interval
 from .registry import BARE, RULES, Operation, Rule
 from .rounding import EPSILON, TINY, where_entire
 from .univariate import FUNCTIONS
 
-_MOVES = (
-    "reshape",
-    "broadcast_in_dim",
-    "squeeze",
-    "slice",
-    "transpose",
-    "concatenate",
-    "stack",
-    "tile",
-    "rev",
-    "pad",
-    "copy",
-    "split",
-    "dynamic_slice",
-    "dynamic_update_slice",
-    "gather",
-)
-# Products of sums of symbols are expanded into pairs of symbols up to this many pairs.
-_PAIRS = 2**10
+# Products are expanded into pairs of symbols, or of coordinates, up to this many of them.
+_PAIRS = 2**16
 
 
 class AffineRules:
@@ -55,7 +38,7 @@ class AffineRules:
     """
 
     def __init__(self, coordinates: int, fresh: int = 0, rules: Mapping[str, Rule] = RULES) -> None:
-        self._used = coordinates
+        self._coordinates = self._used = coordinates
         self._most = coordinates + fresh
         self._rules = rules
         own: dict[str, Callable] = {
@@ -77,7 +60,7 @@ class AffineRules:
             "softmax": self._softmax,
             "logsumexp": self._logsumexp,
             "logaddexp": self._logaddexp,
-            **dict.fromkeys(_MOVES, self._move),
+            **dict.fromkeys(sorted(structural.MOVES), self._move),
             **dict.fromkeys(_UNIVARIATE, self._univariate),
         }
         # Rules that are missing, or stricter, in the given table stay so.
@@ -201,8 +184,14 @@ class AffineRules:
         by_deviation = dot(x.deviation, y.deviation)
         shift = jnp.zeros_like(centre)
         nonlinear = by_deviation
-        if symbols > 0 and symbols**2 * math.prod(centre.shape) <= _PAIRS * 64:
-            shift, by_pairs = _pairs(a, b, x, y, dot)
+        count = math.prod(centre.shape)
+        pairs = symbols if symbols**2 * count <= _PAIRS else min(symbols, self._coordinates)
+        if 0 < pairs**2 * count <= _PAIRS:
+            rest_x, rest_y = (
+                up(jnp.sum(jnp.abs(z[pairs:]), 0) + r, symbols)
+                for z, r in ((a, x.remainder), (b, y.remainder))
+            )
+            shift, by_pairs = _pairs(a[:pairs], b[:pairs], rest_x, rest_y, dot)
             better = by_pairs < by_deviation
             shift = jnp.where(better, shift, 0.0)
             nonlinear = jnp.where(better, by_pairs, by_deviation)
@@ -216,32 +205,45 @@ class AffineRules:
         return self._remember(form(centre + shift, generators, remainder, bounds))
 
     def _solution(self, op: Operation, bounds: Interval, a: Any, b: Any) -> AffineForm:
-        """`x = x0 + r + (I - C A)(x - x0)` with `r = C (b - A x0)`, for any `C` and `x0`.
+        """`x = y + C (b - A y) + (I - C A)(x - y)`, for any matrix `C` and any affine form `y`.
 
-        `r` is an affine form, and the rest a product of two small numbers.
+        With `y` right to first order, `b - A y` is a small form, in which what rows of `A` have in
+        common cancels, and `x - y` is small: `|x - y| <= T |x - y| + t` for `T >= |I - C A|` and
+        `t >= |C (b - A y)|`, where `T v <= q v < v` for some `v > 0` proves that `A` is invertible.
         """
-        matrix = _without_form(a)
-        c = linear_systems.approximate_inverse(matrix.midpoint)
-        start = bounds.midpoint
-        known = jnp.isfinite(start) & jnp.all(jnp.isfinite(c), (-2, -1), keepdims=True)
-        c, start = (
-            Interval.point(jnp.where(jnp.isfinite(x) & (jnp.abs(x) >= TINY), x, 0.0))
-            for x in (c, start)
-        )
-        product = self._matmul(a, start)
-        gap = self._sum(
-            elementwise.sub(BARE, _without_form(b), _without_form(product)), b, product, -1.0
-        )
-        residual = self._matmul(c, gap)
-        inverse = linear_systems._matmul(c, matrix)
-        identity = Interval.point(jnp.broadcast_to(jnp.eye(matrix.shape[-1]), matrix.shape))
-        distance = elementwise.sub(BARE, inverse, identity).magnitude
-        away = up(jnp.maximum(bounds.upper - start.lower, start.lower - bounds.lower), 1)
-        n = matrix.shape[-1]
+        n = a.shape[-1]
+        middle, _ = ball(_without_form(a))
+        middle = jnp.where(jnp.isfinite(middle), middle, 0.0)
+        c = Interval.point(_usable(linear_systems.approximate_inverse(middle)))
+        start = Interval.point(_usable(c.lower @ _usable(_without_form(b).midpoint)))
+        first = as_form(self._matmul(c, self._difference(b, self._matmul(a, start))))
+        near = self._sum(_everything(start.shape), start, first, 1.0)
+        y = raw(_usable(near.centre), _usable(near.generators), jnp.zeros(near.shape), near)
+        y = settled(raw(y.centre, y.generators, y.remainder, _everything(y.shape)))
+        gap = self._remember(settled(self._difference(b, self._matmul(a, y))))
+        change = settled(self._matmul(c, gap))
+        identity = Interval.point(jnp.broadcast_to(jnp.eye(n), a.shape))
+        distance = settled(self._difference(identity, self._matmul(c, a))).magnitude
+        contraction, v = linear_systems.contraction(distance)
+        share = jnp.max(up(change.magnitude / v.lower, 2), -2, keepdims=True)
+        away = up(v.lower * up(share / (1.0 - contraction), 4), 2)
+        away = jnp.where(contraction < 1.0 - 2.0**-20, away, jnp.inf)
+        for _ in range(3):
+            away = jnp.minimum(away, up(change.magnitude + up(distance @ away, 2 * n), 1))
         rest = up(distance @ away, 2 * n)
-        moved_by = as_form(residual)
-        rest = jnp.where(known, rest, jnp.inf)
-        return self._remember(self._scaled(moved_by, jnp.ones(()), start.lower, rest, bounds))
+        proved = jnp.all(jnp.isfinite(rest), -2, keepdims=True)
+        free = _everything(bounds.shape)
+        replaced = bounds.is_unknown & proved
+        bounds = Interval(
+            jnp.where(replaced, free.lower, bounds.lower),
+            jnp.where(replaced, free.upper, bounds.upper),
+        )
+        result = self._sum(free, y, change, 1.0)
+        return form(result.centre, result.generators, up(result.remainder + rest, 1), bounds)
+
+    def _difference(self, x: Any, y: Any) -> AffineForm:
+        interval = elementwise.sub(BARE, _without_form(x), _without_form(y))
+        return self._sum(interval, x, y, -1.0)
 
     def _matmul(self, a: Any, b: Any) -> Any:
         """Of stacks of matrices."""
@@ -408,17 +410,21 @@ def _outlined(function: Callable) -> Callable:
     return outlined
 
 
-def _pairs(a: Any, b: Any, x: AffineForm, y: AffineForm, dot: Callable) -> tuple[Any, Any]:
+def _pairs(a: Any, b: Any, rest_x: Any, rest_y: Any, dot: Callable) -> tuple[Any, Any]:
     """Centre and radius of `dx dy`, with `e_k^2` in `[0, 1]` and each pair of symbols as one."""
     products = jax.vmap(jax.vmap(dot, (None, 0)), (0, None))(a, b)
     count = a.shape[0]
     squares = jnp.moveaxis(jnp.diagonal(products, axis1=0, axis2=1), -1, 0)
     both = jnp.abs(products + jnp.swapaxes(products, 0, 1))
-    off_diagonal = 1.0 - jnp.eye(count)
-    pairs = 0.5 * jnp.tensordot(off_diagonal, both, 2)
+    pairs = 0.5 * jnp.tensordot(1.0 - jnp.eye(count), both, 2)
     spread_a, spread_b = jnp.sum(jnp.abs(a), 0), jnp.sum(jnp.abs(b), 0)
-    rest = dot(spread_a, y.remainder) + dot(x.remainder, spread_b) + dot(x.remainder, y.remainder)
+    rest = dot(spread_a, rest_y) + dot(rest_x, spread_b) + dot(rest_x, rest_y)
     return 0.5 * jnp.sum(squares, 0), 0.5 * jnp.sum(jnp.abs(squares), 0) + pairs + rest
+
+
+def _usable(value: Any) -> Any:
+    """Any finite normal floats will do: others become zero."""
+    return jnp.where(jnp.isfinite(value) & (jnp.abs(value) >= TINY), value, 0.0)
 
 
 def _without_form(x: Any) -> Any:

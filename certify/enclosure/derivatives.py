@@ -194,10 +194,12 @@ def evaluate(
     """Runs code of a vector, by interval or affine arithmetic."""
     if method == "interval":
         return enclose(code, rules)(box)
-    jaxpr = anchored(jax.make_jaxpr(code)(jax.ShapeDtypeStruct(box.shape, jnp.float64)))
+    shape = jax.ShapeDtypeStruct(box.shape, jnp.float64)
+    jaxpr, output = jax.make_jaxpr(code, return_shape=True)(shape)
     table = AffineRules(box.lower.size, symbols, rules).table
-    (result,) = interpret(jaxpr, [coordinates(box)], table)
-    return settled(result)
+    results = interpret(anchored(jaxpr), [coordinates(box)], table)
+    settle = [settled(x) if isinstance(x, Interval) else x for x in results]
+    return jax.tree.unflatten(jax.tree.structure(output), settle)
 
 
 def symmetric(x: Interval, order: int) -> Interval:

@@ -86,19 +86,19 @@ def enclose_solution(op: Operation, a: Interval, b: Interval) -> Interval:
     if a.shape[-1] == 1:
         return where_entire(unknown, div(op, b, a))
     c = Interval.point(_normal(approximate_inverse(a.midpoint)))
-    g = _matmul(c, a)
+    g = matmul(c, a)
     identity = Interval.point(jnp.broadcast_to(jnp.eye(a.shape[-1]), a.shape))
     distance = sub(op, g, identity).magnitude
-    contraction, v = _contraction(distance)
+    factor, v = contraction(distance)
     start = Interval.point(_normal(c.lower @ b.midpoint))
-    r = _matmul(c, sub(op, b, _matmul(a, start)))
+    r = matmul(c, sub(op, b, matmul(a, start)))
     share = jnp.max(div(op, Interval.point(r.magnitude), v).upper, -2, keepdims=True)
-    gap = sub(op, Interval.point(jnp.ones(())), Interval.point(contraction))
+    gap = sub(op, Interval.point(jnp.ones(())), Interval.point(factor))
     reach = mul(op, div(op, Interval.point(share), gap), v).upper
     e = Interval(-reach, reach)
     for _ in range(_SWEEPS):
         e = _sweep(op, g, r, e)
-    failed = ~(contraction < 1.0) | jnp.isnan(e.lower) | jnp.isnan(e.upper)
+    failed = ~(factor < 1.0) | jnp.isnan(e.lower) | jnp.isnan(e.upper)
     return where_entire(unknown | failed, add(op, start, e))
 
 
@@ -124,7 +124,7 @@ def _swapped(x: Interval) -> Interval:
     return Interval(jnp.swapaxes(x.lower, -1, -2), jnp.swapaxes(x.upper, -1, -2))
 
 
-def _contraction(distance: Any) -> tuple[Any, Interval]:
+def contraction(distance: Any) -> tuple[Any, Interval]:
     """Some `v > 0` and an upper bound on `max_i (R v)_i / v_i`; columns."""
     op = Operation(None, {})
     v = jnp.ones((*distance.shape[:-1], 1))
@@ -132,7 +132,7 @@ def _contraction(distance: Any) -> tuple[Any, Interval]:
         v = 1.0 + distance @ v
     # Far from a contraction these may overflow; then any `v` fails.
     v = Interval.point(jnp.where(v < 1e100, v, 1.0))
-    ratio = div(op, _matmul(Interval.point(distance), v), v).upper
+    ratio = div(op, matmul(Interval.point(distance), v), v).upper
     return jnp.max(ratio, -2, keepdims=True), v
 
 
@@ -143,11 +143,11 @@ def _sweep(op: Operation, g: Interval, r: Interval, e: Interval) -> Interval:
     pivots = Interval(
         *(jnp.diagonal(end, axis1=-2, axis2=-1)[..., None] for end in (g.lower, g.upper))
     )
-    again = div(op, sub(op, r, _matmul(others, e)), pivots)
+    again = div(op, sub(op, r, matmul(others, e)), pivots)
     return Interval(jnp.maximum(e.lower, again.lower), jnp.minimum(e.upper, again.upper))
 
 
-def _matmul(x: Interval, y: Interval) -> Interval:
+def matmul(x: Interval, y: Interval) -> Interval:
     """Products of stacks of matrices; of stacks of unequal shapes too."""
     batch = tuple(range(x.ndim - 2))
     dimensions = (((x.ndim - 1,), (y.ndim - 2,)), (batch, batch))
