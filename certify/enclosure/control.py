@@ -109,9 +109,7 @@ def _long_scan(
 
     consts, xs = ([_interval(value) for value in values] for values in (consts, xs))
     start = [general(value) for value in carry]
-    last, rounds = lax.scan(
-        round_, start, xs, length=params["length"], reverse=params["reverse"]
-    )
+    last, rounds = lax.scan(round_, start, xs, length=params["length"], reverse=params["reverse"])
     return [*last, *rounds]
 
 

@@ -187,7 +187,8 @@ def random_program(seed):
     size = int(rng.integers(1, 5))
     weights = _weights(rng, (4, 4))
     steps = []
-    for _ in range(int(rng.integers(1, 12))):
+    # Short programs have narrow enclosures, from which it is easier to escape.
+    for _ in range(int(rng.choice([1, 2, 3, 4, rng.integers(5, 13)]))):
         kind = rng.choice(["unary", "binary", "vector", "reduced", "constant", "again"],
                           p=[0.38, 0.24, 0.16, 0.1, 0.1, 0.02])  # fmt: skip
         pool = {"unary": UNARY, "binary": BINARY, "vector": VECTOR, "reduced": REDUCED}.get(kind)
@@ -251,7 +252,8 @@ def random_box(rng, size):
 
 def random_points(rng, lower, upper, count):
     """Corners, faces and inner points."""
-    share = rng.choice([0.0, 1.0, 0.5, rng.uniform()], (count, lower.size))
+    share = rng.choice([0.0, 1.0, 0.5, 2.0, 2.0, 2.0], (count, lower.size))
+    share = np.where(share > 1.0, rng.uniform(size=share.shape), share)
     return np.clip(lower + share * (upper - lower), lower, upper)
 
 
