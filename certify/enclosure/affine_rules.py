@@ -62,6 +62,7 @@ class AffineRules:
             "logaddexp": self._logaddexp,
             **dict.fromkeys(sorted(structural.MOVES), self._move),
             **dict.fromkeys(_UNIVARIATE, self._univariate),
+            "square": self._square,
         }
         # Rules that are missing, or stricter, in the given table stay so.
         wrapped = {name: self._with_forms(name, own[name]) for name in own if name in rules}
@@ -197,7 +198,9 @@ class AffineRules:
             nonlinear = jnp.where(better, by_pairs, by_deviation)
         mixed = dot(jnp.abs(x.centre), y.remainder) + dot(x.remainder, jnp.abs(y.centre))
         magnitude = dot(jnp.abs(x.centre) + x.deviation, jnp.abs(y.centre) + y.deviation)
-        size = magnitude + dot(jnp.sum(jnp.abs(a), 0), jnp.sum(jnp.abs(b), 0))
+        # Deviations may be far less than the generators, from whose products rounding errors come.
+        parts = (jnp.abs(z.centre) + jnp.sum(jnp.abs(z.generators), 0) for z in (x, y))
+        size = magnitude + dot(*parts)
         size = size + jnp.sum(jnp.abs(generators), 0) + jnp.abs(shift)
         error = linear.sum_error(2 * (terms + symbols**2) + 16, size)
         error = error + 4.0 * terms * symbols**2 * TINY
@@ -211,6 +214,8 @@ class AffineRules:
         common cancels, and `x - y` is small: `|x - y| <= T |x - y| + t` for `T >= |I - C A|` and
         `t >= |C (b - A y)|`, where `T v <= q v < v` for some `v > 0` proves that `A` is invertible.
         """
+        if a.shape[-1] == 1:
+            return self._div(op, bounds, b, a)
         n = a.shape[-1]
         middle, _ = ball(_without_form(a))
         middle = jnp.where(jnp.isfinite(middle), middle, 0.0)
@@ -349,6 +354,10 @@ class AffineRules:
             return _UNIVARIATE[op.primitive.name](op, x, order, *rest)
 
         return self._linearised(bounds, x, of)
+
+    def _square(self, op: Operation, bounds: Interval, x: AffineForm) -> AffineForm:
+        """Also of a product of a number with itself."""
+        return self._linearised(bounds, x, lambda x, order: _power_of(x, 2, order))
 
     def _linearised(self, bounds: Interval, x: AffineForm, of: Callable) -> AffineForm:
         """`s(p) + m (x - p)` and a remainder, where `p` is a point of the interval."""
@@ -542,7 +551,6 @@ _UNIVARIATE: dict[str, Callable] = {
     "log1p": _logarithm(1.0),
     "sqrt": lambda op, x, order: _half_integer(x, 1, order),
     "rsqrt": lambda op, x, order: _half_integer(x, -1, order),
-    "square": lambda op, x, order: _power_of(x, 2, order),
     "integer_pow": _integer_pow,
     "pow": _power,
     "sin": _cycle(

@@ -98,6 +98,7 @@ def _long_scan(
 ) -> list[Any]:
     def general(value: Any) -> Any:
         """Integers stay what they are; anything else may widen on the way."""
+        value = _interval(value)
         if isinstance(value, Interval) or not (value.dtype == bool or value.dtype == jnp.float64):
             return value
         return Interval.point(value)
@@ -106,11 +107,16 @@ def _long_scan(
         results = [general(value) for value in run(closed, [*consts, *carry, *entries])]
         return results[: len(carry)], results[len(carry) :]
 
+    consts, xs = ([_interval(value) for value in values] for values in (consts, xs))
     start = [general(value) for value in carry]
-    last, rounds = lax.scan(
-        round_, start, list(xs), length=params["length"], reverse=params["reverse"]
-    )
+    last, rounds = lax.scan(round_, start, xs, length=params["length"], reverse=params["reverse"])
     return [*last, *rounds]
+
+
+def _interval(value: Any) -> Any:
+    """Without what more is known than ends (see `affine_form`): no two rounds have it in common."""
+    more = isinstance(value, Interval) and type(value) is not Interval
+    return Interval(value.lower, value.upper) if more else value
 
 
 def while_(

@@ -16,7 +16,7 @@ from .interpreter import interpret
 from .interval import Interval, is_interval
 from .plain import plain
 from .registry import RULES, SMOOTH_RULES, EnclosureError, Rule
-from .rounding import where_entire
+from .rounding import EPSILON, TINY, where_entire
 from .self_test import self_test
 
 Method = Literal["affine", "interval"]
@@ -35,9 +35,10 @@ def enclose_jacobian(
 
     The derivative is that of the real-valued function that the code spells out, whatever
     derivative rules the code brings along (`jax.custom_jvp`, `stop_gradient`). At kinks of
-    `abs`, `max` and the like it is Clarke's generalised Jacobian, so that the result bounds the
-    Lipschitz constants of `function` on the box in any case. Where the box may reach a jump, or a
-    point at which the function is undefined, the result is `[-inf, inf]`.
+    `abs`, `max` and the like it is Clarke's generalised Jacobian (on the boundary of a box with an
+    interior, that of the function on the box), so that the result bounds the Lipschitz constants of
+    `function` on the box in any case. Where the box may reach a jump, or a point at which the
+    function is undefined, the result is `[-inf, inf]`.
 
     Args:
         function: Of one argument; traceable by JAX, in float64.
@@ -164,6 +165,7 @@ def derivative_enclosure(
     continuous = enclose(function, _CONTINUOUS if order == 1 else _SMOOTH)
 
     def enclosed(box: Interval) -> Interval:
+        box = _around(box)
         value = continuous(box)
         defined = jnp.isfinite(value.lower) & jnp.isfinite(value.upper)
         result = evaluate(code, box, RULES if order == 1 else _SMOOTH, method, symbols)
@@ -172,6 +174,19 @@ def derivative_enclosure(
         return symmetric(where_entire(~defined, result), order)
 
     return enclosed
+
+
+def _around(box: Interval) -> Interval:
+    """The box, a little wider where it has no width.
+
+    The derivative at a point is a matter of what happens around it: code for `x = 0` alone, as in
+    `where(x == 0, 0, x)`, has a derivative of its own, and so has each of two functions that tie.
+    """
+    step = 4.0 * EPSILON * jnp.abs(box.lower) + 4.0 * TINY
+    flat = box.lower == box.upper
+    return Interval(
+        jnp.where(flat, box.lower - step, box.lower), jnp.where(flat, box.upper + step, box.upper)
+    )
 
 
 def derivative_code(function: Callable, order: int) -> Callable:
@@ -197,8 +212,10 @@ def evaluate(
     shape = jax.ShapeDtypeStruct(box.shape, jnp.float64)
     jaxpr, output = jax.make_jaxpr(code, return_shape=True)(shape)
     table = AffineRules(box.lower.size, symbols, rules).table
-    results = interpret(anchored(jaxpr), [coordinates(box)], table)
-    settle = [settled(x) if isinstance(x, Interval) else x for x in results]
+    # Generators have one axis more than what they are multiplied by.
+    with jax.numpy_rank_promotion("allow"):
+        results = interpret(anchored(jaxpr), [coordinates(box)], table)
+        settle = [settled(x) if isinstance(x, Interval) else x for x in results]
     return jax.tree.unflatten(jax.tree.structure(output), settle)
 
 
