@@ -11,6 +11,8 @@ immrax is no dependency; install it beside this package to compare. Its enclosur
 for rounding.
 """
 
+import importlib
+import itertools
 import time
 from collections.abc import Callable
 from typing import Any
@@ -25,7 +27,7 @@ from certify.enclosure.plain import plain
 jax.config.update("jax_enable_x64", True)
 
 try:
-    import immrax  # pyright: ignore[reportMissingImports]
+    immrax: Any = importlib.import_module("immrax")
 except ImportError:
     immrax = None
 
@@ -49,7 +51,7 @@ def network(sizes: tuple[int, ...], seed: int = 0) -> Callable:
             jnp.asarray(rng.standard_normal((b, a)) / np.sqrt(a)),
             jnp.asarray(0.1 * rng.standard_normal(b)),
         )
-        for a, b in zip(sizes, sizes[1:], strict=False)
+        for a, b in itertools.pairwise(sizes)
     ]
 
     def apply(x: Any) -> Any:

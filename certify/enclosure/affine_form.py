@@ -62,9 +62,10 @@ class AffineForm(Interval):
             return self
         missing = (1,) * (len(shape) - self.ndim)
         generators = self.generators.reshape((self.symbols, *missing, *self.shape))
-        parts = (jnp.broadcast_to(x, shape) for x in (self.lower, self.upper, self.centre))
         return AffineForm(
-            *parts,
+            jnp.broadcast_to(self.lower, shape),
+            jnp.broadcast_to(self.upper, shape),
+            jnp.broadcast_to(self.centre, shape),
             jnp.broadcast_to(generators, (self.symbols, *shape)),
             jnp.broadcast_to(self.remainder, shape),
         )

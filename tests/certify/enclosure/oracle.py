@@ -10,6 +10,7 @@ slope is the one-sided one. Where balls cannot decide, `Undecided` is raised.
 
 import functools
 import math
+from typing import Any
 
 import flint
 import jax
@@ -284,7 +285,7 @@ def run(closed, operands):
     if not isinstance(closed, core.ClosedJaxpr):
         closed = core.ClosedJaxpr(closed, ())
     jaxpr = closed.jaxpr
-    values = dict(zip(jaxpr.constvars, map(constant, closed.consts), strict=True))
+    values: dict[Any, Any] = dict(zip(jaxpr.constvars, map(constant, closed.consts), strict=True))
     values.update(zip(jaxpr.invars, operands, strict=True))
 
     def read(atom):
@@ -318,7 +319,7 @@ def _evaluate(equation, inputs):
 
 def _apply(name, equation, params, inputs):
     shape = equation.outvars[0].aval.shape
-    first = inputs[0] if inputs else None
+    first: Any = inputs[0] if inputs else None
     if name in _TAYLOR:
         return _each(lambda x: x.through(_TAYLOR[name]), first)
     if name == "integer_pow":

@@ -188,7 +188,7 @@ def random_program(seed):
     weights = _weights(rng, (4, 4))
     steps = []
     # Short programs have narrow enclosures, from which it is easier to escape.
-    for _ in range(int(rng.choice([1, 2, 3, 4, rng.integers(5, 13)]))):
+    for _ in range(int(rng.choice(np.array([1, 2, 3, 4, rng.integers(5, 13)])))):
         kind = rng.choice(["unary", "binary", "vector", "reduced", "constant", "again"],
                           p=[0.38, 0.24, 0.16, 0.1, 0.1, 0.02])  # fmt: skip
         pool = {"unary": UNARY, "binary": BINARY, "vector": VECTOR, "reduced": REDUCED}.get(kind)
@@ -261,7 +261,7 @@ class Escape(NamedTuple):
     """A number that is not in its enclosure."""
 
     what: str
-    index: tuple
+    place: tuple
     point: list
     truth: str
     lower: float

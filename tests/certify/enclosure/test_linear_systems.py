@@ -20,7 +20,8 @@ def rational(value):
 
 def matrix(values):
     values = np.asarray(values)
-    return fmpq_mat(*values.shape, [rational(v) for v in values.ravel()])
+    rows, columns = values.shape
+    return fmpq_mat(rows, columns, [rational(v) for v in values.ravel()])
 
 
 def entries(exact):

@@ -6,14 +6,14 @@ import numpy as np
 import pytest
 
 from certify.enclosure import EnclosureError, Interval, enclose
-from certify.enclosure.derivatives import derivative_enclosure
+from certify.enclosure.derivatives import Method, derivative_enclosure
 from tests.certify.enclosure import numpy_jaxpr, oracle
 from tests.certify.enclosure import random_programs as programs
 
 BOXES, POINTS = 6, 2
 
 
-def enclosures(program, lower, upper, method="interval", compiled=False):
+def enclosures(program, lower, upper, method: Method = "interval", compiled=False):
     """Bounds of value, gradient and Hessian over a batch of boxes; None where refused."""
     found = []
     for order in range(3):
@@ -41,7 +41,7 @@ def enclosures(program, lower, upper, method="interval", compiled=False):
     return found
 
 
-def check(seed, boxes=BOXES, points=POINTS, method="interval", compiled=False):
+def check(seed, boxes=BOXES, points=POINTS, method: Method = "interval", compiled=False):
     """The escapes of one program, how many numbers were compared, and undecided points."""
     program = programs.random_program(seed)
     rng = np.random.default_rng([seed, 1])
