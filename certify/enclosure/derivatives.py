@@ -63,7 +63,7 @@ def enclose_jacobian(
         >>> import jax.numpy as jnp
         >>> box = Interval(jnp.array([-1.0, 0.5]), jnp.array([1.0, 0.5]))
         >>> slopes = enclose_jacobian(lambda x: jnp.tanh(x[0]) * x[1], method="interval")(box)
-        >>> bool((slopes.lower <= jnp.array([0.21, -0.77])).all())
+        >>> bool((slopes.lower <= jnp.array([0.21, -0.76])).all())
         True
     """
     return _enclosed(function, 1, method, symbols)

@@ -330,10 +330,6 @@ class TestNotProved:
     @pytest.mark.parametrize(
         ("cost", "what"),
         [
-            (lambda x: x[0] ** 2 - 10.0 * jnp.floor(x[0] + 0.7), "floor"),
-            (lambda x: x[0] ** 2 - 10.0 * jnp.sign(x[0] - 0.7), "sign"),
-            (lambda x: x[0] ** 2 - (30.0 * x[0]).astype(int).astype(float), "int64"),
-            (lambda x: x[0] ** 2 - jnp.argmax(jnp.stack([0.3, x[0]])).astype(float), "argmax"),
             (
                 lambda x: x[0] ** 2 + lax.while_loop(lambda c: c < x[0], lambda c: c + 0.1, 0.0),
                 "while",
@@ -344,6 +340,19 @@ class TestNotProved:
     def test_steps_without_a_trace_in_the_gradient_are_refused(self, cost, what):
         with pytest.raises(certify.EnclosureError, match=rf"{what}.*test_prove.py"):
             certify.certify(scalar_game(cost), certify.Box(*UNIT))
+
+    @pytest.mark.parametrize(
+        "step",
+        [
+            lambda t: jnp.floor(t + 0.7),
+            lambda t: jnp.sign(t - 0.7),
+            lambda t: (3.0 * t).astype(int).astype(float),
+            lambda t: 0.1 * jnp.argmax(jnp.stack([0.3, t])).astype(float),
+        ],
+    )
+    def test_jumps_without_a_trace_in_the_gradient_are_undecided(self, step):
+        game = scalar_game(lambda x: x[0] ** 2 - 10.0 * step(x[0]))
+        assert certify.certify(game, certify.Box(*UNIT), max_cells=20).status == "undecided"
 
 
 class TestBadInput:

@@ -259,7 +259,9 @@ def test_stop_gradient_is_refused():
 def test_forms():
     assert jacobian_form(field("linear"), 2) == "constant"
     assert jacobian_form(field("quartic"), 2) == "affine"
-    assert jacobian_form(lambda x: x**3, affine.AFFINE_LIMIT + 1) == "interval"
+    assert jacobian_form(lambda x: x**3, affine.AFFINE_LIMIT + 1) == "arithmetic"
+    assert jacobian_form(lambda x: x**3, affine.ARITHMETIC_LIMIT + 1) == "interval"
+    assert jacobian_form(lambda x: jnp.linalg.solve(jnp.outer(x, x), x), 2) == "arithmetic"
     assert jacobian_form(pretended_slope, 1) == "affine"
 
 
