@@ -104,6 +104,8 @@ def _enclosed(function: Callable, order: int, method: Method, symbols: int) -> C
     if method not in ("affine", "interval"):
         raise ValueError(f'method {method!r} is unknown; use "affine" or "interval".')
 
+    compiled: dict[Any, Callable] = {}  # by the structure and shapes of the argument
+
     def enclosed(argument: Any) -> Any:
         require_x64()
         self_test()
@@ -120,7 +122,10 @@ def _enclosed(function: Callable, order: int, method: Method, symbols: int) -> C
             jnp.concatenate([getattr(x, end).ravel() for x in intervals])
             for end in ("lower", "upper")
         )
-        result = jax.jit(derivative_enclosure(flat, order, method, symbols))(Interval(lower, upper))
+        key = structure, tuple(x.shape for x in intervals)
+        if key not in compiled:
+            compiled[key] = jax.jit(derivative_enclosure(flat, order, method, symbols))
+        result = compiled[key](Interval(lower, upper))
         trees = [outputs] + order * [inputs]
         return jax.tree.map(
             Interval, _arranged(result.lower, trees), _arranged(result.upper, trees)
