@@ -73,7 +73,7 @@ def search(share: float = 0.95, cells: int = 200) -> tuple[Tree, float]:
     def watch(progress: Any) -> None:
         margins.append(progress.margin)
 
-    tightness = share * SAMPLED / 0.394  # of the peak, which is about that when the search ends
+    tightness = share * SAMPLED / 0.39  # of the peak, which is above that when the search ends
     tree = cover(
         flat(), region, np.ones(4), tightness=tightness, budget=Budget(cells=cells), progress=watch
     )

@@ -175,7 +175,7 @@ def _by_arithmetic(
     # A larger cell has a larger remainder, roughly in proportion to what moves the entry.
     moving = jnp.abs(generators) + TINY
     width = (cell.upper - cell.lower)[:, None, None]
-    share = remainder * (moving / jnp.sum(moving, 0) + width / jnp.sum(width))
+    share = remainder[None] * (moving / jnp.sum(moving, 0)[None] + width / jnp.sum(width))
     parts = (found.centre, generators, remainder, share)
     return AffineFamily(*parts, smooth & _all_finite(*parts))
 
