@@ -15,12 +15,12 @@ import numpy as np
 from jax import lax
 from jax.experimental.xla_metadata import set_xla_metadata
 
-from . import elementwise, known, linear, linear_systems, logic, structural, trigonometric
+from . import elementwise, linear, linear_systems, logic, structural
 from .affine_form import AffineForm, aligned, as_form, ball, form, moved, raw, settled, up
 from .interval import Interval
 from .registry import BARE, RULES, Operation, Rule
-from .rounding import EPSILON, TINY, where_entire
-from .univariate import FUNCTIONS
+from .rounding import EPSILON, TINY
+from .slopes import RANGES, integer_slope, reciprocal, softplus
 
 # Products are expanded into pairs of symbols, or of coordinates, up to this many of them.
 _PAIRS = 2**16
@@ -61,7 +61,7 @@ class AffineRules:
             "logsumexp": self._logsumexp,
             "logaddexp": self._logaddexp,
             **dict.fromkeys(sorted(structural.MOVES), self._move),
-            **dict.fromkeys(_UNIVARIATE, self._univariate),
+            **dict.fromkeys(RANGES, self._univariate),
             "square": self._square,
         }
         # Rules that are missing, or stricter, in the given table stay so.
@@ -153,9 +153,9 @@ class AffineRules:
         return self._linear(bounds, x, lambda b: a * b, lambda b: size * b, 1)
 
     def _div(self, op: Operation, bounds: Interval, x: Any, y: Any) -> AffineForm:
-        inverse = _reciprocal(_without_form(y), 0)
+        inverse = reciprocal(_without_form(y), 0)
         if isinstance(y, AffineForm):
-            inverse = self._linearised(inverse, y, _reciprocal)
+            inverse = self._linearised(inverse, y, reciprocal)
         return self._mul(op, bounds, x, inverse)
 
     def _dot_general(self, op: Operation, bounds: Interval, x: Any, y: Any) -> AffineForm:
@@ -261,7 +261,7 @@ class AffineRules:
 
     def _softmax(self, op: Operation, bounds: Interval, x: AffineForm) -> AffineForm:
         total = self._exponentials(x)
-        inverse = self._linearised(_reciprocal(total.interval, 0), total, _reciprocal)
+        inverse = self._linearised(reciprocal(total.interval, 0), total, reciprocal)
         return form(inverse.centre, inverse.generators, inverse.remainder, bounds)
 
     def _exponentials(self, x: AffineForm) -> AffineForm:
@@ -290,8 +290,8 @@ class AffineRules:
         difference = self._sum(
             elementwise.sub(BARE, _without_form(y), _without_form(x)), y, x, -1.0
         )
-        softplus = self._linearised(_softplus(difference.interval, 0), difference, _softplus)
-        return self._sum(bounds, x, softplus, 1.0)
+        gain = self._linearised(softplus(difference.interval, 0), difference, softplus)
+        return self._sum(bounds, x, gain, 1.0)
 
     def _apply(self, name: str, primitive: Any, *operands: Any, **params: Any) -> Any:
         return self.table[name](Operation(primitive, params), *operands)
@@ -351,13 +351,13 @@ class AffineRules:
             return bounds
 
         def of(x: Interval, order: int) -> Interval:
-            return _UNIVARIATE[op.primitive.name](op, x, order, *rest)
+            return RANGES[op.primitive.name](op, x, order, *rest)
 
         return self._linearised(bounds, x, of)
 
     def _square(self, op: Operation, bounds: Interval, x: AffineForm) -> AffineForm:
         """Also of a product of a number with itself."""
-        return self._linearised(bounds, x, lambda x, order: _power_of(x, 2, order))
+        return self._linearised(bounds, x, lambda x, order: integer_slope(x, 2, order))
 
     def _linearised(self, bounds: Interval, x: AffineForm, of: Callable) -> AffineForm:
         """`s(p) + m (x - p)` and a remainder, where `p` is a point of the interval."""
@@ -450,33 +450,6 @@ def _everything(shape: tuple[int, ...]) -> Interval:
     return Interval(-most, jnp.full(shape, jnp.inf))
 
 
-# Functions of one variable: the operation, an interval and an order give the range of the
-# derivative of that order.
-
-
-def _reciprocal(x: Interval, order: int) -> Interval:
-    factor = Interval.point(jnp.array((-1.0) ** order * math.factorial(order)))
-    return elementwise.mul(BARE, factor, elementwise.integer_power(x, -1 - order))
-
-
-def _softplus(x: Interval, order: int) -> Interval:
-    if order == 0:
-        zero = Interval.point(jnp.zeros(x.shape))
-        return known.enclose_logaddexp(BARE, x, zero)
-    return FUNCTIONS["logistic"].enclose(x, order - 1)
-
-
-def _power(op: Operation, x: Interval, order: int, exponent: Interval) -> Interval:
-    """Derivatives of `x^y` for a constant `y` and positive `x`."""
-    result = elementwise.power(
-        op, x, elementwise.sub(BARE, exponent, Interval.point(jnp.array(float(order))))
-    )
-    for k in range(order):
-        factor = elementwise.sub(BARE, exponent, Interval.point(jnp.array(float(k))))
-        result = elementwise.mul(BARE, result, factor)
-    return where_entire(x.lower <= 0, result) if order else result
-
-
 def _spread(x: AffineForm, axis: int) -> AffineForm:
     """With a new axis of the same length as the last, in that place."""
     shape = (*x.shape, x.shape[-1])
@@ -487,86 +460,3 @@ def _spread(x: AffineForm, axis: int) -> AffineForm:
         for value in (x.lower, x.upper, x.centre, x.generators, x.remainder)
     ]
     return AffineForm(*parts)
-
-
-def _integer_pow(op: Operation, x: Interval, order: int) -> Interval:
-    return _power_of(x, op.params["y"], order)
-
-
-def _power_of(x: Interval, exponent: int, order: int) -> Interval:
-    factor = math.prod(exponent - k for k in range(order))
-    if factor == 0:
-        return Interval.point(jnp.zeros_like(x.lower))
-    point = Interval.point(jnp.array(float(factor)))
-    return elementwise.mul(BARE, point, elementwise.integer_power(x, exponent - order))
-
-
-def _half_integer(x: Interval, twice: int, order: int) -> Interval:
-    """Derivatives of `x^(twice / 2)`, by powers of `1 / sqrt(x)`."""
-    factor = math.prod(0.5 * twice - k for k in range(order))
-    root = elementwise.rsqrt(BARE, x)
-    power = elementwise.integer_power(root, 2 * order - twice)
-    return elementwise.mul(BARE, Interval.point(jnp.array(factor)), power)
-
-
-def _cycle(*rules: tuple[Callable, int]) -> Callable:
-    def of(op: Operation, x: Interval, order: int) -> Interval:
-        name, sign = rules[order % len(rules)]
-        result = name(BARE, x)
-        return result if sign > 0 else Interval(-result.upper, -result.lower)
-
-    return of
-
-
-def _logarithm(offset: float) -> Callable:
-    def of(op: Operation, x: Interval, order: int) -> Interval:
-        if order == 0:
-            return (elementwise.log1p if offset else elementwise.log)(BARE, x)
-        shifted = elementwise.add(BARE, x, Interval.point(jnp.array(offset)))
-        result = _reciprocal(shifted if offset else x, order - 1)
-        return Interval(
-            jnp.where(x.lower <= -offset, -jnp.inf, result.lower),
-            jnp.where(x.lower <= -offset, jnp.inf, result.upper),
-        )
-
-    return of
-
-
-def _expm1(op: Operation, x: Interval, order: int) -> Interval:
-    return (elementwise.exp if order else elementwise.expm1)(BARE, x)
-
-
-def _known(name: str) -> Callable:
-    return lambda op, x, order: FUNCTIONS[name].enclose(x, order)
-
-
-def _derivative(op: Operation, x: Interval, order: int) -> Interval:
-    return FUNCTIONS[op.params["function"]].enclose(x, op.params["order"] + order)
-
-
-_UNIVARIATE: dict[str, Callable] = {
-    "exp": _cycle((elementwise.exp, 1)),
-    "expm1": _expm1,
-    "log": _logarithm(0.0),
-    "log1p": _logarithm(1.0),
-    "sqrt": lambda op, x, order: _half_integer(x, 1, order),
-    "rsqrt": lambda op, x, order: _half_integer(x, -1, order),
-    "integer_pow": _integer_pow,
-    "pow": _power,
-    "sin": _cycle(
-        (trigonometric.sin, 1),
-        (trigonometric.cos, 1),
-        (trigonometric.sin, -1),
-        (trigonometric.cos, -1),
-    ),
-    "cos": _cycle(
-        (trigonometric.cos, 1),
-        (trigonometric.sin, -1),
-        (trigonometric.cos, -1),
-        (trigonometric.sin, 1),
-    ),
-    "sinh": _cycle((trigonometric.sinh, 1), (trigonometric.cosh, 1)),
-    "cosh": _cycle((trigonometric.cosh, 1), (trigonometric.sinh, 1)),
-    "derivative": _derivative,
-    **{name: _known(name) for name in ("tanh", "logistic", "erf", "erfc", "atan", "asinh")},
-}
