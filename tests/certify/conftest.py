@@ -69,3 +69,9 @@ def ripples(tmp_path_factory):
     (folder / "ripples.py").write_text(RIPPLES)
     names = runpy.run_path(str(folder / "ripples.py"))
     return SimpleNamespace(game=names["game"], region=names["region"], folder=folder)
+
+
+@pytest.fixture(scope="session")
+def whole(ripples):
+    """The certificate of an uninterrupted run in one process."""
+    return certify.certify(ripples.game, ripples.region)

@@ -24,12 +24,6 @@ def proof(certificate):
     return {key: value for key, value in certificate.data.items() if key not in ignored}
 
 
-@pytest.fixture(scope="module")
-def whole(ripples):
-    """The certificate of an uninterrupted run in one process."""
-    return certify.certify(ripples.game, ripples.region)
-
-
 class TestOneAnswer:
     def test_there_is_something_to_search(self, whole):
         assert whole.cells > 150

@@ -57,12 +57,6 @@ def started(command, folder):
     raise AssertionError(process.communicate()[1])
 
 
-@pytest.fixture(scope="module")
-def whole(ripples):
-    """The certificate of a run that nobody interrupts."""
-    return certify.certify(ripples.game, ripples.region)
-
-
 @pytest.fixture
 def file(ripples, tmp_path):
     """A checkpoint of some fifty cells."""

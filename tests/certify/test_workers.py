@@ -20,12 +20,6 @@ def proof(certificate):
     return {key: value for key, value in certificate.data.items() if key not in ignored}
 
 
-@pytest.fixture(scope="module")
-def whole(ripples):
-    """The certificate of one process."""
-    return certify.certify(ripples.game, ripples.region)
-
-
 def in_another_process(source, ripples, **variables):
     """Runs a program that can import `ripples`; what it prints."""
     done = subprocess.run(
