@@ -1,28 +1,41 @@
-"""Cells, seconds and bytes of certificates of the five-firm oligopoly.
+"""Cells, seconds and bytes of certificates.
 
     python benchmarks/cells.py
 
-For each radius: the proved margin and its share of the sampled one, cells, seconds of a first
-call (the very first compiles) and of a second, size of the file, seconds of the checker. Then, on
-small radii, the cells that interval matrices need for the same share of the margin as affine
-families, in the same run.
+Of the five-firm oligopoly, for each radius: the proved margin and its share of the sampled one,
+cells, seconds of a first call (the very first compiles) and of a second, size of the file, seconds
+of the checker. Then, for several games, the cells that it takes to come to nine tenths of the
+sampled margin with each form of Jacobian, in the same run: interval matrices, affine families from
+third derivatives, affine arithmetic. Quadratic
+games are one cell in any form; bilinear, Dirac and matrix games have no margin to prove.
 """
 
+import contextlib
+import itertools
+import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
 
 import certify
 import dgames as dg
-from certify.branch import Budget, cover
+from benchmarks import markov
+from certify.branch import Budget, Progress, cover
 from certify.enclosure.affine import Form
-from certify.flat import FlatField, flat_field
-from certify.tree import Tree
+from certify.flat import FlatField, compiled_jacobians, flat_field
+from certify.measure import in_process
+from certify.metric.weights import sampled_margin
 
 jax.config.update("jax_enable_x64", True)
+
+FORMS: tuple[Form, ...] = ("interval", "affine", "arithmetic")
 
 # Per-cell margins with unit weights, sampled: upper bounds on what can be proved.
 SAMPLED = {1.0: 0.2078, 5.0: 0.1932, 10.0: 0.179, 20.0: 0.159}
@@ -49,30 +62,81 @@ def main() -> None:
             f"{certificate.cells:5d}  {first:7.1f}  {again:7.1f}  {size / 1024:6.0f}  "
             f"{verdict.seconds:7.2f}"
         )
-    print("\nradius  cells affine  cells interval  ratio  seconds affine  seconds interval")
-    for radius in (1.0, 2.0, 5.0):
+    print(f"\n{'game':32}" + "".join(f"{form:>24}" for form in FORMS))
+    for name, (field, region) in games().items():
+        sampled = smallest_margin(field, region)
+        columns = []
+        for form in FORMS:
+            cells, seconds = cells_needed(field, region, form, 0.9 * sampled)
+            columns.append(f"{cells:>12} in {seconds:6.1f} s")
+        print(f"{name:32}" + "".join(f"{column:>24}" for column in columns))
+
+
+def games() -> dict[str, tuple[FlatField, Any]]:
+    """Fields and regions, by what they are."""
+    oligopoly = dg.games.Oligopoly.murphy_sherali_soyster()
+    center = dg.games.Oligopoly.published_equilibrium()
+    found: dict[str, tuple[FlatField, Any]] = {}
+    for radius in (1.0, 5.0, 10.0):
         region = certify.Box.around(center, radius)
-        field = flat_field(game, region)
-        (many, slow), (few, fast) = (warm(field, region, form) for form in ("interval", "affine"))
-        count, other = len(few.families()), len(many.families())
-        at_least = ">" if many.shortfall else ""
-        print(
-            f"{radius:6g}  {count:12d}  {at_least + str(other):>14}  {other / count:5.0f}  "
-            f"{fast:14.2f}  {slow:16.2f}"
-        )
+        found[f"oligopoly, radius {radius:g}"] = flat_field(oligopoly, region), region
+    for radius in (1.0, 5.0):
+        game, region = logistic_regressions(), certify.Box.around((jnp.zeros(2),) * 2, radius)
+        found[f"logistic regressions, radius {radius:g}"] = flat_field(game, region), region
+    corner = (jnp.full(2, 0.2), jnp.full(2, 0.2))
+    region = certify.Box(jax.tree.map(jnp.negative, corner), corner)
+    found["Markov, logit radius 0.1"] = markov.flat(), region
+    return found
 
 
-def warm(field: FlatField, region: certify.Box, form: Form) -> tuple[Tree, float]:
-    """The tree of cells and the seconds for it, without compilation."""
+def logistic_regressions() -> dg.Game:
+    """Two players with eight data points each, who both enter each other's features."""
+    rng = np.random.default_rng(0)
+    own, other = (jnp.asarray(s * rng.normal(size=(2, 8, 2))) for s in (1.0, 0.3))
 
-    def run(max_cells: int) -> Tree:
-        budget = Budget(max_cells)
-        return cover(field, region, np.ones(5), tightness=0.95, budget=budget, form=form)
+    def loss(i: int, x: Any, y: Any) -> Any:
+        return jnp.mean(jax.nn.softplus(own[i] @ x + other[i] @ y)) + 0.05 * x @ x
 
-    run(1)
+    return dg.game(lambda x, args: (loss(0, *x), loss(1, x[1], x[0])))
+
+
+def smallest_margin(field: FlatField, region: Any) -> float:
+    """Sampled at random points and at corners: an upper bound on what can be proved."""
+    low, high = region.bounds()
+    corners = np.array(list(itertools.product(*zip(low, high, strict=True))))
+    jacobians = compiled_jacobians(field)
+    points = np.concatenate([corners, region.sample(jax.random.key(0), 20_000)])
+    return sampled_margin(np.asarray(jacobians(jnp.asarray(points))), np.ones(field.dimension))
+
+
+class Enough(Exception):
+    """The margin has been reached."""
+
+
+def cells_needed(field: FlatField, region: Any, form: Form, margin: float) -> tuple[str, float]:
+    """How many cells reach a margin with unit weights, and the seconds without compilation."""
+    cells, weights = ">", np.ones(field.dimension)
+
+    def watch(progress: Progress) -> None:
+        nonlocal cells
+        cells = f"> {progress.cells}"
+        if progress.margin >= margin:
+            cells = str(progress.cells)
+            raise Enough
+
+    measure = in_process(field, weights, form=form)
     start = time.perf_counter()
-    tree = run(100_000)
-    return tree, time.perf_counter() - start
+    with contextlib.suppress(Enough):
+        cover(
+            field,
+            region,
+            weights,
+            tightness=0.999,
+            budget=Budget(100_000, seconds=60.0),
+            progress=watch,
+            measure=measure,
+        )
+    return cells, time.perf_counter() - start
 
 
 if __name__ == "__main__":

@@ -16,6 +16,9 @@ from certify.measure import Measure, in_process
 from certify.region import Region
 from certify.tree import Tree
 
+# Numbers in the cells of a file, at most: about half of what the checker reads.
+_NUMBERS = 2**24
+
 
 class Progress(NamedTuple):
     """How far branch and bound has come.
@@ -108,6 +111,7 @@ def cover(
     if frontier is None:
         frontier = Frontier(region)
         frontier.start(list(measure(frontier.root())))
+    most = affordable(frontier.generators, region.dimension)
     comparable = True  # to a search that never ran out of its budget
     try:
         while True:
@@ -124,7 +128,11 @@ def cover(
             cuts = frontier.plan(round_size(len(frontier)), target)
             if cuts is None:
                 return frontier.tree("the cells have become as small as float64 allows")
-            room = budget.cells - len(frontier)
+            if len(frontier) >= most:
+                return frontier.tree(
+                    f"a file of more than {most} cells would be too large to check"
+                )
+            room = min(budget.cells, most) - len(frontier)
             if len(cuts) > room:
                 # The last round is cut short; from here on another budget gives another tree.
                 if checkpoint is not None and comparable:
@@ -138,6 +146,17 @@ def cover(
         # However it ends: by success, a spent budget, an error, or Ctrl-C in the middle of a round.
         if checkpoint is not None and comparable and frontier.whole:
             checkpoint.save(frontier)
+
+
+def affordable(generators: int, dimension: int) -> int:
+    """How many cells with so many generators, and with modes for them, a file can hold.
+
+    Example:
+        >>> affordable(5, 5), affordable(100, 10)
+        (51622, 794)
+    """
+    matrices, modes = (generators + 2) * dimension**2, generators * dimension * (dimension + 1)
+    return max(_NUMBERS // (matrices + modes), 1)
 
 
 def round_size(cells: int) -> int:

@@ -60,6 +60,12 @@ class Frontier:
             heapq.heappop(self._peaks)
         return self._peaks[0][0]
 
+    @property
+    def generators(self) -> int:
+        """How many generators the families of all cells have."""
+        (_, number) = self._worst[0]
+        return len(self._open[number].known.family.generators)
+
     def tree(self, shortfall: str) -> Tree:
         """The cells as they are."""
         return Tree(self.nodes, self.peak, shortfall)

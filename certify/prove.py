@@ -268,7 +268,7 @@ class _Assembly:
     ) -> tuple[float, tuple[np.ndarray, Modes | None]]:
         """The margin in a metric, and what the checker needs to prove it."""
         spread = self._spread(weights)
-        modes = margin_modes(self.families, spread, self.unit)
+        modes = margin_modes(self.families, spread, self.field.signs, self.unit)
         bounds = margin_bounds(self.families, spread, self.field.signs, modes)
         scale = _scale(self.families.centre, spread)
         return float(bounds.margin.min() - backoff * scale), (bounds.scaling, modes)

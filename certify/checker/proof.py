@@ -14,13 +14,13 @@ From (B) everything else follows by the inequalities verified below, in exact ra
 
 from collections.abc import Callable
 from fractions import Fraction
-from itertools import accumulate, pairwise
+from itertools import accumulate, chain, pairwise
 
 from .exact import Matrix, Work, family_positive_definite, generator
 from .reader import MAX_BITS, Reader, Unusable
 
 MAX_DIMENSION = 512
-MAX_GENERATORS = 64
+MAX_GENERATORS = 256
 
 
 class Rejected(Exception):
@@ -251,8 +251,8 @@ class Family:
             generator(form(g), rows, self.work)
             for g, rows in zip(self.generators, modes or [[]] * len(self.generators), strict=True)
         ]
-        # The largest first: only a matter of speed.
-        generators.sort(key=lambda g: -sum(abs(x) for row in g.matrix for x in row))
+        # Which come first is only a matter of speed: those without modes, the largest of them.
+        generators.sort(key=lambda g: (g.matrix != g.rest, -sum(map(abs, chain(*g.matrix)))))
         scaling, remainder = scaling or [1] * len(diagonal), form(self.remainder)
         proved = family_positive_definite(centre, generators, remainder, scaling, self.work)
         require(proved, f"{claim} on {self.node.where}")

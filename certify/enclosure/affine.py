@@ -8,6 +8,11 @@ with `C` near `J(c)`, `G_k` near `r_k dJ/dx_k (c)`, and a remainder `R` from the
 of `J` over the whole cell (Taylor's theorem with Lagrange's form, entry by entry; the cell is
 convex and contains `c`). The entries of `J` move *together* with `x`; an interval matrix forgets
 that, this form keeps it, which is what makes a proof need few cells.
+
+Affine arithmetic gives the remainder of an intermediate number an `e_k` of its own. Where such a
+number enters many entries, as the weight `s` of a data point `a` enters `A' diag(s) A`, its `G_k`
+says what an interval matrix cannot: here that it is a multiple of `a a'`, which is positive
+semidefinite, so that `s = min s` is the worst case of the margin.
 """
 
 from collections.abc import Callable, Mapping
@@ -20,7 +25,7 @@ import numpy as np
 from jax.extend import core
 from jaxtyping import Array, Bool, Float
 
-from .affine_form import as_form, up
+from .affine_form import as_form
 from .derivatives import evaluate
 from .enclose import enclose
 from .interpreter import interpret
@@ -35,8 +40,9 @@ AFFINE_LIMIT = 16
 
 # Affine forms of the Jacobian have n^2 (n + 64) numbers.
 ARITHMETIC_LIMIT = 48
-# Symbols that affine arithmetic may introduce beside those of the coordinates.
-_SYMBOLS = 64
+# Numbers in all generators together, and generators at least and at most, about.
+_NUMBERS = 2**16
+_GENERATORS = (32, 256)
 
 Form = Literal["constant", "affine", "arithmetic", "interval"]
 
@@ -46,8 +52,8 @@ class AffineFamily(eqx.Module):
 
     Attributes:
         centre: `C`, the middle of the family.
-        generators: `G_k`, one for each of the `m` coordinates along which the family moves (none or
-            all `n` of them).
+        generators: `G_k`. The first `n` belong to the coordinates, unless there are none at all;
+            the others are what moves with a remainder that several entries share.
         remainder: `R >= 0`.
         share: How much of the remainder splitting each coordinate could remove (a score, not a
             bound).
@@ -65,17 +71,39 @@ class AffineFamily(eqx.Module):
 def jacobian_form(field: Callable, dimension: int) -> Form:
     """Which form suits the Jacobian of `field: R^n -> R^n`.
 
-    Affine arithmetic where third derivatives are too many or, as those of linear systems, too wide;
-    plain intervals where there are too many coordinates for anything else.
+    Affine arithmetic where third derivatives are too many or too wide: those of linear systems, and
+    of sums over more smooth units than there are coordinates (data points, hidden units), in which
+    most of what moves the single terms cancels. Plain intervals where there are too many
+    coordinates for anything else.
     """
-    jacobian = jax.jacfwd(plain(field))
-    jaxpr = jax.make_jaxpr(jacobian)(jax.ShapeDtypeStruct((dimension,), jnp.float64))
+    point = jax.ShapeDtypeStruct((dimension,), jnp.float64)
+    jaxpr = jax.make_jaxpr(jax.jacfwd(plain(field)))(point)
     if not _depends_on_input(jaxpr.jaxpr):
         return "constant"
     if dimension > ARITHMETIC_LIMIT:
         return "interval"
     solves = any(equation.primitive.name == "solution" for equation in jaxpr.eqns)
-    return "arithmetic" if solves or dimension > AFFINE_LIMIT else "affine"
+    units = _smooth_units(jax.make_jaxpr(plain(field))(point).jaxpr)
+    arithmetic = solves or units > dimension or dimension > AFFINE_LIMIT
+    return "arithmetic" if arithmetic else "affine"
+
+
+def _smooth_units(jaxpr: core.Jaxpr) -> int:
+    """Entries of the largest array of values of a smooth function of one variable, tanh or so."""
+    return max(
+        (e.outvars[0].aval.size for e in jaxpr.eqns if e.primitive.name == "derivative"), default=0
+    )
+
+
+def most_generators(dimension: int) -> int:
+    """How many generators of `n x n` matrices are worth their memory.
+
+    Example:
+        >>> most_generators(4), most_generators(32), most_generators(48)
+        (256, 64, 32)
+    """
+    fewest, most = _GENERATORS
+    return min(max(_NUMBERS // dimension**2, fewest), most)
 
 
 def _depends_on_input(jaxpr: core.Jaxpr) -> bool:
@@ -150,7 +178,7 @@ def is_smooth(function: Callable, form: Form) -> Callable[[Interval], Bool[Array
 
     def smooth(cell: Interval) -> Bool[Array, ""]:
         if form == "arithmetic":
-            values = evaluate(function, cell, rules, "affine", _SYMBOLS)
+            values = evaluate(function, cell, rules, "affine", most_generators(cell.lower.size))
         else:
             values = enclose(function, rules)(cell)
         return _all_finite(*(Interval(x.lower, x.upper) for x in _intervals(values)))
@@ -167,16 +195,15 @@ def _by_arithmetic(
 ) -> AffineFamily:
     """Affine arithmetic on the code of the Jacobian, in one pass."""
     n = cell.lower.size
-    found = as_form(evaluate(jacobian, cell, rules, "affine", _SYMBOLS))
-    generators = found.generators[:n]
-    generators = jnp.concatenate([generators, jnp.zeros((n - len(generators), n, n))])
-    others = up(jnp.sum(jnp.abs(found.generators[n:]), 0), found.symbols)
-    remainder = up(found.remainder + others, 1)
+    found = as_form(evaluate(jacobian, cell, rules, "affine", most_generators(n)))
+    missing = max(n - found.symbols, 0)
+    generators = jnp.concatenate([found.generators, jnp.zeros((missing, n, n))])
     # A larger cell has a larger remainder, roughly in proportion to what moves the entry.
-    moving = jnp.abs(generators) + TINY
+    loose = found.remainder + jnp.sum(jnp.abs(generators[n:]), 0)
+    moving = jnp.abs(generators[:n]) + TINY
     width = (cell.upper - cell.lower)[:, None, None]
-    share = remainder[None] * (moving / jnp.sum(moving, 0)[None] + width / jnp.sum(width))
-    parts = (found.centre, generators, remainder, share)
+    share = loose[None] * (moving / jnp.sum(moving, 0)[None] + width / jnp.sum(width))
+    parts = (found.centre, generators, found.remainder, share)
     return AffineFamily(*parts, smooth & _all_finite(*parts))
 
 

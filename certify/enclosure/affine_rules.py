@@ -382,6 +382,12 @@ class AffineRules:
         slope = jnp.where(use, tangent, secant)
         offset = jnp.where(use, middle, 0.0)
         rest = jnp.where(use, taylor, mean) + value_error
+        # Or the range itself, which never leaves the interval. Half a remainder and a slope instead
+        # would be more than the range.
+        constant, radius = ball(of(interval, 0))
+        flat = radius <= 2.0 * rest
+        slope, offset = jnp.where(flat, 0.0, slope), jnp.where(flat, 0.0, offset)
+        value, rest = jnp.where(flat, constant, value), jnp.where(flat, radius, rest)
         shift = value + offset - slope * point
         size = jnp.abs(value) + jnp.abs(offset) + jnp.abs(slope * point)
         rest = up(rest + 8.0 * EPSILON * size, 4)

@@ -10,16 +10,15 @@ from typing import Any, NamedTuple
 import numpy as np
 from jaxtyping import Float, Int
 
-from certify.enclosure.affine import AffineFamily
+from certify.enclosure.affine import AffineFamily, most_generators
 from certify.metric.modes import Modes, choose_modes
 
-# Generators kept; the rest are folded into the remainder. The checker accepts at most 64.
-MAX_GENERATORS = 32
 # For the Lipschitz constant and for blocks, all sign vertices of so many generators are looked at,
 # and the other generators are folded into the remainder.
 MAX_VERTICES = 8
-# For the margin the same, unless more than so many generators move: then it is bounded by modes.
-MAX_WITHOUT_MODES = 6
+# For the margin so many, the largest; where more coordinates move, none. The others are bounded by
+# modes, or folded into the remainder.
+MARGIN_VERTICES = 6
 # Added to the eigenvector of the worst vertex before it scales a remainder: how much the vertices
 # and eigenvectors nearby are to count. No single number suits all cells.
 _REGULARIZATIONS = (0.01, 0.03, 0.1, 0.3)
@@ -44,8 +43,11 @@ class CellBounds(NamedTuple):
     scaling: Int[np.ndarray, "cells n"]
 
 
-def reduced(family: AffineFamily, most: int = MAX_GENERATORS) -> AffineFamily:
-    """At most so many generators per cell, largest first; the same set or a larger one."""
+def reduced(family: AffineFamily, most: int | None = None) -> AffineFamily:
+    """At most so many generators per cell: the same set of Jacobians or a larger one.
+
+    Those of the coordinates come first, and the largest first of either kind.
+    """
     centre, generators, remainder, share, finite = (
         np.asarray(part)
         for part in (
@@ -56,7 +58,11 @@ def reduced(family: AffineFamily, most: int = MAX_GENERATORS) -> AffineFamily:
             family.finite,
         )
     )
-    generators, remainder = _folded(generators, remainder, most)
+    n = centre.shape[-1]
+    most = most or most_generators(n)
+    moves, remainder = _folded(generators[:, :n], remainder, most)
+    others, remainder = _folded(generators[:, n:], remainder, most - moves.shape[1])
+    generators = np.concatenate([moves, others], axis=1)
     return AffineFamily(centre, generators, remainder, share, finite)
 
 
@@ -66,31 +72,75 @@ def _folded(
     """The generators, largest first, and the remainder; beyond so many, they are part of it."""
     if not generators.shape[1]:
         return generators, remainder
-    sizes = np.nan_to_num(np.abs(generators).sum((-1, -2)))
-    order = np.argsort(-sizes, axis=1, kind="stable")[:, :, None, None]
+    order = np.argsort(-_sizes(generators), axis=1, kind="stable")[:, :, None, None]
     generators = np.take_along_axis(generators, order, axis=1)
     rest = np.abs(generators[:, most:]).sum(1)
     return generators[:, :most], (remainder + rest) * (1 + 2.0**-40)
 
 
+def _sizes(generators: np.ndarray) -> np.ndarray:
+    return np.nan_to_num(np.abs(generators).sum((-1, -2)))
+
+
 def margin_modes(
-    family: AffineFamily, weights: Float[np.ndarray, " n"], unit: int = -2000
+    family: AffineFamily,
+    weights: Float[np.ndarray, " n"],
+    signs: Int[np.ndarray, "n n"],
+    unit: int = -2000,
 ) -> Modes | None:
-    """Modes for the margin of a batch of cells, or None where vertices are few enough.
+    """Modes for the margin of a batch of cells, or None where there are none but vertices.
+
+    Those of a generator cost `v' X v`, and folding it into the remainder `|v|' |S| |v|`, in the
+    direction `v` of the smallest eigenvalue. In each cell the best of three choices: all modes,
+    none, and those that cost less.
 
     Args:
         family: The cells.
         weights: Of the metric, one per coordinate.
+        signs: As for `margin_bounds`.
         unit: Of the numbers in the file, which limits how fine the modes can be.
     """
     finite = np.asarray(family.finite)[:, None, None]
     generators = np.where(finite[:, None], family.generators, 0.0)
-    if np.count_nonzero(np.abs(generators).max((0, 2, 3), initial=0.0)) <= MAX_WITHOUT_MODES:
+    if np.count_nonzero(np.abs(generators).max((0, 2, 3), initial=0.0)) <= MARGIN_VERTICES:
         return None
-    centre = np.where(finite, family.centre, 0.0)
-    return choose_modes(
-        _symmetric(centre, weights), _symmetric(generators, weights), weights, 2 * unit
+    centre = _symmetric(np.where(finite, family.centre, 0.0), weights)
+    generators = _symmetric(generators, weights)
+    at_vertices, generators = _largest(generators)
+    modes = choose_modes(centre, generators, weights, 2 * unit)
+    if not at_vertices.shape[1]:
+        return modes
+    remainder = np.abs(_symmetric(_numbers(family.remainder), weights, signs))
+    corners = vertices(centre, at_vertices)
+    values, vectors = np.linalg.eigh(corners)
+    cell, worst = np.arange(len(centre)), values[:, :, 0].argmin(1)
+    direction = vectors[cell, worst, :, 0]
+    size = np.abs(direction)
+    bound, _ = _of_modes(modes, generators, weights)
+    cost = np.einsum("bi,bkij,bj->bk", direction, bound, direction)
+    folded = np.einsum("bi,bkij,bj->bk", size, np.abs(generators), size)
+    every = np.ones_like(cost, bool)
+    choices = [modes.kept(keep) for keep in (every, ~every, cost < folded)]
+    margins = np.stack(
+        [
+            _margin_at(centre, at_vertices, generators, remainder, weights, choice)[0]
+            for choice in choices
+        ]
     )
+    best = margins.argmax(0)
+    strengths = np.stack([choice.strengths for choice in choices])[best, cell]
+    return modes._replace(strengths=strengths)
+
+
+def _largest(generators: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The largest generators, of which vertices are made, and all of them with zeros in place."""
+    if generators.shape[-1] > MARGIN_VERTICES:
+        return generators[:, :0], generators
+    order = np.argsort(-_sizes(generators), axis=1, kind="stable")[:, :MARGIN_VERTICES]
+    largest = np.take_along_axis(generators, order[:, :, None, None], axis=1)
+    others = generators.copy()
+    np.put_along_axis(others, order[:, :, None, None], 0.0, axis=1)
+    return largest, others
 
 
 def margin_bounds(
@@ -108,7 +158,7 @@ def margin_bounds(
             numbers cancel in the symmetric part as far as their weights are equal.
         modes: From `margin_modes`, which is called when they are not given.
     """
-    modes = modes or margin_modes(family, weights)
+    modes = modes or margin_modes(family, weights, signs)
     centre, generators = (
         _symmetric(_numbers(part), weights) for part in (family.centre, family.generators)
     )
@@ -116,35 +166,47 @@ def margin_bounds(
         np.abs(_symmetric(_numbers(part), weights, signs))
         for part in (family.remainder, family.share)
     )
+    n = centre.shape[-1]
     if modes is None:
-        generators, remainder = _folded(generators, remainder, MAX_WITHOUT_MODES)
-        corners = vertices(centre, generators)
+        at_vertices, loose = _folded(generators, remainder, MARGIN_VERTICES)
+        others = generators[:, :0]
     else:
-        bound, rest = _of_modes(modes, generators, weights)
-        remainder = remainder + np.abs(rest).sum(1)
-        corners = (centre - bound.sum(1))[:, None]
-    values, vectors = np.linalg.eigh(corners)
-    worst = values[:, :, 0].argmin(1)
-    cell = np.arange(len(worst))
-    eigenvector = np.abs(vectors[cell, worst, :, 0])
-    if modes is None:
-        at_vertex = values[cell, worst, 0] + np.einsum(
-            "bi,bij,bj->b", eigenvector, remainder, eigenvector
-        )
-    else:
-        at_vertex = _at_some_vertex(centre, generators, remainder, vectors[cell, worst, :, 0])
-    scaling = _absorbing(corners[cell, worst], eigenvector, remainder, weights)
+        (at_vertices, others), loose = _largest(generators), remainder
+    margin, eigenvector, scaling = _margin_at(centre, at_vertices, others, loose, weights, modes)
+    # Smaller cells have smaller remainders, and what moves with a remainder is one.
+    loose = remainder + np.abs(generators[:, n:]).sum(1)
+    at_vertex = _at_some_vertex(centre, generators[:, :n], loose, eigenvector)
     direction = scaling * np.sqrt(weights)
-    loss = np.einsum("bij,bj->bi", remainder, direction) / direction
-    lowered = corners - loss[:, None, :, None] * np.eye(loss.shape[1])
-    margin = np.linalg.eigvalsh(lowered)[:, :, 0].min(1)
     finite = np.asarray(family.finite)
     return CellBounds(
         np.where(finite, margin, -np.inf),
-        np.where(finite, np.minimum(at_vertex, _at_centre(centre, remainder)), np.inf),
+        np.where(finite, np.minimum(at_vertex, _at_centre(centre, loose)), np.inf),
         np.einsum("bi,bkij,bj->bk", direction, share, direction),
         scaling,
     )
+
+
+def _margin_at(
+    centre: np.ndarray,
+    at_vertices: np.ndarray,
+    others: np.ndarray,
+    remainder: np.ndarray,
+    weights: np.ndarray,
+    modes: Modes | None,
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Margins, eigenvectors of the worst vertices and scalings; all matrices in the metric."""
+    if modes is not None:
+        bound, rest = _of_modes(modes, others, weights)
+        centre, remainder = centre - bound.sum(1), remainder + np.abs(rest).sum(1)
+    corners = vertices(centre, at_vertices)
+    values, vectors = np.linalg.eigh(corners)
+    cell, worst = np.arange(len(centre)), values[:, :, 0].argmin(1)
+    eigenvector = vectors[cell, worst, :, 0]
+    scaling = _absorbing(corners[cell, worst], np.abs(eigenvector), remainder, weights)
+    direction = scaling * np.sqrt(weights)
+    loss = np.einsum("bij,bj->bi", remainder, direction) / direction
+    lowered = corners - loss[:, None, :, None] * np.eye(loss.shape[1])
+    return np.linalg.eigvalsh(lowered)[:, :, 0].min(1), eigenvector, scaling
 
 
 def _absorbing(

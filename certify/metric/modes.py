@@ -11,7 +11,7 @@ whatever vectors come out, they are rounded to integers and the checker computes
 from typing import Any, NamedTuple
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 
 # Largest entry of a rounded vector: what is lost by rounding is folded into the remainder.
 _LARGEST = 2.0**14
@@ -38,6 +38,10 @@ class Modes(NamedTuple):
         scaled = self.vectors * strengths[..., None]
         total = np.swapaxes(scaled, -1, -2) @ self.vectors
         return np.ldexp(total, self.unit[:, None, None, None])
+
+    def kept(self, which: Bool[np.ndarray, "cells m"]) -> "Modes":
+        """Those of some generators; the others have none."""
+        return self._replace(strengths=np.where(which[..., None], self.strengths, 0))
 
     def listed(self, cell: int, count: int) -> dict[str, Any]:
         """The modes of the first generators of one cell, as the file holds them."""

@@ -459,6 +459,23 @@ class TestBadInput:
         assert "not finite" in found.reasons[0]
 
 
+@pytest.mark.parametrize("radius", [2.0, 5.0])
+def test_logistic_regressions(radius):
+    """Sums over more data points than coordinates: positive semidefinite however far they move."""
+    rng = np.random.default_rng(0)
+    own, other = (jnp.asarray(s * rng.normal(size=(2, 8, 2))) for s in (1.0, 0.3))
+
+    def loss(i, x, y):
+        return jnp.mean(jax.nn.softplus(own[i] @ x + other[i] @ y)) + 0.05 * x @ x
+
+    game = dg.game(lambda x, args: (loss(0, *x), loss(1, x[1], x[0])))
+    region = certify.Box.around((jnp.zeros(2), jnp.zeros(2)), radius)
+    found = certify.certify(game, region, max_cells=16)
+    assert found.status == "proved", found.reasons
+    sampled = certify.estimate(game, region, 2000, key=jax.random.key(0)).margin
+    assert 0.9 * sampled < found.margin <= sampled
+
+
 def test_code_is_traced_once():
     """Costs that change between calls: one certificate speaks of one game."""
     calls = []

@@ -55,6 +55,44 @@ def test_never_above_the_vertices_and_not_far_below(n, count, rank, ratio):
     assert lost.mean() < (0.25 if rank <= 3 else 0.45)
 
 
+@pytest.mark.parametrize("seed", range(3))
+def test_vertices_and_modes_together(seed):
+    """Four coordinates and eight symbols of remainders: some at vertices, the others by modes."""
+    rng = np.random.default_rng(seed)
+    family = random_family(rng, 4, 12, 2, cells=20, loose=0.01)
+    weights, none = rng.uniform(0.5, 2.0, 4), np.zeros((4, 4), int)
+    modes = margin_modes(family, weights, none)
+    assert modes is not None
+    found = margin_bounds(family, weights, none, modes).margin
+    assert (found <= at_vertices(family, weights)).all()
+    without = modes.kept(np.zeros((20, 12), bool))
+    assert (found >= margin_bounds(family, weights, none, without).margin).all()
+    corners = dataclasses.replace(family, generators=family.generators[:, :4])
+    at_corner = at_vertices(dataclasses.replace(corners, remainder=0 * family.remainder), weights)
+    assert (margin_bounds(family, weights, none, modes).peak >= at_vertices(family, weights)).all()
+    assert (at_corner > found).all()
+
+
+@pytest.mark.parametrize("n", [4, 9])
+def test_gram_terms_lose_nothing(n):
+    """`A' diag(s) A` with `s >= 0` is worst at the smallest `s`, however many there are."""
+    rng = np.random.default_rng(n)
+    rows = rng.normal(size=(40, n))
+    terms = np.einsum("ki,kj->kij", rows, rows) / 40
+    low, high = rng.uniform(0.0, 0.2, 40), rng.uniform(0.3, 2.0, 40)
+    family = AffineFamily(
+        np.eye(n)[None] + np.tensordot(0.5 * (high + low), terms, 1)[None],
+        np.concatenate([np.zeros((n, n, n)), 0.5 * (high - low)[:, None, None] * terms])[None],
+        np.zeros((1, n, n)),
+        np.zeros((1, n, n, n)),
+        np.ones(1, bool),
+    )
+    weights = np.ones(n)
+    worst = np.linalg.eigvalsh(np.eye(n) + np.tensordot(low, terms, 1))[0]
+    margin = margin_bounds(family, weights, np.zeros((n, n), int)).margin[0]
+    assert worst - 1e-3 < margin <= worst + 1e-12
+
+
 @pytest.mark.parametrize("seed", range(5))
 def test_remainders_are_paid_for(seed):
     rng = np.random.default_rng(seed)
@@ -73,7 +111,7 @@ def test_few_moving_coordinates_need_no_modes():
     rng = np.random.default_rng(0)
     family = random_family(rng, 9, 9, 2)
     np.asarray(family.generators)[:, 6:] = 0.0
-    assert margin_modes(family, np.ones(9)) is None
+    assert margin_modes(family, np.ones(9), np.zeros((9, 9), int)) is None
     found = margin_bounds(family, np.ones(9), np.zeros((9, 9), int)).margin
     assert found == pytest.approx(at_vertices(family, np.ones(9)), abs=1e-9)
 
