@@ -150,8 +150,12 @@ class _Rewriting:
     def closed(self, closed: core.ClosedJaxpr, caller: str) -> core.ClosedJaxpr:
         """The same code in float64."""
         live = without_dead_code(closed)
+        # Weakly typed operands stay so: code is recognised by its conversions too.
         shapes = [
-            jax.ShapeDtypeStruct(aval.shape, _promoted_type(aval.dtype)) for aval in live.in_avals
+            jax.ShapeDtypeStruct(
+                aval.shape, _promoted_type(aval.dtype), weak_type=getattr(aval, "weak_type", False)
+            )
+            for aval in live.in_avals
         ]
         jaxpr = live.jaxpr
         # Here, not in the new code: they may be traced by somebody else.
