@@ -10,7 +10,7 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 
 from certify.checker import Unusable, check_data
-from certify.checker.reader import digest, read
+from certify.checker.reader import Reader, digest, read
 from certify.equilibrium import Basin, Equilibrium
 from certify.steps.step_size import StepSize
 from certify.structure import players, rebuild
@@ -58,11 +58,20 @@ class Certificate:
     Attributes:
         status: "proved", "refuted" or "undecided".
         reasons: For a status other than "proved": why, one sentence each.
+        promoted: What was not float64 in the game and the region, and what it was taken for, one
+            sentence each; nothing for a game in float64.
     """
 
-    def __init__(self, status: Status, reasons: tuple[str, ...] = (), data: dict | None = None):
+    def __init__(
+        self,
+        status: Status,
+        reasons: tuple[str, ...] = (),
+        data: dict | None = None,
+        promoted: tuple[str, ...] = (),
+    ):
         self.status: Status = status
         self.reasons = reasons
+        self.promoted = promoted
         self._data = data
         self._claims = None if data is None else _claims(data)
 
@@ -171,7 +180,7 @@ def load(path: str | Path) -> Certificate:
         raise ValueError(
             f"{path}: the checker rejects this certificate: {'; '.join(verdict.reasons)}"
         )
-    return Certificate("proved", data=data)
+    return Certificate("proved", data=data, promoted=_promoted(data))
 
 
 def to_text(data: dict[str, Any]) -> str:
@@ -192,6 +201,12 @@ def _value(key: str, value: Any) -> str:
         inner = ",\n".join(f"  {json.dumps(k)}: {json.dumps(v)}" for k, v in value.items())
         return "{\n" + inner + "\n}"
     return json.dumps(value)
+
+
+def _promoted(data: dict[str, Any]) -> tuple[str, ...]:
+    """No claim, so the checker has not looked at it."""
+    file = Reader(data)
+    return tuple(item.text() for item in file["promoted"].items()) if "promoted" in file else ()
 
 
 def _claims(data: dict[str, Any]) -> Claims:

@@ -58,7 +58,7 @@ def run(
     if output is not None and not output.parent.is_dir():
         raise ValueError(f"the folder of {output} does not exist")
     user = load_user_file(target)
-    like = user.x0 if user.x0 is not None else getattr(user.region, "center", None)
+    like = user.x0 if user.x0 is not None else getattr(user.region, "example", None)
     region = user.region
     if box is not None:
         region = box_from_text(box, like)

@@ -16,6 +16,7 @@ from certify.enclosure.enclose import enclose, require_x64
 from certify.enclosure.inline import anchored
 from certify.enclosure.interval import Interval
 from certify.enclosure.plain import plain
+from certify.enclosure.promotion import Promotion, exactly, is_low, names, promoted
 from certify.enclosure.registry import RULES, SMOOTH_RULES, EnclosureError
 from certify.fingerprint import fingerprint
 from certify.region import Region
@@ -35,11 +36,13 @@ class FlatField:
         name: Of the game.
         names: The players.
         sizes: Coordinates of each player.
-        hash: SHA-256 of the traced code of the costs and of its constants.
+        hash: SHA-256 of the traced code of the costs, in float64, and of its constants.
         zero_sum: Whether there are two players whose costs sum to zero, by construction.
         function: F on vectors.
         costs: The costs (of a zero-sum game: the payoff) on vectors, as a list.
         unravel: From a vector to a joint strategy.
+        promoted: What was not float64 in the region and in the costs, and what it was taken for;
+            sentences.
     """
 
     name: str
@@ -50,6 +53,7 @@ class FlatField:
     function: Callable = field(compare=False)
     costs: Callable = field(compare=False)
     unravel: Callable = field(compare=False)
+    promoted: tuple[str, ...] = field(default=(), compare=False)
 
     @property
     def dimension(self) -> int:
@@ -85,21 +89,29 @@ def flat_field(game: dg.Game, region: Region, args: Any = None) -> FlatField:
 
     Args:
         game: The game.
-        region: A region of float64 strategies inside the game's strategy set.
+        region: A region inside the game's strategy set.
         args: Passed to the costs.
 
     Raises:
         ValueError: If the game's costs do not fit the region's players, are not scalars, or the
             region leaves the strategy set.
         EnclosureError: If the costs use custom derivative rules or `stop_gradient`: then the
-            pseudo-gradient need not be the gradient of anything.
+            pseudo-gradient need not be the gradient of anything. If they cannot be promoted to
+            float64.
     """
     require_x64()
-    center = region.center
-    dg.check_game(game, center, args)
+    center, example = region.center, region.example
+    dg.check_game(game, example, args)
     _check_inside_strategy_set(game, region)
     _, unravel = ravel(center)
-    code = _code(game, center, args)
+    code, notes = _code(game, example, args)
+    low = {kind for kind in region.types if is_low(np.dtype(kind))}
+    if low:
+        given = (
+            f"The region is given in {names(low)}: its numbers are taken exactly, as the real "
+            "numbers that they are."
+        )
+        notes = (given, *notes)
 
     def costs(x: Any) -> Any:
         return core.jaxpr_as_fun(code)(*jax.tree.leaves(unravel(x)))
@@ -112,14 +124,21 @@ def flat_field(game: dg.Game, region: Region, args: Any = None) -> FlatField:
     # Primitives without a rule are named here, where their equations still know the user's lines.
     lower, upper = (jnp.asarray(end) for end in region.bounds())
     jax.eval_shape(enclose(costs, RULES | SMOOTH_RULES), Interval(lower, upper))
-    names, sizes = player_names(center), dimensions(center)
-    name, digest = type(game).__name__, fingerprint(code)
-    zero_sum = isinstance(game, dg.ZeroSum)
-    return FlatField(name, names, sizes, digest, zero_sum, function, costs, unravel)
+    return FlatField(
+        name=type(game).__name__,
+        names=player_names(center),
+        sizes=dimensions(center),
+        hash=fingerprint(code),
+        zero_sum=isinstance(game, dg.ZeroSum),
+        function=function,
+        costs=costs,
+        unravel=unravel,
+        promoted=notes,
+    )
 
 
-def _code(game: dg.Game, x: Any, args: Any) -> core.ClosedJaxpr:
-    """The costs as functions of the leaves of a strategy, traced once and for all.
+def _code(game: dg.Game, x: Any, args: Any) -> Promotion:
+    """The costs as functions of the leaves of a strategy, traced once and for all, in float64.
 
     Everything else is derived from this one trace, so that a certificate speaks of one game even if
     the Python code of the costs is not pure.
@@ -133,8 +152,16 @@ def _code(game: dg.Game, x: Any, args: Any) -> core.ClosedJaxpr:
         return blocks(game.costs(strategy, args))
 
     code = jax.make_jaxpr(costs)(*leaves)
-    _refuse_custom_derivatives(code)
-    return code
+    # By its debugging information, which promotion does not keep.
+    _refuse(
+        code.jaxpr,
+        lambda e: e.primitive.name.startswith(("custom_jvp", "custom_vjp")) and not _is_of_jax(e),
+    )
+    result = promoted(code, "the costs")
+    # A `stop_gradient` on which the costs provably do not depend, as in softmax, is harmless. What
+    # that proof leaves has no calls any more, so custom rules are looked for above.
+    _refuse(anchored(result.code).jaxpr, lambda e: e.primitive.name == "stop_gradient")
+    return result
 
 
 def _replayed(game: dg.Game, code: core.ClosedJaxpr) -> dg.Game:
@@ -148,20 +175,8 @@ def _replayed(game: dg.Game, code: core.ClosedJaxpr) -> dg.Game:
     return dg.game(lambda x, _: join(x, tuple(replay(*jax.tree.leaves(x)))))
 
 
-def _refuse_custom_derivatives(costs: core.ClosedJaxpr) -> None:
-    """Raises where the gradient by JAX need not be the gradient of the costs.
-
-    A `stop_gradient` on which the costs provably do not depend, as in softmax, is harmless. What
-    that proof leaves has no calls any more, so custom rules are looked for in the original.
-    """
-    _refuse(
-        costs.jaxpr,
-        lambda e: e.primitive.name.startswith(("custom_jvp", "custom_vjp")) and not _is_of_jax(e),
-    )
-    _refuse(anchored(costs).jaxpr, lambda e: e.primitive.name == "stop_gradient")
-
-
 def _refuse(jaxpr: core.Jaxpr, bad: Callable[[core.JaxprEqn], bool]) -> None:
+    """Raises where the gradient by JAX need not be the gradient of the costs."""
     for equation in jaxpr.eqns:
         if bad(equation):
             place = source_info_util.summarize(equation.source_info)
@@ -194,7 +209,9 @@ def _check_inside_strategy_set(game: dg.Game, region: Region) -> None:
     ball the farthest one.
     """
     lower, upper = (ravel(region.center)[1](jnp.asarray(end)) for end in region.bounds())
-    sets = player_sets(game.strategy_set(region.center), region.center)
+    sets = player_sets(game.strategy_set(region.example), region.example)
+    # In lower precision, tests for membership would round.
+    sets = jax.tree.map(lambda leaf: exactly(leaf) if hasattr(leaf, "dtype") else leaf, sets)
     for name, own, low, high in zip(
         player_names(lower), sets, blocks(lower), blocks(upper), strict=True
     ):

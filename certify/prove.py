@@ -1,5 +1,6 @@
 """From a game and a region to a checked certificate."""
 
+import functools
 import importlib.metadata
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
@@ -39,8 +40,8 @@ TRUSTED = (
     "which relies on JAX's derivative rules for the code of the costs, on IEEE-754 arithmetic, and "
     "on the error margins for JAX's float64 functions in certify/enclosure/rounding.py. Where the "
     "file calls the game zero-sum, (B) also says that the two costs are a payoff and its negative.",
-    "The costs mean the real-valued functions that their code spells out, with float64 constants "
-    "taken exactly; flow and steps are those of real arithmetic.",
+    "The costs mean the real-valued functions that their code spells out, with constants taken "
+    "exactly; flow and steps are those of real arithmetic.",
     "The checker and the Python interpreter that runs it.",
 )
 
@@ -77,7 +78,8 @@ def certify(
     whole region stands beside it, and the larger margin is kept.
 
     Args:
-        game: Costs in float64, smooth, built from primitives that have an enclosure rule.
+        game: Costs that are smooth and built from primitives with an enclosure rule. Float32,
+            bfloat16 and float16 are promoted to float64, and `Certificate.promoted` says so.
         region: A `Box` or `Ball` of strategies, inside the game's strategy set.
         methods: Classes of methods to find safe step sizes for.
         args: Passed to the costs; fixed.
@@ -108,7 +110,8 @@ def certify(
     Raises:
         ValueError: If the game, the region and the options do not fit together, or the checkpoint
             is damaged or belongs to another search.
-        EnclosureError: If the costs use a primitive without an enclosure rule, or float32.
+        EnclosureError: If the costs use a primitive without an enclosure rule, or look at how
+            numbers in lower precision are stored.
 
     Example:
         >>> import certify, dgames as dg
@@ -133,17 +136,18 @@ def certify(
     given = None if weights is None else _given(weights, field)
     point = find_zero(field, region)
     samples = sample_jacobians(field, region, 256, jax.random.key(0))
+    without = functools.partial(Certificate, promoted=field.promoted)
     if not np.isfinite(samples).all():
-        return Certificate("undecided", ("the Jacobian is not finite everywhere in the region",))
+        return without("undecided", ("the Jacobian is not finite everywhere in the region",))
     refutation = _refute(field, region, samples)
     if refutation:
-        return Certificate("refuted", (refutation,))
+        return without("refuted", (refutation,))
     if point is None:
-        return Certificate("undecided", ("no equilibrium was found in the region",))
+        return without("undecided", ("no equilibrium was found in the region",))
     chosen = choose_weights(samples, field.sizes) if given is None else given
     spread = np.repeat(chosen, field.sizes)
     if sampled_margin(samples, spread) <= 0:
-        return Certificate(
+        return without(
             "undecided", ("no block-weighted metric with a positive margin was found by sampling",)
         )
     file = None
@@ -165,9 +169,9 @@ def certify(
     else:
         data, reason = None, "on some cell the costs were not shown to be smooth"
     if data is None:
-        return Certificate("undecided", (reason, *filter(None, [tree.shortfall])))
+        return without("undecided", (reason, *filter(None, [tree.shortfall])))
     data["provenance"]["seconds"] = f"{budget.elapsed:.2f}"
-    return Certificate("proved", data={**data, "digest": digest(data)})
+    return Certificate("proved", data={**data, "digest": digest(data)}, promoted=field.promoted)
 
 
 def _method_name(method: type[dg.AbstractMethod]) -> str:
@@ -344,7 +348,8 @@ class _Assembly:
             },
             "region": self.region.to_json(_hex),
             "claims": claims,
-            "trusted": list(TRUSTED),
+            **({"promoted": list(self.field.promoted)} if self.field.promoted else {}),
+            "trusted": [*TRUSTED, *self.field.promoted],
             "provenance": _provenance(),
             "evidence": {
                 "unit": self.unit,

@@ -1,4 +1,8 @@
-"""Regions: where a certificate holds. Convex and bounded, structured like strategies."""
+"""Regions: where a certificate holds. Convex and bounded, structured like strategies.
+
+Their numbers are float64. Those given in float32, bfloat16 or float16 are converted, exactly, and
+the types are remembered: costs are traced with strategies of the types in which they are played.
+"""
 
 from collections.abc import Callable
 from typing import Any
@@ -9,6 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from certify.enclosure.enclose import require_x64
+from certify.enclosure.promotion import exactly
 from dgames.strategy import Strategy, as_strategy, blocks, player_names, ravel
 
 
@@ -16,11 +21,12 @@ class Box(eqx.Module):
     """All joint strategies between two corners, `lower <= x <= upper` in every coordinate.
 
     Args:
-        lower: A joint strategy, float64, finite.
+        lower: A joint strategy of finite numbers, of 64 bits or less.
         upper: The same, larger in every coordinate.
+        like: A joint strategy of the types to trace costs with; `lower` when not given.
 
     Raises:
-        ValueError: If a bound is NaN or infinite, not float64, or the box is empty.
+        ValueError: If a bound is NaN or infinite, or the box is empty.
 
     Example:
         >>> import jax.numpy as jnp
@@ -31,9 +37,11 @@ class Box(eqx.Module):
 
     lower: Strategy
     upper: Strategy
+    types: tuple[str, ...] = eqx.field(static=True)
 
-    def __init__(self, lower: Strategy, upper: Strategy):
+    def __init__(self, lower: Strategy, upper: Strategy, *, like: Strategy | None = None):
         self.lower, self.upper = _corner("lower", lower), _corner("upper", upper)
+        self.types = _types(lower if like is None else like)
         _same_structure("Box", self.lower, self.upper)
         for name, low, high in zip(
             player_names(self.lower), blocks(self.lower), blocks(self.upper), strict=True
@@ -57,7 +65,7 @@ class Box(eqx.Module):
         Raises:
             ValueError: If the radius is not positive and finite.
         """
-        center = _corner("center", center)
+        like, center = center, _corner("center", center)
         if np.ndim(radius) == 0 and not isinstance(radius, tuple | list | dict):
             radius = jax.tree.map(lambda leaf: jnp.full(leaf.shape, _radius("Box", radius)), center)
         radius = _corner("radius", radius)
@@ -65,6 +73,7 @@ class Box(eqx.Module):
         return cls(
             jax.tree.map(lambda c, r: c - r, center, radius),
             jax.tree.map(lambda c, r: c + r, center, radius),
+            like=like,
         )
 
     @property
@@ -76,6 +85,11 @@ class Box(eqx.Module):
     def center(self) -> Strategy:
         """A point in the middle."""
         return jax.tree.map(lambda low, high: 0.5 * low + 0.5 * high, self.lower, self.upper)
+
+    @property
+    def example(self) -> Strategy:
+        """A strategy of the types in which the region was given; its numbers mean nothing."""
+        return _zeros(self.lower, self.types)
 
     def bounds(self) -> tuple[np.ndarray, np.ndarray]:
         """The corners as vectors of shape (dimension,)."""
@@ -106,11 +120,12 @@ class Ball(eqx.Module):
     """All joint strategies within a Euclidean distance of a centre, over all coordinates together.
 
     Args:
-        center: A joint strategy, float64, finite.
+        center: A joint strategy of finite numbers, of 64 bits or less; costs are traced with
+            strategies of its types.
         radius: A positive number.
 
     Raises:
-        ValueError: If the centre is NaN, infinite or not float64, or the radius is not positive.
+        ValueError: If the centre is NaN or infinite, or the radius is not positive.
 
     Example:
         >>> Ball((0.0, 0.0), 2.0).bounds()[1].tolist()
@@ -119,14 +134,21 @@ class Ball(eqx.Module):
 
     center: Strategy
     radius: float
+    types: tuple[str, ...] = eqx.field(static=True)
 
     def __init__(self, center: Strategy, radius: Any):
         self.center, self.radius = _corner("center", center), _radius("Ball", radius)
+        self.types = _types(center)
 
     @property
     def dimension(self) -> int:
         """Number of coordinates of all players together."""
         return ravel(self.center)[0].size
+
+    @property
+    def example(self) -> Strategy:
+        """A strategy of the types in which the region was given; its numbers mean nothing."""
+        return _zeros(self.center, self.types)
 
     def bounds(self) -> tuple[np.ndarray, np.ndarray]:
         """The bounding box, rounded outward."""
@@ -164,15 +186,25 @@ class Ball(eqx.Module):
 Region = Box | Ball
 
 
+def _types(x: Strategy) -> tuple[str, ...]:
+    return tuple(leaf.dtype.name for leaf in jax.tree.leaves(as_strategy(x)))
+
+
+def _zeros(like: Strategy, types: tuple[str, ...]) -> Strategy:
+    leaves, structure = jax.tree.flatten(like)
+    pairs = zip(leaves, types, strict=True)
+    return structure.unflatten(jnp.zeros(leaf.shape, kind) for leaf, kind in pairs)
+
+
 def _corner(name: str, x: Strategy) -> Strategy:
     require_x64()
-    x = as_strategy(x)
+    x = jax.tree.map(lambda leaf: jnp.asarray(exactly(leaf)), as_strategy(x))
     for player, block in zip(player_names(x), blocks(x), strict=True):
         for leaf in jax.tree.leaves(block):
             if leaf.dtype != jnp.float64:
                 raise ValueError(
                     f"the region's {name} is {leaf.dtype} for player '{player}', but proofs are "
-                    "made in float64; convert the strategies (and the game) to float64."
+                    "made in float64; give float64, float32, bfloat16 or float16 numbers."
                 )
             if not np.isfinite(np.asarray(leaf)).all():
                 raise ValueError(

@@ -14,6 +14,7 @@ def certificate_table(certificate: Certificate, verdict: Verdict | None = None) 
     """What a certificate claims, on what region, with which constants and steps, trusting what."""
     if certificate.status != "proved":
         lines = "\n".join(f"- {reason}" for reason in certificate.reasons)
+        lines += "".join(f"\n- {sentence}" for sentence in certificate.promoted)
         return Panel(Text(lines), title=f"status: {certificate.status}", title_align="left")
     parts: list[RenderableType] = [_claim(certificate), _players(certificate), _steps(certificate)]
     parts.append(_evidence(certificate, verdict))
@@ -25,6 +26,8 @@ def _claim(certificate: Certificate) -> RenderableType:
     table.add_row("game", certificate.data["game"]["name"])
     table.add_row("region", _region(certificate.data["region"]))
     table.add_row("status", f"[bold]{certificate.status}[/bold]")
+    for sentence in certificate.promoted:
+        table.add_row("promoted", Text(sentence))
     table.add_row("margin", f"strongly monotone with modulus at least {certificate.margin:.6g}")
     table.add_row("Lipschitz constant", f"at most {certificate.lipschitz:.6g}")
     table.add_row(

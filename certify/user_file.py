@@ -55,7 +55,7 @@ def check_costs(user: UserFile, region: Region) -> None:
         ValueError: If the costs fail, or do not fit the players of the region.
     """
     try:
-        dg.check_game(user.game, region.center, user.args)
+        dg.check_game(user.game, region.example, user.args)
     except ValueError:
         raise
     except Exception as error:

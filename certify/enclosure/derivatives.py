@@ -7,14 +7,16 @@ from typing import Any, Literal
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.extend import core
 
 from .affine_form import coordinates, settled
 from .affine_rules import AffineRules
-from .enclose import as_operand, enclose, require_x64
+from .enclose import as_given, as_operand, enclose, require_x64
 from .inline import anchored
 from .interpreter import interpret
 from .interval import Interval, is_interval
 from .plain import plain
+from .promotion import promoted
 from .registry import RULES, SMOOTH_RULES, EnclosureError, Rule
 from .rounding import EPSILON, TINY, where_entire
 from .self_test import self_test
@@ -41,7 +43,8 @@ def enclose_jacobian(
     function is undefined, the result is `[-inf, inf]`.
 
     Args:
-        function: Of one argument; traceable by JAX, in float64.
+        function: Of one argument; traceable by JAX with an argument of the types given. Lower
+            precision is promoted, as by `enclose`.
         method: "affine" follows how every number depends on the coordinates of the box and
             intersects that with interval arithmetic; "interval" is interval arithmetic with exact
             ranges of the derivatives of nonlinear functions, faster to compile, and wider except on
@@ -55,8 +58,7 @@ def enclose_jacobian(
         for each array. It can be jitted and vmapped.
 
     Raises:
-        EnclosureError: When the code uses a primitive without a rule or another precision than
-            float64, or when the platform computes less accurately than assumed.
+        EnclosureError: As `enclose`.
         ValueError: For empty or NaN intervals.
 
     Example:
@@ -78,7 +80,7 @@ def enclose_hessian(
     result is `[-inf, inf]`. Hessians with respect to one array are symmetric, and so is the result.
 
     Args:
-        function: Of one argument; traceable by JAX, in float64.
+        function: See `enclose_jacobian`.
         method: See `enclose_jacobian`.
         symbols: See `enclose_jacobian`.
 
@@ -104,7 +106,7 @@ def _enclosed(function: Callable, order: int, method: Method, symbols: int) -> C
     if method not in ("affine", "interval"):
         raise ValueError(f'method {method!r} is unknown; use "affine" or "interval".')
 
-    compiled: dict[Any, Callable] = {}  # by the structure and shapes of the argument
+    compiled: dict[Any, Callable] = {}  # by the structure, shapes and types of the argument
 
     def enclosed(argument: Any) -> Any:
         require_x64()
@@ -112,17 +114,19 @@ def _enclosed(function: Callable, order: int, method: Method, symbols: int) -> C
         leaves, structure = jax.tree.flatten(argument, is_leaf=is_interval)
         intervals = [_real(as_operand(leaf)) for leaf in leaves]
         inputs = structure.unflatten(jax.ShapeDtypeStruct(x.shape, jnp.float64) for x in intervals)
-        outputs = jax.eval_shape(function, inputs)
+        given = structure.unflatten(map(as_given, leaves))
+        jaxpr, outputs = jax.make_jaxpr(function, return_shape=True)(given)
+        run = core.jaxpr_as_fun(promoted(jaxpr).code)
 
         def flat(x: Any) -> Any:
-            results = jax.tree.leaves(function(_arranged(x, [inputs])))
+            results = run(*jax.tree.leaves(_arranged(x, [inputs])))
             return jnp.concatenate([leaf.ravel() for leaf in results])
 
         lower, upper = (
             jnp.concatenate([getattr(x, end).ravel() for x in intervals])
             for end in ("lower", "upper")
         )
-        key = structure, tuple(x.shape for x in intervals)
+        key = structure, tuple((x.shape, x.dtype) for x in jax.tree.leaves(given))
         if key not in compiled:
             compiled[key] = jax.jit(derivative_enclosure(flat, order, method, symbols))
         result = compiled[key](Interval(lower, upper))

@@ -10,6 +10,7 @@ import numpy as np
 from .inline import anchored
 from .interpreter import interpret
 from .interval import Interval, is_concrete, is_interval
+from .promotion import exactly, promoted
 from .registry import RULES, EnclosureError, Rule
 from .rounding import exact_point, flush
 from .self_test import self_test
@@ -18,22 +19,25 @@ from .self_test import self_test
 def enclose(function: Callable, rules: Mapping[str, Rule] = RULES) -> Callable:
     """A function on intervals that contains every value of `function`.
 
-    The result speaks of the real-valued function that the code spells out, with its float64
-    constants taken exactly: for all real `x` in the given intervals at which it is defined, the
-    real number `function(x)` is in the returned interval, whatever the rounding errors.
+    The result speaks of the real-valued function that the code spells out, with its constants
+    taken exactly: for all real `x` in the given intervals at which it is defined, the real number
+    `function(x)` is in the returned interval, whatever the rounding errors. Lower precision is
+    promoted: float32, bfloat16 and float16 numbers are the real numbers that they are, arithmetic
+    in these types is that of real numbers, and conversions to them do nothing (see `promotion`).
 
     Args:
-        function: Traceable by JAX, in float64.
+        function: Traceable by JAX with arguments of the types given.
         rules: The rules to use, by primitive name; leave as is.
 
     Returns:
         A function of the same signature. Its arguments are pytrees whose leaves are `Interval`s or
-        arrays (points); its result has an `Interval` for each real array that `function` returns.
-        It can be jitted and vmapped.
+        arrays (points); its result has an `Interval`, in float64, for each real array that
+        `function` returns. It can be jitted and vmapped.
 
     Raises:
-        EnclosureError: When the code uses a primitive without a rule or another precision than
-            float64, or when the platform computes less accurately than assumed.
+        EnclosureError: When the code uses a primitive without a rule, numbers that are neither
+            real nor integers, or the bits of a number in lower precision, or when the platform
+            computes less accurately than assumed.
         ValueError: For empty or NaN intervals.
 
     Example:
@@ -48,11 +52,10 @@ def enclose(function: Callable, rules: Mapping[str, Rule] = RULES) -> Callable:
         self_test()
         leaves, structure = jax.tree.flatten(arguments, is_leaf=is_interval)
         operands = [as_operand(leaf) for leaf in leaves]
-        shapes = [jax.ShapeDtypeStruct(_value(x).shape, _value(x).dtype) for x in operands]
         jaxpr, output = jax.make_jaxpr(function, return_shape=True)(
-            *jax.tree.unflatten(structure, shapes)
+            *jax.tree.unflatten(structure, map(as_given, leaves))
         )
-        results = interpret(anchored(jaxpr), operands, rules)
+        results = interpret(anchored(promoted(jaxpr).code), operands, rules)
         return jax.tree.unflatten(jax.tree.structure(output), results)
 
     return enclosed
@@ -67,19 +70,26 @@ def require_x64() -> None:
         )
 
 
-def _value(operand: Any) -> Any:
-    return operand.lower if isinstance(operand, Interval) else operand
+def as_given(leaf: Any) -> jax.ShapeDtypeStruct:
+    """Shape and type of an argument, before it is promoted: what code is traced with."""
+    value = leaf.lower if isinstance(leaf, Interval) else jnp.asarray(leaf)
+    return jax.ShapeDtypeStruct(value.shape, value.dtype)
 
 
 def as_operand(leaf: Any) -> Any:
-    """An argument as the interpreter takes it: checked, and without subnormal endpoints."""
+    """An argument as the interpreter takes it: checked, float64, without subnormal endpoints."""
     interval = leaf if isinstance(leaf, Interval) else Interval.point(jnp.asarray(leaf))
     dtype = interval.lower.dtype
     if not isinstance(leaf, Interval) and (jnp.issubdtype(dtype, jnp.integer) or dtype == np.bool_):
         return interval.lower
-    if dtype != jnp.float64 or interval.upper.dtype != jnp.float64:
+    if interval.is_point:
+        interval = Interval.point(exactly(interval.lower))
+    else:
+        interval = Interval(exactly(interval.lower), exactly(interval.upper))
+    if interval.lower.dtype != jnp.float64 or interval.upper.dtype != jnp.float64:
         raise EnclosureError(
-            f"enclose: an argument has type {dtype}; enclosures need float64 throughout"
+            f"enclose: an argument has type {dtype}; enclosures need floating-point numbers of at "
+            "most 64 bits"
         )
     if is_concrete(interval):
         check_bounds("enclose", interval.lower, interval.upper)

@@ -84,10 +84,7 @@ def interpret(
 
 
 def constant(value: Any) -> Any:
-    """A constant of the code: a point for a float64, itself for an integer or a boolean.
-
-    So is one in lower precision, which is good for conversion to float64 only.
-    """
+    """A constant of the code: a point for a float64, itself for an integer or a boolean."""
     if is_concrete(value):
         with jax.ensure_compile_time_eval():
             return _constant(jnp.asarray(value))
@@ -98,8 +95,6 @@ def _constant(value: Any) -> Any:
     if value.dtype == jnp.float64:
         return exact_point(value)
     if jnp.issubdtype(value.dtype, jnp.integer) or value.dtype == bool:
-        return value
-    if jnp.issubdtype(value.dtype, jnp.floating) and is_concrete(value):
         return value
     raise EnclosureError(
         f"the code holds a constant of type {value.dtype}; enclosures need float64 throughout"

@@ -10,6 +10,7 @@ from jax.extend import core
 
 from .inline import FLOW, Replacement, anchored, replay
 from .patterns import Patterns
+from .promotion import promoted
 from .reductions import product_tree
 from .univariate import derivative
 
@@ -21,13 +22,15 @@ def plain(function: Callable) -> Callable:
     must differentiate the code that computes the value instead. Maxima and minima become choices,
     whose derivative, away from ties, is that of the chosen operand; JAX's own derivative of them
     compares an operand with the result, which intervals cannot decide. Functions whose derivatives
-    are known as a whole (see `univariate`, `softmax`) become primitives that know them.
+    are known as a whole (see `univariate`, `softmax`) become primitives that know them. Lower
+    precision is promoted before, because derivative code holds constants, such as the log(2) of
+    `exp2`, in the precision of its operands.
     """
 
     def same(*arguments: Any) -> Any:
         jaxpr, shape = jax.make_jaxpr(function, return_shape=True)(*arguments)
         table = Patterns().replacements | _PLAIN
-        results = replay(anchored(jaxpr), jax.tree.leaves(arguments), table)
+        results = replay(anchored(promoted(jaxpr).code), jax.tree.leaves(arguments), table)
         return jax.tree.unflatten(jax.tree.structure(shape), results)
 
     return same

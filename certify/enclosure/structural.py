@@ -7,7 +7,7 @@ import numpy as np
 
 from .interval import Interval, is_concrete
 from .registry import EnclosureError, Operation, rule
-from .rounding import exact_point, outward, where_entire
+from .rounding import outward, where_entire
 
 MOVES = {
     "reshape",
@@ -61,10 +61,7 @@ def iota(op: Operation) -> Interval:
 
 @rule("convert_element_type")
 def convert_element_type(op: Operation, x: Any) -> Any:
-    """Known numbers become points of float64; 64-bit integers are rounded, hence widened.
-
-    Weights in lower precision are promoted exactly, by NumPy, because XLA would flush subnormals.
-    """
+    """Known numbers become points of float64; 64-bit integers are rounded, hence widened."""
     target = np.dtype(op.params["new_dtype"])
     if isinstance(x, Interval):
         if target not in (np.float64, np.bool_):
@@ -78,10 +75,6 @@ def convert_element_type(op: Operation, x: Any) -> Any:
         return Interval(x.lower.astype(target), x.upper.astype(target))
     if target != np.float64:
         return op.bind(x)
-    if jnp.issubdtype(x.dtype, jnp.floating):
-        if not is_concrete(x):
-            raise EnclosureError(f"{x.dtype} numbers are computed with; keep them in float64")
-        return exact_point(np.asarray(x).astype(np.float64))
     value = jnp.asarray(x).astype(target)
     is_exact = np.dtype(x.dtype).itemsize < 8
     return Interval.point(value) if is_exact else outward(value, value, 1.0)

@@ -139,7 +139,7 @@ def bad(duopoly, extra):
         ("", ["--box", "0:inf"], "not finite"),
         ("", ["--radius", "0"], "positive and finite"),
         ("x0 = {'a': 1, 'b': 2}", ["--radius", "1"], "real floating point"),
-        ("x0 = {'a': jnp.float32(1), 'b': jnp.float32(2)}", ["--radius", "1"], "float32"),
+        ("x0 = {'a': 1.0, 'b': jnp.zeros((), jnp.float8_e5m2)}", ["--radius", "1"], "float8_e5m2"),
         ("x0 = {'a': 1.0}", ["--radius", "1"], "the costs fail on the players .* KeyError"),
         ("def broken(:", ["--radius", "1"], "SyntaxError"),
         ("1 / 0", ["--radius", "1"], "ZeroDivisionError"),

@@ -334,7 +334,7 @@ class TestNotProved:
                 lambda x: x[0] ** 2 + lax.while_loop(lambda c: c < x[0], lambda c: c + 0.1, 0.0),
                 "while",
             ),
-            (lambda x: (x[0] ** 2).astype(jnp.float32), "float32"),
+            (lambda x: jnp.nextafter(x[0].astype(jnp.float32), jnp.float32(1)), "float32"),
         ],
     )
     def test_steps_without_a_trace_in_the_gradient_are_refused(self, cost, what):
@@ -374,20 +374,6 @@ class TestBadInput:
         game = dg.game(lambda x, args: {"a": x["a"] ** 2})
         with pytest.raises(ValueError, match="no cost for player 'b'"):
             certify.certify(game, around({"a": 0.0, "b": 0.0}, 1.0))
-
-    def test_float32(self):
-        center = (jnp.zeros((), jnp.float32), jnp.zeros((), jnp.float32))
-        with pytest.raises(ValueError, match="float32"):
-            certify.Box.around(center, 1.0)
-        weights = jnp.ones(2, jnp.float32)
-        game = dg.game(
-            lambda x, args: (
-                (weights[0] * x[0].astype(jnp.float32) ** 2).astype(jnp.float64),
-                x[1] ** 2,
-            )
-        )
-        with pytest.raises(certify.EnclosureError, match="float32"):
-            certify.certify(game, certify.Box(*UNIT))
 
     def test_unknown_primitive_names_the_line(self):
         game = scalar_game(lambda x: x[0] ** 2 + 0.01 * jax.lax.bessel_i1e(x[0]))

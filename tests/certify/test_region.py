@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import certify
+import dgames as dg
 
 
 def test_around_and_bounds():
@@ -40,6 +41,22 @@ def test_samples_lie_inside(region):
         assert distance.max() > 0.65
 
 
+def test_lower_precision_is_exact_and_remembered():
+    center = {"a": jnp.float32(0.1), "b": jnp.asarray([0.1, 1e-40], jnp.bfloat16)}
+    exact = [float(np.float32(0.1)), *np.asarray(center["b"]).astype(np.float64).tolist()]
+    assert 0 < exact[2] < 1e-39
+    ball = certify.Ball(center, jnp.float32(0.1))
+    np.testing.assert_array_equal(dg.ravel(ball.center)[0], exact)
+    assert ball.radius == exact[0]
+    box = certify.Box.around(center, 2.0**-30)
+    np.testing.assert_array_equal(box.bounds()[1], np.array(exact) + 2.0**-30)
+    high = jax.tree.map(lambda leaf: leaf + jnp.ones_like(leaf), center)
+    for region in (ball, box, certify.Box(center, high)):
+        assert dg.ravel(region.center)[0].dtype == jnp.float64
+        types = [leaf.dtype for leaf in jax.tree.leaves(region.example)]
+        assert types == [jnp.float32, jnp.bfloat16]
+
+
 def test_largest_ball_touches():
     box = certify.Box((-1.0, -2.0), (3.0, 2.0))
     assert box.largest_ball(np.zeros(2), np.array([1.0, 4.0])) == 1.0
@@ -70,7 +87,10 @@ BAD = [
     (lambda: certify.Box.around((0.0, 0.0), -1.0), "positive and finite"),
     (lambda: certify.Box.around((0.0, 0.0), jnp.nan), "positive and finite"),
     (lambda: certify.Box.around((0.0, 0.0), (1.0,)), "different players or shapes"),
-    (lambda: certify.Box.around((jnp.float32(0.0), 0.0), 1.0), "float32 for player '0'"),
+    (
+        lambda: certify.Ball((jnp.zeros((), jnp.float8_e5m2), 0.0), 1.0),
+        "float8_e5m2 for player '0'",
+    ),
     (lambda: certify.Ball((0.0, 0.0), 0.0), "positive and finite"),
     (lambda: certify.Ball((0.0, jnp.inf), 1.0), "not finite for player '1'"),
     (lambda: certify.Ball((0.0, 0.0), "wide"), "must be a number"),

@@ -3,6 +3,7 @@
 Numbers are jets `c0 + c1 t + c2 t^2` of balls with some 250 bits, so one run along `x + t d` gives
 the value, the slope and the curvature in the direction `d` of the very code that JAX would compute.
 Nothing is shared with `certify.enclosure`: not its rules, not its derivatives, not JAX's either.
+Floats of any precision are the real numbers that they are, and conversions between them do nothing.
 
 Comparisons look at the whole jet, hence decide as they would for small positive `t`: at a kink the
 slope is the one-sided one. Where balls cannot decide, `Undecided` is raised.
@@ -245,16 +246,17 @@ def _objects(value, shape):
 def constant(value):
     """Floats become jets; integers and booleans stay."""
     value = np.asarray(value)
-    if value.dtype == np.float64:
-        return _array([Jet(a) for a in value.ravel().tolist()], value.shape)
-    if np.issubdtype(value.dtype, np.floating):
-        raise Undecided("not float64")
+    if jnp.issubdtype(value.dtype, jnp.floating):
+        return _array([Jet(a) for a in value.astype(np.float64).ravel().tolist()], value.shape)
     return value
 
 
-def directional(function, x, direction):
-    """Value, slope and curvature (`d^T H d`) of scalar or vector code along a direction."""
-    closed = traced(function, np.shape(x))
+def directional(function, x, direction, kind=jnp.float64):
+    """Value, slope and curvature (`d^T H d`) of scalar or vector code along a direction.
+
+    The code is traced with an array of that kind of floats.
+    """
+    closed = traced(function, np.shape(x), kind)
     precision, flint.ctx.prec = flint.ctx.prec, BITS
     try:
         (result,) = run(closed, [jets(x, direction)])
@@ -264,9 +266,9 @@ def directional(function, x, direction):
 
 
 @functools.lru_cache(maxsize=16)
-def traced(function, shape):
+def traced(function, shape, kind=jnp.float64):
     """The jaxpr of a function of one array."""
-    return jax.make_jaxpr(function)(jax.ShapeDtypeStruct(shape, jnp.float64))
+    return jax.make_jaxpr(function)(jax.ShapeDtypeStruct(shape, kind))
 
 
 _DEAD = object()
@@ -341,7 +343,7 @@ def _apply(name, equation, params, inputs):
         return _array([cases[k].ravel()[i] for i, k in enumerate(which)], shape)
     if name == "convert_element_type":
         if first.dtype == object:
-            if params["new_dtype"] == np.float64:
+            if jnp.issubdtype(params["new_dtype"], jnp.floating):
                 return first
             raise Undecided("a conversion of jets")
         return _array([Jet(int(v)) for v in first.ravel().tolist()], first.shape)

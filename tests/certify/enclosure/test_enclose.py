@@ -1,7 +1,5 @@
 """The entry point: published failures of other tools, refusals, transformations, bad input."""
 
-from fractions import Fraction
-
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -57,7 +55,6 @@ def test_primitives_without_a_rule_are_named_with_the_line(name, function):
 @pytest.mark.parametrize(
     "function",
     [
-        lambda x: x.astype(jnp.float32).astype(jnp.float64),
         lambda x: x * jnp.ones((), jnp.complex128).real,
         lambda x: x ** jnp.array(3),
     ],
@@ -178,27 +175,11 @@ class TestBadInput:
         assert bool(function(Interval(jnp.nan, 1.0)).is_unknown)
 
     def test_other_dtypes(self):
-        with pytest.raises(EnclosureError, match="float64 throughout"):
-            enclose(lambda x: x)(jnp.zeros(2, jnp.float32))
-        with pytest.raises(EnclosureError, match="float64 throughout"):
+        with pytest.raises(EnclosureError, match=r"complex128; .*at most 64 bits"):
+            enclose(lambda x: x)(jnp.zeros(2, jnp.complex128))
+        with pytest.raises(EnclosureError, match=r"int64; .*at most 64 bits"):
             enclose(lambda x: x)(Interval(0, 1))
 
     def test_constants_that_are_nan(self):
         assert bool(enclose(lambda x: jnp.tanh(x * jnp.nan))(Interval(0.0, 1.0)).is_unknown)
         assert bool(enclose(lambda x: x + np.array([np.nan]))(Interval(0.0, 1.0)).is_unknown)
-
-
-def test_weights_in_lower_precision_are_promoted_exactly():
-    weights = np.array([0.1, 1e-40, 3.0], np.float32)  # one of them subnormal in float32
-
-    def function(x):
-        return jnp.sum(jnp.asarray(weights) * x)
-
-    exact = sum(Fraction(float(w)) for w in weights)
-    for compiled in (enclose(function), jax.jit(enclose(function))):
-        with jax.numpy_dtype_promotion("standard"):
-            box = compiled(jnp.ones(3))
-        assert Fraction(float(box.lower)) <= exact <= Fraction(float(box.upper))
-        assert float(box.width) < 1e-13
-    with pytest.raises(EnclosureError, match="float32"):
-        enclose(lambda x: jnp.sum(x.astype(jnp.float32) * 2.0))(jnp.ones(3))
