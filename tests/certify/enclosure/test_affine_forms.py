@@ -23,6 +23,7 @@ FUNCTIONS: dict[str, Any] = {
     "contracted": lambda c, x: jnp.array([[0.1, 0.7], [1e-9, -3.0]]) @ x,
     "summed": lambda c, x: jnp.sum(x, keepdims=True),
     "running": lambda c, x: jnp.cumsum(jnp.concatenate([x, x])),
+    "product of coordinates": lambda c, x: x[:1] * x[1:],
     "product": lambda c, x: (x[0] + c) * (x[1] - c),
     "dot": lambda c, x: jnp.outer(x, x + 1.0) @ (x + c),
     "product of curves": lambda c, x: jnp.exp(x[:1]) * jnp.exp(x[1:]) + 0.0 * c,
