@@ -2,6 +2,7 @@
 
 import functools
 import importlib.metadata
+import math
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,7 +20,13 @@ from certify.checker import Unusable, check_data
 from certify.checker.reader import FORMAT, VERSION, digest
 from certify.checkpoint import Checkpoint, identity
 from certify.constants import BlockConstants, block_constants, sample_jacobians
-from certify.enclosure.affine import AffineFamily
+from certify.enclosure.affine import (
+    AFFINE_LIMIT,
+    ARITHMETIC_LIMIT,
+    AffineFamily,
+    Form,
+    jacobian_form,
+)
 from certify.enclosure.enclose import enclose
 from certify.enclosure.registry import RULES, SMOOTH_RULES
 from certify.equilibrium import find_zero, residual_bound
@@ -54,6 +61,7 @@ def certify(
     args: Any = None,
     weights: dict[str, float] | None = None,
     tightness: float = 0.97,
+    form: str | None = None,
     max_cells: int = 10_000,
     max_seconds: float | None = None,
     progress: Callable[[Progress], None] | None = None,
@@ -86,6 +94,11 @@ def certify(
         weights: The metric to use, by player; chosen by sampling when not given.
         tightness: Cells are cut until the proved margin is at least this share of what further
             cutting could prove, in (0, 1).
+        form: How Jacobians are enclosed: "affine" families from third derivatives, affine
+            "arithmetic", which often needs far fewer cells and takes several times as long to
+            compile, or "interval" matrices. When not given, the first for games of up to 16
+            coordinates, the second up to 48 and for sums over many data points or units and for
+            linear systems, the third beyond.
         max_cells: Cut no further than to this many cells; what they prove is kept, and if that is
             no margin at all, the status is "undecided".
         max_seconds: The same for the seconds of this call. They are looked at between rounds of
@@ -133,6 +146,7 @@ def certify(
         raise ValueError("certify: n_jobs is 0; give a number of processes, or -1 for all cores.")
     names = [_method_name(method) for method in methods]
     field = flat_field(game, region, args)
+    chosen_form = _form(form, field)
     given = None if weights is None else _given(weights, field)
     point = find_zero(field, region)
     samples = sample_jacobians(field, region, 256, jax.random.key(0))
@@ -152,8 +166,10 @@ def certify(
         )
     file = None
     if checkpoint is not None:
-        file = Checkpoint(checkpoint, identity(field, region, spread, tightness))
-    with crew(game, region, args, field, spread, batch_size=batch_size, n_jobs=n_jobs) as measure:
+        file = Checkpoint(checkpoint, identity(field, region, spread, tightness, chosen_form))
+    with crew(
+        game, region, args, field, spread, chosen_form, batch_size=batch_size, n_jobs=n_jobs
+    ) as measure:
         tree = cover(
             field,
             region,
@@ -182,6 +198,27 @@ def _method_name(method: type[dg.AbstractMethod]) -> str:
             f"there is one for {', '.join(sorted(STEP_RULES))}."
         )
     return name
+
+
+def _form(form: str | None, field: FlatField) -> Form:
+    """The form that was asked for, if it can be had; a constant Jacobian has but one."""
+    usual = jacobian_form(field.function, field.dimension)
+    if form is None or usual == "constant":
+        return usual
+    limits: dict[Form, float] = {
+        "affine": AFFINE_LIMIT,
+        "arithmetic": ARITHMETIC_LIMIT,
+        "interval": math.inf,
+    }
+    for known, most in limits.items():
+        if form == known and field.dimension <= most:
+            return known
+        if form == known:
+            raise ValueError(
+                f"certify: the game has {field.dimension} coordinates; the form {form!r} is for at "
+                f"most {most}."
+            )
+    raise ValueError(f"certify: the form is {form!r}; it must be one of {', '.join(limits)}.")
 
 
 def _given(weights: dict[str, float], field: FlatField) -> np.ndarray:

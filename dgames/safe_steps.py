@@ -64,4 +64,5 @@ def with_step(method: Any, step_size: Any) -> tuple[AbstractMethod, Domain | Non
             "solve: a certificate knows methods by their classes; give the class, such as "
             "Simultaneous, or a number as step_size."
         )
-    return method(step_size.safe_step(method_name(method))), step_size.region
+    made: Any = method  # a class of methods that has a step size
+    return made(step_size.safe_step(method_name(method))), step_size.region

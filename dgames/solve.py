@@ -8,6 +8,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 from diffrax import AbstractProgressMeter, NoProgressMeter, TextProgressMeter
+from jax.core import Tracer
 from jaxtyping import Array, Bool, Float, Int, PyTree
 
 from dgames.diagnose import residual as natural_residual
@@ -121,7 +122,7 @@ def solve(
         save_every,
         region,
     )
-    if not isinstance(solution.left, jax.core.Tracer) and (solution.left >= 0).any():
+    if not isinstance(solution.left, Tracer) and (solution.left >= 0).any():
         warnings.warn(
             f"solve: the strategy was outside the certified region after {int(solution.left)} "
             "steps; from there on nothing is proved of this run.",

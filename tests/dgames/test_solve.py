@@ -275,10 +275,10 @@ class TestStepSize:
             )
         assert found.left == 0
         narrow = _Steps()
-        narrow.region = _Interval(-0.5, 0.9)
+        narrow.region = _Interval(-10.0, 0.3)
         start = {"a": 0.0, "b": 0.0}
         history = dg.solve(SADDLE, dg.Extragradient(0.5), start, ONE, save_every=1).history
-        first = int(np.argmax(np.asarray(history.strategy["a"]) > 0.9))
+        first = int(np.argmax(np.asarray(history.strategy["a"]) > 0.3))
         with pytest.warns(UserWarning, match=f"after {first} steps"):
             found = dg.solve(SADDLE, dg.Extragradient, start, ONE, step_size=narrow)
         assert found.left == first > 0
