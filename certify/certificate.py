@@ -251,7 +251,8 @@ def _claims(data: dict[str, Any]) -> Claims:
     )
 
 
-def _step(step: dict[str, str], basin: float) -> StepSize:
+def _step(step: dict[str, Any], basin: float) -> StepSize:
+    momentum = [_float(x) for x in step.get("momentum", [])]
     return StepSize(
         max=_float(step["max"]),
         best=_float(step["best"]),
@@ -260,6 +261,8 @@ def _step(step: dict[str, str], basin: float) -> StepSize:
         route="theorem",
         theorem=step["theorem"],
         basin=_float(step["basin"]) if "basin" in step else basin,
+        constant=_float(step["constant"]) if "constant" in step else 1.0,
+        momentum=complex(*momentum) if len(momentum) > 1 else next(iter(momentum), None),
     )
 
 
@@ -280,5 +283,6 @@ def _norm(theorem: str) -> str:
     return {
         "lipschitz": "sqrt(sum_i weights_i |x_i|^2)",
         "monotonicity": "sqrt(sum_i weights_i |x_i|^2)",
+        "performance": "sqrt(sum_i weights_i |x_i|^2)",
         "small_gain": "sqrt(sum_i small_gain.weights_i |x_i|^2)",
     }[theorem]

@@ -310,6 +310,11 @@ class _Assembly:
         steps = []
         for method in methods:
             candidates = [step for rule in STEP_RULES[method] if (step := rule(setting))]
+            if not candidates:
+                return (
+                    None,
+                    f"no step of the method {method!r} was proved with a basin in the region",
+                )
             best = max(candidates, key=lambda step: step["max"])
             steps.append({"method": method, **{k: _hex(v) for k, v in best.items()}})
         claims = {
@@ -377,8 +382,12 @@ def _provenance() -> dict[str, str]:
 
 
 def _hex(value: Any) -> Any:
+    if isinstance(value, list):
+        return _hexes(value)
+    if isinstance(value, dict):
+        return {key: _hex(item) for key, item in value.items()}
     return value if isinstance(value, str) else float(value).hex()
 
 
-def _hexes(values: Any) -> list[str]:
+def _hexes(values: Any) -> list[Any]:
     return [_hex(value) for value in values]

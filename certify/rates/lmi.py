@@ -4,7 +4,9 @@ They are tiny (matrices of at most six rows), so they are handed to the solver a
 modelling layer, and nothing to compile. One takes about a millisecond.
 """
 
+import importlib
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float
@@ -30,7 +32,7 @@ def minimise(
     Returns:
         The solver's guess, whatever its status; None if it gave nothing finite.
     """
-    import clarabel
+    clarabel: Any = importlib.import_module("clarabel")
 
     count = len(objective)
     rows, sides = [-np.eye(count)[list(signed)]], [np.zeros(len(signed))]

@@ -109,7 +109,7 @@ def scheme_of(method: Method, *, memory: bool = False) -> tuple[Scheme, Fraction
         ValueError: If the method is none of these.
     """
     if isinstance(method, RungeKutta):
-        return runge_kutta(method.stages, method.weights, memory), _number(method.step_size, "step")
+        return runge_kutta(method.stages, method.weights, memory), step_of(method)
     tableau = {dg.Simultaneous: "euler", dg.Extragradient: "extragradient", dg.RungeKutta4: "rk4"}
     name = tableau.get(type(method))
     if name is not None:
@@ -123,7 +123,16 @@ def scheme_of(method: Method, *, memory: bool = False) -> tuple[Scheme, Fraction
         scheme = complex_momentum(*_complex(method.momentum))
     else:
         raise ValueError(f"there is no scheme for the method {method!r}.")
-    return scheme, _number(method.step_size, "step")  # ty: all of these have one
+    return scheme, step_of(method)
+
+
+def step_of(method: Method) -> Fraction:
+    """The step size of a method.
+
+    Raises:
+        ValueError: If it has none, or more than one.
+    """
+    return _number(getattr(method, "step_size", None), "step")
 
 
 def with_step(method: Method, step_size: float) -> Method:
@@ -131,7 +140,8 @@ def with_step(method: Method, step_size: float) -> Method:
     if isinstance(method, RungeKutta):
         return method._replace(step_size=step_size)
     names = {name: value for name, value in vars(method).items() if name != "step_size"}
-    return type(method)(step_size=step_size, **names)
+    make: Any = type(method)
+    return make(step_size=step_size, **names)
 
 
 def runge_kutta(stages: Sequence[Vector], weights: Vector, memory: bool = False) -> Scheme:
@@ -221,11 +231,11 @@ def _complex(value: Any) -> tuple[Fraction, Fraction]:
     array = np.asarray(value)
     if array.ndim:
         raise ValueError("a rate needs one momentum for all players.")
-    return Fraction(float(array.real)), Fraction(float(array.imag))
+    return Fraction(float(np.real(array))), Fraction(float(np.imag(array)))
 
 
 def _number(value: Any, what: str) -> Fraction:
-    if not np.ndim(value) == 0 or isinstance(value, (tuple, list, dict)):
+    if value is None or isinstance(value, (tuple, list, dict)) or np.ndim(value) != 0:
         raise ValueError(f"a rate needs one {what} for all players.")
     real, imaginary = _complex(value)
     if imaginary:

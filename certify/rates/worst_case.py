@@ -198,6 +198,7 @@ def best_rate_step(
     lipschitz: float,
     cocoercivity: float | None = None,
     convergence: Convergence = "equilibrium",
+    largest: float | None = None,
 ) -> Rate:
     """The rate at the step size where it is smallest, by a scalar search.
 
@@ -209,6 +210,7 @@ def best_rate_step(
         lipschitz: As in `rate`.
         cocoercivity: As in `rate`.
         convergence: As in `rate`.
+        largest: Only steps up to this one; those that `largest_rate_step` finds when not given.
 
     Raises:
         ValueError: If no step is found that has a proof.
@@ -220,7 +222,8 @@ def best_rate_step(
         (0.866, 0.5)
     """
     constants = (margin, lipschitz, cocoercivity, convergence)
-    largest = largest_rate_step(method, *constants, tolerance=1e-2)
+    if largest is None:
+        largest = largest_rate_step(method, *constants, tolerance=1e-2)
 
     def value(step: float) -> float:
         setting = _checked(with_step(method, float(step)), *constants)
