@@ -41,6 +41,11 @@ class Scheme(NamedTuple):
     after: tuple[Vector, ...]
 
 
+def relative_margin(margin: Fraction, lipschitz: Fraction) -> Fraction:
+    """`a / b`, but at most 63/64: near 1 all forms would be nearly singular."""
+    return min(margin / lipschitz, Fraction(63, 64))
+
+
 def runge_kutta_4() -> Scheme:
     """`x+ = x - h (k1 + 2 k2 + 2 k3 + k4) / 6`, `k1 = F(x)`, `k2 = F(x - h k1 / 2)`, and so on."""
     half, sixth = Fraction(1, 2), Fraction(1, 6)

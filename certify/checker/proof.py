@@ -486,12 +486,11 @@ def _performance(
         file.fail(f"from 2 to {MAX_PIECES} pieces")
     pieces = [performance.read_piece(entry, scheme, claims.lipschitz) for entry in entries]
     *cover, last = pieces
+    margin = performance.relative_margin(claims.margin, claims.lipschitz)
     proved = {
         f"piece {number}: {claim}": holds
         for number, piece in enumerate(pieces)
-        for claim, holds in performance.check_piece(
-            scheme, claims.margin / claims.lipschitz, piece
-        ).items()
+        for claim, holds in performance.check_piece(scheme, margin, piece).items()
     }
     starts = [performance.start_bound(scheme, piece) for piece in pieces]
     reached = [

@@ -77,7 +77,7 @@ def dyadic(value: float) -> Fraction:
     return Fraction(round(float(value) * scale), scale)
 
 
-def as_floats(matrix: Matrix) -> Float[np.ndarray, "n n"]:
+def as_floats(matrix: Matrix) -> Float[np.ndarray, "m n"]:
     """A rational matrix, rounded."""
     return np.array([[float(x) for x in row] for row in matrix], np.float64)
 

@@ -9,12 +9,12 @@ import scipy.optimize
 from jaxtyping import Float
 
 import dgames as dg
+from certify.metric.small_gain import root_above
 from certify.rates.inequalities import FieldClass, Matrix, pair_inequalities
 from certify.rates.lmi import lyapunov_matrix
 from certify.rates.problems import Problem, decrease, distance, frames, start
 from certify.rates.proof import Bound, as_floats, prove_bound, proves, stacked
 from certify.rates.schemes import Method, Scheme, scheme_of, with_step
-from certify.steps.step_size import root_above
 
 Convergence = Literal["equilibrium", "pairwise"]
 
@@ -255,7 +255,10 @@ def _checked(
         raise ValueError(f"rate: the step size is {float(step)}; it must be positive.")
     unit = Fraction(lipschitz)
     relative = None if cocoercivity is None else Fraction(cocoercivity) / unit
-    field = FieldClass(Fraction(margin) / unit, relative)
+    least = Fraction(margin) / unit
+    if scheme.state:  # nearer to 1 all forms would be nearly singular
+        least = min(least, Fraction(1023, 1024))
+    field = FieldClass(least, relative)
     return _Setting(scheme, step * unit, field, pairwise)
 
 

@@ -13,10 +13,11 @@ import numpy as np
 
 import dgames as dg
 from certify.checker import performance as exact
+from certify.metric.small_gain import root_above
 from certify.rates.lmi import CAP, minimise
 from certify.rates.schemes import Method, step_of
 from certify.rates.worst_case import best_rate_step, largest_rate_step
-from certify.steps.step_size import Setting, Step, root_above
+from certify.steps.step_size import Setting, Step
 
 # What is claimed of every step up to the largest: that V shrinks by the factor
 # `1 - DECREASE * margin * h`. More would cost some of the largest step.
@@ -40,7 +41,7 @@ def from_performance(method: str, setting: Setting) -> Step | None:
         setting: Of it, the margin and the Lipschitz constant count, and the balls.
     """
     unit = Fraction(setting.lipschitz)
-    margin = Fraction(setting.margin) / unit
+    margin = exact.relative_margin(Fraction(setting.margin), unit)
     momentum = MOMENTA[method](float(margin))
     scheme = exact.SCHEMES[method](*map(Fraction, momentum))
     pieces = propose(scheme, _engine(method, momentum), margin, unit)
@@ -87,8 +88,14 @@ def _negative(margin: float) -> tuple[float, ...]:
 
 
 def _complex(margin: float) -> tuple[float, ...]:
-    """A fixed one, good where the condition number is about three to ten."""
-    return (-0.25, 0.375)
+    """Near the best of a grid, for condition numbers of 3, 10 and 40: no formula is known."""
+    return (
+        (-0.0625, 0.0625)
+        if margin > 0.75
+        else (-0.3125, 0.3125)
+        if margin > 0.25
+        else (0.0625, 0.59375)
+    )
 
 
 MOMENTA: dict[str, Callable[[float], tuple[float, ...]]] = {

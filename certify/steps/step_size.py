@@ -1,7 +1,6 @@
 """What a proof says about the step sizes of one method, and what a rule may use to say it."""
 
 from collections.abc import Callable
-from fractions import Fraction
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -63,11 +62,3 @@ class Setting(NamedTuple):
     radius: float
     reach: float
     reach_in: Callable[[np.ndarray], float]
-
-
-def root_above(square: Fraction) -> float:
-    """A float64 whose square is at least `square`, and hardly more."""
-    root = float(square) ** 0.5
-    while Fraction(root) ** 2 < square:
-        root = float(np.nextafter(root, np.inf))
-    return root
