@@ -30,7 +30,8 @@ NARROWEST, MOST = 1 / 64, 24
 STRETCH = 2.0
 # How far inside the cone the solver is asked to stay.
 SLACKS = (1e-7, 1e-6, 1e-5)
-Form = Callable[[np.ndarray, Any], exact.Form]
+# The checker's forms, of variables and a step in floating point here.
+Form = Callable[[np.ndarray, Any], Any]
 
 
 def from_performance(method: str, setting: Setting) -> Step | None:
@@ -207,13 +208,13 @@ def _lyapunov(
         matrix: Any = _symmetric(z, entries, m)
         return exact.Piece(low, high, decrease, matrix, list(z[ends[0] : ends[1]]), [])
 
-    def decreases(z: np.ndarray, h: Any) -> exact.Form:
+    def decreases(z: np.ndarray, h: Any) -> Any:
         return exact.decrease_form(scheme, margin, piece(z), h)
 
     blocks = _blocks(decreases, total, low, high, slack)
     for (offset, known), start, end in zip(goals, ends[1:-1], ends[2:], strict=True):
 
-        def within(z: np.ndarray, h: Any, goal: Any = (offset, known, start, end)) -> exact.Form:
+        def within(z: np.ndarray, h: Any, goal: Any = (offset, known, start, end)) -> Any:
             offset, known, start, end = goal
             bound: Any = (1.0, list(z[start:end]))
             return exact.bound_form(scheme, margin, piece(z), offset, known, bound, h)
@@ -264,7 +265,7 @@ def _bound(
     rate: Any = float(margin)
     rough: Any = piece._replace(lyapunov=[[float(x) for x in row] for row in piece.lyapunov])
 
-    def form(z: np.ndarray, h: Any) -> exact.Form:
+    def form(z: np.ndarray, h: Any) -> Any:
         bound: Any = (z[0], list(z[1:]))
         return exact.bound_form(scheme, rate, rough, offset, known, bound, h)
 
