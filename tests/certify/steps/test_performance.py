@@ -42,6 +42,7 @@ def test_certified_steps_hold_in_simulation(certificate, name):
         x = tuple(jnp.asarray(step.basin * f(angle)) for f in (np.cos, np.sin))
         state = method.init(field, x)
         one = jax.jit(lambda x, state, method=method: method.step(field, x, state))
+        distance = step.basin
         for k in range(1, 200):
             x, state = one(x, state)
             distance = np.hypot(*map(np.asarray, x)).max()
