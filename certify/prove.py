@@ -71,7 +71,8 @@ def certify(
     - there is exactly one equilibrium in the region, inside the given enclosure; each player's
       strategy is that player's strict optimum in the region against the others;
     - from every start in `basin`, the flow converges to it, and so does each method with any step
-      up to `step_sizes[method].max`, at the stated rate for the stated best step.
+      up to `step_sizes[method].max`, at the stated rate for the stated best step (and, of methods
+      with momentum, for the stated momentum).
 
     The margin is proved cell by cell in one common metric (the metric has to be constant for that,
     the constants of the cells need not agree); the small-gain test on constants aggregated over the
