@@ -28,6 +28,11 @@ if TYPE_CHECKING:
     from certify.metric.small_gain import small_gain as small_gain
     from certify.metric.small_gain import timescale_band as timescale_band
     from certify.prove import certify as certify
+    from certify.rates import Rate as Rate
+    from certify.rates import RungeKutta as RungeKutta
+    from certify.rates import best_rate_step as best_rate_step
+    from certify.rates import largest_rate_step as largest_rate_step
+    from certify.rates import rate as rate
     from certify.region import Ball as Ball
     from certify.region import Box as Box
     from certify.steps import StepSize as StepSize
@@ -40,10 +45,13 @@ _HOMES = {
     "EnclosureError": "enclosure",
     "Estimate": "constants",
     "Interval": "enclosure",
+    "Rate": "rates",
+    "RungeKutta": "rates",
     "SmallGain": "metric.small_gain",
     "StepSize": "steps",
     "Unusable": "checker",
     "Verdict": "checker",
+    "best_rate_step": "rates",
     "certify": "prove",
     "check": "checker",
     "enclose": "enclosure",
@@ -51,8 +59,10 @@ _HOMES = {
     "enclose_jacobian": "enclosure",
     "estimate": "constants",
     "grow": "grow",
+    "largest_rate_step": "rates",
     "load": "certificate",
     "noise_ball": "steps",
+    "rate": "rates",
     "small_gain": "metric.small_gain",
     "timescale_band": "metric.small_gain",
 }

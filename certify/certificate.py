@@ -3,12 +3,14 @@
 import json
 import os
 import tempfile
+from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, cast
 
 import numpy as np
 
+import dgames as dg
 from certify.checker import Unusable, check_data
 from certify.checker.reader import Reader, digest, read
 from certify.equilibrium import Basin, Equilibrium
@@ -130,21 +132,23 @@ class Certificate:
         """Where the claims hold."""
         return _region(self.data)
 
-    def safe_step(self, method: str) -> float:
-        """The best proved step of a method, for `dgames.solve(game, Method, x0, step_size=...)`.
+    def safe_method(self, method: type[dg.AbstractMethod]) -> dg.AbstractMethod:
+        """A method with its best proved step, for `dgames.solve(game, Method, x0, step_size=...)`.
 
         Args:
-            method: Its name in `step_sizes`.
+            method: One of the classes that the certificate was made for.
 
         Raises:
             ValueError: If nothing was proved, or nothing of this method.
         """
-        if method not in self.step_sizes:
+        name, make = dg.method_name(method), cast(Callable[..., dg.AbstractMethod], method)
+        if name not in self.step_sizes:
             raise ValueError(
-                f"the certificate has no step for {method!r}, only for "
+                f"the certificate has no step for {name!r}, only for "
                 f"{', '.join(self.step_sizes) or 'no method'}; name it in certify(methods=...)."
             )
-        return self.step_sizes[method].best
+        step = self.step_sizes[name]
+        return make(step.best, *(() if step.momentum is None else (step.momentum,)))
 
     @property
     def cells(self) -> int:
@@ -284,7 +288,8 @@ def _region(data: dict[str, Any]) -> Region:
     return Ball(strategy(region["center"]), _float(region["radius"]))
 
 
-def _step(step: dict[str, str], basin: float) -> StepSize:
+def _step(step: dict[str, Any], basin: float) -> StepSize:
+    momentum = [_float(x) for x in step.get("momentum", [])]
     return StepSize(
         max=_float(step["max"]),
         best=_float(step["best"]),
@@ -293,6 +298,8 @@ def _step(step: dict[str, str], basin: float) -> StepSize:
         route="theorem",
         theorem=step["theorem"],
         basin=_float(step["basin"]) if "basin" in step else basin,
+        constant=_float(step["constant"]) if "constant" in step else 1.0,
+        momentum=complex(*momentum) if len(momentum) > 1 else next(iter(momentum), None),
     )
 
 
@@ -313,5 +320,6 @@ def _norm(theorem: str) -> str:
     return {
         "lipschitz": "sqrt(sum_i weights_i |x_i|^2)",
         "monotonicity": "sqrt(sum_i weights_i |x_i|^2)",
+        "performance": "sqrt(sum_i weights_i |x_i|^2)",
         "small_gain": "sqrt(sum_i small_gain.weights_i |x_i|^2)",
     }[theorem]

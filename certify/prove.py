@@ -79,7 +79,8 @@ def certify(
     - there is exactly one equilibrium in the region, inside the given enclosure; each player's
       strategy is that player's strict optimum in the region against the others;
     - from every start in `basin`, the flow converges to it, and so does each method with any step
-      up to `step_sizes[method].max`, at the stated rate for the stated best step.
+      up to `step_sizes[method].max`, at the stated rate for the stated best step (and, of methods
+      with momentum, for the stated momentum).
 
     The margin is proved cell by cell in one common metric (the metric has to be constant for that,
     the constants of the cells need not agree); the small-gain test on constants aggregated over the
@@ -347,6 +348,11 @@ class _Assembly:
         steps = []
         for method in methods:
             candidates = [step for rule in STEP_RULES[method] if (step := rule(setting))]
+            if not candidates:
+                return (
+                    None,
+                    f"no step of the method {method!r} was proved with a basin in the region",
+                )
             best = max(candidates, key=lambda step: step["max"])
             steps.append({"method": method, **{k: _hex(v) for k, v in best.items()}})
         claims = {
@@ -414,8 +420,12 @@ def _provenance() -> dict[str, str]:
 
 
 def _hex(value: Any) -> Any:
+    if isinstance(value, list):
+        return _hexes(value)
+    if isinstance(value, dict):
+        return {key: _hex(item) for key, item in value.items()}
     return value if isinstance(value, str) else float(value).hex()
 
 
-def _hexes(values: Any) -> list[str]:
+def _hexes(values: Any) -> list[Any]:
     return [_hex(value) for value in values]

@@ -84,8 +84,9 @@ def _steps(certificate: Certificate) -> RenderableType:
         left = column in ("method", "theorem")
         table.add_column(column, justify="left" if left else "right", no_wrap=True)
     for name, step in certificate.step_sizes.items():
+        momentum = "" if step.momentum is None else f", momentum {step.momentum:g}"
         table.add_row(
-            name,
+            name + momentum,
             f"{step.max:.6g}",
             f"{step.best:.6g}",
             f"{step.rate:.6f}",

@@ -4,7 +4,7 @@ from typing import Any, Protocol, runtime_checkable
 
 from jaxtyping import Array, Bool
 
-from dgames.methods import AbstractMethod, method_name
+from dgames.methods import AbstractMethod
 from dgames.strategy import Strategy
 
 
@@ -30,8 +30,8 @@ class SafeSteps(Protocol):
         """Where the steps are safe."""
         ...
 
-    def safe_step(self, method: str) -> float:
-        """The best safe step of the method of that name; a ValueError if there is none."""
+    def safe_method(self, method: type[AbstractMethod]) -> AbstractMethod:
+        """A method of that class with a safe step; a ValueError if there is none."""
         ...
 
 
@@ -57,12 +57,11 @@ def with_step(method: Any, step_size: Any) -> tuple[AbstractMethod, Domain | Non
             f"solve: {type(method).__name__} has a step size already; give the class together "
             "with step_size, or leave step_size out."
         )
-    if not hasattr(step_size, "safe_step"):  # `isinstance` would ask for the region, too early
+    if not hasattr(step_size, "safe_method"):  # `isinstance` would ask for the region, too early
         return method(step_size), None
     if not (isinstance(method, type) and issubclass(method, AbstractMethod)):
         raise ValueError(
             "solve: a certificate knows methods by their classes; give the class, such as "
             "Simultaneous, or a number as step_size."
         )
-    made: Any = method  # a class of methods that has a step size
-    return made(step_size.safe_step(method_name(method))), step_size.region
+    return step_size.safe_method(method), step_size.region

@@ -5,6 +5,7 @@ no NumPy, nothing from the rest of the project.
 
 - `reader`: reads the file strictly;
 - `proof`: the argument, step by step, with the theorem of each step;
+- `performance`: rates of methods with several stages or a memory;
 - `exact`: positive definiteness, decided with integers.
 
 Run it as `python -m certify.checker FILE`.

@@ -14,13 +14,16 @@ From (B) everything else follows by the inequalities verified below, in exact ra
 
 from collections.abc import Callable
 from fractions import Fraction
+from functools import partial
 from itertools import accumulate, chain, pairwise
 
+from . import performance
 from .exact import Matrix, Work, family_positive_definite, generator
 from .reader import MAX_BITS, Reader, Unusable
 
 MAX_DIMENSION = 512
 MAX_GENERATORS = 256
+MAX_PIECES = 64
 
 
 class Rejected(Exception):
@@ -367,26 +370,28 @@ def check_equilibrium(claims: Claims) -> None:
 
 
 def check_steps(claims: Claims) -> None:
-    """Every stated step size is safe, and contracts at the stated rate, by the theorem it names.
+    """Every stated step size is safe, and converges at the stated rate, by the theorem it names.
 
-    `max` is proved to contract, and so is every smaller step in the same norm; `best` contracts by
-    the factor `rate` in each iteration. Both from anywhere in the basin, to x*, and also when each
-    evaluation of F is followed by a projection onto a product of convex sets that contains x*:
-    blockwise projections are nonexpansive in W.
+    `max` is proved to converge, and so is every smaller step in the same norm; with `best`,
+    `|x_k - x*| <= constant rate^k |x_0 - x*|` after k iterations, the constant being 1 where none
+    is stated. Both from anywhere in the basin, to x*, and also when each evaluation is followed
+    by a projection onto a product of convex sets that contains x*: blockwise projections are
+    nonexpansive in W. The theorem "performance" is an exception: there the sets have to contain D,
+    in which all points lie, so that projections change nothing.
     """
     for file in claims.steps:
         rule = (file["method"].text(), file["theorem"].text())
         if rule not in STEP_RULES:
             raise Unusable(f'field "{file.where}": no rule {rule[1]!r} for the method {rule[0]!r}')
-        check, further = STEP_RULES[rule]
+        check, further, lists = STEP_RULES[rule]
         names = ("max", "best", "rate", *further)
-        file.fields("method", "theorem", *names)
+        file.fields("method", "theorem", *names, *lists)
         values = [file[name].number() for name in names]
         for name, value in zip(names, values, strict=True):
             require(value > 0, f"{rule[0]}: {name} is positive")
         require(values[1] <= values[0], f"{rule[0]}: the best step is at most the largest")
         require(values[2] < 1, f"{rule[0]}: the rate is below 1")
-        for claim, holds in check(claims, values).items():
+        for claim, holds in check(claims, values, *(file[name] for name in lists)).items():
             require(holds, f"{rule[0]}: {claim}")
 
 
@@ -462,10 +467,70 @@ def _extragradient_monotonicity(claims: Claims, step: list[Fraction]) -> dict[st
     }
 
 
-# Of each theorem: what has to hold, and the fields it needs after `max`, `best` and `rate`.
-Rule = tuple[Callable[[Claims, list[Fraction]], dict[str, bool]], tuple[str, ...]]
+def _performance(
+    method: str, claims: Claims, step: list[Fraction], momentum: Reader, file: Reader
+) -> dict[str, bool]:
+    """Pieces, each an interval of steps with a function V that decreases, see `performance.py`.
+
+    All but the last one lie side by side from 0 to `max`; the last one is the step `best` alone. On
+    each, `V_k <= (1 - c h)^k V_0`, `V_0 <= start |x_0 - x*|^2`, and `|Y - x*|^2 <= bound V_k` for
+    every point Y at which F is evaluated and for x_k. So by induction every point is within
+    `stretch |x_0 - x*|` of x*, with `stretch^2 >= max(1, bound start)`; that ball, for x_0 in the
+    basin, is in the ball of radius `stretch (basin + r) + r` around the centre, which has to be in
+    the region: there the inequalities hold. Without a state, `V = p |x|^2`.
+    """
+    largest, best, rate, constant, stretch, basin = step
+    scheme = performance.SCHEMES[method](*momentum.numbers(performance.MOMENTA[method]))
+    entries = file.items()
+    if not 2 <= len(entries) <= MAX_PIECES:
+        file.fail(f"from 2 to {MAX_PIECES} pieces")
+    pieces = [performance.read_piece(entry, scheme, claims.lipschitz) for entry in entries]
+    *cover, last = pieces
+    margin = performance.relative_margin(claims.margin, claims.lipschitz)
+    proved = {
+        f"piece {number}: {claim}": holds
+        for number, piece in enumerate(pieces)
+        for claim, holds in performance.check_piece(scheme, margin, piece).items()
+    }
+    starts = [performance.start_bound(scheme, piece) for piece in pieces]
+    reached = [
+        bound * start
+        for piece, start in zip(pieces, starts, strict=True)
+        for bound, _ in piece.bounds
+    ]
+    near = last.bounds[0][0] * starts[-1] if scheme.after else Fraction(1)
+    ends = [Fraction(0), *(piece.high for piece in cover)]
+    return proved | {
+        "V decreases with every step": all(piece.decrease > 0 for piece in pieces),
+        "the pieces join": [piece.low for piece in cover] == ends[:-1],
+        "the pieces reach the largest step": ends[-1] == largest * claims.lipschitz,
+        "the last piece is the best step": last.low == last.high == best * claims.lipschitz,
+        "the rate holds at the best step": 1 - last.decrease * last.high <= rate**2,
+        "the constant holds": constant**2 >= near,
+        "the stretch is large enough": stretch**2 >= max([Fraction(1), *reached]),
+        "the basin is inside the region": claims.reaches(
+            stretch * (basin + claims.radius) + claims.radius, claims.weights
+        ),
+    }
+
+
+# Of each theorem: what has to hold, the numbers it needs after `max`, `best` and `rate`, and other
+# fields, which are handed to it as they are.
+Rule = tuple[Callable[..., dict[str, bool]], tuple[str, ...], tuple[str, ...]]
 STEP_RULES: dict[tuple[str, str], Rule] = {
-    ("extragradient", "monotonicity"): (_extragradient_monotonicity, ("stretch", "basin")),
-    ("simultaneous", "lipschitz"): (_simultaneous_lipschitz, ()),
-    ("simultaneous", "small_gain"): (_simultaneous_small_gain, ("equilibrium_radius", "basin")),
+    ("extragradient", "monotonicity"): (_extragradient_monotonicity, ("stretch", "basin"), ()),
+    ("simultaneous", "lipschitz"): (_simultaneous_lipschitz, (), ()),
+    ("simultaneous", "small_gain"): (
+        _simultaneous_small_gain,
+        ("equilibrium_radius", "basin"),
+        (),
+    ),
+    **{
+        (method, "performance"): (
+            partial(_performance, method),
+            ("constant", "stretch", "basin"),
+            ("momentum", "pieces"),
+        )
+        for method in performance.SCHEMES
+    },
 }

@@ -142,6 +142,14 @@ def float_above(x: Fraction) -> float:
     return -float_below(-x)
 
 
+def root_above(square: Fraction) -> float:
+    """A float64 whose square is at least `square`, and hardly more."""
+    root = float(square) ** 0.5
+    while Fraction(root) ** 2 < square:
+        root = float(np.nextafter(root, np.inf))
+    return root
+
+
 def timescale_band(curvature: Any, coupling: Any, margin: float = 0.0) -> tuple[float, float]:
     """For two players: the weight ratios `w_2 / w_1` that give at least a margin.
 

@@ -4,9 +4,9 @@ from fractions import Fraction
 
 import numpy as np
 
-from certify.metric.small_gain import SmallGain, float_above, float_below
+from certify.metric.small_gain import SmallGain, float_above, float_below, root_above
 
-from .step_size import Setting, Step, root_above
+from .step_size import Setting, Step
 
 
 def lipschitz_step(margin: float, lipschitz: float) -> dict[str, float]:

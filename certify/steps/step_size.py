@@ -1,8 +1,7 @@
 """What a proof says about the step sizes of one method, and what a rule may use to say it."""
 
 from collections.abc import Callable
-from fractions import Fraction
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -10,21 +9,24 @@ from certify.constants import BlockConstants
 from certify.metric.small_gain import SmallGain
 
 # A step as a rule proposes it: the fields of its entry in the file, numbers not yet in hexadecimal.
-Step = dict[str, str | float]
+Step = dict[str, Any]
 
 
 class StepSize(NamedTuple):
     """Safe step sizes of a method.
 
     Attributes:
-        max: The largest step proved to contract; so does every smaller one, in the same norm.
+        max: The largest step proved to converge; so does every smaller one, in the same norm.
         best: The step with the best proved factor.
-        rate: That factor per iteration, below 1: the distance to the equilibrium shrinks by it.
-        norm: The norm in which it does.
+        rate: That factor per iteration, below 1: after k of them the distance to the equilibrium is
+            at most `constant * rate^k` times what it was at first.
+        norm: The norm in which it is.
         route: "theorem" (from the constants of the game) or "direct" (from the step map itself).
         theorem: The name of the rule in the checker.
         basin: Radius of the ball around the equilibrium's centre, in that norm, from all of whose
             points the method converges at that rate.
+        constant: 1 where each iteration brings x nearer; more for methods with a memory.
+        momentum: For methods with momentum: the one that all of this is about.
     """
 
     max: float
@@ -34,6 +36,8 @@ class StepSize(NamedTuple):
     route: str
     theorem: str
     basin: float
+    constant: float = 1.0
+    momentum: float | complex | None = None
 
 
 class Setting(NamedTuple):
@@ -58,11 +62,3 @@ class Setting(NamedTuple):
     radius: float
     reach: float
     reach_in: Callable[[np.ndarray], float]
-
-
-def root_above(square: Fraction) -> float:
-    """A float64 whose square is at least `square`, and hardly more."""
-    root = float(square) ** 0.5
-    while Fraction(root) ** 2 < square:
-        root = float(np.nextafter(root, np.inf))
-    return root

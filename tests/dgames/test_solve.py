@@ -254,10 +254,10 @@ class _Steps:
 
     region = _Interval(-10.0, 10.0)
 
-    def safe_step(self, method):
-        if method != "extragradient":
-            raise ValueError(f"no step for {method}")
-        return 0.5
+    def safe_method(self, method):
+        if method is not dg.Extragradient:
+            raise ValueError(f"no step for {method.__name__}")
+        return method(0.5)
 
 
 class TestStepSize:
@@ -292,7 +292,7 @@ class TestStepSize:
         [
             (dg.Extragradient(0.5), 0.5, "has a step size already"),
             (dg.Extragradient, None, "is no method"),
-            (dg.Simultaneous, _Steps(), "no step for simultaneous"),
+            (dg.Simultaneous, _Steps(), "no step for Simultaneous"),
             (lambda h: dg.Extragradient(h), _Steps(), "knows methods by their classes"),
         ],
     )

@@ -1,0 +1,323 @@
+"""Rates of methods on a whole class of fields, from multipliers of its defining inequalities.
+
+The class: F is strongly monotone with modulus a and b-Lipschitz in one inner product. Positions are
+measured from x*, velocities (values of F and buffers) in units of b, steps h in units of 1 / b, so
+that a Lipschitz constant of 1 and a margin `a / b` remain. A form is a symmetric matrix in the
+basis `(x, v_1, ..., v_n)`, x being the strategy and v_k the velocities of one step; it is evaluated
+on a trajectory by inner products. Two points with difference d and values with difference e satisfy
+
+    <d, e> - (a / b) |d|^2 >= 0,      |d|^2 - |e|^2 >= 0,
+
+so a positive definite `upper - lower - sum_k l_k inequality_k` with `l_k >= 0` proves that
+`lower <= upper` on all trajectories.
+"""
+
+from collections.abc import Callable, Sequence
+from fractions import Fraction
+from itertools import combinations
+from math import lcm
+from typing import NamedTuple
+
+from .exact import positive_definite
+from .reader import Reader
+
+Vector = Sequence[Fraction | int]
+Form = list[list[Fraction]]
+
+
+class Scheme(NamedTuple):
+    """One step of a method. A position is `x + h * (offset . v)`, given by its offset.
+
+    `points` are all `(offset, k)` with `F(x + h * (offset . v)) = v_k`, the first `past` of them
+    known from earlier steps; the step is `x+ = x + h * (move . v)`. The state is x and the first
+    velocities `w = (v_1, ..., v_m)`, which become the combinations `after`. At first `v_1` is
+    `F(x_0)`, other state velocities are 0, and past points are `x_0`.
+    """
+
+    size: int
+    points: tuple[tuple[Vector, int], ...]
+    past: int
+    move: Vector
+    after: tuple[Vector, ...]
+
+
+def relative_margin(margin: Fraction, lipschitz: Fraction) -> Fraction:
+    """`a / b`, but at most 63/64: near 1 all forms would be nearly singular."""
+    return min(margin / lipschitz, Fraction(63, 64))
+
+
+def runge_kutta_4() -> Scheme:
+    """`x+ = x - h (k1 + 2 k2 + 2 k3 + k4) / 6`, `k1 = F(x)`, `k2 = F(x - h k1 / 2)`, and so on."""
+    half, sixth = Fraction(1, 2), Fraction(1, 6)
+    stages = (0, 0, 0, 0), (-half, 0, 0, 0), (0, -half, 0, 0), (0, 0, -1, 0)
+    points = tuple((stage, k) for k, stage in enumerate(stages))
+    return Scheme(4, points, 0, (-sixth, -2 * sixth, -2 * sixth, -sixth), ())
+
+
+def optimistic() -> Scheme:
+    """`x+ = x - h g+`, `g+ = F(x - h g)`; velocities `g = F(x + h d)`, `d`, `g+`.
+
+    The next d is the one with `x+ + h d+ = x - h g`, so `d+ = g+ - g`.
+    """
+    return Scheme(3, (((0, 1, 0), 0), ((-1, 0, 0), 2)), 1, (0, 0, -1), ((0, 0, 1), (-1, 0, 1)))
+
+
+def momentum(real: Fraction) -> Scheme:
+    """`x+ = x + h m+`, `m+ = real m - F(x)`; velocities `g = F(x - h m)`, `m`, `F(x)`."""
+    move = (0, real, -1)
+    return Scheme(3, (((0, -1, 0), 0), ((0, 0, 0), 2)), 1, move, ((0, 0, 1), move))
+
+
+def complex_momentum(real: Fraction, imaginary: Fraction) -> Scheme:
+    """`x+ = x + h r+`, `r+ + i s+ = (real + i imaginary) (r + i s) - F(x)`.
+
+    Velocities `g = F(x - h r)`, `r`, `s`, `F(x)`.
+    """
+    move, other = (0, real, -imaginary, -1), (0, imaginary, real, 0)
+    points = ((0, -1, 0, 0), 0), ((0, 0, 0, 0), 3)
+    return Scheme(4, points, 1, move, ((0, 0, 0, 1), move, other))
+
+
+# With as many arguments as the method has momentum parameters.
+SCHEMES: dict[str, Callable[..., Scheme]] = {
+    "runge_kutta_4": runge_kutta_4,
+    "optimistic": optimistic,
+    "momentum": momentum,
+    "complex_momentum": complex_momentum,
+}
+MOMENTA = {"runge_kutta_4": 0, "optimistic": 0, "momentum": 1, "complex_momentum": 2}
+
+
+class Piece(NamedTuple):
+    """What is claimed of all steps h with `low <= h <= high` (and `h > 0`), and its multipliers.
+
+    With `V(x, w) = p |x|^2 + 2 h <x, q . w> + h <w, Q w>` and `lyapunov = [[p, q'], [q, Q]]`:
+
+        V(next state) <= (1 - decrease h) V(state),      |Y|^2 <= bound V(state)
+
+    for Y each position of `visited`.
+    """
+
+    low: Fraction
+    high: Fraction
+    decrease: Fraction
+    lyapunov: Form
+    multipliers: list[Fraction]
+    bounds: list[tuple[Fraction, list[Fraction]]]
+
+
+def read_piece(file: Reader, scheme: Scheme, unit: Fraction) -> Piece:
+    """A piece of the file, in which steps are in units of the game: h is the step times `unit`."""
+    low, high, decrease, lyapunov, multipliers, bounds = file.fields(
+        "low", "high", "decrease", "lyapunov", "multipliers", "bounds"
+    )
+    m = len(scheme.after) + 1
+    entries = lyapunov.numbers(m * m)
+    goals = visited(scheme)
+    rows = [
+        (row[0].number(), [x.number() for x in row[1:]])
+        for row in (item.items() for item in bounds.items(len(goals)))
+        if row or bounds.fail("a bound of each position")
+    ]
+    return Piece(
+        low.number() * unit,
+        high.number() * unit,
+        decrease.number(),
+        [entries[i * m : (i + 1) * m] for i in range(m)],
+        multipliers.numbers(inequalities(len(scheme.points))),
+        rows,
+    )
+
+
+def check_piece(scheme: Scheme, margin: Fraction, piece: Piece) -> dict[str, bool]:
+    """Every claim of a piece, by name, and whether it follows; `margin` is `a / b`.
+
+    *Decrease*: `form(h) = ((1 - decrease h) V - V+) / h - sum_k l_k inequality_k` is a polynomial
+    in h, of degree 2. If it is positive definite on the piece, multiply it by h.
+
+    *Bounds*: `bound V - |Y|^2 - sum_k l_k inequality_k`, a polynomial of degree 2 too, where only
+    points that come before Y are used: so they are known to lie in the region when their
+    inequalities are applied. Without multipliers, `high` is enough: with
+    `B_h(x, w) = bound V - |x + h (r . w)|^2`,
+
+        B_{t h}(x, w) = B_h(x, t w) + t (1 - t) h bound <w, Q w>,     0 <= t <= 1,
+
+    and `<w, Q w>` is not negative if `B_h(0, w)` is not.
+    """
+    low, high, every = piece.low, piece.high, scheme.points
+    signs = [piece.multipliers, *(multipliers for _, multipliers in piece.bounds)]
+    claims = {
+        "the interval is not empty": 0 <= low <= high and high > 0,
+        "V is a form": all(
+            row == list(column)
+            for row, column in zip(piece.lyapunov, zip(*piece.lyapunov, strict=True), strict=True)
+        )
+        and piece.lyapunov[0][0] > 0,
+        "no multiplier is negative": all(x >= 0 for row in signs for x in row),
+        "each inequality has its multiplier": len(piece.multipliers) == inequalities(len(every)),
+        "V decreases": positive(lambda h: decrease_form(scheme, margin, piece, h), low, high),
+    }
+    goals = visited(scheme)
+    claims["each position has its bound"] = len(goals) == len(piece.bounds)
+    for number, ((offset, known), bound) in enumerate(zip(goals, piece.bounds, strict=False)):
+        start = low if bound[1] else high
+        fits = len(bound[1]) in (0, inequalities(known))
+
+        def form(
+            h: Fraction,
+            offset: Vector = offset,
+            known: int = known,
+            bound: tuple[Fraction, list[Fraction]] = bound,
+        ) -> Form:
+            return bound_form(scheme, margin, piece, offset, known, bound, h)
+
+        claims[f"position {number} is bounded"] = (
+            fits and bound[0] > 0 and positive(form, start, high)
+        )
+    return claims
+
+
+def visited(scheme: Scheme) -> list[tuple[Vector, int]]:
+    """Positions whose distance has to be bounded, with the number of points known before each.
+
+    These are x, if there is a state, and the new points that are not x.
+    """
+    here = [((0,) * scheme.size, scheme.past)] if scheme.after else []
+    points = list(enumerate(scheme.points))[scheme.past :]
+    return here + [(offset, known) for known, (offset, _) in points if any(offset)]
+
+
+def inequalities(points: int) -> int:
+    """Two for each pair of these points and x*."""
+    return points * (points + 1)
+
+
+def decrease_form(scheme: Scheme, margin: Fraction, piece: Piece, h: Fraction) -> Form:
+    """`((1 - c h) V - V+) / h - sum_k l_k inequality_k`, with `x+ = x + h m`.
+
+    `(V+ - V) / h = p (2 <x, m> + h |m|^2) + 2 <x + h m, q . w+> - 2 <x, q . w> + <w+, Q w+>
+    - <w, Q w>`.
+    """
+    form, p = form_of(scheme), piece.lyapunov[0][0]
+    x, move = position(scheme, h, None), [0, *scheme.move]
+    after = position(scheme, h, scheme.move)
+    before = [unit(k, scheme) for k in range(len(scheme.after))]
+    add(form, -2 * p, x, move)
+    add(form, -h * p, move, move)
+    for i, (old, new) in enumerate(zip(before, scheme.after, strict=True), 1):
+        q = piece.lyapunov[0][i]
+        add(form, -2 * q, after, [0, *new])
+        add(form, 2 * q, x, old)
+        for j, (other, another) in enumerate(zip(before, scheme.after, strict=True), 1):
+            add(form, -piece.lyapunov[i][j], [0, *new], [0, *another])
+            add(form, piece.lyapunov[i][j], old, other)
+    add_lyapunov(form, -piece.decrease, scheme, piece, h)
+    subtract_inequalities(form, scheme, margin, len(scheme.points), piece.multipliers, h)
+    return form
+
+
+def bound_form(
+    scheme: Scheme,
+    margin: Fraction,
+    piece: Piece,
+    offset: Vector,
+    known: int,
+    bound: tuple[Fraction, list[Fraction]],
+    h: Fraction,
+) -> Form:
+    """`bound V - |x + h (offset . v)|^2 - sum_k l_k inequality_k`, in what is known by then."""
+    form, target = form_of(scheme), position(scheme, h, offset)
+    add_lyapunov(form, bound[0], scheme, piece, h)
+    add(form, Fraction(-1), target, target)
+    if bound[1]:
+        subtract_inequalities(form, scheme, margin, known, bound[1], h)
+    values = {value for _, value in scheme.points[:known]} | set(range(len(scheme.after)))
+    keep = [0, *(k + 1 for k in sorted(values))]
+    return [[form[i][j] for j in keep] for i in keep]
+
+
+def add_lyapunov(form: Form, factor: Fraction, scheme: Scheme, piece: Piece, h: Fraction) -> None:
+    """Adds `factor V`."""
+    state = [position(scheme, h, None), *(unit(k, scheme) for k in range(len(scheme.after)))]
+    for i, row in enumerate(piece.lyapunov):
+        for j, entry in enumerate(row):
+            add(form, factor * entry * (h if i or j else 1), state[i], state[j])
+
+
+def subtract_inequalities(
+    form: Form,
+    scheme: Scheme,
+    margin: Fraction,
+    known: int,
+    multipliers: list[Fraction],
+    h: Fraction,
+) -> None:
+    """Subtracts the inequalities of all pairs among x* and the first `known` points."""
+    nothing = [0] * (scheme.size + 1)
+    points = [(position(scheme, h, offset), unit(k, scheme)) for offset, k in scheme.points[:known]]
+    weights = iter(multipliers)
+    for (x, f), (y, g) in combinations([(nothing, nothing), *points], 2):
+        d = [s - t for s, t in zip(x, y, strict=True)]
+        e = [s - t for s, t in zip(f, g, strict=True)]
+        monotone, lipschitz = next(weights), next(weights)
+        add(form, -monotone, d, e)
+        add(form, monotone * margin - lipschitz, d, d)
+        add(form, lipschitz, e, e)
+
+
+def start_bound(scheme: Scheme, piece: Piece) -> Fraction:
+    """A number C with `V(first state) <= C |x_0|^2` for all steps of the piece.
+
+    `w = (F(x_0), 0, ...)` and `|F(x_0)| <= |x_0|`, so
+    `V <= (p + 2 h |q_1| + h max(Q_11, 0)) |x_0|^2`.
+    """
+    p = piece.lyapunov[0][0]
+    if not scheme.after:
+        return p
+    return p + piece.high * (2 * abs(piece.lyapunov[0][1]) + max(piece.lyapunov[1][1], Fraction(0)))
+
+
+def positive(form: Callable[[Fraction], Form], low: Fraction, high: Fraction) -> bool:
+    """Whether a form of degree 2 in h is proved positive definite for all `low <= h <= high`.
+
+    With A and B its values at the ends and C at the middle, and `0 <= t <= 1`, its value at
+    `low + t (high - low)` is `(1-t)^2 A + 2 t (1-t) (2 C - (A + B) / 2) + t^2 B` (Bernstein).
+    """
+    first, last = form(low), form(high)
+    if low == high:
+        return is_positive(first)
+    middle = [
+        [2 * c - (a + b) / 2 for a, b, c in zip(*rows, strict=True)]
+        for rows in zip(first, last, form((low + high) / 2), strict=True)
+    ]
+    return is_positive(first) and is_positive(middle) and is_positive(last)
+
+
+def is_positive(form: Form) -> bool:
+    """Whether a rational matrix is proved positive definite."""
+    scale = lcm(*(x.denominator for row in form for x in row))
+    return positive_definite([[int(x * scale) for x in row] for row in form])
+
+
+def form_of(scheme: Scheme) -> Form:
+    """The form 0."""
+    return [[Fraction(0)] * (scheme.size + 1) for _ in range(scheme.size + 1)]
+
+
+def add(form: Form, factor: Fraction, left: Vector, right: Vector) -> None:
+    """Adds `factor <left, right>`."""
+    if not factor:
+        return
+    for i, (a, c) in enumerate(zip(left, right, strict=True)):
+        for j, (b, d) in enumerate(zip(left, right, strict=True)):
+            form[i][j] += factor * (a * d + c * b) / 2
+
+
+def position(scheme: Scheme, h: Fraction, offset: Vector | None) -> list[Fraction]:
+    """`x + h * (offset . v)` in the basis; x itself without an offset."""
+    return [Fraction(1), *(h * r for r in offset or (0,) * scheme.size)]
+
+
+def unit(index: int, scheme: Scheme) -> list[int]:
+    """`v_index` in the basis."""
+    return [0, *(int(k == index) for k in range(scheme.size))]

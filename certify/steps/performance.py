@@ -1,0 +1,301 @@
+"""Safe steps of methods by performance estimation: the rate engine, and intervals of steps.
+
+One linear matrix inequality proves one step size, or with multipliers that serve them all, an
+interval of them. Intervals are laid side by side from 0 on, until the next one cannot be proved; so
+every smaller step is covered too. The best step has an inequality of its own.
+"""
+
+from collections.abc import Callable
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+
+import dgames as dg
+from certify.checker import performance as exact
+from certify.metric.small_gain import root_above
+from certify.rates.lmi import CAP, minimise
+from certify.rates.schemes import Method, step_of
+from certify.rates.worst_case import best_rate_step, largest_rate_step
+from certify.steps.step_size import Setting, Step
+
+# What is claimed of every step up to the largest: that V shrinks by the factor
+# `1 - DECREASE * margin * h`. More would cost some of the largest step.
+DECREASE = 1 / 64
+# The best rate is relaxed by this share, so that V can be chosen rounder and the basin larger.
+RELAXED = 0.02
+# Intervals are at least this share of the largest step, and there are not more than MOST.
+NARROWEST, MOST = 1 / 64, 24
+# No point may be farther from x* than this many times the start: that makes basins smaller.
+STRETCH = 2.0
+# How far inside the cone the solver is asked to stay.
+SLACKS = (1e-7, 1e-6, 1e-5)
+# The checker's forms, of variables and a step in floating point here.
+Form = Callable[[np.ndarray, Any], Any]
+
+
+def from_performance(method: str, setting: Setting) -> Step | None:
+    """The rule "performance": intervals of steps up to the largest, and the best step.
+
+    Args:
+        method: "optimistic", "runge_kutta_4", "momentum" or "complex_momentum".
+        setting: Of it, the margin and the Lipschitz constant count, and the balls.
+    """
+    unit = Fraction(setting.lipschitz)
+    margin = exact.relative_margin(Fraction(setting.margin), unit)
+    momentum = MOMENTA[method](float(margin))
+    scheme = exact.SCHEMES[method](*map(Fraction, momentum))
+    pieces = propose(scheme, _engine(method, momentum), margin, unit)
+    if pieces is None:
+        return None
+    best = pieces[-1]
+    stretch = root_above(max(stretch_squared(scheme, piece) for piece in pieces))
+    near = best.bounds[0][0] * exact.start_bound(scheme, best) if scheme.after else Fraction(1)
+    basin = (setting.reach - setting.radius) / stretch * (1 - 2.0**-40) - setting.radius
+    if basin <= 0:
+        return None
+    return {
+        "theorem": "performance",
+        "max": float(pieces[-2].high / unit),
+        "best": float(best.high / unit),
+        "rate": root_above(1 - best.decrease * best.high),
+        "constant": root_above(near),
+        "stretch": stretch,
+        "basin": basin * (1 - 2.0**-40),
+        "momentum": list(momentum),
+        "pieces": [_entry(piece, unit) for piece in pieces],
+    }
+
+
+def _entry(piece: exact.Piece, unit: Fraction) -> dict[str, Any]:
+    """A piece as the file has it: steps in units of the game, everything else without units."""
+    return {
+        "low": float(piece.low / unit),
+        "high": float(piece.high / unit),
+        "decrease": float(piece.decrease),
+        "lyapunov": [float(x) for row in piece.lyapunov for x in row],
+        "multipliers": [float(x) for x in piece.multipliers],
+        "bounds": [[float(x) for x in (bound, *rest)] for bound, rest in piece.bounds],
+    }
+
+
+def _none(margin: float) -> tuple[float, ...]:
+    return ()
+
+
+def _negative(margin: float) -> tuple[float, ...]:
+    """`sqrt(margin / lipschitz) - 1`, to six bits."""
+    return (round((margin**0.5 - 1) * 64) / 64,)
+
+
+def _complex(margin: float) -> tuple[float, ...]:
+    """Near the best of a grid, for condition numbers of 3, 10 and 40: no formula is known."""
+    return (
+        (-0.0625, 0.0625)
+        if margin > 0.75
+        else (-0.3125, 0.3125)
+        if margin > 0.25
+        else (0.0625, 0.59375)
+    )
+
+
+MOMENTA: dict[str, Callable[[float], tuple[float, ...]]] = {
+    "optimistic": _none,
+    "runge_kutta_4": _none,
+    "momentum": _negative,
+    "complex_momentum": _complex,
+}
+
+
+def _engine(method: str, momentum: tuple[float, ...]) -> Method:
+    if method == "momentum":
+        return dg.Momentum(1.0, *momentum)
+    if method == "complex_momentum":
+        return dg.ComplexMomentum(1.0, complex(*momentum))
+    return {"optimistic": dg.Optimistic, "runge_kutta_4": dg.RungeKutta4}[method](1.0)
+
+
+def propose(
+    scheme: exact.Scheme, method: Method, margin: Fraction, unit: Fraction = Fraction(1)
+) -> tuple[exact.Piece, ...] | None:
+    """Intervals of steps from 0 to the largest, in order; then the best step alone.
+
+    Args:
+        scheme: The method, as the checker knows it.
+        method: The same, as the rate engine knows it.
+        margin: Of the fields; their Lipschitz constant is 1.
+        unit: Steps divided by it are floats.
+    """
+
+    def representable(step: Fraction) -> Fraction:
+        return Fraction(float(step / unit)) * unit
+
+    try:
+        high = Fraction(largest_rate_step(method, float(margin), 1.0, tolerance=1e-2))
+    except ValueError:
+        return None
+    pieces, low, narrowest = [], Fraction(0), high * Fraction(NARROWEST)
+    while len(pieces) < MOST and high - low > narrowest:
+        piece = prove_piece(scheme, margin, low, representable(high), DECREASE * float(margin))
+        if piece is None:
+            high = (low + high) / 2
+            continue
+        pieces.append(piece)
+        low, high = piece.high, 2 * piece.high - low
+    if not pieces:
+        return None
+    best = best_rate_step(method, float(margin), 1.0, largest=float(low))
+    at = min(representable(step_of(best.method)), low)
+    for share in (1 - RELAXED, 0.9, 0.8, 0.6):
+        decrease = share * (1 - best.rate**2) / float(at)
+        last = prove_piece(scheme, margin, at, at, decrease)
+        if last is not None:
+            return (*pieces, last)
+    return None
+
+
+def stretch_squared(scheme: exact.Scheme, piece: exact.Piece) -> Fraction:
+    """Of how much farther from x* than the start any point is: the square, at least 1."""
+    bounds = [bound for bound, _ in piece.bounds]
+    return max([Fraction(1), *(bound * exact.start_bound(scheme, piece) for bound in bounds)])
+
+
+def prove_piece(
+    scheme: exact.Scheme, margin: Fraction, low: Fraction, high: Fraction, decrease: float
+) -> exact.Piece | None:
+    """A piece that the checker's function accepts, or None.
+
+    The Lyapunov matrix is the one with the smallest start constant among those with
+    `|x|^2 <= V`; which makes the basin large.
+    """
+    for slack in SLACKS:
+        guess = _lyapunov(scheme, float(margin), float(low), float(high), decrease, slack)
+        if guess is None:
+            continue
+        lyapunov, multipliers = guess
+        piece = exact.Piece(low, high, Fraction(decrease), lyapunov, multipliers, [])
+        bounds = []
+        for offset, known in exact.visited(scheme):
+            bound = _bound(scheme, margin, piece, offset, known, slack)
+            if bound is None:
+                break
+            bounds.append(bound)
+        piece = piece._replace(bounds=bounds)
+        if stretch_squared(scheme, piece) > STRETCH**2:
+            return None
+        if all(exact.check_piece(scheme, margin, piece).values()):
+            return piece
+    return None
+
+
+def _lyapunov(
+    scheme: exact.Scheme, margin: Any, low: Any, high: Any, decrease: Any, slack: float
+) -> tuple[exact.Form, list[Fraction]] | None:
+    """V and the multipliers of its decrease, rounded.
+
+    The variables are the entries of V, the multipliers of the decrease, those of the distances (at
+    a single step; an interval has none), and a bound on the absolute value of `q_1`.
+    """
+    m = len(scheme.after) + 1
+    entries = [(i, j) for i in range(m) for j in range(i + 1)]
+    count = exact.inequalities(len(scheme.points))
+    goals = exact.visited(scheme) if scheme.after else []
+    helpers = [exact.inequalities(known) if low == high else 0 for _, known in goals]
+    ends = np.cumsum([len(entries), count, *helpers]).tolist()
+    total = ends[-1] + 1
+
+    def piece(z: np.ndarray) -> exact.Piece:
+        matrix: Any = _symmetric(z, entries, m)
+        return exact.Piece(low, high, decrease, matrix, list(z[ends[0] : ends[1]]), [])
+
+    def decreases(z: np.ndarray, h: Any) -> Any:
+        return exact.decrease_form(scheme, margin, piece(z), h)
+
+    blocks = _blocks(decreases, total, low, high, slack)
+    for (offset, known), start, end in zip(goals, ends[1:-1], ends[2:], strict=True):
+
+        def within(z: np.ndarray, h: Any, goal: Any = (offset, known, start, end)) -> Any:
+            offset, known, start, end = goal
+            bound: Any = (1.0, list(z[start:end]))
+            return exact.bound_form(scheme, margin, piece(z), offset, known, bound, h)
+
+        blocks += _blocks(within, total, high, high, slack)
+    objective, budget = np.zeros(total), np.ones(total)
+    budget[: len(entries)] = [float(i == j) for i, j in entries]
+    if scheme.after:  # the start: p + 2 h |q_1| + h Q_11
+        names = [entries.index((0, 0)), entries.index((1, 1)), total - 1]
+        objective[names] = 1.0, high, 2 * high
+        for sign in (1.0, -1.0):
+            row = np.zeros((total, 1, 1))
+            row[-1], row[entries.index((1, 0))] = 1.0, sign
+            blocks.append((np.zeros((1, 1)), row))
+    else:  # V = |x|^2, so p is no variable
+        objective[1:] = 1.0
+        for constant, units in blocks:
+            constant += units[0]
+            units[0] = 0.0
+    blocks.append((np.array([[CAP]]), -budget[:, None, None]))
+    guess = minimise(objective.tolist(), blocks, range(len(entries), total))
+    if guess is None:
+        return None
+    if not scheme.after:
+        guess[0] = 1.0
+    matrix = [[_short(x) for x in row] for row in _symmetric(guess, entries, m)]
+    return matrix, [max(_short(x), Fraction(0)) for x in guess[ends[0] : ends[1]]]
+
+
+def _symmetric(z: np.ndarray, entries: list[tuple[int, int]], size: int) -> list[list[float]]:
+    matrix = np.zeros((size, size))
+    for (i, j), value in zip(entries, z, strict=False):
+        matrix[i, j] = matrix[j, i] = value
+    return matrix.tolist()
+
+
+def _bound(
+    scheme: exact.Scheme,
+    margin: Fraction,
+    piece: exact.Piece,
+    offset: exact.Vector,
+    known: int,
+    slack: float,
+) -> tuple[Fraction, list[Fraction]] | None:
+    """The smallest bound of one position, rounded."""
+    single = piece.low == piece.high
+    count = exact.inequalities(known) if single or not scheme.after else 0
+    rate: Any = float(margin)
+    rough: Any = piece._replace(lyapunov=[[float(x) for x in row] for row in piece.lyapunov])
+
+    def form(z: np.ndarray, h: Any) -> Any:
+        bound: Any = (z[0], list(z[1:]))
+        return exact.bound_form(scheme, rate, rough, offset, known, bound, h)
+
+    low = piece.low if count else piece.high
+    blocks = _blocks(form, count + 1, float(low), float(piece.high), slack)
+    guess = minimise([1.0] + [1e-9] * count, blocks, list(range(count + 1)))
+    if guess is None:
+        return None
+    return _short(guess[0]), [max(_short(x), Fraction(0)) for x in guess[1:]]
+
+
+def _blocks(
+    form: Form, count: int, low: float, high: float, slack: float
+) -> list[tuple[np.ndarray, np.ndarray]]:
+    """An affine family of forms as blocks of a program: at both ends, and the Bernstein middle."""
+
+    def at(h: float) -> tuple[np.ndarray, np.ndarray]:
+        constant = np.array(form(np.zeros(count), h), np.float64)
+        units = [np.array(form(unit, h), np.float64) - constant for unit in np.eye(count)]
+        return constant, np.stack(units)
+
+    found = [at(low)]
+    if low < high:
+        found.append(at(high))
+        pairs = zip(found[0], found[1], at((low + high) / 2), strict=True)
+        middle, units = (2 * c - (a + b) / 2 for a, b, c in pairs)
+        found.append((middle, units))
+    return [(constant - slack * np.eye(len(constant)), units) for constant, units in found]
+
+
+def _short(value: Any) -> Fraction:
+    """Rounded to a float of few bits."""
+    return Fraction(float(round(Fraction(value) * 2**40)) / 2**40)

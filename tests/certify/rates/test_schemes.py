@@ -1,0 +1,122 @@
+"""The schemes of the rate engine and of the checker are the methods of `dgames`."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import certify
+import dgames as dg
+from certify.checker import performance
+from certify.rates.schemes import scheme_of
+
+STEP = 0.3
+METHODS = {
+    "simultaneous": dg.Simultaneous(STEP),
+    "extragradient": dg.Extragradient(STEP),
+    "optimistic": dg.Optimistic(STEP),
+    "reflected": dg.Optimistic(STEP, reflected=True),
+    "momentum": dg.Momentum(STEP, -0.375),
+    "complex_momentum": dg.ComplexMomentum(STEP, -0.25 + 0.375j),
+    "runge_kutta_4": dg.RungeKutta4(STEP),
+}
+MOMENTA = {"momentum": (-0.375,), "complex_momentum": (-0.25, 0.375)}
+
+
+def field(x):
+    return np.sin(x) + np.roll(x, 1) * np.array([1.0, -2.0, 0.5]) + 0.1
+
+
+def run_method(method, x, steps):
+    function = dg.FunctionField(lambda x, args: (jnp.sin(x[0]) + jnp.roll(x[0], 1) * turn + 0.1,))
+    turn = jnp.array([1.0, -2.0, 0.5])
+    strategy = (jnp.asarray(x),)
+    state, path = method.init(function, strategy), []
+    step = jax.jit(lambda x, state: method.step(function, x, state))
+    for _ in range(steps):
+        strategy, state = step(strategy, state)
+        path.append(np.asarray(strategy[0]))
+    return np.stack(path)
+
+
+def run_scheme(size, points, past, move, after, x, steps):
+    """Follows the definition of a scheme, literally."""
+    known = [np.zeros_like(x)] * size
+    if after:
+        known[0] = field(x)
+    path = []
+    for _ in range(steps):
+        for offset, value in points[:past]:
+            at = x + STEP * sum(float(r) * v for r, v in zip(offset, known, strict=True))
+            np.testing.assert_allclose(known[value], field(at), atol=1e-12)
+        for offset, value in points[past:]:
+            at = x + STEP * sum(float(r) * v for r, v in zip(offset, known, strict=True))
+            known[value] = field(at)
+        x = x + STEP * sum(float(r) * v for r, v in zip(move, known, strict=True))
+        new = [sum(float(r) * v for r, v in zip(row, known, strict=True)) for row in after]
+        known = new + [np.zeros_like(x)] * (size - len(new))
+        path.append(x)
+    return np.stack(path)
+
+
+@pytest.mark.parametrize("name", METHODS)
+@pytest.mark.parametrize("memory", [False, True])
+def test_the_engine_follows_the_method(name, memory):
+    scheme, step = scheme_of(METHODS[name], memory=memory)
+    assert float(step) == STEP
+    x = np.array([0.7, -1.3, 0.4])
+    points = [tuple(point) for point in (*scheme.past, *scheme.present)]
+    found = run_scheme(
+        scheme.velocities, points, len(scheme.past), scheme.move, scheme.next_state, x, 6
+    )
+    np.testing.assert_allclose(found, run_method(METHODS[name], x, 6), atol=1e-12)
+
+
+@pytest.mark.parametrize("name", performance.SCHEMES)
+def test_the_checker_follows_the_method(name):
+    scheme = performance.SCHEMES[name](*MOMENTA.get(name, ()))
+    assert performance.MOMENTA[name] == len(MOMENTA.get(name, ()))
+    x = np.array([0.7, -1.3, 0.4])
+    found = run_scheme(*scheme, x, 6)
+    np.testing.assert_allclose(found, run_method(METHODS[name], x, 6), atol=1e-12)
+
+
+@pytest.mark.parametrize("name", performance.SCHEMES)
+def test_points_of_the_checker_use_only_what_is_known_before(name):
+    scheme = performance.SCHEMES[name](*MOMENTA.get(name, ()))
+    for offset, known in performance.visited(scheme):
+        values = {value for _, value in scheme.points[:known]} | set(range(len(scheme.after)))
+        assert all(not r or k in values for k, r in enumerate(offset))
+
+
+def test_tableaux_are_consistent():
+    """Their order conditions: sum b = 1, and from order two on sum b c = 1/2."""
+    for name in ("euler", "heun", "midpoint", "extragradient", "ssprk3", "rk4"):
+        method = certify.RungeKutta.named(name, 0.1)
+        nodes = [sum(row) for row in method.stages]
+        assert sum(method.weights) == 1
+        if name not in ("euler", "extragradient"):
+            assert sum(b * c for b, c in zip(method.weights, nodes, strict=True)) * 2 == 1
+        if name in ("ssprk3", "rk4"):
+            assert sum(b * c * c for b, c in zip(method.weights, nodes, strict=True)) * 3 == 1
+
+
+@pytest.mark.parametrize(
+    "method",
+    [
+        dg.Alternating(0.1),
+        dg.ComplexMomentum(0.1, 0.5j, alternating=True),
+        dg.ComplexMomentum(0.1j, 0.5j),
+        dg.Simultaneous((0.1, 0.2)),
+        dg.Momentum(0.1, (0.1, 0.2)),
+        dg.Simultaneous(-0.1),
+    ],
+)
+def test_other_methods_are_refused(method):
+    with pytest.raises(ValueError, match=r"scheme|one step|one momentum|real step|positive"):
+        certify.rate(method, 0.5, 1.0)
+
+
+def test_an_unknown_tableau_is_refused():
+    with pytest.raises(ValueError, match="no tableau"):
+        certify.RungeKutta.named("rk5", 0.1)

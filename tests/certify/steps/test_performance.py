@@ -1,0 +1,233 @@
+"""Steps by performance estimation: proved intervals, simulated, and what makes them false."""
+
+import copy
+import itertools
+from fractions import Fraction
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import certify
+import dgames as dg
+from certify.checker import check_data, performance
+from certify.steps.performance import propose, prove_piece
+
+METHODS = [dg.Optimistic, dg.RungeKutta4, dg.Momentum, dg.ComplexMomentum]
+NAMES = [dg.method_name(method) for method in METHODS]
+
+
+@pytest.fixture(scope="module")
+def certificate():
+    """`F = (2 a + b, 2 b - a)` on a box: margin 2, Lipschitz constant `sqrt(5)`."""
+    game = dg.game(lambda x, args: (x[0] ** 2 + x[0] * x[1], x[1] ** 2 - x[0] * x[1]))
+    return certify.certify(game, certify.Box.around((0.0, 0.0), 1.0), methods=METHODS)
+
+
+def method_of(name, certificate, h):
+    step = certificate.step_sizes[name]
+    cls = METHODS[NAMES.index(name)]
+    return cls(h) if step.momentum is None else cls(h, step.momentum)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_certified_steps_hold_in_simulation(certificate, name):
+    """From all over the edge of the basin: at `max`, at `best`, and at smaller steps."""
+    step = certificate.step_sizes[name]
+    angle = np.linspace(0, 2 * np.pi, 64)
+    field = dg.FunctionField(lambda x, args: (2 * x[0] + x[1], 2 * x[1] - x[0]))
+    for h in (step.best, step.max, 0.7 * step.max, 0.2 * step.max):
+        method = method_of(name, certificate, h)
+        x = tuple(jnp.asarray(step.basin * f(angle)) for f in (np.cos, np.sin))
+        state = method.init(field, x)
+        one = jax.jit(lambda x, state, method=method: method.step(field, x, state))
+        distance = step.basin
+        for k in range(1, 200):
+            x, state = one(x, state)
+            distance = np.hypot(*map(np.asarray, x)).max()
+            if h == step.best:
+                bound = step.constant * step.rate**k * step.basin
+                assert distance <= bound * (1 + 1e-12) + 1e-15
+        assert distance < 0.5 * step.basin  # slow, close to the largest step
+
+
+def test_sizes(certificate):
+    """Close to what is possible, in units of 1 / lipschitz (condition number 1.118)."""
+    sizes = {name: s.max * certificate.lipschitz for name, s in certificate.step_sizes.items()}
+    assert 0.6 < sizes["optimistic"] < 1 / 3**0.5 + 0.1
+    assert 2.2 < sizes["runge_kutta_4"] < 2.785
+    assert certificate.step_sizes["runge_kutta_4"].constant == 1
+    assert all(s.basin > 0.4 for s in certificate.step_sizes.values())
+    assert all(s.theorem == "performance" for s in certificate.step_sizes.values())
+
+
+def changed(certificate, name, path, change):
+    data = copy.deepcopy(certificate.data)
+    entry = next(s for s in data["claims"]["steps"] if s["method"] == name)
+    for key in path[:-1]:
+        entry = entry[key]
+    entry[path[-1]] = change(float.fromhex(entry[path[-1]])).hex()
+    return data
+
+
+def numbers(value, path=()):
+    items = value.items() if isinstance(value, dict) else enumerate(value)
+    for key, item in items:
+        if isinstance(item, (dict, list)):
+            yield from numbers(item, (*path, key))
+        elif isinstance(item, str) and "0x" in item:
+            yield (*path, key)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_false_claims_are_rejected(certificate, name):
+    entry = next(s for s in certificate.data["claims"]["steps"] if s["method"] == name)
+    last = len(entry["pieces"]) - 1
+    false = [
+        (("max",), 1.001),
+        (("best",), 1.001),
+        (("rate",), 1 - 1e-6),
+        (("rate",), 4.0),
+        (("stretch",), 0.99),
+        (("basin",), 1.01),
+        (("pieces", 0, "low"), None),
+        (("pieces", 0, "high"), 1.01),
+        (("pieces", last, "high"), 1.01),
+        (("pieces", last, "decrease"), 1.1),
+        (("pieces", last, "decrease"), -1.0),
+        (("pieces", 0, "decrease"), -1.0),
+        (("pieces", 0, "lyapunov", 0), -1.0),
+    ]
+    if name != "runge_kutta_4":
+        false.append((("constant",), 0.99))
+    for path, factor in false:
+        data = changed(
+            certificate, name, path, lambda x, f=factor: x + 0.01 if f is None else x * f
+        )
+        assert not check_data(data).ok, path
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_multipliers_count(certificate, name):
+    """Each multiplier that is not small is needed; a negative one is never accepted."""
+    entry = next(s for s in certificate.data["claims"]["steps"] if s["method"] == name)
+    places = [p for p in numbers(entry["pieces"]) if p[1] == "multipliers" or p[1] == "bounds"]
+    for path in places[:: max(1, len(places) // 4)]:
+        data = changed(certificate, name, ("pieces", *path), lambda x: -x - 0.5)
+        assert not check_data(data).ok, path
+
+
+def test_pieces_must_join(certificate):
+    data = copy.deepcopy(certificate.data)
+    entry = next(s for s in data["claims"]["steps"] if s["method"] == "optimistic")
+    assert len(entry["pieces"]) > 3
+    del entry["pieces"][1]
+    verdict = check_data(data)
+    assert any("join" in reason for reason in verdict.reasons)
+
+
+@pytest.mark.parametrize("kappa", [1.0, 10.0, 1000.0])
+def test_intervals_cover_all_smaller_steps(kappa):
+    margin = performance.relative_margin(Fraction(1), Fraction(kappa))
+    pieces = propose(performance.optimistic(), dg.Optimistic(1.0), margin)
+    assert pieces is not None
+    *cover, best = pieces
+    assert cover[0].low == 0 and best.low == best.high <= cover[-1].high
+    assert all(a.high == b.low for a, b in itertools.pairwise(cover))
+    # Monotone fields allow 1/2; strongly monotone ones hardly more when the margin is small.
+    assert 0.44 < cover[-1].high < 0.65
+
+
+def test_the_bernstein_middle_is_needed():
+    """A form that is positive at both ends and not in between is not accepted."""
+
+    def dips(h):
+        return [[(2 * h - 1) ** 2 - Fraction(1, 10)]]
+
+    zero, one = Fraction(0), Fraction(1)
+    assert performance.positive(dips, zero, zero) and performance.positive(dips, one, one)
+    assert not performance.positive(dips, zero, one)
+    assert performance.positive(lambda h: [[h * h - h + 1]], zero, one)
+
+
+def test_forms_are_of_degree_two():
+    """The interval argument rests on it: third differences in h vanish."""
+    momenta = {"momentum": (Fraction(-1, 2),), "complex_momentum": (Fraction(1, 3), Fraction(1, 5))}
+    for name, make in performance.SCHEMES.items():
+        scheme = make(*momenta.get(name, ()))
+        m = len(scheme.after) + 1
+        rng = np.random.default_rng(0)
+        square = rng.integers(1, 9, (m, m))
+        lyapunov = [[Fraction(int(x)) for x in row] for row in square + square.T]
+        count = performance.inequalities(len(scheme.points))
+        multipliers = [Fraction(int(x)) for x in rng.integers(1, 9, count)]
+        piece = performance.Piece(
+            Fraction(0), Fraction(1), Fraction(1, 7), lyapunov, multipliers, []
+        )
+        forms = [
+            performance.decrease_form(scheme, Fraction(1, 3), piece, Fraction(h)) for h in range(4)
+        ]
+        for offset, known in performance.visited(scheme):
+            bound = (Fraction(3), [Fraction(1)] * performance.inequalities(known))
+            values = [
+                performance.bound_form(
+                    scheme, Fraction(1, 3), piece, offset, known, bound, Fraction(h)
+                )
+                for h in range(4)
+            ]
+            assert _third(values) == 0
+        assert _third(forms) == 0
+
+
+def _third(forms):
+    a, b, c, d = (np.array(form, object) for form in forms)
+    return abs(d - 3 * c + 3 * b - a).max()
+
+
+def test_the_decrease_is_what_it_says():
+    """`h form(h)` is `(1 - c h) V - V+`, evaluated on random vectors, without multipliers."""
+    rng = np.random.default_rng(0)
+    b = Fraction(-3, 8), Fraction(1, 4)
+    for scheme in (performance.optimistic(), performance.complex_momentum(*b)):
+        size, m = scheme.size, len(scheme.after)
+        x, v = rng.normal(size=5), rng.normal(size=(size, 5))
+        p = rng.integers(1, 9, (m + 1, m + 1))
+        p = p + p.T
+        h, c = 0.25, 0.125
+        piece = performance.Piece(
+            Fraction(0),
+            Fraction(1),
+            Fraction(c),
+            [[Fraction(int(y)) for y in row] for row in p],
+            [Fraction(0)] * performance.inequalities(len(scheme.points)),
+            [],
+        )
+        form = np.array(
+            performance.decrease_form(scheme, Fraction(1, 3), piece, Fraction(h)), float
+        )
+
+        def lyapunov(x, w, p=p, h=h):
+            cross = (p[0, 1:] @ w) @ x
+            return p[0, 0] * x @ x + 2 * h * cross + h * np.sum(w * (p[1:, 1:] @ w))
+
+        after = np.array(scheme.after, float) @ v
+        moved = x + h * np.array(scheme.move, float) @ v
+        expected = (1 - c * h) * lyapunov(x, v[:m]) - lyapunov(moved, after)
+        vectors = np.vstack([x, v])
+        assert h * np.sum(vectors * (form @ vectors)) == pytest.approx(expected)
+
+
+def test_too_much_is_not_proved():
+    assert (
+        prove_piece(
+            performance.optimistic(), Fraction(1, 10), Fraction(7, 10), Fraction(7, 10), 0.01
+        )
+        is None
+    )
+    assert (
+        prove_piece(
+            performance.runge_kutta_4(), Fraction(1, 10), Fraction(5, 2), Fraction(5, 2), 0.001
+        )
+        is None
+    )
