@@ -40,7 +40,7 @@ def identity(field: FlatField, region: Region, weights: np.ndarray, tightness: f
         "game": field.hash,
         "players": json.dumps([field.names, field.sizes]),
         "region": json.dumps(region.to_json(float.hex)),
-        "weights": json.dumps([float(weight).hex() for weight in weights]),
+        "weights": json.dumps([float(weight).hex() for weight in weights.flat]),
         "tightness": float(tightness).hex(),
         "version of certify": _source(),
         "version of JAX or NumPy": ", ".join(f"{name} {version(name)}" for name in packages),

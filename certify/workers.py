@@ -14,7 +14,6 @@ from typing import Any, NamedTuple
 
 import jax
 import numpy as np
-from jaxtyping import Float
 
 import dgames as dg
 from certify.enclosure.affine import jacobian_form
@@ -32,6 +31,7 @@ from certify.measure import (
     measure,
     rounded_up,
 )
+from certify.metric.metric import Weighting
 from certify.region import Region
 
 
@@ -41,7 +41,7 @@ class Work(NamedTuple):
     Attributes:
         game: Pickled, with its region and arguments.
         hash: Of the costs as this process has traced them.
-        weights: Of the metric, one per coordinate.
+        weights: The metric: one weight per coordinate, or a matrix.
     """
 
     game: bytes
@@ -55,7 +55,7 @@ def crew(
     region: Region,
     args: Any,
     field: FlatField,
-    weights: Float[np.ndarray, " n"],
+    weights: Weighting,
     *,
     batch_size: int | None = None,
     n_jobs: int | None = None,
@@ -67,7 +67,7 @@ def crew(
         region: Where it is played.
         args: Passed to the costs.
         field: Of the game on the region.
-        weights: Of the metric, one per coordinate.
+        weights: The metric: one weight per coordinate, or a matrix.
         batch_size: Cells at a time, in each process, rounded up to whole blocks.
         n_jobs: As joblib understands it; when not given, what an active `joblib.parallel_config`
             says, else one.

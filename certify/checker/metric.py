@@ -11,7 +11,7 @@ Rows = list[dict[int, int]]
 
 
 class Metric:
-    """The norm `|x|_P^2 = x' P x` of a symmetric matrix P, positive definite by `proof.check_metric`.
+    """The norm `|x|_P^2 = x' P x` of a symmetric P, positive definite by `proof.check_metric`.
 
     The file has either `weights`, one per player, `P = diag(w_i I)`; or `metric`, with the lower
     triangle of P, so that it is symmetric by construction, and numbers that bound P from below:
