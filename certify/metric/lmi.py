@@ -4,7 +4,6 @@ Everything here is a guess. What a solver says of its own success is not believe
 it returns is judged by its sampled margin, and a proof comes later or not at all.
 """
 
-import contextlib
 import functools
 import warnings
 from collections.abc import Callable
@@ -72,8 +71,11 @@ def best_matrix(
     scaled = scaled / max(float(np.abs(scaled).max()), 2.0**-1000)
     candidates = [np.eye(len(root)), *(_lyapunov(scaled.mean(0)) if kind == "full" else [])]
     best = max(candidates, key=functools.partial(margin_in, scaled))
-    with contextlib.suppress(ImportError):
+    try:
         best = _improved(scaled, sizes, kind, best)
+    except ImportError:
+        if kind != "full":
+            return None
     best = best * (root[:, None] * root)
     matrix = _rounded(best / np.linalg.eigvalsh(best)[-1])
     return matrix if np.isfinite(margin_in(jacobians, matrix)) else None
@@ -81,9 +83,12 @@ def best_matrix(
 
 def margin_in(jacobians: Float[np.ndarray, "samples n n"], matrix: Any) -> float:
     """The sampled margin in what may be a metric; minus infinity if it is none."""
+    matrix = np.asarray(matrix)
+    if matrix.dtype != np.float64 or matrix.shape != jacobians.shape[1:]:
+        return -np.inf
     try:
-        found = sampled_margin(jacobians, np.asarray(matrix, np.float64))
-    except (ValueError, TypeError, np.linalg.LinAlgError):
+        found = sampled_margin(jacobians, matrix)
+    except (ValueError, np.linalg.LinAlgError):
         return -np.inf
     return found if np.isfinite(found) else -np.inf
 
@@ -98,10 +103,18 @@ def _improved(jacobians: np.ndarray, sizes: tuple[int, ...], kind: Kind, best: A
         for k in np.argsort(margins)[:_ADDED].tolist():
             if not any(np.array_equal(jacobians[k], jacobians[j]) for j in active):
                 active.append(k)
-        better = _bisected(jacobians[active], program(jacobians[active], sizes, kind), best)
+        found = _bisected(jacobians[active], program(jacobians[active], sizes, kind), best)
         # It may be worse elsewhere; then the next round knows more Jacobians.
-        best = max(best, better, key=functools.partial(margin_in, jacobians))
+        best = _preferred(jacobians, best, found)
     return best
+
+
+def _preferred(jacobians: np.ndarray, known: Any, found: Any) -> Any:
+    """The larger margin, or a rounder metric that has almost the same."""
+    before, after = margin_in(jacobians, known), margin_in(jacobians, found)
+    rounder = after > -np.inf and Metric(found).condition < Metric(known).condition
+    enough = before - (1 - _ROUND) * abs(before) * (1.01 if rounder else 0.0)
+    return found if after >= enough else known
 
 
 def _bisected(jacobians: np.ndarray, solve: Callable[[float], Any], start: Any) -> Any:
@@ -111,10 +124,11 @@ def _bisected(jacobians: np.ndarray, solve: Callable[[float], Any], start: Any) 
         wanted = 0.5 * (low + high)
         found = solve(wanted)
         margin = margin_in(jacobians, found)
+        # The roundest P with a margin has hardly more, and in floating point a little less.
+        if margin < wanted - 0.01 * (high - low):
+            high = wanted
         if margin > low:
             best, low = found, margin
-        if margin < wanted:
-            high = wanted
     enough = low - (1 - _ROUND) * abs(low)
     rounder = solve(enough)
     return rounder if margin_in(jacobians, rounder) >= enough - 1e-6 * abs(enough) else best
