@@ -5,14 +5,12 @@ import time
 from collections.abc import Callable
 from typing import NamedTuple
 
-import numpy as np
-from jaxtyping import Float
-
 from certify.checkpoint import Checkpoint
 from certify.enclosure.affine import Form
 from certify.flat import FlatField
 from certify.frontier import Frontier
 from certify.measure import Measure, in_process
+from certify.metric.metric import Weighting
 from certify.region import Region
 from certify.tree import Tree
 
@@ -71,7 +69,7 @@ class Budget:
 def cover(
     field: FlatField,
     region: Region,
-    weights: Float[np.ndarray, " n"],
+    weights: Weighting,
     *,
     tightness: float,
     budget: Budget,
@@ -89,7 +87,7 @@ def cover(
     Args:
         field: The pseudo-gradient as a function of vectors.
         region: Where.
-        weights: Of the metric, one per coordinate.
+        weights: The metric: one weight per coordinate, or a matrix.
         tightness: Stop when every cell reaches this share of what smaller cells could reach.
         budget: When to stop, incomplete.
         progress: Called before each round.

@@ -44,7 +44,8 @@ class Claims(NamedTuple):
 
     margin: float
     lipschitz: float
-    weights: dict[str, float]
+    weights: dict[str, float] | None
+    metric: np.ndarray
     small_gain: GainReport
     step_sizes: dict[str, StepSize]
     equilibrium: Equilibrium
@@ -94,7 +95,7 @@ class Certificate:
 
     @property
     def margin(self) -> float:
-        """Lower bound on the strong-monotonicity modulus in the metric of `weights`."""
+        """Lower bound on the strong-monotonicity modulus in `metric`."""
         return self.claims.margin
 
     @property
@@ -104,8 +105,23 @@ class Certificate:
 
     @property
     def weights(self) -> dict[str, float]:
-        """Of the metric `sum_i weights_i |x_i|^2`, by player."""
+        """Of the metric `sum_i weights_i |x_i|^2`, by player.
+
+        Raises:
+            ValueError: If the metric is a matrix that is not made of weights; then see `metric`.
+        """
+        if self.claims.weights is None:
+            raise ValueError("the metric of this certificate is a matrix: see its `metric`")
         return self.claims.weights
+
+    @property
+    def metric(self) -> np.ndarray:
+        """The matrix P of the norm `|x|_P^2 = x' P x`, shape (n, n), coordinates in their order.
+
+        Margin, Lipschitz constant, basin and the radius of the equilibrium are measured in it. With
+        weights it is diagonal: `weights_i` for each coordinate of player i.
+        """
+        return self.claims.metric
 
     @property
     def small_gain(self) -> GainReport:
@@ -248,7 +264,9 @@ def _claims(data: dict[str, Any]) -> Claims:
     def strategy(vector: Any) -> Any:
         return rebuild(game["structure"], np.array(vector, np.float64))
 
-    weights, gain = by_player(claims["weights"]), claims["small_gain"]
+    weights = by_player(claims["weights"]) if "weights" in claims else None
+    metric, floors = _metric(claims, sizes)
+    gain = claims["small_gain"]
     left, right = (np.array([_float(x) for x in gain[side]]) for side in ("left", "right"))
     report = GainReport(
         _float(gain["margin"]),
@@ -258,15 +276,15 @@ def _claims(data: dict[str, Any]) -> Claims:
         np.array([[_float(x) for x in row] for row in gain["coupling"]]),
     )
     center, radius = claims["equilibrium"]["center"], _float(claims["equilibrium"]["radius"])
-    spread = np.repeat(list(weights.values()), sizes).tolist()
-    ends = [_around(c, w, radius) for c, w in zip(center, spread, strict=True)]
+    ends = [_around(c, w, radius) for c, w in zip(center, floors, strict=True)]
     point = strategy([_float(x) for x in center])
     basin = _float(claims["basin"]["radius"])
-    steps = {step["method"]: _step(step, basin) for step in claims["steps"]}
+    steps = {step["method"]: _step(step, basin, weights is None) for step in claims["steps"]}
     return Claims(
         margin=_float(claims["margin"]),
         lipschitz=_float(claims["lipschitz"]),
         weights=weights,
+        metric=metric,
         small_gain=report,
         step_sizes=steps,
         equilibrium=Equilibrium(
@@ -288,13 +306,25 @@ def _region(data: dict[str, Any]) -> Region:
     return Ball(strategy(region["center"]), _float(region["radius"]))
 
 
-def _step(step: dict[str, Any], basin: float) -> StepSize:
+def _metric(claims: dict[str, Any], sizes: list[int]) -> tuple[np.ndarray, list[float]]:
+    """The matrix P, and numbers with `|x|_P^2 >= floors_k x_k^2`."""
+    if "weights" in claims:
+        spread = np.repeat([_float(x) for x in claims["weights"]], sizes)
+        return np.diag(spread), spread.tolist()
+    lower = np.zeros((sum(sizes), sum(sizes)))
+    for i, row in enumerate(claims["metric"]["lower"]):
+        lower[i, : i + 1] = [_float(x) for x in row]
+    metric = lower + np.tril(lower, -1).T
+    return metric, [_float(x) for x in claims["metric"]["coordinate"]]
+
+
+def _step(step: dict[str, Any], basin: float, is_matrix: bool) -> StepSize:
     momentum = [_float(x) for x in step.get("momentum", [])]
     return StepSize(
         max=_float(step["max"]),
         best=_float(step["best"]),
         rate=_float(step["rate"]),
-        norm=_norm(step["theorem"]),
+        norm=_norm(step["theorem"], is_matrix),
         route="theorem",
         theorem=step["theorem"],
         basin=_float(step["basin"]) if "basin" in step else basin,
@@ -316,10 +346,11 @@ def _around(center: str, weight: float, radius: float) -> tuple[float, float]:
     return float(np.nextafter(middle - reach, -np.inf)), float(np.nextafter(middle + reach, np.inf))
 
 
-def _norm(theorem: str) -> str:
+def _norm(theorem: str, is_matrix: bool) -> str:
+    metric = "sqrt(x' metric x)" if is_matrix else "sqrt(sum_i weights_i |x_i|^2)"
     return {
-        "lipschitz": "sqrt(sum_i weights_i |x_i|^2)",
-        "monotonicity": "sqrt(sum_i weights_i |x_i|^2)",
-        "performance": "sqrt(sum_i weights_i |x_i|^2)",
+        "lipschitz": metric,
+        "monotonicity": metric,
+        "performance": metric,
         "small_gain": "sqrt(sum_i small_gain.weights_i |x_i|^2)",
     }[theorem]

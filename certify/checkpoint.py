@@ -43,7 +43,7 @@ def identity(
         "game": field.hash,
         "players": json.dumps([field.names, field.sizes]),
         "region": json.dumps(region.to_json(float.hex)),
-        "weights": json.dumps([float(weight).hex() for weight in weights]),
+        "weights": json.dumps([float(weight).hex() for weight in weights.flat]),
         "tightness": float(tightness).hex(),
         "form": form,
         "version of certify": _source(),

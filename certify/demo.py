@@ -76,18 +76,17 @@ def worst_factor(
     steps that begin within 10^-6 of it are left out, where rounding would dominate.
     """
     step = certificate.step_sizes[name]
-    by_player = (
-        certificate.small_gain.weights if step.theorem == "small_gain" else certificate.weights
-    )
     center, unravel = ravel(certificate.equilibrium.center)
     sizes = dg.dimensions(certificate.equilibrium.center)
-    weights = jnp.asarray(np.repeat(list(by_player.values()), sizes))
+    small_gain = np.repeat(list(certificate.small_gain.weights.values()), sizes)
+    metric = np.diag(small_gain) if step.theorem == "small_gain" else certificate.metric
+    factor = jnp.asarray(np.linalg.cholesky(metric).T)  # |x|_P = |factor x|
     direction = jax.random.normal(jax.random.key(1), (starts, center.size), jnp.float64)
-    direction /= jnp.sqrt(jnp.sum(weights[None, :] * direction**2, 1, keepdims=True))
+    direction /= jnp.linalg.norm(direction @ factor.T, axis=1, keepdims=True)
     field = dg.pseudo_gradient(game)
 
     def distance(x: Strategy) -> jax.Array:
-        return jnp.sqrt(jnp.sum(weights * (ravel(x)[0] - center) ** 2))
+        return jnp.linalg.norm(factor @ (ravel(x)[0] - center))
 
     def run(start: jax.Array) -> jax.Array:
         x = unravel(start)

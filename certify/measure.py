@@ -15,7 +15,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
-from jaxtyping import Float
 
 from certify.enclosure.affine import (
     AffineFamily,
@@ -28,6 +27,7 @@ from certify.enclosure.interval import Interval
 from certify.enclosure.rounding import flush
 from certify.flat import FlatField
 from certify.metric.cell_margin import margin_bounds, reduced
+from certify.metric.metric import Weighting
 from certify.symmetry import mirrored
 from certify.tree import unstacked
 
@@ -145,16 +145,14 @@ def rounded_up(size: int, step: int) -> int:
     return -(-size // step) * step
 
 
-def measure(
-    compiled: Evaluator, cells: list[Cell], weights: Float[np.ndarray, " n"]
-) -> list[Measured]:
+def measure(compiled: Evaluator, cells: list[Cell], weights: Weighting) -> list[Measured]:
     """Measures a batch of cells, which starts with a whole block.
 
     Args:
         compiled: From `evaluator`.
         cells: Any number of them; the last block is filled up with copies, whose results are
             thrown away.
-        weights: Of the metric, one per coordinate.
+        weights: The metric: one weight per coordinate, or a matrix.
     """
     width, devices = compiled.width, compiled.devices
     step = width * devices
@@ -192,7 +190,7 @@ def _bounded(
 
 def in_process(
     field: FlatField,
-    weights: Float[np.ndarray, " n"],
+    weights: Weighting,
     *,
     form: Form | None = None,
     batch_size: int | None = None,
@@ -201,7 +199,7 @@ def in_process(
 
     Args:
         field: The pseudo-gradient as a function of vectors.
-        weights: Of the metric, one per coordinate.
+        weights: The metric: one weight per coordinate, or a matrix.
         form: How Jacobians are enclosed; the best one when not given.
         batch_size: Cells at a time, rounded up to whole blocks on all devices.
     """

@@ -6,11 +6,12 @@ import math
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Float
 
 import dgames as dg
 from certify import evidence
@@ -32,10 +33,12 @@ from certify.enclosure.registry import RULES, SMOOTH_RULES
 from certify.equilibrium import find_zero, residual_bound
 from certify.flat import FlatField, flat_field
 from certify.metric.cell_margin import lipschitz_bounds, margin_bounds, margin_modes
+from certify.metric.ladder import Choice, climb
+from certify.metric.metric import Metric, Weighting
 from certify.metric.modes import Modes
 from certify.metric.small_gain import SmallGain, small_gain
-from certify.metric.weights import choose_weights, sampled_margin
-from certify.region import Region
+from certify.metric.weights import sampled_margin
+from certify.region import Box, Region
 from certify.steps import STEP_RULES, Setting
 from certify.structure import describe
 from certify.tree import Tree
@@ -60,6 +63,7 @@ def certify(
     *,
     args: Any = None,
     weights: dict[str, float] | None = None,
+    metric: Choice | Float[np.ndarray, "n n"] = "auto",
     tightness: float = 0.97,
     form: str | None = None,
     max_cells: int = 10_000,
@@ -73,9 +77,10 @@ def certify(
 
     What a certificate with status "proved" says, for every point and every rounding error:
 
-    - the pseudo-gradient F is strongly monotone over the region in the metric
-      `sum_i weights_i |x_i|^2`, with modulus at least `margin`, and Lipschitz with constant at most
-      `lipschitz`; so the flow `x' = -F(x)` contracts at rate `margin`;
+    - the pseudo-gradient F is strongly monotone over the region in one constant metric, with
+      modulus at least `margin`, and Lipschitz with constant at most `lipschitz`; so the flow
+      `x' = -F(x)` contracts at rate `margin`. The metric is `sum_i weights_i |x_i|^2` where that
+      will do, and `x' P x` with a matrix P where it will not (see `certify.metric.ladder`);
     - there is exactly one equilibrium in the region, inside the given enclosure; each player's
       strategy is that player's strict optimum in the region against the others;
     - from every start in `basin`, the flow converges to it, and so does each method with any step
@@ -93,6 +98,9 @@ def certify(
         methods: Classes of methods to find safe step sizes for.
         args: Passed to the costs; fixed.
         weights: The metric to use, by player; chosen by sampling when not given.
+        metric: How general a metric may be chosen: "weights" (one per player), "block" (a matrix
+            for each player), "full", or "auto", the simplest that promises to suffice. Or a matrix
+            to use, in the order of the coordinates, symmetric and positive definite.
         tightness: Cells are cut until the proved margin is at least this share of what further
             cutting could prove, in (0, 1).
         form: How Jacobians are enclosed: "affine" families from third derivatives, affine
@@ -119,7 +127,8 @@ def certify(
     Returns:
         A `Certificate`; its file has been accepted by the independent checker if it is "proved".
         "refuted" means that some player's cost is proved not to be convex in that player's own
-        strategy at a point of the region, so that no block-weighted metric has a margin.
+        strategy at a point of the region: no block-weighted metric has a margin then, and in no
+        metric would a zero of F be known to be an equilibrium.
 
     Raises:
         ValueError: If the game, the region and the options do not fit together, or the checkpoint
@@ -148,7 +157,7 @@ def certify(
     names = [_method_name(method) for method in methods]
     field = flat_field(game, region, args)
     chosen_form = _form(form, field)
-    given = None if weights is None else _given(weights, field)
+    given = _given(weights, metric, field)
     point = find_zero(field, region)
     samples = sample_jacobians(field, region, 256, jax.random.key(0))
     without = functools.partial(Certificate, promoted=field.promoted)
@@ -159,22 +168,24 @@ def certify(
         return without("refuted", (refutation,))
     if point is None:
         return without("undecided", ("no equilibrium was found in the region",))
-    chosen = choose_weights(samples, field.sizes) if given is None else given
-    spread = np.repeat(chosen, field.sizes)
-    if sampled_margin(samples, spread) <= 0:
+    if given is None:
+        ladder = climb(samples, field.sizes, metric if isinstance(metric, str) else "auto")
+        given = ladder.chosen.weighting, str(ladder)
+    weighting, why = given
+    if sampled_margin(samples, weighting) <= 0:
         return without(
-            "undecided", ("no block-weighted metric with a positive margin was found by sampling",)
+            "undecided", (f"no metric with a positive margin was found by sampling ({why})",)
         )
     file = None
     if checkpoint is not None:
-        file = Checkpoint(checkpoint, identity(field, region, spread, tightness, chosen_form))
+        file = Checkpoint(checkpoint, identity(field, region, weighting, tightness, chosen_form))
     with crew(
-        game, region, args, field, spread, chosen_form, batch_size=batch_size, n_jobs=n_jobs
+        game, region, args, field, weighting, chosen_form, batch_size=batch_size, n_jobs=n_jobs
     ) as measure:
         tree = cover(
             field,
             region,
-            spread,
+            weighting,
             tightness=tightness,
             budget=budget,
             progress=progress,
@@ -182,11 +193,12 @@ def certify(
             checkpoint=file,
         )
     if all(family.finite for family in tree.families()):
-        data, reason = _Assembly(field, region, tree, point).proved(chosen, names)
+        data, reason = _Assembly(field, region, tree, point).proved(weighting, names)
     else:
         data, reason = None, "on some cell the costs were not shown to be smooth"
     if data is None:
         return without("undecided", (reason, *filter(None, [tree.shortfall])))
+    data["provenance"]["metric"] = why
     data["provenance"]["seconds"] = f"{budget.elapsed:.2f}"
     return Certificate("proved", data={**data, "digest": digest(data)}, promoted=field.promoted)
 
@@ -222,16 +234,38 @@ def _form(form: str | None, field: FlatField) -> Form:
     raise ValueError(f"certify: the form is {form!r}; it must be one of {', '.join(limits)}.")
 
 
-def _given(weights: dict[str, float], field: FlatField) -> np.ndarray:
+def _given(
+    weights: dict[str, float] | None, metric: Any, field: FlatField
+) -> tuple[Weighting, str] | None:
+    """The metric that the user gives, and that it was given; None if it is to be chosen."""
+    if weights is None:
+        if isinstance(metric, str):
+            if metric not in get_args(Choice):
+                raise ValueError(
+                    f"certify: metric is {metric!r}; it must be a matrix or one of "
+                    f"{', '.join(get_args(Choice))}."
+                )
+            return None
+        if np.shape(metric) != (field.dimension, field.dimension):
+            raise ValueError(
+                f"certify: metric has shape {np.shape(metric)}; there are {field.dimension} "
+                "coordinates."
+            )
+        try:
+            return Metric(np.array(metric, np.float64)).weighting, "a matrix that was given"
+        except ValueError as error:
+            raise ValueError(f"certify: {error}.") from None
     if set(weights) != set(field.names):
         raise ValueError(
             f"certify: weights are given for {', '.join(weights)}; "
             f"the players are {', '.join(field.names)}."
         )
+    if not (isinstance(metric, str) and metric in ("auto", "weights")):
+        raise ValueError("certify: weights are a metric; give either them or another one.")
     values = np.array([weights[name] for name in field.names], np.float64)
     if not (np.isfinite(values).all() and (values > 0).all()):
         raise ValueError("certify: weights must be positive and finite.")
-    return values
+    return np.repeat(values, field.sizes), "weights that were given"
 
 
 def _refute(field: FlatField, region: Region, jacobians: np.ndarray) -> str | None:
@@ -273,7 +307,7 @@ class _Assembly:
         self.families: AffineFamily = evidence.in_units(self.rounded, self.unit)
         self.residual = residual_bound(field, point)
 
-    def proved(self, weights: np.ndarray, methods: list[str]) -> tuple[dict | None, str]:
+    def proved(self, weighting: Weighting, methods: list[str]) -> tuple[dict | None, str]:
         """The contents of the file, or None and the reason why there is no proof.
 
         Floating-point bounds are backed off by a little, and by more if that does not suffice for
@@ -283,14 +317,15 @@ class _Assembly:
         for backoff in (2.0**-42, 2.0**-36, 2.0**-28, 2.0**-20):
             constants = self._constants(backoff)
             gain = small_gain(constants.curvature, constants.coupling)
-            margin, choice = self._margin(weights, backoff)
+            margin, choice = self._margin(weighting, backoff)
             if gain.margin > margin:  # keep the larger
-                in_gain, gain_choice = self._margin(gain.weights, backoff)
+                spread = np.repeat(gain.weights, self.field.sizes)
+                in_gain, gain_choice = self._margin(spread, backoff)
                 if in_gain > margin:
-                    weights, margin, choice = gain.weights, in_gain, gain_choice
+                    weighting, margin, choice = spread, in_gain, gain_choice
             if margin <= 0:
                 return None, reason
-            data, reason = self._file(weights, margin, choice, constants, gain, methods, backoff)
+            data, reason = self._file(weighting, margin, choice, constants, gain, methods, backoff)
             if data is None:
                 return None, reason
             try:
@@ -302,17 +337,13 @@ class _Assembly:
             reason = "the bounds could not be proved exactly: " + "; ".join(verdict.reasons)
         return None, reason
 
-    def _spread(self, weights: np.ndarray) -> np.ndarray:
-        return np.repeat(weights, self.field.sizes)
-
     def _margin(
-        self, weights: np.ndarray, backoff: float
+        self, weighting: Weighting, backoff: float
     ) -> tuple[float, tuple[np.ndarray, Modes | None]]:
         """The margin in a metric, and what the checker needs to prove it."""
-        spread = self._spread(weights)
-        modes = margin_modes(self.families, spread, self.field.signs, self.unit)
-        bounds = margin_bounds(self.families, spread, self.field.signs, modes)
-        scale = _scale(self.families.centre, spread)
+        modes = margin_modes(self.families, weighting, self.field.signs, self.unit)
+        bounds = margin_bounds(self.families, weighting, self.field.signs, modes)
+        scale = _scale(self.families.centre, Metric(weighting))
         return float(bounds.margin.min() - backoff * scale), (bounds.scaling, modes)
 
     def _constants(self, backoff: float) -> BlockConstants:
@@ -323,7 +354,7 @@ class _Assembly:
 
     def _file(
         self,
-        weights: np.ndarray,
+        weighting: Weighting,
         margin: float,
         choice: tuple[np.ndarray, Modes | None],
         constants: BlockConstants,
@@ -331,20 +362,25 @@ class _Assembly:
         methods: list[str],
         backoff: float,
     ) -> tuple[dict | None, str]:
-        spread = self._spread(weights)
+        metric = Metric(weighting)
         margin_scaling, modes = choice
-        norms, lipschitz_scaling = lipschitz_bounds(self.families, spread)
-        scale = _scale(self.families.centre, spread)
+        norms, lipschitz_scaling = lipschitz_bounds(self.families, weighting)
+        scale = _scale(self.families.centre, metric)
         lipschitz = max(float(norms.max() + backoff * scale), margin)
-        radius = float(np.sqrt(np.sum(spread * self.residual**2))) / margin * (1 + 2.0**-40)
+        radius = metric.length_above(self.residual) / margin * (1 + 2.0**-40)
         radius = max(radius, 1e-150)
-        reach = self.region.largest_ball(self.point, spread) * (1 - 2.0**-40)
+        floors = _floors(metric, self.region)
+        reach = self.region.largest_ball(self.point, floors) * (1 - 2.0**-40)
         basin = reach - 2 * radius * (1 + 2.0**-40)
         if basin <= 0:
             return None, "the ball that contains the equilibrium is not inside the region"
-        setting = Setting(
-            margin, lipschitz, weights, constants, gain, radius, reach, self._reach_in
-        )
+        if metric.is_matrix and not constants.curvature.min() > 0:
+            return None, (
+                "the costs were not shown to be convex in the players' own strategies, without "
+                "which a zero of the pseudo-gradient need not be an equilibrium"
+            )
+        below = _weights_below(metric, self.field.sizes)
+        setting = Setting(margin, lipschitz, below, constants, gain, radius, reach, self._reach_in)
         steps = []
         for method in methods:
             candidates = [step for rule in STEP_RULES[method] if (step := rule(setting))]
@@ -356,7 +392,7 @@ class _Assembly:
             best = max(candidates, key=lambda step: step["max"])
             steps.append({"method": method, **{k: _hex(v) for k, v in best.items()}})
         claims = {
-            "weights": _hexes(weights),
+            **_metric_claim(metric, self.field.sizes),
             "margin": _hex(margin),
             "lipschitz": _hex(lipschitz),
             "small_gain": {
@@ -405,12 +441,42 @@ class _Assembly:
 
     def _reach_in(self, weights: np.ndarray) -> float:
         """Radius of the largest ball of another metric around the centre inside the region."""
-        return self.region.largest_ball(self.point, self._spread(weights)) * (1 - 2.0**-40)
+        spread = np.repeat(weights, self.field.sizes)
+        return self.region.largest_ball(self.point, spread) * (1 - 2.0**-40)
 
 
-def _scale(matrices: Any, spread: np.ndarray) -> float:
-    root = np.sqrt(spread)
-    return float(np.abs(matrices * (root[:, None] / root)).max()) * len(spread)
+def _scale(matrices: Any, metric: Metric) -> float:
+    return float(np.abs(metric.framed(matrices)).max()) * len(metric.root)
+
+
+# A bound on a matrix from below is backed off by so much, so that it can be proved exactly.
+_BELOW = 1 - 2.0**-20
+
+
+def _floors(metric: Metric, region: Region) -> np.ndarray:
+    """Numbers per coordinate that limit what balls of a metric fit in a region."""
+    if not metric.is_matrix:
+        return metric.weighting
+    if isinstance(region, Box):
+        return _BELOW * metric.coordinate
+    return np.full(len(metric.root), _BELOW * metric.smallest)
+
+
+def _weights_below(metric: Metric, sizes: tuple[int, ...]) -> np.ndarray:
+    """One weight per player: the metric, or one that is nowhere larger."""
+    if metric.is_matrix:
+        return np.full(len(sizes), _BELOW * metric.smallest)
+    return metric.weighting[np.cumsum(sizes) - 1]
+
+
+def _metric_claim(metric: Metric, sizes: tuple[int, ...]) -> dict[str, Any]:
+    """How the file states the metric."""
+    if not metric.is_matrix:
+        return {"weights": _hexes(_weights_below(metric, sizes))}
+    lower = [_hexes(row[: i + 1]) for i, row in enumerate(metric.weighting)]
+    smallest = _hex(_BELOW * metric.smallest)
+    coordinate = _hexes(_BELOW * metric.coordinate)
+    return {"metric": {"lower": lower, "smallest": smallest, "coordinate": coordinate}}
 
 
 def _provenance() -> dict[str, str]:

@@ -101,7 +101,11 @@ class Box(eqx.Module):
         return False
 
     def largest_ball(self, center: np.ndarray, weights: np.ndarray) -> float:
-        """About the largest r with `sum_k weights_k (x_k - center_k)^2 <= r^2` inside."""
+        """About the largest r such that a ball of radius r of a metric is inside.
+
+        That is all x with `sum_k weights_k (x_k - center_k)^2 <= r^2`, or `|x - center| <= r` in a
+        norm with `|y|^2 >= weights_k y_k^2` for each k.
+        """
         lower, upper = self.bounds()
         return float(np.min(np.sqrt(weights) * np.minimum(center - lower, upper - center)))
 
@@ -171,7 +175,11 @@ class Ball(eqx.Module):
         return bool(np.sum(gaps**2) > self.radius**2 * (1 + 1e-9))
 
     def largest_ball(self, center: np.ndarray, weights: np.ndarray) -> float:
-        """About the largest r with `sum_k weights_k (x_k - center_k)^2 <= r^2` inside."""
+        """About the largest r such that a ball of radius r of a metric is inside.
+
+        That is all x with `sum_k weights_k (x_k - center_k)^2 <= r^2`, or `|x - center| <= r` in a
+        norm with `|y|^2 >= min(weights) |y|_2^2`.
+        """
         distance = np.linalg.norm(center - np.asarray(ravel(self.center)[0]))
         return float(np.sqrt(weights.min()) * (self.radius - distance))
 

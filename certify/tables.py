@@ -1,5 +1,6 @@
 """Certificates as tables for a terminal."""
 
+import numpy as np
 from rich.console import Group, RenderableType
 from rich.panel import Panel
 from rich.table import Table
@@ -7,7 +8,7 @@ from rich.text import Text
 
 from certify.certificate import Certificate
 from certify.checker import Verdict
-from dgames.strategy import blocks, player_names, ravel
+from dgames.strategy import blocks, dimensions, player_names, ravel
 
 
 def certificate_table(certificate: Certificate, verdict: Verdict | None = None) -> RenderableType:
@@ -28,6 +29,7 @@ def _claim(certificate: Certificate) -> RenderableType:
     table.add_row("status", f"[bold]{certificate.status}[/bold]")
     for sentence in certificate.promoted:
         table.add_row("promoted", Text(sentence))
+    table.add_row("metric", _metric(certificate))
     table.add_row("margin", f"strongly monotone with modulus at least {certificate.margin:.6g}")
     table.add_row("Lipschitz constant", f"at most {certificate.lipschitz:.6g}")
     table.add_row(
@@ -38,6 +40,19 @@ def _claim(certificate: Certificate) -> RenderableType:
         "basin", f"every start within {certificate.basin.radius:.6g} of its centre, in the metric"
     )
     return table
+
+
+def _metric(certificate: Certificate) -> str:
+    claims, metric = certificate.claims, certificate.metric
+    values = np.linalg.eigvalsh(metric)
+    kind = "one weight per player"
+    if claims.weights is None:
+        players = np.repeat(
+            range(len(blocks(claims.basin.center))), dimensions(claims.basin.center)
+        )
+        off = metric[players[:, None] != players]
+        kind = "a matrix for each player" if not off.any() else "a full matrix"
+    return f"{kind}, condition number {values[-1] / values[0]:.4g}"
 
 
 def _width(certificate: Certificate) -> float:
@@ -60,12 +75,13 @@ def _players(certificate: Certificate) -> RenderableType:
     for column in ("player", "weight", "curvature >=", "smoothness <=", "equilibrium"):
         table.add_column(column, justify="right")
     gain, center = certificate.small_gain, certificate.equilibrium.center
+    weights = certificate.claims.weights
     for name, block in zip(player_names(center), blocks(center), strict=True):
         values = [f"{value:.6f}" for value in ravel(block)[0][:3].tolist()]
         size = ravel(block)[0].size
         table.add_row(
             name,
-            f"{certificate.weights[name]:.6g}",
+            "-" if weights is None else f"{weights[name]:.6g}",
             f"{gain.curvature[name]:.6g}",
             f"{gain.smoothness[name]:.6g}",
             ", ".join(values) + (f", ... ({size})" if size > 3 else ""),
@@ -104,7 +120,9 @@ def _evidence(certificate: Certificate, verdict: Verdict | None) -> RenderableTy
     if verdict is not None:
         accepted = "accepted" if verdict.ok else "rejected: " + "; ".join(verdict.reasons)
         table.add_row("checker", f"{accepted} in {verdict.seconds:.2f} s, exact arithmetic")
-    provenance = certificate.data["provenance"]
+    provenance = dict(certificate.data["provenance"])
+    if "metric" in provenance:
+        table.add_row("metric", str(provenance.pop("metric")))
     table.add_row("made", ", ".join(f"{key} {value}" for key, value in provenance.items()))
     for sentence in certificate.data["trusted"]:
         table.add_row("trusted", sentence)

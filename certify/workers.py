@@ -14,7 +14,6 @@ from typing import Any, NamedTuple
 
 import jax
 import numpy as np
-from jaxtyping import Float
 
 import dgames as dg
 from certify.enclosure.affine import Form
@@ -32,6 +31,7 @@ from certify.measure import (
     measure,
     rounded_up,
 )
+from certify.metric.metric import Weighting
 from certify.region import Region
 
 
@@ -41,7 +41,7 @@ class Work(NamedTuple):
     Attributes:
         game: Pickled, with its region and arguments.
         hash: Of the costs as this process has traced them.
-        weights: Of the metric, one per coordinate.
+        weights: The metric: one weight per coordinate, or a matrix.
         form: How Jacobians are enclosed.
     """
 
@@ -57,7 +57,7 @@ def crew(
     region: Region,
     args: Any,
     field: FlatField,
-    weights: Float[np.ndarray, " n"],
+    weights: Weighting,
     form: Form,
     *,
     batch_size: int | None = None,
@@ -70,7 +70,7 @@ def crew(
         region: Where it is played.
         args: Passed to the costs.
         field: Of the game on the region.
-        weights: Of the metric, one per coordinate.
+        weights: The metric: one weight per coordinate, or a matrix.
         form: How Jacobians are enclosed.
         batch_size: Cells at a time, in each process, rounded up to whole blocks.
         n_jobs: As joblib understands it; when not given, what an active `joblib.parallel_config`

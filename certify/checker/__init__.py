@@ -6,6 +6,7 @@ no NumPy, nothing from the rest of the project.
 - `reader`: reads the file strictly;
 - `proof`: the argument, step by step, with the theorem of each step;
 - `performance`: rates of methods with several stages or a memory;
+- `metric`: the norm in which it holds;
 - `exact`: positive definiteness, decided with integers.
 
 Run it as `python -m certify.checker FILE`.
@@ -16,7 +17,15 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
-from .proof import Claims, Rejected, check_cells, check_equilibrium, check_small_gain, check_steps
+from .proof import (
+    Claims,
+    Rejected,
+    check_cells,
+    check_equilibrium,
+    check_metric,
+    check_small_gain,
+    check_steps,
+)
 from .reader import Reader, Unusable, read
 
 
@@ -56,6 +65,7 @@ def check_data(data: dict, progress: Callable[[int, int], None] | None = None) -
     try:
         claims = Claims(file)
         steps = (
+            lambda: check_metric(claims),
             lambda: check_cells(file["evidence"], claims, progress),
             lambda: check_small_gain(claims),
             lambda: check_equilibrium(claims),

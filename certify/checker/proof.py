@@ -1,8 +1,9 @@
 """The argument of a certificate, step by step. Read this file to know what a certificate proves.
 
 The setting: costs f_i of N players on a convex region D of R^n, the pseudo-gradient
-F = (grad_i f_i)_i, its Jacobian J, and the metric |x|_W^2 = sum_i w_i |x_i|^2 with one positive
-weight per player. What the file states about J and F and is *not* re-derived here is, in one place:
+F = (grad_i f_i)_i, its Jacobian J, and the metric |x|_P^2 = x' P x with a constant matrix P: most
+often `P = W = diag(w_i I)`, one positive weight per player, else any symmetric positive definite
+one. What the file states about J and F and is *not* re-derived here is, in one place:
 
   (B) on each (closed) cell of the region the costs and F are continuously differentiable, F being
       their gradients (so own-player blocks of J are symmetric), and J(x) = C + sum_k e_k G_k + E
@@ -18,7 +19,8 @@ from functools import partial
 from itertools import accumulate, chain, pairwise
 
 from . import performance
-from .exact import Matrix, Work, family_positive_definite, generator
+from .exact import Matrix, Work, family_positive_definite, generator, positive_definite
+from .metric import Metric, dense, loose, times
 from .reader import MAX_BITS, Reader, Unusable
 
 MAX_DIMENSION = 512
@@ -67,7 +69,8 @@ class Region:
         """Whether all x with `sum_k weights_k (x_k - center_k)^2 <= radius^2` are in the region.
 
         Coordinate k of such an x is within `radius / sqrt(weights_k)` of the centre, and x is
-        within `radius / sqrt(min weights)` of it; both bounds are attained.
+        within `radius / sqrt(min weights)` of it; both bounds are attained. Of a box the first is
+        all that counts, of a ball the second; so balls of any norm will do that obey it.
         """
         if self.is_box:
             return all(
@@ -80,6 +83,9 @@ class Region:
         return (
             distance <= self.radius**2 and slack >= 0 and 4 * self.radius**2 * distance <= slack**2
         )
+
+
+METRIC_POSITIVE = "the metric is positive definite, and as large as the file says"
 
 
 class Claims:
@@ -98,14 +104,16 @@ class Claims:
         self.zero_sum = "zero_sum" in game and game["zero_sum"].boolean()
         if self.zero_sum and len(sizes) != 2:
             raise Unusable("a zero-sum game has two players")
-        weights, margin, lipschitz, gain, equilibrium, basin, steps = file["claims"].fields(
-            "weights", "margin", "lipschitz", "small_gain", "equilibrium", "basin", "steps"
+        kind = "metric" if "metric" in file["claims"] else "weights"
+        _, margin, lipschitz, gain, equilibrium, basin, steps = file["claims"].fields(
+            kind, "margin", "lipschitz", "small_gain", "equilibrium", "basin", "steps"
         )
         self.players, n = range(len(sizes)), sum(sizes)
         self.coordinates = [slice(*ends) for ends in pairwise(accumulate(sizes, initial=0))]
         self.sizes, self.region = sizes, Region(file["region"], n)
-        self.weights = weights.numbers(len(sizes))
-        require(min(self.weights) > 0, "the weights are positive")
+        self.metric = Metric(file["claims"], sizes)
+        lowest = min(self.metric.smallest, *self.metric.coordinate)
+        require(lowest > 0, "the weights are positive" if kind == "weights" else METRIC_POSITIVE)
         self.margin, self.lipschitz = margin.number(), lipschitz.number()
         require(self.margin > 0, "the margin is positive")
         require(self.lipschitz >= self.margin, "the Lipschitz constant is at least the margin")
@@ -136,9 +144,39 @@ class Claims:
         """One value per player becomes one per coordinate."""
         return [x for x, size in zip(values, self.sizes, strict=True) for _ in range(size)]
 
-    def reaches(self, radius: Fraction, weights: list[Fraction]) -> bool:
-        """Whether the ball of that radius around the centre, in a metric, is in the region."""
-        return self.region.contains_ball(self.center, radius, self.spread(weights))
+    def reaches(self, radius: Fraction, weights: list[Fraction] | None = None) -> bool:
+        """Whether the ball of that radius around the centre is in the region.
+
+        In the metric, or in another one that has the given weights per player.
+        """
+        if weights is not None:
+            floors = self.spread(weights)
+        elif self.region.is_box:
+            floors = self.metric.coordinate
+        else:
+            floors = [self.metric.smallest] * len(self.center)
+        return self.region.contains_ball(self.center, radius, floors)
+
+
+def check_metric(claims: Claims) -> None:
+    """A matrix P is positive definite, and the file bounds it from below as `Metric` says.
+
+    `P - smallest I > 0` with `smallest > 0`, and `P - coordinate_k e_k e_k' > 0` for each unit
+    vector e_k. Of weights there is nothing more to verify than that they are positive.
+    """
+    metric, work = claims.metric, Work()
+    if not metric.is_matrix:
+        return
+    numbers = [*metric.entries(), *metric.coordinate, metric.smallest]
+    bits = max(x.denominator.bit_length() - 1 for x in numbers)
+    indices = range(len(metric.rows))
+    bounds = [({*indices}, metric.smallest), *(({k}, x) for k, x in enumerate(metric.coordinate))]
+    for where, bound in bounds:
+        matrix = dense(metric.whole(bits))
+        for k in where:
+            matrix[k][k] -= int(bound * 2**bits)
+        work.spend(matrix)
+        require(positive_definite(matrix), METRIC_POSITIVE)
 
 
 def check_cells(
@@ -152,7 +190,7 @@ def check_cells(
     unit = evidence["unit"].integer()
     if not -1200 <= unit <= 0:
         evidence["unit"].fail("an integer from -1200 to 0")
-    numbers = [*claims.weights, claims.margin, claims.lipschitz, *claims.curvature]
+    numbers = [*claims.metric.entries(), claims.margin, claims.lipschitz, *claims.curvature]
     numbers += [*claims.smoothness, *(x for row in claims.coupling for x in row)]
     # Every number is an integer multiple of 2^-bits.
     bits = max(-unit, *(x.denominator.bit_length() - 1 for x in numbers))
@@ -188,9 +226,9 @@ class Family:
     `J_21 = -J_12'` at every point. `C` and the `G_k` are required to have the same property; then
     so has `E`: entries that mirror each other are one number up to the sign, `E_ba = -E_ab`. `R`,
     required to be symmetric there, is given the same signs. Then `|form(E)| <= |form(R)|` entrywise
-    for every form below: in `W E + E' W` such a pair becomes the one entry `(w_1 - w_2) E_ab`, of
-    size at most `|w_1 - w_2| R_ab` and not `(w_1 + w_2) R_ab`; in all others its two entries stay
-    apart, so that signs make no difference.
+    for every form below, with weights w or the diagonal of P in their place: in `W E + E' W` such a
+    pair becomes the one entry `(w_1 - w_2) E_ab`, of size at most `|w_1 - w_2| R_ab` and not
+    `(w_1 + w_2) R_ab`; in all others its two entries stay apart, so that signs make no difference.
     """
 
     def __init__(self, node: Reader, claims: Claims, shift: int, work: Work) -> None:
@@ -241,22 +279,25 @@ class Family:
     def require_positive(
         self,
         form: Callable[[Matrix], Matrix],
-        diagonal: list[int],
+        constant: Matrix,
         claim: str,
         scaling: list[int] | None = None,
         modes: list[Matrix] | None = None,
+        remainder: Matrix | None = None,
     ) -> None:
-        """`form(J) + diag(diagonal)` is positive definite for all J; `form` linear, symmetric."""
-        centre = form(self.centre)
-        for i, x in enumerate(diagonal):
-            centre[i][i] += x
+        """`form(J) + constant` is positive definite for all J; `form` linear, symmetric.
+
+        `remainder` bounds `form(E)` entry by entry, by `form(R)` when it is not given.
+        """
+        centre = plus(form(self.centre), constant)
         generators = [
             generator(form(g), rows, self.work)
             for g, rows in zip(self.generators, modes or [[]] * len(self.generators), strict=True)
         ]
         # Which come first is only a matter of speed: those without modes, the largest of them.
         generators.sort(key=lambda g: (g.matrix != g.rest, -sum(map(abs, chain(*g.matrix)))))
-        scaling, remainder = scaling or [1] * len(diagonal), form(self.remainder)
+        scaling = scaling or [1] * len(constant)
+        remainder = form(self.remainder) if remainder is None else remainder
         proved = family_positive_definite(centre, generators, remainder, scaling, self.work)
         require(proved, f"{claim} on {self.node.where}")
 
@@ -264,52 +305,68 @@ class Family:
 def check_cell(family: Family, claims: Claims, bits: int) -> None:
     """The inequalities that hold on one cell, for every J of its family.
 
-        W J + J' W - 2 margin W > 0              <=>  J is strongly monotone in W with that margin,
-        [[L W, (W J)'], [W J, L W]] > 0          <=>  |J|_W < L   (Schur complement),
+        P J + J' P - 2 margin P > 0              <=>  J is strongly monotone in P with that margin,
+        [[L P, (P J)'], [P J, L P]] > 0          <=>  |J|_P < L   (Schur complement),
         J_ii + J_ii' - 2 curvature_i I > 0,  2 smoothness_i I - J_ii - J_ii' > 0,
         [[coupling_ij I, J_ij'], [J_ij, coupling_ij I]] > 0   <=>   |J_ij| < coupling_ij.
 
-    All pass to the averages of J along segments, because W and the bounds are the same in all
-    cells: `<F(x) - F(y), x - y>_W >= margin |x - y|_W^2` and `|F(x) - F(y)|_W <= L |x - y|_W` on D.
+    The Schur complement of the second is `L P - (P J)' (L P)^-1 P J = (L^2 P - J' P J) / L`.
+
+    All pass to the averages of J along segments, because P and the bounds are the same in all
+    cells: `<F(x) - F(y), x - y>_P >= margin |x - y|_P^2` and `|F(x) - F(y)|_P <= L |x - y|_P` on D.
     """
 
     def whole(number: Fraction) -> int:
         return int(number * 2**bits)
 
-    w = claims.spread([whole(weight) for weight in claims.weights])
-    margin, lipschitz = whole(claims.margin), whole(claims.lipschitz)
+    metric, n = claims.metric.whole(bits), len(claims.center)
 
     def weighted(m: Matrix) -> Matrix:
-        return [[weight * x for x in row] for weight, row in zip(w, m, strict=True)]
+        if claims.metric.is_matrix:
+            family.work.spend(m)
+        return times(metric, m)
 
     family.require_positive(
         lambda m: symmetric(weighted(m)),
-        [-2 * margin * weight for weight in w],
+        dense(metric, -2 * whole(claims.margin)),
         "the margin holds",
-        family.scaling("margin_scaling", len(w)),
-        family.modes("margin_modes", len(w), 2 * bits),
+        family.scaling("margin_scaling", n),
+        family.modes("margin_modes", n, 2 * bits),
+        loose(metric, symmetric, family.remainder),
     )
+    size = dense(metric, whole(claims.lipschitz))
     family.require_positive(
         lambda m: bordered(weighted(m)),
-        [lipschitz * weight for weight in w] * 2,
+        [[*row, *[0] * n] for row in size] + [[*[0] * n, *row] for row in size],
         "the Lipschitz constant holds",
-        family.scaling("lipschitz_scaling", 2 * len(w)),
+        family.scaling("lipschitz_scaling", 2 * n),
+        remainder=loose(metric, bordered, family.remainder),
     )
     for i, own in enumerate(claims.coordinates):
         low, high = whole(claims.curvature[i]), whole(claims.smoothness[i])
         for sign, bound, name in ((1, low, "curvature"), (-1, high, "smoothness")):
             family.require_positive(
                 lambda m, own=own, sign=sign: symmetric(block(m, own, own, sign)),
-                [-2 * sign * bound] * claims.sizes[i],
+                identity(claims.sizes[i], -2 * sign * bound),
                 f"the {name} of player {i} holds",
             )
         for j, other in enumerate(claims.coordinates):
             if i != j:
                 family.require_positive(
                     lambda m, own=own, other=other: bordered(block(m, own, other)),
-                    [whole(claims.coupling[i][j])] * (claims.sizes[i] + claims.sizes[j]),
+                    identity(claims.sizes[i] + claims.sizes[j], whole(claims.coupling[i][j])),
                     f"the coupling of players {i} and {j} holds",
                 )
+
+
+def identity(size: int, factor: int) -> Matrix:
+    """A multiple of the identity."""
+    return [[factor * (i == j) for j in range(size)] for i in range(size)]
+
+
+def plus(first: Matrix, second: Matrix) -> Matrix:
+    """The sum of two matrices."""
+    return [list(map(int.__add__, *rows)) for rows in zip(first, second, strict=True)]
 
 
 def block(m: Matrix, rows: slice, columns: slice, sign: int = 1) -> Matrix:
@@ -349,24 +406,28 @@ def check_small_gain(claims: Claims) -> None:
 def check_equilibrium(claims: Claims) -> None:
     """There is exactly one equilibrium in the region, and it is in the stated ball.
 
-    If the ball of radius r around c is in D and `|F(c)|_W <= margin r`, then F has a zero in it: on
-    the sphere `<F(x), x - c>_W >= margin r^2 - |F(c)|_W r >= 0`, which suffices by Brouwer's
-    theorem. It is the only zero in D by strong monotonicity. Own-player blocks of J
-    are positive definite, since the margin is, so each player's cost is strongly convex in that
-    player's own coordinates: the zero is a Nash equilibrium of the game restricted to D.
+    If the ball of radius r around c is in D and `|F(c)|_P <= margin r`, then F has a zero in it: on
+    the sphere `<F(x), x - c>_P >= margin r^2 - |F(c)|_P r >= 0`, which suffices by Brouwer's
+    theorem. It is the only zero in D by strong monotonicity.
 
-    The basin: a map or flow that contracts towards x* in W keeps every ball around x* that lies in
+    Each player's cost is strongly convex in that player's own coordinates, so the zero is a Nash
+    equilibrium of the game restricted to D: own-player blocks of J are positive definite. With
+    weights they are because the margin is, as diagonal blocks of `W J + J' W`. With another P this
+    does not follow, and `curvature_i > 0` is asked for instead.
+
+    The basin: a map or flow that contracts towards x* in P keeps every ball around x* that lies in
     D. A start within `basin` of c is within `basin + r` of x*, and that ball is in the ball of
     radius `basin + 2 r` around c.
     """
-    terms = zip(claims.spread(claims.weights), claims.residual, strict=True)
-    norm = sum(w * x * x for w, x in terms)
+    norm = claims.metric.squared_norm_above(claims.residual)
     bound = (claims.margin * claims.radius) ** 2
     require(norm <= bound, "the residual is at most margin * radius")
-    inside = claims.reaches(claims.radius, claims.weights)
+    inside = claims.reaches(claims.radius)
     require(inside, "the equilibrium ball is inside the region")
-    inside = claims.reaches(claims.basin + 2 * claims.radius, claims.weights)
+    inside = claims.reaches(claims.basin + 2 * claims.radius)
     require(inside, "the basin is inside the region")
+    convex = not claims.metric.is_matrix or min(claims.curvature) > 0
+    require(convex, "every player's cost is convex, so that the equilibrium is one")
 
 
 def check_steps(claims: Claims) -> None:
@@ -374,10 +435,11 @@ def check_steps(claims: Claims) -> None:
 
     `max` is proved to converge, and so is every smaller step in the same norm; with `best`,
     `|x_k - x*| <= constant rate^k |x_0 - x*|` after k iterations, the constant being 1 where none
-    is stated. Both from anywhere in the basin, to x*, and also when each evaluation is followed
-    by a projection onto a product of convex sets that contains x*: blockwise projections are
-    nonexpansive in W. The theorem "performance" is an exception: there the sets have to contain D,
-    in which all points lie, so that projections change nothing.
+    is stated. Both from anywhere in the basin, to x*. In a metric of weights, also when each
+    evaluation of F is followed by a projection onto a product of convex sets that contains x*:
+    blockwise projections are nonexpansive in W. In another metric they need not be, and nothing is
+    said of projected steps; nor by the theorem "performance", unless the sets contain D, in which
+    all points lie, so that projections change nothing.
     """
     for file in claims.steps:
         rule = (file["method"].text(), file["theorem"].text())
@@ -396,7 +458,7 @@ def check_steps(claims: Claims) -> None:
 
 
 def _simultaneous_lipschitz(claims: Claims, step: list[Fraction]) -> dict[str, bool]:
-    """`|x - y - h (F(x) - F(y))|_W^2 <= (1 - 2 h margin + h^2 lipschitz^2) |x - y|_W^2`."""
+    """`|x - y - h (F(x) - F(y))|_P^2 <= (1 - 2 h margin + h^2 lipschitz^2) |x - y|_P^2`."""
     (largest, best, rate), a, b = step, claims.margin, claims.lipschitz
     return {
         "the largest step is below 2 margin / lipschitz^2": largest * b**2 < 2 * a,
@@ -414,7 +476,7 @@ def _simultaneous_small_gain(claims: Claims, step: list[Fraction]) -> dict[str, 
     The entries of N(h) are convex in h and N(0) = I, so a safe step makes all smaller ones safe.
 
     The basin is a ball of W' around the centre, as in `check_equilibrium`; x* is within
-    `radius * max sqrt(w' / w)` of the centre in W'.
+    `radius * max sqrt(w' / w)` of the centre in W', for the weights w of `Metric`.
     """
     largest, best, rate, near, basin = step
     u, v, players = claims.left, claims.right, claims.players
@@ -429,7 +491,7 @@ def _simultaneous_small_gain(claims: Claims, step: list[Fraction]) -> dict[str, 
         return max(*rows, *columns)
 
     weights = [a / b for a, b in zip(u, v, strict=True)]
-    ratio = max(a / b for a, b in zip(weights, claims.weights, strict=True))
+    ratio = max(a / b for a, b in zip(weights, claims.metric.weights, strict=True))
     return {
         "the largest step contracts": factor(largest) < 1,
         "the rate holds at the best step": factor(best) <= rate,
@@ -441,7 +503,8 @@ def _simultaneous_small_gain(claims: Claims, step: list[Fraction]) -> dict[str, 
 def _extragradient_monotonicity(claims: Claims, step: list[Fraction]) -> dict[str, bool]:
     """`y = P(x - h F(x))`, `x+ = P(x - h F(y))`, with `a = margin`, `b = lipschitz`, `h b < 1`.
 
-    P is the identity or a projection as in `check_steps`. As `<x - h F(x) - y, x+ - y> <= 0`,
+    P is the identity or, with weights, a projection as in `check_steps`; norms and products are
+    those of the metric. As `<x - h F(x) - y, x+ - y> <= 0`,
 
         |x+ - x*|^2 <= |x - h F(y) - x*|^2 - |x - h F(y) - x+|^2
                     <= |x - x*|^2 - 2 h <F(y), y - x*> + h^2 |F(x) - F(y)|^2 - |x - y|^2
@@ -463,7 +526,7 @@ def _extragradient_monotonicity(claims: Claims, step: list[Fraction]) -> dict[st
         "the largest step is below 1 / lipschitz": largest * b < 1,
         "the rate holds at the best step": s > 0 and (1 - rate**2) * (s + twice) <= twice * s,
         "the stretch is large enough": stretch >= 1 and stretch**2 >= growth,
-        "the basin is inside the region": claims.reaches(reach, claims.weights),
+        "the basin is inside the region": claims.reaches(reach),
     }
 
 
@@ -509,7 +572,7 @@ def _performance(
         "the constant holds": constant**2 >= near,
         "the stretch is large enough": stretch**2 >= max([Fraction(1), *reached]),
         "the basin is inside the region": claims.reaches(
-            stretch * (basin + claims.radius) + claims.radius, claims.weights
+            stretch * (basin + claims.radius) + claims.radius
         ),
     }
 

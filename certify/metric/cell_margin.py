@@ -11,6 +11,7 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from certify.enclosure.affine import AffineFamily, most_generators
+from certify.metric.metric import Metric, Weighting
 from certify.metric.modes import Modes, choose_modes
 
 # For the Lipschitz constant and for blocks, all sign vertices of so many generators are looked at,
@@ -84,7 +85,7 @@ def _sizes(generators: np.ndarray) -> np.ndarray:
 
 def margin_modes(
     family: AffineFamily,
-    weights: Float[np.ndarray, " n"],
+    weights: Weighting,
     signs: Int[np.ndarray, "n n"],
     unit: int = -2000,
 ) -> Modes | None:
@@ -96,34 +97,34 @@ def margin_modes(
 
     Args:
         family: The cells.
-        weights: Of the metric, one per coordinate.
+        weights: The metric: one weight per coordinate, or a matrix.
         signs: As for `margin_bounds`.
         unit: Of the numbers in the file, which limits how fine the modes can be.
     """
-    finite = np.asarray(family.finite)[:, None, None]
+    metric, finite = Metric(weights), np.asarray(family.finite)[:, None, None]
     generators = np.where(finite[:, None], family.generators, 0.0)
     if np.count_nonzero(np.abs(generators).max((0, 2, 3), initial=0.0)) <= MARGIN_VERTICES:
         return None
-    centre = _symmetric(np.where(finite, family.centre, 0.0), weights)
-    generators = _symmetric(generators, weights)
+    centre = metric.symmetric(np.where(finite, family.centre, 0.0))
+    generators = metric.symmetric(generators)
     at_vertices, generators = _largest(generators)
-    modes = choose_modes(centre, generators, weights, 2 * unit)
+    modes = choose_modes(centre, generators, metric, 2 * unit)
     if not at_vertices.shape[1]:
         return modes
-    remainder = np.abs(_symmetric(_numbers(family.remainder), weights, signs))
+    remainder = metric.loose(_numbers(family.remainder), signs)
     corners = vertices(centre, at_vertices)
-    values, vectors = np.linalg.eigh(corners)
+    values, vectors = metric.eigh(corners)
     cell, worst = np.arange(len(centre)), values[:, :, 0].argmin(1)
     direction = vectors[cell, worst, :, 0]
     size = np.abs(direction)
-    bound, _ = _of_modes(modes, generators, weights)
+    bound, _ = _of_modes(modes, generators, metric)
     cost = np.einsum("bi,bkij,bj->bk", direction, bound, direction)
     folded = np.einsum("bi,bkij,bj->bk", size, np.abs(generators), size)
     every = np.ones_like(cost, bool)
     choices = [modes.kept(keep) for keep in (every, ~every, cost < folded)]
     margins = np.stack(
         [
-            _margin_at(centre, at_vertices, generators, remainder, weights, choice)[0]
+            _margin_at(centre, at_vertices, generators, remainder, metric, choice)[0]
             for choice in choices
         ]
     )
@@ -145,26 +146,25 @@ def _largest(generators: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 def margin_bounds(
     family: AffineFamily,
-    weights: Float[np.ndarray, " n"],
+    weights: Weighting,
     signs: Int[np.ndarray, "n n"],
     modes: Modes | None = None,
 ) -> CellBounds:
-    """Margins of a batch of cells in the metric `diag(weights)`.
+    """Margins of a batch of cells in a metric.
 
     Args:
         family: The cells, mirrored by `certify.symmetry.mirrored`.
-        weights: One per coordinate.
+        weights: The metric: one weight per coordinate, or a matrix.
         signs: From `certify.symmetry.mirror_signs`: entries of the remainder that are opposite
             numbers cancel in the symmetric part as far as their weights are equal.
         modes: From `margin_modes`, which is called when they are not given.
     """
-    modes = modes or margin_modes(family, weights, signs)
+    metric, modes = Metric(weights), modes or margin_modes(family, weights, signs)
     centre, generators = (
-        _symmetric(_numbers(part), weights) for part in (family.centre, family.generators)
+        metric.symmetric(_numbers(part)) for part in (family.centre, family.generators)
     )
     remainder, share = (
-        np.abs(_symmetric(_numbers(part), weights, signs))
-        for part in (family.remainder, family.share)
+        metric.loose(_numbers(part), signs) for part in (family.remainder, family.share)
     )
     n = centre.shape[-1]
     if modes is None:
@@ -172,15 +172,15 @@ def margin_bounds(
         others = generators[:, :0]
     else:
         (at_vertices, others), loose = _largest(generators), remainder
-    margin, eigenvector, scaling = _margin_at(centre, at_vertices, others, loose, weights, modes)
+    margin, eigenvector, scaling = _margin_at(centre, at_vertices, others, loose, metric, modes)
     # Smaller cells have smaller remainders, and what moves with a remainder is one.
     loose = remainder + np.abs(generators[:, n:]).sum(1)
-    at_vertex = _at_some_vertex(centre, generators[:, :n], loose, eigenvector)
-    direction = scaling * np.sqrt(weights)
+    at_vertex = _at_some_vertex(centre, generators[:, :n], loose, eigenvector, metric)
+    direction = scaling * metric.root
     finite = np.asarray(family.finite)
     return CellBounds(
         np.where(finite, margin, -np.inf),
-        np.where(finite, np.minimum(at_vertex, _at_centre(centre, loose)), np.inf),
+        np.where(finite, np.minimum(at_vertex, _at_centre(centre, loose, metric)), np.inf),
         np.einsum("bi,bkij,bj->bk", direction, share, direction),
         scaling,
     )
@@ -191,56 +191,59 @@ def _margin_at(
     at_vertices: np.ndarray,
     others: np.ndarray,
     remainder: np.ndarray,
-    weights: np.ndarray,
+    metric: Metric,
     modes: Modes | None,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Margins, eigenvectors of the worst vertices and scalings; all matrices in the metric."""
+    """Margins, eigenvectors of the worst vertices and scalings; all matrices in the frame."""
     if modes is not None:
-        bound, rest = _of_modes(modes, others, weights)
+        bound, rest = _of_modes(modes, others, metric)
         centre, remainder = centre - bound.sum(1), remainder + np.abs(rest).sum(1)
     corners = vertices(centre, at_vertices)
-    values, vectors = np.linalg.eigh(corners)
+    values, vectors = metric.eigh(corners)
     cell, worst = np.arange(len(centre)), values[:, :, 0].argmin(1)
     eigenvector = vectors[cell, worst, :, 0]
-    scaling = _absorbing(corners[cell, worst], np.abs(eigenvector), remainder, weights)
-    direction = scaling * np.sqrt(weights)
+    scaling = _absorbing(corners[cell, worst], np.abs(eigenvector), remainder, metric)
+    direction = scaling * metric.root
     loss = np.einsum("bij,bj->bi", remainder, direction) / direction
     lowered = corners - loss[:, None, :, None] * np.eye(loss.shape[1])
-    return np.linalg.eigvalsh(lowered)[:, :, 0].min(1), eigenvector, scaling
+    return metric.eigvalsh(lowered)[:, :, 0].min(1), eigenvector, scaling
 
 
 def _absorbing(
-    worst: np.ndarray, eigenvector: np.ndarray, remainder: np.ndarray, weights: np.ndarray
+    worst: np.ndarray, eigenvector: np.ndarray, remainder: np.ndarray, metric: Metric
 ) -> np.ndarray:
     """The scalings, of a few candidates, that leave the worst vertices the largest margins."""
-    root = np.sqrt(weights)
+    root = metric.root
     candidates = np.stack([_integers((eigenvector + r) / root) for r in _REGULARIZATIONS])
     directions = candidates * root
     losses = np.einsum("bij,cbj->cbi", remainder, directions) / directions
     lowered = worst - losses[..., None] * np.eye(len(root))
-    best = np.linalg.eigvalsh(lowered)[..., 0].argmax(0)
+    best = metric.eigvalsh(lowered)[..., 0].argmax(0)
     return candidates[best, np.arange(len(best))]
 
 
 def _of_modes(
-    modes: Modes, generators: np.ndarray, weights: np.ndarray
+    modes: Modes, generators: np.ndarray, metric: Metric
 ) -> tuple[np.ndarray, np.ndarray]:
-    """The bounds and the rests of generators, in the metric, as the checker computes them."""
-    root = np.sqrt(weights)
-    scale = 2 * root[:, None] * root
+    """The bounds and the rests of generators, in the frame, as the checker computes them."""
+    scale = 2 * metric.root[:, None] * metric.root
     bound = modes.summed(np.abs(modes.strengths)) / scale
     return bound, generators - modes.summed(modes.strengths) / scale
 
 
 def _at_some_vertex(
-    centre: np.ndarray, generators: np.ndarray, remainder: np.ndarray, eigenvector: np.ndarray
+    centre: np.ndarray,
+    generators: np.ndarray,
+    remainder: np.ndarray,
+    eigenvector: np.ndarray,
+    metric: Metric,
 ) -> np.ndarray:
     """Smallest eigenvalues at bad vertices, found by repetition, plus what the remainder adds."""
     lowest = np.full(len(centre), np.inf)
     for _ in range(3):
         along = np.einsum("bi,bkij,bj->bk", eigenvector, generators, eigenvector)
         vertex = centre - np.einsum("bk,bkij->bij", np.where(along < 0, -1.0, 1.0), generators)
-        values, vectors = np.linalg.eigh(vertex)
+        values, vectors = metric.eigh(vertex)
         eigenvector = vectors[:, :, 0]
         size = np.abs(eigenvector)
         loose = np.einsum("bi,bij,bj->b", size, remainder, size)
@@ -248,31 +251,32 @@ def _at_some_vertex(
     return lowest
 
 
-def _at_centre(centre: np.ndarray, remainder: np.ndarray) -> np.ndarray:
+def _at_centre(centre: np.ndarray, remainder: np.ndarray, metric: Metric) -> np.ndarray:
     """Smallest eigenvalues at the centres, plus what the remainder could add."""
-    values, vectors = np.linalg.eigh(centre)
+    values, vectors = metric.eigh(centre)
     eigenvector = np.abs(vectors[:, :, 0])
     return values[:, 0] + np.einsum("bi,bij,bj->b", eigenvector, remainder, eigenvector)
 
 
 def lipschitz_bounds(
-    family: AffineFamily, weights: Float[np.ndarray, " n"]
+    family: AffineFamily, weights: Weighting
 ) -> tuple[Float[np.ndarray, " cells"], Int[np.ndarray, "cells m"]]:
     """Largest norms of the Jacobians of a batch of cells in the metric, and scalings (m = 2n)."""
-    root = np.sqrt(weights)
-    centre, generators, remainder = (
-        _numbers(part) * (root[:, None] / root)
-        for part in (family.centre, family.generators, family.remainder)
+    metric = Metric(weights)
+    centre, generators = (
+        metric.product(_numbers(part)) for part in (family.centre, family.generators)
     )
+    remainder = metric.product_above(_numbers(family.remainder))
     generators, remainder = _folded(generators, remainder, MAX_VERTICES)
-    left, values, right = np.linalg.svd(vertices(centre, generators))
+    left, values, right = np.linalg.svd(metric.reduced(vertices(centre, generators)))
     worst = values[:, :, 0].argmax(1)
     cell = np.arange(len(worst))
-    direction = np.abs(np.concatenate([right[cell, worst, 0, :], left[cell, worst, :, 0]], axis=-1))
-    both = np.concatenate([root, root])
+    pair = (right[cell, worst, 0, :], left[cell, worst, :, 0])
+    direction = np.abs(np.concatenate([*map(metric.framed_vectors, pair)], axis=-1))
+    both = np.concatenate([metric.root, metric.root])
     scaling = _integers((direction + 0.01) / both)
     direction = scaling * both
-    n = weights.size
+    n = len(metric.root)
     # The symmetric matrix [[0, J'], [J, 0]] has the norm of J as its largest eigenvalue.
     mixed = np.concatenate(
         [
@@ -281,7 +285,7 @@ def lipschitz_bounds(
         ],
         axis=-1,
     )
-    loss = (mixed / direction).max(1)
+    loss = np.maximum(*map(metric.largest, np.split(mixed / direction, 2, axis=-1)))
     norm = np.where(np.asarray(family.finite), values[cell, worst, 0] + loss, np.inf)
     return norm, scaling
 
@@ -289,20 +293,6 @@ def lipschitz_bounds(
 def _numbers(part: Any) -> np.ndarray:
     """Finite numbers with room for arithmetic; those of cells that are not finite mean nothing."""
     return np.nan_to_num(part, nan=0.0, posinf=1e280, neginf=-1e280)
-
-
-def _symmetric(
-    matrices: np.ndarray, weights: np.ndarray, signs: np.ndarray | None = None
-) -> np.ndarray:
-    """Symmetric part of `W^(1/2) J W^(-1/2)`; of magnitudes, a bound on that of its entries.
-
-    Where the sign is negative, mirrored entries are magnitudes of opposite numbers `E_ab` and
-    `-E_ab`: of those, what remains is `(w_a - w_b) / (2 sqrt(w_a w_b)) E_ab`.
-    """
-    root = np.sqrt(weights)
-    scaled = matrices * (root[:, None] / root)
-    mirror = np.swapaxes(scaled, -1, -2)
-    return 0.5 * (scaled + (mirror if signs is None else np.where(signs < 0, -mirror, mirror)))
 
 
 def _integers(vectors: np.ndarray) -> np.ndarray:

@@ -13,6 +13,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
+from certify.metric.metric import Metric
+
 # Largest entry of a rounded vector: what is lost by rounding is folded into the remainder.
 _LARGEST = 2.0**14
 # How often the weights of the directions are adapted, and how sharply.
@@ -58,16 +60,16 @@ class Modes(NamedTuple):
 def choose_modes(
     centre: Float[np.ndarray, "cells n n"],
     generators: Float[np.ndarray, "cells m n n"],
-    weights: Float[np.ndarray, " n"],
+    metric: Metric,
     finest: int = -4000,
 ) -> Modes:
     """Modes of symmetric matrices with a large smallest eigenvalue of `centre - sum_k X_k`.
 
     Args:
-        centre: Symmetric matrices, in the metric.
-        generators: The `S_k`, in the metric.
-        weights: Of the metric, one per coordinate. The file holds the modes of `2 W^(1/2) S_k
-            W^(1/2)`, which is the matrix that the checker tests.
+        centre: Symmetric matrices, in the frame of the metric.
+        generators: The `S_k`, in the frame.
+        metric: The file holds the modes of `2 D S_k D` with D its root, which is the matrix that
+            the checker tests.
         finest: A lower bound on the units.
     """
     best, smallest = None, np.full(len(centre), -np.inf)
@@ -75,7 +77,7 @@ def choose_modes(
     for _ in range(_ROUNDS):
         values, vectors = _spectral(generators, state)
         bound = _outer(np.abs(values), vectors).sum(1)
-        spectrum, directions = np.linalg.eigh(centre - bound)
+        spectrum, directions = metric.eigh(centre - bound)
         better = spectrum[:, 0] > smallest
         smallest = np.where(better, spectrum[:, 0], smallest)
         best = (
@@ -91,7 +93,7 @@ def choose_modes(
         state = _outer(share / share.sum(-1, keepdims=True), np.swapaxes(directions, -1, -2))
     assert best is not None
     values, vectors = best
-    exact = vectors * np.sqrt(2 * np.abs(values)[..., None] * weights)
+    exact = vectors * np.sqrt(2 * np.abs(values)[..., None] * metric.diagonal)
     largest = np.maximum(np.abs(exact).max((1, 2, 3)), 2.0**-500)
     half = np.ceil(np.log2(largest / _LARGEST)).astype(int)
     half = np.maximum(half, -(-finest // 2))

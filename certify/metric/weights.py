@@ -3,25 +3,21 @@
 A choice needs no proof: whatever weights come out, the margin in them is proved afterwards.
 """
 
-import contextlib
-
 import numpy as np
 import scipy.optimize
 from jaxtyping import Float
 
+from .metric import Metric, Weighting
 from .small_gain import small_gain
 
 # Weights of one are kept when within this share of the best: simpler numbers, rounder basin.
 _PREFER_ONES = 0.995
 
 
-def sampled_margin(
-    jacobians: Float[np.ndarray, "samples n n"], weights: Float[np.ndarray, " n"]
-) -> float:
+def sampled_margin(jacobians: Float[np.ndarray, "samples n n"], weights: Weighting) -> float:
     """Smallest eigenvalue of the symmetric part in the metric, over the samples: an estimate."""
-    root = np.sqrt(weights)
-    scaled = jacobians * (root[:, None] / root)
-    return float(np.linalg.eigvalsh(0.5 * (scaled + np.swapaxes(scaled, -1, -2)))[:, 0].min())
+    metric = Metric(weights)
+    return float(metric.eigvalsh(metric.symmetric(jacobians))[:, 0].min())
 
 
 def choose_weights(
@@ -42,9 +38,9 @@ def choose_weights(
 
     ones = np.zeros(players)
     candidates = [ones]
-    mu, _, coupling = sampled_constants(jacobians, sizes)
-    with contextlib.suppress(ValueError):  # constants too unequal for float64 vectors
-        candidates.append(_centred(np.log(small_gain(mu, coupling).weights)))
+    small = small_gain_weights(jacobians, sizes)
+    if small is not None:
+        candidates.append(_centred(np.log(small)))
     best = max(candidates, key=margin)
     if 1 < players <= 10:
         search = scipy.optimize.minimize(
@@ -58,6 +54,17 @@ def choose_weights(
     if margin(ones) >= top - (1 - _PREFER_ONES) * abs(top):
         best = ones
     return _rounded(np.exp(best))
+
+
+def small_gain_weights(
+    jacobians: Float[np.ndarray, "samples n n"], sizes: tuple[int, ...]
+) -> Float[np.ndarray, " players"] | None:
+    """Those of the small-gain test on the sampled constants; None if they are too unequal."""
+    mu, _, coupling = sampled_constants(jacobians, sizes)
+    try:
+        return small_gain(mu, coupling).weights
+    except ValueError:  # constants too unequal for float64 vectors
+        return None
 
 
 def sampled_constants(

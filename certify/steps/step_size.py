@@ -46,7 +46,8 @@ class Setting(NamedTuple):
     Attributes:
         margin: Strong-monotonicity modulus of F in the metric.
         lipschitz: Lipschitz constant of F in it.
-        weights: Of the metric, one per player.
+        weights: One per player, with `sum_i weights_i |x_i|^2` at most the squared norm of the
+            metric: equal to it if the metric is made of weights.
         constants: Block constants over the region.
         gain: The small-gain margin of these constants.
         radius: The equilibrium is within this distance of the centre, in the metric.

@@ -1,0 +1,131 @@
+"""The ladder of metrics: from the simplest to a full matrix, as high as it pays.
+
+Everything here is chosen by sampling and proves nothing; cells are searched and proved in whatever
+metric comes out. Simple metrics come first because their balls, and so basins, are rounder, because
+projections do no harm in them, and because they are found and checked faster.
+"""
+
+from typing import Literal, NamedTuple
+
+import numpy as np
+from jaxtyping import Float
+
+from .lmi import Kind, abscissa, best_matrix
+from .metric import Weighting
+from .weights import choose_weights, sampled_constants, sampled_margin, small_gain_weights
+
+Choice = Literal["auto", "weights", "block", "full"]
+
+# Weights are left for a matrix only if none has a positive margin, or the best has less than this
+# share of the bound that no metric exceeds and of the margin in the matrix.
+_WEIGHTS_SUFFICE = 0.5
+# One matrix is left for a more general one if that has a margin this much larger.
+_PAYS = 1.05
+
+
+class Rung(NamedTuple):
+    """A metric, and what sampling says of it.
+
+    Attributes:
+        name: "Euclidean", "small-gain weights", "weights", "weights by LMI", "block" or "full".
+        weighting: One weight per coordinate, or a matrix.
+        margin: In it, over the samples: an estimate.
+    """
+
+    name: str
+    weighting: Weighting
+    margin: float
+
+
+class Ladder(NamedTuple):
+    """The rungs that were tried, and the one that was taken.
+
+    Attributes:
+        rungs: From simple to general.
+        chosen: One of them.
+        bound: The smallest real part of the eigenvalues of sampled Jacobians: no constant metric
+            has a larger sampled margin.
+    """
+
+    rungs: tuple[Rung, ...]
+    chosen: Rung
+    bound: float
+
+    def __str__(self) -> str:
+        tried = ", ".join(f"{rung.name} {rung.margin:.4g}" for rung in self.rungs)
+        return (
+            f"{self.chosen.name}; margins estimated by sampling: {tried}; at most {self.bound:.4g} "
+            "in any constant metric"
+        )
+
+
+def climb(
+    jacobians: Float[np.ndarray, "samples n n"], sizes: tuple[int, ...], choice: Choice = "auto"
+) -> Ladder:
+    """Chooses a metric from sampled Jacobians.
+
+    First the metrics with one weight per player: all ones, those of the small-gain test, and the
+    best that a direct search finds. With "auto" that is all, if the last has a positive margin of
+    at least half the bound. Otherwise semidefinite programs follow, over weights, then one block
+    per player, then full matrices. A matrix is taken in place of weights if they have no positive
+    margin, or one at least twice as large; a full one in place of blocks if it gains five per cent.
+    Nothing is said about equilibria in a matrix unless all players' own curvatures are positive:
+    then no matrix is tried.
+
+    Args:
+        jacobians: Finite, at points of the region.
+        sizes: Coordinates of each player, n in all.
+        choice: "auto", or where to stop and what to take: "weights", "block", "full".
+
+    Example:
+        >>> ladder = climb(np.array([[[1.0, 5.0], [-5.0, 1.0]]]), (1, 1))
+        >>> ladder.chosen.name, ladder.chosen.margin
+        ('weights', 1.0)
+    """
+    if (jacobians == jacobians[0]).all():  # of a quadratic game; looked at thousands of times
+        jacobians = jacobians[:1]
+    weights = choose_weights(jacobians, sizes)
+    small = small_gain_weights(jacobians, sizes)
+    candidates = {"Euclidean": np.ones(len(sizes)), "small-gain weights": small, "weights": weights}
+    rungs = [
+        _rung(name, np.repeat(value, sizes), jacobians)
+        for name, value in candidates.items()
+        if value is not None
+    ]
+    chosen, bound = rungs[-1], abscissa(jacobians)
+    enough = chosen.margin > 0 and chosen.margin >= _WEIGHTS_SUFFICE * bound
+    curvature = sampled_constants(jacobians, sizes)[0]
+    if choice == "weights" or (choice == "auto" and (enough or bound <= 0)):
+        return Ladder(tuple(rungs), chosen, bound)
+    frame = chosen.weighting
+    kinds: tuple[Kind, ...] = ("weights", "block", "full")
+    if choice == "block" or curvature.min() <= 0:
+        kinds = kinds[: 2 if curvature.min() > 0 else 1]
+    for kind in kinds:
+        if kind == "block" and len(sizes) == sum(sizes):  # blocks of one coordinate are weights
+            continue
+        matrix = best_matrix(jacobians, sizes, kind, frame)
+        if matrix is None:
+            continue
+        if kind == "weights":
+            rung = _rung("weights by LMI", np.diagonal(matrix).copy(), jacobians)
+        else:
+            rung = _rung(kind, matrix, jacobians)
+        rungs.append(rung)
+        if _pays(rung, chosen) or choice == kind:
+            chosen = rung
+        if kind == "weights" and choice == "auto" and chosen.margin >= _WEIGHTS_SUFFICE * bound:
+            break
+    return Ladder(tuple(rungs), chosen, bound)
+
+
+def _rung(name: str, weighting: Weighting, jacobians: np.ndarray) -> Rung:
+    return Rung(name, weighting, sampled_margin(jacobians, weighting))
+
+
+def _pays(rung: Rung, chosen: Rung) -> bool:
+    """Whether a more general metric is worth more than the one chosen so far."""
+    if chosen.margin <= 0 or rung.margin <= 0:
+        return rung.margin > chosen.margin
+    leaves_weights = rung.weighting.ndim == 2 and chosen.weighting.ndim == 1
+    return rung.margin >= (1 / _WEIGHTS_SUFFICE if leaves_weights else _PAYS) * chosen.margin

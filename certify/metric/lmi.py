@@ -1,0 +1,201 @@
+"""Metrics with a matrix, by semidefinite programs over sampled Jacobians.
+
+Everything here is a guess. What a solver says of its own success is not believed: each matrix that
+it returns is judged by its sampled margin, and a proof comes later or not at all.
+"""
+
+import functools
+import warnings
+from collections.abc import Callable
+from typing import Any, Literal
+
+import numpy as np
+import scipy.linalg
+from jaxtyping import Float
+
+from .metric import Metric
+from .weights import sampled_margin
+
+Kind = Literal["weights", "block", "full"]
+
+# How far from round a metric may be, relative to the frame that it is looked for in.
+CONDITION = 1e4
+# The bisection ends when this share of the margin in question is decided.
+_PRECISION = 0.02
+# The roundest metric with this share of the margin found is taken.
+_ROUND = 0.95
+# Of Jacobians that the program knows of, and rounds in which the worst of the others are added.
+_ROUNDS = 4
+_ADDED = 4
+
+
+def abscissa(jacobians: Float[np.ndarray, "samples n n"]) -> float:
+    """The smallest real part of all eigenvalues: no constant metric has a larger sampled margin.
+
+    As `P J + J' P >= 2 a P` gives `Re(lambda) >= a` for every eigenvalue.
+    """
+    return float(np.linalg.eigvals(jacobians).real.min())
+
+
+def best_matrix(
+    jacobians: Float[np.ndarray, "samples n n"],
+    sizes: tuple[int, ...],
+    kind: Kind,
+    frame: Float[np.ndarray, " n"],
+) -> Float[np.ndarray, "n n"] | None:
+    """A matrix P of a kind with a nearly largest sampled margin, and nearly the roundest of those.
+
+    For fixed `a`, `P J + J' P >= 2 a P` is linear in P: bisection on `a`, in which each solution is
+    evaluated by its own margin. Only the worst Jacobians enter the program; those that turn out to
+    be worse in its solution are added.
+
+    Args:
+        jacobians: Finite.
+        sizes: Coordinates of each player, n in all.
+        kind: "weights" (`P = diag(w_i I)`), "block" (one block per player), or "full".
+        frame: A metric of weights, one per coordinate, relative to which P is at most
+            `CONDITION` times longer in one direction than in another.
+
+    Returns:
+        P, symmetric and positive definite, in short binary numbers; None if there is none. Without
+        cvxpy there is none, except for "full", where Lyapunov's equation gives one as well.
+
+    Example:
+        >>> rotation = np.array([[[1.0, 3.0], [-2.0, 0.2]]])
+        >>> matrix = best_matrix(rotation, (1, 1), "full", np.ones(2))
+        >>> sampled_margin(rotation, np.ones(2)) < 0.3 < 0.55 < sampled_margin(rotation, matrix)
+        True
+    """
+    root = np.sqrt(frame)
+    scaled = jacobians * (root[:, None] / root)
+    scaled = scaled / max(float(np.abs(scaled).max()), 2.0**-1000)
+    candidates = [np.eye(len(root)), *(_lyapunov(scaled.mean(0)) if kind == "full" else [])]
+    best = max(candidates, key=functools.partial(margin_in, scaled))
+    try:
+        best = _improved(scaled, sizes, kind, best)
+    except ImportError:
+        if kind != "full":
+            return None
+    best = best * (root[:, None] * root)
+    matrix = _rounded(best / np.linalg.eigvalsh(best)[-1])
+    return matrix if np.isfinite(margin_in(jacobians, matrix)) else None
+
+
+def margin_in(jacobians: Float[np.ndarray, "samples n n"], matrix: Any) -> float:
+    """The sampled margin in what may be a metric; minus infinity if it is none."""
+    matrix = np.asarray(matrix)
+    if matrix.dtype != np.float64 or matrix.shape != jacobians.shape[1:]:
+        return -np.inf
+    try:
+        found = sampled_margin(jacobians, matrix)
+    except (ValueError, np.linalg.LinAlgError):
+        return -np.inf
+    return found if np.isfinite(found) else -np.inf
+
+
+def _improved(jacobians: np.ndarray, sizes: tuple[int, ...], kind: Kind, best: Any) -> Any:
+    active: list[int] = []
+    for _ in range(_ROUNDS):
+        metric = Metric(best)
+        margins = metric.eigvalsh(metric.symmetric(jacobians))[:, 0]
+        if active and margins.min() >= margins[active].min() - 0.05 * abs(margins[active].min()):
+            break
+        for k in np.argsort(margins)[:_ADDED].tolist():
+            if not any(np.array_equal(jacobians[k], jacobians[j]) for j in active):
+                active.append(k)
+        found = _bisected(jacobians[active], program(jacobians[active], sizes, kind), best)
+        # It may be worse elsewhere; then the next round knows more Jacobians.
+        best = _preferred(jacobians, best, found)
+    return best
+
+
+def _preferred(jacobians: np.ndarray, known: Any, found: Any) -> Any:
+    """The larger margin, or a rounder metric that has almost the same."""
+    before, after = margin_in(jacobians, known), margin_in(jacobians, found)
+    rounder = after > -np.inf and Metric(found).condition < Metric(known).condition
+    enough = before - (1 - _ROUND) * abs(before) * (1.01 if rounder else 0.0)
+    return found if after >= enough else known
+
+
+def _bisected(jacobians: np.ndarray, solve: Callable[[float], Any], start: Any) -> Any:
+    """The best solution, and a rounder one in its place if it is almost as good."""
+    best, low, high = start, margin_in(jacobians, start), abscissa(jacobians)
+    while high - low > _PRECISION * max(abs(low), abs(high)):
+        wanted = 0.5 * (low + high)
+        found = solve(wanted)
+        margin = margin_in(jacobians, found)
+        # The roundest P with a margin has hardly more, and in floating point a little less.
+        if margin < wanted - 0.01 * (high - low):
+            high = wanted
+        if margin > low:
+            best, low = found, margin
+    enough = low - (1 - _ROUND) * abs(low)
+    rounder = solve(enough)
+    return rounder if margin_in(jacobians, rounder) >= enough - 1e-6 * abs(enough) else best
+
+
+def program(
+    jacobians: Float[np.ndarray, "samples n n"], sizes: tuple[int, ...], kind: Kind
+) -> Callable[[float], Any]:
+    """The semidefinite program: from a margin to the roundest P that has it, or None.
+
+    It minimises `c` subject to `I <= P <= c I` and `P J + J' P >= 2 a P`, and is built once for all
+    margins `a`.
+
+    Raises:
+        ImportError: If cvxpy is missing.
+    """
+    import cvxpy as cp
+
+    n, wanted, condition = sum(sizes), cp.Parameter(), cp.Variable()
+    P = cp.Variable((n, n), symmetric=True) if kind == "full" else _blocks(cp, sizes, kind)
+    constraints = [P >> np.eye(n), P << condition * np.eye(n), condition <= CONDITION]
+    for J in jacobians:
+        constraints.append(P @ J + J.T @ P - 2 * (wanted * P) >> 0)
+    problem = cp.Problem(cp.Minimize(condition), constraints)
+
+    def solve(margin: float) -> Any:
+        wanted.value = margin
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # "the solution may be inaccurate": it is judged
+                problem.solve(solver="CLARABEL")
+        except (cp.SolverError, ValueError, ArithmeticError):
+            return None
+        return None if P.value is None else 0.5 * (P.value + P.value.T)
+
+    return solve
+
+
+def _blocks(cp: Any, sizes: tuple[int, ...], kind: Kind) -> Any:
+    """A block for each player, of which an expression is made; or a multiple of the identity."""
+    total, starts = 0, np.concatenate([[0], np.cumsum(sizes)])
+    for start, size in zip(starts[:-1], sizes, strict=True):
+        place = np.eye(sum(sizes))[:, start : start + size]
+        if kind == "weights" or size == 1:
+            total += cp.Variable() * (place @ place.T)
+        else:
+            total += place @ cp.Variable((size, size), symmetric=True) @ place.T
+    return total
+
+
+def _lyapunov(jacobian: np.ndarray) -> list[np.ndarray]:
+    """Solutions of `P (J - a I) + (J - a I)' P = I`, which have a margin of more than `a`."""
+    smallest, found = abscissa(jacobian[None]), []
+    for share in (0.5, 0.8, 0.9, 0.95, 0.98):
+        shifted = jacobian - (smallest - (1 - share) * abs(smallest)) * np.eye(len(jacobian))
+        try:
+            matrix = scipy.linalg.solve_continuous_lyapunov(shifted.T, np.eye(len(jacobian)))
+        except (ValueError, np.linalg.LinAlgError):
+            continue
+        matrix = 0.5 * (matrix + matrix.T)
+        if np.isfinite(margin_in(jacobian[None], matrix)):
+            found += [matrix] if Metric(matrix).condition <= CONDITION else []
+    return found
+
+
+def _rounded(matrix: np.ndarray) -> np.ndarray:
+    """Short binary numbers, of about 24 bits relative to the diagonal: margins are flat."""
+    unit = np.exp2(np.floor(0.5 * np.log2(np.diagonal(matrix))))
+    unit = 2.0**-24 * unit[:, None] * unit
+    return np.rint(0.5 * (matrix + matrix.T) / unit) * unit + 0.0
