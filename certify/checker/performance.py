@@ -310,7 +310,8 @@ def add(form: Form, factor: Fraction, left: Vector, right: Vector) -> None:
         return
     for i, (a, c) in enumerate(zip(left, right, strict=True)):
         for j, (b, d) in enumerate(zip(left, right, strict=True)):
-            form[i][j] += factor * (a * d + c * b) / 2
+            if product := a * d + c * b:
+                form[i][j] += factor * product / 2
 
 
 def position(scheme: Scheme, h: Fraction, offset: Vector | None) -> list[Fraction]:

@@ -49,7 +49,7 @@ def combination(terms: Sequence[tuple[Fraction, Matrix]], size: int) -> Matrix:
     for weight, matrix in terms:
         if weight:
             for row, other in zip(total, matrix, strict=True):
-                row[:] = [x + weight * y for x, y in zip(row, other, strict=True)]
+                row[:] = [x + weight * y if y else x for x, y in zip(row, other, strict=True)]
     return total
 
 

@@ -11,7 +11,9 @@ import pytest
 
 import certify
 import dgames as dg
-from certify.checker import check_data, performance
+from certify.checker import Unusable, check_data, performance
+from certify.checker.proof import Claims, Rejected, check_steps
+from certify.checker.reader import Reader
 from certify.steps.performance import propose, prove_piece
 
 METHODS = [dg.Optimistic, dg.RungeKutta4, dg.Momentum, dg.ComplexMomentum]
@@ -231,3 +233,54 @@ def test_too_much_is_not_proved():
         )
         is None
     )
+
+
+HOSTILE = [
+    None,
+    True,
+    3,
+    "x",
+    "0x0.0p+0",
+    "-0x1.0000000000000p+0",
+    "nan",
+    [],
+    {},
+    [[]],
+    [1],
+    {"a": 1},
+]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_hostile_values_are_rejected_or_unusable(certificate, name):
+    """Whatever stands in place of a field, the checker answers; and only weaker claims pass."""
+    entry = next(s for s in certificate.data["claims"]["steps"] if s["method"] == name)
+    places = list(_places(entry))
+    rng = np.random.default_rng(0)
+    for index in rng.choice(len(places), 25, replace=False):
+        path, value = places[index], HOSTILE[rng.integers(len(HOSTILE))]
+        changed_entry = copy.deepcopy(entry)
+        parent = changed_entry
+        for key in path[:-1]:
+            parent = parent[key]
+        parent[path[-1]] = value
+        data = {
+            **certificate.data,
+            "claims": {**certificate.data["claims"], "steps": [changed_entry]},
+        }
+        try:
+            check_steps(Claims(Reader(data)))
+        except (Rejected, Unusable):
+            continue
+        assert "multipliers" in path or "bounds" in path or path[-1] in ("low", "momentum"), path
+
+
+def _places(value, path=()):
+    if path:
+        yield path
+    items = value.items() if isinstance(value, dict) else enumerate(value)
+    for key, item in items:
+        if isinstance(item, (dict, list)):
+            yield from _places(item, (*path, key))
+        else:
+            yield (*path, key)
