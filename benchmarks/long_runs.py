@@ -19,6 +19,7 @@ import dgames as dg
 from certify import checkpoint
 from certify.branch import Budget, cover
 from certify.checkpoint import Checkpoint, identity
+from certify.enclosure.affine import Form
 from certify.flat import flat_field
 from certify.tree import Split, Tree
 from certify.workers import crew
@@ -26,6 +27,7 @@ from certify.workers import crew
 jax.config.update("jax_enable_x64", True)
 
 WEIGHTS, TIGHTNESS = np.ones(5), 0.97
+FORM: Form = "affine"
 
 
 def main() -> None:
@@ -35,7 +37,7 @@ def main() -> None:
     field = flat_field(game, region)
 
     def search(file: Checkpoint | None = None, **options: int | None) -> tuple[Tree, float]:
-        with crew(game, region, None, field, WEIGHTS, **options) as measure:
+        with crew(game, region, None, field, WEIGHTS, FORM, **options) as measure:
             start = time.perf_counter()
             budget = Budget(100_000)
             tree = cover(
@@ -62,7 +64,7 @@ def main() -> None:
     checkpoint.SECONDS = 0.2
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "run.npz"
-        tree, seconds = search(Checkpoint(path, identity(field, region, WEIGHTS, TIGHTNESS)))
+        tree, seconds = search(Checkpoint(path, identity(field, region, WEIGHTS, TIGHTNESS, FORM)))
         assert splits(tree) == first
         size = path.stat().st_size / 2**20
     print(f"with a checkpoint ({size:.1f} MiB) every 0.2 s: {seconds:.2f} seconds")

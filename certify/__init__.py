@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from certify.enclosure import enclose as enclose
     from certify.enclosure import enclose_hessian as enclose_hessian
     from certify.enclosure import enclose_jacobian as enclose_jacobian
+    from certify.grow import grow as grow
     from certify.metric.small_gain import SmallGain as SmallGain
     from certify.metric.small_gain import small_gain as small_gain
     from certify.metric.small_gain import timescale_band as timescale_band
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from certify.region import Ball as Ball
     from certify.region import Box as Box
     from certify.steps import StepSize as StepSize
+    from certify.steps import noise_ball as noise_ball
 
 _HOMES = {
     "Ball": "region",
@@ -48,7 +50,9 @@ _HOMES = {
     "enclose_hessian": "enclosure",
     "enclose_jacobian": "enclosure",
     "estimate": "constants",
+    "grow": "grow",
     "load": "certificate",
+    "noise_ball": "steps",
     "small_gain": "metric.small_gain",
     "timescale_band": "metric.small_gain",
 }

@@ -12,6 +12,7 @@ import numpy as np
 from certify.checker import Unusable, check_data
 from certify.checker.reader import Reader, digest, read
 from certify.equilibrium import Basin, Equilibrium
+from certify.region import Ball, Box, Region
 from certify.steps.step_size import StepSize
 from certify.structure import players, rebuild
 
@@ -139,6 +140,27 @@ class Certificate:
     def basin(self) -> Basin:
         """Where every start converges."""
         return self.claims.basin
+
+    @property
+    def region(self) -> Region:
+        """Where the claims hold."""
+        return _region(self.data)
+
+    def safe_step(self, method: str) -> float:
+        """The best proved step of a method, for `dgames.solve(game, Method, x0, step_size=...)`.
+
+        Args:
+            method: Its name in `step_sizes`.
+
+        Raises:
+            ValueError: If nothing was proved, or nothing of this method.
+        """
+        if method not in self.step_sizes:
+            raise ValueError(
+                f"the certificate has no step for {method!r}, only for "
+                f"{', '.join(self.step_sizes) or 'no method'}; name it in certify(methods=...)."
+            )
+        return self.step_sizes[method].best
 
     @property
     def cells(self) -> int:
@@ -279,6 +301,17 @@ def _metric(claims: dict[str, Any], sizes: list[int]) -> tuple[np.ndarray, list[
         lower[i, : i + 1] = [_float(x) for x in row]
     metric = lower + np.tril(lower, -1).T
     return metric, [_float(x) for x in claims["metric"]["coordinate"]]
+
+
+def _region(data: dict[str, Any]) -> Region:
+    region, structure = data["region"], data["game"]["structure"]
+
+    def strategy(vector: list[str]) -> Any:
+        return rebuild(structure, np.array([_float(x) for x in vector]))
+
+    if region["kind"] == "box":
+        return Box(strategy(region["lower"]), strategy(region["upper"]))
+    return Ball(strategy(region["center"]), _float(region["radius"]))
 
 
 def _step(step: dict[str, str], basin: float, is_matrix: bool) -> StepSize:

@@ -19,6 +19,7 @@ import numpy as np
 
 import certify
 import dgames
+from certify.enclosure.affine import Form
 from certify.flat import FlatField
 from certify.frontier import Arrays, Frontier
 from certify.region import Region
@@ -30,7 +31,9 @@ _SHARE = 0.05
 Identity = dict[str, str]
 
 
-def identity(field: FlatField, region: Region, weights: np.ndarray, tightness: float) -> Identity:
+def identity(
+    field: FlatField, region: Region, weights: np.ndarray, tightness: float, form: Form
+) -> Identity:
     """Everything that the cells of a search follow from, by name.
 
     Budgets, batches, devices and processes are not part of it: they may change on the way.
@@ -42,6 +45,7 @@ def identity(field: FlatField, region: Region, weights: np.ndarray, tightness: f
         "region": json.dumps(region.to_json(float.hex)),
         "weights": json.dumps([float(weight).hex() for weight in weights.flat]),
         "tightness": float(tightness).hex(),
+        "form": form,
         "version of certify": _source(),
         "version of JAX or NumPy": ", ".join(f"{name} {version(name)}" for name in packages),
         "platform": jax.default_backend(),

@@ -30,6 +30,10 @@ def run(
     max_seconds: Annotated[float | None, typer.Option(help="Cut no longer than this.")] = None,
     metric: Annotated[str, typer.Option(help="auto, weights, block or full.")] = "auto",
     tightness: Annotated[float, typer.Option(help="Share of the reachable margin.")] = 0.97,
+    form: Annotated[
+        str | None,
+        typer.Option(help="How Jacobians are enclosed: affine, arithmetic or interval."),
+    ] = None,
     checkpoint: Annotated[
         Path | None,
         typer.Option(metavar="FILE", help="Written now and then; resumed if it exists."),
@@ -85,6 +89,7 @@ def run(
                 max_cells=max_cells,
                 max_seconds=max_seconds,
                 tightness=tightness,
+                form=form,
                 progress=report,
                 checkpoint=checkpoint,
                 batch_size=batch_size,

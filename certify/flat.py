@@ -202,6 +202,10 @@ def _is_of_jax(equation: Any) -> bool:
     return bool(sources) and all(f" at {Path(jax.__file__).parent}/" in text for text in sources)
 
 
+class OutsideStrategySet(ValueError):
+    """The region is not inside the game's strategy set."""
+
+
 def _check_inside_strategy_set(game: dg.Game, region: Region) -> None:
     """The region must lie in every player's set, so that the equilibrium is an interior one.
 
@@ -216,7 +220,7 @@ def _check_inside_strategy_set(game: dg.Game, region: Region) -> None:
         player_names(lower), sets, blocks(lower), blocks(upper), strict=True
     ):
         if not _contains_box(own, low, high):
-            raise ValueError(
+            raise OutsideStrategySet(
                 f"the region leaves the strategy set of player '{name}' ({type(own).__name__}); "
                 "certificates are about equilibria inside the set, so give a region within it."
             )

@@ -2,6 +2,7 @@
 
 import functools
 import importlib.metadata
+import math
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -20,7 +21,13 @@ from certify.checker import Unusable, check_data
 from certify.checker.reader import FORMAT, VERSION, digest
 from certify.checkpoint import Checkpoint, identity
 from certify.constants import BlockConstants, block_constants, sample_jacobians
-from certify.enclosure.affine import AffineFamily
+from certify.enclosure.affine import (
+    AFFINE_LIMIT,
+    ARITHMETIC_LIMIT,
+    AffineFamily,
+    Form,
+    jacobian_form,
+)
 from certify.enclosure.enclose import enclose
 from certify.enclosure.registry import RULES, SMOOTH_RULES
 from certify.equilibrium import find_zero, residual_bound
@@ -58,6 +65,7 @@ def certify(
     weights: dict[str, float] | None = None,
     metric: str | Float[np.ndarray, "n n"] = "auto",
     tightness: float = 0.97,
+    form: str | None = None,
     max_cells: int = 10_000,
     max_seconds: float | None = None,
     progress: Callable[[Progress], None] | None = None,
@@ -94,6 +102,11 @@ def certify(
             to use, in the order of the coordinates, symmetric and positive definite.
         tightness: Cells are cut until the proved margin is at least this share of what further
             cutting could prove, in (0, 1).
+        form: How Jacobians are enclosed: "affine" families from third derivatives, affine
+            "arithmetic", which often needs far fewer cells and takes several times as long to
+            compile, or "interval" matrices. When not given, the first for games of up to 16
+            coordinates, the second up to 48 and for sums over many data points or units and for
+            linear systems, the third beyond.
         max_cells: Cut no further than to this many cells; what they prove is kept, and if that is
             no margin at all, the status is "undecided".
         max_seconds: The same for the seconds of this call. They are looked at between rounds of
@@ -142,6 +155,7 @@ def certify(
         raise ValueError("certify: n_jobs is 0; give a number of processes, or -1 for all cores.")
     names = [_method_name(method) for method in methods]
     field = flat_field(game, region, args)
+    chosen_form = _form(form, field)
     given = _given(weights, metric, field)
     point = find_zero(field, region)
     samples = sample_jacobians(field, region, 256, jax.random.key(0))
@@ -163,9 +177,9 @@ def certify(
         )
     file = None
     if checkpoint is not None:
-        file = Checkpoint(checkpoint, identity(field, region, weighting, tightness))
+        file = Checkpoint(checkpoint, identity(field, region, weighting, tightness, chosen_form))
     with crew(
-        game, region, args, field, weighting, batch_size=batch_size, n_jobs=n_jobs
+        game, region, args, field, weighting, chosen_form, batch_size=batch_size, n_jobs=n_jobs
     ) as measure:
         tree = cover(
             field,
@@ -196,6 +210,27 @@ def _method_name(method: type[dg.AbstractMethod]) -> str:
             f"there is one for {', '.join(sorted(STEP_RULES))}."
         )
     return name
+
+
+def _form(form: str | None, field: FlatField) -> Form:
+    """The form that was asked for, if it can be had; a constant Jacobian has but one."""
+    usual = jacobian_form(field.function, field.dimension)
+    if form is None or usual == "constant":
+        return usual
+    limits: dict[Form, float] = {
+        "affine": AFFINE_LIMIT,
+        "arithmetic": ARITHMETIC_LIMIT,
+        "interval": math.inf,
+    }
+    for known, most in limits.items():
+        if form == known and field.dimension <= most:
+            return known
+        if form == known:
+            raise ValueError(
+                f"certify: the game has {field.dimension} coordinates; the form {form!r} is for at "
+                f"most {most}."
+            )
+    raise ValueError(f"certify: the form is {form!r}; it must be one of {', '.join(limits)}.")
 
 
 def _given(

@@ -11,6 +11,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Array, Bool
 
 from certify.enclosure.enclose import require_x64
 from certify.enclosure.promotion import exactly
@@ -108,6 +109,12 @@ class Box(eqx.Module):
         lower, upper = self.bounds()
         return float(np.min(np.sqrt(weights) * np.minimum(center - lower, upper - center)))
 
+    def contains(self, x: Strategy) -> Bool[Array, ""]:
+        """Whether a joint strategy lies in the box; traceable."""
+        low, high = ravel(self.lower)[0], ravel(self.upper)[0]
+        point = ravel(x)[0].astype(low.dtype)
+        return jnp.all((low <= point) & (point <= high))
+
     def sample(self, key: jax.Array, count: int) -> np.ndarray:
         """`count` uniform points, as rows."""
         lower, upper = self.bounds()
@@ -175,6 +182,11 @@ class Ball(eqx.Module):
         """
         distance = np.linalg.norm(center - np.asarray(ravel(self.center)[0]))
         return float(np.sqrt(weights.min()) * (self.radius - distance))
+
+    def contains(self, x: Strategy) -> Bool[Array, ""]:
+        """Whether a joint strategy lies in the ball, up to rounding; traceable."""
+        center = ravel(self.center)[0]
+        return jnp.linalg.norm(ravel(x)[0].astype(center.dtype) - center) <= self.radius
 
     def sample(self, key: jax.Array, count: int) -> np.ndarray:
         """`count` uniform points, as rows."""

@@ -16,7 +16,7 @@ import jax
 import numpy as np
 
 import dgames as dg
-from certify.enclosure.affine import jacobian_form
+from certify.enclosure.affine import Form
 from certify.flat import FlatField, flat_field
 from certify.measure import (
     BLOCKS,
@@ -42,11 +42,13 @@ class Work(NamedTuple):
         game: Pickled, with its region and arguments.
         hash: Of the costs as this process has traced them.
         weights: The metric: one weight per coordinate, or a matrix.
+        form: How Jacobians are enclosed.
     """
 
     game: bytes
     hash: str
     weights: np.ndarray
+    form: Form
 
 
 @contextlib.contextmanager
@@ -56,6 +58,7 @@ def crew(
     args: Any,
     field: FlatField,
     weights: Weighting,
+    form: Form,
     *,
     batch_size: int | None = None,
     n_jobs: int | None = None,
@@ -68,6 +71,7 @@ def crew(
         args: Passed to the costs.
         field: Of the game on the region.
         weights: The metric: one weight per coordinate, or a matrix.
+        form: How Jacobians are enclosed.
         batch_size: Cells at a time, in each process, rounded up to whole blocks.
         n_jobs: As joblib understands it; when not given, what an active `joblib.parallel_config`
             says, else one.
@@ -77,12 +81,12 @@ def crew(
     """
     jobs = _jobs(n_jobs)
     if jobs == 1:
-        yield in_process(field, weights, batch_size=batch_size)
+        yield in_process(field, weights, form=form, batch_size=batch_size)
         return
     import joblib
 
-    work = Work(_pickled(game, region, args), field.hash, weights)
-    width = block_width(field, jacobian_form(field.function, field.dimension))
+    work = Work(_pickled(game, region, args), field.hash, weights, form)
+    width = block_width(field, form)
     # Typed loosely: what joblib accepts and returns is wider than its annotations say.
     parallel: Any = joblib.Parallel
     with parallel(n_jobs=n_jobs, batch_size=1, pre_dispatch="all") as call:
@@ -104,7 +108,7 @@ def remotely(work: Work, cells: list[Cell]) -> list[Measured]:
     """Measures a batch of cells in a worker."""
     jax.config.update("jax_enable_x64", True)
     with _ONE_COMPILES:
-        compiled = _compiled(work.game, work.hash)
+        compiled = _compiled(work.game, work.hash, work.form)
     return measure(compiled, cells, work.weights)
 
 
@@ -113,7 +117,7 @@ _ONE_COMPILES = threading.Lock()
 
 
 @functools.lru_cache(maxsize=8)
-def _compiled(pickled: bytes, digest: str) -> Evaluator:
+def _compiled(pickled: bytes, digest: str, form: Form) -> Evaluator:
     """The evaluator of a search, once per process."""
     import cloudpickle
 
@@ -123,7 +127,7 @@ def _compiled(pickled: bytes, digest: str) -> Evaluator:
             "certify: in another process the costs are another function; they must depend on "
             "nothing but the game, its arguments and code that all processes have alike."
         )
-    return evaluator(field)
+    return evaluator(field, form)
 
 
 def _pickled(game: dg.Game, region: Region, args: Any) -> bytes:

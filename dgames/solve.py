@@ -1,5 +1,6 @@
 """Running a method until the residual is small."""
 
+import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -7,6 +8,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 from diffrax import AbstractProgressMeter, NoProgressMeter, TextProgressMeter
+from jax.core import Tracer
 from jaxtyping import Array, Bool, Float, Int, PyTree
 
 from dgames.diagnose import residual as natural_residual
@@ -15,6 +17,7 @@ from dgames.game import Game
 from dgames.history import History, Recorder, trim
 from dgames.methods import AbstractMethod
 from dgames.results import RESULTS
+from dgames.safe_steps import Domain, SafeSteps, with_step
 from dgames.strategy import Strategy, as_strategy, norm
 
 _CAPACITY = 1024
@@ -31,6 +34,8 @@ class Solution(eqx.Module):
         steps: The number of steps taken.
         result: How the run ended, a member of `RESULTS`.
         history: Residuals along the way, and strategies if they were asked for.
+        left: The number of steps after which the strategy was first outside the region of the
+            certificate that gave the step size; -1 if it never was, or if there is none.
     """
 
     strategy: Strategy
@@ -39,14 +44,16 @@ class Solution(eqx.Module):
     steps: Int[Array, "*batch"]
     result: RESULTS
     history: History
+    left: Int[Array, "*batch"]
 
 
 def solve(
     game: Game | AbstractField | Callable,
-    method: AbstractMethod,
+    method: AbstractMethod | Callable[[Any], AbstractMethod],
     x0: Strategy,
     args: PyTree = None,
     *,
+    step_size: SafeSteps | PyTree = None,
     max_steps: int = 10_000,
     tol: float | int | Array = 1e-8,
     progress: bool | AbstractProgressMeter = False,
@@ -63,9 +70,12 @@ def solve(
 
     Args:
         game: A game, any field, or a function `fn(x, args)` used as one.
-        method: How to step.
+        method: How to step; or, with `step_size`, a class of methods that takes one.
         x0: The joint strategy to start from.
         args: Passed to the costs.
+        step_size: A certificate, whose best proved step for the class of `method` is taken; there
+            is a warning when a strategy leaves the certified region, where nothing is proved. Or a
+            number, or one per player.
         max_steps: The step budget.
         tol: The residual at which to stop, an absolute number.
         progress: True for a text progress meter, or any meter of diffrax. It shows the larger of
@@ -79,7 +89,8 @@ def solve(
         A `Solution`; look at its `result` before trusting its `strategy`.
 
     Raises:
-        ValueError: If the game, the strategy or an option is malformed.
+        ValueError: If the game, the strategy or an option is malformed, or the certificate has no
+            step for the method.
         RuntimeError: If `throw` and the run was not successful.
 
     >>> from dgames import Extragradient, zero_sum
@@ -95,6 +106,7 @@ def solve(
             "max_steps must not be negative and save_every must be at least 1; "
             f"got {max_steps} and {save_every}"
         )
+    method, region = with_step(method, step_size)
     field, x0 = as_field(game), as_strategy(x0)
     check_field(field, x0, args)
     capacity = None if save_every is None else max_steps // save_every + 2
@@ -108,7 +120,14 @@ def solve(
         _as_meter(progress),
         capacity,
         save_every,
+        region,
     )
+    if not isinstance(solution.left, Tracer) and (solution.left >= 0).any():
+        warnings.warn(
+            f"solve: the strategy was outside the certified region after {int(solution.left)} "
+            "steps; from there on nothing is proved of this run.",
+            stacklevel=2,
+        )
     solution = eqx.tree_at(lambda s: s.history, solution, trim(solution.history))
     if throw:
         failed = solution.result != RESULTS.successful
@@ -127,6 +146,7 @@ def _run(
     meter: AbstractProgressMeter,
     capacity: int | None,
     save_every: int | None,
+    region: Domain | None,
 ) -> Solution:
     first = natural_residual(field, x0, args)
     tol = tol.astype(first.dtype)
@@ -139,6 +159,11 @@ def _run(
         result = RESULTS.where(successful, RESULTS.successful, RESULTS.max_steps_reached)
         result = RESULTS.where(diverged, RESULTS.diverged, result)
         return diverged | successful | (steps >= max_steps), result
+
+    def outside(x: Strategy, steps: Array, before: Array) -> Array:
+        if region is None:
+            return before
+        return jnp.where((before < 0) & ~region.contains(x), steps, before)
 
     def running(carry: Any) -> Bool[Array, ""]:
         return ~carry["done"]
@@ -159,6 +184,7 @@ def _run(
                 result=result,
                 recorder=carry["recorder"].record(x, residual, steps, done),
                 share=share,
+                left=outside(x, steps, carry["left"]),
                 meter=meter.step(carry["meter"], share),
             )
         )
@@ -181,6 +207,7 @@ def _run(
             thinning=capacity is None,
         ),
         share=jnp.zeros((), float),
+        left=outside(x0, steps, jnp.full((), -1, int)),
         meter=meter.init(),
     )
     end = jax.lax.while_loop(running, body, _strong(start))
@@ -192,6 +219,7 @@ def _run(
         steps=end["steps"],
         result=end["result"],
         history=end["recorder"].history,
+        left=end["left"],
     )
 
 

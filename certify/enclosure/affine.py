@@ -90,9 +90,8 @@ def jacobian_form(field: Callable, dimension: int) -> Form:
 
 def _smooth_units(jaxpr: core.Jaxpr) -> int:
     """Entries of the largest array of values of a smooth function of one variable, tanh or so."""
-    return max(
-        (e.outvars[0].aval.size for e in jaxpr.eqns if e.primitive.name == "derivative"), default=0
-    )
+    values: list[Any] = [e.outvars[0].aval for e in jaxpr.eqns if e.primitive.name == "derivative"]
+    return max((aval.size for aval in values), default=0)
 
 
 def most_generators(dimension: int) -> int:

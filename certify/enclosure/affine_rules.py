@@ -19,7 +19,7 @@ from . import elementwise, linear, linear_systems, logic, structural
 from .affine_form import AffineForm, aligned, as_form, ball, form, moved, raw, settled, up
 from .interval import Interval
 from .registry import BARE, RULES, Operation, Rule
-from .rounding import EPSILON, TINY
+from .rounding import EPSILON, TINY, where_entire
 from .slopes import RANGES, integer_slope, reciprocal, softplus
 
 # Products are expanded into pairs of symbols, or of coordinates, up to this many of them.
@@ -223,8 +223,7 @@ class AffineRules:
         start = Interval.point(_usable(c.lower @ _usable(_without_form(b).midpoint)))
         first = as_form(self._matmul(c, self._difference(b, self._matmul(a, start))))
         near = self._sum(_everything(start.shape), start, first, 1.0)
-        y = raw(_usable(near.centre), _usable(near.generators), jnp.zeros(near.shape), near)
-        y = settled(raw(y.centre, y.generators, y.remainder, _everything(y.shape)))
+        y = _alone(_usable(near.centre), _usable(near.generators), jnp.zeros(near.shape))
         gap = self._remember(settled(self._difference(b, self._matmul(a, y))))
         change = settled(self._matmul(c, gap))
         identity = Interval.point(jnp.broadcast_to(jnp.eye(n), a.shape))
@@ -237,14 +236,15 @@ class AffineRules:
             away = jnp.minimum(away, up(change.magnitude + up(distance @ away, 2 * n), 1))
         rest = up(distance @ away, 2 * n)
         proved = jnp.all(jnp.isfinite(rest), -2, keepdims=True)
-        free = _everything(bounds.shape)
+        result = self._sum(bounds, y, change, 1.0)
+        remainder = up(result.remainder + rest, 1)
+        alone = _alone(result.centre, result.generators, remainder)
         replaced = bounds.is_unknown & proved
         bounds = Interval(
-            jnp.where(replaced, free.lower, bounds.lower),
-            jnp.where(replaced, free.upper, bounds.upper),
+            jnp.where(replaced, alone.lower, bounds.lower),
+            jnp.where(replaced, alone.upper, bounds.upper),
         )
-        result = self._sum(free, y, change, 1.0)
-        return form(result.centre, result.generators, up(result.remainder + rest, 1), bounds)
+        return form(result.centre, result.generators, remainder, bounds)
 
     def _difference(self, x: Any, y: Any) -> AffineForm:
         interval = elementwise.sub(BARE, _without_form(x), _without_form(y))
@@ -450,8 +450,16 @@ def _is_real(x: Interval) -> bool:
     return x.lower.dtype == np.float64
 
 
+def _alone(centre: Any, generators: Any, remainder: Any) -> AffineForm:
+    """A form of numbers of which nothing else is known; nor is the form where it overflows."""
+    found = form(centre, generators, remainder, _everything(centre.shape))
+    inside = (found.lower > jnp.finfo(jnp.float64).min) & jnp.isfinite(found.upper)
+    known = where_entire(~inside, found.interval)
+    return raw(found.centre, found.generators, found.remainder, known)
+
+
 def _everything(shape: tuple[int, ...]) -> Interval:
-    """Bounds that say nothing but that the number is defined."""
+    """Of any floats that are defined; real numbers may be smaller still."""
     most = jnp.full(shape, jnp.finfo(jnp.float64).max)
     return Interval(-most, jnp.full(shape, jnp.inf))
 

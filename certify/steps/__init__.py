@@ -7,6 +7,7 @@ checker has a function of the same name that verifies it.
 from collections.abc import Callable
 
 from . import extragradient, simultaneous
+from .noise import noise_ball as noise_ball
 from .step_size import Setting as Setting
 from .step_size import Step as Step
 from .step_size import StepSize as StepSize

@@ -239,3 +239,63 @@ def test_malformed_games_and_strategies_are_found_first():
         dg.solve(SADDLE, dg.Simultaneous(0.1), {"a": 0.0, "b": 0}, ONE)
     with pytest.raises(ValueError, match="finite; player 'b'"):
         dg.solve(SADDLE, dg.Simultaneous(0.1), {"a": 0.0, "b": jnp.nan}, ONE)
+
+
+class _Interval(eqx.Module):
+    low: float
+    high: float
+
+    def contains(self, x):
+        return jnp.all((x["a"] >= self.low) & (x["a"] <= self.high))
+
+
+class _Steps:
+    """As a certificate has them, for one method."""
+
+    region = _Interval(-10.0, 10.0)
+
+    def safe_step(self, method):
+        if method != "extragradient":
+            raise ValueError(f"no step for {method}")
+        return 0.5
+
+
+class TestStepSize:
+    def test_of_a_certificate(self):
+        start = {"a": 0.0, "b": 0.0}
+        found = dg.solve(SADDLE, dg.Extragradient, start, ONE, step_size=_Steps())
+        plain = dg.solve(SADDLE, dg.Extragradient(0.5), start, ONE)
+        assert found.left == plain.left == -1
+        assert found.steps == plain.steps and found.strategy["a"] == plain.strategy["a"]
+
+    def test_a_strategy_that_leaves_the_region(self):
+        with pytest.warns(UserWarning, match="outside the certified region after 0 steps"):
+            found = dg.solve(
+                SADDLE, dg.Extragradient, {"a": 11.0, "b": 0.0}, ONE, step_size=_Steps()
+            )
+        assert found.left == 0
+        narrow = _Steps()
+        narrow.region = _Interval(-10.0, 0.3)
+        start = {"a": 0.0, "b": 0.0}
+        history = dg.solve(SADDLE, dg.Extragradient(0.5), start, ONE, save_every=1).history
+        first = int(np.argmax(np.asarray(history.strategy["a"]) > 0.3))
+        with pytest.warns(UserWarning, match=f"after {first} steps"):
+            found = dg.solve(SADDLE, dg.Extragradient, start, ONE, step_size=narrow)
+        assert found.left == first > 0
+
+    def test_numbers(self):
+        found = dg.solve(SADDLE, dg.Extragradient, START, ONE, step_size=0.5)
+        assert found.steps == dg.solve(SADDLE, dg.Extragradient(0.5), START, ONE).steps
+
+    @pytest.mark.parametrize(
+        ("method", "step_size", "message"),
+        [
+            (dg.Extragradient(0.5), 0.5, "has a step size already"),
+            (dg.Extragradient, None, "is no method"),
+            (dg.Simultaneous, _Steps(), "no step for simultaneous"),
+            (lambda h: dg.Extragradient(h), _Steps(), "knows methods by their classes"),
+        ],
+    )
+    def test_what_does_not_fit(self, method, step_size, message):
+        with pytest.raises(ValueError, match=message):
+            dg.solve(SADDLE, method, START, ONE, step_size=step_size)

@@ -303,10 +303,10 @@ def _evaluate(equation, inputs):
     name, params = equation.primitive.name, equation.params
     if name == "custom_linear_solve":
         return _linear_solve(params, inputs)
-    if name in ("lu", "lu_pivots_to_permutation") or any(x is _DEAD for x in inputs):
-        return [_DEAD for _ in equation.outvars]
     if name in _CALLS:
         return run(params[_CALLS[name]], inputs)
+    if name in ("lu", "lu_pivots_to_permutation") or any(x is _DEAD for x in inputs):
+        return [_DEAD for _ in equation.outvars]
     if name == "scan":
         return _scan(params, inputs)
     if not any(x.dtype == object for x in inputs) and not any(
@@ -360,7 +360,7 @@ def _apply(name, equation, params, inputs):
         return [rows]
     if name == "iota":
         return constant(np.asarray(equation.primitive.bind(**params)))
-    if name in ("gather", "dynamic_slice", "split", "pad"):
+    if name in ("gather", "dynamic_slice", "split", "pad", "unstack"):
         return _by_position(equation, params, inputs)
     raise Undecided(f"the oracle does not know {name}")
 

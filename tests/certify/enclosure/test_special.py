@@ -100,15 +100,15 @@ ARRAYS = {
 @pytest.mark.parametrize("name", ARRAYS)
 def test_members_are_inside(name):
     """Products of small integers are exact in floats, and so are choices."""
-    rng, function = np.random.default_rng(23), ARRAYS[name]
-    for size in (1, 2, 3, 5, 8):
+    rng, function = np.random.default_rng(23), jax.jit(ARRAYS[name])
+    for size in (1, 3, 8):
         lower = rng.integers(-3, 4, (3, size)).astype(float)
         upper = lower + rng.integers(0, 3, lower.shape)
         box = jax.jit(enclose(function))(Interval(lower, upper))
-        for _ in range(30):
+        for _ in range(20):
             x = np.asarray(rng.integers(lower.astype(int), upper.astype(int) + 1), float)
             assert bool(box.contains(function(jnp.asarray(x))).all())
-        unknown = enclose(lambda x: function(x / (x - x[0, 0])))(Interval(lower, upper))
+        unknown = jax.jit(enclose(lambda x: function(x / (x - x[0, 0]))))(Interval(lower, upper))
         assert bool(unknown.is_unknown.any())
 
 

@@ -1,0 +1,55 @@
+"""How far noise keeps simultaneous steps from the equilibrium."""
+
+import math
+from fractions import Fraction
+from typing import Any
+
+from certify.metric.small_gain import float_above
+
+
+def noise_ball(margin: Any, lipschitz: Any, step_size: Any, variance: Any) -> float:
+    """Bounds `E |x - x*|^2` for steps `x+ = P(x - h (F(x) + e))` with noise, in the long run.
+
+    With the margin `a` and the Lipschitz constant `b` of F in a metric, and noise of mean zero and
+    `E |e|^2 <= s` given the past, in the same metric,
+
+        E |x+ - x*|^2 <= (1 - 2 h a + h^2 b^2) E |x - x*|^2 + h^2 s,
+
+    so `limsup E |x - x*|^2 <= h s / (2 a - h b^2)`, and once below that it stays. `P` is the
+    identity or a projection that does not enlarge distances in the metric, such as that onto a box.
+
+    The constants of a certificate hold in its region alone, and noise without a bound leaves every
+    region: the bound is for games whose constants hold everywhere, or for steps that are projected
+    onto the region.
+
+    Args:
+        margin: `a`, positive: a lower bound.
+        lipschitz: `b`, at least `a`: an upper bound.
+        step_size: `h`, positive and below `2 a / b^2`.
+        variance: `s`, not negative: an upper bound on the mean square of the noise.
+
+    Returns:
+        The bound on the mean squared distance, rounded up.
+
+    Raises:
+        ValueError: If a number is out of range.
+
+    Example:
+        >>> noise_ball(margin=1.0, lipschitz=2.0, step_size=0.25, variance=0.04)
+        0.01
+    """
+    numbers = [float(x) for x in (margin, lipschitz, step_size, variance)]
+    if not all(map(math.isfinite, numbers)):
+        raise ValueError("noise_ball: the numbers must be finite.")
+    a, b, h, s = map(Fraction, numbers)
+    if not (0 < a <= b and s >= 0):
+        raise ValueError(
+            f"noise_ball: margin {margin}, lipschitz {lipschitz} and variance {variance}; they "
+            "must be positive, at least the margin, and not negative."
+        )
+    if not (h > 0 and h * b**2 < 2 * a):
+        raise ValueError(
+            f"noise_ball: the step size is {step_size}; it must be positive and below "
+            f"2 margin / lipschitz^2 = {float(2 * a / b**2):.6g}."
+        )
+    return float_above(h * s / (2 * a - h * b**2))

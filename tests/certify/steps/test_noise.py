@@ -1,0 +1,34 @@
+"""The noise ball: exact for a linear field with independent noise, where the bound is attained."""
+
+import numpy as np
+import pytest
+
+import certify
+
+
+def test_attained_by_scaled_rotations():
+    """`F(x) = J x` with `J = a I + sqrt(b^2 - a^2) (rotation by a right angle)`."""
+    a, b, h, variance = 0.5, 1.0, 0.3, 0.04
+    turn = np.sqrt(b**2 - a**2)
+    step = np.eye(2) - h * np.array([[a, -turn], [turn, a]])
+    covariance = np.zeros((2, 2))
+    for _ in range(2000):
+        covariance = step @ covariance @ step.T + h**2 * variance / 2 * np.eye(2)
+    bound = certify.noise_ball(a, b, h, variance)
+    assert np.trace(covariance) <= bound * (1 + 1e-12)
+    assert np.trace(covariance) == pytest.approx(bound, rel=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("numbers", "message"),
+    [
+        ((1.0, 2.0, 0.5, 1.0), "below"),
+        ((1.0, 2.0, 0.0, 1.0), "positive"),
+        ((2.0, 1.0, 0.1, 1.0), "at least the margin"),
+        ((1.0, 2.0, 0.1, -1.0), "not negative"),
+        ((1.0, np.nan, 0.1, 1.0), "finite"),
+    ],
+)
+def test_numbers_out_of_range(numbers, message):
+    with pytest.raises(ValueError, match=message):
+        certify.noise_ball(*numbers)
