@@ -151,7 +151,7 @@ def affordable(generators: int, dimension: int) -> int:
 
     Example:
         >>> affordable(5, 5), affordable(100, 10)
-        (51622, 794)
+        (51622, 791)
     """
     matrices, modes = (generators + 2) * dimension**2, generators * dimension * (dimension + 1)
     return max(_NUMBERS // (matrices + modes), 1)

@@ -295,17 +295,6 @@ def _claims(data: dict[str, Any]) -> Claims:
     )
 
 
-def _region(data: dict[str, Any]) -> Region:
-    region, structure = data["region"], data["game"]["structure"]
-
-    def strategy(vector: list[str]) -> Any:
-        return rebuild(structure, np.array([_float(x) for x in vector]))
-
-    if region["kind"] == "box":
-        return Box(strategy(region["lower"]), strategy(region["upper"]))
-    return Ball(strategy(region["center"]), _float(region["radius"]))
-
-
 def _metric(claims: dict[str, Any], sizes: list[int]) -> tuple[np.ndarray, list[float]]:
     """The matrix P, and numbers with `|x|_P^2 >= floors_k x_k^2`."""
     if "weights" in claims:
@@ -316,6 +305,17 @@ def _metric(claims: dict[str, Any], sizes: list[int]) -> tuple[np.ndarray, list[
         lower[i, : i + 1] = [_float(x) for x in row]
     metric = lower + np.tril(lower, -1).T
     return metric, [_float(x) for x in claims["metric"]["coordinate"]]
+
+
+def _region(data: dict[str, Any]) -> Region:
+    region, structure = data["region"], data["game"]["structure"]
+
+    def strategy(vector: list[str]) -> Any:
+        return rebuild(structure, np.array([_float(x) for x in vector]))
+
+    if region["kind"] == "box":
+        return Box(strategy(region["lower"]), strategy(region["upper"]))
+    return Ball(strategy(region["center"]), _float(region["radius"]))
 
 
 def _step(step: dict[str, Any], basin: float, is_matrix: bool) -> StepSize:

@@ -28,6 +28,7 @@ def run(
     output: Annotated[Path | None, typer.Option("-o", "--output", help="Certificate file.")] = None,
     max_cells: Annotated[int, typer.Option(help="Cut no further than this.")] = 10_000,
     max_seconds: Annotated[float | None, typer.Option(help="Cut no longer than this.")] = None,
+    metric: Annotated[str, typer.Option(help="auto, weights, block or full.")] = "auto",
     tightness: Annotated[float, typer.Option(help="Share of the reachable margin.")] = 0.97,
     form: Annotated[
         str | None,
@@ -84,6 +85,7 @@ def run(
                 region,
                 user.methods,
                 args=user.args,
+                metric=metric,
                 max_cells=max_cells,
                 max_seconds=max_seconds,
                 tightness=tightness,

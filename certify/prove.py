@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, cast, get_args
 
 import jax
 import jax.numpy as jnp
@@ -63,7 +63,7 @@ def certify(
     *,
     args: Any = None,
     weights: dict[str, float] | None = None,
-    metric: Choice | Float[np.ndarray, "n n"] = "auto",
+    metric: str | Float[np.ndarray, "n n"] = "auto",
     tightness: float = 0.97,
     form: str | None = None,
     max_cells: int = 10_000,
@@ -169,7 +169,7 @@ def certify(
     if point is None:
         return without("undecided", ("no equilibrium was found in the region",))
     if given is None:
-        ladder = climb(samples, field.sizes, metric if isinstance(metric, str) else "auto")
+        ladder = climb(samples, field.sizes, cast(Choice, metric))
         given = ladder.chosen.weighting, str(ladder)
     weighting, why = given
     if sampled_margin(samples, weighting) <= 0:

@@ -45,6 +45,32 @@ def linear_certificate(linear_game):
     return certify.certify(linear_game, region, methods=[dg.Simultaneous, dg.Extragradient])
 
 
+@pytest.fixture(scope="session")
+def shear():
+    """Three players, mildly nonlinear, that only a full matrix certifies: `game` and `region`.
+
+    Without the sine and the hyperbolic tangent the Jacobian is the identity plus a nilpotent
+    matrix. Two pairs of couplings have equal signs, so that no weights help.
+    """
+
+    def costs(x, args):
+        a, b, c = x
+        return (
+            0.5 * a**2 + 2 * a * (c - jnp.sin(b)) - 0.1 * a,
+            0.5 * b**2 - 2 * a * b,
+            0.5 * c**2 - 2 * c * jnp.tanh(a),
+        )
+
+    region = certify.Box.around((0.1, 0.2, 0.2), 0.1)
+    return SimpleNamespace(game=dg.game(costs), region=region)
+
+
+@pytest.fixture(scope="session")
+def shear_certificate(shear):
+    """Proved in a full matrix."""
+    return certify.certify(shear.game, shear.region, methods=[dg.Simultaneous, dg.Extragradient])
+
+
 # Some two hundred cells that take a moment, once the game is compiled: as text, because other
 # processes run it too.
 RIPPLES = """

@@ -2,7 +2,6 @@
 
 import sys
 
-import jax.numpy as jnp
 import numpy as np
 import pytest
 
@@ -104,21 +103,9 @@ def test_many_jacobians_at_once():
     assert Metric(matrix).condition <= lmi.CONDITION
 
 
-def shear(x, args):
-    a, b, c = x
-    return (
-        0.5 * a**2 + 2 * a * (c - jnp.sin(b)) - 0.1 * a,
-        0.5 * b**2 - 2 * a * b,
-        0.5 * c**2 - 2 * c * jnp.tanh(a),
-    )
-
-
-SHEAR_GAME, SHEAR_REGION = dg.game(shear), certify.Box.around((0.1, 0.2, 0.2), 0.1)
-
-
-def never_below(certificate):
+def never_below(shear, certificate):
     """What is proved of all points is true of one."""
-    step = np.asarray(dg.step_jacobian(SHEAR_GAME, dg.Simultaneous(1.0), SHEAR_REGION.center))
+    step = np.asarray(dg.step_jacobian(shear.game, dg.Simultaneous(1.0), shear.region.center))
     assert margin_in((np.eye(3) - step)[None], certificate.metric) >= certificate.margin
 
 
@@ -136,22 +123,22 @@ LIES = {
 
 
 @pytest.mark.parametrize("lie", LIES.values(), ids=LIES.keys())
-def test_when_the_solver_lies_nothing_false_is_proved(lie, monkeypatch):
+def test_when_the_solver_lies_nothing_false_is_proved(shear, lie, monkeypatch):
     monkeypatch.setattr(lmi, "program", lambda *arguments: lie)
-    with_lyapunov = certify.certify(SHEAR_GAME, SHEAR_REGION)
+    with_lyapunov = certify.certify(shear.game, shear.region)
     assert with_lyapunov.status == "proved"
-    never_below(with_lyapunov)
+    never_below(shear, with_lyapunov)
     monkeypatch.setattr(lmi, "_lyapunov", lambda jacobian: [lie(0.0)])
-    assert certify.certify(SHEAR_GAME, SHEAR_REGION).status == "undecided"
+    assert certify.certify(shear.game, shear.region).status == "undecided"
 
 
 @pytest.mark.parametrize(
     "matrix", [np.eye(3), np.diag([1.0, 1e6, 1e-6]), np.eye(3) + 0.9 * (1 - np.eye(3))]
 )
-def test_when_the_whole_ladder_lies_nothing_is_proved(matrix, monkeypatch):
+def test_when_the_whole_ladder_lies_nothing_is_proved(shear, matrix, monkeypatch):
     """Sampling is lied about as well: then it is the cells that have no margin."""
     monkeypatch.setattr("certify.prove.sampled_margin", lambda *arguments: 1.0)
-    found = certify.certify(SHEAR_GAME, SHEAR_REGION, metric=matrix)
+    found = certify.certify(shear.game, shear.region, metric=matrix)
     assert found.status == "undecided"
     assert "margin" in found.reasons[0]
 
