@@ -23,9 +23,11 @@ if TYPE_CHECKING:
     from certify.enclosure import enclose as enclose
     from certify.enclosure import enclose_hessian as enclose_hessian
     from certify.enclosure import enclose_jacobian as enclose_jacobian
+    from certify.metric.sensitivities import Sensitivities as Sensitivities
+    from certify.metric.sensitivities import sensitivities as sensitivities
     from certify.metric.small_gain import SmallGain as SmallGain
     from certify.metric.small_gain import small_gain as small_gain
-    from certify.metric.small_gain import timescale_band as timescale_band
+    from certify.metric.timescale_band import timescale_band as timescale_band
     from certify.prove import certify as certify
     from certify.region import Ball as Ball
     from certify.region import Box as Box
@@ -38,6 +40,7 @@ _HOMES = {
     "EnclosureError": "enclosure",
     "Estimate": "constants",
     "Interval": "enclosure",
+    "Sensitivities": "metric.sensitivities",
     "SmallGain": "metric.small_gain",
     "StepSize": "steps",
     "Unusable": "checker",
@@ -49,8 +52,9 @@ _HOMES = {
     "enclose_jacobian": "enclosure",
     "estimate": "constants",
     "load": "certificate",
+    "sensitivities": "metric.sensitivities",
     "small_gain": "metric.small_gain",
-    "timescale_band": "metric.small_gain",
+    "timescale_band": "metric.timescale_band",
 }
 
 
