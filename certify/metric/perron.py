@@ -23,8 +23,11 @@ from jaxtyping import Float, Int
 # The iteration stops when the least quotient gains less than this share of the row's size.
 _STAGNATION = 1e-13
 _ROUNDS = 100
+_POWERS = 12
 # How exactly systems are solved while the least quotient gains much, and after that.
 _ROUGH, _FINE, _MUCH = 0.5, 1e-3, 1e-3
+# How far below a margin that is known to be possible the first shifts stay, in sizes of entries.
+_LAGS = (0.3, 0.03, 1e-3, 1e-5, 1e-7, 1e-9)
 # Products with the matrix that one system may take.
 _INNER = 1500
 # Entries of a vector below this are lifted: they gain nothing and would leave the range of float64.
@@ -61,7 +64,9 @@ class Network(NamedTuple):
     @classmethod
     def of(cls, mu: np.ndarray, coupling: Any) -> "Network":
         """Splits a matrix."""
-        count, label = scipy.sparse.csgraph.connected_components(coupling, connection="strong")
+        graph = coupling.copy()
+        graph.sum_duplicates()  # SciPy's search goes astray on them
+        count, label = scipy.sparse.csgraph.connected_components(graph, connection="strong")
         label = label.astype(np.int64)
         order = np.argsort(label, kind="stable")
         starts = np.searchsorted(label[order], np.arange(count))
@@ -92,25 +97,30 @@ class Network(NamedTuple):
         return np.maximum(v / top[self.label], _FLOOR)
 
 
-def inner_vector(network: Network, *, tight: bool = False) -> Float[np.ndarray, " N"]:
+def inner_vector(
+    network: Network, *, near: float = -np.inf, tight: bool = False
+) -> Float[np.ndarray, " N"]:
     """A positive vector whose least quotient within components is nearly the largest possible.
 
     In components that have larger eigenvalues than the worst one it is a resolvent, not Perron's.
 
     Args:
         network: The matrix.
+        near: A margin that is known to be possible. Shifts just below it, nearer in every round,
+            spare the rounds that come near to it.
         tight: Whether to go on until the largest quotient is as small as the least: for one
             component, not too large.
     """
-    v = np.ones(len(network.mu))
+    v = _start(network)
     quotients = network.quotients(v)
     ease, accuracy = 1e-15, _ROUGH
-    for _ in range(_ROUNDS):
+    for lag in (*_LAGS, *[0.0] * _ROUNDS):
         k = int(quotients.argmin())
         size = abs(network.mu[k]) + abs(quotients[k])
         if quotients.max() - quotients[k] <= 1e-15 * size:
             break
-        y = _solved(network, v, float(quotients[k] - ease * size), accuracy)
+        shift = max(float(quotients[k]), near - lag * size) - ease * size
+        y = _solved(network, v, shift, accuracy)
         if y is None:  # a system that is closer to singular than these iterations can go
             ease = max(30 * ease, 1e-9)
             if ease > 1e-2:
@@ -122,8 +132,27 @@ def inner_vector(network: Network, *, tight: bool = False) -> Float[np.ndarray, 
         accuracy = _ROUGH if gain > _MUCH * size else _FINE
         if gain > 0 or tight:
             v, quotients = new, new_quotients
-        if gain <= _STAGNATION * size and not tight:
+        if quotients.min() >= near - _STAGNATION * size > -np.inf:
             break
+        if gain <= _STAGNATION * size and not (tight or lag > ease):
+            break
+    return v
+
+
+def _start(network: Network) -> np.ndarray:
+    """A few steps of the power method: they find the units in which players count, if nothing else.
+
+    A change of units turns K into `U K U^-1` and Perron's vector p into `U p`; so do the powers of
+    the matrix with whatever they are applied to.
+    """
+    v = np.ones(len(network.mu))
+    spread = network.mu.max() - network.mu
+    spread += 0.1 * spread.max() + np.finfo(float).tiny
+    for _ in range(_POWERS):
+        new = network.normalized(spread * v + network.inner @ v)
+        if not np.isfinite(new).all():
+            break
+        v = new
     return v
 
 
@@ -136,16 +165,17 @@ def _solved(network: Network, v: np.ndarray, shift: float, accuracy: float) -> n
     if not (diagonal > 0).all():
         return None
     inner, vd = network.inner, v * diagonal
+    unit = float(diagonal.min())  # of the solution, so that squares neither overflow nor vanish
 
     def apply(z: np.ndarray) -> np.ndarray:
         return z - (inner @ (v * z)) / vd
 
-    z = 1.0 / diagonal
+    z = unit / diagonal
     r = z - apply(z)
     shadow, direction = r.copy(), r.copy()
     rho = _dot(shadow, r)
     for _ in range(_INNER // 2):
-        if np.abs(r * diagonal).max() <= accuracy and z.min() > 0:
+        if np.abs(r * diagonal).max() <= accuracy * unit and z.min() > 0:
             return z
         image = apply(direction)
         alpha = _ratio(rho, _dot(shadow, image))
@@ -163,8 +193,8 @@ def _solved(network: Network, v: np.ndarray, shift: float, accuracy: float) -> n
         direction -= omega * image
         direction *= beta
         direction += r
-    residual = np.abs((1.0 / diagonal - apply(z)) * diagonal)
-    return z if np.isfinite(z).all() and z.min() > 0 and residual.max() < 0.9 else None
+    residual = np.abs((unit / diagonal - apply(z)) * diagonal)
+    return z if np.isfinite(z).all() and z.min() > 0 and residual.max() < 0.9 * unit else None
 
 
 def _dot(a: np.ndarray, b: np.ndarray) -> float:

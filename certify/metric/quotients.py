@@ -86,7 +86,8 @@ class RowSums:
         # `sums` is off by a factor of at most 1 + 2^-20 and, through underflow, by at most 2^-990:
         # so the true sum is below (1 + 2^-19) 2^60 units, and what is added below by rounding up
         # is less than 2^31 units.
-        self.unit = np.maximum(np.frexp(sums)[1].astype(np.int64), -960) - _BITS
+        exponent = np.where(sums > 0, np.frexp(sums)[1], -960).astype(np.int64)
+        self.unit = np.maximum(exponent, -960) - _BITS
         with np.errstate(all="ignore"):
             self.quotients = mu - sums / vector  # a guess
         self.sums = np.zeros(len(mu), np.int64)

@@ -7,6 +7,7 @@ the weights `u_i / v_i` (Perron-Frobenius; certification of strong monotonicity 
 semidefinite program, no grid: and two positive vectors prove it.
 """
 
+import itertools
 from collections.abc import Callable, Iterator
 from fractions import Fraction
 from typing import Any, NamedTuple
@@ -162,7 +163,8 @@ def _real(caller: str, numbers: np.ndarray) -> np.ndarray:
     kind, size = numbers.dtype.kind, numbers.dtype.itemsize
     exact = (kind == "f" and size <= 8) or kind == "b" or (kind in "iu" and size < 8)
     if kind in "iu" and size == 8:
-        exact = not numbers.size or int(np.abs(numbers.astype(np.float64)).max()) <= 2**53
+        ends = (int(numbers.min()), int(numbers.max())) if numbers.size else (0,)
+        exact = max(map(abs, ends)) <= 2**53
     if not exact and numbers.size:
         raise ValueError(
             f"{caller}: entries of type {numbers.dtype} are not float64 numbers; round curvature "
@@ -176,9 +178,10 @@ def _network_vectors(network: Network) -> Iterator[tuple[np.ndarray, np.ndarray]
     ones = np.ones(len(network.mu))
     transposed = network.transposed()
     with np.errstate(all="ignore"):  # overflow leaves vectors that prove nothing
-        for left in joined(transposed, inner_vector(transposed)):
-            for right in joined(network, inner_vector(network)):
-                yield left, right
+        right = inner_vector(network)
+        possible = float(network.quotients(right).min())
+        left = inner_vector(transposed, near=possible)
+        yield from itertools.product(joined(transposed, left), joined(network, right))
     yield ones, ones
 
 
