@@ -17,6 +17,7 @@ from .small_gain import small_gain, validated
 
 # How far the guessed ends are moved inward, relative to themselves, until they are proved.
 _STEPS = np.geomspace(1e-15, 1e-2, 40)
+_SWEEPS = 30
 # Up to so many players systems are solved by LAPACK, beyond by conjugate gradients.
 _DENSE = 1000
 
@@ -225,7 +226,6 @@ class _Network:
         self, weight: float, inward: float, solve: Any, by_out: np.ndarray, by_into: np.ndarray
     ) -> float:
         """The ratio nearest to a guess at which S is proved to be positive semidefinite."""
-        easing = solve(self.diagonal()[self.others])  # raises every other row above zero a little
         for step in _STEPS:
             ratio = float(weight * (1 + inward * step) / self.unit)
             weights = self.weights.copy()
@@ -234,7 +234,7 @@ class _Network:
             if not (np.isfinite(product) and product > 0):
                 break
             x = np.ones(self.mu.size)
-            x[self.others] = by_into + product * by_out + 0.01 * step * easing
+            x[self.others] = self._positive(by_into + product * by_out, product, step, solve)
             sides = (np.nextafter(product, -np.inf), np.nextafter(product, np.inf))
             if all(self._semidefinite(weights, side, x) for side in sides):
                 return ratio
@@ -242,6 +242,22 @@ class _Network:
             "timescale_band: no weight ratio can be proved to have that margin, given the other "
             "weights; ask for a smaller margin."
         )
+
+    def _positive(self, x: np.ndarray, weight: float, step: float, solve: Any) -> np.ndarray:
+        """A solution of `S_R x = c`, raised a little, with small errors in small entries, too.
+
+        What is added keeps `S x` above zero in every row, by more than errors of rounding. Jacobi's
+        sweeps add nothing but positive numbers: they mend entries that are nothing but the error of
+        larger ones.
+        """
+        others, diagonal = self.others, self.diagonal()[self.others]
+        x = np.abs(x) + 1e-30 * (float(np.abs(x).max()) or 1.0)
+        goal = self.into[others] + weight * self.out[others] + 0.01 * step * diagonal * x
+        x = np.abs(solve(goal))
+        couplings = self.couplings()[others][:, others]
+        for _ in range(_SWEEPS):
+            x = (couplings @ x + goal) / diagonal
+        return x
 
     def _semidefinite(self, weights: np.ndarray, weight: float, x: np.ndarray) -> bool:
         weights[self.j] = weight

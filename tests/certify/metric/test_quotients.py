@@ -1,4 +1,4 @@
-"""Integer proofs of quotients: the products against Python's integers, the bounds against rationals."""
+"""Integer proofs of quotients, against Python's integers and rationals."""
 
 from fractions import Fraction
 from math import floor
@@ -18,7 +18,7 @@ anything = st.floats(allow_nan=False, allow_infinity=False)
 @given(anything, anything, st.integers(-2300, 2300))
 def test_products_are_rounded_down_or_refused(a, b, unit):
     """Every sign, subnormal numbers, any unit: the result of Python's rationals, or none."""
-    result, fits = floor_products(*(np.array([x]) for x in (a, b)), np.array([unit]))
+    result, fits = floor_products(np.array([a]), np.array([b]), np.array([unit]))
     exact = Fraction(a) * Fraction(b) / Fraction(2) ** unit
     assert fits[0] == (abs(exact) < 2**62) or not fits[0]
     if fits[0]:
@@ -32,7 +32,7 @@ def test_products_are_rounded_down_or_refused(a, b, unit):
 def test_products_near_the_edge_of_the_words(a, b, bits):
     """Units so many bits below the product."""
     unit = int(np.frexp(a)[1] + np.frexp(b)[1]) - bits
-    result, fits = floor_products(*(np.array([x]) for x in (a, b)), np.array([unit]))
+    result, fits = floor_products(np.array([a]), np.array([b]), np.array([unit]))
     exact = Fraction(a) * Fraction(b) / Fraction(2) ** unit
     assert int(result[0]) == floor(exact) if fits[0] else abs(exact) >= 2**61
     assert fits[0] or bits > 60

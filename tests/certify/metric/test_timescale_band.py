@@ -69,9 +69,8 @@ class TestTimescaleBand:
     @pytest.mark.parametrize("scale", [1e-200, 1e200])
     def test_extreme_units(self, scale):
         low, high = certify.timescale_band([1.0 * scale] * 2, [[0, 0.5 * scale], [0.5 * scale, 0]])
-        assert (low, high) == pytest.approx(
-            (7 - 4 * 3**0.5, 7 + 4 * 3**0.5), rel=1e-12
-        )  # r^2 - 14 r + 1 = 0
+        roots = 7 - 4 * 3**0.5, 7 + 4 * 3**0.5  # of r^2 - 14 r + 1
+        assert (low, high) == pytest.approx(roots, rel=1e-12)
 
 
 def margin_in(weights, mu, coupling):
