@@ -23,7 +23,7 @@ from .quotients import proved_above, proved_below
 # Up to so many players, LAPACK makes the first guess; beyond, the matrix is never dense.
 _DENSE = 50
 # No further vectors are tried when so little is missing, relative to the curvatures.
-_ENOUGH = 4e-15
+_ENOUGH = 1e-14
 
 
 class SmallGain(NamedTuple):

@@ -125,16 +125,21 @@ def _closed_form(a: Fraction, b: Fraction, l12: Fraction, l21: Fraction) -> tupl
 
     ab, p = a * b, l12 * l21
     if l21 == 0:
-        return _inward(float(l12**2 / (4 * ab)), works, np.inf), np.inf
+        return _inward(_float(l12**2 / (4 * ab)), works, np.inf), np.inf
     if l12 == 0:
-        return 0.0, _inward(float(4 * ab / l21**2), works, 0.0)
+        return 0.0, _inward(_float(4 * ab / l21**2), works, 0.0)
     # ab (ab - p) is scaled by ab^2: float64 cannot hold the square of every float64.
     root = 2 * Fraction(float((ab - p) / ab) ** 0.5) * ab
     high = (2 * ab - p + root) / l21**2
     # The product of the ends is (L_12 / L_21)^2; dividing avoids the cancellation.
     low = (l12 / l21) ** 2 / high
-    best = float(l12 / l21)
-    return _inward(float(low), works, best), _inward(float(high), works, best)
+    best = _float(l12 / l21)
+    return _inward(_float(low), works, best), _inward(_float(high), works, best)
+
+
+def _float(x: Fraction) -> float:
+    """The nearest finite float64."""
+    return float(min(x, Fraction(np.finfo(np.float64).max)))
 
 
 def _inward(end: float, works: Any, towards: float) -> float:
@@ -157,10 +162,11 @@ class _Network:
         entries = L.tocoo()
         self.rows, self.columns, self.values = entries.row, entries.col, entries.data
         outgoing, incoming = self.rows == j, self.columns == j
+        self.pulls, self.pulled = bool(outgoing.any()), bool(incoming.any())
         self.out, self.into = np.zeros(mu.size), np.zeros(mu.size)
         np.add.at(self.out, self.columns[outgoing], self.values[outgoing])
-        pulled = self.rows[incoming]
-        np.add.at(self.into, pulled, weights[pulled] * self.values[incoming])
+        affected = self.rows[incoming]
+        np.add.at(self.into, affected, weights[affected] * self.values[incoming])
 
     def band(self) -> tuple[float, float]:
         others = self.others
@@ -176,13 +182,14 @@ class _Network:
         high_weight = (linear + inside**0.5) / square if square else np.inf
         low_weight = constant / (linear + inside**0.5)
         low = high = 0.0
-        if constant:
+        # Whether an end is open is a matter of structure: numbers may vanish by underflow.
+        if self.pulled:
             low = self._proved(low_weight, 1.0, solve, by_out, by_into)
-        if square:
+        if self.pulls:
             high = self._proved(high_weight, -1.0, solve, by_out, by_into)
-        elif not constant:  # S_R alone decides; one ratio proves it
+        elif not self.pulled:  # S_R alone decides; one ratio proves it
             self._proved(self.unit, 1.0, solve, by_out, by_into)
-        highest = high if square else np.inf
+        highest = high if self.pulls else np.inf
         if not low <= highest:
             raise _too_strong()
         return low, highest

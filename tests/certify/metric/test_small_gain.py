@@ -97,3 +97,65 @@ def test_sparse_and_one_player():
 def test_bad_constants(mu, coupling, message):
     with pytest.raises(ValueError, match=message):
         certify.small_gain(mu, coupling)
+
+
+def heavy_tailed(seed):
+    rng = np.random.default_rng(seed)
+    n = int(rng.integers(2, 21))
+    mu, coupling = rng.uniform(0.5, 2.0, n), rng.lognormal(-2.0, rng.uniform(0.5, 3.0), (n, n))
+    coupling *= rng.random((n, n)) < rng.uniform(0.3, 1.0)
+    np.fill_diagonal(coupling, 0.0)
+    return rng, mu, coupling
+
+
+def margins(weights, mu, coupling):
+    """Of many weight vectors at once, shape (samples, N)."""
+    root = np.sqrt(weights)
+    scaled = (np.diag(mu) - coupling) * (root[:, :, None] / root[:, None, :])
+    return np.linalg.eigvalsh(0.5 * (scaled + np.swapaxes(scaled, 1, 2)))[:, 0]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("block", range(10))
+def test_never_below_any_of_2000_weight_vectors(block):
+    """200 games; weights around the best ones, around one, and far away."""
+    for seed in range(20 * block, 20 * block + 20):
+        rng, mu, coupling = heavy_tailed(seed)
+        gain = certify.small_gain(mu, coupling)
+        assert exact_margin_holds(mu, coupling, gain)
+        spread = rng.choice([1e-6, 1e-3, 0.1, 1.0, 5.0], (2000, 1))
+        weights = np.exp(spread * rng.normal(size=(2000, len(mu))))
+        weights[:1000] *= gain.weights / np.exp(np.log(gain.weights).mean())
+        scale = max(1.0, coupling.max())
+        assert margins(weights, mu, coupling).max() <= gain.upper + 1e-12 * scale
+        assert gain.margin >= gain.upper - 1e-9 * scale
+
+
+@pytest.mark.slow
+def test_never_below_a_semidefinite_program():
+    """Bisection over the margin; what the solver answers is evaluated by its own weights."""
+    cvxpy = pytest.importorskip("cvxpy")
+    for seed in range(8):
+        rng = np.random.default_rng(1000 + seed)
+        n = 2 + seed % 4
+        mu, coupling = random_constants(1000 + seed, n)
+        gain = certify.small_gain(mu, coupling)
+        w = cvxpy.Variable(n)
+        margin, K = cvxpy.Parameter(), np.diag(mu) - coupling
+        best = -np.inf
+        low, high = gain.margin - rng.uniform(0.1, 1.0), float(mu.min())
+        slack = cvxpy.Variable()
+        left = cvxpy.multiply(cvxpy.reshape(w, (n, 1), order="F") @ np.ones((1, n)), K)
+        middle = left + left.T - 2 * margin * cvxpy.diag(w)
+        problem = cvxpy.Problem(
+            cvxpy.Maximize(slack),
+            [middle - slack * np.eye(n) >> 0, w >= 1e-6, cvxpy.sum(w) == 1],
+        )
+        for _ in range(25):
+            margin.value = 0.5 * (low + high)
+            problem.solve(solver=cvxpy.CLARABEL)
+            found = margins(np.maximum(w.value, 1e-12)[None], mu, coupling)[0]
+            best = max(best, found)
+            low, high = (margin.value, high) if slack.value >= 0 else (low, margin.value)
+        assert gain.margin >= best - 1e-9
+        assert best >= gain.margin - 1e-4  # the program is a fair opponent

@@ -135,6 +135,14 @@ class TestManyPlayers:
         assert margin_in(np.array([1, low, 1, 1, 1, 1]), np.ones(n), coupling) >= -1e-15
         assert margin_in(np.array([1, high, 1, 1, 1, 1]), np.ones(n), coupling) >= -1e-15
 
+    def test_couplings_that_vanish_by_underflow_still_bound_the_band(self):
+        coupling = np.zeros((3, 3))
+        coupling[0, 1] = coupling[1, 2] = 1e-200
+        for pair, weights in (((0, 1), [1.0, 1.0, 1.0]), ((1, 2), [1.0, 1.0, 1.0])):
+            with pytest.raises(ValueError, match="proved"):
+                certify.timescale_band(np.ones(3), coupling, 0.0, pair, weights)
+        assert certify.timescale_band(np.ones(3), 0 * coupling, 0.0, (0, 1)) == (0.0, np.inf)
+
     def test_a_large_sparse_network(self):
         rng = np.random.default_rng(0)
         n = 3000
