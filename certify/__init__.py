@@ -24,9 +24,11 @@ if TYPE_CHECKING:
     from certify.enclosure import enclose_hessian as enclose_hessian
     from certify.enclosure import enclose_jacobian as enclose_jacobian
     from certify.grow import grow as grow
+    from certify.metric.sensitivities import Sensitivities as Sensitivities
+    from certify.metric.sensitivities import sensitivities as sensitivities
     from certify.metric.small_gain import SmallGain as SmallGain
     from certify.metric.small_gain import small_gain as small_gain
-    from certify.metric.small_gain import timescale_band as timescale_band
+    from certify.metric.timescale_band import timescale_band as timescale_band
     from certify.prove import certify as certify
     from certify.rates import Rate as Rate
     from certify.rates import RungeKutta as RungeKutta
@@ -47,6 +49,7 @@ _HOMES = {
     "Interval": "enclosure",
     "Rate": "rates",
     "RungeKutta": "rates",
+    "Sensitivities": "metric.sensitivities",
     "SmallGain": "metric.small_gain",
     "StepSize": "steps",
     "Unusable": "checker",
@@ -63,8 +66,9 @@ _HOMES = {
     "load": "certificate",
     "noise_ball": "steps",
     "rate": "rates",
+    "sensitivities": "metric.sensitivities",
     "small_gain": "metric.small_gain",
-    "timescale_band": "metric.small_gain",
+    "timescale_band": "metric.timescale_band",
 }
 
 

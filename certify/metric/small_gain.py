@@ -7,23 +7,36 @@ the weights `u_i / v_i` (Perron-Frobenius; certification of strong monotonicity 
 semidefinite program, no grid: and two positive vectors prove it.
 """
 
+import itertools
+from collections.abc import Callable, Iterator
 from fractions import Fraction
 from typing import Any, NamedTuple
 
 import numpy as np
+import scipy.linalg
 import scipy.sparse
 from jaxtyping import Float
+
+from .perron import Network, bounding_vectors, inner_vector, joined
+from .quotients import proved_above, proved_below
+
+# Up to so many players, LAPACK makes the first guess; beyond, the matrix is never dense.
+_DENSE = 50
+# No further vectors are tried when so little is missing, relative to the curvatures.
+_ENOUGH = 1e-14
 
 
 class SmallGain(NamedTuple):
     """A proved small-gain margin.
 
     Attributes:
-        margin: A lower bound on the strong-monotonicity modulus, verified with exact rationals.
-        weights: Weights of the metric in which it holds, one per player, `left / right`.
+        margin: A lower bound on the strong-monotonicity modulus, proved with integers.
+        weights: Weights of the metric in which it holds, one per player: `left / right`, rounded.
         left: `u > 0` with `u' K >= margin u'` componentwise.
         right: `v > 0` with `K v >= margin v` componentwise.
         proved: Always True; an input for which nothing can be proved is an error instead.
+        upper: No positive weights have a margin above this one, which is proved as well: what is
+            left to gain by better weights is at most `upper - margin`.
     """
 
     margin: float
@@ -31,68 +44,164 @@ class SmallGain(NamedTuple):
     left: Float[np.ndarray, " players"]
     right: Float[np.ndarray, " players"]
     proved: bool = True
+    upper: float = np.inf
 
 
 def small_gain(curvature: Any, coupling: Any) -> SmallGain:
     """The best margin that curvature and coupling bounds can prove, with its weights and its proof.
 
+    With `K = diag(mu) - L`, `K v >= a v` and `u' K >= a u'` make `C = W K + K' W - 2 a W` positive
+    semidefinite for `W = diag(u_i / v_i)`: its off-diagonal entries are not positive, and it maps
+    `v > 0` to a non-negative vector. Conversely `x >= 0` with `K x <= b x` has `x' C x <= 2 (b - a)
+    x' W x`, so no weights have a margin above b. Both kinds of inequalities are proved with
+    integers, every rounding to the safe side.
+
+    A sparse matrix stays sparse: a million players with four million couplings take about a minute.
+
     Args:
         curvature: `mu`, shape (N,): lower bounds on the own-player curvatures; may be negative.
         coupling: `L`, shape (N, N), dense or `scipy.sparse`: upper bounds `L_ij >= 0` on the norms
-            of the blocks `J_ij`; the diagonal is ignored.
+            of the blocks `J_ij`; the diagonal is ignored, duplicates add up.
 
     Returns:
         The margin, a lower bound that holds exactly for the given floats taken as real numbers:
-        `W K + K' W >= 2 margin W` for `W = diag(weights)`; within rounding of the optimum when K is
-        irreducible, and within one part in 10^9 otherwise.
+        `W K + K' W >= 2 margin W` for `W = diag(left / right)`. It is within rounding of the
+        optimum for irreducible K, nearly so for others; `upper - margin` bounds what is missing.
 
     Raises:
-        ValueError: For wrong shapes, NaN or infinite entries, or negative couplings.
+        ValueError: For wrong shapes, entries that are not real numbers of at most 64 bits, NaN or
+            infinite entries, negative couplings, or entries too unequal in size for float64.
 
     Example:
         >>> gain = small_gain([1.0, 1.0], [[0.0, 10.0], [0.05, 0.0]])
         >>> round(gain.margin, 12), round(float(gain.weights[1] / gain.weights[0]), 9)
         (0.292893218813, 200.0)
+        >>> gain.upper - gain.margin < 1e-14
+        True
     """
-    mu, L = _validated(curvature, coupling)
-    K = np.diag(mu) - L
-    best: SmallGain | None = None
-    for left, right in _candidates(K):
-        found = _proved(mu, L, left, right)
-        if found is not None and (best is None or found.margin > best.margin):
-            best = found
-    if best is None:
-        raise ValueError("small_gain: the entries are too unequal in size for float64 vectors")
-    return best
+    mu, L = validated("small_gain", curvature, coupling)
+    network = Network.of(mu, L)
+    rights = _Proofs(lambda v: proved_below(mu, L, v))
+    transposed = L.T.tocsr()
+    lefts = _Proofs(lambda u: proved_below(mu, transposed, u))
+    upper = np.inf
+    for guess in (_dense_vectors if mu.size <= _DENSE else _no_vectors, _network_vectors):
+        for left, right in guess(network):
+            lefts.add(left)
+            rights.add(right)
+            if not (lefts.best and rights.best):
+                continue
+            margin = min(lefts.best[0][0], rights.best[0][0])
+            enough = margin + _ENOUGH * (abs(margin) + float(np.abs(mu).max()))
+            for x in bounding_vectors(network, lefts.best[0][1], rights.best[0][1]):
+                if upper > enough:
+                    upper = min(upper, proved_above(mu, L, x))
+            if upper <= enough:
+                return _assembled(lefts, rights, upper)
+    return _assembled(lefts, rights, upper)
 
 
-def _validated(curvature: Any, coupling: Any) -> tuple[np.ndarray, np.ndarray]:
-    if scipy.sparse.issparse(coupling):
-        coupling = coupling.toarray()
-    mu, L = np.array(curvature, np.float64), np.array(coupling, np.float64)
-    if mu.ndim != 1 or L.shape != (mu.size, mu.size) or mu.size == 0:
+class _Proofs:
+    """What vectors have proved, best first."""
+
+    def __init__(self, prove: Callable[[np.ndarray], float]) -> None:
+        self.prove = prove
+        self.best: list[tuple[float, np.ndarray]] = []
+
+    def add(self, vector: np.ndarray) -> None:
+        bound = self.prove(vector)
+        if bound > -np.inf:
+            self.best = sorted([*self.best, (bound, vector)], key=lambda found: -found[0])
+
+
+def _assembled(lefts: _Proofs, rights: _Proofs, upper: float) -> SmallGain:
+    """The best pair of vectors whose weights are finite."""
+    pairs = ((min(a, b), u, v) for a, u in lefts.best for b, v in rights.best)
+    for margin, left, right in sorted(pairs, key=lambda pair: -pair[0]):
+        with np.errstate(all="ignore"):
+            weights = left / right
+        if np.isfinite(weights).all() and (weights > 0).all():
+            return SmallGain(margin, weights, left, right, upper=upper)
+    raise ValueError("small_gain: the entries are too unequal in size for float64 vectors.")
+
+
+def validated(caller: str, curvature: Any, coupling: Any) -> tuple[np.ndarray, Any]:
+    """The curvatures, and the couplings as a CSR array of positive entries off the diagonal.
+
+    Duplicates are kept: a sum of them might be rounded down.
+    """
+    mu = _real(caller, np.asarray(curvature))
+    if not scipy.sparse.issparse(coupling):
+        coupling = np.asarray(coupling)
+    if mu.ndim != 1 or coupling.shape != (mu.size, mu.size) or mu.size == 0:
         raise ValueError(
-            f"small_gain: curvature has shape {mu.shape} and coupling {L.shape}; "
+            f"{caller}: curvature has shape {mu.shape} and coupling {coupling.shape}; "
             "expected (N,) and (N, N)."
         )
-    np.fill_diagonal(L, 0.0)
-    if not (np.isfinite(mu).all() and np.isfinite(L).all()):
-        raise ValueError("small_gain: curvature and coupling must be finite.")
-    if (L < 0).any():
-        raise ValueError("small_gain: coupling bounds are norms and cannot be negative.")
-    return mu, L
+    if scipy.sparse.issparse(coupling):
+        entries: Any = coupling.tocoo()
+        rows, columns, values = entries.row, entries.col, entries.data
+    else:
+        rows, columns = np.nonzero(coupling != 0)
+        values = coupling[rows, columns]
+    values = _real(caller, values)
+    used = (rows != columns) & (values != 0)
+    rows, columns, values = rows[used], columns[used], values[used]
+    if not (np.isfinite(mu).all() and np.isfinite(values).all()):
+        raise ValueError(f"{caller}: curvature and coupling must be finite.")
+    if (values < 0).any():
+        raise ValueError(f"{caller}: coupling bounds are norms and cannot be negative.")
+    order = np.argsort(rows, kind="stable")
+    starts = np.concatenate([[0], np.cumsum(np.bincount(rows, minlength=mu.size))])
+    # One index type throughout; SciPy's graph routines want the short one.
+    parts = (values[order], columns[order].astype(np.int32), starts.astype(np.int32))
+    return mu, scipy.sparse.csr_array(parts, shape=coupling.shape)
 
 
-def _candidates(K: np.ndarray):
-    """Positive vectors that may prove a margin: Perron vectors, and those of the strict case.
+def _real(caller: str, numbers: np.ndarray) -> np.ndarray:
+    """As float64, refused where that would round."""
+    kind, size = numbers.dtype.kind, numbers.dtype.itemsize
+    exact = (kind == "f" and size <= 8) or kind == "b" or (kind in "iu" and size < 8)
+    if kind in "iu" and size == 8:
+        ends = (int(numbers.min()), int(numbers.max())) if numbers.size else (0,)
+        exact = max(map(abs, ends)) <= 2**53
+    if not exact and numbers.size:
+        raise ValueError(
+            f"{caller}: entries of type {numbers.dtype} are not float64 numbers; round curvature "
+            "down and coupling up."
+        )
+    return numbers.astype(np.float64)
+
+
+def _network_vectors(network: Network) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Pairs of left and right vectors for a network of any size."""
+    ones = np.ones(len(network.mu))
+    transposed = network.transposed()
+    with np.errstate(all="ignore"):  # overflow leaves vectors that prove nothing
+        right = inner_vector(network)
+        possible = float(network.quotients(right).min())
+        left = inner_vector(transposed, near=possible)
+        yield from itertools.product(joined(transposed, left), joined(network, right))
+    yield ones, ones
+
+
+def _no_vectors(network: Network) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    yield from ()
+
+
+def _dense_vectors(network: Network) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Perron vectors by LAPACK, and those of the strict case.
 
     For `alpha` below the optimum, `v = (K - alpha)^-1 1` and `u = (K - alpha)^-T 1` are positive:
     two linear solves that also work where the Perron vectors have zeros (reducible networks).
     """
-    optimum, right = _perron(K)
-    _, left = _perron(K.T)
-    scale = max(np.abs(K).max(), np.finfo(float).tiny)
-    yield left, right
+    K = np.diag(network.mu) - (network.inner + network.cross.tocsr()).toarray()
+    scale = max(float(np.abs(K).max()), np.finfo(float).tiny)
+    eig: Any = scipy.linalg.eig  # typed as if it might return two arrays
+    values, left, right = eig(K, left=True, right=True)
+    k = int(np.argmin(np.real(values)))
+    optimum = float(np.real(values[k]))
+    yield np.abs(np.real(left[:, k])), np.abs(np.real(right[:, k]))
     ones = np.ones(len(K))
     for share in (1e-15, 1e-12, 1e-10):
         shifted = K - (optimum - share * scale) * np.eye(len(K))
@@ -100,35 +209,6 @@ def _candidates(K: np.ndarray):
             yield np.linalg.solve(shifted.T, ones), np.linalg.solve(shifted, ones)
         except np.linalg.LinAlgError:
             continue
-    yield ones, ones
-
-
-def _perron(K: np.ndarray) -> tuple[float, np.ndarray]:
-    """The eigenvalue of smallest real part, and its eigenvector scaled to a maximum of one."""
-    values, vectors = np.linalg.eig(K)
-    k = int(np.argmin(np.real(values)))
-    vector = np.abs(np.real(vectors[:, k]))
-    return float(np.real(values[k])), vector / max(vector.max(), np.finfo(float).tiny)
-
-
-def _proved(mu: np.ndarray, L: np.ndarray, left: np.ndarray, right: np.ndarray) -> SmallGain | None:
-    with np.errstate(all="ignore"):
-        weights = left / right
-    for vector in (left, right, weights):
-        if not (np.isfinite(vector).all() and (vector > 0).all()):
-            return None
-    rows = _quotients(mu, L, right) + _quotients(mu, L.T, left)
-    return SmallGain(float_below(min(rows)), weights, left, right)
-
-
-def _quotients(mu: np.ndarray, L: np.ndarray, vector: np.ndarray) -> list[Fraction]:
-    """`(K v)_i / v_i`, exactly."""
-    v = [Fraction(x) for x in vector.tolist()]
-    return [
-        Fraction(float(mu[i]))
-        - sum((Fraction(float(L[i, j])) * v[j] for j in np.flatnonzero(L[i])), Fraction(0)) / v[i]
-        for i in range(len(v))
-    ]
 
 
 def float_below(x: Fraction) -> float:
@@ -148,67 +228,3 @@ def root_above(square: Fraction) -> float:
     while Fraction(root) ** 2 < square:
         root = float(np.nextafter(root, np.inf))
     return root
-
-
-def timescale_band(curvature: Any, coupling: Any, margin: float = 0.0) -> tuple[float, float]:
-    """For two players: the weight ratios `w_2 / w_1` that give at least a margin.
-
-    With `a = mu_1 - margin`, `b = mu_2 - margin` and `p = L_12 L_21`, the ratios r with
-    `4 a b r >= (L_12 + r L_21)^2` fill `(2ab - p -+ 2 sqrt(ab (ab - p))) / L_21^2`. Both ends are
-    rounded inward until that inequality holds exactly.
-
-    Args:
-        curvature: `mu`, shape (2,).
-        coupling: `L`, shape (2, 2).
-        margin: The margin asked for.
-
-    Returns:
-        `(lowest, highest)`; `highest` is infinite when `L_21 = 0`, `lowest` zero when `L_12 = 0`
-        (that end itself is excluded).
-
-    Raises:
-        ValueError: For other than two players, or when no ratio works: a curvature is not above the
-            margin, or the coupling is too strong.
-
-    Example:
-        >>> low, high = timescale_band([1.0, 1.0], [[0.0, 10.0], [0.05, 0.0]])
-        >>> round(low, 6), round(high, 4)
-        (34.314575, 1165.6854)
-    """
-    mu, L = _validated(curvature, coupling)
-    if mu.size != 2:
-        raise ValueError(f"timescale_band: {mu.size} players given; the band is defined for two.")
-    a, b = (Fraction(float(x)) - Fraction(margin) for x in mu)
-    l12, l21 = Fraction(float(L[0, 1])), Fraction(float(L[1, 0]))
-    if min(a, b) <= 0:
-        raise ValueError(
-            f"timescale_band: a curvature is not above the margin {margin}: {mu.tolist()}."
-        )
-    if a * b < l12 * l21:
-        raise ValueError(
-            "timescale_band: the coupling is too strong; no weight ratio has that margin."
-        )
-
-    def works(ratio: float) -> bool:
-        r = Fraction(ratio)
-        return 4 * a * b * r >= (l12 + r * l21) ** 2
-
-    ab, p = a * b, l12 * l21
-    if l21 == 0:
-        return _inward(float(l12**2 / (4 * ab)), works, np.inf), np.inf
-    if l12 == 0:
-        return 0.0, _inward(float(4 * ab / l21**2), works, 0.0)
-    root = 2 * float(ab * (ab - p)) ** 0.5
-    high = float((2 * ab - p + Fraction(root)) / l21**2)
-    # The product of the ends is (L_12 / L_21)^2; dividing avoids the cancellation.
-    low = float((l12 / l21) ** 2 / Fraction(high))
-    best = float(l12 / l21)
-    return _inward(low, works, best), _inward(high, works, best)
-
-
-def _inward(end: float, works: Any, towards: float) -> float:
-    for _ in range(1000):
-        if works(end):
-            return end
-        end = float(np.nextafter(end, towards))
-    raise ValueError("timescale_band: the band is narrower than float64 can resolve.")

@@ -1,10 +1,18 @@
 """Safe steps of simultaneous gradient steps, `x+ = x - h F(x)`, by two theorems."""
 
 from fractions import Fraction
+from typing import NamedTuple
 
 import numpy as np
+from jaxtyping import Float
 
-from certify.metric.small_gain import SmallGain, float_above, float_below, root_above
+from certify.metric.small_gain import (
+    SmallGain,
+    float_above,
+    float_below,
+    root_above,
+    small_gain,
+)
 
 from .step_size import Setting, Step
 
@@ -82,6 +90,71 @@ def small_gain_step(
         largest = float(np.nextafter(largest, 0.0)) if largest > best else 0.5 * largest
     best = min(best, largest)
     return {"max": largest, "best": best, "rate": float_above(factor(best))}
+
+
+class PlayerSteps(NamedTuple):
+    """A step size for each player, with a proved factor.
+
+    Attributes:
+        steps: `h_i > 0`, shape (N,).
+        rate: `rho`; a contraction where it is below 1.
+        left: `u > 0` with `u' N(h) <= rho u'`.
+        right: `v > 0` with `N(h) v <= rho v`.
+    """
+
+    steps: Float[np.ndarray, " players"]
+    rate: float
+    left: Float[np.ndarray, " players"]
+    right: Float[np.ndarray, " players"]
+
+
+def per_player_steps(
+    curvature: Float[np.ndarray, " players"],
+    smoothness: Float[np.ndarray, " players"],
+    coupling: Float[np.ndarray, "players players"],
+    steps: Float[np.ndarray, " players"] | None = None,
+) -> PlayerSteps:
+    """Each player with a step size of its own: `x_i+ = x_i - h_i F_i(x)`.
+
+    Distances per player obey `d+ <= N(h) d` with `N_ii = max(|1 - h_i curvature_i|,
+    |1 - h_i smoothness_i|)` and `N_ij = h_i coupling_ij`. Vectors `u, v > 0`, `N v <= rho v` and
+    `u' N <= rho u'` prove the factor rho in the norms `max_i |x_i| / v_i`, `sum_i u_i |x_i|` and
+    `sqrt(sum_i (u_i / v_i) |x_i|^2)`: it is the small-gain test of `I - N`, entries rounded to the
+    safe side. Own-player blocks are taken to be symmetric, as Hessians are.
+
+    Args:
+        curvature: Lower bounds on the own-player curvatures, shape (N,).
+        smoothness: Upper bounds on them, shape (N,).
+        coupling: Bounds on the norms of the other blocks, shape (N, N).
+        steps: The step sizes, shape (N,); `2 / (curvature_i + smoothness_i)`, best for each player
+            alone, when left out.
+
+    Returns:
+        `PlayerSteps`; a rate of 1 or more promises no convergence.
+
+    Raises:
+        ValueError: If a step is not a positive number, or as for `small_gain`.
+
+    Example:
+        >>> mu, ell = np.array([1.0, 100.0]), np.array([1.0, 100.0])
+        >>> found = per_player_steps(mu, ell, np.array([[0.0, 0.5], [0.5, 0.0]]))
+        >>> found.steps.tolist(), round(found.rate, 6)
+        ([1.0, 0.01], 0.05)
+    """
+    if steps is None:
+        steps = 2.0 / (curvature + smoothness)
+    if not (np.isfinite(steps).all() and (steps > 0).all()):
+        raise ValueError(f"per_player_steps: steps must be positive numbers: {steps.tolist()}.")
+    players, h = range(len(steps)), _exact(steps)
+    own = [
+        1 - max(abs(1 - h[i] * Fraction(float(m[i]))) for m in (curvature, smoothness))
+        for i in players
+    ]
+    others = np.array(
+        [[float_above(h[i] * Fraction(float(coupling[i, j]))) for j in players] for i in players]
+    )
+    gain = small_gain(np.array([float_below(x) for x in own]), others)
+    return PlayerSteps(steps, float_above(1 - Fraction(gain.margin)), gain.left, gain.right)
 
 
 def _exact(vector: np.ndarray) -> list[Fraction]:

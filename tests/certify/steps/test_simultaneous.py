@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from certify.metric.small_gain import small_gain
-from certify.steps.simultaneous import lipschitz_step, small_gain_step
+from certify.steps.simultaneous import lipschitz_step, per_player_steps, small_gain_step
 
 # Tight worst-case factors of the best gradient step on mu-strongly monotone L-Lipschitz operators.
 TIGHT = {2: 0.86603, 5: 0.9798, 10: 0.99499, 20: 0.99875, 50: 0.9998, 100: 0.99995}
@@ -103,3 +103,43 @@ def test_no_rule_without_a_margin():
     mu, coupling = np.array([1.0, 1.0]), np.array([[0.0, 2.0], [2.0, 0.0]])
     with pytest.raises(ValueError, match="not positive"):
         small_gain_step(mu, 2 * mu, coupling, small_gain(mu, coupling))
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_steps_per_player(seed):
+    """The Perron root of N(h), proved; and no linear game of these constants violates it."""
+    mu, ell, coupling = random_constants(seed)
+    rng = np.random.default_rng(seed)
+    n, d = len(mu), 2
+    for steps in (None, rng.uniform(0.2, 1.2, n) * 2 / (mu + ell)):
+        found = per_player_steps(mu, ell, coupling, steps)
+        h = found.steps
+        matrix = h[:, None] * coupling
+        matrix += np.diag(np.maximum(np.abs(1 - h * mu), np.abs(1 - h * ell)))
+        radius = np.abs(np.linalg.eigvals(matrix)).max()
+        assert radius - 1e-12 <= found.rate <= radius + 1e-7
+        assert (matrix @ found.right <= found.rate * found.right * (1 + 1e-14)).all()
+        assert (found.left @ matrix <= found.rate * found.left * (1 + 1e-14)).all()
+        root = np.repeat(np.sqrt(found.left / found.right), d)
+        for _ in range(20):
+            blocks = rng.normal(size=(n, n, d, d))
+            blocks *= (coupling / np.linalg.norm(blocks, ord=2, axis=(-2, -1)))[..., None, None]
+            for i in range(n):
+                q, _ = np.linalg.qr(rng.normal(size=(d, d)))
+                blocks[i, i] = q @ np.diag(rng.uniform(mu[i], ell[i], d)) @ q.T
+            jacobian = np.repeat(h, d)[:, None] * np.swapaxes(blocks, 1, 2).reshape(n * d, n * d)
+            moved = (np.eye(n * d) - jacobian) * (root[:, None] / root)
+            assert np.linalg.norm(moved, 2) <= found.rate + 1e-12
+
+
+def test_players_of_different_speeds_gain_by_steps_of_their_own():
+    mu = np.array([1.0, 100.0])
+    coupling = np.array([[0.0, 0.5], [0.5, 0.0]])
+    common = small_gain_step(mu, mu, coupling, small_gain(mu, coupling))
+    assert per_player_steps(mu, mu, coupling).rate < 0.06 < 0.97 < common["rate"]
+
+
+@pytest.mark.parametrize("bad", [0.0, -1.0, np.nan])
+def test_steps_must_be_positive(bad):
+    with pytest.raises(ValueError, match="positive numbers"):
+        per_player_steps(np.ones(2), np.ones(2), np.zeros((2, 2)), np.array([1.0, bad]))

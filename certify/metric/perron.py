@@ -1,0 +1,280 @@
+"""Vectors that may prove the small-gain margin of a sparse network: Perron vectors, nearly.
+
+Everything here is floating point and proves nothing; see `quotients` for what does.
+
+`K = diag(mu) - L`. Within a strongly connected component the Perron vector is found by Noda
+iteration: with `a = min_i (K v)_i / v_i` the next vector solves `(K - a) y = v`. It is positive,
+its least quotient is larger, and the convergence is quadratic if the systems are solved exactly,
+while any positive solution with a residual below v entrywise improves the least quotient, too
+(inexact Noda iteration; Jia, Lin and Liu, Numerische Mathematik 130, 2015). Systems are solved by
+BiCGSTAB in units of the current vector: an error is small compared with *each* entry, however small
+the entry, which is what quotients need; and no factors fill in.
+"""
+
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import numpy as np
+import scipy.sparse
+import scipy.sparse.csgraph
+import scipy.sparse.linalg
+from jaxtyping import Float, Int
+
+# The iteration stops when the least quotient gains less than this share of the row's size.
+_STAGNATION = 1e-13
+_ROUNDS = 100
+_POWERS = 12
+# How exactly systems are solved while the least quotient gains much, and after that.
+_ROUGH, _FINE, _MUCH = 0.5, 1e-3, 1e-3
+# How far below a margin that is known to be possible the first shifts stay, in sizes of entries.
+_LAGS = (0.3, 0.03, 1e-3, 1e-5, 1e-7, 1e-9)
+# Products with the matrix that one system may take.
+_INNER = 1500
+# Entries of a vector below this are lifted: they gain nothing and would leave the range of float64.
+_FLOOR = 1e-90
+# What couplings between components may cost, as a share of the size of the entries: the least that
+# leaves vectors within that range.
+_SHARES = (*np.geomspace(1e-15, 1e-3, 7), 0.01, 0.03, 0.1, 0.3, 1.0)
+_RANGE = 1e120
+# Players in the neighbourhood that bounds the margin from above, when Perron vectors are localised,
+# and how much each must matter.
+_NEIGHBOURHOOD = 4000
+_MATTERS = 1e-18
+
+
+class Network(NamedTuple):
+    """A coupling matrix in its strongly connected components.
+
+    Attributes:
+        mu: Shape (N,).
+        inner: The couplings within components, CSR.
+        cross: The couplings between them, COO.
+        label: The component of each player.
+        order: The players, sorted by component.
+        starts: Where each component starts in `order`.
+    """
+
+    mu: Float[np.ndarray, " N"]
+    inner: Any
+    cross: Any
+    label: Int[np.ndarray, " N"]
+    order: Int[np.ndarray, " N"]
+    starts: Int[np.ndarray, " components"]
+
+    @classmethod
+    def of(cls, mu: np.ndarray, coupling: Any) -> "Network":
+        """Splits a matrix."""
+        graph = coupling.copy()
+        graph.sum_duplicates()  # SciPy's search goes astray on them
+        count, label = scipy.sparse.csgraph.connected_components(graph, connection="strong")
+        label = label.astype(np.int64)
+        order = np.argsort(label, kind="stable")
+        starts = np.searchsorted(label[order], np.arange(count))
+        if count == 1:
+            empty = scipy.sparse.coo_array(coupling.shape, dtype=np.float64)
+            return cls(mu, coupling, empty, label, order, starts)
+        entries = coupling.tocoo()
+        within = label[entries.row] == label[entries.col]
+        inner, cross = (
+            scipy.sparse.coo_array(
+                (entries.data[which], (entries.row[which], entries.col[which])), coupling.shape
+            )
+            for which in (within, ~within)
+        )
+        return cls(mu, inner.tocsr(), cross, label, order, starts)
+
+    def transposed(self) -> "Network":
+        """The network of K'."""
+        return self._replace(inner=self.inner.T.tocsr(), cross=self.cross.T.tocoo())
+
+    def quotients(self, v: np.ndarray) -> np.ndarray:
+        """`(K v)_i / v_i` without the couplings between components."""
+        return self.mu - (self.inner @ v) / v
+
+    def normalized(self, v: np.ndarray) -> np.ndarray:
+        """Components are scaled freely; here, to a largest entry of one."""
+        top = np.maximum.reduceat(v[self.order], self.starts)
+        return np.maximum(v / top[self.label], _FLOOR)
+
+
+def inner_vector(
+    network: Network, *, near: float = -np.inf, tight: bool = False
+) -> Float[np.ndarray, " N"]:
+    """A positive vector whose least quotient within components is nearly the largest possible.
+
+    In components that have larger eigenvalues than the worst one it is a resolvent, not Perron's.
+
+    Args:
+        network: The matrix.
+        near: A margin that is known to be possible. Shifts just below it, nearer in every round,
+            spare the rounds that come near to it.
+        tight: Whether to go on until the largest quotient is as small as the least: for one
+            component, not too large.
+    """
+    v = _start(network)
+    quotients = network.quotients(v)
+    ease, accuracy = 1e-15, _ROUGH
+    for lag in (*_LAGS, *[0.0] * _ROUNDS):
+        k = int(quotients.argmin())
+        size = abs(network.mu[k]) + abs(quotients[k])
+        if quotients.max() - quotients[k] <= 1e-15 * size:
+            break
+        shift = max(float(quotients[k]), near - lag * size) - ease * size
+        y = _solved(network, v, shift, accuracy)
+        if y is None:  # a system that is closer to singular than these iterations can go
+            ease = max(30 * ease, 1e-9)
+            if ease > 1e-2:
+                break
+            continue
+        new = network.normalized(v * y)
+        new_quotients = network.quotients(new)
+        gain = float(new_quotients.min() - quotients[k])
+        accuracy = _ROUGH if gain > _MUCH * size else _FINE
+        if gain > 0 or tight:
+            v, quotients = new, new_quotients
+        if quotients.min() >= near - _STAGNATION * size > -np.inf:
+            break
+        if gain <= _STAGNATION * size and not (tight or lag > ease):
+            break
+    return v
+
+
+def _start(network: Network) -> np.ndarray:
+    """A few steps of the power method: they find the units in which players count, if nothing else.
+
+    A change of units turns K into `U K U^-1` and Perron's vector p into `U p`; so do the powers of
+    the matrix with whatever they are applied to.
+    """
+    v = np.ones(len(network.mu))
+    spread = network.mu.max() - network.mu
+    spread += 0.1 * spread.max() + np.finfo(float).tiny
+    for _ in range(_POWERS):
+        new = network.normalized(spread * v + network.inner @ v)
+        if not np.isfinite(new).all():
+            break
+        v = new
+    return v
+
+
+def _solved(network: Network, v: np.ndarray, shift: float, accuracy: float) -> np.ndarray | None:
+    """`(K - shift) (v z) = v` for z, by BiCGSTAB with diagonal scaling.
+
+    Residuals are at most `accuracy` times v, entry by entry.
+    """
+    diagonal = network.mu - shift
+    if not (diagonal > 0).all():
+        return None
+    inner, vd = network.inner, v * diagonal
+    unit = float(diagonal.min())  # of the solution, so that squares neither overflow nor vanish
+
+    def apply(z: np.ndarray) -> np.ndarray:
+        return z - (inner @ (v * z)) / vd
+
+    z = unit / diagonal
+    r = z - apply(z)
+    shadow, direction = r.copy(), r.copy()
+    rho = _dot(shadow, r)
+    for _ in range(_INNER // 2):
+        if np.abs(r * diagonal).max() <= accuracy * unit and z.min() > 0:
+            return z
+        image = apply(direction)
+        alpha = _ratio(rho, _dot(shadow, image))
+        r -= alpha * image
+        second = apply(r)
+        omega = _ratio(_dot(second, r), _dot(second, second))
+        z += alpha * direction
+        z += omega * r
+        r -= omega * second
+        new = _dot(shadow, r)
+        beta = _ratio(new * alpha, rho * omega)
+        rho = new
+        if not np.isfinite(beta) or beta == 0:
+            break
+        direction -= omega * image
+        direction *= beta
+        direction += r
+    residual = np.abs((unit / diagonal - apply(z)) * diagonal)
+    return z if np.isfinite(z).all() and z.min() > 0 and residual.max() < 0.9 * unit else None
+
+
+def _dot(a: np.ndarray, b: np.ndarray) -> float:
+    """Not by BLAS, whose threads cost more than they give when a machine is shared."""
+    return float(np.einsum("i,i->", a, b))
+
+
+def _ratio(a: float, b: float) -> float:
+    return a / b if b else 0.0
+
+
+def joined(network: Network, v: np.ndarray) -> Iterator[Float[np.ndarray, " N"]]:
+    """Scales the components of a vector so that couplings between them cost next to nothing.
+
+    With a target below the least quotient, the slack `s_i` of row i must pay for the couplings of
+    its component c to others: `s_i t_c v_i >= sum_j L_ij t_d(j) v_j`. Components have no cycles:
+    `t = 1 + M t`, where `M_cd` sums `L_ij v_j / (s_i v_i)`, is a triangular system.
+
+    Yields:
+        The vector for the smallest cost for which its entries stay in the range of float64, if any.
+    """
+    if not network.cross.nnz:
+        yield v
+        return
+    quotients = network.quotients(v)
+    least, cross, label = float(quotients.min()), network.cross, network.label
+    size = float(np.abs(network.mu).max() + np.abs(quotients).max())
+    rows, columns = label[cross.row], label[cross.col]
+    lower = bool((rows > columns).all())
+    if not lower and not (rows < columns).all():  # labels are promised in no order
+        return
+    count = len(network.starts)
+    for share in _SHARES:
+        slack = quotients - (least - share * size)
+        with np.errstate(all="ignore"):
+            shares = cross.data * v[cross.col] / (v[cross.row] * slack[cross.row])
+            system = scipy.sparse.eye_array(count) - scipy.sparse.coo_array(
+                (shares, (rows, columns)), (count, count)
+            )
+            scale = scipy.sparse.linalg.spsolve_triangular(
+                system.tocsr(), np.ones(count), lower=lower, unit_diagonal=True
+            )
+            if np.isfinite(scale).all() and scale.min() >= 1 and scale.max() <= _RANGE:
+                yield v * scale[label] / scale.max()
+                return
+
+
+def bounding_vectors(
+    network: Network, left: np.ndarray, right: np.ndarray
+) -> Iterator[Float[np.ndarray, " N"]]:
+    """Non-negative vectors with small largest quotients over their supports, best guess last.
+
+    One player alone; the component with the least quotient, with its part of `right`; and, where
+    that is localised, the Perron vector of the players that matter most, by `u_i v_i`, the others
+    at zero.
+    """
+    quotients = network.quotients(right)
+    worst = int(quotients.argmin())
+    alone = np.zeros(len(right))
+    alone[network.mu.argmin()] = 1.0
+    yield alone
+    members = np.flatnonzero(network.label == network.label[worst])
+    if members.size == 1:
+        return
+    whole = np.zeros(len(right))
+    whole[members] = right[members]
+    yield whole
+    spread = float(quotients[members].max() - quotients[worst])
+    if spread <= 1e-12 * abs(network.mu[worst]):
+        return
+    with np.errstate(divide="ignore"):
+        score = np.log(left[members]) + np.log(right[members])
+    near = members[np.argsort(-score, kind="stable")[:_NEIGHBOURHOOD]]
+    near = np.sort(near[: np.count_nonzero(score >= score.max() + np.log(_MATTERS))])
+    part = _part(network, near)
+    near = near[part.label == part.label[np.searchsorted(near, members[score.argmax()])]]
+    local = np.zeros(len(right))
+    local[near] = inner_vector(_part(network, near), tight=True)
+    yield local
+
+
+def _part(network: Network, players: np.ndarray) -> Network:
+    return Network.of(network.mu[players], network.inner[players][:, players].tocsr())
