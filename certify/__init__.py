@@ -30,11 +30,17 @@ if TYPE_CHECKING:
     from certify.region import Ball as Ball
     from certify.region import Box as Box
     from certify.steps import StepSize as StepSize
+    from certify.steps.contraction import Contraction as Contraction
+    from certify.steps.contraction import contraction as contraction
+    from certify.steps.direct import DirectStep as DirectStep
+    from certify.steps.direct import largest_step as largest_step
 
 _HOMES = {
     "Ball": "region",
     "Box": "region",
     "Certificate": "certificate",
+    "Contraction": "steps.contraction",
+    "DirectStep": "steps.direct",
     "EnclosureError": "enclosure",
     "Estimate": "constants",
     "Interval": "enclosure",
@@ -44,10 +50,12 @@ _HOMES = {
     "Verdict": "checker",
     "certify": "prove",
     "check": "checker",
+    "contraction": "steps.contraction",
     "enclose": "enclosure",
     "enclose_hessian": "enclosure",
     "enclose_jacobian": "enclosure",
     "estimate": "constants",
+    "largest_step": "steps.direct",
     "load": "certificate",
     "small_gain": "metric.small_gain",
     "timescale_band": "metric.small_gain",
