@@ -32,8 +32,8 @@ StepFunction = Callable[[dg.AbstractField, Strategy], Strategy]
 
 TRUSTED = (
     "Statement (B) of certify/checker/contraction.py: that the Jacobian of the step map lies in "
-    "the stated family on each cell, that of the first state too, and the residuals. They come from "
-    "certify.steps.step_map, hence from certify.enclosure and the error margins for JAX's float64 "
+    "the stated family on each cell, that of the first state too, and the residuals. They come "
+    "from certify.steps.step_map, hence from certify.enclosure and the error margins for JAX's float64 "
     "functions in certify/enclosure/rounding.py, and from JAX's derivative rules.",
     "The step map is the real-valued function that the code of the method and of the costs spells "
     "out, with constants taken exactly; what a computer adds by rounding at run time is not in it.",
@@ -437,7 +437,10 @@ def _assembled(
     """The contents of a file that the checker accepts, or the reason why there is none."""
     families = tree.families()
     if not all(bool(family.finite) for family in families):
-        return None, "on some cell the costs were not shown to be smooth wherever the step looks"
+        return None, (
+            "on some cell the costs were not shown to be smooth wherever the step evaluates them, or "
+            "a trial point to stay in its strategy set"
+        )
     matrices = [
         Matrices(np.asarray(f.centre), np.asarray(f.generators), np.asarray(f.remainder))
         for f in families

@@ -158,9 +158,10 @@ class StepMap:
         first = calls * n
         results = slice(first, first + self.dimension)
         if not self._rigorous:
-            parts = (combined(jnp.zeros(size))[:, None], jax.jacfwd(combined)(jnp.zeros(size)))
-            known = (Matrices.between(*2 * (np.asarray(part),)) for part in parts)
-            return _Code(*known, argument, calls, results, [])
+            zero = jnp.zeros(size)
+            middle = np.asarray(combined(zero))[:, None], np.asarray(jax.jacfwd(combined)(zero))
+            constant, linear = (Matrices.ball(part, np.zeros_like(part)) for part in middle)
+            return _Code(constant, linear, argument, calls, results, [])
         # A jump, as of `floor`, leaves no trace in the derivative.
         everywhere = jnp.full(size, 2.0**100)
         smooth = is_smooth(combined, "interval")(Interval(-everywhere, everywhere))
