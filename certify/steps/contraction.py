@@ -33,8 +33,8 @@ StepFunction = Callable[[dg.AbstractField, Strategy], Strategy]
 TRUSTED = (
     "Statement (B) of certify/checker/contraction.py: that the Jacobian of the step map lies in "
     "the stated family on each cell, that of the first state too, and the residuals. They come "
-    "from certify.steps.step_map, hence from certify.enclosure and the error margins for JAX's float64 "
-    "functions in certify/enclosure/rounding.py, and from JAX's derivative rules.",
+    "from certify.steps.step_map, hence from certify.enclosure and the error margins for JAX's "
+    "float64 functions in certify/enclosure/rounding.py, and from JAX's derivative rules.",
     "The step map is the real-valued function that the code of the method and of the costs spells "
     "out, with constants taken exactly; what a computer adds by rounding at run time is not in it.",
     "The checker and the Python interpreter that runs it.",
@@ -438,8 +438,8 @@ def _assembled(
     families = tree.families()
     if not all(bool(family.finite) for family in families):
         return None, (
-            "on some cell the costs were not shown to be smooth wherever the step evaluates them, or "
-            "a trial point to stay in its strategy set"
+            "on some cell the costs were not shown to be smooth wherever the step evaluates them, "
+            "or a trial point to stay in its strategy set"
         )
     matrices = [
         Matrices(np.asarray(f.centre), np.asarray(f.generators), np.asarray(f.remainder))
