@@ -39,11 +39,17 @@ if TYPE_CHECKING:
     from certify.region import Box as Box
     from certify.steps import StepSize as StepSize
     from certify.steps import noise_ball as noise_ball
+    from certify.steps.contraction import Contraction as Contraction
+    from certify.steps.contraction import contraction as contraction
+    from certify.steps.direct import DirectStep as DirectStep
+    from certify.steps.direct import largest_step as largest_step
 
 _HOMES = {
     "Ball": "region",
     "Box": "region",
     "Certificate": "certificate",
+    "Contraction": "steps.contraction",
+    "DirectStep": "steps.direct",
     "EnclosureError": "enclosure",
     "Estimate": "constants",
     "Interval": "enclosure",
@@ -57,12 +63,14 @@ _HOMES = {
     "best_rate_step": "rates",
     "certify": "prove",
     "check": "checker",
+    "contraction": "steps.contraction",
     "enclose": "enclosure",
     "enclose_hessian": "enclosure",
     "enclose_jacobian": "enclosure",
     "estimate": "constants",
     "grow": "grow",
     "largest_rate_step": "rates",
+    "largest_step": "steps.direct",
     "load": "certificate",
     "noise_ball": "steps",
     "rate": "rates",

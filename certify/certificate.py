@@ -12,7 +12,7 @@ import numpy as np
 
 import dgames as dg
 from certify.checker import Unusable, check_data
-from certify.checker.reader import Reader, digest, read
+from certify.checker.reader import FORMAT, Reader, digest, read
 from certify.equilibrium import Basin, Equilibrium
 from certify.region import Ball, Box, Region
 from certify.steps.step_size import StepSize
@@ -185,17 +185,7 @@ class Certificate:
         """
         if self._data is None:
             raise ValueError(self._without_proof("nothing to save"))
-        path = Path(path)
-        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=path.name, suffix=".part")
-        try:
-            with os.fdopen(handle, "w", encoding="utf-8") as file:
-                file.write(to_text(self._data))
-            os.chmod(temporary, 0o644)  # temporary files are private, certificates are to be shown
-            os.replace(temporary, path)
-        except BaseException:
-            Path(temporary).unlink(missing_ok=True)
-            raise
-        return path
+        return save_data(self._data, path)
 
     def __repr__(self) -> str:
         if self.status != "proved":
@@ -204,6 +194,21 @@ class Certificate:
             f"Certificate(status='proved', margin={self.margin:.6g}, "
             f"lipschitz={self.lipschitz:.6g}, cells={self.cells})"
         )
+
+
+def save_data(data: dict[str, Any], path: str | Path) -> Path:
+    """Writes the contents of a certificate file, all of it or nothing."""
+    path = Path(path)
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=path.name, suffix=".part")
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
+            file.write(to_text(data))
+        os.chmod(temporary, 0o644)  # temporary files are private, certificates are to be shown
+        os.replace(temporary, path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+    return path
 
 
 def load(path: str | Path) -> Certificate:
@@ -217,6 +222,8 @@ def load(path: str | Path) -> Certificate:
             checker rejects it.
     """
     data = read(path)
+    if data["format"] != FORMAT:
+        raise Unusable(f"{path} is a {data['format']} file: certify.check verifies it")
     verdict = check_data(data)
     if not verdict.ok:
         raise ValueError(

@@ -41,6 +41,7 @@ class FlatField:
         function: F on vectors.
         costs: The costs (of a zero-sum game: the payoff) on vectors, as a list.
         unravel: From a vector to a joint strategy.
+        gradient: F on joint strategies, as a field without constraints.
         promoted: What was not float64 in the region and in the costs, and what it was taken for;
             sentences.
     """
@@ -53,6 +54,7 @@ class FlatField:
     function: Callable = field(compare=False)
     costs: Callable = field(compare=False)
     unravel: Callable = field(compare=False)
+    gradient: Any = field(default=None, compare=False)
     promoted: tuple[str, ...] = field(default=(), compare=False)
 
     @property
@@ -133,6 +135,7 @@ def flat_field(game: dg.Game, region: Region, args: Any = None) -> FlatField:
         function=function,
         costs=costs,
         unravel=unravel,
+        gradient=gradient,
         promoted=notes,
     )
 
@@ -219,14 +222,15 @@ def _check_inside_strategy_set(game: dg.Game, region: Region) -> None:
     for name, own, low, high in zip(
         player_names(lower), sets, blocks(lower), blocks(upper), strict=True
     ):
-        if not _contains_box(own, low, high):
+        if not contains_box(own, low, high):
             raise OutsideStrategySet(
                 f"the region leaves the strategy set of player '{name}' ({type(own).__name__}); "
                 "certificates are about equilibria inside the set, so give a region within it."
             )
 
 
-def _contains_box(own: Any, low: Any, high: Any) -> bool:
+def contains_box(own: Any, low: Any, high: Any) -> bool:
+    """Whether a player's set is known to contain the box between two of the player's blocks."""
     if type(own) is dg.Euclidean:
         return True
     if type(own) is dg.Box:

@@ -28,7 +28,7 @@ PUBLIC = {
     "games Simultaneous Alternating Extragradient Optimistic Momentum ComplexMomentum RungeKutta4 "
     "Optax",
     certify: "Certificate Estimate Verdict Interval Box Ball certify load check estimate enclose "
-    "small_gain timescale_band",
+    "small_gain timescale_band contraction largest_step",
 }
 
 

@@ -7,6 +7,7 @@ no NumPy, nothing from the rest of the project.
 - `proof`: the argument, step by step, with the theorem of each step;
 - `performance`: rates of methods with several stages or a memory;
 - `metric`: the norm in which it holds;
+- `contraction`: the same for files that prove a step of a method to contract;
 - `exact`: positive definiteness, decided with integers.
 
 Run it as `python -m certify.checker FILE`.
@@ -17,6 +18,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
+from .contraction import check_contraction
 from .proof import (
     Claims,
     Rejected,
@@ -26,7 +28,7 @@ from .proof import (
     check_small_gain,
     check_steps,
 )
-from .reader import Reader, Unusable, read
+from .reader import CONTRACTION, Reader, Unusable, read
 
 
 class Verdict(NamedTuple):
@@ -63,6 +65,9 @@ def check_data(data: dict, progress: Callable[[int, int], None] | None = None) -
     """As `check`, for the parsed contents of a file."""
     start, file, reasons = time.perf_counter(), Reader(data), []
     try:
+        if data.get("format") == CONTRACTION:
+            check_contraction(file)
+            return Verdict(True, (), time.perf_counter() - start)
         claims = Claims(file)
         steps = (
             lambda: check_metric(claims),

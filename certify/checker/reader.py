@@ -12,6 +12,9 @@ from typing import Any, NoReturn
 
 FORMAT = "dgames certificate"
 VERSION = 1
+CONTRACTION = "dgames contraction"
+# What this checker reads, and in which version.
+FORMATS = {FORMAT: VERSION, CONTRACTION: 1}
 MAX_BYTES = 256 * 2**20
 MAX_BITS = 1100  # floats have up to 1024 before the point
 
@@ -45,11 +48,12 @@ def parse(text: str, name: str = "the certificate") -> dict[str, Any]:
         data = json.loads(
             text, object_pairs_hook=_unique, parse_constant=_refuse, parse_float=_refuse
         )
-        if not isinstance(data, dict) or data.get("format") != FORMAT:
+        kind = data.get("format") if isinstance(data, dict) else None
+        if not isinstance(kind, str) or kind not in FORMATS:
             raise Unusable(f'it is no certificate: its "format" is not "{FORMAT}"')
-        if type(data.get("version")) is not int or data["version"] != VERSION:
+        if type(data.get("version")) is not int or data["version"] != FORMATS[kind]:
             raise Unusable(
-                f"it has format version {data.get('version')!r}; this checker reads {VERSION}"
+                f"it has format version {data.get('version')!r}; this checker reads {FORMATS[kind]}"
             )
         if data.get("digest") != digest(data):
             raise Unusable("its digest does not match its contents: it is damaged or edited")

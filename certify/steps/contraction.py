@@ -1,0 +1,630 @@
+"""The direct route: a step of a method, as it is, is proved to contract over a region."""
+
+import importlib.metadata
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Float
+
+import dgames as dg
+from certify.branch import Budget, cover
+from certify.certificate import save_data
+from certify.checker import Unusable, Verdict, check_data
+from certify.checker.reader import CONTRACTION, FORMATS, digest
+from certify.enclosure.affine import AffineFamily
+from certify.equilibrium import find_zero
+from certify.flat import FlatField, flat_field
+from certify.measure import Cell, Measured
+from certify.region import Box, Region
+from certify.steps.families import Matrices
+from certify.steps.rate import Rate, metric_inverse, rate, rounded_metric
+from certify.steps.state_metric import candidates, factor, robust
+from certify.steps.step_map import StepMap
+from certify.tree import Leaf, Split, Tree
+from dgames.strategy import Strategy
+
+# A step as users may write it: from the field and a strategy to the next strategy.
+StepFunction = Callable[[dg.AbstractField, Strategy], Strategy]
+
+TRUSTED = (
+    "Statement (B) of certify/checker/contraction.py: that the Jacobian of the step map lies in "
+    "the stated family on each cell, that of the first state too, and the residuals. They come "
+    "from certify.steps.step_map, hence from certify.enclosure and the error margins for JAX's "
+    "float64 functions in certify/enclosure/rounding.py, and from JAX's derivative rules.",
+    "The step map is the real-valued function that the code of the method and of the costs spells "
+    "out, with constants taken exactly; what a computer adds by rounding at run time is not in it.",
+    "The checker and the Python interpreter that runs it.",
+)
+
+_ZEROS = (
+    "fixed points of this method are zeros of the pseudo-gradient: its buffers are at rest only "
+    "where the field vanishes"
+)
+# Why a fixed point of the step is a zero of the field, by method. For complex momentum b and step
+# h, a buffer at rest is -F / (1 - b), and Re(1 / (1 - b)) > 0 for |b| < 1 makes F vanish.
+_EQUILIBRIA = {
+    dg.Simultaneous: "x = x - h F(x) only where F(x) = 0",
+    dg.Alternating: "every player rests, one after the other, only where F(x) = 0",
+    dg.Momentum: _ZEROS,
+    dg.Optimistic: _ZEROS,
+}
+
+
+class StartBall(NamedTuple):
+    """Where a method may start.
+
+    Attributes:
+        center: A strategy, as a vector of shape (n,).
+        metric: `M`, shape (n, n).
+        radius: All `x` with `(x - center)' M (x - center) <= radius^2` are starts.
+    """
+
+    center: Float[np.ndarray, " n"]
+    metric: Float[np.ndarray, "n n"]
+    radius: float
+
+
+class Contraction:
+    """A step of a method that is proved to contract, and the evidence for it.
+
+    With status "proved", for all augmented states `z`, `z'` in the box from `lower` to `upper`,
+    whatever the rounding errors of the proof,
+
+        |T(z) - T(z')|_P <= rate |z - z'|_P,        |z|_P^2 = z' metric z,
+
+    and `T` has exactly one fixed point there, within `radius` of `center`. From every start in
+    `start`, with the first state that the method's own `init` gives, all iterates stay in the box
+    and converge to the fixed point, by the factor `rate` per step.
+
+    With another status only `reasons` exists; every other attribute raises a `ValueError`.
+
+    Attributes:
+        status: "proved" or "undecided".
+        reasons: Why there is no proof, one sentence each.
+        equilibrium: Why the fixed point is a zero of the pseudo-gradient; empty where that was not
+            shown, and then only the fixed point of the step map is meant.
+    """
+
+    def __init__(
+        self,
+        status: Literal["proved", "undecided"],
+        reasons: tuple[str, ...] = (),
+        data: dict[str, Any] | None = None,
+        equilibrium: str = "",
+    ):
+        self.status: Literal["proved", "undecided"] = status
+        self.reasons, self.equilibrium = reasons, equilibrium
+        self._data = data
+
+    @property
+    def data(self) -> dict[str, Any]:
+        """The contents of the file, as plain data."""
+        if self._data is None:
+            raise ValueError(f"no proof: the status is {self.status!r} ({'; '.join(self.reasons)})")
+        return self._data
+
+    @property
+    def rate(self) -> float:
+        """The proved factor per step."""
+        return _number(self.data["claims"]["rate"])
+
+    @property
+    def metric(self) -> Float[np.ndarray, "m m"]:
+        """`P`: positive definite, on the strategy and the buffers, in this order."""
+        return _matrix(self.data["claims"]["metric"], self.dimension)
+
+    @property
+    def dimension(self) -> int:
+        """Coordinates of the augmented state."""
+        coordinates = self.data["coordinates"]
+        return coordinates["strategy"] + coordinates["state"]
+
+    @property
+    def lower(self) -> Float[np.ndarray, " m"]:
+        """Lower corner of the box of augmented states."""
+        return _vector(self.data["claims"]["lower"])
+
+    @property
+    def upper(self) -> Float[np.ndarray, " m"]:
+        """Upper corner of it."""
+        return _vector(self.data["claims"]["upper"])
+
+    @property
+    def center(self) -> Float[np.ndarray, " m"]:
+        """An augmented state near the fixed point."""
+        return _vector(self.data["claims"]["center"])
+
+    @property
+    def radius(self) -> float:
+        """The fixed point is within this distance of `center`, in the metric."""
+        return _number(self.data["claims"]["radius"])
+
+    @property
+    def basin(self) -> float:
+        """Augmented states within this distance of `center`, in the metric, converge."""
+        return _number(self.data["claims"]["basin"])
+
+    @property
+    def start(self) -> StartBall:
+        """Strategies to start from, with the first state that the method itself chooses."""
+        n, claims = self.data["coordinates"]["strategy"], self.data["claims"]
+        if "start" not in claims:
+            return StartBall(self.center, self.metric, self.basin)
+        metric = _matrix(claims["start"]["metric"], n)
+        return StartBall(self.center[:n], metric, _number(claims["start"]["radius"]))
+
+    @property
+    def cells(self) -> int:
+        """Number of cells of the proof."""
+        return sum("centre" in node for node in self.data["evidence"]["cells"])
+
+    def verify(self) -> Verdict:
+        """Checks the evidence again, in exact rational arithmetic."""
+        return check_data(self.data)
+
+    def save(self, path: str | Path) -> Path:
+        """Writes the file, which `certify.check` and `certify check` verify.
+
+        Args:
+            path: Where; an existing file is replaced.
+
+        Raises:
+            ValueError: If nothing was proved: only proofs are saved.
+        """
+        return save_data(self.data, path)
+
+    def __repr__(self) -> str:
+        if self._data is None:
+            return f"Contraction(status={self.status!r}, reasons={self.reasons})"
+        return f"Contraction(status='proved', rate={self.rate:.6g}, cells={self.cells})"
+
+
+def contraction(
+    game: dg.Game,
+    method: dg.AbstractMethod | StepFunction,
+    region: Region,
+    *,
+    args: Any = None,
+    max_cells: int = 64,
+    tightness: float = 0.5,
+) -> Contraction:
+    """Proves that one step of a method, buffers and all, contracts over a region.
+
+    The Jacobian of the step map on the augmented state is enclosed over the whole region, not
+    derived from constants of the game: what is certified is the step that runs. So any method that
+    combines its strategy, its buffers and values of the field linearly will do, the user's own
+    too. The metric is found from the Jacobian at the equilibrium and from samples; then the factor
+    is proved cell by cell in that one metric, in exact arithmetic.
+
+    Theorem: if `DT(z)' P DT(z) <= rate^2 P` on a convex set then `T` contracts there by `rate` in
+    `|z|_P` (the mean value of `DT` on a segment obeys the same inequality, which is convex in
+    `DT`); a ball around a fixed point inside the set is mapped into itself.
+
+    Args:
+        game: Costs that are smooth and built from primitives with an enclosure rule.
+        method: A method with its step size, or a function `step(field, x)` that returns the next
+            strategy and evaluates nothing but the field that it is given.
+        region: Where the strategies are; a ball is replaced by its bounding box. Buffers are in a
+            box that the metric suggests.
+        args: Passed to the costs; fixed.
+        max_cells: Cut no further than to this many cells.
+        tightness: Cells are cut until the proved `1 - rate` is about this share of what further
+            cutting could prove, in (0, 1).
+
+    Returns:
+        A `Contraction`; its evidence has been accepted by the independent checker if it is
+        "proved". "undecided" says nothing about the step.
+
+    Raises:
+        ValueError: If the step depends on the number of steps made before, as that of Adam does, or
+            its state is not real; if game, region and options do not fit together.
+        EnclosureError: If the step is not linear in strategy, buffers and field; if the costs use a
+            primitive without an enclosure rule.
+
+    Example:
+        >>> import certify, dgames as dg
+        >>> pull = dg.zero_sum(lambda x, args: x["a"] * x["b"] + 0.1 * x["a"] ** 2)
+        >>> box = certify.Box.around({"a": 0.0, "b": 0.0}, 1.0)
+        >>> step = contraction(pull, dg.Optimistic(0.3), box)
+        >>> step.status, step.dimension, round(step.rate, 2) < 1
+        ('proved', 4, True)
+    """
+    if not 0 < tightness < 1:
+        raise ValueError(f"contraction: tightness is {tightness}; it must be between 0 and 1.")
+    if max_cells < 1:
+        raise ValueError(f"contraction: max_cells is {max_cells}; it must be at least 1.")
+    problem = problem_of(game, region, args)
+    if isinstance(problem, str):
+        return Contraction("undecided", (problem,))
+    return proved(problem, method, max_cells, tightness)
+
+
+class Problem(NamedTuple):
+    """What all steps on one game and region have in common.
+
+    Attributes:
+        field: The game.
+        strategy_set: Of the game.
+        region: Where.
+        center: The equilibrium, nearly.
+    """
+
+    field: FlatField
+    strategy_set: Any
+    region: Region
+    center: np.ndarray
+
+    def step_map(
+        self, method: dg.AbstractMethod | StepFunction, *, rigorous: bool = True
+    ) -> StepMap:
+        """The step of a method as a map of vectors."""
+        if not isinstance(method, dg.AbstractMethod):
+            method = _Written(method)
+        return StepMap(self.field, self.strategy_set, method, self.center, rigorous=rigorous)
+
+
+def problem_of(game: dg.Game, region: Region, args: Any) -> Problem | str:
+    """The problem, or why there is none."""
+    field = flat_field(game, region, args)
+    point = find_zero(field, region)
+    if point is None:
+        return "no equilibrium was found in the region"
+    return Problem(field, game.strategy_set(region.example), region, point)
+
+
+class _Written(dg.AbstractMethod):
+    """A user's own step without a state."""
+
+    function: Callable
+
+    def init(self, field: dg.AbstractField, x: Strategy, args: Any = None) -> None:
+        """There is no state."""
+
+    def step(
+        self, field: dg.AbstractField, x: Strategy, state: Any, args: Any = None
+    ) -> tuple[Strategy, Any]:
+        """The function itself."""
+        return self.function(field, x), None
+
+
+def fixed_point(step: StepMap, start: np.ndarray) -> np.ndarray:
+    """A float near a fixed point of the step, by Newton's method from a strategy."""
+    z, _ = step.start(start)
+    for _ in range(4):
+        value, jacobian = step.at(z)
+        try:
+            z = z - np.linalg.solve(jacobian - np.eye(len(z)), value - z)
+        except np.linalg.LinAlgError:
+            break
+    return z
+
+
+class _Setting(NamedTuple):
+    """A metric for a step, and where it is to contract in it."""
+
+    metric: np.ndarray
+    inverse: np.ndarray
+    lower: np.ndarray
+    upper: np.ndarray
+    reach: float
+
+
+def _setting(problem: Problem, center: np.ndarray, metric: np.ndarray) -> _Setting:
+    """The region times the buffers of the largest ball whose strategies are in the region."""
+    lower, upper = problem.region.bounds()
+    n = len(lower)
+    unit, integers = rounded_metric(metric)
+    metric = np.ldexp(integers, unit)
+    inverse = metric_inverse(metric)
+    widths = np.sqrt(np.diag(inverse) * (1 + 2.0**-15))
+    gaps = np.minimum(center[:n] - lower, upper - center[:n])
+    reach = float((gaps / widths[:n]).min())
+    buffers = widths[n:] * reach * (1 + 2.0**-20)
+    return _Setting(
+        metric,
+        inverse,
+        np.concatenate([lower, center[n:] - buffers]),
+        np.concatenate([upper, center[n:] + buffers]),
+        reach,
+    )
+
+
+def _settings(
+    problem: Problem, step: StepMap, center: np.ndarray, jacobian: np.ndarray
+) -> Iterator[_Setting]:
+    """Settings that may do, the most promising first: guesses, by sampling."""
+    generator = np.random.default_rng(0)
+    found: list[tuple[float, _Setting, np.ndarray]] = []
+    constant = not step.varies
+    shares = generator.uniform(-1, 1, (10, step.dimension))
+    shares[:6] = np.sign(shares[:6])
+    for metric in candidates(jacobian):
+        setting = _setting(problem, center, metric)
+        # The first look is at the fixed point alone: hopeless metrics are not sampled.
+        size = factor(jacobian[None], setting.metric)
+        if size >= 1 or not setting.reach > 0:
+            continue
+        samples = jacobian[None]
+        if not constant:
+            middle = 0.5 * (setting.lower + setting.upper)
+            half = 0.5 * (setting.upper - setting.lower)
+            samples = np.stack([jacobian, *(step.at(middle + half * s)[1] for s in shares)])
+            if not np.isfinite(samples).all():
+                continue
+            size = factor(samples, setting.metric)
+        found.append((size, setting, samples))
+    found.sort(key=lambda item: item[0])
+    if found and not constant and step.dimension <= 24 and found[0][0] > 0.9:
+        _, setting, samples = found[0]
+        better = robust(samples, setting.metric, 0.999)
+        if better is not None:
+            setting = _setting(problem, center, better)
+            found.insert(0, (factor(samples, setting.metric), setting, samples))
+            found.sort(key=lambda item: item[0])
+    for size, setting, _ in found[:3]:
+        if size < 1:
+            yield setting
+
+
+def proved(
+    problem: Problem, method: dg.AbstractMethod | StepFunction, max_cells: int, tightness: float
+) -> Contraction:
+    """As `contraction`, for a problem."""
+    step = problem.step_map(method)
+    center = fixed_point(step, problem.center)
+    _, jacobian = step.at(center)
+    if not np.isfinite(jacobian).all() or np.abs(np.linalg.eigvals(jacobian)).max() >= 1:
+        reason = "at its fixed point the Jacobian of the step has a spectral radius of at least 1"
+        return Contraction("undecided", (reason,))
+    reason = "no metric was found in which the sampled Jacobians of the step contract"
+    for setting in _settings(problem, step, center, jacobian):
+        tree = _covered(problem, step, setting, max_cells, tightness)
+        data, reason = _assembled(problem, step, method, center, setting, tree)
+        if data is not None:
+            return Contraction("proved", (), data, _EQUILIBRIA.get(type(method), ""))
+    return Contraction("undecided", (reason,))
+
+
+def _covered(
+    problem: Problem, step: StepMap, setting: _Setting, max_cells: int, tightness: float
+) -> Tree:
+    """Cells on which the factor is below one, as far as floating point tells."""
+    box = Box((jnp.asarray(setting.lower),), (jnp.asarray(setting.upper),))
+    m = step.dimension
+
+    def measure(cells: list[Cell]) -> Iterator[Measured]:
+        for cell in cells:
+            found = step.enclosed(cell.lower, cell.upper)
+            shares = np.broadcast_to(np.float64(0.0), (m, m, m))
+            if not found.finite:
+                nothing = np.zeros((m, m))
+                family = AffineFamily(
+                    nothing, np.zeros((0, m, m)), nothing, shares, np.asarray(False)
+                )
+                yield Measured(family, -np.inf, 1.0, cell.upper - cell.lower)
+                continue
+            known = rate(found.jacobian, setting.metric, setting.inverse)
+            small = known.family
+            family = AffineFamily(
+                small.centre, small.generators, small.remainder, shares, np.asarray(True)
+            )
+            scores = known.scores if len(known.scores) else np.zeros(m)
+            margin = 1 - known.factor if np.isfinite(known.factor) else -1e9
+            yield Measured(family, margin, 1 - known.centre, scores)
+
+    return cover(
+        problem.field,
+        box,
+        np.ones(m),
+        tightness=tightness,
+        budget=Budget(max_cells),
+        measure=measure,
+    )
+
+
+def _assembled(
+    problem: Problem,
+    step: StepMap,
+    method: Any,
+    center: np.ndarray,
+    setting: _Setting,
+    tree: Tree,
+) -> tuple[dict[str, Any] | None, str]:
+    """The contents of a file that the checker accepts, or the reason why there is none."""
+    families = tree.families()
+    if not all(bool(family.finite) for family in families):
+        return None, (
+            "on some cell the costs were not shown to be smooth wherever the step evaluates them, "
+            "or a trial point to stay in its strategy set"
+        )
+    matrices = [
+        Matrices(np.asarray(f.centre), np.asarray(f.generators), np.asarray(f.remainder))
+        for f in families
+    ]
+    unit = _unit(matrices)
+    rounded = [_rounded(family, unit) for family in matrices]
+    bounds = [rate(_scaled(family, unit), setting.metric, setting.inverse) for family in rounded]
+    worst = max(bound.factor for bound in bounds)
+    if not worst < 1:
+        return None, (
+            f"the factor is not proved to be below 1 on some cell (at most {worst:.4g})"
+            + (f"; {tree.shortfall}" if tree.shortfall else "")
+        )
+    point = step.enclosed(center, center)
+    if not point.finite:
+        return None, "the step was not shown to be defined at its fixed point"
+    residual = _distance(point.value, center)
+    length = float(np.sqrt(residual @ np.abs(setting.metric) @ residual))
+    reason = "the bounds could not be proved exactly"
+    for slack in (2.0**-24, 2.0**-16, 2.0**-10):
+        # A short number that is still below one.
+        factor = worst + slack * (1 - worst)
+        factor = float(np.ceil(factor * 2.0**40) * 2.0**-40)
+        if not factor < 1:
+            continue
+        radius = max(length / (1 - factor) * (1 + 2.0**-20), 1e-150)
+        basin = setting.reach * (1 - 2.0**-14) - 2 * radius
+        if basin <= 0:
+            return None, "the ball that contains the fixed point is not inside the region"
+        metric_unit, metric = rounded_metric(setting.metric)
+        inverse_unit, inverse = rounded_metric(setting.inverse)
+        claims: dict[str, Any] = {
+            "lower": _hexes(setting.lower),
+            "upper": _hexes(setting.upper),
+            "metric": {"unit": metric_unit, "matrix": _integers(metric)},
+            "rate": factor.hex(),
+            "center": _hexes(center),
+            "residual": _hexes(residual),
+            "radius": float(radius).hex(),
+            "basin": float(basin).hex(),
+        }
+        evidence: dict[str, Any] = {
+            "inverse": {"unit": inverse_unit, "matrix": _integers(inverse)},
+            "unit": unit,
+            "cells": _nodes(tree, rounded, bounds),
+        }
+        if step.dimension > step.strategy:
+            start = _start(step, setting, center, basin, unit)
+            if start is None:
+                return None, "the first state of the method was not shown to lie in the box"
+            claims["start"], evidence["start"] = start
+        data = {
+            "format": CONTRACTION,
+            "version": FORMATS[CONTRACTION],
+            "game": {"name": problem.field.name, "hash": problem.field.hash},
+            "method": _described(method),
+            "coordinates": {
+                "strategy": step.strategy,
+                "state": step.dimension - step.strategy,
+            },
+            "claims": claims,
+            "trusted": [*TRUSTED, *problem.field.promoted],
+            "provenance": _provenance(),
+            "evidence": evidence,
+        }
+        try:
+            verdict = check_data(data)
+        except Unusable as error:
+            return None, str(error)
+        if verdict.ok:
+            return {**data, "digest": digest(data)}, ""
+        reason = "the bounds could not be proved exactly: " + "; ".join(verdict.reasons)
+    return None, reason
+
+
+def _start(
+    step: StepMap, setting: _Setting, center: np.ndarray, basin: float, unit: int
+) -> tuple[dict[str, Any], dict[str, Any]] | None:
+    """A ball of strategies from which the method's own first state is in the basin."""
+    n = step.strategy
+    lower, upper = setting.lower[:n], setting.upper[:n]
+    found = step.started(lower, upper)
+    point = step.started(center[:n], center[:n])
+    if not (found.finite and point.finite):
+        return None
+    _, slope = step.start(center[:n])
+    metric_unit, integers = rounded_metric(slope.T @ setting.metric @ slope)
+    metric = np.ldexp(integers, metric_unit)
+    bound = rate(found.jacobian, metric, setting.inverse)
+    rounded = _rounded(bound.family, unit)
+    bound = rate(_scaled(rounded, unit), metric, setting.inverse)
+    if not np.isfinite(bound.factor):
+        return None
+    stretch = bound.factor * (1 + 2.0**-12)
+    residual = _distance(point.value, center)
+    offset = float(np.sqrt(residual @ np.abs(setting.metric) @ residual)) * (1 + 2.0**-20)
+    gaps = np.minimum(center[:n] - lower, upper - center[:n])
+    inside = gaps / np.sqrt(np.diag(metric_inverse(metric)))
+    radius = min((basin - offset) / stretch, float(inside.min())) * (1 - 2.0**-14)
+    if radius <= 0:
+        return None
+    claims = {
+        "metric": {"unit": metric_unit, "matrix": _integers(integers)},
+        "stretch": float(stretch).hex(),
+        "residual": _hexes(residual),
+        "radius": float(radius).hex(),
+    }
+    return claims, _cell(rounded, bound)
+
+
+def _distance(value: Matrices, center: np.ndarray) -> np.ndarray:
+    """An upper bound on the size of each entry of `value - center`."""
+    gap = np.abs(value.centre[:, 0] - center)
+    rounding = 2.0**-50 * (np.abs(value.centre[:, 0]) + np.abs(center))
+    return (gap + rounding + value.spread[:, 0]) * (1 + 2.0**-40)
+
+
+def _unit(families: list[Matrices]) -> int:
+    largest = max(float(np.abs(family.centre).max()) for family in families)
+    return int(np.ceil(np.log2(max(largest, 2.0**-900)))) - 46
+
+
+def _rounded(family: Matrices, unit: int) -> Matrices:
+    """In integer multiples of a unit, a little larger."""
+    generators = np.rint(np.ldexp(family.generators, -unit)) + 0.0
+    # Each rounded matrix is off by at most half a unit.
+    extra = np.ceil((1 + len(generators)) / 2)
+    remainder = np.ldexp(family.remainder, -unit) * (1 + 2.0**-50) + extra
+    centre = np.rint(np.ldexp(family.centre, -unit)) + 0.0
+    return Matrices(centre, generators, np.ceil(remainder))
+
+
+def _scaled(family: Matrices, unit: int) -> Matrices:
+    return Matrices(*(np.ldexp(part, unit) for part in family))
+
+
+def _nodes(tree: Tree, families: list[Matrices], bounds: list[Rate]) -> list[dict[str, Any]]:
+    result: list[dict[str, Any]] = []
+    cells = iter(zip(families, bounds, strict=True))
+    for node in tree.preorder():
+        if isinstance(node, Split):
+            result.append({"split": node.axis, "at": float(node.at).hex()})
+        elif isinstance(node, Leaf):
+            result.append(_cell(*next(cells)))
+    return result
+
+
+def _cell(family: Matrices, bound: Rate) -> dict[str, Any]:
+    return {
+        "centre": _integers(family.centre),
+        "generators": [_integers(g) for g in family.generators],
+        "remainder": _integers(family.remainder),
+        "scaling": bound.scaling,
+    }
+
+
+def _described(method: Any) -> dict[str, str]:
+    if isinstance(method, dg.AbstractMethod):
+        return {"name": dg.method_name(method), "settings": repr(method)}
+    return {"name": getattr(method, "__name__", "step"), "settings": "a user's own step"}
+
+
+def _provenance() -> dict[str, str]:
+    packages = ("dgames", "jax", "jaxlib", "numpy")
+    versions = {name: importlib.metadata.version(name) for name in packages}
+    return {**versions, "created": datetime.now(UTC).isoformat(timespec="seconds")}
+
+
+def _number(text: str) -> float:
+    return float.fromhex(text)
+
+
+def _vector(texts: list[str]) -> np.ndarray:
+    return np.array([_number(text) for text in texts])
+
+
+def _matrix(symmetric: dict[str, Any], size: int) -> np.ndarray:
+    entries = np.array([float(x) for x in symmetric["matrix"]]).reshape(size, size)
+    return np.ldexp(entries, symmetric["unit"])
+
+
+def _integers(matrix: np.ndarray) -> list[int]:
+    return [int(x) for x in np.ravel(matrix)]
+
+
+def _hexes(values: np.ndarray) -> list[str]:
+    return [float(value).hex() for value in values]

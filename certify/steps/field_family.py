@@ -1,0 +1,73 @@
+"""The pseudo-gradient over boxes: its values, and its Jacobians as affine families."""
+
+import functools
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from certify.enclosure.affine import is_smooth, jacobian_family, jacobian_form
+from certify.enclosure.affine_form import ball
+from certify.enclosure.enclose import enclose
+from certify.enclosure.interval import Interval
+from certify.enclosure.rounding import flush
+from certify.flat import FlatField
+from certify.steps.families import Matrices, product, substituted, value
+
+
+class Stage:
+    """What is known of the field where one evaluation of it can take place.
+
+    Attributes:
+        value: F, a family of shape (n, 1) over the cell.
+        jacobian: Its Jacobian, a family of shape (n, n) over the cell.
+        finite: Whether the costs and F are shown to be defined and smooth there; else the rest
+            means nothing.
+    """
+
+    def __init__(self, field: FlatField, point: Matrices):
+        lower = np.nextafter(point.centre - point.spread, -np.inf)[:, 0]
+        upper = np.nextafter(point.centre + point.spread, np.inf)[:, 0]
+        found = [np.asarray(x) for x in _compiled(field)(lower, upper)]
+        centre, generators, remainder, middle, radius, low, high, finite = found
+        n = len(middle)
+        # Only the generators of coordinates are tied to where the point is.
+        loose = (np.abs(generators[n:]).sum(0) + remainder) * (1 + 2.0**-36)
+        family = Matrices(centre, generators[:n], loose)
+        at_middle = Matrices.between(low[:, None], high[:, None])
+        self.value = value(at_middle, family, point, middle)
+        self.jacobian = substituted(family, point, middle, radius)
+        self.finite = bool(finite)
+
+    def along(self, moves: Matrices) -> Matrices:
+        """The derivative of F where its argument has the derivative `moves`."""
+        return product(self.jacobian, moves)
+
+
+@functools.lru_cache(maxsize=32)
+def varies(field: FlatField) -> bool:
+    """Whether the Jacobian may depend on where it is taken."""
+    return jacobian_form(field.function, field.dimension) != "constant"
+
+
+@functools.lru_cache(maxsize=32)
+def _compiled(field: FlatField) -> Callable:
+    form = jacobian_form(field.function, field.dimension)
+    family = jacobian_family(field.function, form)
+    smooth = is_smooth(field.costs, form)
+    values = enclose(field.function)
+
+    def evaluate(lower: Any, upper: Any) -> Any:
+        found = family(lower, upper)
+        cell = flush(Interval(lower, upper))
+        # The same numbers as in the family, whose symbols are `(x_k - middle_k) / radius_k`.
+        middle, radius = ball(cell)
+        at_middle = values(Interval.point(middle))
+        finite = found.finite & smooth(cell)
+        finite = finite & jnp.all(jnp.isfinite(at_middle.lower) & jnp.isfinite(at_middle.upper))
+        parts = (found.centre, found.generators, found.remainder)
+        return (*parts, middle, radius, at_middle.lower, at_middle.upper, finite)
+
+    return jax.jit(evaluate)
