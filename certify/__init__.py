@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from certify.enclosure import enclose as enclose
     from certify.enclosure import enclose_hessian as enclose_hessian
     from certify.enclosure import enclose_jacobian as enclose_jacobian
-    from certify.grow import grow as grow
+    from certify.growth import grow as grow
     from certify.metric.sensitivities import Sensitivities as Sensitivities
     from certify.metric.sensitivities import sensitivities as sensitivities
     from certify.metric.small_gain import SmallGain as SmallGain
@@ -68,7 +68,7 @@ _HOMES = {
     "enclose_hessian": "enclosure",
     "enclose_jacobian": "enclosure",
     "estimate": "constants",
-    "grow": "grow",
+    "grow": "growth",
     "largest_rate_step": "rates",
     "largest_step": "steps.direct",
     "load": "certificate",
