@@ -20,14 +20,16 @@ import scipy.sparse.csgraph
 import scipy.sparse.linalg
 from jaxtyping import Float, Int
 
-# The iteration stops when the least quotient gains less than this share of the row's size.
-_STAGNATION = 1e-13
+# The iteration stops when the least quotient gains less than this share of the row's size; of a
+# large network, when it is expected to.
+_STAGNATION, _EXPECTED = 1e-13, 1e-12
+_LARGE = 50_000
 _ROUNDS = 100
 _POWERS = 12
 # How exactly systems are solved while the least quotient gains much, and after that.
 _ROUGH, _FINE, _MUCH = 0.5, 1e-3, 1e-3
 # How far below a margin that is known to be possible the first shifts stay, in sizes of entries.
-_LAGS = (0.3, 0.03, 1e-3, 1e-5, 1e-7, 1e-9)
+_LAGS = (0.3, 0.03, 1e-3, 1e-5, 1e-7, 3e-10)
 # Products with the matrix that one system may take.
 _INNER = 1500
 # Entries of a vector below this are lifted: they gain nothing and would leave the range of float64.
@@ -113,7 +115,8 @@ def inner_vector(
     """
     v = _start(network)
     quotients = network.quotients(v)
-    ease, accuracy = 1e-15, _ROUGH
+    ease, accuracy, gain = 1e-15, _ROUGH, np.inf
+    large = len(v) >= _LARGE
     for lag in (*_LAGS, *[0.0] * _ROUNDS):
         k = int(quotients.argmin())
         size = abs(network.mu[k]) + abs(quotients[k])
@@ -128,13 +131,16 @@ def inner_vector(
             continue
         new = network.normalized(v * y)
         new_quotients = network.quotients(new)
-        gain = float(new_quotients.min() - quotients[k])
+        previous, gain = gain, float(new_quotients.min() - quotients[k])
+        # Convergence is at least linear, by the accuracy of the systems or better.
+        expected = gain * min(1.0, gain / previous) if accuracy == _FINE and previous > 0 else gain
         accuracy = _ROUGH if gain > _MUCH * size else _FINE
         if gain > 0 or tight:
             v, quotients = new, new_quotients
-        if quotients.min() >= near - _STAGNATION * size > -np.inf:
+        enough = _EXPECTED if large else _STAGNATION
+        if quotients.min() >= near - enough * size > -np.inf:
             break
-        if gain <= _STAGNATION * size and not (tight or lag > ease):
+        if (expected if large else gain) <= enough * size and not (tight or lag > ease):
             break
     return v
 

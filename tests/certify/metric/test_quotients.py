@@ -9,7 +9,7 @@ import scipy.sparse
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from certify.metric.quotients import floor_products, proved_above, proved_below
+from certify.metric.quotients import RowSums, floor_products, proved_above, proved_below
 
 anything = st.floats(allow_nan=False, allow_infinity=False)
 
@@ -116,3 +116,24 @@ def test_one_row_with_many_entries():
     bound = proved_below(np.ones(n), matrix, np.ones(n))
     exact = 1 - (n - 1) * Fraction(0.1)
     assert bound <= exact and float(exact - Fraction(bound)) <= 1e-7
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.integers(0, 2**32 - 1), st.integers(1, 6), st.booleans(), st.integers(-6, 6))
+def test_what_is_proved_of_a_row_is_true(seed, n, upwards, ulps):
+    """Claims a few roundings from the truth, on either side: proved ones hold."""
+    rng = np.random.default_rng(seed)
+    spread = rng.choice([0.0, 1.0, 30.0])
+    mu, vector = rng.normal(size=n), np.exp(spread * rng.normal(size=n))
+    matrix = np.exp(spread * rng.normal(size=(n, n))) * (rng.random((n, n)) < 0.6)
+    np.fill_diagonal(matrix, 0.0)
+    rows = RowSums(mu, scipy.sparse.csr_array(matrix), vector, upwards)
+    exact = quotients(mu, matrix, vector)
+    for row in range(n):
+        bound = float(exact[row]) + ulps * float(np.spacing(float(exact[row])))
+        proved = bool(rows.prove(bound)[row])
+        true = Fraction(bound) <= exact[row] if upwards else Fraction(bound) >= exact[row]
+        assert true or not proved
+        slack = abs(Fraction(bound) - exact[row])
+        if true and slack > Fraction(1, 2**50) * (abs(Fraction(mu[row])) + abs(exact[row])):
+            assert proved
