@@ -30,7 +30,7 @@ class Stage:
     def __init__(self, field: FlatField, point: Matrices):
         lower = np.nextafter(point.centre - point.spread, -np.inf)[:, 0]
         upper = np.nextafter(point.centre + point.spread, np.inf)[:, 0]
-        found = [np.asarray(x) for x in _compiled(field)(lower, upper)]
+        found = [np.asarray(x) for x in _compiled(field)(jnp.asarray(lower), jnp.asarray(upper))]
         centre, generators, remainder, middle, radius, low, high, finite = found
         n = len(middle)
         # Only the generators of coordinates are tied to where the point is.
@@ -70,4 +70,5 @@ def _compiled(field: FlatField) -> Callable:
         parts = (found.centre, found.generators, found.remainder)
         return (*parts, middle, radius, at_middle.lower, at_middle.upper, finite)
 
-    return jax.jit(evaluate)
+    # A constant Jacobian is looked at a few times only: compiling would take longer.
+    return evaluate if form == "constant" else jax.jit(evaluate)

@@ -235,9 +235,10 @@ class StepMap:
             return Enclosed(value, jacobian, False)
         for own, block, rows in code.projected:
             point, _ = combined(rows)
-            ends = (point.centre - 2 * point.spread, point.centre + 2 * point.spread)
+            low = np.nextafter(point.centre - point.spread, -np.inf)
+            high = np.nextafter(point.centre + point.spread, np.inf)
             unravel = ravel(block)[1]
-            finite &= contains_box(own, *(unravel(jnp.asarray(end[:, 0])) for end in ends))
+            finite &= contains_box(own, *(unravel(jnp.asarray(end[:, 0])) for end in (low, high)))
         value, jacobian = combined(code.results)
         finite &= bool(np.isfinite(jacobian.magnitude).all())
         return Enclosed(value, jacobian, bool(finite))
