@@ -43,9 +43,14 @@ METHODS = {
 }
 
 
-def stepped(method, game=GAME, like=ORIGIN):
-    """The step of dgames itself on flat augmented states, and the first state."""
-    field = dg.pseudo_gradient(game)
+@functools.cache
+def stepped(name):
+    """The step of dgames itself on flat augmented states, its Jacobian, and the first state."""
+    return steps_of(METHODS[name])
+
+
+def steps_of(method):
+    field, like = dg.pseudo_gradient(GAME), ORIGIN
     _, unravel = ravel((like, method.init(field, like)))
 
     def step(z):
@@ -55,7 +60,8 @@ def stepped(method, game=GAME, like=ORIGIN):
         strategy = ravel(like)[1](x)
         return ravel((strategy, method.init(field, strategy)))[0]
 
-    return jax.jit(jax.vmap(step)), jax.jit(jax.vmap(jax.jacfwd(step))), jax.jit(jax.vmap(start))
+    # Called once, so that compiling would take longer than it saves.
+    return jax.jit(jax.vmap(step)), jax.vmap(jax.jacfwd(step)), jax.vmap(start)
 
 
 def length(metric, z):
@@ -89,10 +95,10 @@ class TestEveryMethod:
         shares = np.random.default_rng(0).uniform(-1, 1, (50, m))
         shares[:20] = np.sign(shares[:20])
         points = 0.5 * (lower + upper) + 0.5 * (upper - lower) * shares
-        run, slopes, _ = stepped(METHODS[name])
+        run, slopes, _ = stepped(name)
         for known, truth in (
-            (found.value, np.asarray(run(points))[..., None]),
-            (found.jacobian, np.asarray(slopes(points))),
+            (found.value, np.asarray(run(jnp.asarray(points)))[..., None]),
+            (found.jacobian, np.asarray(slopes(jnp.asarray(points)))),
         ):
             moved = known.centre + np.tensordot(shares, known.generators, 1)
             assert (np.abs(truth - moved) <= known.remainder + 1e-14).all()
@@ -104,7 +110,7 @@ class TestEveryMethod:
         assert found.status == "proved"
         assert found.verify().ok
         assert found.rate < 0.999
-        run, _, start = stepped(METHODS[name])
+        run, _, start = stepped(name)
         keys = jax.random.split(jax.random.key(1), 3)
         span = found.upper - found.lower
         pairs = [
@@ -115,7 +121,7 @@ class TestEveryMethod:
         after = length(found.metric, np.asarray(run(pairs[0]) - run(pairs[1])))
         assert (after <= found.rate * before * (1 + 1e-12)).all()
         ball = found.start
-        starts = ball.center + in_ball(keys[2], ball.metric, ball.radius, 200)
+        starts = jnp.asarray(ball.center + in_ball(keys[2], ball.metric, ball.radius, 200))
         z = np.asarray(start(starts))
         initial = distance = length(found.metric, z - found.center)
         assert (distance <= found.basin * (1 + 1e-12)).all()
@@ -204,7 +210,8 @@ class TestRefused:
             (Walled(), 0.2, "undecided"),
             (Open(), 0.2, "proved"),
         ):
-            assert certify.contraction(game, dg.Extragradient(step), region).status == status
+            method = dg.Extragradient(step)
+            assert certify.contraction(game, method, region, max_cells=1).status == status
 
 
 @jax.custom_jvp
@@ -291,8 +298,8 @@ class TestLargestStep:
         span = found.at_max.upper - found.at_max.lower
         points = found.at_max.lower + span * np.random.default_rng(0).random((200, 2))
         for share in (0.01, 0.3, 0.9):
-            _, slopes, _ = stepped(dg.Simultaneous(share * found.max))
-            scaled = left.T @ np.asarray(slopes(points)) @ np.linalg.inv(left).T
+            _, slopes, _ = steps_of(dg.Simultaneous(share * found.max))
+            scaled = left.T @ np.asarray(slopes(jnp.asarray(points))) @ np.linalg.inv(left).T
             assert (
                 np.linalg.norm(scaled, 2, axis=(1, 2)).max()
                 <= 1 - share * (1 - found.at_max.rate) + 1e-12
