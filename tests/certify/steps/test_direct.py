@@ -169,8 +169,8 @@ class TestRefused:
     def test_runge_kutta_at_its_folklore_limit(self):
         """h = 2.5 with curvature 0.1 and a skew coupling of size 0.99 that turns over.
 
-        At the equilibrium the step is fine; nearby, stages see different Jacobians (in the manner of
-        the field on which one such step stretches distances fivefold).
+        At the equilibrium the spectral radius is 0.78; nearby the stages see different Jacobians,
+        and Euclidean distances grow up to 40 times in one step.
         """
         game = dg.game(
             lambda x, args: (
