@@ -44,8 +44,8 @@ _ZEROS = (
     "fixed points of this method are zeros of the pseudo-gradient: its buffers are at rest only "
     "where the field vanishes"
 )
-# Why a fixed point of the step is a zero of the field, by method. For complex momentum b and step
-# h, a buffer at rest is -F / (1 - b), and Re(1 / (1 - b)) > 0 for |b| < 1 makes F vanish.
+# Why a fixed point of the step is a zero of the field, by method; extragradient and Runge-Kutta
+# steps may rest elsewhere, and complex momentum where Re(h / (1 - b)) = 0.
 _EQUILIBRIA = {
     dg.Simultaneous: "x = x - h F(x) only where F(x) = 0",
     dg.Alternating: "every player rests, one after the other, only where F(x) = 0",
