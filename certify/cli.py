@@ -123,14 +123,17 @@ def show(file: Annotated[Path, typer.Argument(metavar="CERTIFICATE", help="The f
     _use_float64()
     from certify.certificate import Certificate
     from certify.checker import check_data
-    from certify.checker.reader import read
-    from certify.tables import certificate_table
+    from certify.checker.reader import CONTRACTION, read
+    from certify.tables import certificate_table, contraction_table
 
     data = read(file)
     verdict = check_data(data)
     if not verdict.ok:
         print(f"rejected: {file}: " + "; ".join(verdict.reasons))
         raise typer.Exit(NO)
+    if data["format"] == CONTRACTION:
+        Console().print(contraction_table(data, verdict))
+        return
     Console().print(certificate_table(Certificate("proved", data=data), verdict))
 
 

@@ -1,5 +1,7 @@
 """Certificates as tables for a terminal."""
 
+from typing import Any
+
 import numpy as np
 from rich.console import Group, RenderableType
 from rich.panel import Panel
@@ -20,6 +22,40 @@ def certificate_table(certificate: Certificate, verdict: Verdict | None = None) 
     parts: list[RenderableType] = [_claim(certificate), _players(certificate), _steps(certificate)]
     parts.append(_evidence(certificate, verdict))
     return Group(*parts)
+
+
+def contraction_table(data: dict[str, Any], verdict: Verdict) -> RenderableType:
+    """What the file of `certify.contraction` claims: a step of a method, on which box, how fast."""
+    claims, sizes = data["claims"], data["coordinates"]
+
+    def number(value: str) -> str:
+        return f"{float.fromhex(value):.6g}"
+
+    box = " x ".join(
+        f"[{number(low)}, {number(high)}]"
+        for low, high in list(zip(claims["lower"], claims["upper"], strict=True))[:4]
+    )
+    cells = sum("centre" in node for node in data["evidence"]["cells"])
+    table = Table(title="Claim", title_justify="left", show_header=False, box=None, padding=(0, 1))
+    table.add_row("game", Text(str(data["game"]["name"])))
+    table.add_row("method", Text(str(data["method"]["settings"])))
+    table.add_row("coordinates", f"{sizes['strategy']} of strategies, {sizes['state']} of buffers")
+    table.add_row("box", box + (" x ..." if len(claims["lower"]) > 4 else ""))
+    table.add_row(
+        "step", f"shrinks distances in the metric of the file by {number(claims['rate'])}"
+    )
+    table.add_row(
+        "fixed point", f"exactly one in the box, within {number(claims['radius'])} of the centre"
+    )
+    table.add_row("basin", f"every augmented state within {number(claims['basin'])} of the centre")
+    if "start" in claims:
+        reach = number(claims["start"]["radius"])
+        table.add_row("starts", f"every strategy within {reach} of it, in a metric of its own")
+    table.add_row("proof", f"{cells} cells; accepted by the checker in {verdict.seconds:.2f} s")
+    trusted = Table(title="Trusted", title_justify="left", show_header=False, box=None)
+    for sentence in data["trusted"]:
+        trusted.add_row(Text(f"- {sentence}"))
+    return Group(table, trusted)
 
 
 def _claim(certificate: Certificate) -> RenderableType:

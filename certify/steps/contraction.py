@@ -6,6 +6,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
+import equinox as eqx
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
@@ -597,10 +599,20 @@ def _cell(family: Matrices, bound: Rate) -> dict[str, Any]:
     }
 
 
-def _described(method: Any) -> dict[str, str]:
-    if isinstance(method, dg.AbstractMethod):
-        return {"name": dg.method_name(method), "settings": repr(method)}
-    return {"name": getattr(method, "__name__", "step"), "settings": "a user's own step"}
+def _described(method: Any) -> dict[str, Any]:
+    """For people, with the numbers in the method as they are; the claims stand without it."""
+    if not isinstance(method, dg.AbstractMethod):
+        return {"name": getattr(method, "__name__", "step"), "settings": "a user's own step"}
+    leaves = [np.asarray(leaf) for leaf in jax.tree.leaves(method) if eqx.is_inexact_array(leaf)]
+    return {
+        "name": dg.method_name(method),
+        "settings": eqx.tree_pformat(method, short_arrays=False, width=10_000),
+        "numbers": [
+            float(part).hex() for leaf in leaves for x in leaf.ravel() for part in (x.real, x.imag)
+        ]
+        if any(np.iscomplexobj(leaf) for leaf in leaves)
+        else [float(x).hex() for leaf in leaves for x in leaf.ravel()],
+    }
 
 
 def _provenance() -> dict[str, str]:

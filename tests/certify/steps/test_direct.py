@@ -8,11 +8,13 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
+from typer.testing import CliRunner
 
 import certify
 import dgames as dg
 from certify.checker import check_data
 from certify.checker.reader import digest
+from certify.cli import app
 from certify.flat import flat_field
 from certify.steps.families import Matrices, added, product
 from certify.steps.step_map import StepMap
@@ -230,6 +232,9 @@ class TestFile:
         assert certify.check(path).ok
         with pytest.raises(ValueError, match="contraction"):
             certify.load(path)
+        shown = CliRunner().invoke(app, ["show", str(path)])
+        assert shown.exit_code == 0
+        assert "Optimistic(step_size=array(0." in shown.output
 
     @pytest.mark.parametrize(
         "change",
