@@ -234,7 +234,7 @@ class TestFile:
             certify.load(path)
         shown = CliRunner().invoke(app, ["show", str(path)])
         assert shown.exit_code == 0
-        assert "Optimistic(step_size=array(0." in shown.output
+        assert "Optimistic(step_size=Array(0.2" in shown.output
 
     @pytest.mark.parametrize(
         "change",
