@@ -167,12 +167,14 @@ def test_jacobian_families_hold_at_the_coordinates_of_points():
         for point in corners(rng, low, high, 2):
             ends = zip(point.tolist(), low.tolist(), high.tolist(), strict=True)
             share = [_share(*numbers) for numbers in ends]
+            # What moves with the symbol of a remainder may be anywhere.
+            loose = remainder + np.abs(generators[2:]).sum(0)
             for j, direction in enumerate(np.eye(2)):
                 for i, (_, slope, _) in enumerate(oracle.directional(two_states, point, direction)):
                     left = slope - float(centre[i, j])
                     for k in range(2):
                         left -= share[k] * float(generators[k, i, j])
-                    assert not abs(left) > float(remainder[i, j])
+                    assert not abs(left) > float(loose[i, j])
                     compared += 1
     assert compared > 60
 
