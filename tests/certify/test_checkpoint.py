@@ -18,6 +18,9 @@ ROOT = Path(__file__).parents[2]
 
 # Waits before each round, so that there is time to be interrupted; says when a file can be there.
 SEARCH = """
+# Where tests run in the background, shells make them ignore Ctrl-C, and so their children.
+import signal
+signal.signal(signal.SIGINT, signal.default_int_handler)
 import sys, time
 import jax
 jax.config.update("jax_enable_x64", True)
