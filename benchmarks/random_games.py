@@ -94,7 +94,7 @@ def outcomes(seed: int, radius: float = 0.5) -> dict[str, str]:
             for end in (found.equilibrium.lower, found.equilibrium.upper)
         )
         assert (low <= inside[0] + 1e-9).all() and (inside[0] - 1e-9 <= high).all()
-        assert (high - low).max() < 1e-12 * (1.0 + np.abs(high).max()) / min(found.margin, 1.0)
+        assert (high - low).max() < 1e-11 * (1.0 + np.abs(high).max()) / min(found.margin, 1.0)
     beside = certify.Box.around(jax.tree.map(lambda c: c + 1.5 * radius, center), 0.5 * radius)
     empty = not len(zeros(field, beside))
     moved = certify.certify(game, beside, max_cells=200)
