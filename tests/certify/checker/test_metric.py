@@ -1,7 +1,6 @@
 """Metrics with a matrix: what the checker proves in them, and changes that make claims false."""
 
 import contextlib
-import copy
 
 import numpy as np
 import pytest
@@ -11,6 +10,7 @@ import dgames as dg
 from certify.checker import Unusable, check_data
 from certify.checker.metric import loose
 from certify.checker.proof import bordered, symmetric
+from tests.certify.checker.mutations import mutated, nudged
 
 REGIONS = {
     "box": certify.Box.around({"a": 0.1, "b": 0.2, "c": 0.2}, 1.0),
@@ -35,19 +35,6 @@ def data(request):
     found = certify.certify(dg.game(shear), REGIONS[request.param], methods)
     assert found.status == "proved"
     return found.data
-
-
-def changed(data, *path, to):
-    data = copy.deepcopy(data)
-    parent = data
-    for key in path[:-1]:
-        parent = parent[key]
-    parent[path[-1]] = to(parent[path[-1]])
-    return data
-
-
-def times(factor):
-    return lambda text: (float.fromhex(text) * factor).hex()
 
 
 def matrix_of(data):
@@ -90,7 +77,17 @@ def test_every_entry_of_the_matrix_counts(data, factor):
     rejected = 0
     for i in range(3):
         for j in range(i + 1):
-            other = changed(data, "claims", "metric", "lower", i, j, to=times(factor))
+            other = mutated(
+                data,
+                (
+                    "claims",
+                    "metric",
+                    "lower",
+                    i,
+                    j,
+                ),
+                nudged(factor),
+            )
             verdict = check_data(other)
             assert not verdict.ok or holds(other, 1e-9)
             rejected += not verdict.ok
@@ -113,7 +110,16 @@ def test_every_entry_of_the_matrix_counts(data, factor):
     ],
 )
 def test_false_claims_are_rejected(data, path, factor, reason):
-    verdict = check_data(changed(data, "claims", *path, to=times(factor)))
+    verdict = check_data(
+        mutated(
+            data,
+            (
+                "claims",
+                *path,
+            ),
+            nudged(factor),
+        )
+    )
     assert not verdict.ok
     assert any(reason in r for r in verdict.reasons), verdict.reasons
 
@@ -122,11 +128,31 @@ def test_smaller_bounds_are_true_but_reach_less(data):
     """Bounds on the metric are backed by it, and the basin by the bounds."""
 
     def halved(bounds):
-        return [times(0.5)(x) for x in bounds]
+        return [nudged(0.5)(x) for x in bounds]
 
-    verdict = check_data(changed(data, "claims", "metric", "coordinate", to=halved))
+    verdict = check_data(
+        mutated(
+            data,
+            (
+                "claims",
+                "metric",
+                "coordinate",
+            ),
+            halved,
+        )
+    )
     assert verdict.ok == (data["region"]["kind"] == "ball")
-    verdict = check_data(changed(data, "claims", "metric", "smallest", to=times(0.5)))
+    verdict = check_data(
+        mutated(
+            data,
+            (
+                "claims",
+                "metric",
+                "smallest",
+            ),
+            nudged(0.5),
+        )
+    )
     assert verdict.ok == (data["region"]["kind"] == "box")
 
 
@@ -136,14 +162,40 @@ def test_every_step_counts(data):
         for name, factor in names.items():
             if name in step:
                 assert not check_data(
-                    changed(data, "claims", "steps", k, name, to=times(factor))
+                    mutated(
+                        data,
+                        (
+                            "claims",
+                            "steps",
+                            k,
+                            name,
+                        ),
+                        nudged(factor),
+                    )
                 ).ok
 
 
 def test_an_equilibrium_needs_convex_costs(data):
     """A weaker curvature is true, and the margin too; but no equilibrium follows from them."""
-    weaker = changed(data, "claims", "small_gain", "curvature", 0, to=lambda _: (-0.5).hex())
-    weaker = changed(weaker, "claims", "small_gain", "margin", to=lambda _: (-100.0).hex())
+    weaker = mutated(
+        data,
+        (
+            "claims",
+            "small_gain",
+            "curvature",
+            0,
+        ),
+        lambda _: (-0.5).hex(),
+    )
+    weaker = mutated(
+        weaker,
+        (
+            "claims",
+            "small_gain",
+            "margin",
+        ),
+        lambda _: (-100.0).hex(),
+    )
     verdict = check_data(weaker)
     assert verdict.reasons == ("every player's cost is convex, so that the equilibrium is one",)
 
@@ -161,7 +213,7 @@ def test_one_metric_and_nothing_else(data):
         ),
     ):
         with pytest.raises(Unusable):
-            check_data(changed(data, "claims", to=change))
+            check_data(mutated(data, ("claims",), change))
 
 
 def test_matrices_that_are_not_lower_triangles_are_unusable(data):
@@ -175,7 +227,17 @@ def test_matrices_that_are_not_lower_triangles_are_unusable(data):
         lambda rows: [["nan"], *rows[1:]],
     ):
         with pytest.raises(Unusable, match="lower"):
-            check_data(changed(data, "claims", "metric", "lower", to=change))
+            check_data(
+                mutated(
+                    data,
+                    (
+                        "claims",
+                        "metric",
+                        "lower",
+                    ),
+                    change,
+                )
+            )
 
 
 WEIRD = [None, True, "", "x", [], {}, [[]], 0, 7, 2**1100, (-0.0).hex(), (5e-324).hex()]
@@ -190,7 +252,15 @@ def test_weird_values_are_rejected_or_unusable(data, weird):
     paths += [("lower", i, j) for i in range(3) for j in range(i + 1)]
     for path in paths:
         with contextlib.suppress(Unusable):
-            other = changed(data, "claims", "metric", *path, to=lambda _: weird)
+            other = mutated(
+                data,
+                (
+                    "claims",
+                    "metric",
+                    *path,
+                ),
+                lambda _: weird,
+            )
             assert not check_data(other).ok or holds(other, 1e-9), path
 
 

@@ -13,19 +13,7 @@ import pytest
 
 from certify.checker import Unusable, check, check_data
 from certify.checker.reader import digest, parse
-
-
-def mutated(data, path, change):
-    data = copy.deepcopy(data)
-    parent = data
-    for key in path[:-1]:
-        parent = parent[key]
-    parent[path[-1]] = change(parent[path[-1]])
-    return data
-
-
-def nudged(factor):
-    return lambda text: (float.fromhex(text) * factor).hex()
+from tests.certify.checker.mutations import mutated, nudged
 
 
 def numbers(value, path=()):
