@@ -5,6 +5,7 @@ no NumPy, nothing from the rest of the project.
 
 - `reader`: reads the file strictly;
 - `proof`: the argument, step by step, with the theorem of each step;
+- `steps`: the theorems on step sizes;
 - `performance`: rates of methods with several stages or a memory;
 - `metric`: the norm in which it holds;
 - `contraction`: the same for files that prove a step of a method to contract;
@@ -26,9 +27,9 @@ from .proof import (
     check_equilibrium,
     check_metric,
     check_small_gain,
-    check_steps,
 )
 from .reader import CONTRACTION, Reader, Unusable, read
+from .steps import check_steps
 
 
 class Verdict(NamedTuple):

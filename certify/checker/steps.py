@@ -1,0 +1,185 @@
+"""The argument, continued: safe step sizes, by one theorem for each kind of method.
+
+The setting is that of `proof.py`, and its claims are the hypotheses here: F is strongly monotone
+and Lipschitz in the metric over the region, own-player blocks and couplings are bounded, and the
+equilibrium x* is in the stated ball.
+"""
+
+from collections.abc import Callable
+from fractions import Fraction
+from functools import partial
+
+from . import performance
+from .proof import Claims, require
+from .reader import Reader, Unusable
+
+MAX_PIECES = 64
+
+
+def check_steps(claims: Claims) -> None:
+    """Every stated step size is safe, and converges at the stated rate, by the theorem it names.
+
+    `max` is proved to converge, and so is every smaller step in the same norm; with `best`,
+    `|x_k - x*| <= constant rate^k |x_0 - x*|` after k iterations, the constant being 1 where none
+    is stated. Both from anywhere in the basin, to x*. In a metric of weights, also when each
+    evaluation of F is followed by a projection onto a product of convex sets that contains x*:
+    blockwise projections are nonexpansive in W. In another metric they need not be, and nothing is
+    said of projected steps; nor by the theorem "performance", unless the sets contain D, in which
+    all points lie, so that projections change nothing.
+    """
+    for file in claims.steps:
+        rule = (file["method"].text(), file["theorem"].text())
+        if rule not in STEP_RULES:
+            raise Unusable(f'field "{file.where}": no rule {rule[1]!r} for the method {rule[0]!r}')
+        check, further, lists = STEP_RULES[rule]
+        names = ("max", "best", "rate", *further)
+        file.fields("method", "theorem", *names, *lists)
+        values = [file[name].number() for name in names]
+        for name, value in zip(names, values, strict=True):
+            require(value > 0, f"{rule[0]}: {name} is positive")
+        require(values[1] <= values[0], f"{rule[0]}: the best step is at most the largest")
+        require(values[2] < 1, f"{rule[0]}: the rate is below 1")
+        for claim, holds in check(claims, values, *(file[name] for name in lists)).items():
+            require(holds, f"{rule[0]}: {claim}")
+
+
+def _simultaneous_lipschitz(claims: Claims, step: list[Fraction]) -> dict[str, bool]:
+    """`|x - y - h (F(x) - F(y))|_P^2 <= (1 - 2 h margin + h^2 lipschitz^2) |x - y|_P^2`."""
+    (largest, best, rate), a, b = step, claims.margin, claims.lipschitz
+    return {
+        "the largest step is below 2 margin / lipschitz^2": largest * b**2 < 2 * a,
+        "the rate holds at the best step": 1 - 2 * best * a + (best * b) ** 2 <= rate**2,
+    }
+
+
+def _simultaneous_small_gain(claims: Claims, step: list[Fraction]) -> dict[str, bool]:
+    """Distances per player obey `d+ <= N(h) d`, `N_ij = h coupling_ij`.
+
+    `N_ii = max(|1 - h curvature_i|, |1 - h smoothness_i|)`: own blocks are symmetric, as Hessians
+    and their averages are, so their norms are those of their eigenvalues. `N v <= rho v` and
+    `u' N <= rho u'`, with the small-gain vectors u, v > 0, bound the contraction factor by rho in
+    `W' = diag(u / v)`: `M = W'^(1/2) N W'^(-1/2)` and `z = W'^(1/2) v` satisfy `M' M z <= rho^2 z`.
+    The entries of N(h) are convex in h and N(0) = I, so a safe step makes all smaller ones safe.
+
+    The basin is a ball of W' around the centre, as in `check_equilibrium`; x* is within
+    `radius * max sqrt(w' / w)` of the centre in W', for the weights w of `Metric`.
+    """
+    largest, best, rate, near, basin = step
+    u, v, players = claims.left, claims.right, claims.players
+
+    def factor(h: Fraction) -> Fraction:
+        def entry(i: int, j: int) -> Fraction:
+            own = max(abs(1 - h * claims.curvature[i]), abs(1 - h * claims.smoothness[i]))
+            return own if i == j else h * claims.coupling[i][j]
+
+        rows = (sum(entry(i, j) * v[j] for j in players) / v[i] for i in players)
+        columns = (sum(u[i] * entry(i, j) for i in players) / u[j] for j in players)
+        return max(*rows, *columns)
+
+    weights = [a / b for a, b in zip(u, v, strict=True)]
+    ratio = max(a / b for a, b in zip(weights, claims.metric.weights, strict=True))
+    return {
+        "the largest step contracts": factor(largest) < 1,
+        "the rate holds at the best step": factor(best) <= rate,
+        "x* is near the centre": near**2 >= ratio * claims.radius**2,
+        "the basin is inside the region": claims.reaches(basin + 2 * near, weights),
+    }
+
+
+def _extragradient_monotonicity(claims: Claims, step: list[Fraction]) -> dict[str, bool]:
+    """`y = P(x - h F(x))`, `x+ = P(x - h F(y))`, with `a = margin`, `b = lipschitz`, `h b < 1`.
+
+    P is the identity or, with weights, a projection as in `check_steps`; norms and products are
+    those of the metric. As `<x - h F(x) - y, x+ - y> <= 0`,
+
+        |x+ - x*|^2 <= |x - h F(y) - x*|^2 - |x - h F(y) - x+|^2
+                    <= |x - x*|^2 - 2 h <F(y), y - x*> + h^2 |F(x) - F(y)|^2 - |x - y|^2
+                    <= |x - x*|^2 - 2 h a |y - x*|^2 - s |x - y|^2,     s = 1 - h^2 b^2,
+
+    where F(x*) = 0. Then `|x - x*|^2 <= (1 + c) |y - x*|^2 + (1 + 1/c) |x - y|^2`, `c = 2 h a / s`,
+    gives `|x+ - x*|^2 <= (1 - 2 h a s / (s + 2 h a)) |x - x*|^2`.
+
+    The point y is within `stretch |x - x*|` of x*, `stretch^2 >= 1 - 2 h a + h^2 b^2`, which is
+    convex in h; so all points used lie in the ball of radius `stretch (basin + r) + r` around the
+    centre, which has to be in the region.
+    """
+    largest, best, rate, stretch, basin = step
+    a, b, r = claims.margin, claims.lipschitz, claims.radius
+    s, twice = 1 - (best * b) ** 2, 2 * best * a
+    growth = 1 - 2 * largest * a + (largest * b) ** 2
+    reach = stretch * (basin + r) + r
+    return {
+        "the largest step is below 1 / lipschitz": largest * b < 1,
+        "the rate holds at the best step": s > 0 and (1 - rate**2) * (s + twice) <= twice * s,
+        "the stretch is large enough": stretch >= 1 and stretch**2 >= growth,
+        "the basin is inside the region": claims.reaches(reach),
+    }
+
+
+def _performance(
+    method: str, claims: Claims, step: list[Fraction], momentum: Reader, file: Reader
+) -> dict[str, bool]:
+    """Pieces, each an interval of steps with a function V that decreases, see `performance.py`.
+
+    All but the last one lie side by side from 0 to `max`; the last one is the step `best` alone. On
+    each, `V_k <= (1 - c h)^k V_0`, `V_0 <= start |x_0 - x*|^2`, and `|Y - x*|^2 <= bound V_k` for
+    every point Y at which F is evaluated and for x_k. So by induction every point is within
+    `stretch |x_0 - x*|` of x*, with `stretch^2 >= max(1, bound start)`; that ball, for x_0 in the
+    basin, is in the ball of radius `stretch (basin + r) + r` around the centre, which has to be in
+    the region: there the inequalities hold. Without a state, `V = p |x|^2`.
+    """
+    largest, best, rate, constant, stretch, basin = step
+    scheme = performance.SCHEMES[method](*momentum.numbers(performance.MOMENTA[method]))
+    entries = file.items()
+    if not 2 <= len(entries) <= MAX_PIECES:
+        file.fail(f"from 2 to {MAX_PIECES} pieces")
+    pieces = [performance.read_piece(entry, scheme, claims.lipschitz) for entry in entries]
+    *cover, last = pieces
+    margin = performance.relative_margin(claims.margin, claims.lipschitz)
+    proved = {
+        f"piece {number}: {claim}": holds
+        for number, piece in enumerate(pieces)
+        for claim, holds in performance.check_piece(scheme, margin, piece).items()
+    }
+    starts = [performance.start_bound(scheme, piece) for piece in pieces]
+    reached = [
+        bound * start
+        for piece, start in zip(pieces, starts, strict=True)
+        for bound, _ in piece.bounds
+    ]
+    near = last.bounds[0][0] * starts[-1] if scheme.after else Fraction(1)
+    ends = [Fraction(0), *(piece.high for piece in cover)]
+    return proved | {
+        "V decreases with every step": all(piece.decrease > 0 for piece in pieces),
+        "the pieces join": [piece.low for piece in cover] == ends[:-1],
+        "the pieces reach the largest step": ends[-1] == largest * claims.lipschitz,
+        "the last piece is the best step": last.low == last.high == best * claims.lipschitz,
+        "the rate holds at the best step": 1 - last.decrease * last.high <= rate**2,
+        "the constant holds": constant**2 >= near,
+        "the stretch is large enough": stretch**2 >= max([Fraction(1), *reached]),
+        "the basin is inside the region": claims.reaches(
+            stretch * (basin + claims.radius) + claims.radius
+        ),
+    }
+
+
+# Of each theorem: what has to hold, the numbers it needs after `max`, `best` and `rate`, and other
+# fields, which are handed to it as they are.
+Rule = tuple[Callable[..., dict[str, bool]], tuple[str, ...], tuple[str, ...]]
+STEP_RULES: dict[tuple[str, str], Rule] = {
+    ("extragradient", "monotonicity"): (_extragradient_monotonicity, ("stretch", "basin"), ()),
+    ("simultaneous", "lipschitz"): (_simultaneous_lipschitz, (), ()),
+    ("simultaneous", "small_gain"): (
+        _simultaneous_small_gain,
+        ("equilibrium_radius", "basin"),
+        (),
+    ),
+    **{
+        (method, "performance"): (
+            partial(_performance, method),
+            ("constant", "stretch", "basin"),
+            ("momentum", "pieces"),
+        )
+        for method in performance.SCHEMES
+    },
+}
