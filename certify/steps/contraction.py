@@ -1,13 +1,9 @@
 """The direct route: a step of a method, as it is, is proved to contract over a region."""
 
-import importlib.metadata
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
-import equinox as eqx
-import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
@@ -15,32 +11,22 @@ from jaxtyping import Float
 import dgames as dg
 from certify.branch import Budget, cover
 from certify.certificate import save_data
-from certify.checker import Unusable, Verdict, check_data
-from certify.checker.reader import CONTRACTION, FORMATS, digest
+from certify.checker import Verdict, check_data
 from certify.enclosure.affine import AffineFamily
 from certify.equilibrium import find_zero
 from certify.flat import FlatField, flat_field
 from certify.measure import Cell, Measured
 from certify.region import Box, Region
-from certify.steps.families import Matrices
-from certify.steps.rate import Rate, metric_inverse, rate, rounded_metric
+from certify.steps.contraction_file import MetricBox, assembled
+from certify.steps.rate import metric_inverse, rate, rounded_metric
 from certify.steps.state_metric import candidates, factor, robust
 from certify.steps.step_map import StepMap
-from certify.tree import Leaf, Split, Tree
+from certify.tree import Tree
 from dgames.strategy import Strategy
 
 # A step as users may write it: from the field and a strategy to the next strategy.
 StepFunction = Callable[[dg.AbstractField, Strategy], Strategy]
 
-TRUSTED = (
-    "Statement (B) of certify/checker/contraction.py: that the Jacobian of the step map lies in "
-    "the stated family on each cell, that of the first state too, and the residuals. They come "
-    "from certify.steps.step_map, hence from certify.enclosure and the error margins for JAX's "
-    "float64 functions in certify/enclosure/rounding.py, and from JAX's derivative rules.",
-    "The step map is the real-valued function that the code of the method and of the costs spells "
-    "out, with constants taken exactly; what a computer adds by rounding at run time is not in it.",
-    "The checker and the Python interpreter that runs it.",
-)
 
 _ZEROS = (
     "fixed points of this method are zeros of the pseudo-gradient: its buffers are at rest only "
@@ -305,17 +291,7 @@ def fixed_point(step: StepMap, start: np.ndarray) -> np.ndarray:
     return z
 
 
-class _Setting(NamedTuple):
-    """A metric for a step, and where it is to contract in it."""
-
-    metric: np.ndarray
-    inverse: np.ndarray
-    lower: np.ndarray
-    upper: np.ndarray
-    reach: float
-
-
-def _setting(problem: Problem, center: np.ndarray, metric: np.ndarray) -> _Setting:
+def _setting(problem: Problem, center: np.ndarray, metric: np.ndarray) -> MetricBox:
     """The region times the buffers of the largest ball whose strategies are in the region."""
     lower, upper = problem.region.bounds()
     n = len(lower)
@@ -326,7 +302,7 @@ def _setting(problem: Problem, center: np.ndarray, metric: np.ndarray) -> _Setti
     gaps = np.minimum(center[:n] - lower, upper - center[:n])
     reach = float((gaps / widths[:n]).min())
     buffers = widths[n:] * reach * (1 + 2.0**-20)
-    return _Setting(
+    return MetricBox(
         metric,
         inverse,
         np.concatenate([lower, center[n:] - buffers]),
@@ -337,10 +313,10 @@ def _setting(problem: Problem, center: np.ndarray, metric: np.ndarray) -> _Setti
 
 def _settings(
     problem: Problem, step: StepMap, center: np.ndarray, jacobian: np.ndarray
-) -> Iterator[_Setting]:
+) -> Iterator[MetricBox]:
     """Settings that may do, the most promising first: guesses, by sampling."""
     generator = np.random.default_rng(0)
-    found: list[tuple[float, _Setting, np.ndarray]] = []
+    found: list[tuple[float, MetricBox, np.ndarray]] = []
     constant = not step.varies
     shares = generator.uniform(-1, 1, (10, step.dimension))
     shares[:6] = np.sign(shares[:6])
@@ -385,14 +361,14 @@ def proved(
     reason = "no metric was found in which the sampled Jacobians of the step contract"
     for setting in _settings(problem, step, center, jacobian):
         tree = _covered(problem, step, setting, max_cells, tightness)
-        data, reason = _assembled(problem, step, method, center, setting, tree)
+        data, reason = assembled(problem.field, step, method, center, setting, tree)
         if data is not None:
             return Contraction("proved", (), data, _EQUILIBRIA.get(type(method), ""))
     return Contraction("undecided", (reason,))
 
 
 def _covered(
-    problem: Problem, step: StepMap, setting: _Setting, max_cells: int, tightness: float
+    problem: Problem, step: StepMap, setting: MetricBox, max_cells: int, tightness: float
 ) -> Tree:
     """Cells on which the factor is below one, as far as floating point tells."""
     box = Box((jnp.asarray(setting.lower),), (jnp.asarray(setting.upper),))
@@ -428,199 +404,6 @@ def _covered(
     )
 
 
-def _assembled(
-    problem: Problem,
-    step: StepMap,
-    method: Any,
-    center: np.ndarray,
-    setting: _Setting,
-    tree: Tree,
-) -> tuple[dict[str, Any] | None, str]:
-    """The contents of a file that the checker accepts, or the reason why there is none."""
-    families = tree.families()
-    if not all(bool(family.finite) for family in families):
-        return None, (
-            "on some cell the costs were not shown to be smooth wherever the step evaluates them, "
-            "or a trial point to stay in its strategy set"
-        )
-    matrices = [
-        Matrices(np.asarray(f.centre), np.asarray(f.generators), np.asarray(f.remainder))
-        for f in families
-    ]
-    unit = _unit(matrices)
-    rounded = [_rounded(family, unit) for family in matrices]
-    bounds = [rate(_scaled(family, unit), setting.metric, setting.inverse) for family in rounded]
-    worst = max(bound.factor for bound in bounds)
-    if not worst < 1:
-        return None, (
-            f"the factor is not proved to be below 1 on some cell (at most {worst:.4g})"
-            + (f"; {tree.shortfall}" if tree.shortfall else "")
-        )
-    point = step.enclosed(center, center)
-    if not point.finite:
-        return None, "the step was not shown to be defined at its fixed point"
-    residual = _distance(point.value, center)
-    length = float(np.sqrt(residual @ np.abs(setting.metric) @ residual))
-    reason = "the bounds could not be proved exactly"
-    for slack in (2.0**-24, 2.0**-16, 2.0**-10):
-        # A short number that is still below one.
-        factor = worst + slack * (1 - worst)
-        factor = float(np.ceil(factor * 2.0**40) * 2.0**-40)
-        if not factor < 1:
-            continue
-        radius = max(length / (1 - factor) * (1 + 2.0**-20), 1e-150)
-        basin = setting.reach * (1 - 2.0**-14) - 2 * radius
-        if basin <= 0:
-            return None, "the ball that contains the fixed point is not inside the region"
-        metric_unit, metric = rounded_metric(setting.metric)
-        inverse_unit, inverse = rounded_metric(setting.inverse)
-        claims: dict[str, Any] = {
-            "lower": _hexes(setting.lower),
-            "upper": _hexes(setting.upper),
-            "metric": {"unit": metric_unit, "matrix": _integers(metric)},
-            "rate": factor.hex(),
-            "center": _hexes(center),
-            "residual": _hexes(residual),
-            "radius": float(radius).hex(),
-            "basin": float(basin).hex(),
-        }
-        evidence: dict[str, Any] = {
-            "inverse": {"unit": inverse_unit, "matrix": _integers(inverse)},
-            "unit": unit,
-            "cells": _nodes(tree, rounded, bounds),
-        }
-        if step.dimension > step.strategy:
-            start = _start(step, setting, center, basin, unit)
-            if start is None:
-                return None, "the first state of the method was not shown to lie in the box"
-            claims["start"], evidence["start"] = start
-        data = {
-            "format": CONTRACTION,
-            "version": FORMATS[CONTRACTION],
-            "game": {"name": problem.field.name, "hash": problem.field.hash},
-            "method": _described(method),
-            "coordinates": {
-                "strategy": step.strategy,
-                "state": step.dimension - step.strategy,
-            },
-            "claims": claims,
-            "trusted": [*TRUSTED, *problem.field.promoted],
-            "provenance": _provenance(),
-            "evidence": evidence,
-        }
-        try:
-            verdict = check_data(data)
-        except Unusable as error:
-            return None, str(error)
-        if verdict.ok:
-            return {**data, "digest": digest(data)}, ""
-        reason = "the bounds could not be proved exactly: " + "; ".join(verdict.reasons)
-    return None, reason
-
-
-def _start(
-    step: StepMap, setting: _Setting, center: np.ndarray, basin: float, unit: int
-) -> tuple[dict[str, Any], dict[str, Any]] | None:
-    """A ball of strategies from which the method's own first state is in the basin."""
-    n = step.strategy
-    lower, upper = setting.lower[:n], setting.upper[:n]
-    found = step.started(lower, upper)
-    point = step.started(center[:n], center[:n])
-    if not (found.finite and point.finite):
-        return None
-    _, slope = step.start(center[:n])
-    metric_unit, integers = rounded_metric(slope.T @ setting.metric @ slope)
-    metric = np.ldexp(integers, metric_unit)
-    bound = rate(found.jacobian, metric, setting.inverse)
-    rounded = _rounded(bound.family, unit)
-    bound = rate(_scaled(rounded, unit), metric, setting.inverse)
-    if not np.isfinite(bound.factor):
-        return None
-    stretch = bound.factor * (1 + 2.0**-12)
-    residual = _distance(point.value, center)
-    offset = float(np.sqrt(residual @ np.abs(setting.metric) @ residual)) * (1 + 2.0**-20)
-    gaps = np.minimum(center[:n] - lower, upper - center[:n])
-    inside = gaps / np.sqrt(np.diag(metric_inverse(metric)))
-    radius = min((basin - offset) / stretch, float(inside.min())) * (1 - 2.0**-14)
-    if radius <= 0:
-        return None
-    claims = {
-        "metric": {"unit": metric_unit, "matrix": _integers(integers)},
-        "stretch": float(stretch).hex(),
-        "residual": _hexes(residual),
-        "radius": float(radius).hex(),
-    }
-    return claims, _cell(rounded, bound)
-
-
-def _distance(value: Matrices, center: np.ndarray) -> np.ndarray:
-    """An upper bound on the size of each entry of `value - center`."""
-    gap = np.abs(value.centre[:, 0] - center)
-    rounding = 2.0**-50 * (np.abs(value.centre[:, 0]) + np.abs(center))
-    return (gap + rounding + value.spread[:, 0]) * (1 + 2.0**-40)
-
-
-def _unit(families: list[Matrices]) -> int:
-    largest = max(float(np.abs(family.centre).max()) for family in families)
-    return int(np.ceil(np.log2(max(largest, 2.0**-900)))) - 46
-
-
-def _rounded(family: Matrices, unit: int) -> Matrices:
-    """In integer multiples of a unit, a little larger."""
-    generators = np.rint(np.ldexp(family.generators, -unit)) + 0.0
-    # Each rounded matrix is off by at most half a unit.
-    extra = np.ceil((1 + len(generators)) / 2)
-    remainder = np.ldexp(family.remainder, -unit) * (1 + 2.0**-50) + extra
-    centre = np.rint(np.ldexp(family.centre, -unit)) + 0.0
-    return Matrices(centre, generators, np.ceil(remainder))
-
-
-def _scaled(family: Matrices, unit: int) -> Matrices:
-    return Matrices(*(np.ldexp(part, unit) for part in family))
-
-
-def _nodes(tree: Tree, families: list[Matrices], bounds: list[Rate]) -> list[dict[str, Any]]:
-    result: list[dict[str, Any]] = []
-    cells = iter(zip(families, bounds, strict=True))
-    for node in tree.preorder():
-        if isinstance(node, Split):
-            result.append({"split": node.axis, "at": float(node.at).hex()})
-        elif isinstance(node, Leaf):
-            result.append(_cell(*next(cells)))
-    return result
-
-
-def _cell(family: Matrices, bound: Rate) -> dict[str, Any]:
-    return {
-        "centre": _integers(family.centre),
-        "generators": [_integers(g) for g in family.generators],
-        "remainder": _integers(family.remainder),
-        "scaling": bound.scaling,
-    }
-
-
-def _described(method: Any) -> dict[str, Any]:
-    """For people, with the numbers in the method as they are; the claims stand without it."""
-    if not isinstance(method, dg.AbstractMethod):
-        return {"name": getattr(method, "__name__", "step"), "settings": "a user's own step"}
-    leaves = [np.asarray(leaf) for leaf in jax.tree.leaves(method) if eqx.is_inexact_array(leaf)]
-    return {
-        "name": dg.method_name(method),
-        "settings": eqx.tree_pformat(method, short_arrays=False, width=10_000),
-        "numbers": [
-            float(part).hex() for leaf in leaves for x in leaf.ravel() for part in (x.real, x.imag)
-        ]
-        if any(np.iscomplexobj(leaf) for leaf in leaves)
-        else [float(x).hex() for leaf in leaves for x in leaf.ravel()],
-    }
-
-
-def _provenance() -> dict[str, str]:
-    packages = ("dgames", "jax", "jaxlib", "numpy")
-    versions = {name: importlib.metadata.version(name) for name in packages}
-    return {**versions, "created": datetime.now(UTC).isoformat(timespec="seconds")}
-
-
 def _number(text: str) -> float:
     return float.fromhex(text)
 
@@ -632,11 +415,3 @@ def _vector(texts: list[str]) -> np.ndarray:
 def _matrix(symmetric: dict[str, Any], size: int) -> np.ndarray:
     entries = np.array([float(x) for x in symmetric["matrix"]]).reshape(size, size)
     return np.ldexp(entries, symmetric["unit"])
-
-
-def _integers(matrix: np.ndarray) -> list[int]:
-    return [int(x) for x in np.ravel(matrix)]
-
-
-def _hexes(values: np.ndarray) -> list[str]:
-    return [float(value).hex() for value in values]
