@@ -7,12 +7,14 @@ import numpy as np
 from certify import evidence
 from certify.checker import Unusable, check_data
 from certify.checker.reader import FORMAT, VERSION
+from certify.checker.steps import UNPROJECTED
 from certify.constants import BlockConstants, block_constants
+from certify.constraints import Constraints
 from certify.enclosure.affine import (
     AffineFamily,
 )
-from certify.equilibrium import residual_bound
-from certify.flat import FlatField
+from certify.equilibrium import constrained_radius, residual_bound
+from certify.flat import FlatField, compiled_value
 from certify.metric.cell_margin import lipschitz_bounds, margin_bounds, margin_modes
 from certify.metric.metric import Metric, Weighting
 from certify.metric.modes import Modes
@@ -36,13 +38,34 @@ TRUSTED = (
 
 
 class Assembly:
-    """Turns a tree of cells into the contents of a file that the checker accepts."""
+    """Turns a tree of cells into the contents of a file that the checker accepts.
 
-    def __init__(self, field: FlatField, region: Region, tree: Tree, point: np.ndarray):
+    Args:
+        field: The pseudo-gradient.
+        region: Where.
+        tree: The cells, with their families of Jacobians.
+        point: Nearly the equilibrium.
+        constraints: The strategy sets, if the file is to speak of steps projected onto them; then
+            the point has to be in them.
+    """
+
+    def __init__(
+        self,
+        field: FlatField,
+        region: Region,
+        tree: Tree,
+        point: np.ndarray,
+        constraints: Constraints | None = None,
+    ):
         self.field, self.region, self.tree, self.point = field, region, tree, point
+        self.constraints = constraints
         self.unit, self.rounded = evidence.quantized(tree)
         self.families: AffineFamily = evidence.in_units(self.rounded, self.unit)
-        self.residual = residual_bound(field, point)
+        self.value, self.limits = None, None
+        if constraints is not None:
+            self.value = np.asarray(compiled_value(field)(point))
+            self.limits = constraints.limits(region)
+        self.residual = residual_bound(field, point, self.value)
 
     def proved(self, weighting: Weighting, methods: list[str]) -> tuple[dict | None, str]:
         """The contents of the file, or None and the reason why there is no proof.
@@ -104,10 +127,9 @@ class Assembly:
         norms, lipschitz_scaling = lipschitz_bounds(self.families, weighting)
         scale = _scale(self.families.centre, metric)
         lipschitz = max(float(norms.max() + backoff * scale), margin)
-        radius = metric.length_above(self.residual) / margin * (1 + 2.0**-40)
-        radius = max(radius, 1e-150)
+        radius = max(self._radius(metric, margin, lipschitz), 1e-150)
         floors = _floors(metric, self.region)
-        reach = self.region.largest_ball(self.point, floors) * (1 - 2.0**-40)
+        reach = self.region.largest_ball(self.point, floors, self.limits) * (1 - 2.0**-40)
         basin = reach - 2 * radius * (1 + 2.0**-40)
         if basin <= 0:
             return None, "the ball that contains the equilibrium is not inside the region"
@@ -120,7 +142,12 @@ class Assembly:
         setting = Setting(margin, lipschitz, below, constants, gain, radius, reach, self._reach_in)
         steps = []
         for method in methods:
-            candidates = [step for rule in STEP_RULES[method] if (step := rule(setting))]
+            proposed = [step for rule in STEP_RULES[method] if (step := rule(setting))]
+            candidates = [
+                step
+                for step in proposed
+                if self.constraints is None or step["theorem"] not in UNPROJECTED
+            ]
             if not candidates:
                 return (
                     None,
@@ -142,6 +169,7 @@ class Assembly:
             },
             "equilibrium": {
                 "center": _hexes(self.point),
+                **({} if self.value is None else {"value": _hexes(self.value)}),
                 "residual": _hexes(self.residual),
                 "radius": _hex(radius),
             },
@@ -160,6 +188,7 @@ class Assembly:
                 "hash": self.field.hash,
                 "players": players,
                 **({"zero_sum": True} if self.field.zero_sum else {}),
+                **({} if self.constraints is None else {"sets": self.constraints.to_json(_hex)}),
                 "structure": describe(self.region.center),
             },
             "region": self.region.to_json(_hex),
@@ -179,7 +208,16 @@ class Assembly:
     def _reach_in(self, weights: np.ndarray) -> float:
         """Radius of the largest ball of another metric around the centre inside the region."""
         spread = np.repeat(weights, self.field.sizes)
-        return self.region.largest_ball(self.point, spread) * (1 - 2.0**-40)
+        return self.region.largest_ball(self.point, spread, self.limits) * (1 - 2.0**-40)
+
+    def _radius(self, metric: Metric, margin: float, lipschitz: float) -> float:
+        """Of the ball that contains the equilibrium."""
+        if self.constraints is None or self.value is None:
+            return metric.length_above(self.residual) / margin * (1 + 2.0**-40)
+        weights = _weights_below(metric, self.field.sizes)
+        return constrained_radius(
+            self.constraints, self.point, self.value, self.residual, weights, margin, lipschitz
+        )
 
 
 def _scale(matrices: Any, metric: Metric) -> float:

@@ -13,7 +13,9 @@ import numpy as np
 import dgames as dg
 from certify.checker import Unusable, check_data
 from certify.checker.reader import FORMAT, Reader, digest, read
+from certify.checker.sets import read_set
 from certify.equilibrium import Basin, Equilibrium
+from certify.metric.small_gain import float_above, float_below
 from certify.region import Ball, Box, Region
 from certify.steps.step_size import StepSize
 from certify.structure import players, rebuild
@@ -284,6 +286,8 @@ def _claims(data: dict[str, Any]) -> Claims:
     )
     center, radius = claims["equilibrium"]["center"], _float(claims["equilibrium"]["radius"])
     ends = [_around(c, w, radius) for c, w in zip(center, floors, strict=True)]
+    if "sets" in game:
+        ends = _clipped(ends, game["sets"], sizes)
     point = strategy([_float(x) for x in center])
     basin = _float(claims["basin"]["radius"])
     steps = {step["method"]: _step(step, basin, weights is None) for step in claims["steps"]}
@@ -351,6 +355,21 @@ def _around(center: str, weight: float, radius: float) -> tuple[float, float]:
         reach = float(np.nextafter(reach, np.inf))
     middle = _float(center)
     return float(np.nextafter(middle - reach, -np.inf)), float(np.nextafter(middle + reach, np.inf))
+
+
+def _clipped(
+    ends: list[tuple[float, float]], sets: list[Any], sizes: list[int]
+) -> list[tuple[float, float]]:
+    """Bounds on a point that is also in the players' strategy sets."""
+    pairs = zip(sets, sizes, strict=True)
+    extents = [extent for own, size in pairs for extent in read_set(Reader(own), size).extents]
+    return [
+        (
+            low if least is None else max(low, float_below(least)),
+            high if most is None else min(high, float_above(most)),
+        )
+        for (low, high), (least, most) in zip(ends, extents, strict=True)
+    ]
 
 
 def _norm(theorem: str, is_matrix: bool) -> str:

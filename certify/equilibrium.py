@@ -2,6 +2,7 @@
 
 import functools
 from collections.abc import Callable
+from fractions import Fraction
 from typing import Any, NamedTuple
 
 import jax
@@ -10,6 +11,7 @@ import numpy as np
 import optimistix as optx
 from jaxtyping import Float
 
+from certify.constraints import Constraints
 from certify.enclosure.enclose import enclose
 from certify.flat import FlatField, compiled_jacobian, compiled_value
 from certify.region import Region
@@ -60,6 +62,50 @@ def _residual(x: Any, field: FlatField) -> Any:
     return compiled_value(field)(x)
 
 
+def find_constrained(
+    field: FlatField, region: Region, steepness: float
+) -> Float[np.ndarray, " n"] | None:
+    """A point of the strategy sets near an equilibrium, which may be on their boundary.
+
+    A solution of the variational inequality is a zero of `x - P(x - h F(x))`, which is piecewise
+    smooth: Newton's method finds it from nearby, and projected extragradient steps, with which a
+    strongly monotone field comes near from anywhere, bring it there.
+
+    Args:
+        field: With its constraints, the projection P.
+        region: Where.
+        steepness: About the Lipschitz constant of F in the region: `h` is its inverse.
+
+    Returns:
+        The point, which is in the strategy sets exactly; None when none is found in the region.
+    """
+    lower, upper = region.bounds()
+    project, value = field.constraints.project, field.function
+    h = 0.5 / max(steepness, 1e-300)
+
+    def move(x: Any, y: Any) -> Any:
+        return project(x - h * value(y))
+
+    @jax.jit
+    def approach(x: Any) -> Any:
+        return jax.lax.fori_loop(0, 1000, lambda _, x: move(x, move(x, x)), x)
+
+    x = project(jnp.asarray(0.5 * lower + 0.5 * upper))
+    solver = optx.Newton(1e-14, 1e-14)
+    for _ in range(3):
+        found = optx.root_find(
+            lambda x, _: x - move(x, x), solver, x, throw=False, max_steps=50
+        ).value
+        # The projected step puts coordinates on the boundary that belong there.
+        point = np.asarray(move(found, found))
+        close = np.abs(point - np.asarray(found)).max() <= 1e-9 * (1.0 + np.abs(point).max())
+        if np.isfinite(point).all() and close:
+            point = field.constraints.snapped(point)
+            return point if ((lower <= point) & (point <= upper)).all() else None
+        x = approach(x)
+    return None
+
+
 def polished(field: FlatField, point: np.ndarray) -> np.ndarray | None:
     """A few more Newton steps in float64; None when the point is not close to a zero."""
     step = np.full_like(point, np.inf)
@@ -76,9 +122,43 @@ def polished(field: FlatField, point: np.ndarray) -> np.ndarray | None:
     return point if close and np.isfinite(point).all() else None
 
 
-def residual_bound(field: FlatField, point: Float[np.ndarray, " n"]) -> Float[np.ndarray, " n"]:
-    """An upper bound on `|F(point)|`, entry by entry; proved."""
-    return np.asarray(_compiled_enclosure(field)(jnp.asarray(point)).magnitude)
+def residual_bound(
+    field: FlatField, point: Float[np.ndarray, " n"], value: Float[np.ndarray, " n"] | None = None
+) -> Float[np.ndarray, " n"]:
+    """An upper bound on `|F(point) - value|`, entry by entry; proved. The value may be left out."""
+    found = _compiled_enclosure(field)(jnp.asarray(point))
+    if value is None:
+        return np.asarray(found.magnitude)
+    lower, upper = np.asarray(found.lower), np.asarray(found.upper)
+    # A difference of two floats is off by half a unit in the last place, or exact.
+    return np.nextafter(np.maximum(np.abs(upper - value), np.abs(value - lower)), np.inf)
+
+
+def constrained_radius(
+    constraints: Constraints,
+    point: Float[np.ndarray, " n"],
+    value: Float[np.ndarray, " n"],
+    residual: Float[np.ndarray, " n"],
+    weights: Float[np.ndarray, " players"],
+    margin: float,
+    lipschitz: float,
+) -> float:
+    """How far from a point of the strategy sets the equilibrium may be, in a metric of weights.
+
+    The bound of `check_equilibrium` of the checker, for its proof, with room for rounding.
+    """
+    sets = constraints.exact()
+    ends = np.cumsum([len(own.extents) for own in sets])[:-1]
+    found = [
+        own.defect([Fraction(x) for x in c.tolist()], [Fraction(v) for v in f.tolist()])
+        for own, c, f in zip(sets, np.split(point, ends), np.split(value, ends), strict=True)
+    ]
+    spread = np.repeat(weights, [len(own.extents) for own in sets])
+    errors = residual + np.array([float(error) for d in found for error in d.errors])
+    shift = np.sqrt(sum(w * float(d.shift) ** 2 for w, d in zip(weights, found, strict=True)))
+    pulled = sum(w * float(d.pull * d.shift) ** 2 for w, d in zip(weights, found, strict=True))
+    defect = lipschitz * shift + np.sqrt(np.sum(spread * errors**2)) + np.sqrt(pulled)
+    return float(shift + defect / margin) * (1 + 2.0**-30)
 
 
 @functools.lru_cache(maxsize=32)

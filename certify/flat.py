@@ -12,16 +12,16 @@ import numpy as np
 from jax.extend import core, source_info_util
 
 import dgames as dg
+from certify.constraints import Constraints
 from certify.enclosure.enclose import enclose, require_x64
 from certify.enclosure.inline import anchored
 from certify.enclosure.interval import Interval
 from certify.enclosure.plain import plain
-from certify.enclosure.promotion import Promotion, exactly, is_low, names, promoted
+from certify.enclosure.promotion import Promotion, is_low, names, promoted
 from certify.enclosure.registry import RULES, SMOOTH_RULES, EnclosureError
 from certify.fingerprint import fingerprint
 from certify.region import Region
 from certify.symmetry import mirror_signs
-from dgames.sets import player_sets
 from dgames.strategy import blocks, dimensions, join, player_names, ravel
 
 
@@ -44,6 +44,7 @@ class FlatField:
         gradient: F on joint strategies, as a field without constraints.
         promoted: What was not float64 in the region and in the costs, and what it was taken for;
             sentences.
+        constraints: The strategy sets.
     """
 
     name: str
@@ -56,6 +57,7 @@ class FlatField:
     unravel: Callable = field(compare=False)
     gradient: Any = field(default=None, compare=False)
     promoted: tuple[str, ...] = field(default=(), compare=False)
+    constraints: Any = field(default=None, compare=False)
 
     @property
     def dimension(self) -> int:
@@ -91,12 +93,12 @@ def flat_field(game: dg.Game, region: Region, args: Any = None) -> FlatField:
 
     Args:
         game: The game.
-        region: A region inside the game's strategy set.
+        region: A region, whose structure is that of the strategies.
         args: Passed to the costs.
 
     Raises:
-        ValueError: If the game's costs do not fit the region's players, are not scalars, or the
-            region leaves the strategy set.
+        ValueError: If the game's costs do not fit the region's players or are not scalars, or
+            nothing is known about a strategy set.
         EnclosureError: If the costs use custom derivative rules or `stop_gradient`: then the
             pseudo-gradient need not be the gradient of anything. If they cannot be promoted to
             float64.
@@ -104,7 +106,8 @@ def flat_field(game: dg.Game, region: Region, args: Any = None) -> FlatField:
     require_x64()
     center, example = region.center, region.example
     dg.check_game(game, example, args)
-    _check_inside_strategy_set(game, region)
+    constraints = Constraints.of(game, region)
+    constraints.require_known()
     _, unravel = ravel(center)
     code, notes = _code(game, example, args)
     low = {kind for kind in region.types if is_low(np.dtype(kind))}
@@ -137,6 +140,7 @@ def flat_field(game: dg.Game, region: Region, args: Any = None) -> FlatField:
         unravel=unravel,
         gradient=gradient,
         promoted=notes,
+        constraints=constraints,
     )
 
 
@@ -203,44 +207,3 @@ def _is_of_jax(equation: Any) -> bool:
     ]
     sources = [info.func_src_info or "" for info in infos if info is not None]
     return bool(sources) and all(f" at {Path(jax.__file__).parent}/" in text for text in sources)
-
-
-class OutsideStrategySet(ValueError):
-    """The region is not inside the game's strategy set."""
-
-
-def _check_inside_strategy_set(game: dg.Game, region: Region) -> None:
-    """The region must lie in every player's set, so that the equilibrium is an interior one.
-
-    A convex set contains a box if it contains its corners; for boxes the extreme two suffice, for a
-    ball the farthest one.
-    """
-    lower, upper = (ravel(region.center)[1](jnp.asarray(end)) for end in region.bounds())
-    sets = player_sets(game.strategy_set(region.example), region.example)
-    # In lower precision, tests for membership would round.
-    sets = jax.tree.map(lambda leaf: exactly(leaf) if hasattr(leaf, "dtype") else leaf, sets)
-    for name, own, low, high in zip(
-        player_names(lower), sets, blocks(lower), blocks(upper), strict=True
-    ):
-        if not contains_box(own, low, high):
-            raise OutsideStrategySet(
-                f"the region leaves the strategy set of player '{name}' ({type(own).__name__}); "
-                "certificates are about equilibria inside the set, so give a region within it."
-            )
-
-
-def contains_box(own: Any, low: Any, high: Any) -> bool:
-    """Whether a player's set is known to contain the box between two of the player's blocks."""
-    if type(own) is dg.Euclidean:
-        return True
-    if type(own) is dg.Box:
-        return bool(own.contains(low)) and bool(own.contains(high))
-    if type(own) is dg.Ball:
-        center = dg.Ball(own.center, jnp.zeros(())).project(low)
-        farthest = jax.tree.map(
-            lambda c, a, b: jnp.where(jnp.abs(a - c) > jnp.abs(b - c), a, b), center, low, high
-        )
-        return bool(dg.Ball(own.center, own.radius * (1 - 1e-12)).contains(farthest))
-    # A simplex contains no box of full dimension, and of other sets, subclasses too, nothing is
-    # known.
-    return False

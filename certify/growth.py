@@ -5,7 +5,7 @@ from typing import Any, Literal
 
 import dgames as dg
 from certify.certificate import Certificate
-from certify.flat import OutsideStrategySet
+from certify.constraints import Constraints, OutsideStrategySet
 from certify.prove import certify
 from certify.region import Ball, Box
 from dgames.strategy import Strategy
@@ -66,6 +66,11 @@ def grow(
 
     def attempt(radius: float) -> Certificate:
         region = _SHAPES[shape](center, radius)
+        constraints = Constraints.of(game, region)
+        if isinstance(region, Box):
+            region = constraints.clipped(region)
+        else:
+            constraints.require_inside(region)
         found = certify(game, region, methods, max_cells=max_cells, **options)
         if progress is not None:
             progress(radius, found)

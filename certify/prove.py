@@ -26,13 +26,13 @@ from certify.enclosure.affine import (
 )
 from certify.enclosure.enclose import enclose
 from certify.enclosure.registry import RULES, SMOOTH_RULES
-from certify.equilibrium import find_zero
+from certify.equilibrium import find_constrained, find_zero
 from certify.flat import FlatField, flat_field
 from certify.metric.ladder import Choice, climb
 from certify.metric.metric import Metric, Weighting
 from certify.metric.weights import sampled_margin
 from certify.region import Region
-from certify.steps import STEP_RULES
+from certify.steps import STEP_RULES, onto_sets
 from certify.workers import crew
 
 
@@ -62,7 +62,9 @@ def certify(
       `x' = -F(x)` contracts at rate `margin`. The metric is `sum_i weights_i |x_i|^2` where that
       will do, and `x' P x` with a matrix P where it will not (see `certify.metric.ladder`);
     - there is exactly one equilibrium in the region, inside the given enclosure; each player's
-      strategy is that player's strict optimum in the region against the others;
+      strategy is that player's strict optimum in the region against the others. Where the game has
+      strategy sets (boxes, balls, simplices), it is an equilibrium within them, on their boundary
+      or not, and flow and methods are projected onto them, from starts in them;
     - from every start in `basin`, the flow converges to it, and so does each method with any step
       up to `step_sizes[method].max`, at the stated rate for the stated best step (and, of methods
       with momentum, for the stated momentum).
@@ -74,7 +76,9 @@ def certify(
     Args:
         game: Costs that are smooth and built from primitives with an enclosure rule. Float32,
             bfloat16 and float16 are promoted to float64, and `Certificate.promoted` says so.
-        region: A `Box` or `Ball` of strategies, inside the game's strategy set.
+        region: A `Box` or `Ball` of strategies. It may extend beyond the game's strategy sets if
+            the costs do; then, and for equilibria on their boundary, metrics are of weights, and
+            methods those whose theorems allow projections (simultaneous, extragradient).
         methods: Classes of methods to find safe step sizes for.
         args: Passed to the costs; fixed.
         weights: The metric to use, by player; chosen by sampling when not given.
@@ -138,20 +142,32 @@ def certify(
     field = flat_field(game, region, args)
     chosen_form = _form(form, field)
     given = _given(weights, metric, field)
-    point = find_zero(field, region)
+    constraints = field.constraints
+    inside = constraints.outside(region) is None
+    point = find_zero(field, region) if inside else None
     samples = sample_jacobians(field, region, 256, jax.random.key(0))
     without = functools.partial(Certificate, promoted=field.promoted)
     if not np.isfinite(samples).all():
         return without("undecided", ("the Jacobian is not finite everywhere in the region",))
-    refutation = _refute(field, region, samples)
+    refutation = _refute(field, region, samples) if inside else None
     if refutation:
         return without("refuted", (refutation,))
+    onto = constraints.bind and point is None
+    if onto:
+        point = find_constrained(field, region, float(np.linalg.norm(samples, 2, (-2, -1)).max()))
     if point is None:
         return without("undecided", ("no equilibrium was found in the region",))
+    if onto:
+        reason = _not_onto_sets(names, metric, given)
+        if reason is not None:
+            return without("undecided", (reason,))
+        metric = "weights"
     if given is None:
         ladder = climb(samples, field.sizes, cast(Choice, metric))
         given = ladder.chosen.weighting, str(ladder)
     weighting, why = given
+    # Where both kinds of statement can be had, the one about projected steps has larger basins.
+    onto = constraints.bind and weighting.ndim == 1 and all(map(onto_sets, names))
     if sampled_margin(samples, weighting) <= 0:
         return without(
             "undecided", (f"no metric with a positive margin was found by sampling ({why})",)
@@ -173,7 +189,9 @@ def certify(
             checkpoint=file,
         )
     if all(family.finite for family in tree.families()):
-        data, reason = Assembly(field, region, tree, point).proved(weighting, names)
+        data, reason = Assembly(field, region, tree, point, constraints if onto else None).proved(
+            weighting, names
+        )
     else:
         data, reason = None, "on some cell the costs were not shown to be smooth"
     if data is None:
@@ -191,6 +209,25 @@ def _method_name(method: type[dg.AbstractMethod]) -> str:
             f"there is one for {', '.join(sorted(STEP_RULES))}."
         )
     return name
+
+
+def _not_onto_sets(
+    names: list[str], metric: Any, given: tuple[Weighting, str] | None
+) -> str | None:
+    """Why nothing can be proved about an equilibrium on the boundary of the strategy sets."""
+    others = [name for name in names if not onto_sets(name)]
+    if others:
+        return (
+            "the equilibrium may be on the boundary of the strategy sets, and there is no theorem "
+            f"on projected steps of {', '.join(others)}"
+        )
+    matrix = metric in ("block", "full") if given is None else given[0].ndim > 1
+    if matrix:
+        return (
+            "the equilibrium may be on the boundary of the strategy sets, where projections need a "
+            "metric of weights"
+        )
+    return None
 
 
 def _form(form: str | None, field: FlatField) -> Form:

@@ -17,6 +17,9 @@ from certify.enclosure.enclose import require_x64
 from certify.enclosure.promotion import exactly
 from dgames.strategy import Strategy, as_strategy, blocks, player_names, ravel
 
+# Which lower and which upper faces of a box limit what is inside, per coordinate.
+Limits = tuple[Bool[np.ndarray, " n"], Bool[np.ndarray, " n"]]
+
 
 class Box(eqx.Module):
     """All joint strategies between two corners, `lower <= x <= upper` in every coordinate.
@@ -100,14 +103,21 @@ class Box(eqx.Module):
         """Whether a cell of the bounding box lies outside: never, it is the box itself."""
         return False
 
-    def largest_ball(self, center: np.ndarray, weights: np.ndarray) -> float:
+    def largest_ball(
+        self, center: np.ndarray, weights: np.ndarray, limits: Limits | None = None
+    ) -> float:
         """About the largest r such that a ball of radius r of a metric is inside.
 
         That is all x with `sum_k weights_k (x_k - center_k)^2 <= r^2`, or `|x - center| <= r` in a
-        norm with `|y|^2 >= weights_k y_k^2` for each k.
+        norm with `|y|^2 >= weights_k y_k^2` for each k. Given which lower and which upper faces
+        are limits, others are not; without any limit, r is large enough for all of the box.
         """
         lower, upper = self.bounds()
-        return float(np.min(np.sqrt(weights) * np.minimum(center - lower, upper - center)))
+        low, high = (True, True) if limits is None else limits
+        below = np.where(low, center - lower, np.inf)
+        above = np.where(high, upper - center, np.inf)
+        whole = np.sqrt(np.sum(weights * (upper - lower) ** 2))
+        return float(min(np.min(np.sqrt(weights) * np.minimum(below, above)), whole))
 
     def contains(self, x: Strategy) -> Bool[Array, ""]:
         """Whether a joint strategy lies in the box; traceable."""
@@ -174,11 +184,13 @@ class Ball(eqx.Module):
         gaps = np.maximum(np.maximum(lower - center, center - upper), 0.0)
         return bool(np.sum(gaps**2) > self.radius**2 * (1 + 1e-9))
 
-    def largest_ball(self, center: np.ndarray, weights: np.ndarray) -> float:
+    def largest_ball(
+        self, center: np.ndarray, weights: np.ndarray, limits: Limits | None = None
+    ) -> float:
         """About the largest r such that a ball of radius r of a metric is inside.
 
         That is all x with `sum_k weights_k (x_k - center_k)^2 <= r^2`, or `|x - center| <= r` in a
-        norm with `|y|^2 >= min(weights) |y|_2^2`.
+        norm with `|y|^2 >= min(weights) |y|_2^2`. A ball has no faces, so limits do not count.
         """
         distance = np.linalg.norm(center - np.asarray(ravel(self.center)[0]))
         return float(np.sqrt(weights.min()) * (self.radius - distance))

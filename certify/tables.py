@@ -62,6 +62,11 @@ def _claim(certificate: Certificate) -> RenderableType:
     table = Table(title="Claim", title_justify="left", show_header=False, box=None, padding=(0, 1))
     table.add_row("game", certificate.data["game"]["name"])
     table.add_row("region", _region(certificate.data["region"]))
+    if sets := certificate.data["game"].get("sets"):
+        table.add_row(
+            "strategy sets",
+            ", ".join(str(own["kind"]) for own in sets[:6]) + (", ..." if len(sets) > 6 else ""),
+        )
     table.add_row("status", f"[bold]{certificate.status}[/bold]")
     for sentence in certificate.promoted:
         table.add_row("promoted", Text(sentence))

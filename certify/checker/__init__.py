@@ -8,6 +8,7 @@ no NumPy, nothing from the rest of the project.
 - `steps`: the theorems on step sizes;
 - `performance`: rates of methods with several stages or a memory;
 - `metric`: the norm in which it holds;
+- `sets`: strategy sets, and equilibria on their boundary;
 - `contraction`: the same for files that prove a step of a method to contract;
 - `exact`: positive definiteness, decided with integers.
 

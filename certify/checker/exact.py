@@ -3,7 +3,8 @@
 Everything here is integer arithmetic, except for one guess in floating point that is then verified.
 """
 
-from math import isqrt
+from fractions import Fraction
+from math import ceil, isqrt
 from typing import NamedTuple
 
 from .reader import Unusable
@@ -168,3 +169,10 @@ def _lowered(
 
 def _less(x: int, *others: int) -> int:
     return x - sum(others)
+
+
+def root_above(square: Fraction) -> Fraction:
+    """At least the square root, and larger by less than the share `2^-60`."""
+    digits = square.denominator.bit_length() - square.numerator.bit_length()
+    scale = max(0, 64 + digits // 2 + 1)
+    return Fraction(isqrt(ceil(square * 4**scale)) + 1, 2**scale) if square else square

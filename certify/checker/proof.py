@@ -9,19 +9,33 @@ one. What the file states about J and F and is *not* re-derived here is, in one 
 
   (B) on each (closed) cell of the region the costs and F are continuously differentiable, F being
       their gradients (so own-player blocks of J are symmetric), and J(x) = C + sum_k e_k G_k + E
-      with |e_k| <= 1 and |E| <= R entrywise, for every x; |F(center)| <= residual entrywise. Of a
-      game that the file calls zero-sum: it has two players and f_2 = -f_1.
+      with |e_k| <= 1 and |E| <= R entrywise, for every x; |F(center) - value| <= residual
+      entrywise, value being zero where the file states none. Of a game that the file calls
+      zero-sum: it has two players and f_2 = -f_1.
+
+Where the file states the players' strategy sets, K is their product, an equilibrium is one of the
+game restricted to D and K, and steps and flow are projected onto K, player by player. Then P has to
+be W: blocks and their projections are all that weights per player let pass. Without such sets K
+is the whole space.
 
 From (B) everything else follows by the inequalities verified below, in exact rational arithmetic.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from fractions import Fraction
 from itertools import accumulate, chain, pairwise
 
-from .exact import Matrix, Work, family_positive_definite, generator, positive_definite
+from .exact import (
+    Matrix,
+    Work,
+    family_positive_definite,
+    generator,
+    positive_definite,
+    root_above,
+)
 from .metric import Metric, dense, loose, times
 from .reader import MAX_BITS, Reader, Unusable
+from .sets import Extent, StrategySet, read_set
 
 MAX_DIMENSION = 512
 MAX_GENERATORS = 256
@@ -63,18 +77,26 @@ class Region:
         return sum(max(a - c, c - b, Fraction(0)) ** 2 for a, b, c in bounds) > self.radius**2
 
     def contains_ball(
-        self, center: list[Fraction], radius: Fraction, weights: list[Fraction]
+        self,
+        center: list[Fraction],
+        radius: Fraction,
+        weights: list[Fraction],
+        extents: Sequence[Extent],
     ) -> bool:
-        """Whether all x with `sum_k weights_k (x_k - center_k)^2 <= radius^2` are in the region.
+        """Whether all x in K with `sum_k weights_k (x_k - center_k)^2 <= radius^2` are in it.
 
         Coordinate k of such an x is within `radius / sqrt(weights_k)` of the centre, and x is
         within `radius / sqrt(min weights)` of it; both bounds are attained. Of a box the first is
-        all that counts, of a ball the second; so balls of any norm will do that obey it.
+        all that counts, of a ball the second; so balls of any norm will do that obey it. A face of
+        a box beyond which K does not extend is no limit.
         """
         if self.is_box:
+            box = zip(self.lower, center, self.upper, weights, extents, strict=True)
             return all(
-                low <= c <= high and w * min(c - low, high - c) ** 2 >= radius**2
-                for low, c, high, w in zip(self.lower, center, self.upper, weights, strict=True)
+                low <= c <= high
+                and (w * (c - low) ** 2 >= radius**2 or (least is not None and low <= least))
+                and (w * (high - c) ** 2 >= radius**2 or (most is not None and most <= high))
+                for low, c, high, w, (least, most) in box
             )
         distance = sum((a - b) ** 2 for a, b in zip(center, self.center, strict=True))
         # sqrt(distance) + radius / sqrt(w) <= R, squared twice.
@@ -110,6 +132,13 @@ class Claims:
         self.players, n = range(len(sizes)), sum(sizes)
         self.coordinates = [slice(*ends) for ends in pairwise(accumulate(sizes, initial=0))]
         self.sizes, self.region = sizes, Region(file["region"], n)
+        self.sets: list[StrategySet] = []
+        if "sets" in game:
+            entries = zip(game["sets"].items(len(sizes)), sizes, strict=True)
+            self.sets = [read_set(entry, size) for entry, size in entries]
+        self.extents: list[Extent] = [(None, None)] * n
+        if self.sets:
+            self.extents = [extent for own in self.sets for extent in own.extents]
         self.metric = Metric(file["claims"], sizes)
         lowest = min(self.metric.smallest, *self.metric.coordinate)
         require(lowest > 0, "the weights are positive" if kind == "weights" else METRIC_POSITIVE)
@@ -132,8 +161,12 @@ class Claims:
             "the coupling bounds are positive, and zero for a player with itself",
         )
 
-        center, residual, radius = equilibrium.fields("center", "residual", "radius")
+        further = ("value",) if self.sets else ()
+        center, residual, radius, *value = equilibrium.fields(
+            "center", "residual", "radius", *further
+        )
         self.center, self.residual = center.numbers(n), residual.numbers(n)
+        self.value = value[0].numbers(n) if value else [Fraction(0)] * n
         self.radius, self.basin = radius.number(), basin.fields("radius")[0].number()
         require(self.radius > 0, "the equilibrium ball has a positive radius")
         require(self.basin > 0, "the basin has a positive radius")
@@ -144,7 +177,7 @@ class Claims:
         return [x for x, size in zip(values, self.sizes, strict=True) for _ in range(size)]
 
     def reaches(self, radius: Fraction, weights: list[Fraction] | None = None) -> bool:
-        """Whether the ball of that radius around the centre is in the region.
+        """Whether the points of K in the ball of that radius around the centre are in the region.
 
         In the metric, or in another one that has the given weights per player.
         """
@@ -154,7 +187,7 @@ class Claims:
             floors = self.metric.coordinate
         else:
             floors = [self.metric.smallest] * len(self.center)
-        return self.region.contains_ball(self.center, radius, floors)
+        return self.region.contains_ball(self.center, radius, floors, self.extents)
 
 
 def check_metric(claims: Claims) -> None:
@@ -407,7 +440,8 @@ def check_equilibrium(claims: Claims) -> None:
 
     If the ball of radius r around c is in D and `|F(c)|_P <= margin r`, then F has a zero in it: on
     the sphere `<F(x), x - c>_P >= margin r^2 - |F(c)|_P r >= 0`, which suffices by Brouwer's
-    theorem. It is the only zero in D by strong monotonicity.
+    theorem. It is the only zero in D by strong monotonicity. With strategy sets, `_defect` has the
+    argument in place of this.
 
     Each player's cost is strongly convex in that player's own coordinates, so the zero is a Nash
     equilibrium of the game restricted to D: own-player blocks of J are positive definite. With
@@ -416,14 +450,55 @@ def check_equilibrium(claims: Claims) -> None:
 
     The basin: a map or flow that contracts towards x* in P keeps every ball around x* that lies in
     D. A start within `basin` of c is within `basin + r` of x*, and that ball is in the ball of
-    radius `basin + 2 r` around c.
+    radius `basin + 2 r` around c. With strategy sets all points are points of K, starts too.
     """
-    norm = claims.metric.squared_norm_above(claims.residual)
-    bound = (claims.margin * claims.radius) ** 2
-    require(norm <= bound, "the residual is at most margin * radius")
+    if claims.sets:
+        members = zip(claims.sets, claims.coordinates, strict=True)
+        inside = all(own.contains(claims.center[block]) for own, block in members)
+        require(inside, "the centre is in the strategy sets")
+        require(not claims.metric.is_matrix, "with strategy sets the metric is one of weights")
+        shift, defect = _defect(claims)
+        bound = claims.margin * (claims.radius - shift)
+        require(defect < bound, "the defect of the centre is below margin * radius")
+    else:
+        norm = claims.metric.squared_norm_above(claims.residual)
+        bound = (claims.margin * claims.radius) ** 2
+        require(norm <= bound, "the residual is at most margin * radius")
     inside = claims.reaches(claims.radius)
     require(inside, "the equilibrium ball is inside the region")
     inside = claims.reaches(claims.basin + 2 * claims.radius)
     require(inside, "the basin is inside the region")
     convex = not claims.metric.is_matrix or min(claims.curvature) > 0
     require(convex, "every player's cost is convex, so that the equilibrium is one")
+
+
+def _defect(claims: Claims) -> tuple[Fraction, Fraction]:
+    """Some y in K solves the variational inequality of `F - e` on K, with e bounded by `defect`.
+
+    And `|y - c|_W <= shift`. By `sets.Defect` there are y, normals n of K at y and e_1, e_2 with
+    `value + n = e_1 + e_2`; so for `e = F(y) + n = (F(y) - F(c)) + (F(c) - value) + e_1 + e_2`
+
+        |e|_W <= lipschitz shift + |residual + errors|_W + |e_2|_W,
+
+    as c and y are in D: y is in the ball of radius r around c, once `defect < margin (r - shift)`.
+    Then, too, the game has its equilibrium in that ball. Of the points of K within `r - shift` of
+    y, a convex and compact set, some x* solves the variational inequality `<F(x*), z - x*>_W >= 0`
+    (Hartman and Stampacchia, 1966). So `<F(x*), y - x*>_W >= 0`; and `<F(y) - e, x* - y>_W >= 0`,
+    because `F(y) - e = -n`, whose blocks are normals of the players' sets, with weights or without.
+    Their sum and the margin give `margin |x* - y|_W <= |e|_W < margin (r - shift)`: x* is inside
+    that ball, and so its inequality holds for every z in K, in particular for those that differ
+    from x* in one block. There the costs are convex, so x* is an equilibrium; by strong
+    monotonicity no other point of D and K solves the inequality.
+    """
+    found = [
+        own.defect(claims.center[block], claims.value[block])
+        for own, block in zip(claims.sets, claims.coordinates, strict=True)
+    ]
+    weights = claims.metric.weights
+    errors = [error for defect in found for error in defect.errors]
+    total = [a + b for a, b in zip(claims.residual, errors, strict=True)]
+    pairs, zero = list(zip(weights, found, strict=True)), Fraction(0)
+    shift = root_above(sum((w * d.shift**2 for w, d in pairs), zero))
+    pulled = sum((w * (d.pull * d.shift) ** 2 for w, d in pairs), zero)
+    size = root_above(claims.metric.squared_norm_above(total)) + root_above(pulled)
+    return shift, claims.lipschitz * shift + size

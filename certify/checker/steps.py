@@ -22,15 +22,18 @@ def check_steps(claims: Claims) -> None:
     `max` is proved to converge, and so is every smaller step in the same norm; with `best`,
     `|x_k - x*| <= constant rate^k |x_0 - x*|` after k iterations, the constant being 1 where none
     is stated. Both from anywhere in the basin, to x*. In a metric of weights, also when each
-    evaluation of F is followed by a projection onto a product of convex sets that contains x*:
-    blockwise projections are nonexpansive in W. In another metric they need not be, and nothing is
-    said of projected steps; nor by the theorem "performance", unless the sets contain D, in which
-    all points lie, so that projections change nothing.
+    evaluation of F is followed by a projection onto a product of convex sets that contains x*, as
+    with the strategy sets of the file, where x* need not be a zero of F but is a fixed point of
+    every projected step: blockwise projections are nonexpansive in W. In another metric they need
+    not be, and nothing is said of projected steps; nor by the theorem "performance", unless the
+    sets contain D, in which all points lie, so that projections change nothing.
     """
     for file in claims.steps:
         rule = (file["method"].text(), file["theorem"].text())
         if rule not in STEP_RULES:
             raise Unusable(f'field "{file.where}": no rule {rule[1]!r} for the method {rule[0]!r}')
+        bound = f"{rule[0]}: the theorem holds for steps onto strategy sets"
+        require(not (claims.sets and rule[1] in UNPROJECTED), bound)
         check, further, lists = STEP_RULES[rule]
         names = ("max", "best", "rate", *further)
         file.fields("method", "theorem", *names, *lists)
@@ -90,13 +93,13 @@ def _extragradient_monotonicity(claims: Claims, step: list[Fraction]) -> dict[st
     """`y = P(x - h F(x))`, `x+ = P(x - h F(y))`, with `a = margin`, `b = lipschitz`, `h b < 1`.
 
     P is the identity or, with weights, a projection as in `check_steps`; norms and products are
-    those of the metric. As `<x - h F(x) - y, x+ - y> <= 0`,
+    those of the metric. As `<x - h F(x) - y, x+ - y> <= 0` and `<F(x*), y - x*> >= 0`,
 
         |x+ - x*|^2 <= |x - h F(y) - x*|^2 - |x - h F(y) - x+|^2
                     <= |x - x*|^2 - 2 h <F(y), y - x*> + h^2 |F(x) - F(y)|^2 - |x - y|^2
                     <= |x - x*|^2 - 2 h a |y - x*|^2 - s |x - y|^2,     s = 1 - h^2 b^2,
 
-    where F(x*) = 0. Then `|x - x*|^2 <= (1 + c) |y - x*|^2 + (1 + 1/c) |x - y|^2`, `c = 2 h a / s`,
+    Then `|x - x*|^2 <= (1 + c) |y - x*|^2 + (1 + 1/c) |x - y|^2`, `c = 2 h a / s`,
     gives `|x+ - x*|^2 <= (1 - 2 h a s / (s + 2 h a)) |x - x*|^2`.
 
     The point y is within `stretch |x - x*|` of x*, `stretch^2 >= 1 - 2 h a + h^2 b^2`, which is
@@ -162,6 +165,9 @@ def _performance(
         ),
     }
 
+
+# Theorems that say nothing of projected steps.
+UNPROJECTED = {"performance"}
 
 # Of each theorem: what has to hold, the numbers it needs after `max`, `best` and `rate`, and other
 # fields, which are handed to it as they are.

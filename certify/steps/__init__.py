@@ -7,6 +7,9 @@ checker has a function of the same name that verifies it.
 from collections.abc import Callable
 from functools import partial
 
+from certify.checker.steps import STEP_RULES as THEOREMS
+from certify.checker.steps import UNPROJECTED
+
 from . import extragradient, performance, simultaneous
 from .noise import noise_ball as noise_ball
 from .step_size import Setting as Setting
@@ -18,3 +21,8 @@ STEP_RULES: dict[str, tuple[Callable[[Setting], Step | None], ...]] = {
     "extragradient": (extragradient.from_monotonicity,),
     **{name: (partial(performance.from_performance, name),) for name in performance.MOMENTA},
 }
+
+
+def onto_sets(method: str) -> bool:
+    """Whether a theorem holds for the steps of a method when they are projected onto sets."""
+    return any(name == method and theorem not in UNPROJECTED for name, theorem in THEOREMS)

@@ -258,6 +258,7 @@ class Problem(NamedTuple):
 def problem_of(game: dg.Game, region: Region, args: Any) -> Problem | str:
     """The problem, or why there is none."""
     field = flat_field(game, region, args)
+    field.constraints.require_inside(region)
     point = find_zero(field, region)
     if point is None:
         return "no equilibrium was found in the region"

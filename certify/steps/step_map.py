@@ -25,12 +25,13 @@ from jaxtyping import Float
 from typing_extensions import override
 
 import dgames as dg
+from certify.constraints import contains_box
 from certify.enclosure.affine import is_smooth, jacobian_form
 from certify.enclosure.enclose import enclose
 from certify.enclosure.interval import Interval
 from certify.enclosure.plain import plain
 from certify.enclosure.registry import EnclosureError
-from certify.flat import FlatField, compiled_jacobian, compiled_value, contains_box
+from certify.flat import FlatField, compiled_jacobian, compiled_value
 from certify.steps.families import Matrices, added, product
 from certify.steps.field_family import Stage, varies
 from dgames.fields import AbstractField

@@ -229,17 +229,32 @@ def test_ball_in_region_is_exact():
     from certify.checker.reader import Reader
 
     box = Region(Reader({"kind": "box", "lower": [(0.0).hex()] * 2, "upper": [(2.0).hex()] * 2}), 2)
-    one, tiny = Fraction(1), Fraction(1, 2**80)
-    assert box.contains_ball([one, one], one, [one, one])
-    assert not box.contains_ball([one, one], one + tiny, [one, one])
-    assert not box.contains_ball([one, one], one, [one, one - tiny])
+    zero, one, tiny, free = Fraction(0), Fraction(1), Fraction(1, 2**80), [(None, None)] * 2
+    assert box.contains_ball([one, one], one, [one, one], free)
+    assert not box.contains_ball([one, one], one + tiny, [one, one], free)
+    assert not box.contains_ball([one, one], one, [one, one - tiny], free)
     ball = Region(Reader({"kind": "ball", "center": [(0.0).hex()] * 2, "radius": (5.0).hex()}), 2)
     three, four = Fraction(3), Fraction(4)
-    assert ball.contains_ball([three, Fraction(0)], Fraction(2), [one, one])
-    assert ball.contains_ball([three, Fraction(0)], Fraction(4), [four, four])
-    assert not ball.contains_ball([three, Fraction(0)], Fraction(2) + tiny, [one, one])
-    assert not ball.contains_ball([three, four + tiny], tiny, [one, one])
-    assert not ball.contains_ball([Fraction(6), Fraction(0)], tiny, [one, one])
+    assert ball.contains_ball([three, zero], Fraction(2), [one, one], free)
+    assert ball.contains_ball([three, zero], Fraction(4), [four, four], free)
+    assert not ball.contains_ball([three, zero], Fraction(2) + tiny, [one, one], free)
+    assert not ball.contains_ball([three, four + tiny], tiny, [one, one], free)
+    assert not ball.contains_ball([Fraction(6), zero], tiny, [one, one], free)
+
+
+def test_faces_of_strategy_sets_are_no_limit_to_balls():
+    """Unless the least bit of a set is beyond the face of the region."""
+    from certify.checker.proof import Region
+    from certify.checker.reader import Reader
+
+    box = Region(Reader({"kind": "box", "lower": [(0.0).hex()], "upper": [(2.0).hex()]}), 1)
+    zero, one, two, tiny = Fraction(0), Fraction(1), Fraction(2), Fraction(1, 2**80)
+    assert box.contains_ball([zero], two, [one], [(zero, None)])
+    assert not box.contains_ball([zero], two + tiny, [one], [(zero, None)])
+    assert not box.contains_ball([zero], tiny, [one], [(-tiny, None)])
+    assert box.contains_ball([one], Fraction(100), [one], [(zero, two)])
+    assert not box.contains_ball([one], one + tiny, [one], [(zero, two + tiny)])
+    assert not box.contains_ball([-tiny], one, [one], [(zero, two)])
 
 
 def test_checker_runs_as_a_module(linear_certificate, tmp_path):
