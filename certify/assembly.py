@@ -15,6 +15,7 @@ from certify.enclosure.affine import (
 )
 from certify.equilibrium import constrained_radius, residual_bound
 from certify.flat import FlatField, compiled_value
+from certify.graph import GraphError, expression_graph
 from certify.metric.cell_margin import lipschitz_bounds, margin_bounds, margin_modes
 from certify.metric.metric import Metric, Weighting
 from certify.metric.modes import Modes
@@ -59,8 +60,10 @@ class Assembly:
     ):
         self.field, self.region, self.tree, self.point = field, region, tree, point
         self.constraints = constraints
-        self.unit, self.rounded = evidence.quantized(tree)
-        self.families: AffineFamily = evidence.in_units(self.rounded, self.unit)
+        self.rounded = evidence.quantized(tree)
+        self.unit = self.rounded.unit
+        self.families: AffineFamily = evidence.in_units(self.rounded.families, self.unit)
+        self.graph, self.without_graph = _graph(field)
         self.value, self.limits = None, None
         if constraints is not None:
             self.value = np.asarray(compiled_value(field)(point))
@@ -190,12 +193,16 @@ class Assembly:
                 **({"zero_sum": True} if self.field.zero_sum else {}),
                 **({} if self.constraints is None else {"sets": self.constraints.to_json(_hex)}),
                 "structure": describe(self.region.center),
+                **({} if self.graph is None else {"graph": self.graph}),
             },
             "region": self.region.to_json(_hex),
             "claims": claims,
             **({"promoted": list(self.field.promoted)} if self.field.promoted else {}),
             "trusted": [*TRUSTED, *self.field.promoted],
-            "provenance": provenance(),
+            "provenance": {
+                **provenance(),
+                **({} if self.graph is not None else {"no graph": self.without_graph}),
+            },
             "evidence": {
                 "unit": self.unit,
                 "cells": evidence.nodes(
@@ -218,6 +225,14 @@ class Assembly:
         return constrained_radius(
             self.constraints, self.point, self.value, self.residual, weights, margin, lipschitz
         )
+
+
+def _graph(field: FlatField) -> tuple[dict[str, Any] | None, str]:
+    """The costs spelled out, or None and why they cannot be."""
+    try:
+        return expression_graph(field.costs, field.dimension), ""
+    except GraphError as error:
+        return None, str(error)
 
 
 def _scale(matrices: Any, metric: Metric) -> float:

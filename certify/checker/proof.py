@@ -21,7 +21,7 @@ is the whole space.
 From (B) everything else follows by the inequalities verified below, in exact rational arithmetic.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from fractions import Fraction
 from itertools import accumulate, chain, pairwise
 
@@ -226,9 +226,16 @@ def check_cells(
     numbers += [*claims.smoothness, *(x for row in claims.coupling for x in row)]
     # Every number is an integer multiple of 2^-bits.
     bits = max(-unit, *(x.denominator.bit_length() - 1 for x in numbers))
-    pending = [(claims.region.lower, claims.region.upper)]
-    proved, work = 0, Work()
-    nodes = evidence["cells"].items()
+    work, nodes = Work(), evidence["cells"].items()
+    for node, _, _ in cells_of(nodes, claims.region, progress):
+        check_cell(Family(node, claims, bits + unit, work), claims, bits)
+
+
+def cells_of(
+    nodes: list[Reader], region: Region, progress: Callable[[int, int], None] | None = None
+) -> Iterator[tuple[Reader, list[Fraction], list[Fraction]]]:
+    """The cells with their corners, by the tree that they form; they cover the region."""
+    pending, found = [(region.lower, region.upper)], 0
     for count, node in enumerate(nodes):
         if progress is not None:
             progress(count, len(nodes))
@@ -242,13 +249,13 @@ def check_cells(
             below[axis] = above[axis] = at
             pending += [(above, upper), (lower, below)]
         elif "outside" in node:
-            require(claims.region.misses(lower, upper), f"{node.where} lies outside the region")
+            require(region.misses(lower, upper), f"{node.where} lies outside the region")
         else:
-            check_cell(Family(node, claims, bits + unit, work), claims, bits)
-            proved += 1
+            yield node, lower, upper
+            found += 1
     if progress is not None:
         progress(len(nodes), len(nodes))
-    require(not pending and proved > 0, "the cells cover the region")
+    require(not pending and found > 0, "the cells cover the region")
 
 
 class Family:

@@ -47,7 +47,7 @@ class CellBounds(NamedTuple):
 def reduced(family: AffineFamily, most: int | None = None) -> AffineFamily:
     """At most so many generators per cell: the same set of Jacobians or a larger one.
 
-    Those of the coordinates come first, and the largest first of either kind.
+    Those of the coordinates come first, in order as long as there are not too many.
     """
     centre, generators, remainder, share, finite = (
         np.asarray(part)
@@ -70,8 +70,11 @@ def reduced(family: AffineFamily, most: int | None = None) -> AffineFamily:
 def _folded(
     generators: np.ndarray, remainder: np.ndarray, most: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """The generators, largest first, and the remainder; beyond so many, they are part of it."""
-    if not generators.shape[1]:
+    """The generators, and the remainder; where there are too many, the largest of them.
+
+    The others become part of the remainder.
+    """
+    if generators.shape[1] <= most:
         return generators, remainder
     order = np.argsort(-_sizes(generators), axis=1, kind="stable")[:, :, None, None]
     generators = np.take_along_axis(generators, order, axis=1)

@@ -1,0 +1,105 @@
+"""Expression graphs: what the costs are, spelled out in the file as real functions.
+
+A graph has `inputs` numbers x_0, ..., x_(n-1), the coordinates of all players in their order, and a
+list of nodes, each made of an operation and its operands, which are inputs or earlier nodes: inputs
+are numbered first, nodes after them. So a graph has no loops, and one pass in order evaluates it.
+
+The semantics is that of real functions: constants are the floats they are, exactly; operations are
+those of real numbers, without rounding or overflow; a function is undefined where an operation is.
+"""
+
+import hashlib
+import json
+from collections.abc import Callable
+from fractions import Fraction
+from typing import Any, NamedTuple
+
+from .reader import Reader, Unusable
+
+MAX_NODES = 2**18
+
+# Operations and how many operands they take. `constant` and `power` (of an integer exponent) are
+# followed by a parameter. `choose` is its third operand where the first is less than the second and
+# its fourth elsewhere.
+OPERANDS = {
+    "constant": 0,
+    "power": 1,
+    **dict.fromkeys(("add", "sub", "mul", "div", "max", "min", "pow"), 2),
+    **dict.fromkeys(("neg", "abs", "exp", "log", "sqrt", "sin", "cos", "tan"), 1),
+    **dict.fromkeys(("tanh", "sinh", "cosh", "atan", "asin", "acos", "erf"), 1),
+    "choose": 4,
+}
+MAX_POWER = 2**10
+
+
+class Node(NamedTuple):
+    """One operation: `operands` are numbers of inputs or earlier nodes."""
+
+    operation: str
+    operands: tuple[int, ...]
+    parameter: Fraction | int | None
+
+
+class Graph(NamedTuple):
+    """A function of `inputs` real numbers with several values."""
+
+    inputs: int
+    nodes: list[Node]
+    outputs: list[int]
+
+    def evaluate(self, inputs: list[Any], operations: dict[str, Callable]) -> list[Any]:
+        """The values at some inputs, in an arithmetic given by its operations."""
+        values = list(inputs)
+        for node in self.nodes:
+            operands = [values[k] for k in node.operands]
+            if node.parameter is not None:
+                operands.append(node.parameter)
+            values.append(operations[node.operation](*operands))
+        return [values[k] for k in self.outputs]
+
+
+def read_graph(file: Reader, inputs: int, outputs: int) -> Graph:
+    """Reads a graph, whose hash has to be that of its contents."""
+    stated, nodes, ends = file.fields("hash", "nodes", "outputs")
+    entries = nodes.items()
+    if len(entries) > MAX_NODES:
+        nodes.fail(f"at most {MAX_NODES} nodes")
+    graph = Graph(
+        inputs,
+        [_node(entry, inputs + number) for number, entry in enumerate(entries)],
+        [_earlier(end, inputs + len(entries)) for end in ends.items(outputs)],
+    )
+    if stated.text() != graph_hash(nodes.value, ends.value):
+        stated.fail("the hash of the graph")
+    return graph
+
+
+def graph_hash(nodes: list[Any], outputs: list[int]) -> str:
+    """SHA-256 of a graph as it stands in the file."""
+    return hashlib.sha256(json.dumps([nodes, outputs], separators=(",", ":")).encode()).hexdigest()
+
+
+def _node(file: Reader, number: int) -> Node:
+    first, *rest = file.items() or [Reader(None, file.where)]
+    operation = first.text()
+    if operation not in OPERANDS:
+        first.fail(f"one of the operations {', '.join(OPERANDS)}")
+    parameters = operation in ("constant", "power")
+    if len(rest) != OPERANDS[operation] + parameters:
+        file.fail(f"{OPERANDS[operation]} operands of {operation!r}")
+    operands = tuple(_earlier(x, number) for x in rest[: OPERANDS[operation]])
+    if operation == "constant":
+        return Node(operation, operands, rest[-1].number())
+    if operation == "power":
+        exponent = rest[-1].integer()
+        if abs(exponent) > MAX_POWER:
+            rest[-1].fail(f"an exponent of size at most {MAX_POWER}")
+        return Node(operation, operands, exponent)
+    return Node(operation, operands, None)
+
+
+def _earlier(file: Reader, number: int) -> int:
+    operand = file.integer()
+    if not 0 <= operand < number:
+        raise Unusable(f'field "{file.where}": expected the number of an input or an earlier node')
+    return operand

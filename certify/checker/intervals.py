@@ -1,0 +1,166 @@
+"""Intervals with ends in ball arithmetic: ranges of elementary functions, rounded outward.
+
+An end is a ball of python-flint with a radius of the size of roundings; the interval reaches from
+somewhere in the lower ball to somewhere in the upper one, so ends need no directed rounding. Balls
+alone would not do for wide ranges: the square of 1/2 +- 1/2 would be 1/4 +- 3/4. Where a function
+is undefined or nothing is known, ends are not finite, and stay so.
+"""
+
+from collections.abc import Callable
+from fractions import Fraction
+from typing import Any
+
+from flint import arb, fmpq  # pyright: ignore[reportMissingTypeStubs]
+
+_ZERO = arb(0)
+
+
+def exact(x: Fraction | int) -> Any:
+    """A ball around a rational number; around a dyadic one that fits, of radius zero."""
+    x = Fraction(x)
+    return arb(fmpq(x.numerator, x.denominator))
+
+
+class Interval:
+    """All real numbers from one in the ball `low` to one in the ball `high`."""
+
+    __slots__ = ("high", "low")
+
+    def __init__(self, low: Any, high: Any) -> None:
+        self.low, self.high = low, high
+
+    @classmethod
+    def of(cls, low: Fraction | int, high: Fraction | int) -> "Interval":
+        """Between two rational numbers."""
+        return cls(exact(low), exact(high))
+
+    @classmethod
+    def point(cls, x: Fraction | int) -> "Interval":
+        """One rational number."""
+        ball = exact(x)
+        return cls(ball, ball)
+
+    def is_finite(self) -> bool:
+        """Whether anything is known of both ends."""
+        return self.low.is_finite() and self.high.is_finite()
+
+    def __add__(self, other: "Interval") -> "Interval":
+        return Interval(self.low + other.low, self.high + other.high)
+
+    def __sub__(self, other: "Interval") -> "Interval":
+        return Interval(self.low - other.high, self.high - other.low)
+
+    def __neg__(self) -> "Interval":
+        return Interval(-self.high, -self.low)
+
+    def __mul__(self, other: "Interval") -> "Interval":
+        a, b, c, d = self.low, self.high, other.low, other.high
+        if a >= 0:
+            if c >= 0:
+                return Interval(a * c, b * d)
+            if d <= 0:
+                return Interval(b * c, a * d)
+            return Interval(b * c, b * d) if c < 0 < d else _hull(a * c, a * d, b * c, b * d)
+        if b <= 0 and (c >= 0 or d <= 0 or c < 0 < d):
+            return -(-self * other)
+        if c >= 0 or d <= 0:
+            return other * self
+        return _hull(a * c, a * d, b * c, b * d)
+
+    def __pow__(self, exponent: int) -> "Interval":
+        """The range of an integer power; nothing is known of a negative one around 0."""
+        if exponent == 0:
+            return Interval(arb(1), arb(1)) if self.is_finite() else self
+        if exponent < 0:
+            if not (self.low > 0 or self.high < 0):
+                return UNKNOWN
+            inverse = Interval(1 / self.high, 1 / self.low)
+            return inverse if exponent == -1 else inverse**-exponent
+        low, high = self.low**exponent, self.high**exponent
+        if exponent % 2 or self.low >= 0:
+            return Interval(low, high)
+        if self.high <= 0:
+            return Interval(high, low)
+        return Interval(_ZERO, low.max(high)) if self.is_finite() else UNKNOWN
+
+    def times(self, factor: Fraction | int) -> "Interval":
+        """The product with a rational number."""
+        return self * Interval.point(factor)
+
+    def magnitude(self) -> Any:
+        """A ball whose upper end no number of the interval exceeds in size."""
+        return abs(self.low).max(abs(self.high))
+
+    def union(self, other: "Interval") -> "Interval":
+        """The smallest interval that contains both."""
+        return Interval(self.low.min(other.low), self.high.max(other.high))
+
+
+UNKNOWN = Interval(arb.nan(), arb.nan())
+
+
+def _hull(*values: Any) -> Interval:
+    low = high = values[0]
+    for value in values[1:]:
+        low, high = low.min(value), high.max(value)
+    return Interval(low, high)
+
+
+def increasing(name: str) -> Callable[[Interval], Interval]:
+    """An increasing function of balls; the library knows where it is undefined."""
+
+    def image(x: Interval) -> Interval:
+        found = Interval(getattr(x.low, name)(), getattr(x.high, name)())
+        return found if found.is_finite() else UNKNOWN
+
+    return image
+
+
+def real_power(x: Interval, exponent: Any) -> Interval:
+    """`x^a` for positive x and one number a, a ball: monotone in x."""
+    if not x.low > 0:
+        return UNKNOWN
+    return _hull(x.low**exponent, x.high**exponent)
+
+
+def cosh(x: Interval) -> Interval:
+    """Even, with its minimum at 0."""
+    return increasing("cosh")(_magnitudes(x))
+
+
+def _magnitudes(x: Interval) -> Interval:
+    if x.low >= 0:
+        return x
+    return -x if x.high <= 0 else Interval(_ZERO, (-x.low).max(x.high))
+
+
+def cos(x: Interval) -> Interval:
+    """By its values at the ends, and 1 or -1 where a multiple of pi of that kind is between."""
+    if not x.is_finite():
+        return UNKNOWN
+    low, high, turn = x.low, x.high, 2 * arb.pi()
+    ends = _hull(low.cos(), high.cos())
+    half = arb(1) / 2
+    top = ends.high if _none_between(low / turn, high / turn) else arb(1)
+    below = _none_between(low / turn - half, high / turn - half)
+    return Interval(ends.low if below else arb(-1), top)
+
+
+def sin(x: Interval) -> Interval:
+    """A cosine, a quarter of a turn later."""
+    quarter = arb.pi() / 2
+    return cos(Interval(x.low - quarter, x.high - quarter))
+
+
+def tan(x: Interval) -> Interval:
+    """Increasing between two poles."""
+    pi, half = arb.pi(), arb(1) / 2
+    if not (x.is_finite() and _none_between(x.low / pi - half, x.high / pi - half)):
+        return UNKNOWN
+    return increasing("tan")(x)
+
+
+def _none_between(low: Any, high: Any) -> bool:
+    """Whether certainly no integer is in an interval."""
+    below, above = low.floor(), high.floor()
+    return bool(below == above) and bool(low > below)

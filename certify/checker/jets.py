@@ -1,0 +1,265 @@
+"""Derivatives of expression graphs: truncated Taylor polynomials with intervals as coefficients.
+
+A jet of order d at a box X holds, for each monomial of degree at most d, an interval that contains
+the Taylor coefficient of a function at every point of X: `f(x + t) = sum_m c_m(x) t^m + O(t^(d+1))`
+for all x in X. The rules are those of power series, so nothing is differentiated by a program. A
+coefficient that is not finite means that nothing is known; the rules for kinks and jumps give such
+coefficients where the box reaches one. So a jet whose coefficients are finite also proves that the
+function has d continuous derivatives on X.
+"""
+
+from collections.abc import Callable
+from fractions import Fraction
+from functools import lru_cache
+from itertools import pairwise
+from math import factorial
+
+from flint import arb, arb_series  # pyright: ignore[reportMissingTypeStubs]
+
+from .intervals import UNKNOWN, Interval, cos, cosh, exact, increasing, real_power, sin, tan
+
+# A monomial, by its variables in increasing order: t_0 t_3^2 is (0, 3, 3).
+Monomial = tuple[int, ...]
+# Coefficients by monomial. One that is missing is zero.
+Jet = dict[Monomial, Interval]
+
+_CONSTANT: Monomial = ()
+ZERO = Interval.point(0)
+# Pieces into which the argument of an elementary function is cut to bound its derivatives, whose
+# formulas name the argument more than once.
+_PIECES = 8
+
+
+@lru_cache(maxsize=2**20)
+def _product(one: Monomial, other: Monomial) -> Monomial:
+    return tuple(sorted(one + other))
+
+
+def _times(x: Jet, y: Jet, order: int) -> Jet:
+    """The product up to an order."""
+    result: Jet = {}
+    for one, a in x.items():
+        room = order - len(one)
+        for other, b in y.items():
+            if len(other) <= room:
+                key, term = _product(one, other), a * b
+                result[key] = result[key] + term if key in result else term
+    return result
+
+
+class Arithmetic:
+    """The operations of a graph on jets of one order.
+
+    Attributes:
+        order: The highest degree kept.
+        operations: By their names in graphs.
+    """
+
+    def __init__(self, order: int) -> None:
+        self.order = order
+        self.operations: dict[str, Callable] = {
+            "constant": lambda value: {_CONSTANT: Interval.point(value)},
+            "power": self.power,
+            "add": self.add,
+            "sub": lambda x, y: self.add(x, self.neg(y)),
+            "mul": lambda x, y: _times(x, y, order),
+            "div": lambda x, y: _times(x, self.power(y, -1), order),
+            "neg": self.neg,
+            "abs": lambda x: self.choose(x, {}, self.neg(x), x),
+            "max": lambda x, y: self.choose(x, y, y, x),
+            "min": lambda x, y: self.choose(x, y, x, y),
+            "pow": self.pow,
+            "choose": self.choose,
+            **{name: self._elementary(series) for name, series in _SERIES.items()},
+        }
+
+    def inputs(self, box: list[tuple[Fraction, Fraction]]) -> list[Jet]:
+        """The coordinates themselves on a box."""
+        one = Interval.point(1)
+        return [{_CONSTANT: Interval.of(*ends), (k,): one} for k, ends in enumerate(box)]
+
+    def add(self, x: Jet, y: Jet) -> Jet:
+        """Term by term."""
+        result = dict(x)
+        for key, b in y.items():
+            result[key] = result[key] + b if key in result else b
+        return result
+
+    def neg(self, x: Jet) -> Jet:
+        """Term by term."""
+        return {key: -a for key, a in x.items()}
+
+    def power(self, x: Jet, exponent: int) -> Jet:
+        """`(u + v)^n = sum_k binomial(n, k) u^(n - k) v^k`; undefined at 0 for a negative n."""
+        u = x.get(_CONSTANT, ZERO)
+        series = [ZERO] * (self.order + 1)
+        factor = Fraction(1)
+        for k in range(self.order + 1):
+            if factor:
+                series[k] = (u ** (exponent - k)).times(factor)
+            factor = factor * (exponent - k) / (k + 1)
+        return self.compose(series, x)
+
+    def pow(self, x: Jet, y: Jet) -> Jet:
+        """`x^y = exp(y log x)`, for positive x."""
+        if set(y) <= {_CONSTANT}:
+            u, constant = x.get(_CONSTANT, ZERO), y.get(_CONSTANT, ZERO)
+            # Known but for roundings: one ball will do.
+            a, factor, series = constant.low.union(constant.high), arb(1), []
+            for k in range(self.order + 1):
+                series.append(real_power(u, a - k) * Interval(factor, factor))
+                factor = factor * (a - k) / (k + 1)
+            return self.compose(series, x)
+        return self.operations["exp"](_times(y, self.operations["log"](x), self.order))
+
+    def choose(self, x: Jet, y: Jet, less: Jet, other: Jet) -> Jet:
+        """By the order of x and y, where all of the box agrees on it and nowhere are they equal."""
+        gap = y.get(_CONSTANT, ZERO) - x.get(_CONSTANT, ZERO)
+        if gap.low > 0:
+            return less
+        return other if gap.high < 0 else {_CONSTANT: UNKNOWN}
+
+    def compose(self, series: list[Interval], x: Jet) -> Jet:
+        """`sum_k series_k v^k` for `x = u + v`, v without constant term: Horner's rule."""
+        v = {key: a for key, a in x.items() if key}
+        result: Jet = {_CONSTANT: series[-1]}
+        for k in range(self.order - 1, -1, -1):
+            result = _times(result, v, self.order - k)
+            result[_CONSTANT] = series[k]
+        return result
+
+    def _elementary(self, series: Callable) -> Callable[[Jet], Jet]:
+        """The function at the constant term; its coefficients as unions of those on pieces."""
+
+        def applied(x: Jet) -> Jet:
+            u = x.get(_CONSTANT, ZERO)
+            if len(x) == 1 or u.low is u.high or not u.is_finite():
+                return self.compose(series(u, self.order), x)
+            width = (u.high - u.low) / _PIECES
+            cuts = [u.low, *(u.low + k * width for k in range(1, _PIECES)), u.high]
+            pieces = [series(Interval(a, b), self.order) for a, b in pairwise(cuts)]
+            found = pieces[0]
+            for piece in pieces[1:]:
+                found = [a.union(b) for a, b in zip(found, piece, strict=True)]
+            return self.compose(found, x)
+
+        return applied
+
+
+Series = Callable[[Interval, int], list[Interval]]
+
+
+def _share(x: Interval, k: int) -> Interval:
+    return x.times(Fraction(1, factorial(k)))
+
+
+def _exp(u: Interval, order: int) -> list[Interval]:
+    value = increasing("exp")(u)
+    return [_share(value, k) for k in range(order + 1)]
+
+
+def _log(u: Interval, order: int) -> list[Interval]:
+    if not u.low > 0:
+        return [UNKNOWN] * (order + 1)
+    slopes = ((u**-k).times(Fraction((-1) ** (k + 1), k)) for k in range(1, order + 1))
+    return [increasing("log")(u), *slopes]
+
+
+def _sqrt(u: Interval, order: int) -> list[Interval]:
+    result, factor = [], Fraction(1)
+    for k in range(order + 1):
+        result.append(real_power(u, exact(Fraction(1, 2) - k)).times(factor))
+        factor = factor * (Fraction(1, 2) - k) / (k + 1)
+    return result
+
+
+def _cycle(order: int, *values: Interval) -> list[Interval]:
+    return [_share(values[k % len(values)], k) for k in range(order + 1)]
+
+
+def _sin(u: Interval, order: int) -> list[Interval]:
+    sine, cosine = sin(u), cos(u)
+    return _cycle(order, sine, cosine, -sine, -cosine)
+
+
+def _cos(u: Interval, order: int) -> list[Interval]:
+    sine, cosine = sin(u), cos(u)
+    return _cycle(order, cosine, -sine, -cosine, sine)
+
+
+def _sinh(u: Interval, order: int) -> list[Interval]:
+    return _cycle(order, increasing("sinh")(u), cosh(u))
+
+
+def _cosh(u: Interval, order: int) -> list[Interval]:
+    return _cycle(order, cosh(u), increasing("sinh")(u))
+
+
+def _tanh(u: Interval, order: int) -> list[Interval]:
+    """With `t = tanh u`, the slope is `s = 1 - t^2 = cosh(u)^-2`."""
+    return _tangent(increasing("tanh")(u), cosh(u) ** -2, order, -1)
+
+
+def _tan(u: Interval, order: int) -> list[Interval]:
+    """The same with `s = 1 + t^2`."""
+    t = tan(u)
+    return _tangent(t, t**2 + Interval.point(1), order, 1)
+
+
+def _tangent(t: Interval, s: Interval, order: int, sign: int) -> list[Interval]:
+    """Coefficients of a function t of u with the slope `s = 1 + sign t^2`.
+
+    If its k-th derivative is `s p(t)`, the next one is `s (s p'(t) + 2 sign t p(t))`, again s times
+    a polynomial in t.
+    """
+    result, p = [t], [1]
+    for k in range(1, order + 1):
+        value = ZERO
+        for exponent, c in enumerate(p):
+            value = value + (t**exponent).times(c)
+        result.append(_share(s * value, k))
+        longer = [0] * (len(p) + 1)
+        for exponent, c in enumerate(p):
+            longer[exponent + 1] += 2 * sign * c
+            if exponent:
+                longer[exponent - 1] += exponent * c
+                longer[exponent + 1] += sign * exponent * c
+        p = longer
+    return result
+
+
+def _by_slope(name: str) -> Series:
+    """Of increasing functions whose higher derivatives the library computes, by power series."""
+
+    def series(u: Interval, order: int) -> list[Interval]:
+        middle, radius = (u.low + u.high) / 2, (u.high - u.low) / 2
+        ball = middle + arb(0, 1) * radius
+        found = getattr(arb_series([ball, 1], prec=order + 1), name)().coeffs()
+        found = [Interval(c, c) for c in [*found, *[arb(0)] * (order + 1 - len(found))]]
+        return [increasing(name)(u), *found[1:]]
+
+    return series
+
+
+_SERIES: dict[str, Series] = {
+    "exp": _exp,
+    "log": _log,
+    "sqrt": _sqrt,
+    "sin": _sin,
+    "cos": _cos,
+    "tan": _tan,
+    "sinh": _sinh,
+    "cosh": _cosh,
+    "tanh": _tanh,
+    "atan": _by_slope("atan"),
+    "asin": _by_slope("asin"),
+    "acos": lambda u, order: _acos(u, order),
+    "erf": _by_slope("erf"),
+}
+
+
+def _acos(u: Interval, order: int) -> list[Interval]:
+    """`pi / 2 - asin`."""
+    first, *others = _SERIES["asin"](u, order)
+    half = arb.pi() / 2
+    return [Interval(half, half) - first, *(-x for x in others)]

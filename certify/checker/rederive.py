@@ -1,0 +1,226 @@
+"""Level 2: statement (B) of `proof.py`, re-derived from the costs themselves.
+
+The file spells the costs out as an expression graph. Here the graph is evaluated on every cell in
+ball arithmetic, with derivatives by truncated Taylor polynomials (`jets`), which shows
+
+  * that the costs are four times continuously differentiable on each cell, as all their Taylor
+    coefficients up to degree 4 are finite there;
+  * that the Jacobian of their pseudo-gradient is in the family that the file states;
+  * that `|F(center) - value| <= residual`;
+  * and that a zero-sum game has but one payoff: its second cost is the negative of the first.
+
+So nothing about the enclosures that found the families has to be believed: no JAX, no interval
+rules, no automatic differentiation.
+
+Of one cell, with centre c, half-widths r and family `C + sum_k e_k G_k + E`, `|E| <= R`: any e with
+`|e_k| <= 1` will do, and `e_k = (x_k - c_k) / r_k` for the coordinate k that the file says G_k goes
+along is chosen, zero for others. What has to be shown is `|D(x)| <= R` for
+`D(x) = J(x) - C - sum_k e_k(x) G_k`. On a piece of the cell, with centre p and half-widths s,
+
+    D(x) = D(p) + sum_k dD/dx_k (p) d_k + 1/2 sum_kl H_kl d_k d_l,     d = x - p,  |d_k| <= s_k,
+
+by Taylor's theorem, with second derivatives H of J somewhere on the piece, which are bounded over
+all of it. Each coordinate's own parabola is bounded as a whole. The first piece is the cell; where
+this is not enough, a piece is cut in two.
+"""
+
+from collections.abc import Callable
+from fractions import Fraction
+from math import factorial, prod
+from typing import Any
+
+from .graph import Graph, read_graph
+from .proof import Claims, cells_of, require
+from .reader import Reader, Unusable
+
+# Bits of ball arithmetic: the file's numbers have 53, and the checker is to lose nothing.
+PRECISION = 128
+# Pieces that one cell may be cut into.
+MAX_PIECES = 2**12
+
+
+def rederive(
+    file: Reader, claims: Claims, progress: Callable[[int, int], None] | None = None
+) -> int:
+    """Re-derives statement (B) from the graph of the costs; rejects the file where it cannot.
+
+    Args:
+        file: The certificate, accepted at level 1.
+        claims: Its claims.
+        progress: As for `check`.
+
+    Returns:
+        Into how many pieces the cells were cut.
+
+    Raises:
+        Unusable: If there is no graph in the file, or python-flint is not installed.
+        Rejected: If something of (B) does not follow from the graph.
+    """
+    game = file["game"]
+    if "graph" not in game:
+        raise Unusable(
+            "the file has no graph of the costs, so nothing can be re-derived from it (level 2); "
+            "its claims can be checked given its bounds (level 1)"
+        )
+    outputs = 1 if claims.zero_sum else len(claims.sizes)
+    graph = read_graph(game["graph"], len(claims.center), outputs)
+    try:
+        from flint import ctx  # pyright: ignore[reportMissingTypeStubs]
+    except ImportError:
+        raise Unusable("level 2 needs ball arithmetic: install python-flint") from None
+    with ctx.workprec(PRECISION):
+        return _Derivation(graph, claims, file["evidence"]["unit"].integer()).run(
+            file["evidence"]["cells"].items(), progress
+        )
+
+
+class _Derivation:
+    """The costs of a game, and what a file says of their derivatives."""
+
+    def __init__(self, graph: Graph, claims: Claims, unit: int) -> None:
+        from .intervals import Interval
+        from .jets import Arithmetic
+
+        self.number = Interval
+        self.graph, self.claims = graph, claims
+        self.scale = Fraction(2) ** unit
+        self.size = len(claims.center)
+        self.arithmetics = {order: Arithmetic(order) for order in (1, 3, 4)}
+        # Which output is the cost of the player who has a coordinate, and its sign.
+        self.costs = [
+            (0, 1 - 2 * player) if claims.zero_sum else (player, 1)
+            for player in claims.spread([*claims.players])
+        ]
+
+    def run(self, nodes: list[Reader], progress: Callable[[int, int], None] | None) -> int:
+        """All of (B)."""
+        self.check_residual()
+        cells = cells_of(nodes, self.claims.region, progress)
+        return sum(self.check_cell(node, lower, upper) for node, lower, upper in cells)
+
+    def jets(self, box: list[tuple[Fraction, Fraction]], order: int) -> list[Any]:
+        """Of the costs, on a box; their coefficients are finite."""
+        arithmetic = self.arithmetics[order]
+        found = self.graph.evaluate(arithmetic.inputs(box), arithmetic.operations)
+        finite = all(value.is_finite() for jet in found for value in jet.values())
+        require(finite, "the costs are smooth on the region (level 2)")
+        return found
+
+    def check_residual(self) -> None:
+        """`|F(center) - value| <= residual`."""
+        jets = self.jets([(c, c) for c in self.claims.center], 1)
+        bounds = zip(self.claims.value, self.claims.residual, strict=True)
+        for k, (value, residual) in enumerate(bounds):
+            entry = self._derivative(jets, k) - self.number.point(value)
+            holds = entry.magnitude() <= self.number.point(residual).low
+            require(bool(holds), "the residual at the centre is what the costs have (level 2)")
+
+    def check_cell(self, node: Reader, lower: list[Fraction], upper: list[Fraction]) -> int:
+        """The Jacobian is in the family on one cell; returns the number of pieces it took."""
+        cell = list(zip(lower, upper, strict=True))
+        family = _Family(node, self.number, self.scale, cell)
+        pending, pieces = [family.cell], 0
+        while pending:
+            require(
+                pieces + len(pending) <= MAX_PIECES,
+                f"{node.where}: the Jacobian is in the stated family (level 2, not shown with "
+                f"{MAX_PIECES} pieces)",
+            )
+            piece = pending.pop()
+            axis = self._failing(family, piece)
+            if axis is None:
+                pieces += 1
+                continue
+            low, high = piece[axis]
+            middle = (low + high) / 2
+            pending += [
+                [*piece[:axis], half, *piece[axis + 1 :]]
+                for half in ((low, middle), (middle, high))
+            ]
+        return pieces
+
+    def _failing(self, family: "_Family", piece: list[tuple[Fraction, Fraction]]) -> int | None:
+        """None if `|D| <= R` is shown on a piece, else the coordinate that adds most to a bound."""
+        middle = [(low + high) / 2 for low, high in piece]
+        half = [self.number.point((high - low) / 2) for low, high in piece]
+        at, over = self.jets([(m, m) for m in middle], 3), self.jets(piece, 4)
+        centres, axes = family.at(middle), range(self.size)
+        scores = [0.0] * self.size
+        for a in axes:
+            for b in axes:
+                parts = []
+                for k in axes:
+                    slope = self._derivative(at, a, b, k) - family.slopes[k][a][b]
+                    part = _parabola(slope, self._derivative(over, a, b, k, k), half[k])
+                    for m in range(k):
+                        both = half[k] * half[m] * self.number.of(-1, 1)
+                        part = part + self._derivative(over, a, b, k, m) * both
+                    parts.append(part)
+                total = sum(parts, self._derivative(at, a, b) - centres[a][b])
+                if not total.magnitude() <= family.remainder[a][b].low:
+                    for k, part in enumerate(parts):
+                        scores[k] += float(part.magnitude().upper())
+        return max(axes, key=scores.__getitem__) if any(scores) else None
+
+    def _derivative(self, jets: list[Any], row: int, *others: int) -> Any:
+        """Of the cost of the player who has coordinate `row`, along it and the other coordinates.
+
+        A Taylor coefficient times the factorials of the exponents of its monomial.
+        """
+        output, sign = self.costs[row]
+        monomial = tuple(sorted((row, *others)))
+        if monomial not in jets[output]:
+            return self.number.point(0)
+        counts = (monomial.count(k) for k in set(monomial))
+        return jets[output][monomial].times(sign * prod(map(factorial, counts)))
+
+
+class _Family:
+    """The family of a cell; `slopes` are its derivatives along each coordinate."""
+
+    def __init__(
+        self, node: Reader, number: Any, scale: Fraction, cell: list[tuple[Fraction, Fraction]]
+    ) -> None:
+        self.cell, size, zero = cell, len(cell), number.point(0)
+
+        def matrix(file: Reader, factor: Fraction = scale) -> list[list[Any]]:
+            flat = [number.point(x * factor) for x in file.integers(size * size)]
+            return [flat[i * size : (i + 1) * size] for i in range(size)]
+
+        self.number, self.middle = number, [(low + high) / 2 for low, high in cell]
+        self.centre, self.remainder = matrix(node["centre"]), matrix(node["remainder"])
+        self.slopes = [[[zero] * size for _ in range(size)] for _ in range(size)]
+        matrices = node["generators"].items()
+        for entry, generator in zip(node["along"].items(len(matrices)), matrices, strict=True):
+            k = entry.integer()
+            if not -1 <= k < size:
+                entry.fail("a coordinate, or -1")
+            if k >= 0:
+                radius = (cell[k][1] - cell[k][0]) / 2
+                self.slopes[k] = _plus(self.slopes[k], matrix(generator, scale / radius))
+
+    def at(self, point: list[Fraction]) -> list[list[Any]]:
+        """`C + sum_k e_k G_k` at a point."""
+        result = self.centre
+        for p, c, slope in zip(point, self.middle, self.slopes, strict=True):
+            if p != c:
+                result = _plus(result, [[x.times(p - c) for x in row] for row in slope])
+        return result
+
+
+def _plus(one: list[list[Any]], other: list[list[Any]]) -> list[list[Any]]:
+    return [[x + y for x, y in zip(*rows, strict=True)] for rows in zip(one, other, strict=True)]
+
+
+def _parabola(slope: Any, curvature: Any, half: Any) -> Any:
+    """The range of `slope d + curvature d^2 / 2` over `|d| <= half`, for an odd or even slope."""
+
+    def highest(bend: Any) -> Any:
+        """With the most of all curvatures, at `half` or where the slope is used up."""
+        steepness = slope.magnitude()
+        if bend < 0 and steepness < -bend * half.low:
+            return steepness**2 / (-2 * bend)
+        return steepness * half.high + bend * half.high**2 / 2
+
+    number = type(slope)
+    return number(-highest(-curvature.low), highest(curvature.high))
