@@ -117,7 +117,8 @@ class Assembly:
                 "which a zero of the pseudo-gradient need not be an equilibrium"
             )
         below = _weights_below(metric, self.field.sizes)
-        setting = Setting(margin, lipschitz, below, constants, gain, radius, reach, self._reach_in)
+        reaches = self._reach_in, self._reach_of
+        setting = Setting(margin, lipschitz, below, constants, gain, radius, reach, *reaches)
         steps = []
         for method in methods:
             candidates = [step for rule in STEP_RULES[method] if (step := rule(setting))]
@@ -180,6 +181,12 @@ class Assembly:
         """Radius of the largest ball of another metric around the centre inside the region."""
         spread = np.repeat(weights, self.field.sizes)
         return self.region.largest_ball(self.point, spread) * (1 - 2.0**-40)
+
+    def _reach_of(self, scale: np.ndarray) -> float:
+        """The largest r such that all x with `|x_i - c_i| <= r scale_i` are inside the region."""
+        # The farthest of them are within r scale_i in a coordinate, and r |scale| in all.
+        is_box = isinstance(self.region, Box)
+        return self._reach_in(scale**-2 if is_box else np.full(len(scale), 1 / (scale @ scale)))
 
 
 def _scale(matrices: Any, metric: Metric) -> float:

@@ -7,7 +7,7 @@ checker has a function of the same name that verifies it.
 from collections.abc import Callable
 from functools import partial
 
-from . import extragradient, performance, simultaneous
+from . import alternating, extragradient, performance, simultaneous
 from .noise import noise_ball as noise_ball
 from .step_size import Setting as Setting
 from .step_size import Step as Step
@@ -15,6 +15,7 @@ from .step_size import StepSize as StepSize
 
 STEP_RULES: dict[str, tuple[Callable[[Setting], Step | None], ...]] = {
     "simultaneous": (simultaneous.from_lipschitz, simultaneous.from_small_gain),
+    "alternating": (alternating.from_small_gain,),
     "extragradient": (extragradient.from_monotonicity,),
     **{name: (partial(performance.from_performance, name),) for name in performance.MOMENTA},
 }
