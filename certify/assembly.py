@@ -74,6 +74,10 @@ class Assembly:
             reason = "the bounds could not be proved exactly: " + "; ".join(verdict.reasons)
         return None, reason
 
+    def margin(self, weighting: Weighting) -> float:
+        """The margin of the worst cell in a metric, in floating point: yet to be proved."""
+        return self._margin(weighting, 2.0**-42)[0]
+
     def _margin(
         self, weighting: Weighting, backoff: float
     ) -> tuple[float, tuple[np.ndarray, Modes | None]]:

@@ -13,6 +13,7 @@ from jaxtyping import Float
 
 import dgames as dg
 from certify.assembly import Assembly
+from certify.attempts import Attempts, attempt
 from certify.branch import Budget, Progress, cover
 from certify.certificate import Certificate
 from certify.checker.reader import digest
@@ -28,12 +29,14 @@ from certify.enclosure.enclose import enclose
 from certify.enclosure.registry import RULES, SMOOTH_RULES
 from certify.equilibrium import find_zero
 from certify.flat import FlatField, flat_field
-from certify.metric.ladder import Choice, climb
-from certify.metric.metric import Metric, Weighting
+from certify.metric.ladder import Choice, Ladder, Rung, climb
+from certify.metric.metric import Metric
 from certify.metric.weights import sampled_margin
 from certify.region import Region
 from certify.steps import STEP_RULES
 from certify.workers import crew
+
+_NOT_SMOOTH = "on some cell the costs were not shown to be smooth"
 
 
 def certify(
@@ -60,7 +63,8 @@ def certify(
     - the pseudo-gradient F is strongly monotone over the region in one constant metric, with
       modulus at least `margin`, and Lipschitz with constant at most `lipschitz`; so the flow
       `x' = -F(x)` contracts at rate `margin`. The metric is `sum_i weights_i |x_i|^2` where that
-      will do, and `x' P x` with a matrix P where it will not (see `certify.metric.ladder`);
+      will do, and `x' P x` with a matrix P where it will not (see `certify.metric.ladder`). If the
+      cells have no proof in the metric that sampling chose, others are tried on the same cells;
     - there is exactly one equilibrium in the region, inside the given enclosure; each player's
       strategy is that player's strict optimum in the region against the others;
     - from every start in `basin`, the flow converges to it, and so does each method with any step
@@ -148,10 +152,8 @@ def certify(
         return without("refuted", (refutation,))
     if point is None:
         return without("undecided", ("no equilibrium was found in the region",))
-    if given is None:
-        ladder = climb(samples, field.sizes, cast(Choice, metric))
-        given = ladder.chosen.weighting, str(ladder)
-    weighting, why = given
+    ladder = given or climb(samples, field.sizes, cast(Choice, metric))
+    weighting, why = ladder.chosen.weighting, str(ladder)
     if sampled_margin(samples, weighting) <= 0:
         return without(
             "undecided", (f"no metric with a positive margin was found by sampling ({why})",)
@@ -172,13 +174,20 @@ def certify(
             measure=measure,
             checkpoint=file,
         )
-    if all(family.finite for family in tree.families()):
-        data, reason = Assembly(field, region, tree, point).proved(weighting, names)
+    if not all(family.finite for family in tree.families()):
+        found = Attempts(None, ladder._replace(failed=((ladder.chosen.name, _NOT_SMOOTH),)))
     else:
-        data, reason = None, "on some cell the costs were not shown to be smooth"
+        onward = functools.partial(climb, samples, field.sizes, "full")
+        found = attempt(
+            Assembly(field, region, tree, point),
+            names,
+            ladder,
+            onward if given is None and metric == "auto" else None,
+        )
+    data = found.data
     if data is None:
-        return without("undecided", (reason, *filter(None, [tree.shortfall])))
-    data["provenance"]["metric"] = why
+        return without("undecided", (*found.reasons, *filter(None, [tree.shortfall])))
+    data["provenance"]["metric"] = str(found.ladder)
     data["provenance"]["seconds"] = f"{budget.elapsed:.2f}"
     return Certificate("proved", data={**data, "digest": digest(data)}, promoted=field.promoted)
 
@@ -214,10 +223,8 @@ def _form(form: str | None, field: FlatField) -> Form:
     raise ValueError(f"certify: the form is {form!r}; it must be one of {', '.join(limits)}.")
 
 
-def _given(
-    weights: dict[str, float] | None, metric: Any, field: FlatField
-) -> tuple[Weighting, str] | None:
-    """The metric that the user gives, and that it was given; None if it is to be chosen."""
+def _given(weights: dict[str, float] | None, metric: Any, field: FlatField) -> Ladder | None:
+    """The metric that the user gives, as a ladder without rungs; None if it is to be chosen."""
     if weights is None:
         if isinstance(metric, str):
             if metric not in get_args(Choice):
@@ -232,7 +239,8 @@ def _given(
                 "coordinates."
             )
         try:
-            return Metric(np.array(metric, np.float64)).weighting, "a matrix that was given"
+            matrix = Metric(np.array(metric, np.float64)).weighting
+            return Ladder((), Rung("a matrix that was given", matrix, math.nan), math.nan)
         except ValueError as error:
             raise ValueError(f"certify: {error}.") from None
     if set(weights) != set(field.names):
@@ -245,7 +253,8 @@ def _given(
     values = np.array([weights[name] for name in field.names], np.float64)
     if not (np.isfinite(values).all() and (values > 0).all()):
         raise ValueError("certify: weights must be positive and finite.")
-    return np.repeat(values, field.sizes), "weights that were given"
+    chosen = Rung("weights that were given", np.repeat(values, field.sizes), math.nan)
+    return Ladder((), chosen, math.nan)
 
 
 def _refute(field: FlatField, region: Region, jacobians: np.ndarray) -> str | None:
