@@ -14,8 +14,9 @@ from jaxtyping import Float, Int
 from certify.enclosure.affine import AffineFamily
 
 from .cell_margin import margin_bounds, reduced, vertices
+from .hull import Hull
 from .lmi import Kind, rounded
-from .robust import Hull, solve
+from .robust import solve
 
 # Generators of a cell whose vertices are looked at; cells that enter the program in a round, and
 # rounds.
