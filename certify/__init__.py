@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from certify.enclosure import enclose_hessian as enclose_hessian
     from certify.enclosure import enclose_jacobian as enclose_jacobian
     from certify.growth import grow as grow
+    from certify.metric.robust import RobustMetric as RobustMetric
+    from certify.metric.robust import robust_metric as robust_metric
     from certify.metric.sensitivities import Sensitivities as Sensitivities
     from certify.metric.sensitivities import sensitivities as sensitivities
     from certify.metric.small_gain import SmallGain as SmallGain
@@ -54,6 +56,7 @@ _HOMES = {
     "Estimate": "constants",
     "Interval": "enclosure",
     "Rate": "rates",
+    "RobustMetric": "metric.robust",
     "RungeKutta": "rates",
     "Sensitivities": "metric.sensitivities",
     "SmallGain": "metric.small_gain",
@@ -74,6 +77,7 @@ _HOMES = {
     "load": "certificate",
     "noise_ball": "steps",
     "rate": "rates",
+    "robust_metric": "metric.robust",
     "sensitivities": "metric.sensitivities",
     "small_gain": "metric.small_gain",
     "timescale_band": "metric.timescale_band",

@@ -41,11 +41,13 @@ from dgames.methods import AbstractMethod as AbstractMethod
 from dgames.methods import Alternating as Alternating
 from dgames.methods import ComplexMomentum as ComplexMomentum
 from dgames.methods import Extragradient as Extragradient
+from dgames.methods import Heun as Heun
 from dgames.methods import Momentum as Momentum
 from dgames.methods import Optax as Optax
 from dgames.methods import Optimistic as Optimistic
 from dgames.methods import RungeKutta4 as RungeKutta4
 from dgames.methods import Simultaneous as Simultaneous
+from dgames.methods import SSPRK3 as SSPRK3
 from dgames.methods import method_name as method_name
 
 # The same rules as plain optax transformations

@@ -64,9 +64,9 @@ class AbstractMethod(eqx.Module):
 def method_name(method: AbstractMethod | type[AbstractMethod]) -> str:
     """The name of a method: its class name in snake case.
 
-    >>> from dgames.methods import ComplexMomentum, RungeKutta4
-    >>> method_name(ComplexMomentum), method_name(RungeKutta4(0.1))
-    ('complex_momentum', 'runge_kutta_4')
+    >>> from dgames.methods import ComplexMomentum, RungeKutta4, SSPRK3
+    >>> method_name(ComplexMomentum), method_name(RungeKutta4(0.1)), method_name(SSPRK3)
+    ('complex_momentum', 'runge_kutta_4', 'ssprk3')
     """
     cls = method if isinstance(method, type) else type(method)
     return re.sub(r"(?<=[a-z])(?=[A-Z0-9])", "_", cls.__name__).lower()

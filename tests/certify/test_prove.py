@@ -358,8 +358,8 @@ class TestBadInput:
 
     def test_methods_without_a_theorem(self, linear_game):
         region = around({"fast": 0.0, "slow": 0.0}, 1.0)
-        with pytest.raises(ValueError, match="no step-size theorem for 'alternating'"):
-            certify.certify(linear_game, region, methods=[dg.Alternating])
+        with pytest.raises(ValueError, match="no step-size theorem for 'optax'"):
+            certify.certify(linear_game, region, methods=[dg.Optax])
 
     def test_costs_that_are_not_scalars(self):
         game = dg.game(lambda x, args: (x[0] ** 2 * jnp.ones(3), x[1] ** 2))
