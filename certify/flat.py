@@ -154,7 +154,15 @@ def _code(game: dg.Game, x: Any, args: Any) -> Promotion:
             return game.payoff(strategy, args)
         return blocks(game.costs(strategy, args))
 
-    code = jax.make_jaxpr(costs)(*leaves)
+    return vetted(jax.make_jaxpr(costs)(*leaves))
+
+
+def vetted(code: core.ClosedJaxpr) -> Promotion:
+    """Traced costs in float64, if JAX's derivatives of them are their derivatives.
+
+    Raises:
+        EnclosureError: If not, or if they cannot be promoted.
+    """
     # By its debugging information, which promotion does not keep.
     _refuse(
         code.jaxpr,
