@@ -20,9 +20,10 @@ def eigenvalue_bounds(
     """Bounds on all eigenvalues of all symmetric matrices in interval matrices; proved.
 
     Those of `A` in `C +- R` are within `|R| <= max_i sum_j R_ij` of those of `C` (Weyl). For any
-    `V`, Gershgorin's discs enclose the eigenvalues of `B = V' C V`. If `|V' V - I| <= e < 1` then `x = V y` has `(1 - e) |y|^2 <= |x|^2 <= (1 + e) |y|^2`, so
-    `x' C x / x' x = y' B y / |V y|^2` is at least `g / (1 + e)` where `B >= g >= 0`, and at least
-    `g / (1 - e)` where `B >= g` and `g < 0`; from above likewise.
+    `V`, Gershgorin's discs enclose the eigenvalues of `B = V' C V`. If `|V' V - I| <= e < 1` then
+    `x = V y` has `(1 - e) |y|^2 <= |x|^2 <= (1 + e) |y|^2`, so `x' C x / x' x = y' B y / |V y|^2`
+    is at least `g / (1 + e)` where `B >= g >= 0`, and at least `g / (1 - e)` where `B >= g` and `g
+    < 0`; from above likewise.
 
     Args:
         lower: Lower bounds on the entries.

@@ -18,7 +18,7 @@ from certify.enclosure.plain import plain
 from certify.enclosure.promotion import exactly
 from certify.enclosure.registry import RULES, SMOOTH_RULES
 from certify.enclosure.rounding import flush
-from certify.flat import vetted
+from certify.flat import traced_cost
 from certify.region import Box
 from dgames.strategy import ravel
 
@@ -63,19 +63,10 @@ class PlayerCode(NamedTuple):
             )
         example = region.example
         dg.check_game(game, example, args)
-        own, parameters = jax.tree.map(
-            lambda leaf: jax.ShapeDtypeStruct(leaf.shape[1:], leaf.dtype),
-            (example.blocks, game.parameters),
+        own = jax.tree.map(
+            lambda leaf: jax.ShapeDtypeStruct(leaf.shape[1:], leaf.dtype), example.blocks
         )
-        others = jax.tree.map(
-            lambda leaf: jax.ShapeDtypeStruct((game.degree, *leaf.shape), leaf.dtype), own
-        )
-        leaves, structure = jax.tree.flatten((own, others, parameters))
-
-        def cost(*leaves: Any) -> Any:
-            return game.cost(*structure.unflatten(leaves), args)
-
-        found = vetted(jax.make_jaxpr(cost)(*leaves))
+        found = traced_cost(game, example, args)
         # Primitives without a rule are named here, where equations still know the user's lines.
         jax.eval_shape(
             enclose(core.jaxpr_as_fun(found.code), RULES | SMOOTH_RULES),
