@@ -11,7 +11,9 @@ from jaxtyping import Float
 import dgames as dg
 from certify.enclosure.derivatives import Method
 from certify.enclosure.promotion import exactly
-from certify.metric.small_gain import SmallGain, small_gain
+from certify.metric.perron import resolvent
+from certify.metric.quotients import proved_below
+from certify.metric.small_gain import SmallGain, small_gain, validated
 from certify.region import Box
 from dgames.sets import map_sets
 from dgames.strategy import ravel
@@ -26,9 +28,10 @@ class NetworkStep(NamedTuple):
     """Safe step sizes of simultaneous gradient steps; proved.
 
     Attributes:
-        max: Every step up to this one contracts.
+        max: Every step up to this one converges from the basin.
         best: The step with the best proved factor.
-        rate: That factor per iteration, in the norm `max_i |x_i| / v_i`.
+        rate: That factor per iteration, in the norm `max_i |x_i| / right_i` of the small-gain
+            vector `gain.right`. In the norm of the basin, distances shrink as well.
     """
 
     max: float
@@ -45,14 +48,16 @@ class NetworkEquilibrium(NamedTuple):
             block of `center`, shape (N,).
         lower: Below the equilibrium in every coordinate.
         upper: Above it.
+        scale: `v`, positive numbers, shape (N,).
         basin: From every start with `|x_i - center_i| <= basin v_i` for all i, the flow and every
-            safe step converge to the equilibrium.
+            safe step converge to the equilibrium and stay in the region.
     """
 
     center: dg.Stacked
     radius: Float[np.ndarray, " players"]
     lower: dg.Stacked
     upper: dg.Stacked
+    scale: Float[np.ndarray, " players"]
     basin: float
 
 
@@ -93,8 +98,10 @@ def certify_network(
     """Proves that learning dynamics of a network game converge to its only equilibrium in a box.
 
     Everything is sparse, and nothing loops over players: a million players take about a minute.
-    From proved constants and the small-gain vector `v > 0`, `K v >= a v` with `K = diag(mu) - L`
-    and a margin `a > 0`, follows in the norm `|x| = max_i |x_i|_2 / v_i`, on the box D:
+    From proved constants and any vector `v > 0` with `K v >= a v`, `K = diag(mu) - L` and `a > 0`,
+    follows in the norm `|x| = max_i |x_i|_2 / v_i`, on the box D, what is listed below. Two such
+    vectors are used: that of the small-gain test, with the largest a, for the rate; and one near
+    `K^-1 1`, proved like the other, none of whose entries is small, for everything else.
 
     - *Monotonicity.* Where player i attains `|x - y| = t`, `<x_i - y_i, F_i(x) - F_i(y)>` is at
       least `mu_i t^2 v_i^2 - sum_j L_ij t^2 v_i v_j >= a t^2 v_i^2`. So `|F_i(x) - F_i(y)| >= a t
@@ -111,7 +118,8 @@ def certify_network(
       `N v <= (1 - h a) v`; for `h < min_i 2 / (ell_i + mu_i - a)`, `N v < v`. Projections of each
       player onto a convex set that contains the equilibrium do no harm.
     - *Basin.* Balls around the equilibrium that lie in D are mapped into themselves. A start within
-      `basin` of c is within `basin + t` of it, and that ball is within `basin + 2 t` of c.
+      `basin` of c is within `basin + t` of it, and that ball is within `basin + 2 t` of c. All
+      later points are in D, so that distances to the equilibrium shrink in both norms.
 
     Args:
         game: The game; see `network_constants`. Its strategy set must contain the region, and be a
@@ -148,7 +156,8 @@ def certify_network(
         reason = f"the small-gain margin that was proved is {gain.margin:.6g}, not positive"
         return NetworkProof("undecided", (reason,), constants, gain)
     _check_inside(game, region)
-    step = _step(constants, gain.margin)
+    scale, margin = _scale(constants, gain)
+    step = _step(constants, gain.margin, margin)
     if point is None:
         point = _found(game, region, args, step)
     elif jax.tree.structure(point) != jax.tree.structure(region.lower):
@@ -158,20 +167,32 @@ def certify_network(
         return NetworkProof("undecided", ("no equilibrium was found",), constants, gain, step)
     code = PlayerCode.of(game, region, args)
     residual = _residual(code, center, chunk)
-    equilibrium = _equilibrium(region, center, residual, gain)
+    equilibrium = _equilibrium(region, center, residual, scale, margin)
     if equilibrium is None:
         reason = "the ball that contains the equilibrium is not inside the region"
         return NetworkProof("undecided", (reason,), constants, gain, step)
     return NetworkProof("proved", (), constants, gain, step, equilibrium)
 
 
-def _step(constants: NetworkConstants, margin: float) -> NetworkStep:
+def _scale(constants: NetworkConstants, gain: SmallGain) -> tuple[np.ndarray, float]:
+    """A vector `v > 0` without small entries, and a proved `a > 0` with `K v >= a v`."""
+    mu, coupling = validated("certify_network", constants.curvature, constants.coupling)
+    found = resolvent(mu, coupling)
+    if found is not None:
+        found = found / found.max()
+        margin = proved_below(mu, coupling, found)
+        if margin > 0:
+            return found, margin
+    return gain.right, gain.margin
+
+
+def _step(constants: NetworkConstants, best_margin: float, margin: float) -> NetworkStep:
     """See `certify_network`; every rounding makes steps smaller and the rate larger."""
     total = _up(constants.curvature + constants.smoothness)
     best = float(_down(2.0 / total).min())
     largest = float(_down(2.0 / _up(total - margin)).min())
     # One minus a product, as the float above the exact number.
-    product = float(_down(np.float64(best * margin)))
+    product = float(_down(np.float64(best * best_margin)))
     return NetworkStep(max(best, largest), best, float(_up(np.float64(1.0 - product))))
 
 
@@ -197,11 +218,10 @@ def _residual(code: PlayerCode, center: np.ndarray, chunk: int) -> np.ndarray:
 
 
 def _equilibrium(
-    region: Box, center: np.ndarray, residual: np.ndarray, gain: SmallGain
+    region: Box, center: np.ndarray, residual: np.ndarray, v: np.ndarray, margin: float
 ) -> NetworkEquilibrium | None:
-    v = gain.right
     with np.errstate(all="ignore"):
-        radius = float(_up(residual / _down(gain.margin * v)).max())
+        radius = float(_up(residual / _down(margin * v)).max())
         lower, upper = rows_of(region.lower), rows_of(region.upper)
         room = np.minimum(_down(center - lower), _down(upper - center)).min(1)
         reach = float(_down(room / v).min())
@@ -213,7 +233,7 @@ def _equilibrium(
     low, high = _down(center - radii[:, None]), _up(center + radii[:, None])
     ends = (unravel(jnp.asarray(end.ravel())) for end in (center, low, high))
     middle, below, above = ends
-    return NetworkEquilibrium(middle, radii, below, above, basin)
+    return NetworkEquilibrium(middle, radii, below, above, v, basin)
 
 
 def _check_inside(game: dg.NetworkGame, region: Box) -> None:
