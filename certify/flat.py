@@ -107,7 +107,7 @@ def flat_field(game: dg.Game, region: Region, args: Any = None) -> FlatField:
     _check_inside_strategy_set(game, region)
     _, unravel = ravel(center)
     network_notes: tuple[str, ...] = ()
-    if isinstance(game, dg.NetworkGame):
+    if type(game) is dg.NetworkGame:
         game, network_notes = _traced_once(game, example, args)
         example, args = center, None
     code, notes = _code(game, example, args)
@@ -220,7 +220,7 @@ def _replayed(game: dg.Game, code: core.ClosedJaxpr) -> dg.Game:
 
     So its pseudo-gradient is the derivative of the code that computes the costs.
     """
-    if isinstance(game, dg.NetworkGame):  # of one player's code already, see `_traced_once`
+    if type(game) is dg.NetworkGame:  # of one player's code already, see `_traced_once`
         return dg.NetworkGame(plain(game.cost), game.neighbours, game.parameters)
     replay = plain(core.jaxpr_as_fun(code))
     if isinstance(game, dg.ZeroSum):

@@ -55,7 +55,8 @@ class PlayerCode(NamedTuple):
         Everything else is derived from this one trace.
         """
         require_x64()
-        if not isinstance(game, dg.NetworkGame):
+        # A subclass may have other costs than those of its `cost`.
+        if type(game) is not dg.NetworkGame:
             raise ValueError(f"expected a dgames.NetworkGame, not {type(game).__name__}.")
         if not isinstance(region, Box):
             raise ValueError(

@@ -36,7 +36,7 @@ class PseudoGradient(AbstractField):
         if isinstance(self.game, ZeroSum):
             first, second = blocks(jax.grad(self.game.payoff)(x, args))
             return join(x, (first, jax.tree.map(jnp.negative, second)))
-        if isinstance(self.game, NetworkGame):
+        if type(self.game) is NetworkGame:
             return self.game.gradients(x, args)
         if is_stacked(x):
             return _stacked_gradients(self.game, x, args)
@@ -52,7 +52,7 @@ class PseudoGradient(AbstractField):
     @override
     def block(self, x: Strategy, player: Any, args: PyTree = None) -> Block:
         x = as_strategy(x)
-        if isinstance(self.game, NetworkGame):
+        if type(self.game) is NetworkGame:
             return self.game.gradient(x, player, args)
 
         def own_cost(own: Block) -> Any:

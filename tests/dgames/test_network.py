@@ -97,3 +97,14 @@ def test_bad_strategies_are_refused():
         dg.neighbour_lists(np.ones((2, 3)))
     with pytest.raises(ValueError, match="player '2' has"):
         dg.solve(GAME, dg.Simultaneous(0.1), dg.Stacked(jnp.ones((4, 2)).at[2, 0].set(jnp.nan)))
+
+
+def test_a_subclass_with_other_costs_has_their_derivatives():
+    class Doubled(dg.NetworkGame):
+        def costs(self, x, args=None):
+            return dg.Stacked(2 * super().costs(x, args).blocks)
+
+    x, args = dg.Stacked(jnp.ones((4, 2))), jnp.asarray(0.5)
+    game = Doubled(cost, jnp.asarray(NEIGHBOURS), WEIGHTS, dg.Euclidean())
+    doubled = dg.pseudo_gradient(game)(x, args)
+    np.testing.assert_allclose(doubled.blocks, 2 * dg.pseudo_gradient(GAME)(x, args).blocks)
