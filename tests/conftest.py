@@ -24,7 +24,7 @@ jax.config.update("jax_numpy_rank_promotion", "raise")
 
 # Time only: tracing makes many small objects and hardly any garbage, and the lines of Python that
 # an operation came from are of no use in compiled code. No number depends on either.
-gc.set_threshold(100_000, 20, 50)
+gc.set_threshold(50_000, 20, 20)
 jax.config.update("jax_traceback_in_locations_limit", 0)
 
 
