@@ -92,7 +92,7 @@ class TestClosedForms:
         alone = 2 * found.margin / found.lipschitz**2
         assert alone == pytest.approx(paper, abs=1e-8)
 
-    @pytest.mark.parametrize("seed", range(3))
+    @pytest.mark.parametrize("seed", range(2))
     def test_random_quadratic_games(self, seed):
         """The Jacobian is constant, so the best constants in any given metric are eigenvalues."""
         game = dg.games.Quadratic.random(jax.random.key(seed), (2, 1, 3), curvature=2.0)
