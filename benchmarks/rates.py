@@ -100,6 +100,8 @@ BEST = {
     "extragradient": lambda kappa: dg.Extragradient(1.0),
     "negative momentum": lambda kappa: dg.Momentum(1.0, kappa**-0.5 - 1),
     "complex momentum, b = 0.6 i": lambda kappa: dg.ComplexMomentum(1.0, 0.6j),
+    "heun": lambda kappa: dg.Heun(1.0),
+    "ssprk3": lambda kappa: dg.SSPRK3(1.0),
     "rk4": lambda kappa: dg.RungeKutta4(1.0),
 }
 

@@ -24,11 +24,19 @@ if TYPE_CHECKING:
     from certify.enclosure import enclose_hessian as enclose_hessian
     from certify.enclosure import enclose_jacobian as enclose_jacobian
     from certify.growth import grow as grow
+    from certify.metric.robust import RobustMetric as RobustMetric
+    from certify.metric.robust import robust_metric as robust_metric
     from certify.metric.sensitivities import Sensitivities as Sensitivities
     from certify.metric.sensitivities import sensitivities as sensitivities
     from certify.metric.small_gain import SmallGain as SmallGain
     from certify.metric.small_gain import small_gain as small_gain
     from certify.metric.timescale_band import timescale_band as timescale_band
+    from certify.network import NetworkConstants as NetworkConstants
+    from certify.network import NetworkEquilibrium as NetworkEquilibrium
+    from certify.network import NetworkProof as NetworkProof
+    from certify.network import NetworkStep as NetworkStep
+    from certify.network import certify_network as certify_network
+    from certify.network import network_constants as network_constants
     from certify.prove import certify as certify
     from certify.rates import Rate as Rate
     from certify.rates import RungeKutta as RungeKutta
@@ -53,7 +61,12 @@ _HOMES = {
     "EnclosureError": "enclosure",
     "Estimate": "constants",
     "Interval": "enclosure",
+    "NetworkConstants": "network",
+    "NetworkEquilibrium": "network",
+    "NetworkProof": "network",
+    "NetworkStep": "network",
     "Rate": "rates",
+    "RobustMetric": "metric.robust",
     "RungeKutta": "rates",
     "Sensitivities": "metric.sensitivities",
     "SmallGain": "metric.small_gain",
@@ -62,6 +75,7 @@ _HOMES = {
     "Verdict": "checker",
     "best_rate_step": "rates",
     "certify": "prove",
+    "certify_network": "network",
     "check": "checker",
     "contraction": "steps.contraction",
     "enclose": "enclosure",
@@ -72,8 +86,10 @@ _HOMES = {
     "largest_rate_step": "rates",
     "largest_step": "steps.direct",
     "load": "certificate",
+    "network_constants": "network",
     "noise_ball": "steps",
     "rate": "rates",
+    "robust_metric": "metric.robust",
     "sensitivities": "metric.sensitivities",
     "small_gain": "metric.small_gain",
     "timescale_band": "metric.timescale_band",

@@ -1,6 +1,7 @@
 """From cells to the contents of a certificate file that the checker accepts."""
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -21,7 +22,7 @@ from certify.metric.metric import Metric, Weighting
 from certify.metric.modes import Modes
 from certify.metric.small_gain import SmallGain, small_gain
 from certify.provenance import provenance
-from certify.region import Box, Region
+from certify.region import Box, Limits, Region
 from certify.steps import STEP_RULES, Setting
 from certify.structure import describe
 from certify.tree import Tree
@@ -46,8 +47,8 @@ class Assembly:
         region: Where.
         tree: The cells, with their families of Jacobians.
         point: Nearly the equilibrium.
-        constraints: The strategy sets, if the file is to speak of steps projected onto them; then
-            the point has to be in them.
+        constraints: The strategy sets, if the file is to speak of steps projected onto them, which
+            takes a metric of weights; then the point has to be in them.
     """
 
     def __init__(
@@ -59,16 +60,12 @@ class Assembly:
         constraints: Constraints | None = None,
     ):
         self.field, self.region, self.tree, self.point = field, region, tree, point
-        self.constraints = constraints
         self.rounded = evidence.quantized(tree)
         self.unit = self.rounded.unit
         self.families: AffineFamily = evidence.in_units(self.rounded.families, self.unit)
         self.graph, self.without_graph = _graph(field)
-        self.value, self.limits = None, None
-        if constraints is not None:
-            self.value = np.asarray(compiled_value(field)(point))
-            self.limits = constraints.limits(region)
-        self.residual = residual_bound(field, point, self.value)
+        self.residual = residual_bound(field, point)
+        self.onto = None if constraints is None else self._onto(constraints)
 
     def proved(self, weighting: Weighting, methods: list[str]) -> tuple[dict | None, str]:
         """The contents of the file, or None and the reason why there is no proof.
@@ -100,6 +97,10 @@ class Assembly:
             reason = "the bounds could not be proved exactly: " + "; ".join(verdict.reasons)
         return None, reason
 
+    def margin(self, weighting: Weighting) -> float:
+        """The margin of the worst cell in a metric, in floating point: yet to be proved."""
+        return self._margin(weighting, 2.0**-42)[0]
+
     def _margin(
         self, weighting: Weighting, backoff: float
     ) -> tuple[float, tuple[np.ndarray, Modes | None]]:
@@ -130,9 +131,11 @@ class Assembly:
         norms, lipschitz_scaling = lipschitz_bounds(self.families, weighting)
         scale = _scale(self.families.centre, metric)
         lipschitz = max(float(norms.max() + backoff * scale), margin)
-        radius = max(self._radius(metric, margin, lipschitz), 1e-150)
-        floors = _floors(metric, self.region)
-        reach = self.region.largest_ball(self.point, floors, self.limits) * (1 - 2.0**-40)
+        onto = None if metric.is_matrix else self.onto
+        residual = self.residual if onto is None else onto.residual
+        radius = max(self._radius(metric, margin, lipschitz, onto), 1e-150)
+        reach_in, reach_of = self._reaches(onto)
+        reach = self._reach(_floors(metric, self.region), onto)
         basin = reach - 2 * radius * (1 + 2.0**-40)
         if basin <= 0:
             return None, "the ball that contains the equilibrium is not inside the region"
@@ -142,14 +145,14 @@ class Assembly:
                 "which a zero of the pseudo-gradient need not be an equilibrium"
             )
         below = _weights_below(metric, self.field.sizes)
-        setting = Setting(margin, lipschitz, below, constants, gain, radius, reach, self._reach_in)
+        setting = Setting(
+            margin, lipschitz, below, constants, gain, radius, reach, reach_in, reach_of
+        )
         steps = []
         for method in methods:
             proposed = [step for rule in STEP_RULES[method] if (step := rule(setting))]
             candidates = [
-                step
-                for step in proposed
-                if self.constraints is None or step["theorem"] not in UNPROJECTED
+                step for step in proposed if onto is None or step["theorem"] not in UNPROJECTED
             ]
             if not candidates:
                 return (
@@ -172,8 +175,8 @@ class Assembly:
             },
             "equilibrium": {
                 "center": _hexes(self.point),
-                **({} if self.value is None else {"value": _hexes(self.value)}),
-                "residual": _hexes(self.residual),
+                **({} if onto is None else {"value": _hexes(onto.value)}),
+                "residual": _hexes(residual),
                 "radius": _hex(radius),
             },
             "basin": {"radius": _hex(basin)},
@@ -191,7 +194,7 @@ class Assembly:
                 "hash": self.field.hash,
                 "players": players,
                 **({"zero_sum": True} if self.field.zero_sum else {}),
-                **({} if self.constraints is None else {"sets": self.constraints.to_json(_hex)}),
+                **({} if onto is None else {"sets": onto.constraints.to_json(_hex)}),
                 "structure": describe(self.region.center),
                 **({} if self.graph is None else {"graph": self.graph}),
             },
@@ -212,19 +215,60 @@ class Assembly:
         }
         return data, ""
 
-    def _reach_in(self, weights: np.ndarray) -> float:
-        """Radius of the largest ball of another metric around the centre inside the region."""
-        spread = np.repeat(weights, self.field.sizes)
-        return self.region.largest_ball(self.point, spread, self.limits) * (1 - 2.0**-40)
+    def _onto(self, constraints: Constraints) -> "_Onto":
+        value = np.asarray(compiled_value(self.field)(self.point))
+        residual = residual_bound(self.field, self.point, value)
+        return _Onto(constraints, value, residual, constraints.limits(self.region))
 
-    def _radius(self, metric: Metric, margin: float, lipschitz: float) -> float:
+    def _reach(self, floors: np.ndarray, onto: "_Onto | None") -> float:
+        """Radius of the largest ball around the centre inside the region, by floors per coordinate.
+
+        Where there are strategy sets, only its points in them count.
+        """
+        limits = None if onto is None else onto.limits
+        return self.region.largest_ball(self.point, floors, limits) * (1 - 2.0**-40)
+
+    def _reaches(
+        self, onto: "_Onto | None"
+    ) -> tuple[Callable[[np.ndarray], float], Callable[[np.ndarray], float]]:
+        """The same of other metrics, by weights per player, and of max-norms, by their scales."""
+
+        def of_weights(weights: np.ndarray) -> float:
+            return self._reach(np.repeat(weights, self.field.sizes), onto)
+
+        def of_scale(scale: np.ndarray) -> float:
+            # The farthest of all x with |x_i - c_i| <= r scale_i are within r scale_i in a
+            # coordinate, and r |scale| in all.
+            is_box = isinstance(self.region, Box)
+            return of_weights(scale**-2 if is_box else np.full(len(scale), 1 / (scale @ scale)))
+
+        return of_weights, of_scale
+
+    def _radius(
+        self, metric: Metric, margin: float, lipschitz: float, onto: "_Onto | None"
+    ) -> float:
         """Of the ball that contains the equilibrium."""
-        if self.constraints is None or self.value is None:
+        if onto is None:
             return metric.length_above(self.residual) / margin * (1 + 2.0**-40)
         weights = _weights_below(metric, self.field.sizes)
-        return constrained_radius(
-            self.constraints, self.point, self.value, self.residual, weights, margin, lipschitz
-        )
+        point = self.point, onto.value, onto.residual
+        return constrained_radius(onto.constraints, *point, weights, margin, lipschitz)
+
+
+class _Onto(NamedTuple):
+    """What is known where steps are projected onto strategy sets.
+
+    Attributes:
+        constraints: The sets.
+        value: Nearly `F(point)`.
+        residual: Bounds on what it is off by.
+        limits: Which faces of the region limit balls of points in the sets.
+    """
+
+    constraints: Constraints
+    value: np.ndarray
+    residual: np.ndarray
+    limits: Limits
 
 
 def _graph(field: FlatField) -> tuple[dict[str, Any] | None, str]:

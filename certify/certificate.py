@@ -290,7 +290,7 @@ def _claims(data: dict[str, Any]) -> Claims:
         ends = _clipped(ends, game["sets"], sizes)
     point = strategy([_float(x) for x in center])
     basin = _float(claims["basin"]["radius"])
-    steps = {step["method"]: _step(step, basin, weights is None) for step in claims["steps"]}
+    steps = {step["method"]: _step(step, basin, weights is None, names) for step in claims["steps"]}
     return Claims(
         margin=_float(claims["margin"]),
         lipschitz=_float(claims["lipschitz"]),
@@ -329,18 +329,20 @@ def _region(data: dict[str, Any]) -> Region:
     return Ball(strategy(region["center"]), _float(region["radius"]))
 
 
-def _step(step: dict[str, Any], basin: float, is_matrix: bool) -> StepSize:
+def _step(step: dict[str, Any], basin: float, is_matrix: bool, names: list[str]) -> StepSize:
     momentum = [_float(x) for x in step.get("momentum", [])]
+    scale = dict(zip(names, map(_float, step["inner"]), strict=True)) if "inner" in step else None
     return StepSize(
         max=_float(step["max"]),
         best=_float(step["best"]),
         rate=_float(step["rate"]),
-        norm=_norm(step["theorem"], is_matrix),
+        norm=_norm(step["theorem"], is_matrix) if scale is None else "max_i |x_i| / scale_i",
         route="theorem",
         theorem=step["theorem"],
         basin=_float(step["basin"]) if "basin" in step else basin,
         constant=_float(step["constant"]) if "constant" in step else 1.0,
         momentum=complex(*momentum) if len(momentum) > 1 else next(iter(momentum), None),
+        scale=scale,
     )
 
 

@@ -110,8 +110,8 @@ class Constraints:
 
     def project(self, x: Float[Array, " n"]) -> Float[Array, " n"]:
         """The point of K nearest to a vector, in ordinary floating point; traceable."""
-        strategy = ravel(self.center)[1](x)
-        return ravel(dg.Product(_like(strategy, self.sets)).project(strategy))[0]
+        pairs = zip(self.sets, blocks(ravel(self.center)[1](x)), strict=True)
+        return jnp.concatenate([ravel(own.project(block))[0] for own, block in pairs])
 
     def snapped(self, x: Float[np.ndarray, " n"]) -> Float[np.ndarray, " n"]:
         """A point next to one of K, moved by roundings, that is in K exactly."""
@@ -213,7 +213,3 @@ def _groups(block: Any) -> list[int]:
 
 def _sizes(x: Any) -> list[int]:
     return [sum(leaf.size for leaf in jax.tree.leaves(block)) for block in blocks(x)]
-
-
-def _like(x: Any, sets: tuple[AbstractSet, ...]) -> Any:
-    return jax.tree.structure(x, is_leaf=lambda y: y is not x).unflatten(sets)

@@ -81,12 +81,19 @@ def worst_factor(
     small_gain = np.repeat(list(certificate.small_gain.weights.values()), sizes)
     metric = np.diag(small_gain) if step.theorem == "small_gain" else certificate.metric
     factor = jnp.asarray(np.linalg.cholesky(metric).T)  # |x|_P = |factor x|
+
+    def length(vector: jax.Array) -> jax.Array:
+        if step.scale is None:
+            return jnp.linalg.norm(factor @ vector)
+        parts = zip(jnp.split(vector, np.cumsum(sizes)[:-1]), step.scale.values(), strict=True)
+        return jnp.max(jnp.stack([jnp.linalg.norm(part) / scale for part, scale in parts]))
+
     direction = jax.random.normal(jax.random.key(1), (starts, center.size), jnp.float64)
-    direction /= jnp.linalg.norm(direction @ factor.T, axis=1, keepdims=True)
+    direction /= jax.vmap(length)(direction)[:, None]
     field = dg.pseudo_gradient(game)
 
     def distance(x: Strategy) -> jax.Array:
-        return jnp.linalg.norm(factor @ (ravel(x)[0] - center))
+        return length(ravel(x)[0] - center)
 
     def run(start: jax.Array) -> jax.Array:
         x = unravel(start)

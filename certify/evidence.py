@@ -11,6 +11,11 @@ from certify.metric.modes import Modes
 from certify.tree import Leaf, Split, Tree, stack
 
 
+# Remainders are enlarged by this share: room for a checker whose bounds are a little wider, which
+# otherwise would have to cut the cell into many pieces.
+ROOM = 2.0**-4
+
+
 class Rounded(NamedTuple):
     """The families of all cells as integers, in order.
 
@@ -48,7 +53,7 @@ def _rounded(family: AffineFamily, unit: int) -> tuple[AffineFamily, list[int]]:
     kept = np.abs(generators).max((-1, -2)) > 0
     # Each rounded matrix is off by at most half a unit; a dropped one is at most half a unit large.
     extra = np.ceil((1 + len(kept)) / 2)
-    remainder = np.ldexp(family.remainder, scale) + extra
+    remainder = np.ldexp(family.remainder, scale) * (1 + ROOM) + extra
     rounded = AffineFamily(
         np.rint(np.ldexp(family.centre, scale)) + 0.0,
         generators[kept] + 0.0,

@@ -17,7 +17,7 @@ from certify.enclosure.enclose import enclose, require_x64
 from certify.enclosure.inline import anchored
 from certify.enclosure.interval import Interval
 from certify.enclosure.plain import plain
-from certify.enclosure.promotion import Promotion, is_low, names, promoted
+from certify.enclosure.promotion import Promotion, exactly, is_low, names, promoted
 from certify.enclosure.registry import RULES, SMOOTH_RULES, EnclosureError
 from certify.fingerprint import fingerprint
 from certify.region import Region
@@ -109,7 +109,12 @@ def flat_field(game: dg.Game, region: Region, args: Any = None) -> FlatField:
     constraints = Constraints.of(game, region)
     constraints.require_known()
     _, unravel = ravel(center)
+    network_notes: tuple[str, ...] = ()
+    if type(game) is dg.NetworkGame:
+        game, network_notes = _traced_once(game, example, args)
+        example, args = center, None
     code, notes = _code(game, example, args)
+    notes = (*network_notes, *notes)
     low = {kind for kind in region.types if is_low(np.dtype(kind))}
     if low:
         given = (
@@ -156,9 +161,52 @@ def _code(game: dg.Game, x: Any, args: Any) -> Promotion:
         strategy = structure.unflatten(leaves)
         if isinstance(game, dg.ZeroSum):
             return game.payoff(strategy, args)
-        return blocks(game.costs(strategy, args))
+        costs = game.costs(strategy, args)
+        return (costs.blocks,) if isinstance(costs, dg.Stacked) else blocks(costs)
 
-    code = jax.make_jaxpr(costs)(*leaves)
+    return vetted(jax.make_jaxpr(costs)(*leaves))
+
+
+def traced_cost(game: dg.NetworkGame, example: dg.Stacked, args: Any) -> Promotion:
+    """The cost of one player of a network game, as `vetted` code.
+
+    It is a function of the leaves of the own block, of the neighbours' blocks and of the player's
+    parameters.
+    """
+    own, parameters = jax.tree.map(
+        lambda leaf: jax.ShapeDtypeStruct(leaf.shape[1:], leaf.dtype),
+        (example.blocks, game.parameters),
+    )
+    others = jax.tree.map(
+        lambda leaf: jax.ShapeDtypeStruct((game.degree, *leaf.shape), leaf.dtype), own
+    )
+    leaves, structure = jax.tree.flatten((own, others, parameters))
+
+    def cost(*leaves: Any) -> Any:
+        return game.cost(*structure.unflatten(leaves), args)
+
+    return vetted(jax.make_jaxpr(cost)(*leaves))
+
+
+def _traced_once(
+    game: dg.NetworkGame, example: dg.Stacked, args: Any
+) -> tuple[dg.NetworkGame, tuple[str, ...]]:
+    """A network game of the traced code of its cost, in float64, and what was promoted."""
+    code, notes = traced_cost(game, example, args)
+
+    def cost(own: Any, others: Any, parameters: Any, _: Any) -> Any:
+        return core.jaxpr_as_fun(code)(*jax.tree.leaves((own, others, parameters)))[0]
+
+    parameters = jax.tree.map(lambda leaf: jnp.asarray(exactly(leaf)), game.parameters)
+    return dg.NetworkGame(cost, game.neighbours, parameters), notes
+
+
+def vetted(code: core.ClosedJaxpr) -> Promotion:
+    """Traced costs in float64, if JAX's derivatives of them are their derivatives.
+
+    Raises:
+        EnclosureError: If not, or if they cannot be promoted.
+    """
     # By its debugging information, which promotion does not keep.
     _refuse(
         code.jaxpr,
@@ -176,10 +224,17 @@ def _replayed(game: dg.Game, code: core.ClosedJaxpr) -> dg.Game:
 
     So its pseudo-gradient is the derivative of the code that computes the costs.
     """
+    if type(game) is dg.NetworkGame:  # of one player's code already, see `_traced_once`
+        return dg.NetworkGame(plain(game.cost), game.neighbours, game.parameters)
     replay = plain(core.jaxpr_as_fun(code))
     if isinstance(game, dg.ZeroSum):
         return dg.zero_sum(lambda x, _: replay(*jax.tree.leaves(x))[0])
-    return dg.game(lambda x, _: join(x, tuple(replay(*jax.tree.leaves(x)))))
+
+    def costs(x: Any, _: Any) -> Any:
+        found = replay(*jax.tree.leaves(x))
+        return dg.Stacked(found[0]) if isinstance(x, dg.Stacked) else join(x, tuple(found))
+
+    return dg.game(costs)
 
 
 def _refuse(jaxpr: core.Jaxpr, bad: Callable[[core.JaxprEqn], bool]) -> None:

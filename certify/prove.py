@@ -13,6 +13,7 @@ from jaxtyping import Float
 
 import dgames as dg
 from certify.assembly import Assembly
+from certify.attempts import Attempts, attempt
 from certify.branch import Budget, Progress, cover
 from certify.certificate import Certificate
 from certify.checker.reader import digest
@@ -28,12 +29,14 @@ from certify.enclosure.enclose import enclose
 from certify.enclosure.registry import RULES, SMOOTH_RULES
 from certify.equilibrium import find_constrained, find_zero
 from certify.flat import FlatField, flat_field
-from certify.metric.ladder import Choice, climb
-from certify.metric.metric import Metric, Weighting
+from certify.metric.ladder import Choice, Ladder, Rung, climb
+from certify.metric.metric import Metric
 from certify.metric.weights import sampled_margin
 from certify.region import Region
 from certify.steps import STEP_RULES, onto_sets
 from certify.workers import crew
+
+_NOT_SMOOTH = "on some cell the costs were not shown to be smooth"
 
 
 def certify(
@@ -60,7 +63,8 @@ def certify(
     - the pseudo-gradient F is strongly monotone over the region in one constant metric, with
       modulus at least `margin`, and Lipschitz with constant at most `lipschitz`; so the flow
       `x' = -F(x)` contracts at rate `margin`. The metric is `sum_i weights_i |x_i|^2` where that
-      will do, and `x' P x` with a matrix P where it will not (see `certify.metric.ladder`);
+      will do, and `x' P x` with a matrix P where it will not (see `certify.metric.ladder`). If the
+      cells have no proof in the metric that sampling chose, others are tried on the same cells;
     - there is exactly one equilibrium in the region, inside the given enclosure; each player's
       strategy is that player's strict optimum in the region against the others. Where the game has
       strategy sets (boxes, balls, simplices), it is an equilibrium within them, on their boundary
@@ -162,12 +166,8 @@ def certify(
         if reason is not None:
             return without("undecided", (reason,))
         metric = "weights"
-    if given is None:
-        ladder = climb(samples, field.sizes, cast(Choice, metric))
-        given = ladder.chosen.weighting, str(ladder)
-    weighting, why = given
-    # Where both kinds of statement can be had, the one about projected steps has larger basins.
-    onto = constraints.bind and weighting.ndim == 1 and all(map(onto_sets, names))
+    ladder = given or climb(samples, field.sizes, cast(Choice, metric))
+    weighting, why = ladder.chosen.weighting, str(ladder)
     if sampled_margin(samples, weighting) <= 0:
         return without(
             "undecided", (f"no metric with a positive margin was found by sampling ({why})",)
@@ -188,15 +188,22 @@ def certify(
             measure=measure,
             checkpoint=file,
         )
-    if all(family.finite for family in tree.families()):
-        data, reason = Assembly(field, region, tree, point, constraints if onto else None).proved(
-            weighting, names
-        )
+    if not all(family.finite for family in tree.families()):
+        found = Attempts(None, ladder._replace(failed=((ladder.chosen.name, _NOT_SMOOTH),)))
     else:
-        data, reason = None, "on some cell the costs were not shown to be smooth"
+        # Where both can be had, a statement about projected steps has larger basins.
+        sets = constraints if constraints.bind and all(map(onto_sets, names)) else None
+        onward = functools.partial(climb, samples, field.sizes, "full")
+        found = attempt(
+            Assembly(field, region, tree, point, sets),
+            names,
+            ladder,
+            onward if given is None and metric == "auto" else None,
+        )
+    data = found.data
     if data is None:
-        return without("undecided", (reason, *filter(None, [tree.shortfall])))
-    data["provenance"]["metric"] = why
+        return without("undecided", (*found.reasons, *filter(None, [tree.shortfall])))
+    data["provenance"]["metric"] = str(found.ladder)
     data["provenance"]["seconds"] = f"{budget.elapsed:.2f}"
     return Certificate("proved", data={**data, "digest": digest(data)}, promoted=field.promoted)
 
@@ -211,9 +218,7 @@ def _method_name(method: type[dg.AbstractMethod]) -> str:
     return name
 
 
-def _not_onto_sets(
-    names: list[str], metric: Any, given: tuple[Weighting, str] | None
-) -> str | None:
+def _not_onto_sets(names: list[str], metric: Any, given: Ladder | None) -> str | None:
     """Why nothing can be proved about an equilibrium on the boundary of the strategy sets."""
     others = [name for name in names if not onto_sets(name)]
     if others:
@@ -221,7 +226,7 @@ def _not_onto_sets(
             "the equilibrium may be on the boundary of the strategy sets, and there is no theorem "
             f"on projected steps of {', '.join(others)}"
         )
-    matrix = metric in ("block", "full") if given is None else given[0].ndim > 1
+    matrix = metric in ("block", "full") if given is None else given.chosen.weighting.ndim > 1
     if matrix:
         return (
             "the equilibrium may be on the boundary of the strategy sets, where projections need a "
@@ -251,10 +256,8 @@ def _form(form: str | None, field: FlatField) -> Form:
     raise ValueError(f"certify: the form is {form!r}; it must be one of {', '.join(limits)}.")
 
 
-def _given(
-    weights: dict[str, float] | None, metric: Any, field: FlatField
-) -> tuple[Weighting, str] | None:
-    """The metric that the user gives, and that it was given; None if it is to be chosen."""
+def _given(weights: dict[str, float] | None, metric: Any, field: FlatField) -> Ladder | None:
+    """The metric that the user gives, as a ladder without rungs; None if it is to be chosen."""
     if weights is None:
         if isinstance(metric, str):
             if metric not in get_args(Choice):
@@ -269,7 +272,8 @@ def _given(
                 "coordinates."
             )
         try:
-            return Metric(np.array(metric, np.float64)).weighting, "a matrix that was given"
+            matrix = Metric(np.array(metric, np.float64)).weighting
+            return Ladder((), Rung("a matrix that was given", matrix, math.nan), math.nan)
         except ValueError as error:
             raise ValueError(f"certify: {error}.") from None
     if set(weights) != set(field.names):
@@ -282,7 +286,8 @@ def _given(
     values = np.array([weights[name] for name in field.names], np.float64)
     if not (np.isfinite(values).all() and (values > 0).all()):
         raise ValueError("certify: weights must be positive and finite.")
-    return np.repeat(values, field.sizes), "weights that were given"
+    chosen = Rung("weights that were given", np.repeat(values, field.sizes), math.nan)
+    return Ladder((), chosen, math.nan)
 
 
 def _refute(field: FlatField, region: Region, jacobians: np.ndarray) -> str | None:

@@ -47,6 +47,8 @@ class Box(eqx.Module):
         self.lower, self.upper = _corner("lower", lower), _corner("upper", upper)
         self.types = _types(lower if like is None else like)
         _same_structure("Box", self.lower, self.upper)
+        if np.all(np.less(*self.bounds())):
+            return
         for name, low, high in zip(
             player_names(self.lower), blocks(self.lower), blocks(self.upper), strict=True
         ):
@@ -231,6 +233,8 @@ def _zeros(like: Strategy, types: tuple[str, ...]) -> Strategy:
 def _corner(name: str, x: Strategy) -> Strategy:
     require_x64()
     x = jax.tree.map(lambda leaf: jnp.asarray(exactly(leaf)), as_strategy(x))
+    if all(leaf.dtype == jnp.float64 and _all_finite(leaf) for leaf in jax.tree.leaves(x)):
+        return x
     for player, block in zip(player_names(x), blocks(x), strict=True):
         for leaf in jax.tree.leaves(block):
             if leaf.dtype != jnp.float64:
@@ -238,11 +242,15 @@ def _corner(name: str, x: Strategy) -> Strategy:
                     f"the region's {name} is {leaf.dtype} for player '{player}', but proofs are "
                     "made in float64; give float64, float32, bfloat16 or float16 numbers."
                 )
-            if not np.isfinite(np.asarray(leaf)).all():
+            if not _all_finite(leaf):
                 raise ValueError(
                     f"the region's {name} is not finite for player '{player}'; give finite numbers."
                 )
     return x
+
+
+def _all_finite(leaf: Array) -> bool:
+    return bool(np.isfinite(np.asarray(leaf)).all())
 
 
 def _radius(kind: str, radius: Any) -> float:

@@ -8,11 +8,15 @@ import jax.numpy as jnp
 import numpy as np
 
 from certify.checker.reader import Reader, Unusable
+from dgames.stacked import Stacked, stack
 from dgames.strategy import Strategy, dimensions, player_names
+
+# No certificate has more players: a file must not make its reader build a longer list.
+_MOST_STACKED = 10_000
 
 
 def describe(x: Strategy) -> dict[str, Any]:
-    """Describes nested tuples, lists and dictionaries of arrays.
+    """Describes nested tuples, lists and dictionaries of arrays, and stacks of players.
 
     Other containers are described as the list of their players, each with a flat vector: the order
     of the coordinates is that of the players, which need not be the order of their names.
@@ -56,6 +60,8 @@ def _describe(x: Any) -> dict[str, Any]:
         return {"kind": "dict", "items": {key: _describe(x[key]) for key in sorted(x)}}
     if isinstance(x, jax.Array | np.ndarray):
         return _array(x.shape)
+    if isinstance(x, Stacked):
+        return {"kind": "stacked", "count": len(x), "block": _describe(x[0])}
     raise TypeError(type(x).__name__)
 
 
@@ -65,7 +71,13 @@ def _array(shape: tuple[int, ...]) -> dict[str, Any]:
 
 def _parts(description: Reader) -> list[tuple[str, Reader]]:
     """The parts of a container, named, in the order of their coordinates."""
-    kind, items = description["kind"].text(), description["items"]
+    kind = description["kind"].text()
+    if kind == "stacked":
+        count = description["count"].integer()
+        if not 1 <= count <= _MOST_STACKED:
+            raise Unusable(f'field "{description.where}.count": {count} players cannot be stacked')
+        return [(str(i), description["block"]) for i in range(count)]
+    items = description["items"]
     if kind == "dict":
         names = items.value if isinstance(items.value, dict) else items.fail("an object")
         return [(name, items[name]) for name in sorted(names)]
@@ -101,6 +113,8 @@ def _rebuild(description: Reader, vector: np.ndarray) -> tuple[Any, np.ndarray]:
     values = {}
     for name, part in _parts(description):
         values[name], vector = _rebuild(part, vector)
+    if kind == "stacked":
+        return stack(tuple(values.values())), vector
     if kind in ("dict", "players"):
         return values, vector
     return (tuple if kind == "tuple" else list)(values.values()), vector

@@ -11,6 +11,8 @@ from dgames.strategy import dimensions as dimensions
 from dgames.strategy import join as join
 from dgames.strategy import player_names as player_names
 from dgames.strategy import ravel as ravel
+from dgames.stacked import Stacked as Stacked
+from dgames.stacked import stack as stack
 from dgames.sets import AbstractSet as AbstractSet
 from dgames.sets import Ball as Ball
 from dgames.sets import Box as Box
@@ -25,6 +27,8 @@ from dgames.game import ZeroSum as ZeroSum
 from dgames.game import check_game as check_game
 from dgames.game import game as game
 from dgames.game import zero_sum as zero_sum
+from dgames.network import NetworkGame as NetworkGame
+from dgames.network import neighbour_lists as neighbour_lists
 
 # Fields: which way each player would move
 from dgames.fields import AbstractField as AbstractField
@@ -41,11 +45,13 @@ from dgames.methods import AbstractMethod as AbstractMethod
 from dgames.methods import Alternating as Alternating
 from dgames.methods import ComplexMomentum as ComplexMomentum
 from dgames.methods import Extragradient as Extragradient
+from dgames.methods import Heun as Heun
 from dgames.methods import Momentum as Momentum
 from dgames.methods import Optax as Optax
 from dgames.methods import Optimistic as Optimistic
 from dgames.methods import RungeKutta4 as RungeKutta4
 from dgames.methods import Simultaneous as Simultaneous
+from dgames.methods import SSPRK3 as SSPRK3
 from dgames.methods import method_name as method_name
 
 # The same rules as plain optax transformations

@@ -10,8 +10,8 @@ from jaxtyping import Array, Float, PyTree
 from dgames.fields import AbstractField, as_field, check_field
 from dgames.game import Game
 from dgames.methods import AbstractMethod
-from dgames.sets import Euclidean, player_sets
-from dgames.strategy import Strategy, as_strategy, blocks, join, norm, ravel
+from dgames.sets import Euclidean, map_sets
+from dgames.strategy import Strategy, as_strategy, norm, ravel
 
 
 def natural_map(field: AbstractField, x: Strategy, args: PyTree = None) -> Strategy:
@@ -26,7 +26,6 @@ def natural_map(field: AbstractField, x: Strategy, args: PyTree = None) -> Strat
         args: Passed to the field.
     """
     value = field(x, args)
-    sets = player_sets(field.strategy_set(x), x)
 
     def own(feasible, block, force):
         if isinstance(feasible, Euclidean):
@@ -34,7 +33,7 @@ def natural_map(field: AbstractField, x: Strategy, args: PyTree = None) -> Strat
         moved = feasible.project(jax.tree.map(jnp.subtract, block, force))
         return jax.tree.map(jnp.subtract, block, moved)
 
-    return join(x, tuple(map(own, sets, blocks(x), blocks(value))))
+    return map_sets(own, field.strategy_set(x), x, value)
 
 
 def residual(

@@ -14,8 +14,9 @@ import jax.numpy as jnp
 from jaxtyping import PyTree
 from typing_extensions import override
 
-from dgames.sets import AbstractSet, Euclidean, player_sets
-from dgames.strategy import Strategy, blocks, check_strategy, join, player_names
+from dgames.sets import AbstractSet, Euclidean, check_sets
+from dgames.stacked import Stacked, is_stacked
+from dgames.strategy import Strategy, blocks, brief_names, check_strategy, join, player_names
 
 
 class Game(eqx.Module):
@@ -43,7 +44,8 @@ class Game(eqx.Module):
             args: Anything that the costs depend on and that no player controls.
 
         Returns:
-            One real floating-point scalar per player, in the first-level structure of `x`.
+            One real floating-point scalar per player, in the first-level structure of `x`; of
+            stacked players, a `Stacked` array of shape `(N,)`.
         """
 
     def strategy_set(self, x: Strategy) -> Any:
@@ -149,20 +151,40 @@ def check_game(game: Game, x: Strategy, args: PyTree = None) -> None:
             player, a cost is not a real floating-point scalar, or the strategy set does not fit.
     """
     check_strategy(x)
-    names = player_names(x)
     if isinstance(game, ZeroSum):
+        names = player_names(x)
         if len(names) != 2:
             raise ValueError(
                 f"a zero-sum game has two players, but the strategy has {len(names)}: "
-                f"{', '.join(names)}"
+                f"{brief_names(x)}"
             )
         _check_cost("the payoff", eqx.filter_eval_shape(game.payoff, x, args))
+    elif is_stacked(x):
+        _check_stacked_costs(x, eqx.filter_eval_shape(game.costs, x, args))
     else:
+        names = player_names(x)
         costs = eqx.filter_eval_shape(game.costs, x, args)
         _check_names(names, costs)
         for name, cost in zip(names, blocks(costs), strict=True):
             _check_cost(f"the cost of player '{name}'", cost)
-    player_sets(game.strategy_set(x), x)
+    check_sets(game.strategy_set(x), x)
+
+
+def _check_stacked_costs(x: Stacked, costs: Any) -> None:
+    if not is_stacked(costs) or not hasattr(costs.blocks, "shape"):
+        what = "a dgames.Stacked of one array" if is_stacked(costs) else "a dgames.Stacked"
+        found = costs.blocks if is_stacked(costs) else costs
+        raise ValueError(
+            f"costs must return {what} for stacked players, of shape ({len(x)},), but it returned "
+            f"a single value {_describe(found)}"
+        )
+    if costs.blocks.shape[:1] != (len(x),):
+        raise ValueError(
+            f"costs must return one scalar for each of {len(x)} stacked players, but it returned "
+            f"an array of shape {costs.blocks.shape}"
+        )
+    each = jax.ShapeDtypeStruct(costs.blocks.shape[1:], costs.blocks.dtype)
+    _check_cost("the cost of each stacked player", each)
 
 
 def _check_names(names: tuple[str, ...], costs: PyTree) -> None:

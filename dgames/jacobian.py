@@ -4,11 +4,13 @@ import itertools
 from collections.abc import Callable
 
 import jax
+import jax.numpy as jnp
 import lineax as lx
 from jaxtyping import PyTree
 
 from dgames.fields import AbstractField, as_field, check_field
 from dgames.game import Game
+from dgames.stacked import Stacked, is_stacked
 from dgames.strategy import Strategy, as_strategy, dimensions, join, ravel
 
 
@@ -25,7 +27,8 @@ def jacobian_blocks(
     Returns:
         `J[i][j]`, an array of shape `(d_i, d_j)`: the derivative of player i's block of the field
         (rows) along player j's coordinates (columns). Both levels have the first-level structure
-        of `x`, so that `J["a"]["b"]` works where `x["a"]` does.
+        of `x`, so that `J["a"]["b"]` works where `x["a"]` does. Of N stacked players with d
+        coordinates each it is one array, `J.blocks.blocks`, of shape `(N, N, d, d)`.
 
     Raises:
         ValueError: If the game or the strategy is malformed.
@@ -39,6 +42,10 @@ def jacobian_blocks(
     check_field(field, x, args)
     vector, unravel = ravel(x)
     matrix = jax.jacfwd(lambda vector: ravel(field(unravel(vector), args))[0])(vector)
+    if is_stacked(x):
+        players, size = len(x), vector.size // len(x)
+        cut = matrix.reshape(players, size, players, size)
+        return Stacked(Stacked(jnp.swapaxes(cut, 1, 2)))
     ends = list(itertools.accumulate(dimensions(x)))
     starts = [0, *ends[:-1]]
     spans = list(zip(starts, ends, strict=True))

@@ -5,6 +5,7 @@ geometries other than the Euclidean one belong beside it, as further methods of 
 """
 
 import abc
+from collections.abc import Callable
 from typing import Any
 
 import equinox as eqx
@@ -13,7 +14,20 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Key, PyTree
 from typing_extensions import override
 
-from dgames.strategy import Block, Strategy, blocks, dimensions, join, norm, player_names
+from dgames.stacked import Stacked, is_stacked
+from dgames.strategy import (
+    Block,
+    Strategy,
+    blocks,
+    brief_names,
+    dimensions,
+    join,
+    map_players,
+    norm,
+    player_names,
+    same_players,
+)
+from dgames.strategy import block as own_block
 
 
 class AbstractSet(eqx.Module):
@@ -205,20 +219,46 @@ class Product(AbstractSet):
 
     @override
     def project(self, x: Strategy) -> Strategy:
-        return join(x, tuple(own.project(block) for own, block in self._pairs(x)))
+        return map_sets(lambda own, block: own.project(block), self, x)
 
     @override
     def contains(self, x: Strategy, tolerance: float = 0.0) -> Bool[Array, ""]:
-        return _all([own.contains(block, tolerance) for own, block in self._pairs(x)])
+        return _all(map_sets(lambda own, block: own.contains(block, tolerance), self, x))
 
     @override
     def sample(self, key: Key[Array, ""], like: Strategy) -> Strategy:
-        pairs = self._pairs(like)
-        keys = jax.random.split(key, len(pairs))
-        return join(like, tuple(own.sample(k, b) for k, (own, b) in zip(keys, pairs, strict=True)))
+        if is_stacked(like):
+            keys: Any = Stacked(jax.random.split(key, len(like)))
+        else:
+            keys = join(like, tuple(jax.random.split(key, len(blocks(like)))))
+        return map_sets(lambda own, block, k: own.sample(k, block), self, like, keys)
 
-    def _pairs(self, x: Strategy) -> list[tuple[AbstractSet, Block]]:
-        return list(zip(player_sets(self, x), blocks(x), strict=True))
+
+def map_sets(fn: Callable, strategy_set: Any, x: Strategy, *rest: Any) -> Strategy:
+    """Applies `fn` to every player's set and block: `map_players` with the sets in front.
+
+    Args:
+        fn: Of one player's set, block, and values from `rest`.
+        strategy_set: As for `player_sets`.
+        x: A joint strategy.
+        rest: One value per player each, in the first-level structure of `x`.
+
+    Raises:
+        ValueError: If the sets do not name the players of `x`.
+
+    >>> inside = map_sets(lambda own, block: own.project(block), Box(0.0, 1.0), (2.0, -3.0))
+    >>> [float(block) for block in inside]
+    [1.0, 0.0]
+    """
+    sets = _own_sets(strategy_set, x)
+    if isinstance(sets, AbstractSet):
+        return map_players(lambda *values: fn(sets, *values), x, *rest)
+    return map_players(lambda block, own, *values: fn(own, block, *values), x, sets, *rest)
+
+
+def check_sets(strategy_set: Any, x: Strategy) -> None:
+    """Raises an error unless a strategy set fits the players of `x`; see `player_sets`."""
+    _own_sets(strategy_set, x)
 
 
 def player_sets(strategy_set: Any, x: Strategy) -> tuple[AbstractSet, ...]:
@@ -226,7 +266,8 @@ def player_sets(strategy_set: Any, x: Strategy) -> tuple[AbstractSet, ...]:
 
     Args:
         strategy_set: A `Product` or a container of sets in the first-level structure of `x` (one
-            set per player), or any other set, which is then every player's own.
+            set per player; of stacked players, a `Stacked` set whose arrays have the players as
+            their leading axis), or any other set, which is then every player's own.
         x: A joint strategy.
 
     Raises:
@@ -235,18 +276,49 @@ def player_sets(strategy_set: Any, x: Strategy) -> tuple[AbstractSet, ...]:
     >>> player_sets((Simplex(), Box(0.0, 1.0)), (jnp.ones(2), 0.5))[0]
     Simplex()
     """
-    names = player_names(x)
+    sets = _own_sets(strategy_set, x)
+    return (sets,) * len(player_names(x)) if isinstance(sets, AbstractSet) else blocks(sets)
+
+
+def player_set(strategy_set: Any, x: Strategy, player: Any) -> AbstractSet:
+    """One player's set.
+
+    Args:
+        strategy_set: As for `player_sets`.
+        x: A joint strategy.
+        player: The position in the players' order; of stacked players, it may be traced.
+    """
+    sets = _own_sets(strategy_set, x)
+    return sets if isinstance(sets, AbstractSet) else own_block(sets, player)
+
+
+def _own_sets(strategy_set: Any, x: Strategy) -> Any:
+    """The sets in the first-level structure of the strategy, or one set for every player."""
     if isinstance(strategy_set, Product):
         strategy_set = strategy_set.sets
     if isinstance(strategy_set, AbstractSet):
-        return (strategy_set,) * len(names)
-    found = player_names(strategy_set)
-    if found != names or not all(isinstance(own, AbstractSet) for own in blocks(strategy_set)):
-        raise ValueError(
-            f"a strategy set is one set, or one set for each of the players {', '.join(names)}; "
-            f"got {', '.join(found)}"
-        )
-    return blocks(strategy_set)
+        return strategy_set
+    if is_stacked(strategy_set) and isinstance(strategy_set.blocks, AbstractSet):
+        if not jax.tree.leaves(strategy_set):  # nothing in it tells players apart
+            return strategy_set.blocks
+        if is_stacked(x) and len(x) == len(strategy_set):
+            return strategy_set
+    elif not is_stacked(x) and same_players(x, strategy_set) and _all_sets(strategy_set):
+        return strategy_set
+    if is_stacked(x):
+        how = f"one Stacked set of {len(x)} players, each of its arrays with that leading axis"
+    else:
+        how = f"one set for each of the players {brief_names(x)}"
+    raise ValueError(f"a strategy set is one set, or {how}; got {_found(strategy_set)}")
+
+
+def _all_sets(strategy_set: Any) -> bool:
+    return all(isinstance(own, AbstractSet) for own in blocks(strategy_set))
+
+
+def _found(strategy_set: Any) -> str:
+    leaf = jax.tree_util.all_leaves([strategy_set])
+    return type(strategy_set).__name__ if leaf else brief_names(strategy_set)
 
 
 def _as_float(value: Any) -> Array:

@@ -3,8 +3,12 @@
 A tuple, list, dict, named tuple or `equinox.Module` of blocks is a joint strategy; a block, the
 coordinates of one player, is any pytree of real floating-point arrays. The players' order is the
 order of the pytree (dictionaries: sorted keys), and it is the order of every list of players here.
+
+Many players of one shape are a `Stacked`: its first level is the leading axis of its arrays. What
+is done for every player is done by `map_players`, which does not loop over those.
 """
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -14,6 +18,8 @@ import jax.numpy as jnp
 import numpy as np
 from jax.core import Tracer
 from jaxtyping import Array, Float, PyTree
+
+from dgames.stacked import Stacked, is_stacked, stack
 
 Strategy = PyTree[Any]
 Block = PyTree[Any]
@@ -26,7 +32,11 @@ def player_names(x: Strategy) -> tuple[str, ...]:
     ('buyer', 'seller')
     >>> player_names((0.0, 1.0))
     ('0', '1')
+    >>> player_names(Stacked(jnp.zeros((3, 2))))
+    ('0', '1', '2')
     """
+    if is_stacked(x):
+        return tuple(map(str, range(len(x))))
     named, _ = jax.tree_util.tree_flatten_with_path(x, is_leaf=lambda y: y is not x)
     return tuple(jax.tree_util.keystr(path, simple=True) for path, _ in named)
 
@@ -34,19 +44,122 @@ def player_names(x: Strategy) -> tuple[str, ...]:
 def blocks(x: Strategy) -> tuple[Block, ...]:
     """Splits the first level: one block per player, in the players' order.
 
+    That is a Python tuple: of a million stacked players, use `map_players` or `x.blocks` instead.
+
     >>> blocks({"b": 2.0, "a": 1.0})
     (1.0, 2.0)
     """
+    if is_stacked(x):
+        return tuple(x)
     return tuple(jax.tree.leaves(x, is_leaf=lambda y: y is not x))
 
 
 def join(like: Strategy, blocks: tuple[Any, ...]) -> Strategy:
     """Puts one value per player into the first-level structure of `like`: the inverse of `blocks`.
 
+    For stacked players the values are stacked, so they must be arrays or pytrees of them.
+
     >>> join({"a": 1.0, "b": 2.0}, ("x", "y"))
     {'a': 'x', 'b': 'y'}
     """
+    if is_stacked(like):
+        return _same_count("join", like, stack(blocks))
     return jax.tree.structure(like, is_leaf=lambda y: y is not like).unflatten(blocks)
+
+
+def block(x: Strategy, player: Any) -> Block:
+    """One player's block.
+
+    Args:
+        x: A joint strategy.
+        player: The position in the players' order; of stacked players, it may be traced.
+
+    >>> block({"b": 2.0, "a": 1.0}, 1)
+    2.0
+    """
+    return x[player] if is_stacked(x) else blocks(x)[player]
+
+
+def replace(x: Strategy, player: Any, block: Block) -> Strategy:
+    """A joint strategy with one player's block replaced.
+
+    Args:
+        x: A joint strategy.
+        player: The position in the players' order; of stacked players, it may be traced.
+        block: The new block.
+
+    >>> replace((1.0, 2.0), 1, 5.0)
+    (1.0, 5.0)
+    """
+    if is_stacked(x):
+        return x.at_player(player, block)
+    others = blocks(x)
+    return join(x, (*others[:player], block, *others[player + 1 :]))
+
+
+def map_players(fn: Callable, x: Strategy, *rest: Any) -> Strategy:
+    """Applies `fn` to every player's block, and puts the results together.
+
+    Stacked players are mapped over by `jax.vmap`, others one by one.
+
+    Args:
+        fn: Of one block of `x` and the same player's values from `rest`.
+        x: A joint strategy.
+        rest: One value per player each, in the first-level structure of `x`.
+
+    Returns:
+        The results in the first-level structure of `x`.
+
+    >>> map_players(lambda own, scale: scale * own, (1.0, 2.0), (3.0, 4.0))
+    (3.0, 8.0)
+    >>> map_players(lambda own: jnp.sum(own), Stacked(jnp.ones((3, 2)))).blocks.tolist()
+    [2.0, 2.0, 2.0]
+    """
+    if is_stacked(x):
+        others = [_same_count("map_players", x, values).blocks for values in rest]
+        return Stacked(eqx.filter_vmap(fn)(x.blocks, *others))
+    return join(x, tuple(map(fn, blocks(x), *map(blocks, rest))))
+
+
+def in_turn(turn: Callable[[Any, Any], Any], x: Strategy, carry: Any) -> Any:
+    """Goes through the players in their order: `carry = turn(player, carry)` for each.
+
+    Args:
+        turn: Takes a player's position, which is traced for stacked players, and the carry, of
+            which it must keep structure, shapes and dtypes.
+        x: A joint strategy, for its players.
+        carry: A pytree of arrays.
+
+    >>> in_turn(lambda i, total: total + i, (1.0, 2.0, 3.0), 0)
+    3
+    """
+    if is_stacked(x):
+        return jax.lax.fori_loop(0, len(x), turn, carry)
+    for player in range(len(blocks(x))):
+        carry = turn(player, carry)
+    return carry
+
+
+def same_players(x: Strategy, y: Any) -> bool:
+    """Whether two pytrees have the same players, by name and in order.
+
+    >>> same_players({"a": 1.0, "b": 2.0}, {"a": "x", "b": "y"})
+    True
+    """
+    if is_stacked(x) and is_stacked(y):
+        return len(x) == len(y)
+    return not jax.tree_util.all_leaves([y]) and player_names(x) == player_names(y)
+
+
+def brief_names(x: Strategy) -> str:
+    """The players' names for a message, the first few of them.
+
+    >>> brief_names(Stacked(jnp.zeros(1000)))
+    '0, 1, 2, ..., 999'
+    """
+    if is_stacked(x) and len(x) > 6:
+        return f"0, 1, 2, ..., {len(x) - 1}"
+    return ", ".join(player_names(x))
 
 
 def dimensions(x: Strategy) -> tuple[int, ...]:
@@ -55,6 +168,8 @@ def dimensions(x: Strategy) -> tuple[int, ...]:
     >>> dimensions((jnp.zeros(3), {"mean": jnp.zeros(2), "scale": jnp.ones(())}))
     (3, 3)
     """
+    if is_stacked(x):
+        return (sum(math.prod(np.shape(leaf)[1:]) for leaf in jax.tree.leaves(x)),) * len(x)
     return tuple(sum(jnp.size(leaf) for leaf in jax.tree.leaves(block)) for block in blocks(x))
 
 
@@ -72,8 +187,13 @@ def ravel(x: Strategy) -> tuple[Float[Array, " coordinates"], Callable[[Array], 
     >>> vector.tolist(), len(unravel(vector))
     ([1.0, 2.0, 3.0], 2)
     """
-    leaves, structure = jax.tree.flatten(x)
-    leaves = [jnp.asarray(leaf) for leaf in leaves]
+    items, structure = jax.tree.flatten(x, is_leaf=is_stacked)
+    stacks = [item if is_stacked(item) else None for item in items]
+    # A stack of players counts as one array, with one row per player.
+    leaves = [
+        jnp.asarray(item) if stack is None else _rows(stack)[0]
+        for item, stack in zip(items, stacks, strict=True)
+    ]
     shapes = [leaf.shape for leaf in leaves]
     dtypes = [leaf.dtype for leaf in leaves]
     with jax.numpy_dtype_promotion("standard"):
@@ -89,9 +209,31 @@ def ravel(x: Strategy) -> tuple[Float[Array, " coordinates"], Callable[[Array], 
                 offsets[:-1], offsets[1:], shapes, dtypes, strict=True
             )
         ]
-        return structure.unflatten(pieces)
+        whole = [
+            piece if stack is None else _rows(stack)[1](piece)
+            for piece, stack in zip(pieces, stacks, strict=True)
+        ]
+        return structure.unflatten(whole)
 
     return vector, unravel
+
+
+def _rows(x: Stacked) -> tuple[Float[Array, "players size"], Callable[[Array], Stacked]]:
+    """A stack as a matrix with one row per player, in the widest dtype; and back."""
+    leaves, structure = jax.tree.flatten(x)
+    leaves = [jnp.asarray(leaf) for leaf in leaves]
+    shapes = [leaf.shape for leaf in leaves]
+    dtypes = [leaf.dtype for leaf in leaves]
+    with jax.numpy_dtype_promotion("standard"):
+        dtype = jnp.result_type(*dtypes) if dtypes else jnp.result_type(float)
+    flat = [leaf.reshape(leaf.shape[0], -1).astype(dtype) for leaf in leaves]
+    ends = np.cumsum([rows.shape[1] for rows in flat])[:-1].tolist()
+
+    def back(rows: Array) -> Stacked:
+        parts = zip(jnp.split(rows, ends, 1), shapes, dtypes, strict=True)
+        return structure.unflatten([p.reshape(shape).astype(kind) for p, shape, kind in parts])
+
+    return jnp.concatenate(flat, 1), back
 
 
 def norm(x: PyTree) -> Float[Array, ""]:
@@ -126,13 +268,16 @@ def as_strategy(x: Strategy) -> Strategy:
     >>> as_strategy({"a": 1.0, "b": np.zeros(2, np.float32)})["b"].dtype
     dtype('float32')
     """
-    names = player_names(x)
-    if jax.tree_util.all_leaves([x]) or not names:
+    empty = is_stacked(x) and jax.tree.leaves(x) and len(x) == 0
+    if jax.tree_util.all_leaves([x]) or empty or not (is_stacked(x) or player_names(x)):
         raise ValueError(
             "a joint strategy is a tuple, dictionary or other pytree with one block per player, "
             f"but this one has no players: {_brief(x)}"
         )
-    return join(x, tuple(_as_block(*item) for item in zip(names, blocks(x), strict=True)))
+    if is_stacked(x):
+        return Stacked(_as_block("each stacked player", x.blocks))
+    who = (f"player '{name}'" for name in player_names(x))
+    return join(x, tuple(map(_as_block, who, blocks(x))))
 
 
 def check_strategy(x: Strategy) -> None:
@@ -145,23 +290,39 @@ def check_strategy(x: Strategy) -> None:
         ValueError: As `as_strategy`, or if a coordinate is NaN or infinite.
     """
     x = as_strategy(x)
+    if all(map(_known_finite, jax.tree.leaves(x))):
+        return
     for name, block in zip(player_names(x), blocks(x), strict=True):
         for leaf in jax.tree.leaves(block):
-            if not isinstance(leaf, Tracer) and not np.all(np.isfinite(np.asarray(leaf))):
+            if not _known_finite(leaf):
                 raise ValueError(f"strategies must be finite; player '{name}' has {_brief(leaf)}")
 
 
-def _as_block(name: str, block: Block) -> Block:
+def _known_finite(leaf: Array) -> bool:
+    return isinstance(leaf, Tracer) or bool(np.all(np.isfinite(np.asarray(leaf))))
+
+
+def _same_count(what: str, x: Stacked, values: Any) -> Stacked:
+    if not is_stacked(values) or (jax.tree.leaves(values) and len(values) != len(x)):
+        found = f"{len(values)} stacked players" if is_stacked(values) else type(values).__name__
+        raise ValueError(
+            f"{what}: the strategy has {len(x)} stacked players, so one value per player is a "
+            f"dgames.Stacked of {len(x)}; got {found}"
+        )
+    return values
+
+
+def _as_block(who: str, block: Block) -> Block:
     if not jax.tree.leaves(block):
-        raise ValueError(f"every player needs at least one array; player '{name}' has none")
-    return jax.tree.map(lambda leaf: _as_leaf(name, leaf), block)
+        raise ValueError(f"every player needs at least one array; {who} has none")
+    return jax.tree.map(lambda leaf: _as_leaf(who, leaf), block)
 
 
-def _as_leaf(name: str, leaf: Any) -> Array:
+def _as_leaf(who: str, leaf: Any) -> Array:
     if not (eqx.is_array_like(leaf) and jnp.issubdtype(jnp.result_type(leaf), jnp.floating)):
         found = jnp.result_type(leaf) if eqx.is_array_like(leaf) else type(leaf).__name__
         raise ValueError(
-            f"strategies must be real floating point; player '{name}' has {found}: {_brief(leaf)}"
+            f"strategies must be real floating point; {who} has {found}: {_brief(leaf)}"
         )
     return jnp.asarray(leaf, jnp.result_type(leaf))
 

@@ -1,5 +1,6 @@
 """Strict numerics and runtime type checks for every test."""
 
+import gc
 import pkgutil
 
 import jaxtyping
@@ -20,6 +21,11 @@ import pytest  # noqa: E402
 jax.config.update("jax_enable_x64", True)
 jax.config.update("jax_numpy_dtype_promotion", "strict")
 jax.config.update("jax_numpy_rank_promotion", "raise")
+
+# Time only: tracing makes many small objects and hardly any garbage, and the lines of Python that
+# an operation came from are of no use in compiled code. No number depends on either.
+gc.set_threshold(50_000, 20, 20)
+jax.config.update("jax_traceback_in_locations_limit", 0)
 
 
 @pytest.fixture

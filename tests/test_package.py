@@ -25,8 +25,8 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["
 
 PUBLIC = {
     dg: "Game game zero_sum pseudo_gradient jacobian_blocks solve flow step_jacobian transforms "
-    "games Simultaneous Alternating Extragradient Optimistic Momentum ComplexMomentum RungeKutta4 "
-    "Optax",
+    "games Simultaneous Alternating Extragradient Optimistic Momentum ComplexMomentum Heun "
+    "SSPRK3 RungeKutta4 Optax",
     certify: "Certificate Estimate Verdict Interval Box Ball certify load check estimate enclose "
     "small_gain timescale_band contraction largest_step",
 }

@@ -46,12 +46,32 @@ def relative_margin(margin: Fraction, lipschitz: Fraction) -> Fraction:
     return min(margin / lipschitz, Fraction(63, 64))
 
 
+def runge_kutta(*rows: Vector) -> Scheme:
+    """`k_i = F(x - h sum_j a_ij k_j)`, then `x+ = x - h sum_i b_i k_i`: the rows of a, then b.
+
+    Of each row there are the coefficients up to the last one that is not zero.
+    """
+    size = len(rows) - 1
+    *stages, move = [tuple(-r for r in row) + (0,) * (size - len(row)) for row in rows]
+    return Scheme(size, tuple((stage, k) for k, stage in enumerate(stages)), 0, move, ())
+
+
+def heun() -> Scheme:
+    """`x+ = x - h (k1 + k2) / 2`, `k1 = F(x)`, `k2 = F(x - h k1)`."""
+    half = Fraction(1, 2)
+    return runge_kutta((), (1,), (half, half))
+
+
+def ssprk3() -> Scheme:
+    """`x+ = x - h (k1 + k2 + 4 k3) / 6`, `k2 = F(x - h k1)`, `k3 = F(x - h (k1 + k2) / 4)`."""
+    quarter, sixth = Fraction(1, 4), Fraction(1, 6)
+    return runge_kutta((), (1,), (quarter, quarter), (sixth, sixth, 4 * sixth))
+
+
 def runge_kutta_4() -> Scheme:
     """`x+ = x - h (k1 + 2 k2 + 2 k3 + k4) / 6`, `k1 = F(x)`, `k2 = F(x - h k1 / 2)`, and so on."""
     half, sixth = Fraction(1, 2), Fraction(1, 6)
-    stages = (0, 0, 0, 0), (-half, 0, 0, 0), (0, -half, 0, 0), (0, 0, -1, 0)
-    points = tuple((stage, k) for k, stage in enumerate(stages))
-    return Scheme(4, points, 0, (-sixth, -2 * sixth, -2 * sixth, -sixth), ())
+    return runge_kutta((), (half,), (0, half), (0, 0, 1), (sixth, 2 * sixth, 2 * sixth, sixth))
 
 
 def optimistic() -> Scheme:
@@ -80,12 +100,14 @@ def complex_momentum(real: Fraction, imaginary: Fraction) -> Scheme:
 
 # With as many arguments as the method has momentum parameters.
 SCHEMES: dict[str, Callable[..., Scheme]] = {
+    "heun": heun,
+    "ssprk3": ssprk3,
     "runge_kutta_4": runge_kutta_4,
     "optimistic": optimistic,
     "momentum": momentum,
     "complex_momentum": complex_momentum,
 }
-MOMENTA = {"runge_kutta_4": 0, "optimistic": 0, "momentum": 1, "complex_momentum": 2}
+MOMENTA = {name: 0 for name in SCHEMES} | {"momentum": 1, "complex_momentum": 2}
 
 
 class Piece(NamedTuple):

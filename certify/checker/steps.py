@@ -25,8 +25,9 @@ def check_steps(claims: Claims) -> None:
     evaluation of F is followed by a projection onto a product of convex sets that contains x*, as
     with the strategy sets of the file, where x* need not be a zero of F but is a fixed point of
     every projected step: blockwise projections are nonexpansive in W. In another metric they need
-    not be, and nothing is said of projected steps; nor by the theorem "performance", unless the
-    sets contain D, in which all points lie, so that projections change nothing.
+    not be, and nothing is said of projected steps except alternating ones, whose norms are
+    Euclidean for each player; nor by the theorem "performance", unless the sets contain D, in which
+    all points lie, so that projections change nothing.
     """
     for file in claims.steps:
         rule = (file["method"].text(), file["theorem"].text())
@@ -71,12 +72,9 @@ def _simultaneous_small_gain(claims: Claims, step: list[Fraction]) -> dict[str, 
     u, v, players = claims.left, claims.right, claims.players
 
     def factor(h: Fraction) -> Fraction:
-        def entry(i: int, j: int) -> Fraction:
-            own = max(abs(1 - h * claims.curvature[i]), abs(1 - h * claims.smoothness[i]))
-            return own if i == j else h * claims.coupling[i][j]
-
-        rows = (sum(entry(i, j) * v[j] for j in players) / v[i] for i in players)
-        columns = (sum(u[i] * entry(i, j) for i in players) / u[j] for j in players)
+        matrix = _step_matrix(claims, h)
+        rows = (sum(matrix[i][j] * v[j] for j in players) / v[i] for i in players)
+        columns = (sum(u[i] * matrix[i][j] for i in players) / u[j] for j in players)
         return max(*rows, *columns)
 
     weights = [a / b for a, b in zip(u, v, strict=True)]
@@ -86,6 +84,69 @@ def _simultaneous_small_gain(claims: Claims, step: list[Fraction]) -> dict[str, 
         "the rate holds at the best step": factor(best) <= rate,
         "x* is near the centre": near**2 >= ratio * claims.radius**2,
         "the basin is inside the region": claims.reaches(basin + 2 * near, weights),
+    }
+
+
+def _step_matrix(claims: Claims, h: Fraction) -> list[list[Fraction]]:
+    """`N(h)`, see `_simultaneous_small_gain`."""
+
+    def entry(i: int, j: int) -> Fraction:
+        own = max(abs(1 - h * claims.curvature[i]), abs(1 - h * claims.smoothness[i]))
+        return own if i == j else h * claims.coupling[i][j]
+
+    return [[entry(i, j) for j in claims.players] for i in claims.players]
+
+
+def _alternating_small_gain(
+    claims: Claims, step: list[Fraction], inner: Reader, outer: Reader
+) -> dict[str, bool]:
+    """`x_i+ = x_i - h F_i(x_1+, ..., x_{i-1}+, x_i, ..., x_N)`, player by player as in the file.
+
+    For a positive vector v let `|x|_v = max_i |x_i| / v_i`, with Euclidean norms of blocks. With
+    `N(h)` of `_simultaneous_small_gain` let `s_i = sum_{j<i} N_ij s_j + sum_{j>=i} N_ij v_j`.
+
+    *One step.* If `s <= v`, `|x - x*|_v <= d` and the ball of that radius around x* is in D, then
+    `|x_i+ - x*_i| <= d s_i` for every i; so `|x+ - x*|_v <= max (s_i / v_i) |x - x*|_v`, and all
+    points used are in the ball. By induction: player i looks at a point z whose blocks `j < i` are
+    within `d s_j <= d v_j` of those of x*, the others within `d v_j`. So z is in the ball, and the
+    segment to x* with it, along which `F_i(z) - F_i(x*) = sum_j M_ij (z_j - x*_j)` with averages M
+    of J: `|M_ij| <= coupling_ij`, and `|I - h M_ii| <= N_ii` as own blocks are symmetric. And x*_i
+    is what the step makes of itself, also if it ends with a projection onto a convex set of player
+    i with x*_i in it, which expands no distance of blocks: these norms are Euclidean in any metric.
+
+    *Every step up to the largest.* If `N(h) u < u` then `s <= N(h) u < u` for u in place of v:
+    each `s_j <= u_j` in turn. As entries of N are convex in h and `N(0) = I`, smaller steps obey
+    `N(t h) u <= (1 - t) u + t N(h) u < u` as well. So all of them converge, in `|.|_u`.
+
+    *The best step* converges at the rate `max s_i / v_i` for `v = inner`; u is `outer >= inner`.
+
+    *The basin* is the ball `|x - c|_v <= basin` around the centre. x* is within `near` of c in
+    `|.|_v`, because `weights_i |x*_i - c_i|^2 <= radius^2`. So a start in the basin is within
+    `basin + near` of x*, in `|.|_v` and hence in `|.|_u`, and both balls of that radius around x*
+    consist of points with `|x_i - c_i| <= (basin + 2 near) u_i`, all of which have to be in D: of a
+    box that is a condition on coordinates, and of all x with `|x_i - c_i| <= r u_i` the farthest
+    ones are `r sqrt(sum u_i^2)` from c.
+    """
+    largest, best, rate, near, basin = step
+    v, u = (vector.numbers(len(claims.sizes)) for vector in (inner, outer))
+    if not all(0 < a <= b for a, b in zip(v, u, strict=True)):
+        return {"the vectors are positive, the outer one not below the inner one": False}
+    at_largest, at_best, s = _step_matrix(claims, largest), _step_matrix(claims, best), []
+    for i in claims.players:
+        seen = [*s, *v[i:]]
+        s.append(sum(at_best[i][j] * seen[j] for j in claims.players))
+    together = sum((x * x for x in u), Fraction(0))
+    floors = [1 / (x * x if claims.region.is_box else together) for x in u]
+    return {
+        "the largest step contracts": all(
+            sum(at_largest[i][j] * u[j] for j in claims.players) < u[i] for i in claims.players
+        ),
+        "the rate holds at the best step": all(a <= rate * b for a, b in zip(s, v, strict=True)),
+        "x* is near the centre": all(
+            near**2 * x**2 * w >= claims.radius**2
+            for x, w in zip(v, claims.metric.weights, strict=True)
+        ),
+        "the basin is inside the region": claims.reaches(basin + 2 * near, floors),
     }
 
 
@@ -174,6 +235,11 @@ UNPROJECTED = {"performance"}
 Rule = tuple[Callable[..., dict[str, bool]], tuple[str, ...], tuple[str, ...]]
 STEP_RULES: dict[tuple[str, str], Rule] = {
     ("extragradient", "monotonicity"): (_extragradient_monotonicity, ("stretch", "basin"), ()),
+    ("alternating", "small_gain"): (
+        _alternating_small_gain,
+        ("equilibrium_radius", "basin"),
+        ("inner", "outer"),
+    ),
     ("simultaneous", "lipschitz"): (_simultaneous_lipschitz, (), ()),
     ("simultaneous", "small_gain"): (
         _simultaneous_small_gain,

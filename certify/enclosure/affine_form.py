@@ -18,6 +18,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from . import direct
 from .interval import Interval
 from .rounding import EPSILON, TINY
 
@@ -73,7 +74,8 @@ class AffineForm(Interval):
 
 def up(value: Any, operations: int) -> Any:
     """An upper bound on what non-negative numbers give in this many rounded operations."""
-    return value * (1.0 + (operations + 2) * EPSILON) + (operations + 2) * 4.0 * TINY
+    grown = direct.multiply(value, 1.0 + (operations + 2) * EPSILON)
+    return direct.add(grown, (operations + 2) * 4.0 * TINY)
 
 
 def coordinates(box: Interval) -> AffineForm:

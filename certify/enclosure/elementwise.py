@@ -5,6 +5,7 @@ from typing import Any
 import jax.numpy as jnp
 from jax import lax
 
+from . import direct
 from .interval import Interval
 from .registry import EnclosureError, Operation, rule
 from .rounding import clamp, clamp_lower, margin, outward, where_defined, where_entire
@@ -13,13 +14,15 @@ from .rounding import clamp, clamp_lower, margin, outward, where_defined, where_
 @rule("add", "add_any")
 def add(op: Operation, x: Interval, y: Interval) -> Interval:
     """`[a, b] + [c, d] = [a + c, b + d]`."""
-    return outward(x.lower + y.lower, x.upper + y.upper, margin("add"))
+    return outward(direct.add(x.lower, y.lower), direct.add(x.upper, y.upper), margin("add"))
 
 
 @rule("sub")
 def sub(op: Operation, x: Interval, y: Interval) -> Interval:
     """`[a, b] - [c, d] = [a - d, b - c]`."""
-    return outward(x.lower - y.upper, x.upper - y.lower, margin("add"))
+    return outward(
+        direct.subtract(x.lower, y.upper), direct.subtract(x.upper, y.lower), margin("add")
+    )
 
 
 @rule("neg")
@@ -31,7 +34,7 @@ def neg(op: Operation, x: Interval) -> Interval:
 @rule("mul")
 def mul(op: Operation, x: Interval, y: Interval) -> Interval:
     """The extremes are among the products of endpoints; `0 * inf` is NaN, hence `[-inf, inf]`."""
-    return outward(*_corners(jnp.multiply, x, y), margin("mul"))
+    return outward(*_corners(direct.multiply, x, y), margin("mul"))
 
 
 @rule("square")
@@ -47,7 +50,7 @@ def div(op: Operation, x: Interval, y: Interval) -> Interval:
 
     Nor beyond 2^1021, where XLA's reciprocal of a constant could be flushed to zero.
     """
-    quotient = outward(*_corners(jnp.divide, x, y), margin("div"))
+    quotient = outward(*_corners(direct.divide, x, y), margin("div"))
     vanishing = (y.lower <= 0) & (y.upper >= 0)
     return where_entire(vanishing | (y.magnitude > 2.0**1021), quotient)
 
@@ -59,7 +62,7 @@ def _corners(operation: Any, x: Interval, y: Interval) -> tuple[Any, Any]:
     values = [operation(a, b) for a in xs for b in ys]
     lower = upper = values[0]
     for value in values[1:]:
-        lower, upper = jnp.minimum(lower, value), jnp.maximum(upper, value)
+        lower, upper = direct.minimum(lower, value), direct.maximum(upper, value)
     return lower, upper
 
 

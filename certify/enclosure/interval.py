@@ -9,6 +9,8 @@ import numpy as np
 from jax.core import Tracer
 from jaxtyping import Array, Bool, Float
 
+from . import direct
+
 
 class Interval(eqx.Module):
     """All arrays `x` with `lower <= x <= upper` entrywise; a pytree of two arrays.
@@ -66,7 +68,7 @@ class Interval(eqx.Module):
     @property
     def is_unknown(self) -> Bool[Array, "..."]:
         """Entrywise: is this `[-inf, inf]`?"""
-        return (self.lower == -jnp.inf) & (self.upper == jnp.inf)
+        return direct.both(direct.equal(self.lower, -np.inf), direct.equal(self.upper, np.inf))
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -91,7 +93,7 @@ class Interval(eqx.Module):
     @property
     def magnitude(self) -> Float[Array, "..."]:
         """The largest absolute value in the interval; exact."""
-        return jnp.maximum(jnp.abs(self.lower), jnp.abs(self.upper))
+        return direct.maximum(direct.absolute(self.lower), direct.absolute(self.upper))
 
     def contains(self, value: Any) -> Bool[Array, "..."]:
         """Entrywise: is `value` inside?"""

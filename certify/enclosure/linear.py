@@ -13,6 +13,7 @@ from typing import Any
 import jax.numpy as jnp
 from jax import lax
 
+from . import direct
 from .interval import Interval
 from .registry import Operation, rule
 from .rounding import EPSILON, TINY, outward, widened
@@ -25,7 +26,7 @@ _TERMWISE_LIMIT = 2**14
 
 def sum_error(terms: int, magnitude: Any) -> Any:
     """The error of a sum of that many terms, from the sum of their absolute values."""
-    return (terms + 4) * EPSILON * magnitude + (terms + 4) * 4.0 * TINY
+    return direct.add(direct.multiply((terms + 4) * EPSILON, magnitude), (terms + 4) * 4.0 * TINY)
 
 
 @rule("reduce_sum")
@@ -127,9 +128,9 @@ def _aligned(
 
 
 def _product(x: Interval, y: Interval) -> Interval:
-    values = [a * b for a in (x.lower, x.upper) for b in (y.lower, y.upper)]
-    low = jnp.minimum(jnp.minimum(values[0], values[1]), jnp.minimum(values[2], values[3]))
-    high = jnp.maximum(jnp.maximum(values[0], values[1]), jnp.maximum(values[2], values[3]))
+    a, b, c, d = (direct.multiply(p, q) for p in (x.lower, x.upper) for q in (y.lower, y.upper))
+    low = direct.minimum(direct.minimum(a, b), direct.minimum(c, d))
+    high = direct.maximum(direct.maximum(a, b), direct.maximum(c, d))
     return outward(low, high, 1.0)
 
 

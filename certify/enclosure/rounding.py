@@ -26,6 +26,7 @@ from typing import Any
 import jax.numpy as jnp
 import numpy as np
 
+from . import direct
 from .interval import Interval, is_concrete
 
 EPSILON = 2.0**-52
@@ -83,9 +84,11 @@ def outward(lower: Any, upper: Any, units: float) -> Interval:
         units: The largest relative error of the computation, in units of 2^-52.
     """
     factor = (units + 2.0) * EPSILON
-    return widened(
-        lower, upper, jnp.abs(lower) * factor + 4.0 * TINY, jnp.abs(upper) * factor + 4.0 * TINY
-    )
+
+    def error(end: Any) -> Any:
+        return direct.add(direct.multiply(direct.absolute(end), factor), 4.0 * TINY)
+
+    return widened(lower, upper, error(lower), error(upper))
 
 
 def widened(lower: Any, upper: Any, lower_error: Any, upper_error: Any) -> Interval:
@@ -94,27 +97,26 @@ def widened(lower: Any, upper: Any, lower_error: Any, upper_error: Any) -> Inter
     Infinite results of an overflow give NaN on the side where infinity would exclude the truth,
     hence are covered.
     """
-    low = lower - lower_error
-    high = upper + upper_error
-    return Interval(
-        jnp.where(jnp.isnan(low), -jnp.inf, low),
-        jnp.where(jnp.isnan(high), jnp.inf, high),
-    )
+    low = direct.subtract(lower, lower_error)
+    high = direct.add(upper, upper_error)
+    return Interval(direct.replace_nan(low, -np.inf), direct.replace_nan(high, np.inf))
 
 
 def clamp_lower(x: Interval, bound: float) -> Interval:
     """Intersects with `[bound, inf]`, when the exact result is known to lie there."""
-    return Interval(jnp.maximum(x.lower, bound), jnp.maximum(x.upper, bound))
+    return Interval(direct.maximum(x.lower, bound), direct.maximum(x.upper, bound))
 
 
 def clamp(x: Interval, lower: float, upper: float) -> Interval:
     """Intersects with `[lower, upper]`, when the exact result is known to lie there."""
-    return Interval(jnp.clip(x.lower, lower, upper), jnp.clip(x.upper, lower, upper))
+    return Interval(
+        *(direct.minimum(upper, direct.maximum(lower, end)) for end in (x.lower, x.upper))
+    )
 
 
 def where_entire(bad: Any, x: Interval) -> Interval:
     """`[-inf, inf]` wherever `bad`, else `x`."""
-    return Interval(jnp.where(bad, -jnp.inf, x.lower), jnp.where(bad, jnp.inf, x.upper))
+    return Interval(direct.replace(x.lower, bad, -np.inf), direct.replace(x.upper, bad, np.inf))
 
 
 def where_defined(rule: Callable) -> Callable:

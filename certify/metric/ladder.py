@@ -38,24 +38,29 @@ class Rung(NamedTuple):
 
 
 class Ladder(NamedTuple):
-    """The rungs that were tried, and the one that was taken.
+    """The rungs that were tried, and the one that was taken; no rungs if that one was given.
 
     Attributes:
         rungs: From simple to general.
         chosen: One of them.
         bound: The smallest real part of the eigenvalues of sampled Jacobians: no constant metric
             has a larger sampled margin.
+        failed: Rungs in which there was no proof on the cells, and why, in the order tried.
     """
 
     rungs: tuple[Rung, ...]
     chosen: Rung
     bound: float
+    failed: tuple[tuple[str, str], ...] = ()
 
     def __str__(self) -> str:
+        if not self.rungs:
+            return self.chosen.name
         tried = ", ".join(f"{rung.name} {rung.margin:.4g}" for rung in self.rungs)
+        failed = "".join(f", as there is no proof in '{name}': {why}" for name, why in self.failed)
         return (
-            f"{self.chosen.name}; margins estimated by sampling: {tried}; at most {self.bound:.4g} "
-            "in any constant metric"
+            f"{self.chosen.name}{failed}; margins estimated by sampling: {tried}; at most "
+            f"{self.bound:.4g} in any constant metric"
         )
 
 

@@ -77,7 +77,7 @@ def best_matrix(
         if kind != "full":
             return None
     best = best * (root[:, None] * root)
-    matrix = _rounded(best / np.linalg.eigvalsh(best)[-1])
+    matrix = rounded(best / np.linalg.eigvalsh(best)[-1])
     return matrix if np.isfinite(margin_in(jacobians, matrix)) else None
 
 
@@ -95,17 +95,23 @@ def margin_in(jacobians: Float[np.ndarray, "samples n n"], matrix: Any) -> float
 
 def _improved(jacobians: np.ndarray, sizes: tuple[int, ...], kind: Kind, best: Any) -> Any:
     active: list[int] = []
+    guess = best
     for _ in range(_ROUNDS):
-        metric = Metric(best)
+        metric = Metric(guess)
         margins = metric.eigvalsh(metric.symmetric(jacobians))[:, 0]
         if active and margins.min() >= margins[active].min() - 0.05 * abs(margins[active].min()):
             break
         for k in np.argsort(margins)[:_ADDED].tolist():
             if not any(np.array_equal(jacobians[k], jacobians[j]) for j in active):
                 active.append(k)
-        found = _bisected(jacobians[active], program(jacobians[active], sizes, kind), best)
-        # It may be worse elsewhere; then the next round knows more Jacobians.
-        best = _preferred(jacobians, best, found)
+        guess = bisected(
+            functools.partial(margin_in, jacobians[active]),
+            abscissa(jacobians[active]),
+            program(jacobians[active], sizes, kind),
+            best,
+        )
+        # It may be worse elsewhere; then the next round knows those Jacobians.
+        best = _preferred(jacobians, best, guess)
     return best
 
 
@@ -117,13 +123,22 @@ def _preferred(jacobians: np.ndarray, known: Any, found: Any) -> Any:
     return found if after >= enough else known
 
 
-def _bisected(jacobians: np.ndarray, solve: Callable[[float], Any], start: Any) -> Any:
-    """The best solution, and a rounder one in its place if it is almost as good."""
-    best, low, high = start, margin_in(jacobians, start), abscissa(jacobians)
+def bisected(
+    margin_of: Callable[[Any], float], high: float, solve: Callable[[float], Any], start: Any
+) -> Any:
+    """The best solution, and a rounder one in its place if it is almost as good.
+
+    Args:
+        margin_of: Judges a solution, or what may be none: minus infinity then.
+        high: A bound that no margin exceeds.
+        solve: The roundest solution with a margin, or None, or anything.
+        start: A solution.
+    """
+    best, low = start, margin_of(start)
     while high - low > _PRECISION * max(abs(low), abs(high)):
         wanted = 0.5 * (low + high)
         found = solve(wanted)
-        margin = margin_in(jacobians, found)
+        margin = margin_of(found)
         # The roundest P with a margin has hardly more, and in floating point a little less.
         if margin < wanted - 0.01 * (high - low):
             high = wanted
@@ -131,7 +146,7 @@ def _bisected(jacobians: np.ndarray, solve: Callable[[float], Any], start: Any) 
             best, low = found, margin
     enough = low - (1 - _ROUND) * abs(low)
     rounder = solve(enough)
-    return rounder if margin_in(jacobians, rounder) >= enough - 1e-6 * abs(enough) else best
+    return rounder if margin_of(rounder) >= enough - 1e-6 * abs(enough) else best
 
 
 def program(
@@ -148,7 +163,7 @@ def program(
     import cvxpy as cp
 
     n, wanted, condition = sum(sizes), cp.Parameter(), cp.Variable()
-    P = cp.Variable((n, n), symmetric=True) if kind == "full" else _blocks(cp, sizes, kind)
+    P = variable(cp, sizes, kind)
     constraints = [P >> np.eye(n), P << condition * np.eye(n), condition <= CONDITION]
     for J in jacobians:
         constraints.append(P @ J + J.T @ P - 2 * (wanted * P) >> 0)
@@ -167,8 +182,10 @@ def program(
     return solve
 
 
-def _blocks(cp: Any, sizes: tuple[int, ...], kind: Kind) -> Any:
-    """A block for each player, of which an expression is made; or a multiple of the identity."""
+def variable(cp: Any, sizes: tuple[int, ...], kind: Kind) -> Any:
+    """A metric of a kind: one matrix, a block for each player, or multiples of the identity."""
+    if kind == "full":
+        return cp.Variable((sum(sizes), sum(sizes)), symmetric=True)
     total, starts = 0, np.concatenate([[0], np.cumsum(sizes)])
     for start, size in zip(starts[:-1], sizes, strict=True):
         place = np.eye(sum(sizes))[:, start : start + size]
@@ -194,7 +211,7 @@ def _lyapunov(jacobian: np.ndarray) -> list[np.ndarray]:
     return found
 
 
-def _rounded(matrix: np.ndarray) -> np.ndarray:
+def rounded(matrix: np.ndarray) -> np.ndarray:
     """Short binary numbers, of about 24 bits relative to the diagonal: margins are flat."""
     unit = np.exp2(np.floor(0.5 * np.log2(np.diagonal(matrix))))
     unit = 2.0**-24 * unit[:, None] * unit

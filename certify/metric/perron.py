@@ -203,6 +203,23 @@ def _solved(network: Network, v: np.ndarray, shift: float, accuracy: float) -> n
     return z if np.isfinite(z).all() and z.min() > 0 and residual.max() < 0.9 * unit else None
 
 
+def resolvent(mu: np.ndarray, coupling: Any) -> Float[np.ndarray, " N"] | None:
+    """About `K^-1 1`, positive; None where that is not found.
+
+    Other than in Perron vectors, no entry is below `1 / mu_i`, wherever the bottleneck of the
+    network is.
+
+    Args:
+        mu: Shape (N,).
+        coupling: CSR, non-negative.
+    """
+    count = len(mu)
+    whole = np.arange(count)
+    nothing = scipy.sparse.coo_array(coupling.shape, dtype=np.float64)
+    network = Network(mu, coupling, nothing, np.zeros(count, np.int64), whole, whole[:1])
+    return _solved(network, np.ones(count), 0.0, _FINE)
+
+
 def _dot(a: np.ndarray, b: np.ndarray) -> float:
     """Not by BLAS, whose threads cost more than they give when a machine is shared."""
     return float(np.einsum("i,i->", a, b))

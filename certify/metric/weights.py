@@ -3,6 +3,8 @@
 A choice needs no proof: whatever weights come out, the margin in them is proved afterwards.
 """
 
+import itertools
+
 import numpy as np
 import scipy.optimize
 from jaxtyping import Float
@@ -12,6 +14,8 @@ from .small_gain import small_gain
 
 # Weights of one are kept when within this share of the best: simpler numbers, rounder basin.
 _PREFER_ONES = 0.995
+# Numbers in the largest array of equally shaped blocks, about.
+_NUMBERS = 2**22
 
 
 def sampled_margin(jacobians: Float[np.ndarray, "samples n n"], weights: Weighting) -> float:
@@ -71,18 +75,27 @@ def sampled_constants(
     jacobians: Float[np.ndarray, "samples n n"], sizes: tuple[int, ...]
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Curvature, smoothness and coupling over the samples: estimates of what a proof can give."""
-    starts = np.concatenate([[0], np.cumsum(sizes)])
-    players = len(sizes)
+    players, each = len(sizes), np.array(sizes)
+    starts = np.concatenate([[0], np.cumsum(sizes)])[:-1]
     low, high, coupling = np.zeros(players), np.zeros(players), np.zeros((players, players))
-    for i in range(players):
-        rows = slice(starts[i], starts[i + 1])
-        own = jacobians[:, rows, rows]
-        values = np.linalg.eigvalsh(0.5 * (own + np.swapaxes(own, -1, -2)))
-        low[i], high[i] = values[:, 0].min(), values[:, -1].max()
-        for j in range(players):
-            if i != j:
-                block = jacobians[:, rows, starts[j] : starts[j + 1]]
-                coupling[i, j] = np.linalg.norm(block, ord=2, axis=(-2, -1)).max()
+    for a, b in itertools.product(np.unique(each), repeat=2):
+        pairs = np.argwhere((each[:, None] == a) & (each == b))
+        own = pairs[:, 0] == pairs[:, 1]
+        most = max(1, _NUMBERS // int(len(jacobians) * a * b))
+        for first in range(0, len(pairs), most):
+            i, j = pairs[first : first + most].T
+            rows = (starts[i][:, None] + np.arange(a))[:, :, None]
+            columns = (starts[j][:, None] + np.arange(b))[:, None, :]
+            found = jacobians[:, rows, columns]
+            norms = np.abs(found[..., 0, 0]) if a * b == 1 else np.linalg.norm(found, 2, (-2, -1))
+            coupling[i, j] = norms.max(0)
+        i = pairs[own, 0]
+        if len(i):
+            rows = starts[i][:, None] + np.arange(a)
+            blocks = jacobians[:, rows[:, :, None], rows[:, None, :]]
+            values = np.linalg.eigvalsh(0.5 * (blocks + np.swapaxes(blocks, -1, -2)))
+            low[i], high[i] = values[..., 0].min(0), values[..., -1].max(0)
+    np.fill_diagonal(coupling, 0.0)
     return low, high, coupling
 
 

@@ -93,6 +93,14 @@ TABLEAUX: dict[str, tuple[Sequence[Sequence[Any]], Sequence[Any]]] = {
     "rk4": (((), (0.5,), (0, 0.5), (0, 0, 1)), (_SIXTH, _THIRD, _THIRD, _SIXTH)),
 }
 
+_TABLEAU_OF: dict[type, str] = {
+    dg.Simultaneous: "euler",
+    dg.Extragradient: "extragradient",
+    dg.Heun: "heun",
+    dg.SSPRK3: "ssprk3",
+    dg.RungeKutta4: "rk4",
+}
+
 Method = dg.AbstractMethod | RungeKutta
 
 
@@ -101,8 +109,8 @@ def scheme_of(method: Method, *, memory: bool = False) -> tuple[Scheme, Fraction
 
     Args:
         method: `Simultaneous`, `Extragradient`, `Optimistic` (both forms), `Momentum`,
-            `ComplexMomentum` (not alternating), `RungeKutta4` or a `RungeKutta`, with one real step
-            size for all players.
+            `ComplexMomentum` (not alternating), `Heun`, `SSPRK3`, `RungeKutta4` or a `RungeKutta`,
+            with one real step size for all players.
         memory: For Runge-Kutta methods and extragradient: whether the state includes `F(x)`.
 
     Raises:
@@ -110,8 +118,7 @@ def scheme_of(method: Method, *, memory: bool = False) -> tuple[Scheme, Fraction
     """
     if isinstance(method, RungeKutta):
         return runge_kutta(method.stages, method.weights, memory), step_of(method)
-    tableau = {dg.Simultaneous: "euler", dg.Extragradient: "extragradient", dg.RungeKutta4: "rk4"}
-    name = tableau.get(type(method))
+    name = _TABLEAU_OF.get(type(method))
     if name is not None:
         exact = RungeKutta.named(name, 1.0)
         scheme = runge_kutta(exact.stages, exact.weights, memory)

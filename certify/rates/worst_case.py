@@ -102,8 +102,9 @@ def rate(
     numbers, the rate is backed off by about 1e-8, and the inequality is decided exactly.
 
     Args:
-        method: `Simultaneous`, `Extragradient`, `Optimistic`, `Momentum`, `ComplexMomentum` or
-            `RungeKutta4` of `dgames`, or a `RungeKutta`; one real step size for all players.
+        method: `Simultaneous`, `Extragradient`, `Optimistic`, `Momentum`, `ComplexMomentum`,
+            `Heun`, `SSPRK3` or `RungeKutta4` of `dgames`, or a `RungeKutta`; one real step size for
+            all players.
         margin: Positive.
         lipschitz: At least the margin.
         cocoercivity: At least the margin.

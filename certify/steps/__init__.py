@@ -10,7 +10,7 @@ from functools import partial
 from certify.checker.steps import STEP_RULES as THEOREMS
 from certify.checker.steps import UNPROJECTED
 
-from . import extragradient, performance, simultaneous
+from . import alternating, extragradient, performance, simultaneous
 from .noise import noise_ball as noise_ball
 from .step_size import Setting as Setting
 from .step_size import Step as Step
@@ -18,6 +18,7 @@ from .step_size import StepSize as StepSize
 
 STEP_RULES: dict[str, tuple[Callable[[Setting], Step | None], ...]] = {
     "simultaneous": (simultaneous.from_lipschitz, simultaneous.from_small_gain),
+    "alternating": (alternating.from_small_gain,),
     "extragradient": (extragradient.from_monotonicity,),
     **{name: (partial(performance.from_performance, name),) for name in performance.MOMENTA},
 }

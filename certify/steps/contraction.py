@@ -1,5 +1,6 @@
 """The direct route: a step of a method, as it is, is proved to contract over a region."""
 
+import dataclasses
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
@@ -22,7 +23,8 @@ from certify.steps.rate import metric_inverse, rate, rounded_metric
 from certify.steps.state_metric import candidates, factor, robust
 from certify.steps.step_map import StepMap
 from certify.tree import Tree
-from dgames.strategy import Strategy
+from dgames.sets import player_sets
+from dgames.strategy import Strategy, blocks
 
 # A step as users may write it: from the field and a strategy to the next strategy.
 StepFunction = Callable[[dg.AbstractField, Strategy], Strategy]
@@ -195,7 +197,8 @@ def contraction(
     Args:
         game: Costs that are smooth and built from primitives with an enclosure rule.
         method: A method with its step size, or a function `step(field, x)` that returns the next
-            strategy and evaluates nothing but the field that it is given.
+            strategy and evaluates nothing but the field that it is given. To it, stacked players
+            are a tuple of blocks.
         region: Where the strategies are; a ball is replaced by its bounding box. Buffers are in a
             box that the metric suggests.
         args: Passed to the costs; fixed.
@@ -262,7 +265,23 @@ def problem_of(game: dg.Game, region: Region, args: Any) -> Problem | str:
     point = find_zero(field, region)
     if point is None:
         return "no equilibrium was found in the region"
-    return Problem(field, game.strategy_set(region.example), region, point)
+    sets = game.strategy_set(region.example)
+    if isinstance(region.example, dg.Stacked):
+        sets, field = player_sets(sets, region.example), _one_by_one(field)
+    return Problem(field, sets, region, point)
+
+
+def _one_by_one(field: FlatField) -> FlatField:
+    """The same field with a tuple of players in place of a stack; their vectors are the same.
+
+    What a step does is followed call by call, which a loop or a map over players would hide.
+    """
+    stacked, gradient = field.unravel, field.gradient
+    return dataclasses.replace(
+        field,
+        unravel=lambda vector: blocks(stacked(vector)),
+        gradient=dg.FunctionField(lambda x, args: blocks(gradient(dg.stack(x), args))),
+    )
 
 
 class _Written(dg.AbstractMethod):

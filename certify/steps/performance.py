@@ -38,7 +38,7 @@ def from_performance(method: str, setting: Setting) -> Step | None:
     """The rule "performance": intervals of steps up to the largest, and the best step.
 
     Args:
-        method: "optimistic", "runge_kutta_4", "momentum" or "complex_momentum".
+        method: "optimistic", "heun", "ssprk3", "runge_kutta_4", "momentum" or "complex_momentum".
         setting: Of it, the margin and the Lipschitz constant count, and the balls.
     """
     unit = Fraction(setting.lipschitz)
@@ -101,9 +101,19 @@ def _complex(margin: float) -> tuple[float, ...]:
 
 MOMENTA: dict[str, Callable[[float], tuple[float, ...]]] = {
     "optimistic": _none,
+    "heun": _none,
+    "ssprk3": _none,
     "runge_kutta_4": _none,
     "momentum": _negative,
     "complex_momentum": _complex,
+}
+
+
+WITHOUT_MOMENTUM: dict[str, Callable[[float], Method]] = {
+    "optimistic": dg.Optimistic,
+    "heun": dg.Heun,
+    "ssprk3": dg.SSPRK3,
+    "runge_kutta_4": dg.RungeKutta4,
 }
 
 
@@ -112,7 +122,7 @@ def _engine(method: str, momentum: tuple[float, ...]) -> Method:
         return dg.Momentum(1.0, *momentum)
     if method == "complex_momentum":
         return dg.ComplexMomentum(1.0, complex(*momentum))
-    return {"optimistic": dg.Optimistic, "runge_kutta_4": dg.RungeKutta4}[method](1.0)
+    return WITHOUT_MOMENTUM[method](1.0)
 
 
 def propose(

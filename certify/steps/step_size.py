@@ -27,6 +27,7 @@ class StepSize(NamedTuple):
             points the method converges at that rate.
         constant: 1 where each iteration brings x nearer; more for methods with a memory.
         momentum: For methods with momentum: the one that all of this is about.
+        scale: Where the norm has one, a positive number per player.
     """
 
     max: float
@@ -38,6 +39,7 @@ class StepSize(NamedTuple):
     basin: float
     constant: float = 1.0
     momentum: float | complex | None = None
+    scale: dict[str, float] | None = None
 
 
 class Setting(NamedTuple):
@@ -53,6 +55,8 @@ class Setting(NamedTuple):
         radius: The equilibrium is within this distance of the centre, in the metric.
         reach: Radius of the largest ball of the metric around the centre inside the region.
         reach_in: The same for another metric, given by its weights per player.
+        reach_of: The largest r such that all x with `|x_i - c_i| <= r scale_i` for every player i
+            are inside the region, given the scales; c is the centre.
     """
 
     margin: float
@@ -63,3 +67,4 @@ class Setting(NamedTuple):
     radius: float
     reach: float
     reach_in: Callable[[np.ndarray], float]
+    reach_of: Callable[[np.ndarray], float]

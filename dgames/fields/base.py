@@ -8,8 +8,9 @@ import equinox as eqx
 from jaxtyping import PyTree
 from typing_extensions import override
 
-from dgames.sets import AbstractSet, Euclidean, player_sets
-from dgames.strategy import Block, Strategy, blocks, join
+from dgames.sets import AbstractSet, Euclidean, map_sets
+from dgames.strategy import Block, Strategy
+from dgames.strategy import block as own_block
 
 
 class AbstractField(eqx.Module):
@@ -32,15 +33,16 @@ class AbstractField(eqx.Module):
             A pytree with the structure, shapes and dtypes of `x`.
         """
 
-    def block(self, x: Strategy, player: int, args: PyTree = None) -> Block:
+    def block(self, x: Strategy, player: Any, args: PyTree = None) -> Block:
         """One player's block of the field: what an alternating method asks for.
 
         Args:
             x: A joint strategy.
-            player: The player's position in the players' order.
+            player: The player's position in the players' order; of stacked players, it may be
+                traced.
             args: As for `__call__`.
         """
-        return blocks(self(x, args))[player]
+        return own_block(self(x, args), player)
 
     def strategy_set(self, x: Strategy) -> Any:
         """Where players may move, as `Game.strategy_set`: by default, anywhere."""
@@ -48,8 +50,7 @@ class AbstractField(eqx.Module):
 
     def project(self, x: Strategy) -> Strategy:
         """Projects every player's block onto the player's set."""
-        sets = player_sets(self.strategy_set(x), x)
-        return join(x, tuple(own.project(b) for own, b in zip(sets, blocks(x), strict=True)))
+        return map_sets(lambda own, block: own.project(block), self.strategy_set(x), x)
 
 
 class FunctionField(AbstractField):

@@ -9,7 +9,7 @@ from jaxtyping import PyTree
 from dgames.fields.base import AbstractField, FunctionField
 from dgames.fields.pseudo_gradient import PseudoGradient
 from dgames.game import Game, check_game
-from dgames.sets import player_sets
+from dgames.sets import check_sets
 from dgames.strategy import Strategy, check_strategy
 
 
@@ -45,7 +45,7 @@ def check_field(field: AbstractField, x: Strategy, args: PyTree = None) -> None:
     if isinstance(field, PseudoGradient):
         return check_game(field.game, x, args)
     check_strategy(x)
-    player_sets(field.strategy_set(x), x)
+    check_sets(field.strategy_set(x), x)
     value = eqx.filter_eval_shape(field, x, args)
     if jax.tree.structure(value) != jax.tree.structure(x):
         raise ValueError(

@@ -9,15 +9,20 @@ from typing_extensions import override
 
 from dgames.fields.base import AbstractField
 from dgames.game import Game, ZeroSum
-from dgames.strategy import Block, Strategy, as_strategy, blocks, join
+from dgames.network import NetworkGame
+from dgames.stacked import Stacked, is_stacked
+from dgames.strategy import Block, Strategy, as_strategy, blocks, join, replace
+from dgames.strategy import block as own_block
 
 
 class PseudoGradient(AbstractField):
     """The field `F(x) = (d f_1 / d x_1, ..., d f_N / d x_N)` of the costs `f_i` of a game.
 
-    One evaluation linearises the costs once and transposes once per player; a `ZeroSum` game takes
-    a single backward pass. Its zeros are the candidates for Nash equilibria, and all of them are
-    equilibria if every cost is convex in its own player's block (Rosen, 1965).
+    One evaluation linearises the costs once and transposes once per player (of stacked players, all
+    at once; the work still grows with the square of their number). A `ZeroSum` game takes a single
+    backward pass, and a `NetworkGame` the gradient of its one cost, mapped over the players. The
+    zeros of F are the candidates for Nash equilibria, and all of them are equilibria if every cost
+    is convex in its own player's block (Rosen, 1965).
 
     Attributes:
         game: The game.
@@ -31,6 +36,10 @@ class PseudoGradient(AbstractField):
         if isinstance(self.game, ZeroSum):
             first, second = blocks(jax.grad(self.game.payoff)(x, args))
             return join(x, (first, jax.tree.map(jnp.negative, second)))
+        if type(self.game) is NetworkGame:
+            return self.game.gradients(x, args)
+        if is_stacked(x):
+            return _stacked_gradients(self.game, x, args)
         costs, derivative = jax.linearize(lambda x: blocks(self.game.costs(x, args)), x)
         gradients = []
         for i, cost in enumerate(costs):
@@ -41,19 +50,31 @@ class PseudoGradient(AbstractField):
         return join(x, tuple(gradients))
 
     @override
-    def block(self, x: Strategy, player: int, args: PyTree = None) -> Block:
+    def block(self, x: Strategy, player: Any, args: PyTree = None) -> Block:
         x = as_strategy(x)
+        if type(self.game) is NetworkGame:
+            return self.game.gradient(x, player, args)
 
         def own_cost(own: Block) -> Any:
-            others = blocks(x)
-            y = join(x, (*others[:player], own, *others[player + 1 :]))
-            return blocks(self.game.costs(y, args))[player]
+            return own_block(self.game.costs(replace(x, player, own), args), player)
 
-        return jax.grad(own_cost)(blocks(x)[player])
+        return jax.grad(own_cost)(own_block(x, player))
 
     @override
     def strategy_set(self, x: Strategy) -> Any:
         return self.game.strategy_set(x)
+
+
+def _stacked_gradients(game: Game, x: Stacked, args: PyTree) -> Stacked:
+    """The gradients of costs that are not known to be one function, all transposes in one."""
+    costs, derivative = jax.linearize(lambda x: game.costs(x, args).blocks, x)
+    pull = jax.linear_transpose(derivative, x)
+
+    def own(player: Any, unit: Any) -> Block:
+        return pull(unit)[0][player]
+
+    units = jnp.eye(len(x), dtype=costs.dtype)
+    return Stacked(jax.vmap(own)(jnp.arange(len(x)), units))
 
 
 def pseudo_gradient(game: Game) -> PseudoGradient:

@@ -8,5 +8,7 @@ from dgames.methods.momentum import ComplexMomentum as ComplexMomentum
 from dgames.methods.momentum import Momentum as Momentum
 from dgames.methods.optax import Optax as Optax
 from dgames.methods.optimistic import Optimistic as Optimistic
+from dgames.methods.runge_kutta import SSPRK3 as SSPRK3
+from dgames.methods.runge_kutta import Heun as Heun
 from dgames.methods.runge_kutta import RungeKutta4 as RungeKutta4
 from dgames.methods.simultaneous import Simultaneous as Simultaneous

@@ -1,5 +1,7 @@
 """One player after the other."""
 
+from typing import Any
+
 import equinox as eqx
 from jaxtyping import Array, PyTree
 from typing_extensions import override
@@ -10,12 +12,11 @@ from dgames.methods.base import (
     State,
     per_player,
     real_hyperparameter,
-    replace,
     scale_block,
     subtract,
 )
-from dgames.sets import player_sets
-from dgames.strategy import Strategy, blocks
+from dgames.sets import player_set
+from dgames.strategy import Strategy, block, in_turn, replace
 
 
 class Alternating(AbstractMethod):
@@ -48,8 +49,10 @@ class Alternating(AbstractMethod):
     def step(
         self, field: AbstractField, x: Strategy, state: State, args: PyTree = None
     ) -> tuple[Strategy, State]:
-        sets = player_sets(field.strategy_set(x), x)
-        for i, (own, h) in enumerate(zip(sets, per_player(self.step_size, x), strict=True)):
-            moved = subtract(blocks(x)[i], scale_block(h, field.block(x, i, args)))
-            x = replace(x, i, own.project(moved))
-        return x, None
+        steps, strategy_set = per_player(self.step_size, x), field.strategy_set(x)
+
+        def turn(i: Any, x: Strategy) -> Strategy:
+            moved = subtract(block(x, i), scale_block(block(steps, i), field.block(x, i, args)))
+            return replace(x, i, player_set(strategy_set, x, i).project(moved))
+
+        return in_turn(turn, x, x), None

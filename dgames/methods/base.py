@@ -10,7 +10,16 @@ import jax.numpy as jnp
 from jaxtyping import Array, PyTree
 
 from dgames.fields import AbstractField
-from dgames.strategy import Block, Strategy, blocks, join, player_names
+from dgames.stacked import Stacked, is_stacked
+from dgames.strategy import (
+    Block,
+    Strategy,
+    blocks,
+    brief_names,
+    join,
+    map_players,
+    same_players,
+)
 
 State = PyTree[Any]
 
@@ -26,8 +35,9 @@ class AbstractMethod(eqx.Module):
     * `step` maps augmented states to augmented states with the same structure, shapes and dtypes,
       so it can be the body of a loop; `state` is a pytree of arrays (or `None`).
     * Hyper-parameters are array leaves: new values do not retrace, and methods can be batched over
-      them. They are scalars, or one scalar per player in the first-level structure of the strategy,
-      and are cast to the dtype of the strategy where they are used.
+      them. They are scalars, or one scalar per player in the first-level structure of the strategy
+      (of stacked players, a `Stacked` array of shape `(N,)`), and are cast to the dtype of the
+      strategy where they are used.
     * Every new strategy is projected onto the field's strategy set, player by player.
     * `step` evaluates the field as often as the class says, and not more.
 
@@ -64,9 +74,9 @@ class AbstractMethod(eqx.Module):
 def method_name(method: AbstractMethod | type[AbstractMethod]) -> str:
     """The name of a method: its class name in snake case.
 
-    >>> from dgames.methods import ComplexMomentum, RungeKutta4
-    >>> method_name(ComplexMomentum), method_name(RungeKutta4(0.1))
-    ('complex_momentum', 'runge_kutta_4')
+    >>> from dgames.methods import ComplexMomentum, RungeKutta4, SSPRK3
+    >>> method_name(ComplexMomentum), method_name(RungeKutta4(0.1)), method_name(SSPRK3)
+    ('complex_momentum', 'runge_kutta_4', 'ssprk3')
     """
     cls = method if isinstance(method, type) else type(method)
     return re.sub(r"(?<=[a-z])(?=[A-Z0-9])", "_", cls.__name__).lower()
@@ -92,27 +102,36 @@ def complex_hyperparameter(value: Any) -> PyTree[Array]:
     return jax.tree.map(lambda leaf: jnp.asarray(leaf, jnp.result_type(complex)), value)
 
 
-def per_player(value: PyTree[Array], x: Strategy) -> tuple[Array, ...]:
-    """Spreads a hyper-parameter over the players of `x`: one scalar array each.
+def per_player(value: PyTree[Array], x: Strategy) -> Strategy:
+    """Spreads a hyper-parameter over the players of `x`.
+
+    Returns:
+        One scalar array per player, in the first-level structure of `x`.
 
     Raises:
         ValueError: If the hyper-parameter is neither a scalar nor one scalar per player.
     """
-    names = player_names(x)
     single = eqx.is_array(value)
-    values = (value,) * len(names) if single else blocks(value)
-    if not single and player_names(value) != names:
+    if not single and not same_players(x, value):
         raise ValueError(
-            f"a hyper-parameter is one scalar, or one for each of the players {', '.join(names)}; "
-            f"got one for each of {', '.join(player_names(value))}"
+            f"a hyper-parameter is one scalar, or one for each of the players {brief_names(x)}; "
+            f"got one for each of {brief_names(value)}"
         )
+    # Of stacked players, one array holds the scalars of all.
+    stacked = is_stacked(x) and not single
+    shape, where = ((len(x),), " (stacked)") if stacked else ((), "")
+    values = (value,) if single else (value.blocks,) if stacked else blocks(value)
     for scalar in values:
-        if jnp.ndim(scalar) != 0:
+        if jnp.shape(scalar) != shape:
             raise ValueError(
-                "a hyper-parameter is one scalar, or one scalar per player; "
+                f"a hyper-parameter is one scalar, or one scalar per player{where}; "
                 f"got an array of shape {jnp.shape(scalar)}"
             )
-    return values
+    if not single:
+        return value
+    if is_stacked(x):
+        return Stacked(jnp.broadcast_to(value, (len(x),)))
+    return join(x, (value,) * len(blocks(x)))
 
 
 def scale_block(scalar: Array, block: Block) -> Block:
@@ -122,8 +141,7 @@ def scale_block(scalar: Array, block: Block) -> Block:
 
 def scale(value: PyTree[Array], x: Strategy) -> Strategy:
     """`value * x` in the dtypes of `x`, the value being a scalar or one per player."""
-    pairs = zip(per_player(value, x), blocks(x), strict=True)
-    return join(x, tuple(scale_block(scalar, block) for scalar, block in pairs))
+    return map_players(lambda block, scalar: scale_block(scalar, block), x, per_player(value, x))
 
 
 def add(x: PyTree, y: PyTree) -> PyTree:
@@ -134,9 +152,3 @@ def add(x: PyTree, y: PyTree) -> PyTree:
 def subtract(x: PyTree, y: PyTree) -> PyTree:
     """`x - y`, leaf by leaf."""
     return jax.tree.map(jnp.subtract, x, y)
-
-
-def replace(x: Strategy, player: int, block: Block) -> Strategy:
-    """`x` with one player's block replaced."""
-    others = blocks(x)
-    return join(x, (*others[:player], block, *others[player + 1 :]))

@@ -1,5 +1,8 @@
 """Momentum: positive, negative and complex."""
 
+import operator
+from typing import Any
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -15,13 +18,12 @@ from dgames.methods.base import (
     hyperparameter,
     per_player,
     real_hyperparameter,
-    replace,
     scale,
     scale_block,
     subtract,
 )
-from dgames.sets import player_sets
-from dgames.strategy import Block, Strategy, blocks, join
+from dgames.sets import map_sets, player_set
+from dgames.strategy import Block, Strategy, block, in_turn, map_players, replace
 
 
 class Momentum(AbstractMethod):
@@ -102,27 +104,50 @@ class ComplexMomentum(AbstractMethod):
     def step(
         self, field: AbstractField, x: Strategy, state: State, args: PyTree = None
     ) -> tuple[Strategy, State]:
-        real, imaginary = blocks(state[0]), blocks(state[1])
-        sets = player_sets(field.strategy_set(x), x)
-        steps, momenta = per_player(self.step_size, x), per_player(self.momentum, x)
-        forces = None if self.alternating else blocks(field(x, args))
-        new_real, new_imaginary = [], []
-        for i, (own, h, b) in enumerate(zip(sets, steps, momenta, strict=True)):
-            force = field.block(x, i, args) if forces is None else forces[i]
-            turned, turned_imaginary = _times(b, real[i], imaginary[i])
-            new_real.append(subtract(turned, force))
-            new_imaginary.append(turned_imaginary)
-            move, _ = _times(h, new_real[i], new_imaginary[i])
-            x = replace(x, i, own.project(add(blocks(x)[i], move)))
-        return x, (join(x, tuple(new_real)), join(x, tuple(new_imaginary)))
+        steps, momenta = (_parts(per_player(value, x)) for value in (self.step_size, self.momentum))
+        strategy_set = field.strategy_set(x)
+
+        def move(own, h, b, force, position, real, imaginary):
+            turned, imaginary = _times(b, real, imaginary)
+            real = subtract(turned, force)
+            step, _ = _times(h, real, imaginary)
+            return own.project(add(position, step)), real, imaginary
+
+        if not self.alternating:
+            values = (steps, momenta, field(x, args), x, *state)
+            moved = map_sets(lambda own, _, *values: move(own, *values), strategy_set, x, *values)
+            # One structure of triples becomes a triple of structures.
+            x, real, imaginary = (map_players(operator.itemgetter(k), moved) for k in range(3))
+            return x, (real, imaginary)
+
+        def turn(i: Any, carry: Any) -> Any:
+            x, *_ = carry
+            values = (block(steps, i), block(momenta, i), field.block(x, i, args))
+            own = player_set(strategy_set, x, i)
+            new = move(own, *values, *(block(part, i) for part in carry))
+            return tuple(replace(part, i, value) for part, value in zip(carry, new, strict=True))
+
+        x, real, imaginary = in_turn(turn, x, (x, *state))
+        return x, (real, imaginary)
 
 
-def _times(scalar: Array, real: Block, imaginary: Block) -> tuple[Block, Block]:
-    """Real and imaginary part of a complex scalar times a complex block."""
-    if not jnp.iscomplexobj(scalar):
-        return scale_block(scalar, real), scale_block(scalar, imaginary)
-    with jax.ensure_compile_time_eval():  # no complex numbers in the traced step
-        a, b = jnp.real(scalar), jnp.imag(scalar)
+def _parts(values: Strategy) -> Strategy:
+    """Each scalar as a tuple of its real part and, if it is complex, its imaginary part."""
+
+    def split(scalar: Array) -> tuple[Array, ...]:
+        if not jnp.iscomplexobj(scalar):
+            return (scalar,)
+        with jax.ensure_compile_time_eval():  # no complex numbers in the traced step
+            return jnp.real(scalar), jnp.imag(scalar)
+
+    return jax.tree.map(split, values)
+
+
+def _times(scalar: tuple[Array, ...], real: Block, imaginary: Block) -> tuple[Block, Block]:
+    """Real and imaginary part of a complex scalar, in parts, times a complex block."""
+    if len(scalar) == 1:
+        return scale_block(scalar[0], real), scale_block(scalar[0], imaginary)
+    a, b = scalar
     return (
         subtract(scale_block(a, real), scale_block(b, imaginary)),
         add(scale_block(b, real), scale_block(a, imaginary)),

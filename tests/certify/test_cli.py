@@ -145,7 +145,7 @@ def bad(duopoly, extra):
         ("1 / 0", ["--radius", "1"], "ZeroDivisionError"),
         ("game = 3", ["--radius", "1"], "must define a dgames Game called 'game'"),
         ("del game", ["--radius", "1"], "defines nothing"),
-        ("methods = [dg.Alternating]", ["--radius", "1"], "no step-size theorem"),
+        ("methods = [dg.Optax]", ["--radius", "1"], "no step-size theorem"),
         (
             "game = dg.game(lambda x, args: {'a': jax.lax.bessel_i1e(x['a']), 'b': x['b'] ** 2})",
             ["--radius", "0.1"],

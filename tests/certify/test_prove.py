@@ -92,7 +92,7 @@ class TestClosedForms:
         alone = 2 * found.margin / found.lipschitz**2
         assert alone == pytest.approx(paper, abs=1e-8)
 
-    @pytest.mark.parametrize("seed", range(3))
+    @pytest.mark.parametrize("seed", range(2))
     def test_random_quadratic_games(self, seed):
         """The Jacobian is constant, so the best constants in any given metric are eigenvalues."""
         game = dg.games.Quadratic.random(jax.random.key(seed), (2, 1, 3), curvature=2.0)
@@ -358,8 +358,8 @@ class TestBadInput:
 
     def test_methods_without_a_theorem(self, linear_game):
         region = around({"fast": 0.0, "slow": 0.0}, 1.0)
-        with pytest.raises(ValueError, match="no step-size theorem for 'alternating'"):
-            certify.certify(linear_game, region, methods=[dg.Alternating])
+        with pytest.raises(ValueError, match="no step-size theorem for 'optax'"):
+            certify.certify(linear_game, region, methods=[dg.Optax])
 
     def test_costs_that_are_not_scalars(self):
         game = dg.game(lambda x, args: (x[0] ** 2 * jnp.ones(3), x[1] ** 2))

@@ -37,6 +37,8 @@ METHODS = {
     "complex_momentum, complex step": Case(
         lambda h: dg.ComplexMomentum(jnp.asarray(h).astype(complex) * (1 - 0.2j), 0.3j), 1
     ),
+    "heun": Case(dg.Heun, 2),
+    "ssprk3": Case(dg.SSPRK3, 3),
     "runge_kutta_4": Case(dg.RungeKutta4, 4),
     "optax": Case(lambda h: dg.Optax(SGD), 1),
 }
@@ -377,11 +379,29 @@ def test_trial_points_of_the_optimistic_method_follow_the_reflected_one():
         assert close(y, trials[k + 1])
 
 
-def test_runge_kutta_is_the_fourth_order_expansion_of_the_flow():
+@pytest.mark.parametrize(("make", "order"), [(dg.Heun, 2), (dg.SSPRK3, 3), (dg.RungeKutta4, 4)])
+def test_runge_kutta_is_the_expansion_of_the_flow(make, order):
     J = dg.jacobian_blocks(GAME, start())
     dense = np.concatenate([np.concatenate([J[i][j] for j in J], axis=1) for i in J])
-    terms = [np.linalg.matrix_power(-0.2 * dense, k) / math.factorial(k) for k in range(5)]
-    assert np.allclose(dg.step_jacobian(GAME, dg.RungeKutta4(0.2), start()), sum(terms))
+    terms = [np.linalg.matrix_power(-0.2 * dense, k) / math.factorial(k) for k in range(order + 1)]
+    assert np.allclose(dg.step_jacobian(GAME, make(0.2), start()), sum(terms))
+
+
+def test_heun_and_ssprk3_are_made_of_gradient_steps():
+    """By hand, on a field that is not linear: what Shu and Osher wrote."""
+    field = dg.FunctionField(lambda x, args: (jnp.sin(x[0]) + x[1], x[1] ** 3 - x[0]))
+    x = (jnp.array(0.7), jnp.array(-1.2))
+
+    def gradient_step(x):
+        return np.array([x[0] - 0.3 * (np.sin(x[0]) + x[1]), x[1] - 0.3 * (x[1] ** 3 - x[0])])
+
+    start = np.array([0.7, -1.2])
+    first = gradient_step(start)
+    second = gradient_step(first)
+    heun, third = 0.5 * (start + second), gradient_step(0.75 * start + 0.25 * second)
+    assert np.allclose(dg.Heun(0.3).step(field, x, None)[0], heun, atol=1e-15)
+    ssprk3 = start / 3 + 2 / 3 * third
+    assert np.allclose(dg.SSPRK3(0.3).step(field, x, None)[0], ssprk3, atol=1e-15)
 
 
 def test_extragradient_by_hand_on_a_simplex():

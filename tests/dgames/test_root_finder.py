@@ -29,6 +29,8 @@ METHODS = [
     dg.Alternating(0.2),
     dg.Optimistic(0.2),
     dg.ComplexMomentum(0.1, 0.3 + 0.2j),
+    dg.Heun(0.3),
+    dg.SSPRK3(0.3),
     dg.RungeKutta4(0.3),
 ]
 

@@ -109,8 +109,14 @@ def test_optimistic(make):
 
 
 def test_runge_kutta():
-    expected = np.sqrt(1 - STEPS**6 / 72 + STEPS**8 / 576)
-    assert np.allclose(radii(dg.RungeKutta4, STEPS), expected, atol=1e-14)
+    """`|R(-i h)|` for the stability functions: the exponential series, cut off."""
+    expected = {
+        dg.Heun: np.sqrt(1 + STEPS**4 / 4),
+        dg.SSPRK3: np.sqrt(1 - STEPS**4 / 12 + STEPS**6 / 36),
+        dg.RungeKutta4: np.sqrt(1 - STEPS**6 / 72 + STEPS**8 / 576),
+    }
+    for make, values in expected.items():
+        assert np.allclose(radii(make, STEPS), values, atol=1e-14), make
 
 
 ALPHAS = np.array([0.001, 0.01, 0.02, 0.05, 0.1])

@@ -7,6 +7,7 @@ by JAX.
 
 import functools
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.extend import core
@@ -55,6 +56,19 @@ def _dot(x, y, *, dimension_numbers, **_):
 
 def _round_away(x, **_):
     return np.sign(x) * np.floor(np.abs(x) + 0.5)
+
+
+def _iota(*, dtype, shape, dimension, **_):
+    inner = [size if axis == dimension else 1 for axis, size in enumerate(shape)]
+    return np.broadcast_to(np.arange(shape[dimension], dtype=dtype).reshape(inner), shape)
+
+
+def _split(x, *, sizes, axis):
+    return np.split(x, np.cumsum(sizes)[:-1], axis)
+
+
+def _unstack(x, *, axis):
+    return list(np.moveaxis(x, axis, 0))
 
 
 def _plain(function):
@@ -136,10 +150,32 @@ _NUMPY = {
     "reduce_prod": _reduce(np.prod),
     "reduce_and": _reduce(np.all),
     "reduce_or": _reduce(np.any),
+    "iota": _iota,
+    "split": _split,
+    "stack": lambda *xs, axis: np.stack(xs, axis),
+    "unstack": _unstack,
     "dot_general": _dot,
     "copy": _plain(np.asarray),
     "stop_gradient": _plain(np.asarray),
 }
+
+
+def uncompiled(function):
+    """What `jax.jit(function)` is, but for numpy: traced once for operands of the same shapes."""
+    traced = {}
+
+    def call(*operands):
+        leaves, structure = jax.tree.flatten(operands)
+        leaves = list(map(np.asarray, leaves))
+        key = structure, tuple((x.shape, x.dtype) for x in leaves)
+        if key not in traced:
+            traced[key] = jax.make_jaxpr(function, return_shape=True)(*structure.unflatten(leaves))
+        code, shape = traced[key]
+        with np.errstate(all="ignore"):
+            results = map(jnp.asarray, run(code, leaves))
+        return jax.tree.unflatten(jax.tree.structure(shape), results)
+
+    return call
 
 
 def run(closed, operands):
@@ -159,7 +195,9 @@ def run(closed, operands):
             real = np.issubdtype(inputs[0].dtype, np.floating)
             results = [np.divide(*inputs) if real else np.floor_divide(*inputs)]
         elif name in _NUMPY:
-            results = [np.asarray(_NUMPY[name](*inputs, **params))]
+            results = _NUMPY[name](*inputs, **params)
+            several = equation.primitive.multiple_results
+            results = list(map(np.asarray, results if several else [results]))
         else:
             results = equation.primitive.bind(*map(jnp.asarray, inputs), **params)
             results = list(results) if equation.primitive.multiple_results else [results]

@@ -12,6 +12,7 @@ from flint import arb, arb_series
 
 from certify.enclosure import EnclosureError, Interval, affine
 from certify.enclosure.affine import jacobian_family, jacobian_form
+from tests.certify.enclosure.numpy_jaxpr import uncompiled
 
 
 def _tanh(x):
@@ -83,7 +84,8 @@ def escapes(family, name, lower, upper, rng):
 @pytest.mark.parametrize("name", FIELDS)
 def test_families_contain_exact_jacobians(name, form):
     rng = np.random.default_rng(1)
-    compute = jax.jit(jacobian_family(field(name), form))
+    compiled = jax.jit if form == "interval" or name in ("linear", "quartic") else uncompiled
+    compute = compiled(jacobian_family(field(name), form))
     finite = 0
     for start, width in CELLS:
         lower, upper = np.array(start), np.array(start) + np.array(width)

@@ -47,12 +47,14 @@ def inside(box, values):
 
 
 @pytest.mark.parametrize("method", METHODS)
-@pytest.mark.parametrize("radius", [0.0, 0.05, 0.5])
-def test_jacobians_of_a_network(method, radius):
+def test_jacobians_of_a_network(method):
     function, centre = network((3, 8, 8, 1)), jnp.array([0.3, -0.2, 0.1])
-    box = certify.enclose_jacobian(function, method=method)(around(centre, radius))
-    assert inside(box, jax.vmap(jax.grad(function))(sample(centre, radius)))
-    assert radius > 0.0 or float(box.width.max()) < 1e-12
+    enclosed = certify.enclose_jacobian(function, method=method)
+    gradients = jax.jit(jax.vmap(jax.grad(function)))
+    for radius in (0.0, 0.05, 0.5):
+        box = enclosed(around(centre, radius))
+        assert inside(box, gradients(sample(centre, radius)))
+        assert radius > 0.0 or float(box.width.max()) < 1e-12
 
 
 def test_hessians_of_a_network():

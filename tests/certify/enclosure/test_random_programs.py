@@ -68,15 +68,15 @@ def check(seed, boxes=BOXES, points=POINTS, method: Method = "interval", compile
 def test_no_escapes(batch):
     compared = 0
     with jax.numpy_rank_promotion("allow"):
-        for seed in range(20 * batch, 20 * batch + 20):
-            program, found, count, _ = check(seed)
+        for seed in range(20 * batch, 20 * batch + 12):
+            program, found, count, _ = check(seed, boxes=10)
             assert not found, (seed, program.text, found[0])
             compared += count
     assert compared > 500
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("seed", [2, 6, 13])
+@pytest.mark.parametrize("seed", [2, 6])
 def test_no_escapes_of_compiled_code(seed):
     with jax.numpy_rank_promotion("allow"):
         program, found, _, _ = check(seed, compiled=True)
@@ -84,10 +84,10 @@ def test_no_escapes_of_compiled_code(seed):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("seed", [1002, 1005, 1007])
-def test_no_escapes_of_affine_forms(seed):
+@pytest.mark.parametrize(("seed", "compiled"), [(1002, False), (1005, True), (1007, False)])
+def test_no_escapes_of_affine_forms(seed, compiled):
     with jax.numpy_rank_promotion("allow"):
-        program, found, _, _ = check(seed, method="affine", compiled=True)
+        program, found, _, _ = check(seed, method="affine", compiled=compiled)
     assert not found, (program.text, found[0])
 
 

@@ -103,6 +103,17 @@ def test_many_jacobians_at_once():
     assert Metric(matrix).condition <= lmi.CONDITION
 
 
+def test_the_program_learns_from_a_solution_that_is_worse_elsewhere():
+    """A zero-sum game in whose worst corners the identity is as good as it is anywhere."""
+    a, b = np.random.default_rng(0).uniform(-0.5, 0.5, (2, 256))
+    turn = 3.0 + 6.0 * b**2
+    rows = [[np.full(256, 0.1), turn], [-turn, 4.0 - 12.0 * a * b]]
+    J = np.moveaxis(np.array(rows), -1, 0)
+    matrix = best_matrix(J, (1, 1), "full", np.ones(2))
+    assert matrix is not None
+    assert margin_in(J, np.eye(2)) < 0.11 < 0.7 * abscissa(J) < margin_in(J, matrix)
+
+
 def never_below(shear, certificate):
     """What is proved of all points is true of one."""
     step = np.asarray(dg.step_jacobian(shear.game, dg.Simultaneous(1.0), shear.region.center))

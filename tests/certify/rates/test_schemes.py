@@ -18,6 +18,8 @@ METHODS = {
     "reflected": dg.Optimistic(STEP, reflected=True),
     "momentum": dg.Momentum(STEP, -0.375),
     "complex_momentum": dg.ComplexMomentum(STEP, -0.25 + 0.375j),
+    "heun": dg.Heun(STEP),
+    "ssprk3": dg.SSPRK3(STEP),
     "runge_kutta_4": dg.RungeKutta4(STEP),
 }
 MOMENTA = {"momentum": (-0.375,), "complex_momentum": (-0.25, 0.375)}

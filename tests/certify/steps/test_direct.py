@@ -40,6 +40,8 @@ METHODS = {
     "momentum": dg.Momentum(0.3, -0.3),
     "complex momentum": dg.ComplexMomentum(0.3, 0.3j),
     "alternating complex momentum": dg.ComplexMomentum(0.3, 0.2 + 0.2j, alternating=True),
+    "heun": dg.Heun(0.4),
+    "ssprk3": dg.SSPRK3(0.4),
     "runge-kutta": dg.RungeKutta4(0.4),
     "optax": dg.Optax(optax.sgd(0.3, momentum=0.2)),
 }

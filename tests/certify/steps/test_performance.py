@@ -17,7 +17,8 @@ from certify.checker.reader import Reader
 from certify.checker.steps import check_steps
 from certify.steps.performance import propose, prove_piece
 
-METHODS = [dg.Optimistic, dg.RungeKutta4, dg.Momentum, dg.ComplexMomentum]
+METHODS = [dg.Optimistic, dg.Heun, dg.SSPRK3, dg.RungeKutta4, dg.Momentum, dg.ComplexMomentum]
+STATELESS = ("heun", "ssprk3", "runge_kutta_4")
 NAMES = [dg.method_name(method) for method in METHODS]
 
 
@@ -60,7 +61,10 @@ def test_sizes(certificate):
     sizes = {name: s.max * certificate.lipschitz for name, s in certificate.step_sizes.items()}
     assert 0.6 < sizes["optimistic"] < 1 / 3**0.5 + 0.1
     assert 2.2 < sizes["runge_kutta_4"] < 2.785
-    assert certificate.step_sizes["runge_kutta_4"].constant == 1
+    # At most the limits of the real axis; near them where no field turns much.
+    assert 1.3 < sizes["heun"] < 2
+    assert 1.5 < sizes["ssprk3"] < 2.513
+    assert all(certificate.step_sizes[name].constant == 1 for name in STATELESS)
     assert all(s.basin > 0.4 for s in certificate.step_sizes.values())
     assert all(s.theorem == "performance" for s in certificate.step_sizes.values())
 
@@ -102,7 +106,7 @@ def test_false_claims_are_rejected(certificate, name):
         (("pieces", 0, "decrease"), -1.0),
         (("pieces", 0, "lyapunov", 0), -1.0),
     ]
-    if name != "runge_kutta_4":
+    if name not in STATELESS:
         false.append((("constant",), 0.99))
     for path, factor in false:
         data = changed(
@@ -140,6 +144,18 @@ def test_intervals_cover_all_smaller_steps(kappa):
     assert all(a.high == b.low for a, b in itertools.pairwise(cover))
     # Monotone fields allow 1/2; strongly monotone ones hardly more when the margin is small.
     assert 0.44 < cover[-1].high < 0.65
+
+
+@pytest.mark.parametrize(
+    ("kappa", "name", "known"), [(10, "heun", 0.98), (10, "ssprk3", 0.89), (100, "heun", 0.43)]
+)
+def test_intervals_reach_what_single_steps_reach(kappa, name, known):
+    """Towards x*, in units of 1 / lipschitz; as contractions Heun's step is 2 / kappa."""
+    method = dg.Heun(1.0) if name == "heun" else dg.SSPRK3(1.0)
+    pieces = propose(performance.SCHEMES[name](), method, Fraction(1, kappa))
+    assert pieces is not None
+    assert known <= float(pieces[-2].high) <= 1.1 * known
+    assert pieces[-2].high > 4 * Fraction(2, kappa)
 
 
 def test_the_bernstein_middle_is_needed():
