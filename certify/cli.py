@@ -110,11 +110,15 @@ def run(
 @app.command()
 def check(
     files: Annotated[list[Path], typer.Argument(metavar="CERTIFICATE", help="Files to check.")],
+    level: Annotated[
+        int,
+        typer.Option(min=1, max=2, help="2: also re-derive all bounds from the costs in the file."),
+    ] = 1,
 ) -> None:
     """Verify every inequality in certificate files with exact arithmetic, independently."""
-    from certify.checker.__main__ import main as checker
+    from certify.checker.__main__ import check_files
 
-    raise typer.Exit(checker([str(file) for file in files]))
+    raise typer.Exit(check_files([str(file) for file in files], level))
 
 
 @app.command()

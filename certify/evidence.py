@@ -10,7 +10,6 @@ from certify.enclosure.affine import AffineFamily
 from certify.metric.modes import Modes
 from certify.tree import Leaf, Split, Tree, stack
 
-
 # Remainders are enlarged by this share: room for a checker whose bounds are a little wider, which
 # otherwise would have to cut the cell into many pieces.
 ROOM = 2.0**-4

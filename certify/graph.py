@@ -239,8 +239,10 @@ def _moved(builder: Builder, equation: core.JaxprEqn, operands: list[Any]) -> li
         else np.asarray(x)
         for x, atom in pairs
     ]
+    # Outside of its operand a gather may fill with NaN, which is no number of a node.
+    filled = {"fill_value": -1} if equation.primitive.name == "gather" else {}
     with jax.ensure_compile_time_eval():
-        found = equation.primitive.bind(*map(jnp.asarray, moved), **equation.params)
+        found = equation.primitive.bind(*map(jnp.asarray, moved), **equation.params | filled)
     results = list(found) if equation.primitive.multiple_results else [found]
     arrays = [np.asarray(result) for result in results]
     if any(array.size and array.min() < 0 for array in arrays):
@@ -523,6 +525,7 @@ _RULES: dict[str, Callable] = {
     "le": _compared(False),
     "gt": _compared(True),
     "ge": _compared(True),
+    "is_finite": lambda builder, params, x: np.ones(_real(builder, x).numbers.shape, bool),
     "select_n": _select,
     "convert_element_type": _converted,
     "not": _not,

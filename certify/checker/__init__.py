@@ -12,7 +12,14 @@ no NumPy, nothing from the rest of the project.
 - `contraction`: the same for files that prove a step of a method to contract;
 - `exact`: positive definiteness, decided with integers.
 
-Run it as `python -m certify.checker FILE`.
+That is level 1: the inequalities, given the bounds on derivatives that the file states. Level 2
+re-derives these bounds from the costs, which the file spells out, and needs python-flint:
+
+- `graph`: the costs, as an expression graph of real functions;
+- `intervals`, `jets`: their derivatives over boxes, by truncated Taylor polynomials;
+- `rederive`: that the bounds follow.
+
+Run it as `python -m certify.checker [--level 2] FILE`.
 """
 
 import time
@@ -30,6 +37,7 @@ from .proof import (
     check_small_gain,
 )
 from .reader import CONTRACTION, Reader, Unusable, read
+from .rederive import rederive
 from .steps import check_steps
 
 
@@ -40,32 +48,47 @@ class Verdict(NamedTuple):
         ok: Whether every claim in the file follows from its evidence.
         reasons: The claims that do not, one sentence each; empty when `ok`.
         seconds: How long the check took.
+        rederived: What was re-derived from the costs at level 2, one sentence each; empty at level
+            1, where the bounds that the file states are taken as given.
     """
 
     ok: bool
     reasons: tuple[str, ...]
     seconds: float
+    rederived: tuple[str, ...] = ()
 
 
-def check(path: str | Path, progress: Callable[[int, int], None] | None = None) -> Verdict:
+Progress = Callable[[int, int], None]
+
+
+def check(path: str | Path, progress: Progress | None = None, *, level: int = 1) -> Verdict:
     """Verifies every inequality of a certificate file in exact rational arithmetic.
 
     Args:
         path: A file written by `Certificate.save`.
         progress: Called with the number of cells done and of all, before each and at the end.
+        level: 1 takes the bounds on derivatives that the file states as given; 2 re-derives them
+            from the costs that the file spells out, with python-flint.
 
     Returns:
         The verdict; its `reasons` say which claims fail.
 
     Raises:
-        Unusable: If the file is not a certificate that can be read at all.
+        Unusable: If the file is not a certificate that can be read at all, or has nothing from
+            which level 2 could re-derive anything, or python-flint is not there for it.
+        ValueError: If there is no such level.
     """
-    return check_data(read(path), progress)
+    return check_data(read(path), progress, level=level)
 
 
-def check_data(data: dict, progress: Callable[[int, int], None] | None = None) -> Verdict:
+def check_data(data: dict, progress: Progress | None = None, *, level: int = 1) -> Verdict:
     """As `check`, for the parsed contents of a file."""
+    if level not in (1, 2):
+        raise ValueError(f"check: the level is {level}; it must be 1 or 2.")
     start, file, reasons = time.perf_counter(), Reader(data), []
+    if data.get("format") == CONTRACTION and level == 2:
+        raise Unusable("level 2 is for certificates of games, not for those of single steps")
+    rederived: tuple[str, ...] = ()
     try:
         if data.get("format") == CONTRACTION:
             check_contraction(file)
@@ -83,9 +106,11 @@ def check_data(data: dict, progress: Callable[[int, int], None] | None = None) -
                 step()
             except Rejected as rejected:
                 reasons.append(str(rejected))
+        if level == 2 and not reasons:
+            rederived = rederive(file, claims, progress)
     except Rejected as rejected:
         reasons.append(str(rejected))
-    return Verdict(not reasons, tuple(reasons), time.perf_counter() - start)
+    return Verdict(not reasons, tuple(reasons), time.perf_counter() - start, rederived)
 
 
 __all__ = ["Unusable", "Verdict", "check", "check_data"]

@@ -41,7 +41,7 @@ MAX_PIECES = 2**12
 
 def rederive(
     file: Reader, claims: Claims, progress: Callable[[int, int], None] | None = None
-) -> int:
+) -> tuple[str, ...]:
     """Re-derives statement (B) from the graph of the costs; rejects the file where it cannot.
 
     Args:
@@ -50,7 +50,7 @@ def rederive(
         progress: As for `check`.
 
     Returns:
-        Into how many pieces the cells were cut.
+        What was re-derived, one sentence each.
 
     Raises:
         Unusable: If there is no graph in the file, or python-flint is not installed.
@@ -69,9 +69,17 @@ def rederive(
     except ImportError:
         raise Unusable("level 2 needs ball arithmetic: install python-flint") from None
     with ctx.workprec(PRECISION):
-        return _Derivation(graph, claims, file["evidence"]["unit"].integer()).run(
-            file["evidence"]["cells"].items(), progress
-        )
+        derivation = _Derivation(graph, claims, file["evidence"]["unit"].integer())
+        derivation.check_residual()
+        cells = cells_of(file["evidence"]["cells"].items(), claims.region, progress)
+        pieces = [derivation.check_cell(*cell) for cell in cells]
+    count = f"{len(pieces)} cells, cut into {sum(pieces)} pieces"
+    costs = "the payoff, and its negative as the other cost" if claims.zero_sum else "the costs"
+    return (
+        f"that {costs} are four times continuously differentiable on the region",
+        f"that the Jacobian of the pseudo-gradient is in the stated families ({count})",
+        "that the pseudo-gradient at the centre is what is stated, within the residual",
+    )
 
 
 class _Derivation:
@@ -91,12 +99,6 @@ class _Derivation:
             (0, 1 - 2 * player) if claims.zero_sum else (player, 1)
             for player in claims.spread([*claims.players])
         ]
-
-    def run(self, nodes: list[Reader], progress: Callable[[int, int], None] | None) -> int:
-        """All of (B)."""
-        self.check_residual()
-        cells = cells_of(nodes, self.claims.region, progress)
-        return sum(self.check_cell(node, lower, upper) for node, lower, upper in cells)
 
     def jets(self, box: list[tuple[Fraction, Fraction]], order: int) -> list[Any]:
         """Of the costs, on a box; their coefficients are finite."""
@@ -156,8 +158,12 @@ class _Derivation:
                         both = half[k] * half[m] * self.number.of(-1, 1)
                         part = part + self._derivative(over, a, b, k, m) * both
                     parts.append(part)
-                total = sum(parts, self._derivative(at, a, b) - centres[a][b])
-                if not total.magnitude() <= family.remainder[a][b].low:
+                value, most = self._derivative(at, a, b) - centres[a][b], family.remainder[a][b].low
+                require(
+                    not (value.low > most or value.high < -most),
+                    f"{family.where}: the Jacobian is in the stated family (level 2)",
+                )
+                if not sum(parts, value).magnitude() <= most:
                     for k, part in enumerate(parts):
                         scores[k] += float(part.magnitude().upper())
         return max(axes, key=scores.__getitem__) if any(scores) else None
@@ -181,7 +187,7 @@ class _Family:
     def __init__(
         self, node: Reader, number: Any, scale: Fraction, cell: list[tuple[Fraction, Fraction]]
     ) -> None:
-        self.cell, size, zero = cell, len(cell), number.point(0)
+        self.cell, self.where, size, zero = cell, node.where, len(cell), number.point(0)
 
         def matrix(file: Reader, factor: Fraction = scale) -> list[list[Any]]:
             flat = [number.point(x * factor) for x in file.integers(size * size)]

@@ -22,7 +22,7 @@ def test_rounded_families_contain_the_originals(size, loose):
     generators[1] *= 1e-30  # will be dropped
     remainder = loose * size * rng.uniform(size=(2, 2))
     family = AffineFamily(centre, generators, remainder, np.zeros((2, 2, 2)), np.array(True))
-    unit, (rounded,) = quantized(Tree([Leaf(family)], 1.0, ""))
+    unit, (rounded,), _ = quantized(Tree([Leaf(family)], 1.0, ""))
     scale = Fraction(2) ** unit
     assert -1200 <= unit <= 0
     lost = abs(exact(centre) - scale * exact(rounded.centre))

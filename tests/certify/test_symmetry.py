@@ -137,7 +137,7 @@ class TestMirrored:
             np.zeros((5, 5, 5)),
             np.array(True),
         )
-        _, (rounded,) = quantized(Tree([Leaf(mirrored(family, signs))], 1.0, ""))
+        _, (rounded,), _ = quantized(Tree([Leaf(mirrored(family, signs))], 1.0, ""))
         for part in (rounded.centre, *rounded.generators):
             assert (part == signs * part.T).all()
         assert (rounded.remainder == rounded.remainder.T).all()
