@@ -1,11 +1,24 @@
 """Strict numerics and runtime type checks for every test."""
 
+import atexit
 import gc
+import os
 import pkgutil
+import shutil
+import tempfile
 
 import jaxtyping
 
 import certify  # nothing but a table of lazy names
+
+# Compiled code is shared by all processes of one run: the workers of pytest, and the commands that
+# tests start. Every program is still compiled afresh once in each run.
+if "PYTEST_XDIST_WORKER" not in os.environ:
+    _compiled = tempfile.mkdtemp(prefix="compiled-for-tests-")
+    atexit.register(shutil.rmtree, _compiled, ignore_errors=True)
+    os.environ["JAX_COMPILATION_CACHE_DIR"] = _compiled
+    os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0"
+    os.environ["JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES"] = "0"
 
 # Before any module of either package is imported. The hook is installed here because the pytest
 # plugin of jaxtyping mis-parses two package names followed by a parenthesised type checker. The
