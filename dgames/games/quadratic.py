@@ -78,14 +78,27 @@ class Quadratic(Game):
     @override
     def costs(self, x: Strategy, args: PyTree = None) -> PyTree[Any]:
         points = [jnp.asarray(block) for block in blocks(x)]
+        everyone = jnp.concatenate(points)
         costs = []
-        for own, Q, row, b in zip(points, self.Q, self.A, self.b, strict=True):
-            pull = b.astype(own.dtype)
-            for other, coupling in zip(points, row, strict=True):
-                if coupling is not None:
-                    pull = pull + coupling.astype(own.dtype) @ other
+        for own, Q, row, b in zip(points, self.Q, self._rows(), self.b, strict=True):
+            pull = b.astype(own.dtype) + row.astype(own.dtype) @ everyone.astype(own.dtype)
             costs.append(own @ (Q.astype(own.dtype) @ own) / 2 + own @ pull)
         return join(x, tuple(costs))
+
+    def _rows(self) -> list[Float[Array, "_ d"]]:
+        """All couplings of each player side by side, zero with the player itself.
+
+        One product per player, not one per pair: many players are traced and compiled quickly.
+        """
+        sizes = [len(b) for b in self.b]
+        with jax.ensure_compile_time_eval():
+            return [
+                jnp.concatenate(
+                    [_zeros_for(c, (len(b), n), b.dtype) for c, n in zip(row, sizes, strict=True)],
+                    axis=1,
+                )
+                for row, b in zip(self.A, self.b, strict=True)
+            ]
 
     def jacobian(self) -> Float[Array, "d d"]:
         """The Jacobian of the pseudo-gradient, the same everywhere: players stacked in order."""
