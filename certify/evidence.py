@@ -12,7 +12,7 @@ from certify.tree import Leaf, Split, Tree, stack
 
 # Remainders are enlarged by this share: room for a checker whose bounds are a little wider, which
 # otherwise would have to cut the cell into many pieces.
-ROOM = 2.0**-4
+ROOM = 2.0**-6
 
 
 class Rounded(NamedTuple):

@@ -33,6 +33,7 @@ from .exact import (
     positive_definite,
     root_above,
 )
+from .graph import Graph, read_graph
 from .metric import Metric, dense, loose, times
 from .reader import MAX_BITS, Reader, Unusable
 from .sets import Extent, StrategySet, read_set
@@ -136,6 +137,9 @@ class Claims:
         if "sets" in game:
             entries = zip(game["sets"].items(len(sizes)), sizes, strict=True)
             self.sets = [read_set(entry, size) for entry, size in entries]
+        self.graph: Graph | None = None
+        if "graph" in game:
+            self.graph = read_graph(game["graph"], n, 1 if self.zero_sum else len(sizes))
         self.extents: list[Extent] = [(None, None)] * n
         if self.sets:
             self.extents = [extent for own in self.sets for extent in own.extents]
@@ -281,6 +285,10 @@ class Family:
         generators = node["generators"].items()
         if len(generators) > MAX_GENERATORS:
             node["generators"].fail(f"at most {MAX_GENERATORS} matrices")
+        if "along" in node:  # of use at level 2 only
+            for entry in node["along"].items(len(generators)):
+                if not -1 <= entry.integer() < size:
+                    entry.fail("a coordinate, or -1")
         self.centre, self.remainder = matrix(node["centre"]), matrix(node["remainder"])
         self.generators = [matrix(item) for item in generators]
         require(min(map(min, self.remainder)) >= 0, f"{node.where}.remainder is not negative")

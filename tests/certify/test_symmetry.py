@@ -174,7 +174,10 @@ class TestHostileFiles:
     """The checker believes that the costs sum to zero, and nothing that contradicts it."""
 
     def changed(self, certificate):
-        return copy.deepcopy(certificate.data)
+        """Without the graph of the costs, which has as many outputs as the flag asks for."""
+        data = copy.deepcopy(certificate.data)
+        del data["game"]["graph"]
+        return data
 
     def cell(self, data):
         return next(node for node in data["evidence"]["cells"] if "centre" in node)

@@ -78,7 +78,7 @@ def rejection(data):
 
 
 def test_false_families_are_rejected(oligopoly_certificate, monkeypatch):
-    monkeypatch.setattr("certify.checker.rederive.MAX_PIECES", 64)
+    monkeypatch.setattr(sys.modules["certify.checker.rederive"], "MAX_PIECES", 64)
     data = oligopoly_certificate.data
     cell = next(k for k, node in enumerate(data["evidence"]["cells"]) if "centre" in node)
     path = ("evidence", "cells", cell)
