@@ -17,6 +17,7 @@ from math import factorial
 from flint import arb, arb_series  # pyright: ignore[reportMissingTypeStubs]
 
 from .intervals import UNKNOWN, Interval, cos, cosh, exact, increasing, real_power, sin, tan
+from .reader import Unusable
 
 # A monomial, by its variables in increasing order: t_0 t_3^2 is (0, 3, 3).
 Monomial = tuple[int, ...]
@@ -25,6 +26,8 @@ Jet = dict[Monomial, Interval]
 
 _CONSTANT: Monomial = ()
 ZERO = Interval.point(0)
+# Products of coefficients of one order that checking a file may take: some ten minutes.
+MAX_PRODUCTS = 2**28
 # Pieces into which the argument of an elementary function is cut to bound its derivatives, whose
 # formulas name the argument more than once.
 _PIECES = 8
@@ -35,35 +38,24 @@ def _product(one: Monomial, other: Monomial) -> Monomial:
     return tuple(sorted(one + other))
 
 
-def _times(x: Jet, y: Jet, order: int) -> Jet:
-    """The product up to an order."""
-    result: Jet = {}
-    for one, a in x.items():
-        room = order - len(one)
-        for other, b in y.items():
-            if len(other) <= room:
-                key, term = _product(one, other), a * b
-                result[key] = result[key] + term if key in result else term
-    return result
-
-
 class Arithmetic:
     """The operations of a graph on jets of one order.
 
     Attributes:
         order: The highest degree kept.
+        products: How many products of coefficients have been made.
         operations: By their names in graphs.
     """
 
     def __init__(self, order: int) -> None:
-        self.order = order
+        self.order, self.products = order, 0
         self.operations: dict[str, Callable] = {
             "constant": lambda value: {_CONSTANT: Interval.point(value)},
             "power": self.power,
             "add": self.add,
             "sub": lambda x, y: self.add(x, self.neg(y)),
-            "mul": lambda x, y: _times(x, y, order),
-            "div": lambda x, y: _times(x, self.power(y, -1), order),
+            "mul": lambda x, y: self.times(x, y, order),
+            "div": lambda x, y: self.times(x, self.power(y, -1), order),
             "neg": self.neg,
             "abs": lambda x: self.choose(x, {}, self.neg(x), x),
             "max": lambda x, y: self.choose(x, y, y, x),
@@ -89,6 +81,20 @@ class Arithmetic:
         """Term by term."""
         return {key: -a for key, a in x.items()}
 
+    def times(self, x: Jet, y: Jet, order: int) -> Jet:
+        """The product up to an order."""
+        self.products += len(x) * len(y)
+        if self.products > MAX_PRODUCTS:
+            raise Unusable("the graph of the costs has too many Taylor coefficients for level 2")
+        result: Jet = {}
+        for one, a in x.items():
+            room = order - len(one)
+            for other, b in y.items():
+                if len(other) <= room:
+                    key, term = _product(one, other), a * b
+                    result[key] = result[key] + term if key in result else term
+        return result
+
     def power(self, x: Jet, exponent: int) -> Jet:
         """`(u + v)^n = sum_k binomial(n, k) u^(n - k) v^k`; undefined at 0 for a negative n."""
         u = x.get(_CONSTANT, ZERO)
@@ -110,7 +116,7 @@ class Arithmetic:
                 series.append(real_power(u, a - k) * Interval(factor, factor))
                 factor = factor * (a - k) / (k + 1)
             return self.compose(series, x)
-        return self.operations["exp"](_times(y, self.operations["log"](x), self.order))
+        return self.operations["exp"](self.times(y, self.operations["log"](x), self.order))
 
     def choose(self, x: Jet, y: Jet, less: Jet, other: Jet) -> Jet:
         """By the order of x and y, where all of the box agrees on it and nowhere are they equal."""
@@ -124,7 +130,7 @@ class Arithmetic:
         v = {key: a for key, a in x.items() if key}
         result: Jet = {_CONSTANT: series[-1]}
         for k in range(self.order - 1, -1, -1):
-            result = _times(result, v, self.order - k)
+            result = self.times(result, v, self.order - k)
             result[_CONSTANT] = series[k]
         return result
 

@@ -214,14 +214,20 @@ def _plus(one: list[list[Any]], other: list[list[Any]]) -> list[list[Any]]:
 
 
 def _parabola(slope: Any, curvature: Any, half: Any) -> Any:
-    """The range of `slope d + curvature d^2 / 2` over `|d| <= half`, for an odd or even slope."""
+    """Contains `slope d + curvature d^2 / 2` for all `|d| <= half`, a number."""
 
     def highest(bend: Any) -> Any:
-        """With the most of all curvatures, at `half` or where the slope is used up."""
-        steepness = slope.magnitude()
-        if bend < 0 and steepness < -bend * half.low:
+        """With the most of all curvatures.
+
+        Bent down, no parabola rises above its vertex, and one with its vertex beyond `half` not
+        above its end.
+        """
+        steepness, end = slope.magnitude(), half.high
+        if bend < 0:
+            if steepness >= -bend * end:
+                return steepness * end + bend * end**2 / 2
             return steepness**2 / (-2 * bend)
-        return steepness * half.high + bend * half.high**2 / 2
+        return steepness * end + bend.max(0 * bend) * end**2 / 2
 
     number = type(slope)
     return number(-highest(-curvature.low), highest(curvature.high))

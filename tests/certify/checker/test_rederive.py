@@ -3,8 +3,10 @@
 import json
 import sys
 
+import hypothesis.strategies as st
 import jax.numpy as jnp
 import pytest
+from hypothesis import given
 
 import certify
 import dgames as dg
@@ -12,7 +14,7 @@ from certify.checker import Unusable, check_data
 from certify.checker.graph import graph_hash
 from certify.checker.proof import Claims, Rejected
 from certify.checker.reader import Reader
-from certify.checker.rederive import rederive
+from certify.checker.rederive import _parabola, rederive
 from tests.certify.checker.mutations import mutated, nudged
 
 
@@ -107,6 +109,24 @@ def test_costs_that_are_not_smooth_are_rejected(zero_sum):
     changed = {"hash": graph_hash(nodes, [count]), "nodes": nodes, "outputs": [count]}
     verdict = check_data(mutated(zero_sum, ("game", "graph"), lambda _: changed), level=2)
     assert "smooth" in verdict.reasons[0]
+
+
+@given(*[st.fractions(-2, 2, max_denominator=8)] * 5)
+def test_parabolas_are_bounded(slope, first, second, half, share):
+    from certify.checker.intervals import Interval, exact
+
+    low, high = sorted((first, second))
+    bound = _parabola(Interval.point(slope), Interval.of(low, high), Interval.point(abs(half)))
+    for curvature in (low, high, (low + high) / 2):
+        for d in (half, -half, half * share / 2):
+            value = exact(slope * d + curvature * d**2 / 2)
+            assert bound.low - 1e-12 <= value <= bound.high + 1e-12
+
+
+def test_too_many_coefficients_are_unusable(data, monkeypatch):
+    monkeypatch.setattr("certify.checker.jets.MAX_PRODUCTS", 1)
+    with pytest.raises(Unusable, match="too many Taylor coefficients"):
+        check_data(data, level=2)
 
 
 def test_without_a_graph(data):
