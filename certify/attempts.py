@@ -18,7 +18,7 @@ from certify.metric.lmi import Kind
 # Up to so many coordinates a matrix is made for the cells; beyond, that takes too long.
 _SMALL = 16
 # It is tried before simpler metrics if its margin on the cells is so many times theirs.
-_PAYS = 2.0
+_PAYS = 1.5
 
 
 class Attempts(NamedTuple):

@@ -119,7 +119,8 @@ def expression_graph(costs: Callable, dimension: int) -> dict[str, Any]:
     """The graph of a function of vectors, as it stands in a certificate file.
 
     Args:
-        costs: From vectors of shape (dimension,) to a list of scalars; traceable, in float64.
+        costs: From vectors of shape (dimension,) to a list of scalars, or of arrays with an entry
+            per player; traceable, in float64.
         dimension: How many inputs.
 
     Raises:
@@ -137,7 +138,7 @@ def expression_graph(costs: Callable, dimension: int) -> dict[str, Any]:
         raise GraphError(str(error)) from error
     builder = Builder(dimension)
     results = _run(builder, closed, [_Nodes(np.arange(dimension))])
-    outputs = [int(_real(builder, result).numbers.reshape(())) for result in results]
+    outputs = [number for x in results for number in _real(builder, x).numbers.ravel().tolist()]
     return _pruned(builder, outputs)
 
 

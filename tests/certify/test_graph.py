@@ -105,6 +105,11 @@ def test_undefined_terms_are_not_simplified_away():
     assert "log" in operations and "mul" in operations and "add" not in operations
 
 
+def test_costs_of_stacked_players_are_outputs_of_their_own():
+    file = expression_graph(lambda x: [x * jnp.roll(x, 1)], 3)
+    assert len(read_graph(Reader(file), 3, 3).outputs) == 3
+
+
 def test_constants_are_exact():
     """What the code computes from constants is left to the checker, to whatever precision."""
     file = expression_graph(lambda x: [x[0] * jnp.exp(jnp.float64(0.1)) / 3.0], 1)
