@@ -142,6 +142,38 @@ def show(file: Annotated[Path, typer.Argument(metavar="CERTIFICATE", help="The f
 
 
 @app.command()
+def report(
+    file: Annotated[Path, typer.Argument(metavar="CERTIFICATE", help="The file.")],
+    output: Annotated[
+        Path | None,
+        typer.Option("-o", "--output", help="The page; by default beside the file, as .html."),
+    ] = None,
+    level: Annotated[
+        int,
+        typer.Option(min=1, max=2, help="2: also re-derive all bounds from the costs in the file."),
+    ] = 1,
+) -> None:
+    """Write a page about a certificate: one HTML file that needs nothing else."""
+    _use_float64()
+    from certify.certificate import save_text
+    from certify.checker import check_data
+    from certify.checker.reader import read
+    from certify.report import page
+
+    target = file.with_suffix(".html") if output is None else output
+    if target.resolve() == file.resolve():
+        raise ValueError(f"the page would replace the certificate {file}; name another -o")
+    if not target.parent.is_dir():
+        raise ValueError(f"the folder of {target} does not exist")
+    data = read(file)
+    verdict = check_data(data, level=level)
+    if not verdict.ok:
+        print(f"rejected: {file}: " + "; ".join(verdict.reasons))
+        raise typer.Exit(NO)
+    print(f"written to {save_text(page(data, verdict, level), target)}")
+
+
+@app.command()
 def demo(
     output: Annotated[
         Path, typer.Option("-o", "--output", help="Where to write the certificate.")
