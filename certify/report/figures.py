@@ -119,8 +119,10 @@ def couplings(curvature: Sequence[float], coupling: np.ndarray, names: Sequence[
                 f"<title>{text(words, 200)}</title></rect>"
             )
         if count <= 12 or i % 4 == 0:
-            parts.append(label(58.0, 24 + (i + 0.6) * side, clipped(shown[i], 8), "end"))
-            parts.append(label(62 + (i + 0.5) * side, 20.0, str(i + 1), "middle"))
+            parts.append(
+                label(58.0, 24 + (i + 0.6) * side, f"{i + 1}: {clipped(shown[i], 6)}", "end")
+            )
+            parts.append(label(62 + (i + 0.5) * side, 20.0, f"{i + 1}", "middle"))
     more = f" The first {count} of {len(names)} players are drawn." if len(names) > count else ""
     caption = (
         "Row i, column j: the coupling Lᵢⱼ relative to the curvature μᵢ of the player who feels "
@@ -249,7 +251,8 @@ def envelope(run: Run) -> Markup:
     stays = "stay below it" if run.stays_below else "do not all stay below it: rounding errors?"
     caption = (
         f"The thick line is proved: no run of {run.method.replace('_', ' ')} with its best step "
-        f"from the basin is ever above it. The {len(run.distances)} thin lines are runs in "
+        "from the basin is ever above it, in the norm of its theorem. "
+        f"The {len(run.distances)} thin lines are runs in "
         f"floating point from the edge of the basin, made for this page; they {stays}."
     )
     return figure("A learning run inside the proved envelope", caption, plot.height, *parts)

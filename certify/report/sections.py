@@ -105,7 +105,7 @@ def claim(certificate: Certificate) -> Markup:
                     ),
                 ),
                 ("metric", metric(certificate)),
-                *(("promoted", sentence) for sentence in certificate.promoted),
+                *(("promoted", sentence) for sentence in _promoted(certificate.data)),
             ]
         ),
         Markup(
@@ -113,6 +113,11 @@ def claim(certificate: Certificate) -> Markup:
             "up. The exact numbers stand in the file.</p>"
         ),
     )
+
+
+def _promoted(data: dict[str, Any]) -> list[str]:
+    file = Reader(data)
+    return [item.text() for item in file["promoted"].items()[:20]] if "promoted" in file else []
 
 
 def metric(certificate: Certificate) -> Markup:

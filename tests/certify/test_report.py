@@ -4,6 +4,8 @@ import copy
 import json
 import math
 import re
+import shutil
+import subprocess
 import sys
 import xml.etree.ElementTree as ET
 from decimal import Decimal
@@ -354,3 +356,77 @@ def test_what_is_not_proved_has_no_page():
 
 def test_name_in_the_package():
     assert certify.report_page is report
+
+
+def test_promotions_are_told(linear_certificate):
+    data = renewed({**linear_certificate.data, "promoted": ["the region was in float32"]})
+    assert "the region was in float32" in page(data, check_data(data))
+
+
+def test_single_steps_have_a_shorter_page(linear_game, tmp_path, command):
+    region = certify.Box.around({"fast": -13.4, "slow": 1.37}, 1.0)
+    found = certify.contraction(linear_game, dg.Optimistic(0.1), region)
+    file = tmp_path / "step.json"
+    found.save(file)
+    assert command("report", file)[0] == 0
+    shown = Page((tmp_path / "step.html").read_text(encoding="utf-8"))
+    quoted = {exact for _, exact in shown.numbers}
+    assert {found.rate, found.radius} <= quoted
+    assert shown.titles() == {"Sizes of the cells"}
+    assert command("report", file, "--level", 2)[0] == 2
+
+
+BROWSER = next(filter(None, map(shutil.which, ("chromium", "google-chrome", "chrome"))), None)
+MEASURE = """<script>
+const root = document.documentElement;
+const worst = [...document.querySelectorAll("main > *, section > *")]
+  .map(e => e.getBoundingClientRect().right).reduce((a, b) => Math.max(a, b), 0);
+root.dataset.widths = [root.scrollWidth, innerWidth, Math.ceil(worst)].join(" ");
+</script>"""
+
+
+def browse(folder, *options):
+    """Runs the browser without a window, in a profile of its own: its output and its log."""
+    command = [
+        str(BROWSER),
+        "--headless",
+        "--no-sandbox",
+        "--disable-gpu",
+        "--no-first-run",
+        "--disable-background-networking",
+        "--disable-component-update",
+        "--disable-sync",
+        "--disable-quic",
+        "--enable-logging=stderr",
+        f"--user-data-dir={folder / 'profile'}",
+        *options,
+    ]
+    done = subprocess.run(command, capture_output=True, encoding="utf-8", timeout=120)
+    assert done.returncode == 0, done.stderr
+    return done.stdout, done.stderr
+
+
+@pytest.mark.skipif(BROWSER is None, reason="needs chromium or google-chrome on the path")
+@pytest.mark.parametrize("name", ["linear", "oligopoly", "hostile"])
+def test_in_a_browser(request, name, tmp_path):
+    """On a telephone nothing is wider than the screen; no complaint stands on the console."""
+    if name == "hostile":
+        data = hostile(request.getfixturevalue("linear_certificate"))
+        source = page(data, check_data(data))
+    else:
+        source = report(request.getfixturevalue(f"{name}_certificate"))
+    file = tmp_path / "page.html"
+    file.write_text(source, encoding="utf-8")
+    dom, log = browse(tmp_path, "--window-size=390,2400", "--dump-dom", file.as_uri())
+    assert "What is proved" in dom and "CONSOLE" not in log
+
+    # The page forbids scripts, so that measuring it takes a copy that does not.
+    policy = re.compile(r'<meta http-equiv="Content-Security-Policy"[^>]*>')
+    assert len(policy.findall(source)) == 1
+    file.write_text(policy.sub("", source).replace("</body>", MEASURE + "</body>"))
+    dom, log = browse(tmp_path, "--window-size=390,2400", "--dump-dom", file.as_uri())
+    (widths,) = re.findall(r'data-widths="([^"]*)"', dom)
+    scroll, window, worst = map(int, widths.split())
+    assert window <= 500, "the window is that of a telephone, or what the browser makes of it"
+    assert scroll <= window and worst <= window
+    assert "CONSOLE" not in log
