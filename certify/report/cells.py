@@ -90,7 +90,7 @@ class Measure(NamedTuple):
 
 
 def measures(leaves: Sequence[Cell], unit: int, metric: np.ndarray) -> list[Measure] | None:
-    """Of each cell; None where that would take long.
+    """Of each cell; None where that would take long, or where floats overflow.
 
     With `P = S S'` and the field's Jacobian `C + sum_k e_k G_k + E`, the modulus is the smallest
     eigenvalue of the symmetric part of `S^-1 P C S^-T`; the others are norms of the same of `G_k`
@@ -105,7 +105,10 @@ def measures(leaves: Sequence[Cell], unit: int, metric: np.ndarray) -> list[Meas
     total = sum(2 + len(cell.node["generators"]) for cell in leaves) * size**2
     if size > MOST_COORDINATES or total > MOST_NUMBERS:
         return None
-    factor = np.linalg.inv(np.linalg.cholesky(metric))
+    try:
+        factor = np.linalg.inv(np.linalg.cholesky(metric))
+    except np.linalg.LinAlgError:  # positive definite, but not for floats
+        return None
 
     def form(entries: list[int], weight: np.ndarray) -> np.ndarray:
         matrix = np.ldexp(np.array(entries, np.float64).reshape(size, size), unit)
@@ -123,4 +126,7 @@ def measures(leaves: Sequence[Cell], unit: int, metric: np.ndarray) -> list[Meas
             norm(form(node["remainder"], np.abs(metric))),
         )
 
-    return [measure(cell.node) for cell in leaves]
+    try:
+        return [measure(cell.node) for cell in leaves]
+    except (OverflowError, np.linalg.LinAlgError):
+        return None

@@ -8,7 +8,8 @@ from certify.checker import Verdict
 from certify.checker.reader import Reader
 from certify.report import figures
 from certify.report.cells import tree
-from certify.report.words import Markup, facts, listing, lower, name, near, section, text, upper
+from certify.report.sections import sentences, sketch
+from certify.report.words import Markup, facts, lower, name, near, section, text, upper
 
 
 def contraction_parts(data: dict[str, Any], verdict: Verdict) -> tuple[Markup, list[Markup]]:
@@ -46,10 +47,8 @@ def contraction_parts(data: dict[str, Any], verdict: Verdict) -> tuple[Markup, l
         Markup(f"<h1>Contraction of a step on {name(game)}</h1>"),
         Markup(accepted),
         section("What is proved", facts(rows)),
-        section("Sizes of the cells", figures.histogram(nodes)),
-        section(
-            "What this rests on", listing(item.text() for item in file["trusted"].items()[:20])
-        ),
+        section("Sizes of the cells", sketch(lambda: figures.histogram(nodes))),
+        section("What this rests on", sentences(file["trusted"])),
     ]
     return Markup(f"Contraction of a step on {text(game, 80)}"), parts
 

@@ -46,7 +46,7 @@ def margin_against_ratio(
     names: Sequence[str],
 ) -> Markup:
     """The margin by small gain against the ratio of the weights of two players."""
-    best = math.sqrt(coupling[0, 1] / coupling[1, 0])
+    best = math.sqrt(float(coupling[0, 1]) / float(coupling[1, 0]))
     middle = math.log10(best if math.isfinite(best) and best > 0 else 1.0)
     reach = 1.5
     marks = [x for x in (*(band or ()), chosen) if x is not None and 0 < x < math.inf]
@@ -126,8 +126,8 @@ def couplings(curvature: Sequence[float], coupling: np.ndarray, names: Sequence[
     more = f" The first {count} of {len(names)} players are drawn." if len(names) > count else ""
     caption = (
         "Row i, column j: the coupling Lᵢⱼ relative to the curvature μᵢ of the player who feels "
-        f"it; the darkest is {top:.3g}. A row that adds up to less than 1 is a player whose own "
-        f"curvature outweighs all the others.{more}"
+        f"it; the strongest colour is {top:.3g}. A row that adds up to less than 1 is a player "
+        f"whose own curvature outweighs all the others.{more}"
     )
     return figure("Couplings between the players", caption, 34 + count * side, *parts)
 
@@ -157,8 +157,8 @@ def step_bars(steps: dict[str, StepSize]) -> Markup:
         parts.append(label(x, height - 16, brief(tick), "middle"))
     parts.append(label(WIDTH / 2, height - 2, "step size", "middle"))
     caption = (
-        "The whole bar is proved to converge; the dark part ends at the step with the best proved "
-        "rate. A larger step is not a faster method: compare the rates in the table."
+        "The whole bar is proved to converge; its strong part ends at the step with the best "
+        "proved rate. A larger step is not a faster method: compare the rates in the table."
     )
     return figure("Safe step sizes", caption, height, *parts)
 

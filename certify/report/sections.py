@@ -1,6 +1,7 @@
 """The sections of a page about a certificate, in the order of the argument."""
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -28,9 +29,21 @@ from certify.report.words import (
 )
 from dgames.strategy import blocks, ravel
 
-# Rows of a table.
+# Rows of a table, and entries of a list.
 MOST_ROWS = 60
 HARDEST = 8
+
+
+def sketch(draw: Callable[[], Markup]) -> Markup:
+    """A figure, or a sentence where its numbers are too extreme for floating point.
+
+    The checker reads numbers of any size that a float has; a page is not to fail on them.
+    """
+    try:
+        with np.errstate(all="ignore"):
+            return draw()
+    except (ArithmeticError, np.linalg.LinAlgError, ValueError):
+        return paragraph("(A figure is left out: its numbers are too large or too small to draw.)")
 
 
 def parts(certificate: Certificate, verdict: Verdict, level: int) -> tuple[Markup, list[Markup]]:
@@ -86,10 +99,10 @@ def claim(certificate: Certificate) -> Markup:
             f"for all points x and y of {inside}, F being the gradients of the players’ own costs:"
         ),
         Markup(
-            '<div class="formula"><div>⟨F(x) − F(y), x − y⟩<sub>P</sub> ≥ '
-            f"{lower(certificate.margin)} ‖x − y‖<sub>P</sub>²</div>"
+            '<div class="formula"><div>⟨F(x) − F(y), x − y⟩<sub>P</sub> ≥ '
+            f"{lower(certificate.margin)} ‖x − y‖<sub>P</sub>²</div>"
             "<div>‖F(x) − F(y)‖<sub>P</sub> ≤ "
-            f"{upper(certificate.lipschitz)} ‖x − y‖<sub>P</sub></div>"
+            f"{upper(certificate.lipschitz)} ‖x − y‖<sub>P</sub></div>"
             f"<div>‖x* − c‖<sub>P</sub> ≤ {upper(certificate.equilibrium.radius, 3)}</div></div>"
         ),
         facts(
@@ -105,7 +118,7 @@ def claim(certificate: Certificate) -> Markup:
                     ),
                 ),
                 ("metric", metric(certificate)),
-                *(("promoted", sentence) for sentence in _promoted(certificate.data)),
+                *(("promoted", sentence) for sentence in _promoted(certificate.data)[:MOST_ROWS]),
             ]
         ),
         Markup(
@@ -117,7 +130,7 @@ def claim(certificate: Certificate) -> Markup:
 
 def _promoted(data: dict[str, Any]) -> list[str]:
     file = Reader(data)
-    return [item.text() for item in file["promoted"].items()[:20]] if "promoted" in file else []
+    return [item.text() for item in file["promoted"].items()] if "promoted" in file else []
 
 
 def metric(certificate: Certificate) -> Markup:
@@ -200,7 +213,7 @@ def small_gain(certificate: Certificate) -> Markup:
     if len(names) == 1:
         return section("Small gain", paragraph("A single player has no couplings."))
     if len(names) > 2:
-        picture = figures.couplings(curvature, gain.coupling, names)
+        picture = sketch(lambda: figures.couplings(curvature, gain.coupling, names))
         return section("Small gain", words, picture, _totals(certificate))
     try:
         band = timescale_band(curvature, gain.coupling)
@@ -208,7 +221,9 @@ def small_gain(certificate: Certificate) -> Markup:
         band = None
     weights = certificate.claims.weights
     chosen = None if weights is None else weights[names[1]] / weights[names[0]]
-    picture = figures.margin_against_ratio(curvature, gain.coupling, band, chosen, names)
+    picture = sketch(
+        lambda: figures.margin_against_ratio(curvature, gain.coupling, band, chosen, names)
+    )
     return section("Small gain", words, picture, _totals(certificate))
 
 
@@ -271,7 +286,7 @@ def steps(certificate: Certificate) -> Markup:
             "With the best step the distance to x* after k iterations is at most constant · rateᵏ "
             "times what it was; so many iterations for each factor of 10 are ln 10 / −ln rate."
         ),
-        figures.step_bars(found),
+        sketch(lambda: figures.step_bars(found)),
         table("Safe steps of each method", header, rows),
     )
 
@@ -292,9 +307,12 @@ def _words_of_norm(norm: str) -> str:
 
 def learning(certificate: Certificate) -> Markup:
     """A run, where the file has the costs."""
-    run = simulate(certificate)
-    title = "A learning run"
-    return section(title, paragraph(run) if isinstance(run, str) else figures.envelope(run))
+
+    def draw() -> Markup:
+        run = simulate(certificate)
+        return paragraph(run) if isinstance(run, str) else figures.envelope(run)
+
+    return section("A learning run", sketch(draw))
 
 
 def proof(certificate: Certificate) -> Markup:
@@ -313,7 +331,7 @@ def proof(certificate: Certificate) -> Markup:
     names = _coordinates(certificate)
     content = [words]
     if len(low) > 1:
-        content.append(_map(certificate, nodes, leaves, found, names))
+        content.append(sketch(lambda: _map(certificate, nodes, leaves, found, names)))
     if len(low) != 2 and count > 1:
         content.append(figures.histogram(nodes))
     content.append(_hardest(nodes[0], leaves, found, names))
@@ -342,7 +360,9 @@ def _map(certificate: Certificate, nodes: Any, leaves: Any, found: Any, names: l
         )
     rank: dict[int, float] = {}
     if found is not None:
-        words += " Darker cells have less room: a smaller modulus relative to what varies in them."
+        words += (
+            " Cells of stronger colour have less room: a smaller modulus, or more that varies."
+        )
         room = np.array([m.modulus - m.variation - m.remainder for m in found])
         span = float(room.max() - room.min()) or 1.0
         hard = ((room.max() - room) / span).tolist()
@@ -401,19 +421,26 @@ def _extent(root: cells.Cell, cell: cells.Cell, names: list[str]) -> Markup:
     return Markup("<br>".join([*shown, *more]) or "the whole region")
 
 
+def sentences(file: Reader) -> Markup:
+    """A list of the file, and how many it leaves out."""
+    items = [item.text() for item in file.items()]
+    more = [f"… and {len(items) - MOST_ROWS} more in the file"] if len(items) > MOST_ROWS else []
+    return listing([*items[:MOST_ROWS], *more])
+
+
 def trust(data: dict[str, Any]) -> Markup:
     """What is believed without proof, and where the file comes from."""
     file = Reader(data)
     provenance = file["provenance"].value
     entries = list(provenance.items()) if isinstance(provenance, dict) else []
-    rows: list[tuple[str, Any]] = [(str(key), value) for key, value in entries[:20]]
+    rows: list[tuple[str, Any]] = [(str(key), value) for key, value in entries[:MOST_ROWS]]
     rows.append(("hash of the game", Markup(f"<code>{text(file['game']['hash'].text())}</code>")))
     rows.append(("digest", Markup(f"<code>{text(data['digest'])}</code>")))
     return Markup(
         section(
             "What this rests on",
             paragraph("The checker cannot see the following; a proof is worth no more than this:"),
-            listing(item.text() for item in file["trusted"].items()[:20]),
+            sentences(file["trusted"]),
         )
         + section("Where it comes from", facts(rows))
     )

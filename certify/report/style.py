@@ -28,6 +28,7 @@ overflow-wrap:normal;vertical-align:top}
 th:first-child{text-align:left;padding-left:0;min-width:5.5rem;
 overflow-wrap:break-word}
 thead th{color:var(--soft);font-weight:600}
+data{white-space:nowrap}
 code{font:.85em ui-monospace,monospace}
 figure{margin:1rem 0;max-width:36rem}
 svg{display:block;width:100%;height:auto}
@@ -46,15 +47,15 @@ svg text{font:11px system-ui,sans-serif;fill:var(--soft)}
 .outside{fill:none;stroke-dasharray:2}
 .basin{fill:none;stroke:var(--red);stroke-width:1.8}
 .region{fill:none;stroke:var(--ink);stroke-width:1.2}
-@media print{:root{color-scheme:light;--paper:#fff;--ink:#000;--soft:#333;--line:#999;--tint:#fff;
+@media print{:root{color-scheme:light;--paper:#fff;--ink:#000;--soft:#333;--line:#bbb;--tint:#fff;
 --blue:#0b5cad;--red:#a8480b;--good:#000}
 body{font-size:10.5pt}
 main{max-width:none;padding:0}
 .wide{overflow:visible}
-table{font-size:8pt;width:100%}
-th,td{padding:.15rem .3rem;overflow-wrap:anywhere}
-th:first-child{min-width:0}
-figure{max-width:11cm}
+table{font-size:7.5pt;width:100%}
+th,td{padding:.12rem .22rem}
+th:first-child{min-width:0;overflow-wrap:anywhere}
+figure{max-width:9cm}
 figure,tr,.verdict,.formula{break-inside:avoid}
 h2{break-after:avoid}
 *{print-color-adjust:exact;-webkit-print-color-adjust:exact}}

@@ -1,6 +1,7 @@
 """Text and numbers as HTML: escaped, short, and rounded to the safe side."""
 
 import html
+import math
 from collections.abc import Iterable, Sequence
 from decimal import ROUND_CEILING, ROUND_FLOOR, ROUND_HALF_EVEN, Context, Decimal
 from typing import Any
@@ -39,6 +40,8 @@ def name(value: Any) -> Markup:
 
 def _rounded(value: float, rounding: str, digits: int) -> Markup:
     """Six digits, say, with the exact float in the attribute `value`."""
+    if not math.isfinite(value):
+        return Markup("–" if math.isnan(value) else "∞" if value > 0 else "−∞")
     context = Context(prec=digits, rounding=rounding)
     short = context.plus(Decimal(value)).normalize(context)
     return Markup(f'<data value="{float(value).hex()}">{_plain(short)}</data>')
@@ -55,7 +58,7 @@ def lower(value: float, digits: int = 6) -> Markup:
         >>> lower(0.2)
         '<data value="0x1.999999999999ap-3">0.2</data>'
         >>> lower(0.12345678)
-        '<data value="0x1.f9add1e9c3c47p-4">0.123456</data>'
+        '<data value="0x1.f9add1091c895p-4">0.123456</data>'
     """
     return _rounded(value, ROUND_FLOOR, digits)
 

@@ -22,7 +22,7 @@ from certify.certificate import Certificate, to_text
 from certify.checker import check_data
 from certify.checker.graph import read_graph
 from certify.checker.reader import Reader, digest
-from certify.report import cells, figures, page, report, words
+from certify.report import cells, figures, page, report, sections, words
 from certify.report.projections import projection
 from certify.report.run import pseudo_gradient, simulate
 
@@ -314,6 +314,26 @@ def test_few_cells_are_drawn_of_many(whole, monkeypatch):
     volumes = [float(np.prod(cell.upper - cell.lower)) for cell in shown]
     assert math.isclose(sum(volumes), float(np.prod(high - low)))
     assert "or groups of them are drawn" in report(whole)
+
+
+def test_extreme_numbers_leave_out_figures_and_nothing_else():
+    def raising():
+        raise OverflowError("too large")
+
+    assert "left out" in sections.sketch(raising)
+    coupling = np.array([[0.0, 1e308], [5e-324, 0.0]])
+    for curvature in ([1e308, 1e308], [5e-324, 1e-300], [-1.0, 1.0]):
+        drawn = sections.sketch(
+            lambda c=curvature: figures.margin_against_ratio(c, coupling, None, None, ["a", "b"])
+        )
+        assert "<figure>" in drawn or "left out" in drawn
+    assert words.upper(math.inf) == "∞" and words.lower(-math.inf) == "−∞"
+
+
+def test_all_trusted_sentences_are_accounted_for(linear_certificate):
+    data = renewed({**linear_certificate.data, "trusted": [f"axiom {k}." for k in range(70)]})
+    source = page(data, check_data(data))
+    assert "axiom 59." in source and "and 10 more in the file" in source
 
 
 def test_exit_statuses(command, linear_certificate, tmp_path):
