@@ -41,13 +41,14 @@ def contraction_parts(data: dict[str, Any], verdict: Verdict) -> tuple[Markup, l
     accepted = (
         '<div class="verdict"><p><strong>Proved</strong>, and <strong>checked</strong>: the '
         "independent checker accepts this file; every inequality was verified in exact arithmetic "
-        f"when this page was made ({verdict.seconds:.2f} s).</p></div>"
+        f"when this page was made ({verdict.seconds:.2f} s). The bounds on derivatives that the "
+        "file states were taken as given: see “What this rests on”.</p></div>"
     )
     parts = [
         Markup(f"<h1>Contraction of a step on {name(game)}</h1>"),
         Markup(accepted),
         section("What is proved", facts(rows)),
-        section("Sizes of the cells", sketch(lambda: figures.histogram(nodes))),
+        *([section("The proof", sketch(lambda: figures.histogram(nodes)))] if cells > 1 else []),
         section("What this rests on", sentences(file["trusted"])),
     ]
     return Markup(f"Contraction of a step on {text(game, 80)}"), parts

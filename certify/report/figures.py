@@ -229,7 +229,7 @@ def histogram(cells: Sequence[Cell]) -> Markup:
         plot.box((k - 0.4, 0.0), (k + 0.4, float(counts[k])), "bar", f"{counts[k]} cells")
         for k in range(first, len(counts))
     ]
-    caption = "Each cut halves a cell: those with the most cuts were the hardest."
+    caption = "Each cut makes two cells of one: those with the most cuts were the hardest."
     return figure("Sizes of the cells", caption, plot.height, plot.frame(), *bars)
 
 
@@ -253,6 +253,7 @@ def envelope(run: Run) -> Markup:
         f"The thick line is proved: no run of {run.method.replace('_', ' ')} with its best step "
         "from the basin is ever above it, in the norm of its theorem. "
         f"The {len(run.distances)} thin lines are runs in "
-        f"floating point from the edge of the basin, made for this page; they {stays}."
+        "floating point from the edge of the basin (or from where the strategy sets meet it), made "
+        f"for this page; they {stays}."
     )
     return figure("A learning run inside the proved envelope", caption, plot.height, *parts)

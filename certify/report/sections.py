@@ -87,15 +87,16 @@ def judgement(verdict: Verdict, level: int) -> Markup:
 
 def claim(certificate: Certificate) -> Markup:
     """In words and as formulas."""
-    sets = "game" in certificate.data and "sets" in certificate.data["game"]
+    sets = "sets" in certificate.data["game"]
     inside = "the region and the strategy sets" if sets else "the region"
     kind = "solves the variational inequality and is a" if sets else "is a"
     return section(
         "What is proved",
         paragraph(
             f"In the region below the game has exactly one equilibrium x*. It {kind} Nash "
-            "equilibrium of the game restricted to that region, and learning converges to it from "
-            "every start in the basin, with every step size up to those in the table. In detail, "
+            "equilibrium of the game restricted to that region, and the flow converges to it from "
+            "every start in the basin below; so does every method in the table of step sizes from "
+            "every start in its own basin, with every step size up to its largest. In detail, "
             f"for all points x and y of {inside}, F being the gradients of the players’ own costs:"
         ),
         Markup(
@@ -360,9 +361,7 @@ def _map(certificate: Certificate, nodes: Any, leaves: Any, found: Any, names: l
         )
     rank: dict[int, float] = {}
     if found is not None:
-        words += (
-            " Cells of stronger colour have less room: a smaller modulus, or more that varies."
-        )
+        words += " Cells of stronger colour have less room: a smaller modulus, or more that varies."
         room = np.array([m.modulus - m.variation - m.remainder for m in found])
         span = float(room.max() - room.min()) or 1.0
         hard = ((room.max() - room) / span).tolist()

@@ -30,7 +30,7 @@ overflow-wrap:break-word}
 thead th{color:var(--soft);font-weight:600}
 data{white-space:nowrap}
 code{font:.85em ui-monospace,monospace}
-figure{margin:1rem 0;max-width:36rem}
+figure{margin:1rem 0;max-width:31rem}
 svg{display:block;width:100%;height:auto}
 svg text{font:11px system-ui,sans-serif;fill:var(--soft)}
 .frame{fill:none;stroke:var(--line)}
@@ -56,6 +56,7 @@ table{font-size:7.5pt;width:100%}
 th,td{padding:.12rem .22rem}
 th:first-child{min-width:0;overflow-wrap:anywhere}
 figure{max-width:9cm}
+figcaption,.note{font-size:8.5pt}
 figure,tr,.verdict,.formula{break-inside:avoid}
 h2{break-after:avoid}
 *{print-color-adjust:exact;-webkit-print-color-adjust:exact}}
