@@ -115,7 +115,7 @@ class Run(NamedTuple):
 
 
 def simulate(certificate: Certificate) -> Run | str:
-    """Runs the method with the best proved rate, or says in a sentence why there is no run."""
+    """Runs the affordable method with the best proved rate, or says why there is no run."""
     data = certificate.data
     game = data["game"]
     if "graph" not in game:
@@ -126,16 +126,16 @@ def simulate(certificate: Certificate) -> Run | str:
     known = [step for step in data["claims"]["steps"] if step["method"] in STEPS]
     if not known:
         return "The certificate has no step of a method that this page knows how to run."
-    entry = min(known, key=lambda step: certificate.step_sizes[step["method"]].rate)
-    step = certificate.step_sizes[entry["method"]]
-    evaluations = EVALUATIONS.get(entry["method"], 1) * (
-        len(sizes) if entry["method"] == "alternating" else 1
-    )
-    affordable = MOST_NODES // (STARTS * evaluations * max(len(graph.nodes), 1))
-    # The envelope has fallen by ten orders of magnitude then.
-    count = min(MOST_STEPS, affordable, math.ceil(-24 / math.log(step.rate)))
-    if count < min(FEWEST_STEPS, math.ceil(-24 / math.log(step.rate))):
+    rates = {entry["method"]: certificate.step_sizes[entry["method"]].rate for entry in known}
+    lengths = {
+        entry["method"]: _length(entry["method"], rates[entry["method"]], graph, len(sizes))
+        for entry in known
+    }
+    affordable = [entry for entry in known if lengths[entry["method"]] is not None]
+    if not affordable:
         return "The expression of the costs is too large for a run on this page."
+    entry = min(affordable, key=lambda entry: rates[entry["method"]])
+    step, count = certificate.step_sizes[entry["method"]], lengths[entry["method"]] or 0
     norm, radius = _norm(certificate, entry, sizes)
     project = projection(game.get("sets"), sizes)
     center = np.array([float.fromhex(c) for c in data["claims"]["equilibrium"]["center"]])
@@ -159,6 +159,16 @@ def simulate(certificate: Certificate) -> Run | str:
     return Run(
         entry["method"], distances, envelope, radius, bool((distances <= envelope + slack).all())
     )
+
+
+def _length(method: str, rate: float, graph: Graph, players: int) -> int | None:
+    """How many iterations to make; None where too few to show anything can be afforded."""
+    evaluations = players if method == "alternating" else EVALUATIONS.get(method, 1)
+    affordable = MOST_NODES // (STARTS * evaluations * max(len(graph.nodes), 1))
+    # The envelope has fallen by ten orders of magnitude then.
+    wanted = math.ceil(-24 / math.log(rate))
+    count = min(MOST_STEPS, affordable, wanted)
+    return count if count >= min(FEWEST_STEPS, wanted) else None
 
 
 def _norm(
