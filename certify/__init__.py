@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from certify.rates import rate as rate
     from certify.region import Ball as Ball
     from certify.region import Box as Box
+    from certify.report import report_page as report_page
     from certify.steps import StepSize as StepSize
     from certify.steps import noise_ball as noise_ball
     from certify.steps.contraction import Contraction as Contraction
@@ -89,6 +90,7 @@ _HOMES = {
     "network_constants": "network",
     "noise_ball": "steps",
     "rate": "rates",
+    "report_page": "report",
     "robust_metric": "metric.robust",
     "sensitivities": "metric.sensitivities",
     "small_gain": "metric.small_gain",

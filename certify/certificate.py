@@ -200,11 +200,16 @@ class Certificate:
 
 def save_data(data: dict[str, Any], path: str | Path) -> Path:
     """Writes the contents of a certificate file, all of it or nothing."""
+    return save_text(to_text(data), path)
+
+
+def save_text(text: str, path: str | Path) -> Path:
+    """Writes a text file, all of it or nothing."""
     path = Path(path)
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=path.name, suffix=".part")
     try:
         with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(to_text(data))
+            file.write(text)
         os.chmod(temporary, 0o644)  # temporary files are private, certificates are to be shown
         os.replace(temporary, path)
     except BaseException:
@@ -231,6 +236,11 @@ def load(path: str | Path) -> Certificate:
         raise ValueError(
             f"{path}: the checker rejects this certificate: {'; '.join(verdict.reasons)}"
         )
+    return of_data(data)
+
+
+def of_data(data: dict[str, Any]) -> Certificate:
+    """The certificate of the contents of a file that the checker has accepted."""
     return Certificate("proved", data=data, promoted=_promoted(data))
 
 

@@ -125,7 +125,7 @@ def check(
 def show(file: Annotated[Path, typer.Argument(metavar="CERTIFICATE", help="The file.")]) -> None:
     """Show a certificate as a table, with the checker's verdict."""
     _use_float64()
-    from certify.certificate import Certificate
+    from certify.certificate import of_data
     from certify.checker import check_data
     from certify.checker.reader import CONTRACTION, read
     from certify.tables import certificate_table, contraction_table
@@ -138,7 +138,39 @@ def show(file: Annotated[Path, typer.Argument(metavar="CERTIFICATE", help="The f
     if data["format"] == CONTRACTION:
         Console().print(contraction_table(data, verdict))
         return
-    Console().print(certificate_table(Certificate("proved", data=data), verdict))
+    Console().print(certificate_table(of_data(data), verdict))
+
+
+@app.command()
+def report(
+    file: Annotated[Path, typer.Argument(metavar="CERTIFICATE", help="The file.")],
+    output: Annotated[
+        Path | None,
+        typer.Option("-o", "--output", help="The page; by default beside the file, as .html."),
+    ] = None,
+    level: Annotated[
+        int,
+        typer.Option(min=1, max=2, help="2: also re-derive all bounds from the costs in the file."),
+    ] = 1,
+) -> None:
+    """Write a page about a certificate: one HTML file that needs nothing else."""
+    _use_float64()
+    from certify.certificate import save_text
+    from certify.checker import check_data
+    from certify.checker.reader import read
+    from certify.report import page
+
+    target = file.with_suffix(".html") if output is None else output
+    if target.resolve() == file.resolve():
+        raise ValueError(f"the page would replace the certificate {file}; name another -o")
+    if not target.parent.is_dir():
+        raise ValueError(f"the folder of {target} does not exist")
+    data = read(file)
+    verdict = check_data(data, level=level)
+    if not verdict.ok:
+        print(f"rejected: {file}: " + "; ".join(verdict.reasons))
+        raise typer.Exit(NO)
+    print(f"written to {save_text(page(data, verdict, level), target)}")
 
 
 @app.command()

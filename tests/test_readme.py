@@ -121,12 +121,17 @@ def test_python_blocks_print_what_they_say(tmp_path):
 @pytest.mark.parametrize("command", [shlex.join(c) for c in commands() if "demo" not in c])
 def test_command_lines_run(command, outputs):
     verb = command.split()[1]
-    promised = {"run": "status proved", "show": "checker accepted", "check": "accepted: "}[verb]
+    promised = {
+        "run": "status proved",
+        "show": "checker accepted",
+        "check": "accepted: ",
+        "report": "written to duopoly.html",
+    }[verb]
     assert promised in " ".join(outputs[command].split())
 
 
 def test_every_command_is_shown():
-    assert {command[1] for command in commands()} == {"run", "check", "show", "demo"}
+    assert {command[1] for command in commands()} == {"run", "check", "show", "report", "demo"}
 
 
 @pytest.mark.slow

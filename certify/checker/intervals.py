@@ -136,20 +136,27 @@ def _magnitudes(x: Interval) -> Interval:
 
 def cos(x: Interval) -> Interval:
     """By its values at the ends, and 1 or -1 where a multiple of pi of that kind is between."""
-    if not x.is_finite():
-        return UNKNOWN
-    low, high, turn = x.low, x.high, 2 * arb.pi()
-    ends = _hull(low.cos(), high.cos())
-    half = arb(1) / 2
-    top = ends.high if _none_between(low / turn, high / turn) else arb(1)
-    below = _none_between(low / turn - half, high / turn - half)
-    return Interval(ends.low if below else arb(-1), top)
+    return _wave(x, "cos", 0, 2)
 
 
 def sin(x: Interval) -> Interval:
-    """A cosine, a quarter of a turn later."""
-    quarter = arb.pi() / 2
-    return cos(Interval(x.low - quarter, x.high - quarter))
+    """The same, a quarter of a turn later."""
+    return _wave(x, "sin", 1, 3)
+
+
+def _wave(x: Interval, name: str, crest: int, trough: int) -> Interval:
+    """A wave that is 1 at so many quarters of a turn, and -1 at so many, in each turn."""
+    if not x.is_finite():
+        return UNKNOWN
+    low, high, turn = x.low, x.high, 2 * arb.pi()
+    ends = _hull(getattr(low, name)(), getattr(high, name)())
+
+    def passes(quarters: int) -> bool:
+        shift = arb(quarters) / 4
+        return not _none_between(low / turn - shift, high / turn - shift)
+
+    top = arb(1) if passes(crest) else ends.high
+    return Interval(arb(-1) if passes(trough) else ends.low, top)
 
 
 def tan(x: Interval) -> Interval:

@@ -69,6 +69,12 @@ def test_ranges_of_functions(name, pair, share):
     assert not found.is_finite() or inside(found, value)
 
 
+def test_zeros_are_exact():
+    zero = Interval.point(0)
+    for found in (intervals.sin(zero), intervals.tan(zero), intervals.increasing("tanh")(zero)):
+        assert found.low.is_zero() and found.high.is_zero()
+
+
 def test_where_functions_are_undefined_nothing_is_known():
     around_zero = Interval.of(-1, 1)
     assert not (around_zero**-1).is_finite()

@@ -1,0 +1,132 @@
+"""The cells of a proof, as they stand in the evidence of a file."""
+
+import math
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+# Cells that are drawn, and coordinates up to which their matrices are looked at.
+MOST_DRAWN = 2000
+MOST_COORDINATES = 64
+# Numbers in the matrices of all cells that are looked at: some seconds.
+MOST_NUMBERS = 20_000_000
+
+
+class Cell(NamedTuple):
+    """A node of the tree.
+
+    Attributes:
+        lower: Its lower corner, shape (n,).
+        upper: Its upper corner.
+        depth: How many cuts made it.
+        node: What the file says of it: a cell has a "centre".
+    """
+
+    lower: np.ndarray
+    upper: np.ndarray
+    depth: int
+    node: dict[str, Any]
+
+    @property
+    def is_leaf(self) -> bool:
+        """Whether it is a cell of the proof, and not a cut or outside of the region."""
+        return "centre" in self.node
+
+
+def tree(nodes: Sequence[dict[str, Any]], lower: np.ndarray, upper: np.ndarray) -> list[Cell]:
+    """All nodes with their boxes, from the preorder in the file, which a checker has accepted.
+
+    Args:
+        nodes: `evidence.cells` of the file.
+        lower: Of the bounding box of the region, shape (n,).
+        upper: The same.
+
+    Example:
+        >>> cuts = [{"split": 0, "at": "0x1.0p-1"}, {"centre": []}, {"centre": []}]
+        >>> [c.upper.tolist() for c in tree(cuts, np.zeros(1), np.ones(1))]
+        [[1.0], [0.5], [1.0]]
+    """
+    pending, found = [(lower, upper, 0)], []
+    for node in nodes:
+        low, high, depth = pending.pop()
+        found.append(Cell(low, high, depth, node))
+        if "split" in node:
+            below, above = high.copy(), low.copy()
+            below[node["split"]] = above[node["split"]] = float.fromhex(node["at"])
+            pending += [(above, high, depth + 1), (low, below, depth + 1)]
+    return found
+
+
+def drawable(cells: Sequence[Cell]) -> tuple[list[Cell], bool]:
+    """At most `MOST_DRAWN` of the nodes that cover the region, and whether these are all cells.
+
+    Where there are more, the tree is cut off at some depth: nodes that are cut further stand for
+    the cells in them.
+    """
+    depths = np.array([cell.depth for cell in cells])
+    ends = np.array(["split" not in cell.node for cell in cells])
+    deepest = int(depths.max())
+    for depth in range(deepest, -1, -1):
+        chosen = (ends & (depths <= depth)) | (depths == depth)
+        if chosen.sum() <= MOST_DRAWN:
+            kept = [cell for cell, keep in zip(cells, chosen, strict=True) if keep]
+            return kept, depth == deepest
+    return [cells[0]], False
+
+
+class Measure(NamedTuple):
+    """How hard a cell is, in floating point: no bounds.
+
+    Attributes:
+        modulus: The strong-monotonicity modulus of the matrix at its middle, in the metric.
+        variation: How much the affine part of the Jacobian changes it, at most.
+        remainder: The same for the remainder.
+    """
+
+    modulus: float
+    variation: float
+    remainder: float
+
+
+def measures(leaves: Sequence[Cell], unit: int, metric: np.ndarray) -> list[Measure] | None:
+    """Of each cell; None where that would take long, or where floats overflow.
+
+    With `P = S S'` and the field's Jacobian `C + sum_k e_k G_k + E`, the modulus is the smallest
+    eigenvalue of the symmetric part of `S^-1 P C S^-T`; the others are norms of the same of `G_k`
+    and of the entrywise bound on E.
+
+    Args:
+        leaves: The cells.
+        unit: `evidence.unit` of the file.
+        metric: P, shape (n, n).
+    """
+    size = len(metric)
+    total = sum(2 + len(cell.node["generators"]) for cell in leaves) * size**2
+    if size > MOST_COORDINATES or total > MOST_NUMBERS:
+        return None
+    try:
+        factor = np.linalg.inv(np.linalg.cholesky(metric))
+    except np.linalg.LinAlgError:  # positive definite, but not for floats
+        return None
+
+    def form(entries: list[int], weight: np.ndarray) -> np.ndarray:
+        matrix = np.ldexp(np.array(entries, np.float64).reshape(size, size), unit)
+        product = weight @ matrix
+        return 0.5 * (product + product.T)
+
+    def norm(matrix: np.ndarray) -> float:
+        return float(np.abs(np.linalg.eigvalsh(factor @ matrix @ factor.T)).max())
+
+    def measure(node: dict[str, Any]) -> Measure:
+        middle = factor @ form(node["centre"], metric) @ factor.T
+        return Measure(
+            float(np.linalg.eigvalsh(middle)[0]),
+            math.fsum(norm(form(g, metric)) for g in node["generators"]),
+            norm(form(node["remainder"], np.abs(metric))),
+        )
+
+    try:
+        return [measure(cell.node) for cell in leaves]
+    except (OverflowError, np.linalg.LinAlgError):
+        return None

@@ -1,0 +1,131 @@
+"""Small drawings as inline SVG: no fonts, no scripts, colours from the style sheet of the page."""
+
+import math
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+from certify.report.words import Markup, text
+
+# Of the drawing, in its own units: about those of a telephone, which shows it without shrinking.
+WIDTH = 360.0
+LEFT, RIGHT, TOP, BOTTOM = 50.0, 12.0, 14.0, 40.0
+
+
+class Axis(NamedTuple):
+    """A range of numbers, on a linear or a logarithmic scale.
+
+    Attributes:
+        low: Its lower end.
+        high: Its upper end, larger.
+        label: What it measures.
+        log: Whether the scale is logarithmic; then both ends are positive.
+    """
+
+    low: float
+    high: float
+    label: str
+    log: bool = False
+
+    def share(self, value: float) -> float:
+        """Where a value lies: 0 at the lower end, 1 at the upper one."""
+        if not self.log:
+            return (value - self.low) / (self.high - self.low)
+        return math.log(max(value, 1e-300) / self.low) / math.log(self.high / self.low)
+
+    def ticks(self) -> list[float]:
+        """At most eight round numbers in the range.
+
+        Example:
+            >>> Axis(0.0, 1.0, "").ticks()
+            [0.0, 0.2, 0.4, 0.6, 0.8, 1.0]
+            >>> Axis(0.5, 200.0, "", log=True).ticks()
+            [1.0, 10.0, 100.0]
+        """
+        if self.log:
+            low, high = math.ceil(math.log10(self.low)), math.floor(math.log10(self.high))
+            if high > low:
+                every = (high - low) // 6 + 1
+                return [10.0**k for k in range(low, high + 1, every)]
+        span = self.high - self.low
+        unit = 10.0 ** math.floor(math.log10(span / 4))
+        step = next(unit * k for k in (1, 2, 5, 10) if span / (unit * k) <= 6)
+        first = math.ceil(self.low / step - 1e-9)
+        last = math.floor(self.high / step + 1e-9)
+        # Rounded to what the step means, or 0.1 + 0.2 would show.
+        digits = max(0, 1 - math.floor(math.log10(step)))
+        return [round(k * step, digits) + 0.0 for k in range(first, last + 1)]
+
+
+class Plot(NamedTuple):
+    """Two axes and the paper they stand on."""
+
+    x: Axis
+    y: Axis
+    height: float = 240.0
+
+    def at(self, x: float, y: float) -> str:
+        """The position of a point, clipped to the frame."""
+        across = LEFT + (WIDTH - LEFT - RIGHT) * min(max(self.x.share(x), 0.0), 1.0)
+        up = (self.height - TOP - BOTTOM) * min(max(self.y.share(y), 0.0), 1.0)
+        return f"{across:.1f},{self.height - BOTTOM - up:.1f}"
+
+    def line(self, points: Iterable[tuple[float, float]], kind: str) -> str:
+        """A curve through points."""
+        return f'<polyline class="{kind}" points="{" ".join(self.at(*p) for p in points)}"/>'
+
+    def area(self, points: Iterable[tuple[float, float]], kind: str, note: str = "") -> str:
+        """A filled polygon; the note shows where a mouse rests on it."""
+        where = " ".join(self.at(*p) for p in points)
+        inside = f"<title>{text(note)}</title>" if note else ""
+        return f'<polygon class="{kind}" points="{where}">{inside}</polygon>'
+
+    def box(self, low: Sequence[float], high: Sequence[float], kind: str, note: str = "") -> str:
+        """A filled rectangle."""
+        corners = [(low[0], low[1]), (high[0], low[1]), (high[0], high[1]), (low[0], high[1])]
+        return self.area(corners, kind, note)
+
+    def dot(self, x: float, y: float, kind: str) -> str:
+        """A marked point."""
+        across, up = self.at(x, y).split(",")
+        return f'<circle class="{kind}" cx="{across}" cy="{up}" r="3.5"/>'
+
+    def write(self, x: float, y: float, words: str, anchor: str = "start", dy: float = 0.0) -> str:
+        """Words at a point."""
+        across, up = self.at(x, y).split(",")
+        return label(float(across), float(up) + dy, words, anchor)
+
+    def frame(self) -> str:
+        """The axes with ticks and labels."""
+        parts = [self.box((self.x.low, self.y.low), (self.x.high, self.y.high), "frame")]
+        for tick in self.x.ticks():
+            parts.append(self.line([(tick, self.y.low), (tick, self.y.high)], "grid"))
+            parts.append(self.write(tick, self.y.low, brief(tick), "middle", 13.0))
+        for tick in self.y.ticks():
+            parts.append(self.line([(self.x.low, tick), (self.x.high, tick)], "grid"))
+            across, up = self.at(self.x.low, tick).split(",")
+            parts.append(label(float(across) - 4, float(up) + 3.5, brief(tick), "end"))
+        middle = LEFT + (WIDTH - LEFT - RIGHT) / 2
+        parts.append(label(middle, self.height - 8, self.x.label, "middle"))
+        parts.append(label(4.0, TOP - 4, self.y.label))
+        return "".join(parts)
+
+
+def label(x: float, y: float, words: str, anchor: str = "start") -> str:
+    """Words at a place of the paper."""
+    shown = text(words, 60)
+    return f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}">{shown}</text>'
+
+
+def brief(value: float) -> str:
+    """A tick, as short as can be."""
+    return f"{value:.6g}".replace("e-0", "e-").replace("e+0", "e").replace("e+", "e")
+
+
+def figure(title: str, caption: str, height: float, *parts: str) -> Markup:
+    """A drawing with its title, and a caption that says what is to be seen."""
+    paper = f"0 0 {WIDTH:.0f} {height:.0f}"
+    return Markup(
+        f'<figure><svg viewBox="{paper}" role="img" aria-label="{text(title)}">'
+        f"<title>{text(title)}</title><desc>{text(caption, 2000)}</desc>{''.join(parts)}</svg>"
+        f"<figcaption>{text(caption, 2000)}</figcaption></figure>"
+    )

@@ -1,0 +1,129 @@
+"""Text and numbers as HTML: escaped, short, and rounded to the safe side."""
+
+import html
+import math
+from collections.abc import Iterable, Sequence
+from decimal import ROUND_CEILING, ROUND_FLOOR, ROUND_HALF_EVEN, Context, Decimal
+from typing import Any
+
+# Text of the file longer than this is cut: a page for people has a bounded size.
+LONGEST = 400
+
+
+class Markup(str):
+    """Text that is HTML already, and not to be escaped."""
+
+
+def text(value: Any, longest: int = LONGEST) -> Markup:
+    r"""Any value as plain text in HTML: nothing in it is markup, and it is of bounded length.
+
+    What cannot be printed (controls, lone surrogates, marks that turn the direction of writing)
+    becomes a replacement character.
+
+    Example:
+        >>> text("<b>&\x00")
+        '&lt;b&gt;&amp;�'
+    """
+    if isinstance(value, Markup):
+        return value
+    # Cut before anything else: it may be the whole file.
+    plain = str(value)[: longest + 1]
+    if len(plain) > longest:
+        plain = plain[: longest - 1] + "…"
+    return Markup(html.escape("".join(c if c.isprintable() or c == "\n" else "�" for c in plain)))
+
+
+def name(value: Any) -> Markup:
+    """A name that the file gives, apart from the text around it."""
+    return Markup(f"<bdi>{text(value, 80)}</bdi>")
+
+
+def _rounded(value: float, rounding: str, digits: int) -> Markup:
+    """Six digits, say, with the exact float in the attribute `value`."""
+    if not math.isfinite(value):
+        return Markup("–" if math.isnan(value) else "∞" if value > 0 else "−∞")
+    context = Context(prec=digits, rounding=rounding)
+    short = context.plus(Decimal(value)).normalize(context)
+    return Markup(f'<data value="{float(value).hex()}">{_plain(short)}</data>')
+
+
+def _plain(value: Decimal) -> str:
+    return f"{value:f}" if value == 0 or -5 <= value.adjusted() < 8 else f"{value:e}"
+
+
+def lower(value: float, digits: int = 6) -> Markup:
+    """A lower bound, rounded down.
+
+    Example:
+        >>> lower(0.2)
+        '<data value="0x1.999999999999ap-3">0.2</data>'
+        >>> lower(0.12345678)
+        '<data value="0x1.f9add1091c895p-4">0.123456</data>'
+    """
+    return _rounded(value, ROUND_FLOOR, digits)
+
+
+def upper(value: float, digits: int = 6) -> Markup:
+    """An upper bound, rounded up."""
+    return _rounded(value, ROUND_CEILING, digits)
+
+
+def near(value: float, digits: int = 6) -> Markup:
+    """A number that is no bound, rounded to the nearest."""
+    return _rounded(value, ROUND_HALF_EVEN, digits)
+
+
+def enclosure(low: float, high: float) -> Markup:
+    """An interval, its ends rounded outward to just enough digits to tell its width."""
+    width, size = high - low, max(abs(low), abs(high))
+    digits = 3
+    while digits < 17 and width < size * 10.0 ** (1 - digits) * 2:
+        digits += 1
+    return Markup(f"[{lower(low, digits)}, {upper(high, digits)}]")
+
+
+def vector(values: Sequence[float], most: int = 6) -> Markup:
+    """The first few entries of a vector."""
+    shown = [near(value) for value in values[:most]]
+    more = [f"… ({len(values)} in all)"] if len(values) > most else []
+    return Markup("(" + ", ".join([*shown, *more]) + ")")
+
+
+def paragraph(*parts: Any) -> Markup:
+    """A paragraph; parts that are not markup are escaped."""
+    return Markup(f"<p>{''.join(text(part, 10_000) for part in parts)}</p>")
+
+
+def listing(sentences: Iterable[Any]) -> Markup:
+    """A list of sentences."""
+    items = "".join(f"<li>{text(sentence, 2000)}</li>" for sentence in sentences)
+    return Markup(f"<ul>{items}</ul>")
+
+
+def table(caption: str, header: Sequence[Any], rows: Iterable[Sequence[Any]]) -> Markup:
+    """A table whose first column names the rows; it scrolls by itself where it is too wide."""
+    head = "".join(f'<th scope="col">{text(cell)}</th>' for cell in header)
+    body = "".join(
+        f'<tr><th scope="row">{text(row[0])}</th>'
+        + "".join(f"<td>{text(cell)}</td>" for cell in row[1:])
+        + "</tr>"
+        for row in rows
+    )
+    # Keyboards scroll only what they can focus.
+    return Markup(
+        f'<div class="wide" role="region" tabindex="0" aria-label="{text(caption)}"><table>'
+        f"<caption>{text(caption)}</caption>"
+        f"<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>"
+    )
+
+
+def facts(rows: Iterable[tuple[str, Any]]) -> Markup:
+    """Names and what they are."""
+    items = "".join(f"<dt>{text(key)}</dt><dd>{text(value, 2000)}</dd>" for key, value in rows)
+    return Markup(f"<dl>{items}</dl>")
+
+
+def section(title: str, *parts: Any) -> Markup:
+    """A section of the page."""
+    body = "".join(text(part, 10_000) for part in parts)
+    return Markup(f"<section><h2>{text(title)}</h2>{body}</section>")
