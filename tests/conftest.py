@@ -41,6 +41,14 @@ gc.set_threshold(50_000, 20, 20)
 jax.config.update("jax_traceback_in_locations_limit", 0)
 
 
+@pytest.fixture(scope="module", autouse=True)
+def forget_compiled_code():
+    """What one file compiled is rarely of use to the next, and makes every collection longer."""
+    yield
+    jax.clear_caches()
+    gc.collect()
+
+
 @pytest.fixture
 def key():
     """A fixed random key: every run of a test sees the same numbers."""
