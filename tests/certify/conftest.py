@@ -1,6 +1,7 @@
 """Certificates that many tests look at, made once per session."""
 
 import runpy
+import sys
 from types import SimpleNamespace
 
 import jax.numpy as jnp
@@ -8,6 +9,21 @@ import pytest
 
 import certify
 import dgames as dg
+from certify import cli
+
+
+@pytest.fixture
+def command(monkeypatch, capsys):
+    """Runs `certify` in this process: (exit status, standard output, standard error)."""
+
+    def run(*arguments):
+        monkeypatch.setattr(sys, "argv", ["certify", *map(str, arguments)])
+        with pytest.raises(SystemExit) as exit_info:
+            cli.main()
+        out, err = capsys.readouterr()
+        return exit_info.value.code or 0, out, err
+
+    return run
 
 
 def oligopoly_center():

@@ -7,7 +7,6 @@ import sys
 
 import pytest
 
-from certify import cli
 from certify.checker.reader import digest
 
 DUOPOLY = """
@@ -34,20 +33,6 @@ def duopoly(tmp_path):
     path = tmp_path / "duopoly.py"
     path.write_text(DUOPOLY)
     return path
-
-
-@pytest.fixture
-def command(monkeypatch, capsys):
-    """Runs `certify` in this process: (exit status, standard output, standard error)."""
-
-    def run(*arguments):
-        monkeypatch.setattr(sys, "argv", ["certify", *map(str, arguments)])
-        with pytest.raises(SystemExit) as exit_info:
-            cli.main()
-        out, err = capsys.readouterr()
-        return exit_info.value.code or 0, out, err
-
-    return run
 
 
 def test_run_check_show(command, duopoly, tmp_path):

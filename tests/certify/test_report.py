@@ -6,7 +6,6 @@ import math
 import re
 import shutil
 import subprocess
-import sys
 import xml.etree.ElementTree as ET
 from decimal import Decimal
 from html.parser import HTMLParser
@@ -17,7 +16,6 @@ import pytest
 
 import certify
 import dgames as dg
-from certify import cli
 from certify.certificate import Certificate, to_text
 from certify.checker import check_data
 from certify.checker.graph import read_graph
@@ -61,20 +59,6 @@ class Page(HTMLParser):
 
 def renewed(data):
     return {**data, "digest": digest(data)}
-
-
-@pytest.fixture
-def command(monkeypatch, capsys):
-    """Runs `certify` in this process: (exit status, standard output, standard error)."""
-
-    def run(*arguments):
-        monkeypatch.setattr(sys, "argv", ["certify", *map(str, arguments)])
-        with pytest.raises(SystemExit) as exit_info:
-            cli.main()
-        out, err = capsys.readouterr()
-        return exit_info.value.code or 0, out, err
-
-    return run
 
 
 @pytest.fixture(params=["linear", "oligopoly", "shear", "whole"])

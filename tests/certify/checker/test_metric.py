@@ -177,25 +177,9 @@ def test_every_step_counts(data):
 
 def test_an_equilibrium_needs_convex_costs(data):
     """A weaker curvature is true, and the margin too; but no equilibrium follows from them."""
-    weaker = mutated(
-        data,
-        (
-            "claims",
-            "small_gain",
-            "curvature",
-            0,
-        ),
-        lambda _: (-0.5).hex(),
-    )
-    weaker = mutated(
-        weaker,
-        (
-            "claims",
-            "small_gain",
-            "margin",
-        ),
-        lambda _: (-100.0).hex(),
-    )
+    gain = ("claims", "small_gain")
+    weaker = mutated(data, (*gain, "curvature", 0), lambda _: (-0.5).hex())
+    weaker = mutated(weaker, (*gain, "margin"), lambda _: (-100.0).hex())
     verdict = check_data(weaker)
     assert verdict.reasons == ("every player's cost is convex, so that the equilibrium is one",)
 
