@@ -5,6 +5,7 @@ no NumPy, nothing from the rest of the project.
 
 - `reader`: reads the file strictly;
 - `proof`: the argument, step by step, with the theorem of each step;
+- `equilibrium`: that there is one, where, and its basin;
 - `steps`: the theorems on step sizes;
 - `performance`: rates of methods with several stages or a memory;
 - `metric`: the norm in which it holds;
@@ -28,11 +29,11 @@ from pathlib import Path
 from typing import NamedTuple
 
 from .contraction import check_contraction
+from .equilibrium import check_equilibrium
 from .proof import (
     Claims,
     Rejected,
     check_cells,
-    check_equilibrium,
     check_metric,
     check_small_gain,
 )

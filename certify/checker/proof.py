@@ -1,6 +1,7 @@
 """The argument of a certificate, step by step. Read this file to know what a certificate proves.
 
-Step sizes of methods follow from what is proved here, by the theorems in `steps.py`.
+The equilibrium and its basin follow from what is proved here, by the theorems in `equilibrium.py`,
+and step sizes of methods by those in `steps.py`.
 
 The setting: costs f_i of N players on a convex region D of R^n, the pseudo-gradient
 F = (grad_i f_i)_i, its Jacobian J, and the metric |x|_P^2 = x' P x with a constant matrix P: most
@@ -31,7 +32,6 @@ from .exact import (
     family_positive_definite,
     generator,
     positive_definite,
-    root_above,
 )
 from .graph import Graph, read_graph
 from .metric import Metric, dense, loose, times
@@ -448,72 +448,3 @@ def check_small_gain(claims: Claims) -> None:
         column = sum(claims.left[j] * claims.coupling[j][i] for j in claims.players)
         require(own * claims.right[i] >= row, f"the small-gain margin holds in row {i}")
         require(own * claims.left[i] >= column, f"the small-gain margin holds in column {i}")
-
-
-def check_equilibrium(claims: Claims) -> None:
-    """There is exactly one equilibrium in the region, and it is in the stated ball.
-
-    If the ball of radius r around c is in D and `|F(c)|_P <= margin r`, then F has a zero in it: on
-    the sphere `<F(x), x - c>_P >= margin r^2 - |F(c)|_P r >= 0`, which suffices by Brouwer's
-    theorem. It is the only zero in D by strong monotonicity. With strategy sets, `_defect` has the
-    argument in place of this.
-
-    Each player's cost is strongly convex in that player's own coordinates, so the zero is a Nash
-    equilibrium of the game restricted to D: own-player blocks of J are positive definite. With
-    weights they are because the margin is, as diagonal blocks of `W J + J' W`. With another P this
-    does not follow, and `curvature_i > 0` is asked for instead.
-
-    The basin: a map or flow that contracts towards x* in P keeps every ball around x* that lies in
-    D. A start within `basin` of c is within `basin + r` of x*, and that ball is in the ball of
-    radius `basin + 2 r` around c. With strategy sets all points are points of K, starts too.
-    """
-    if claims.sets:
-        members = zip(claims.sets, claims.coordinates, strict=True)
-        inside = all(own.contains(claims.center[block]) for own, block in members)
-        require(inside, "the centre is in the strategy sets")
-        require(not claims.metric.is_matrix, "with strategy sets the metric is one of weights")
-        shift, defect = _defect(claims)
-        bound = claims.margin * (claims.radius - shift)
-        require(defect < bound, "the defect of the centre is below margin * radius")
-    else:
-        norm = claims.metric.squared_norm_above(claims.residual)
-        bound = (claims.margin * claims.radius) ** 2
-        require(norm <= bound, "the residual is at most margin * radius")
-    inside = claims.reaches(claims.radius)
-    require(inside, "the equilibrium ball is inside the region")
-    inside = claims.reaches(claims.basin + 2 * claims.radius)
-    require(inside, "the basin is inside the region")
-    convex = not claims.metric.is_matrix or min(claims.curvature) > 0
-    require(convex, "every player's cost is convex, so that the equilibrium is one")
-
-
-def _defect(claims: Claims) -> tuple[Fraction, Fraction]:
-    """Some y in K solves the variational inequality of `F - e` on K, with e bounded by `defect`.
-
-    And `|y - c|_W <= shift`. By `sets.Defect` there are y, normals n of K at y and e_1, e_2 with
-    `value + n = e_1 + e_2`; so for `e = F(y) + n = (F(y) - F(c)) + (F(c) - value) + e_1 + e_2`
-
-        |e|_W <= lipschitz shift + |residual + errors|_W + |e_2|_W,
-
-    as c and y are in D: y is in the ball of radius r around c, once `defect < margin (r - shift)`.
-    Then, too, the game has its equilibrium in that ball. Of the points of K within `r - shift` of
-    y, a convex and compact set, some x* solves the variational inequality `<F(x*), z - x*>_W >= 0`
-    (Hartman and Stampacchia, 1966). So `<F(x*), y - x*>_W >= 0`; and `<F(y) - e, x* - y>_W >= 0`,
-    because `F(y) - e = -n`, whose blocks are normals of the players' sets, with weights or without.
-    Their sum and the margin give `margin |x* - y|_W <= |e|_W < margin (r - shift)`: x* is inside
-    that ball, and so its inequality holds for every z in K, in particular for those that differ
-    from x* in one block. There the costs are convex, so x* is an equilibrium; by strong
-    monotonicity no other point of D and K solves the inequality.
-    """
-    found = [
-        own.defect(claims.center[block], claims.value[block])
-        for own, block in zip(claims.sets, claims.coordinates, strict=True)
-    ]
-    weights = claims.metric.weights
-    errors = [error for defect in found for error in defect.errors]
-    total = [a + b for a, b in zip(claims.residual, errors, strict=True)]
-    pairs, zero = list(zip(weights, found, strict=True)), Fraction(0)
-    shift = root_above(sum((w * d.shift**2 for w, d in pairs), zero))
-    pulled = sum((w * (d.pull * d.shift) ** 2 for w, d in pairs), zero)
-    size = root_above(claims.metric.squared_norm_above(total)) + root_above(pulled)
-    return shift, claims.lipschitz * shift + size

@@ -65,7 +65,7 @@ def _simultaneous_small_gain(claims: Claims, step: list[Fraction]) -> dict[str, 
     `W' = diag(u / v)`: `M = W'^(1/2) N W'^(-1/2)` and `z = W'^(1/2) v` satisfy `M' M z <= rho^2 z`.
     The entries of N(h) are convex in h and N(0) = I, so a safe step makes all smaller ones safe.
 
-    The basin is a ball of W' around the centre, as in `check_equilibrium`; x* is within
+    The basin is a ball of W' around the centre, as in `equilibrium.py`; x* is within
     `radius * max sqrt(w' / w)` of the centre in W', for the weights w of `Metric`.
     """
     largest, best, rate, near, basin = step
