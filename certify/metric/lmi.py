@@ -171,15 +171,21 @@ def program(
 
     def solve(margin: float) -> Any:
         wanted.value = margin
-        try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # "the solution may be inaccurate": it is judged
-                problem.solve(solver="CLARABEL")
-        except (cp.SolverError, ValueError, ArithmeticError):
-            return None
-        return None if P.value is None else 0.5 * (P.value + P.value.T)
+        found = guess(cp, problem, P)
+        return None if found is None else 0.5 * (found + found.T)
 
     return solve
+
+
+def guess(cp: Any, problem: Any, unknown: Any) -> np.ndarray | None:
+    """What the solver leaves in an unknown, good or bad, for others to judge; None if nothing."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # "the solution may be inaccurate"
+            problem.solve(solver="CLARABEL")
+    except (cp.SolverError, ValueError, ArithmeticError):
+        return None
+    return unknown.value
 
 
 def variable(cp: Any, sizes: tuple[int, ...], kind: Kind) -> Any:

@@ -5,7 +5,6 @@ returns has been decided with integers.
 """
 
 import functools
-import warnings
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
@@ -13,7 +12,7 @@ import numpy as np
 from jaxtyping import Float
 
 from .hull import Hull, Proposal, margin_on, proved_margin, terms, tuned, usable
-from .lmi import CONDITION, Kind, abscissa, bisected, rounded, variable
+from .lmi import CONDITION, Kind, abscissa, bisected, guess, rounded, variable
 from .small_gain import small_gain
 from .weights import sampled_constants
 
@@ -253,13 +252,8 @@ def program(
 
     def solved(margin: float) -> tuple[Proposal, ...] | None:
         wanted.value = margin
-        try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # "the solution may be inaccurate": it is judged
-                problem.solve(solver="CLARABEL")
-        except (cp.SolverError, ValueError, ArithmeticError):
-            return None
-        if P.value is None or not np.isfinite(P.value).all():
+        found = guess(cp, problem, P)
+        if found is None or not np.isfinite(found).all():
             return None
         parts = zip(hulls, multipliers, shifts, strict=True)
         return tuple(proposal(*part) for part in parts)
