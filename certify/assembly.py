@@ -16,7 +16,8 @@ from certify.enclosure.affine import (
 )
 from certify.equilibrium import constrained_radius, residual_bound
 from certify.flat import FlatField, compiled_value
-from certify.graph import GraphError, expression_graph
+from certify.graph import expression_graph
+from certify.graph_builder import GraphError
 from certify.metric.cell_margin import lipschitz_bounds, margin_bounds, margin_modes
 from certify.metric.metric import Metric, Weighting
 from certify.metric.modes import Modes

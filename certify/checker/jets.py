@@ -247,6 +247,13 @@ def _by_slope(name: str) -> Series:
     return series
 
 
+def _acos(u: Interval, order: int) -> list[Interval]:
+    """`pi / 2 - asin`."""
+    first, *others = _by_slope("asin")(u, order)
+    half = arb.pi() / 2
+    return [Interval(half, half) - first, *(-x for x in others)]
+
+
 _SERIES: dict[str, Series] = {
     "exp": _exp,
     "log": _log,
@@ -259,13 +266,6 @@ _SERIES: dict[str, Series] = {
     "tanh": _tanh,
     "atan": _by_slope("atan"),
     "asin": _by_slope("asin"),
-    "acos": lambda u, order: _acos(u, order),
+    "acos": _acos,
     "erf": _by_slope("erf"),
 }
-
-
-def _acos(u: Interval, order: int) -> list[Interval]:
-    """`pi / 2 - asin`."""
-    first, *others = _SERIES["asin"](u, order)
-    half = arb.pi() / 2
-    return [Interval(half, half) - first, *(-x for x in others)]

@@ -9,7 +9,8 @@ import pytest
 
 from certify.checker.graph import read_graph
 from certify.checker.reader import Reader
-from certify.graph import GraphError, expression_graph
+from certify.graph import expression_graph
+from certify.graph_builder import GraphError
 
 FLOATS = {
     "constant": float,

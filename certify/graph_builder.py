@@ -1,0 +1,108 @@
+"""An expression graph while it is built: nodes, each of them once."""
+
+import functools
+import math
+from collections.abc import Sequence
+from typing import Any
+
+from certify.checker.graph import MAX_NODES, graph_hash
+
+
+class GraphError(ValueError):
+    """The costs cannot be spelled out as an expression graph; the message names the operation."""
+
+
+class Builder:
+    """Collects nodes; the same operation on the same operands is one node."""
+
+    def __init__(self, inputs: int):
+        self.inputs = inputs
+        self.nodes: list[list[Any]] = []
+        self._known: dict[tuple, int] = {}
+        # Nodes that are defined wherever the inputs are, so that zero times them is zero.
+        self._total = set(range(inputs))
+
+    def node(self, operation: str, *parts: Any) -> int:
+        """The number of a node."""
+        key = (operation, *parts)
+        if key not in self._known:
+            if len(self.nodes) >= MAX_NODES:
+                raise GraphError(f"the costs have more than {MAX_NODES} operations")
+            self._known[key] = self.inputs + len(self.nodes)
+            polynomial = operation in ("add", "sub", "mul", "neg") and self._total.issuperset(parts)
+            if operation == "constant" or polynomial:
+                self._total.add(self._known[key])
+            self.nodes.append([operation, *parts])
+        return self._known[key]
+
+    def constant(self, value: float) -> int:
+        """A float, exactly; an infinite one must be gone in the end."""
+        return self.node("constant", (float(value) + 0.0).hex())
+
+    def is_constant(self, number: int, value: float) -> bool:
+        """Whether a node is that constant."""
+        return self._known.get(("constant", value.hex())) == number
+
+    def add(self, x: int, y: int) -> int:
+        """The sum."""
+        if self.is_constant(x, 0.0):
+            return y
+        return x if self.is_constant(y, 0.0) else self.node("add", *sorted((x, y)))
+
+    def sub(self, x: int, y: int) -> int:
+        """The difference."""
+        if self.is_constant(x, 0.0):
+            return self.node("neg", y)
+        return x if self.is_constant(y, 0.0) else self.node("sub", x, y)
+
+    def mul(self, x: int, y: int) -> int:
+        """The product."""
+        for one, other in ((x, y), (y, x)):
+            if self.is_constant(one, 1.0):
+                return other
+            if self.is_constant(one, 0.0) and other in self._total:
+                return one
+        return self.node("power", x, 2) if x == y else self.node("mul", *sorted((x, y)))
+
+    def larger(self, x: int, y: int) -> int:
+        """The larger one."""
+        if self.is_constant(x, -math.inf):
+            return y
+        return x if self.is_constant(y, -math.inf) else self.node("max", x, y)
+
+    def smaller(self, x: int, y: int) -> int:
+        """The smaller one."""
+        if self.is_constant(x, math.inf):
+            return y
+        return x if self.is_constant(y, math.inf) else self.node("min", x, y)
+
+    def sum(self, numbers: Sequence[int]) -> int:
+        """The sum of several, from left to right."""
+        return functools.reduce(self.add, numbers, self.constant(0.0))
+
+
+def pruned(builder: Builder, outputs: list[int]) -> dict[str, Any]:
+    """The graph without nodes on which no output depends."""
+    needed, pending = set(), list(outputs)
+    while pending:
+        number = pending.pop()
+        if number >= builder.inputs and number not in needed:
+            needed.add(number)
+            pending += _operands(builder.nodes[number - builder.inputs])
+    kept = sorted(needed)
+    names = {old: builder.inputs + new for new, old in enumerate(kept)}
+    names |= {k: k for k in range(builder.inputs)}
+    nodes = []
+    for old in kept:
+        operation, *parts = builder.nodes[old - builder.inputs]
+        if operation == "constant" and not math.isfinite(float.fromhex(parts[0])):
+            raise GraphError(f"the costs use the constant {parts[0]}, which is no real number")
+        count = len(_operands([operation, *parts]))
+        nodes.append([operation, *(names[k] for k in parts[:count]), *parts[count:]])
+    ends = [names[k] for k in outputs]
+    return {"hash": graph_hash(nodes, ends), "nodes": nodes, "outputs": ends}
+
+
+def _operands(node: list[Any]) -> list[int]:
+    operation, *parts = node
+    return parts[: {"constant": 0, "power": 1}.get(operation, len(parts))]
