@@ -8,7 +8,7 @@ import numpy as np
 from certify import evidence
 from certify.checker import Unusable, check_data
 from certify.checker.reader import FORMAT, VERSION
-from certify.checker.steps import UNPROJECTED
+from certify.checker.steps import SYMMETRIC, UNPROJECTED
 from certify.constants import BlockConstants, block_constants
 from certify.constraints import Constraints
 from certify.enclosure.affine import (
@@ -16,7 +16,7 @@ from certify.enclosure.affine import (
 )
 from certify.equilibrium import constrained_radius, residual_bound
 from certify.flat import FlatField, compiled_value
-from certify.graph import expression_graph
+from certify.graph import graph_data
 from certify.graph_builder import GraphError
 from certify.metric.cell_margin import lipschitz_bounds, margin_bounds, margin_modes
 from certify.metric.metric import Metric, Weighting
@@ -141,7 +141,8 @@ class Assembly:
         basin = reach - 2 * radius * (1 + 2.0**-40)
         if basin <= 0:
             return None, "the ball that contains the equilibrium is not inside the region"
-        if metric.is_matrix and not constants.curvature.min() > 0:
+        convex = constants.curvature.min() > 0 or not metric.is_matrix
+        if self.field.is_gradient and not convex:
             return None, (
                 "the costs were not shown to be convex in the players' own strategies, without "
                 "which a zero of the pseudo-gradient need not be an equilibrium"
@@ -151,11 +152,12 @@ class Assembly:
             margin, lipschitz, below, constants, gain, radius, reach, reach_in, reach_of
         )
         steps = []
+        excluded = set() if onto is None else set(UNPROJECTED)
+        if not self.field.is_gradient:
+            excluded |= SYMMETRIC
         for method in methods:
             proposed = [step for rule in STEP_RULES[method] if (step := rule(setting))]
-            candidates = [
-                step for step in proposed if onto is None or step["theorem"] not in UNPROJECTED
-            ]
+            candidates = [step for step in proposed if step["theorem"] not in excluded]
             if not candidates:
                 return (
                     None,
@@ -196,6 +198,7 @@ class Assembly:
                 "hash": self.field.hash,
                 "players": players,
                 **({"zero_sum": True} if self.field.zero_sum else {}),
+                **({} if self.field.is_gradient else {"field": self.field.name}),
                 **({} if onto is None else {"sets": onto.constraints.to_json(_hex)}),
                 "structure": describe(self.region.center),
                 **({} if self.graph is None else {"graph": self.graph}),
@@ -276,7 +279,7 @@ class _Onto(NamedTuple):
 def _graph(field: FlatField) -> tuple[dict[str, Any] | None, str]:
     """The costs spelled out, or None and why they cannot be."""
     try:
-        return expression_graph(field.costs, field.dimension), ""
+        return graph_data(field), ""
     except GraphError as error:
         return None, str(error)
 

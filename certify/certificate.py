@@ -137,7 +137,7 @@ class Certificate:
 
     @property
     def equilibrium(self) -> Equilibrium:
-        """Enclosure of the unique equilibrium in the region."""
+        """Enclosure of the unique equilibrium in the region; of a field, of its only zero."""
         return self.claims.equilibrium
 
     @property
@@ -149,6 +149,15 @@ class Certificate:
     def region(self) -> Region:
         """Where the claims hold."""
         return _region(self.data)
+
+    @property
+    def field(self) -> str | None:
+        """The name of the field that took the place of the pseudo-gradient, or None.
+
+        Of another field it is proved that it has one zero in the region, to which flow and methods
+        converge; nothing is said of equilibria.
+        """
+        return self.data["game"].get("field")
 
     def safe_method(self, method: type[dg.AbstractMethod]) -> dg.AbstractMethod:
         """A method with its best proved step, for `dgames.solve(game, Method, x0, step_size=...)`.

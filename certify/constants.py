@@ -126,12 +126,17 @@ class Estimate(eqx.Module):
 
 
 def estimate(
-    game: dg.Game, region: Region, samples: int = 1000, *, key: Key[Array, ""], args: Any = None
+    game: dg.Game | dg.AbstractField,
+    region: Region,
+    samples: int = 1000,
+    *,
+    key: Key[Array, ""],
+    args: Any = None,
 ) -> Estimate:
     """Samples the constants of a game over a region: quick, and no proof of anything.
 
     Args:
-        game: The game.
+        game: The game, or a field.
         region: Where.
         samples: Number of uniform random points, at least 1; corners are not looked at.
         key: A JAX random key.

@@ -38,8 +38,8 @@ class Constraints:
     center: Any
 
     @classmethod
-    def of(cls, game: dg.Game, region: Region) -> "Constraints":
-        """Those of a game, with the structure of a region."""
+    def of(cls, game: dg.Game | dg.AbstractField, region: Region) -> "Constraints":
+        """Those of a game or a field, with the structure of a region."""
         sets = player_sets(game.strategy_set(region.example), region.example)
         # In lower precision, tests for membership would round.
         sets = jax.tree.map(lambda leaf: exactly(leaf) if hasattr(leaf, "dtype") else leaf, sets)

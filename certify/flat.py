@@ -1,4 +1,4 @@
-"""A game's pseudo-gradient as a function of vectors, checked to be fit for proofs."""
+"""A game's pseudo-gradient, or another field, as a function of vectors, checked to be fit for proofs."""
 
 import functools
 from collections.abc import Callable
@@ -22,24 +22,26 @@ from certify.enclosure.registry import RULES, SMOOTH_RULES, EnclosureError
 from certify.fingerprint import fingerprint
 from certify.region import Region
 from certify.symmetry import mirror_signs
+from dgames.fields import check_field
 from dgames.strategy import blocks, dimensions, join, player_names, ravel
 
 
 @dataclass(frozen=True)
 class FlatField:
-    """The pseudo-gradient `F: R^n -> R^n` of a game.
+    """The pseudo-gradient `F: R^n -> R^n` of a game, or another field.
 
     Two are equal when the traced code of their costs and its constants are, so compiled functions
-    can be kept.
+    can be kept. Of a field that is given itself, F stands in place of the costs.
 
     Attributes:
-        name: Of the game.
+        name: Of the game, or of the field.
         names: The players.
         sizes: Coordinates of each player.
         hash: SHA-256 of the traced code of the costs, in float64, and of its constants.
         zero_sum: Whether there are two players whose costs sum to zero, by construction.
         function: F on vectors.
         costs: The costs (of a zero-sum game: the payoff) on vectors, as a list.
+        is_gradient: Whether F is made of gradients of costs; if not, `costs` are its own values.
         unravel: From a vector to a joint strategy.
         gradient: F on joint strategies, as a field without constraints.
         promoted: What was not float64 in the region and in the costs, and what it was taken for;
@@ -55,6 +57,7 @@ class FlatField:
     function: Callable = field(compare=False)
     costs: Callable = field(compare=False)
     unravel: Callable = field(compare=False)
+    is_gradient: bool = True
     gradient: Any = field(default=None, compare=False)
     promoted: tuple[str, ...] = field(default=(), compare=False)
     constraints: Any = field(default=None, compare=False)
@@ -66,7 +69,9 @@ class FlatField:
 
     @property
     def signs(self) -> np.ndarray:
-        """Which entries of the Jacobian mirror each other."""
+        """Which entries of the Jacobian mirror each other: those of a field need not."""
+        if not self.is_gradient:
+            return np.zeros((self.dimension, self.dimension), int)
         return mirror_signs(self.sizes, self.zero_sum)
 
 
@@ -88,83 +93,146 @@ def compiled_jacobians(field: FlatField) -> Callable:
     return jax.jit(jax.vmap(jax.jacfwd(field.function)))
 
 
-def flat_field(game: dg.Game, region: Region, args: Any = None) -> FlatField:
-    """Flattens the pseudo-gradient of a game with the region's structure.
+def flat_field(game: dg.Game | dg.AbstractField, region: Region, args: Any = None) -> FlatField:
+    """Flattens the pseudo-gradient of a game, or a field, with the region's structure.
 
     Args:
-        game: The game.
+        game: The game, or a field.
         region: A region, whose structure is that of the strategies.
-        args: Passed to the costs.
+        args: Passed to the costs, or to the field.
 
     Raises:
-        ValueError: If the game's costs do not fit the region's players or are not scalars, or
-            nothing is known about a strategy set.
-        EnclosureError: If the costs use custom derivative rules or `stop_gradient`: then the
-            pseudo-gradient need not be the gradient of anything. If they cannot be promoted to
-            float64.
+        ValueError: If the game's costs do not fit the region's players or are not scalars, the
+            field does not keep their structure, or nothing is known about a strategy set.
+        EnclosureError: If the code uses custom derivative rules or `stop_gradient`: then what JAX
+            takes for its derivative need not be that. If it cannot be promoted to float64.
     """
     require_x64()
+    given = dg.as_field(game)
+    if isinstance(given, dg.PseudoGradient):
+        return _of_game(given.game, region, args)
+    return _of_field(given, region, args)
+
+
+def _of_game(game: dg.Game, region: Region, args: Any) -> FlatField:
     center, example = region.center, region.example
     dg.check_game(game, example, args)
-    constraints = Constraints.of(game, region)
-    constraints.require_known()
-    _, unravel = ravel(center)
+    constraints = _constraints(game, region)
     network_notes: tuple[str, ...] = ()
     if type(game) is dg.NetworkGame:
         game, network_notes = _traced_once(game, example, args)
         example, args = center, None
-    code, notes = _code(game, example, args)
-    notes = (*network_notes, *notes)
-    low = {kind for kind in region.types if is_low(np.dtype(kind))}
-    if low:
-        given = (
-            f"The region is given in {names(low)}: its numbers are taken exactly, as the real "
-            "numbers that they are."
-        )
-        notes = (given, *notes)
+    code, notes = _code(functools.partial(_costs, game), example, args, "the costs")
+    return _flattened(
+        code,
+        dg.pseudo_gradient(_replayed(game, code)),
+        region,
+        name=type(game).__name__,
+        zero_sum=isinstance(game, dg.ZeroSum),
+        promoted=(*_promoted(region), *network_notes, *notes),
+        constraints=constraints,
+    )
 
-    def costs(x: Any) -> Any:
-        return core.jaxpr_as_fun(code)(*jax.tree.leaves(unravel(x)))
 
-    gradient = dg.pseudo_gradient(_replayed(game, code))
+def _of_field(given: dg.AbstractField, region: Region, args: Any) -> FlatField:
+    check_field(given, region.example, args)
+    constraints = _constraints(given, region)
+    code, notes = _code(given, region.example, args, "the field")
+    replay, structure = plain(core.jaxpr_as_fun(code)), jax.tree.structure(region.example)
+
+    def replayed(x: Any, _: Any) -> Any:
+        return structure.unflatten(replay(*jax.tree.leaves(x)))
+
+    return _flattened(
+        code,
+        dg.FunctionField(replayed),
+        region,
+        name=_name(given),
+        is_gradient=False,
+        promoted=(*_promoted(region), *notes),
+        constraints=constraints,
+    )
+
+
+def _name(given: dg.AbstractField) -> str:
+    """Of a field: that of its function where it is one."""
+    name = getattr(given.fn, "__name__", "") if isinstance(given, dg.FunctionField) else ""
+    return name if name.isidentifier() else type(given).__name__
+
+
+def _flattened(
+    code: core.ClosedJaxpr,
+    gradient: dg.AbstractField,
+    region: Region,
+    *,
+    is_gradient: bool = True,
+    zero_sum: bool = False,
+    **others: Any,
+) -> FlatField:
+    """From the code of costs or of a field, and the field that follows from it."""
+    center = region.center
+    _, unravel = ravel(center)
 
     def function(x: Any) -> Any:
         return ravel(gradient(unravel(x)))[0]
+
+    def costs(x: Any) -> Any:
+        return core.jaxpr_as_fun(code)(*jax.tree.leaves(unravel(x)))
 
     # Primitives without a rule are named here, where their equations still know the user's lines.
     lower, upper = (jnp.asarray(end) for end in region.bounds())
     jax.eval_shape(enclose(costs, RULES | SMOOTH_RULES), Interval(lower, upper))
     return FlatField(
-        name=type(game).__name__,
         names=player_names(center),
         sizes=dimensions(center),
         hash=fingerprint(code),
-        zero_sum=isinstance(game, dg.ZeroSum),
+        zero_sum=zero_sum,
         function=function,
         costs=costs,
         unravel=unravel,
+        is_gradient=is_gradient,
         gradient=gradient,
-        promoted=notes,
-        constraints=constraints,
+        **others,
     )
 
 
-def _code(game: dg.Game, x: Any, args: Any) -> Promotion:
-    """The costs as functions of the leaves of a strategy, traced once and for all, in float64.
+def _constraints(game: dg.Game | dg.AbstractField, region: Region) -> Constraints:
+    constraints = Constraints.of(game, region)
+    constraints.require_known()
+    return constraints
+
+
+def _promoted(region: Region) -> tuple[str, ...]:
+    """What was not float64 in a region; sentences."""
+    low = {kind for kind in region.types if is_low(np.dtype(kind))}
+    if not low:
+        return ()
+    return (
+        f"The region is given in {names(low)}: its numbers are taken exactly, as the real "
+        "numbers that they are.",
+    )
+
+
+def _costs(game: dg.Game, x: Any, args: Any) -> Any:
+    """Those of a game, or the payoff if it is zero-sum."""
+    if isinstance(game, dg.ZeroSum):
+        return game.payoff(x, args)
+    costs = game.costs(x, args)
+    return (costs.blocks,) if isinstance(costs, dg.Stacked) else blocks(costs)
+
+
+def _code(function: Callable, x: Any, args: Any, what: str) -> Promotion:
+    """A function `(strategy, args)` as one of leaves, traced once and for all, in float64.
 
     Everything else is derived from this one trace, so that a certificate speaks of one game even if
     the Python code of the costs is not pure.
     """
     leaves, structure = jax.tree.flatten(x)
 
-    def costs(*leaves: Any) -> Any:
-        strategy = structure.unflatten(leaves)
-        if isinstance(game, dg.ZeroSum):
-            return game.payoff(strategy, args)
-        costs = game.costs(strategy, args)
-        return (costs.blocks,) if isinstance(costs, dg.Stacked) else blocks(costs)
+    def flat(*leaves: Any) -> Any:
+        return jax.tree.leaves(function(structure.unflatten(leaves), args))
 
-    return vetted(jax.make_jaxpr(costs)(*leaves))
+    return vetted(jax.make_jaxpr(flat)(*leaves), what)
 
 
 def traced_cost(game: dg.NetworkGame, example: dg.Stacked, args: Any) -> Promotion:
@@ -185,7 +253,7 @@ def traced_cost(game: dg.NetworkGame, example: dg.Stacked, args: Any) -> Promoti
     def cost(*leaves: Any) -> Any:
         return game.cost(*structure.unflatten(leaves), args)
 
-    return vetted(jax.make_jaxpr(cost)(*leaves))
+    return vetted(jax.make_jaxpr(cost)(*leaves), "the costs")
 
 
 def _traced_once(
@@ -201,8 +269,12 @@ def _traced_once(
     return dg.NetworkGame(cost, game.neighbours, parameters), notes
 
 
-def vetted(code: core.ClosedJaxpr) -> Promotion:
-    """Traced costs in float64, if JAX's derivatives of them are their derivatives.
+def vetted(code: core.ClosedJaxpr, what: str) -> Promotion:
+    """Traced code in float64, if JAX's derivatives of it are its derivatives.
+
+    Args:
+        code: The code.
+        what: It is, for messages.
 
     Raises:
         EnclosureError: If not, or if they cannot be promoted.
@@ -211,11 +283,12 @@ def vetted(code: core.ClosedJaxpr) -> Promotion:
     _refuse(
         code.jaxpr,
         lambda e: e.primitive.name.startswith(("custom_jvp", "custom_vjp")) and not _is_of_jax(e),
+        what,
     )
-    result = promoted(code, "the costs")
+    result = promoted(code, what)
     # A `stop_gradient` on which the costs provably do not depend, as in softmax, is harmless. What
     # that proof leaves has no calls any more, so custom rules are looked for above.
-    _refuse(anchored(result.code).jaxpr, lambda e: e.primitive.name == "stop_gradient")
+    _refuse(anchored(result.code).jaxpr, lambda e: e.primitive.name == "stop_gradient", what)
     return result
 
 
@@ -237,18 +310,19 @@ def _replayed(game: dg.Game, code: core.ClosedJaxpr) -> dg.Game:
     return dg.game(costs)
 
 
-def _refuse(jaxpr: core.Jaxpr, bad: Callable[[core.JaxprEqn], bool]) -> None:
-    """Raises where the gradient by JAX need not be the gradient of the costs."""
+def _refuse(jaxpr: core.Jaxpr, bad: Callable[[core.JaxprEqn], bool], what: str) -> None:
+    """Raises where the derivative by JAX need not be the derivative of the code."""
     for equation in jaxpr.eqns:
         if bad(equation):
             place = source_info_util.summarize(equation.source_info)
+            verb = "use" if what.endswith("s") else "uses"
             raise EnclosureError(
-                f"the costs use {equation.primitive.name} (in {place}): a "
+                f"{what} {verb} {equation.primitive.name} (in {place}): a "
                 "hand-written derivative cannot be verified, so nothing is proved about it; write "
                 "the function plainly."
             )
         for inner in core.jaxprs_in_params(equation.params):
-            _refuse(inner, bad)
+            _refuse(inner, bad, what)
 
 
 def _is_of_jax(equation: Any) -> bool:

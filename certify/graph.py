@@ -16,6 +16,8 @@ import jax.numpy as jnp
 import numpy as np
 from jax.extend import core, source_info_util
 
+from certify.checker.graph import Graph, read_graph
+from certify.checker.reader import Reader
 from certify.enclosure.control import LONGEST_WHILE
 from certify.enclosure.inline import anchored
 from certify.enclosure.interpreter import CALLS, body
@@ -23,6 +25,7 @@ from certify.enclosure.known import known_function
 from certify.enclosure.registry import EnclosureError
 from certify.enclosure.structural import MOVES
 from certify.enclosure.written_out import WRITTEN_OUT, written_out
+from certify.flat import FlatField
 from certify.graph_builder import Builder, GraphError, pruned
 
 
@@ -67,6 +70,19 @@ def expression_graph(costs: Callable, dimension: int) -> dict[str, Any]:
     results = _run(builder, closed, [_Nodes(np.arange(dimension))])
     outputs = [number for x in results for number in _real(builder, x).numbers.ravel().tolist()]
     return pruned(builder, outputs)
+
+
+@functools.lru_cache(maxsize=32)
+def graph_data(field: FlatField) -> dict[str, Any]:
+    """The graph of the costs of a game, or of a field, for its file; raises as above."""
+    return expression_graph(field.costs, field.dimension)
+
+
+@functools.lru_cache(maxsize=32)
+def graph_of(field: FlatField) -> Graph:
+    """The same, as the checker reads it."""
+    data = graph_data(field)
+    return read_graph(Reader(data), field.dimension, len(data["outputs"]))
 
 
 def _run(builder: Builder, closed: core.ClosedJaxpr, operands: list[Any]) -> list[Any]:
@@ -184,7 +200,7 @@ def _logistic(b: Builder, x: int) -> int:
 
 
 def _logaddexp(b: Builder, x: int, y: int) -> int:
-    return b.node("log", b.add(b.node("exp", x), b.node("exp", y)))
+    return b.log(b.add(b.node("exp", x), b.node("exp", y)))
 
 
 def _asinh(b: Builder, x: int) -> int:
@@ -388,14 +404,14 @@ _RULES: dict[str, Callable] = {
     "add_any": _entrywise(Builder.add),
     "sub": _entrywise(Builder.sub),
     "mul": _entrywise(Builder.mul),
-    "div": _binary("div"),
+    "div": _entrywise(Builder.div),
     "max": _entrywise(Builder.larger),
     "min": _entrywise(Builder.smaller),
     "pow": _binary("pow"),
     "neg": _unary("neg"),
     **{
         name: _unary(name)
-        for name in ("abs", "exp", "log", "sqrt", "sin", "cos", "tan", "tanh", "sinh", "cosh")
+        for name in ("abs", "exp", "sqrt", "sin", "cos", "tan", "tanh", "sinh", "cosh")
     },
     **{name: _unary(name) for name in ("atan", "asin", "acos", "erf")},
     "asinh": _entrywise(_asinh),
@@ -403,7 +419,8 @@ _RULES: dict[str, Callable] = {
     "atanh": _entrywise(_atanh),
     "logistic": _entrywise(_logistic),
     "logaddexp": _entrywise(_logaddexp),
-    "log1p": _entrywise(lambda b, x: b.node("log", b.add(_one(b), x))),
+    "log": _entrywise(Builder.log),
+    "log1p": _entrywise(lambda b, x: b.log(b.add(_one(b), x))),
     "expm1": _entrywise(lambda b, x: b.sub(b.node("exp", x), _one(b))),
     "exp2": _entrywise(lambda b, x: b.node("exp", b.mul(x, b.node("log", b.constant(2.0))))),
     "erfc": _entrywise(lambda b, x: b.sub(_one(b), b.node("erf", x))),

@@ -8,6 +8,10 @@ from typing import Any
 from certify.checker.graph import MAX_NODES, graph_hash
 
 
+# Of a larger sum of exponentials, shares would take too many operations.
+_MOST_SHARES = 16
+
+
 class GraphError(ValueError):
     """The costs cannot be spelled out as an expression graph; the message names the operation."""
 
@@ -63,6 +67,54 @@ class Builder:
             if self.is_constant(one, 0.0) and other in self._total:
                 return one
         return self.node("power", x, 2) if x == y else self.node("mul", *sorted((x, y)))
+
+    def div(self, x: int, y: int) -> int:
+        """The quotient; a share in a sum of exponentials in a form in which its own occurs once.
+
+        `e^a / (e^a + sum_j e^(b_j)) = (1 - tanh((log sum_j e^(b_j) - a) / 2)) / 2`: so the softmax
+        of ranges is as narrow as those allow.
+        """
+        one, shares = self._exponents(x), self._exponents(y)
+        if len(one) != 1 or one[0] not in shares:
+            return self.node("div", x, y)
+        own = one[0]
+        shares.remove(own)
+        if not shares:
+            return self.constant(1.0)
+        half = self.constant(0.5)
+        gap = self.sub(self._log_sum(shares), own)
+        return self.sub(half, self.mul(half, self.node("tanh", self.mul(half, gap))))
+
+    def log(self, x: int) -> int:
+        """The logarithm; of a sum of exponentials without them."""
+        exponents = self._exponents(x)
+        return self._log_sum(exponents) if exponents else self.node("log", x)
+
+    def _log_sum(self, exponents: list[int]) -> int:
+        """`log(e^a + e^b) = (a + b) / 2 + log(2 cosh((a - b) / 2))`, one after the other."""
+        half, two = self.constant(0.5), self.constant(2.0)
+        result, *others = exponents
+        for exponent in others:
+            gap = self.mul(half, self.sub(result, exponent))
+            bend = self.node("log", self.mul(two, self.node("cosh", gap)))
+            result = self.add(self.mul(half, self.add(result, exponent)), bend)
+        return result
+
+    def _exponents(self, number: int) -> list[int]:
+        """Those of a sum of a few exponentials; none if a node is something else."""
+        found, pending = [], [number]
+        while pending and len(found) < _MOST_SHARES:
+            number = pending.pop()
+            operation, *parts = self.nodes[number - self.inputs] if number >= self.inputs else [""]
+            if operation == "exp":
+                found += parts
+            elif operation == "add":
+                pending += parts
+            elif self.is_constant(number, 1.0):
+                found.append(self.constant(0.0))
+            else:
+                return []
+        return [] if pending else found
 
     def larger(self, x: int, y: int) -> int:
         """The larger one."""

@@ -14,7 +14,7 @@ _SHAPES = {"ball": Ball, "box": Box.around}
 
 
 def grow(
-    game: dg.Game,
+    game: dg.Game | dg.AbstractField,
     center: Strategy,
     methods: Sequence[type[dg.AbstractMethod]] = (dg.Simultaneous,),
     *,

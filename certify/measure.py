@@ -16,6 +16,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
+from certify.checker.rederive import entries
 from certify.enclosure.affine import (
     AffineFamily,
     Form,
@@ -25,7 +26,9 @@ from certify.enclosure.affine import (
 )
 from certify.enclosure.interval import Interval
 from certify.enclosure.rounding import flush
+from certify.enclosure.taylor_family import taylor_family
 from certify.flat import FlatField
+from certify.graph import graph_of
 from certify.metric.cell_margin import margin_bounds, reduced
 from certify.metric.metric import Weighting
 from certify.symmetry import mirrored
@@ -63,7 +66,7 @@ class Measured(NamedTuple):
 
 
 class Evaluator(NamedTuple):
-    """The compiled enclosure of one block of cells on each device.
+    """The enclosure of one block of cells on each device, compiled unless it is by NumPy.
 
     Attributes:
         blocks: From the corners of `devices * width` cells to their families.
@@ -93,6 +96,9 @@ def evaluator(field: FlatField, form: Form | None = None) -> Evaluator:
     n = field.dimension
     form = form or jacobian_form(field.function, n)
     width = block_width(field, form)
+    if form == "taylor":
+        made = entries([*field.sizes], field.zero_sum, field.is_gradient)
+        return Evaluator(taylor_family(graph_of(field), made), width, 1, field.signs)
     family = jacobian_family(field.function, form)
     smooth_costs = is_smooth(field.costs, form)
 
@@ -114,7 +120,7 @@ def block_width(field: FlatField, form: Form) -> int:
     """Cells of a block: a matter of the game alone."""
     if form == "constant":  # then there is one cell
         return 1
-    entries = field.dimension ** (4 if form == "affine" else 3)
+    entries = field.dimension ** (4 if form in ("affine", "taylor") else 3)
     return int(np.clip(_MEMORY // entries, 1, WIDTH))
 
 

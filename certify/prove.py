@@ -28,7 +28,10 @@ from certify.enclosure.affine import (
 from certify.enclosure.enclose import enclose
 from certify.enclosure.registry import RULES, SMOOTH_RULES
 from certify.equilibrium import find_constrained, find_zero
+from certify.enclosure.taylor_family import is_affordable
 from certify.flat import FlatField, flat_field
+from certify.graph import graph_of
+from certify.graph_builder import GraphError
 from certify.metric.ladder import Choice, Ladder, Rung, climb
 from certify.metric.metric import Metric
 from certify.metric.weights import sampled_margin
@@ -40,7 +43,7 @@ _NOT_SMOOTH = "on some cell the costs were not shown to be smooth"
 
 
 def certify(
-    game: dg.Game,
+    game: dg.Game | dg.AbstractField,
     region: Region,
     methods: Sequence[type[dg.AbstractMethod]] = (dg.Simultaneous,),
     *,
@@ -79,7 +82,9 @@ def certify(
 
     Args:
         game: Costs that are smooth and built from primitives with an enclosure rule. Float32,
-            bfloat16 and float16 are promoted to float64, and `Certificate.promoted` says so.
+            bfloat16 and float16 are promoted to float64, and `Certificate.promoted` says so. Or a
+            field, such as a natural gradient, which then takes the place of the pseudo-gradient F:
+            proved is convergence to its one zero in the region, and nothing of equilibria.
         region: A `Box` or `Ball` of strategies. It may extend beyond the game's strategy sets if
             the costs do; then, and for equilibria on their boundary, metrics are of weights, and
             methods those whose theorems allow projections (simultaneous, extragradient).
@@ -91,11 +96,12 @@ def certify(
             to use, in the order of the coordinates, symmetric and positive definite.
         tightness: Cells are cut until the proved margin is at least this share of what further
             cutting could prove, in (0, 1).
-        form: How Jacobians are enclosed: "affine" families from third derivatives, affine
+        form: How Jacobians are enclosed: by "taylor" polynomials of the expression graph of the
+            costs, which compiles nothing; "affine" families from third derivatives; affine
             "arithmetic", which often needs far fewer cells and takes several times as long to
-            compile, or "interval" matrices. When not given, the first for games of up to 16
-            coordinates, the second up to 48 and for sums over many data points or units and for
-            linear systems, the third beyond.
+            compile; or "interval" matrices. When not given, the first for short costs of up to 16
+            coordinates, the second for longer ones, the third up to 48 and for sums over many data
+            points or units and for linear systems, the last beyond.
         max_cells: Cut no further than to this many cells; what they prove is kept, and if that is
             no margin at all, the status is "undecided".
         max_seconds: The same for the seconds of this call. They are looked at between rounds of
@@ -153,7 +159,7 @@ def certify(
     without = functools.partial(Certificate, promoted=field.promoted)
     if not np.isfinite(samples).all():
         return without("undecided", ("the Jacobian is not finite everywhere in the region",))
-    refutation = _refute(field, region, samples) if inside else None
+    refutation = _refute(field, region, samples) if inside and field.is_gradient else None
     if refutation:
         return without("refuted", (refutation,))
     onto = constraints.bind and point is None
@@ -203,6 +209,7 @@ def certify(
     data = found.data
     if data is None:
         return without("undecided", (*found.reasons, *filter(None, [tree.shortfall])))
+    data["provenance"]["enclosure"] = chosen_form
     data["provenance"]["metric"] = str(found.ladder)
     data["provenance"]["seconds"] = f"{budget.elapsed:.2f}"
     return Certificate("proved", data={**data, "digest": digest(data)}, promoted=field.promoted)
@@ -238,9 +245,12 @@ def _not_onto_sets(names: list[str], metric: Any, given: Ladder | None) -> str |
 def _form(form: str | None, field: FlatField) -> Form:
     """The form that was asked for, if it can be had; a constant Jacobian has but one."""
     usual = jacobian_form(field.function, field.dimension)
+    if form is None and usual == "affine" and _by_taylor(field):
+        return "taylor"
     if form is None or usual == "constant":
         return usual
     limits: dict[Form, float] = {
+        "taylor": AFFINE_LIMIT,
         "affine": AFFINE_LIMIT,
         "arithmetic": ARITHMETIC_LIMIT,
         "interval": math.inf,
@@ -254,6 +264,14 @@ def _form(form: str | None, field: FlatField) -> Form:
                 f"most {most}."
             )
     raise ValueError(f"certify: the form is {form!r}; it must be one of {', '.join(limits)}.")
+
+
+def _by_taylor(field: FlatField) -> bool:
+    """Whether the costs can be spelled out, briefly enough for Taylor polynomials."""
+    try:
+        return is_affordable(graph_of(field))
+    except GraphError:
+        return False
 
 
 def _given(weights: dict[str, float] | None, metric: Any, field: FlatField) -> Ladder | None:

@@ -75,7 +75,7 @@ def _claim(certificate: Certificate) -> RenderableType:
     table.add_row("Lipschitz constant", f"at most {certificate.lipschitz:.6g}")
     table.add_row(
         "equilibrium",
-        f"exactly one Nash equilibrium in the region, enclosed to +-{_width(certificate):.2g}",
+        f"exactly one {_what(certificate)} in the region, enclosed to +-{_width(certificate):.2g}",
     )
     table.add_row(
         "basin", f"every start within {certificate.basin.radius:.6g} of its centre, in the metric"
@@ -99,6 +99,10 @@ def _metric(certificate: Certificate) -> str:
 def _width(certificate: Certificate) -> float:
     lower, upper = (ravel(x)[0] for x in certificate.equilibrium[:2])
     return float((upper - lower).max()) / 2
+
+
+def _what(certificate: Certificate) -> str:
+    return "Nash equilibrium" if certificate.field is None else f"zero of {certificate.field}"
 
 
 def _region(region: dict) -> str:

@@ -9,13 +9,17 @@ import numpy as np
 
 import dgames as dg
 from certify.region import Box, Region
+from dgames.fields import check_field
 from dgames.strategy import Strategy, as_strategy, ravel
 
 
 class UserFile(NamedTuple):
-    """What a file defines: `game` (or NAME), and perhaps `region`, `methods`, `x0`, `args`."""
+    """What a file defines: `game` (or NAME), and perhaps `region`, `methods`, `x0`, `args`.
 
-    game: dg.Game
+    The game may be a field, such as a natural gradient.
+    """
+
+    game: dg.Game | dg.AbstractField
     region: Region | None
     methods: tuple[type[dg.AbstractMethod], ...]
     x0: Strategy | None
@@ -41,9 +45,11 @@ def load_user_file(target: str) -> UserFile:
     except Exception as error:
         raise ValueError(f"{path} failed with {type(error).__name__}: {error}") from error
     game = names.get(name)
-    if not isinstance(game, dg.Game):
+    if not isinstance(game, dg.Game | dg.AbstractField):
         found = "nothing" if game is None else f"a {type(game).__name__}"
-        raise ValueError(f"{path} must define a dgames Game called '{name}'; it defines {found}")
+        raise ValueError(
+            f"{path} must define a dgames Game or field called '{name}'; it defines {found}"
+        )
     methods = names.get("methods", (dg.Simultaneous,))
     return UserFile(game, names.get("region"), tuple(methods), names.get("x0"), names.get("args"))
 
@@ -55,7 +61,7 @@ def check_costs(user: UserFile, region: Region) -> None:
         ValueError: If the costs fail, or do not fit the players of the region.
     """
     try:
-        dg.check_game(user.game, region.example, user.args)
+        check_field(dg.as_field(user.game), region.example, user.args)
     except ValueError:
         raise
     except Exception as error:

@@ -53,7 +53,7 @@ class Work(NamedTuple):
 
 @contextlib.contextmanager
 def crew(
-    game: dg.Game,
+    game: dg.Game | dg.AbstractField,
     region: Region,
     args: Any,
     field: FlatField,
@@ -130,7 +130,7 @@ def _compiled(pickled: bytes, digest: str, form: Form) -> Evaluator:
     return evaluator(field, form)
 
 
-def _pickled(game: dg.Game, region: Region, args: Any) -> bytes:
+def _pickled(game: dg.Game | dg.AbstractField, region: Region, args: Any) -> bytes:
     import cloudpickle
 
     try:

@@ -21,7 +21,8 @@ def check_equilibrium(claims: Claims) -> None:
     Each player's cost is strongly convex in that player's own coordinates, so the zero is a Nash
     equilibrium of the game restricted to D: own-player blocks of J are positive definite. With
     weights they are because the margin is, as diagonal blocks of `W J + J' W`. With another P this
-    does not follow, and `curvature_i > 0` is asked for instead.
+    does not follow, and `curvature_i > 0` is asked for instead. Of a field that is no
+    pseudo-gradient nothing is claimed but that x* is its zero, and nothing of this is needed.
 
     The basin: a map or flow that contracts towards x* in P keeps every ball around x* that lies in
     D. A start within `basin` of c is within `basin + r` of x*, and that ball is in the ball of
@@ -43,7 +44,7 @@ def check_equilibrium(claims: Claims) -> None:
     require(inside, "the equilibrium ball is inside the region")
     inside = claims.reaches(claims.basin + 2 * claims.radius)
     require(inside, "the basin is inside the region")
-    convex = not claims.metric.is_matrix or min(claims.curvature) > 0
+    convex = not (claims.is_gradient and claims.metric.is_matrix) or min(claims.curvature) > 0
     require(convex, "every player's cost is convex, so that the equilibrium is one")
 
 

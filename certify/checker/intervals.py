@@ -91,6 +91,10 @@ class Interval:
         """A ball whose upper end no number of the interval exceeds in size."""
         return abs(self.low).max(abs(self.high))
 
+    def meet(self, other: "Interval") -> "Interval":
+        """What two intervals around the same numbers have in common."""
+        return Interval(self.low.max(other.low), self.high.min(other.high))
+
     def union(self, other: "Interval") -> "Interval":
         """The smallest interval that contains both."""
         return Interval(self.low.min(other.low), self.high.max(other.high))

@@ -13,9 +13,11 @@ from fractions import Fraction
 from functools import lru_cache
 from itertools import pairwise
 from math import factorial
+from typing import Any, NamedTuple
 
 from flint import arb, arb_series  # pyright: ignore[reportMissingTypeStubs]
 
+from .graph import Graph
 from .intervals import UNKNOWN, Interval, cos, cosh, exact, increasing, real_power, sin, tan
 from .reader import Unusable
 
@@ -28,6 +30,8 @@ _CONSTANT: Monomial = ()
 ZERO = Interval.point(0)
 # Products of coefficients of one order that checking a file may take: some ten minutes.
 MAX_PRODUCTS = 2**28
+# Operations of graphs after which an expansion is sharpened: most is lost in products.
+PRODUCTS = ("mul", "div")
 # Pieces into which the argument of an elementary function is cut to bound its derivatives, whose
 # formulas name the argument more than once.
 _PIECES = 8
@@ -62,7 +66,7 @@ class Arithmetic:
             "min": lambda x, y: self.choose(x, y, x, y),
             "pow": self.pow,
             "choose": self.choose,
-            **{name: self._elementary(series) for name, series in _SERIES.items()},
+            **{name: self._elementary(series) for name, series in SERIES.items()},
         }
 
     def inputs(self, box: list[tuple[Fraction, Fraction]]) -> list[Jet]:
@@ -96,26 +100,16 @@ class Arithmetic:
         return result
 
     def power(self, x: Jet, exponent: int) -> Jet:
-        """`(u + v)^n = sum_k binomial(n, k) u^(n - k) v^k`; undefined at 0 for a negative n."""
-        u = x.get(_CONSTANT, ZERO)
-        series = [ZERO] * (self.order + 1)
-        factor = Fraction(1)
-        for k in range(self.order + 1):
-            if factor:
-                series[k] = (u ** (exponent - k)).times(factor)
-            factor = factor * (exponent - k) / (k + 1)
-        return self.compose(series, x)
+        """An integer power; undefined at 0 for a negative one."""
+        return self.compose(power_series(x.get(_CONSTANT, ZERO), exponent, self.order), x)
 
     def pow(self, x: Jet, y: Jet) -> Jet:
         """`x^y = exp(y log x)`, for positive x."""
         if set(y) <= {_CONSTANT}:
             u, constant = x.get(_CONSTANT, ZERO), y.get(_CONSTANT, ZERO)
             # Known but for roundings: one ball will do.
-            a, factor, series = constant.low.union(constant.high), arb(1), []
-            for k in range(self.order + 1):
-                series.append(real_power(u, a - k) * Interval(factor, factor))
-                factor = factor * (a - k) / (k + 1)
-            return self.compose(series, x)
+            power = constant.low.union(constant.high)
+            return self.compose(real_power_series(u, power, self.order), x)
         return self.operations["exp"](self.times(y, self.operations["log"](x), self.order))
 
     def choose(self, x: Jet, y: Jet, less: Jet, other: Jet) -> Jet:
@@ -134,25 +128,100 @@ class Arithmetic:
             result[_CONSTANT] = series[k]
         return result
 
-    def _elementary(self, series: Callable) -> Callable[[Jet], Jet]:
-        """The function at the constant term; its coefficients as unions of those on pieces."""
+    def _elementary(self, series: "Series") -> Callable[[Jet], Jet]:
+        return lambda x: self.compose(series_over(series, x.get(_CONSTANT, ZERO), self.order), x)
 
-        def applied(x: Jet) -> Jet:
-            u = x.get(_CONSTANT, ZERO)
-            if len(x) == 1 or u.low is u.high or not u.is_finite():
-                return self.compose(series(u, self.order), x)
-            width = (u.high - u.low) / _PIECES
-            cuts = [u.low, *(u.low + k * width for k in range(1, _PIECES)), u.high]
-            pieces = [series(Interval(a, b), self.order) for a, b in pairwise(cuts)]
-            found = pieces[0]
-            for piece in pieces[1:]:
-                found = [a.union(b) for a, b in zip(found, piece, strict=True)]
-            return self.compose(found, x)
 
-        return applied
+class Expansion(NamedTuple):
+    """A function on a box: its jet at a point of the box, of one order less, and over all of it."""
+
+    middle: Jet
+    box: Jet
+
+
+class Expansions:
+    """The same of the outputs of a graph, for jets of one order over boxes."""
+
+    def __init__(self, order: int) -> None:
+        self.near, self.wide = Arithmetic(order - 1), Arithmetic(order)
+
+    def of(
+        self, graph: Graph, middle: list[Fraction], box: list[tuple[Fraction, Fraction]]
+    ) -> list[Expansion]:
+        """On a box with that middle."""
+        reach = [
+            Interval.of(*ends) - Interval.point(m) for m, ends in zip(middle, box, strict=True)
+        ]
+        points, boxes = self.near.inputs([(m, m) for m in middle]), self.wide.inputs(box)
+
+        def both(name: str) -> Callable:
+            at, over = self.near.operations[name], self.wide.operations[name]
+
+            def applied(*operands: Any) -> Expansion:
+                first, second = (
+                    [getattr(x, side) if isinstance(x, Expansion) else x for x in operands]
+                    for side in Expansion._fields
+                )
+                found = Expansion(at(*first), over(*second))
+                return self._sharpened(found, reach) if name in PRODUCTS else found
+
+            return applied
+
+        inputs = [Expansion(*pair) for pair in zip(points, boxes, strict=True)]
+        return graph.evaluate(inputs, {name: both(name) for name in self.wide.operations})
+
+    def _sharpened(self, found: Expansion, reach: list[Interval]) -> Expansion:
+        """By the mean value theorem, coefficient by coefficient, higher degrees first.
+
+        The derivative of the coefficient of m along coordinate k is `m_k + 1` times that of
+        `m t_k`. Where nothing is known, that remains so.
+        """
+        middle, box = found.middle, dict(found.box)
+        for monomial in sorted(box, key=len, reverse=True):
+            if len(monomial) == self.wide.order or not box[monomial].is_finite():
+                continue
+            bound = middle.get(monomial, ZERO)
+            for k, distance in enumerate(reach):
+                slope = box.get(_product(monomial, (k,)))
+                if slope is not None:
+                    bound = bound + (slope * distance).times(monomial.count(k) + 1)
+            if bound.is_finite():
+                box[monomial] = box[monomial].meet(bound)
+        return Expansion(middle, box)
 
 
 Series = Callable[[Interval, int], list[Interval]]
+
+
+def series_over(series: Series, u: Interval, order: int) -> list[Interval]:
+    """The coefficients of a function on an interval, as unions of those on pieces of it."""
+    if u.low is u.high or not u.is_finite():
+        return series(u, order)
+    width = (u.high - u.low) / _PIECES
+    cuts = [u.low, *(u.low + k * width for k in range(1, _PIECES)), u.high]
+    found, *others = (series(Interval(a, b), order) for a, b in pairwise(cuts))
+    for piece in others:
+        found = [a.union(b) for a, b in zip(found, piece, strict=True)]
+    return found
+
+
+def power_series(u: Interval, exponent: int, order: int) -> list[Interval]:
+    """`(u + v)^n = sum_k binomial(n, k) u^(n - k) v^k`."""
+    series, factor = [ZERO] * (order + 1), Fraction(1)
+    for k in range(order + 1):
+        if factor:
+            series[k] = (u ** (exponent - k)).times(factor)
+        factor = factor * (exponent - k) / (k + 1)
+    return series
+
+
+def real_power_series(u: Interval, power: Any, order: int) -> list[Interval]:
+    """The same with a ball as the exponent, for positive u."""
+    series, factor = [], arb(1)
+    for k in range(order + 1):
+        series.append(real_power(u, power - k) * Interval(factor, factor))
+        factor = factor * (power - k) / (k + 1)
+    return series
 
 
 def _share(x: Interval, k: int) -> Interval:
@@ -254,7 +323,7 @@ def _acos(u: Interval, order: int) -> list[Interval]:
     return [Interval(half, half) - first, *(-x for x in others)]
 
 
-_SERIES: dict[str, Series] = {
+SERIES: dict[str, Series] = {
     "exp": _exp,
     "log": _log,
     "sqrt": _sqrt,

@@ -14,6 +14,11 @@ one. What the file states about J and F and is *not* re-derived here is, in one 
       entrywise, value being zero where the file states none. Of a game that the file calls
       zero-sum: it has two players and f_2 = -f_1.
 
+A file may speak of another field in place of the pseudo-gradient, and names it. Then (B) is said of
+that F alone: it is continuously differentiable, with that Jacobian and that value; nothing is known
+of costs, own-player blocks of J need not be symmetric, and x* is a zero of F (with strategy sets: a
+solution of its variational inequality) that nobody says is an equilibrium of anything.
+
 Where the file states the players' strategy sets, K is their product, an equilibrium is one of the
 game restricted to D and K, and steps and flow are projected onto K, player by player. Then P has to
 be W: blocks and their projections are all that weights per player let pass. Without such sets K
@@ -126,6 +131,9 @@ class Claims:
         self.zero_sum = "zero_sum" in game and game["zero_sum"].boolean()
         if self.zero_sum and len(sizes) != 2:
             raise Unusable("a zero-sum game has two players")
+        self.is_gradient = "field" not in game
+        if not self.is_gradient and (self.zero_sum or not game["field"].text()):
+            game["field"].fail("the name of a field, of a game that is not called zero-sum")
         kind = "metric" if "metric" in file["claims"] else "weights"
         _, margin, lipschitz, gain, equilibrium, basin, steps = file["claims"].fields(
             kind, "margin", "lipschitz", "small_gain", "equilibrium", "basin", "steps"
@@ -139,7 +147,8 @@ class Claims:
             self.sets = [read_set(entry, size) for entry, size in entries]
         self.graph: Graph | None = None
         if "graph" in game:
-            self.graph = read_graph(game["graph"], n, 1 if self.zero_sum else len(sizes))
+            costs = 1 if self.zero_sum else len(sizes)
+            self.graph = read_graph(game["graph"], n, costs if self.is_gradient else n)
         self.extents: list[Extent] = [(None, None)] * n
         if self.sets:
             self.extents = [extent for own in self.sets for extent in own.extents]
@@ -359,7 +368,7 @@ def check_cell(family: Family, claims: Claims, bits: int) -> None:
 
     The Schur complement of the second is `L P - (P J)' (L P)^-1 P J = (L^2 P - J' P J) / L`.
 
-    All pass to the averages of J along segments, because P and the bounds are the same in all
+    The third line is about symmetric parts, and needs no symmetry. All pass to the averages of J along segments, because P and the bounds are the same in all
     cells: `<F(x) - F(y), x - y>_P >= margin |x - y|_P^2` and `|F(x) - F(y)|_P <= L |x - y|_P` on D.
     """
 

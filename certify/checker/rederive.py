@@ -4,10 +4,12 @@ The file spells the costs out as an expression graph. Here the graph is evaluate
 ball arithmetic, with derivatives by truncated Taylor polynomials (`jets`), which shows
 
   * that the costs are four times continuously differentiable on each cell, as all their Taylor
-    coefficients up to degree 4 are finite there;
+    coefficients up to degree 4 are finite on pieces of it;
   * that the Jacobian of their pseudo-gradient is in the family that the file states;
   * that `|F(center) - value| <= residual`;
   * and that a zero-sum game has but one payoff: its second cost is the negative of the first.
+
+Of a file about another field the graph spells out that field.
 
 So nothing about the enclosures that found the families has to be believed: no JAX, no interval
 rules, no automatic differentiation.
@@ -35,6 +37,8 @@ from .reader import Reader, Unusable
 
 # Bits of ball arithmetic: the file's numbers have 53, and the checker is to lose nothing.
 PRECISION = 128
+# Degree of the Taylor polynomials over cells.
+ORDER = 4
 # Pieces that one cell may be cut into.
 MAX_PIECES = 2**12
 
@@ -71,12 +75,33 @@ def rederive(
         cells = cells_of(file["evidence"]["cells"].items(), claims.region, progress)
         pieces = [derivation.check_cell(*cell) for cell in cells]
     count = f"{len(pieces)} cells, cut into {sum(pieces)} pieces"
-    costs = "the payoff, and its negative as the other cost" if claims.zero_sum else "the costs"
+    costs = "the payoff, and its negative as the other cost," if claims.zero_sum else "the costs"
+    smooth = f"{costs} are" if claims.is_gradient else "the field is"
+    field = "pseudo-gradient" if claims.is_gradient else "field"
     return (
-        f"that {costs} are four times continuously differentiable on the region",
-        f"that the Jacobian of the pseudo-gradient is in the stated families ({count})",
-        "that the pseudo-gradient at the centre is what is stated, within the residual",
+        f"that {smooth} four times continuously differentiable on the region",
+        f"that the Jacobian of the {field} is in the stated families ({count})",
+        f"that the {field} at the centre is what is stated, within the residual",
     )
+
+
+# An entry of F: an output of the graph, a sign, and along what that is differentiated.
+Entry = tuple[int, int, tuple[int, ...]]
+
+
+def entries(sizes: list[int], zero_sum: bool, is_gradient: bool) -> list[Entry]:
+    """How F is made of the outputs of the graph.
+
+    Each entry is the derivative of the own player's cost along the entry's coordinate; of a field,
+    the output itself.
+    """
+    players = [player for player, size in enumerate(sizes) for _ in range(size)]
+    if not is_gradient:
+        return [(k, 1, ()) for k in range(len(players))]
+    return [
+        (0, 1 - 2 * player, (k,)) if zero_sum else (player, 1, (k,))
+        for k, player in enumerate(players)
+    ]
 
 
 class _Derivation:
@@ -84,35 +109,27 @@ class _Derivation:
 
     def __init__(self, graph: Graph, claims: Claims, unit: int) -> None:
         from .intervals import Interval
-        from .jets import Arithmetic
+        from .jets import Arithmetic, Expansions
 
         self.number = Interval
         self.graph, self.claims = graph, claims
         self.scale = Fraction(2) ** unit
         self.size = len(claims.center)
-        self.arithmetics = {order: Arithmetic(order) for order in (1, 3, 4)}
-        # Which output is the cost of the player who has a coordinate, and its sign.
-        self.costs = [
-            (0, 1 - 2 * player) if claims.zero_sum else (player, 1)
-            for player in claims.spread([*claims.players])
-        ]
-
-    def jets(self, box: list[tuple[Fraction, Fraction]], order: int) -> list[Any]:
-        """Of the costs, on a box; their coefficients are finite."""
-        arithmetic = self.arithmetics[order]
-        found = self.graph.evaluate(arithmetic.inputs(box), arithmetic.operations)
-        finite = all(value.is_finite() for jet in found for value in jet.values())
-        require(finite, "the costs are smooth on the region (level 2)")
-        return found
+        self.entries = entries(claims.sizes, claims.zero_sum, claims.is_gradient)
+        self.first, self.expansions = Arithmetic(1), Expansions(ORDER)
+        smooth = "the costs are smooth" if claims.is_gradient else "the field is smooth"
+        self.smooth = f"{smooth} on the region (level 2)"
 
     def check_residual(self) -> None:
         """`|F(center) - value| <= residual`."""
-        jets = self.jets([(c, c) for c in self.claims.center], 1)
+        inputs = self.first.inputs([(c, c) for c in self.claims.center])
+        jets = self.graph.evaluate(inputs, self.first.operations)
+        require(_finite(jets), self.smooth)
         bounds = zip(self.claims.value, self.claims.residual, strict=True)
         for k, (value, residual) in enumerate(bounds):
             entry = self._derivative(jets, k) - self.number.point(value)
             holds = entry.magnitude() <= self.number.point(residual).low
-            require(bool(holds), "the residual at the centre is what the costs have (level 2)")
+            require(bool(holds), "the residual at the centre holds (level 2)")
 
     def check_cell(self, node: Reader, lower: list[Fraction], upper: list[Fraction]) -> int:
         """The Jacobian is in the family on one cell; returns the number of pieces it took."""
@@ -142,7 +159,15 @@ class _Derivation:
         """None if `|D| <= R` is shown on a piece, else the coordinate that adds most to a bound."""
         middle = [(low + high) / 2 for low, high in piece]
         half = [self.number.point((high - low) / 2) for low, high in piece]
-        at, over = self.jets([(m, m) for m in middle], 3), self.jets(piece, 4)
+        found = self.expansions.of(self.graph, middle, piece)
+        at, over = [pair.middle for pair in found], [pair.box for pair in found]
+        require(_finite(at), self.smooth)
+        if not _finite(over):  # perhaps only because the piece is large
+            shares = [
+                (high - low) / (end - start)
+                for (low, high), (start, end) in zip(piece, family.cell, strict=True)
+            ]
+            return shares.index(max(shares))
         centres, axes = family.at(middle), range(self.size)
         scores = [0.0] * self.size
         for a in axes:
@@ -166,16 +191,20 @@ class _Derivation:
         return max(axes, key=scores.__getitem__) if any(scores) else None
 
     def _derivative(self, jets: list[Any], row: int, *others: int) -> Any:
-        """Of the cost of the player who has coordinate `row`, along it and the other coordinates.
+        """Of entry `row` of F, along the other coordinates.
 
         A Taylor coefficient times the factorials of the exponents of its monomial.
         """
-        output, sign = self.costs[row]
-        monomial = tuple(sorted((row, *others)))
+        output, sign, first = self.entries[row]
+        monomial = tuple(sorted((*first, *others)))
         if monomial not in jets[output]:
             return self.number.point(0)
         counts = (monomial.count(k) for k in set(monomial))
         return jets[output][monomial].times(sign * prod(map(factorial, counts)))
+
+
+def _finite(jets: list[Any]) -> bool:
+    return all(value.is_finite() for jet in jets for value in jet.values())
 
 
 class _Family:

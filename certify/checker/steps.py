@@ -27,7 +27,8 @@ def check_steps(claims: Claims) -> None:
     every projected step: blockwise projections are nonexpansive in W. In another metric they need
     not be, and nothing is said of projected steps except alternating ones, whose norms are
     Euclidean for each player; nor by the theorem "performance", unless the sets contain D, in which
-    all points lie, so that projections change nothing.
+    all points lie, so that projections change nothing. The theorem "small_gain" is one for
+    pseudo-gradients: it needs own-player blocks of J to be symmetric.
     """
     for file in claims.steps:
         rule = (file["method"].text(), file["theorem"].text())
@@ -35,6 +36,8 @@ def check_steps(claims: Claims) -> None:
             raise Unusable(f'field "{file.where}": no rule {rule[1]!r} for the method {rule[0]!r}')
         bound = f"{rule[0]}: the theorem holds for steps onto strategy sets"
         require(not (claims.sets and rule[1] in UNPROJECTED), bound)
+        symmetric = f"{rule[0]}: the theorem holds for fields that are no pseudo-gradients"
+        require(claims.is_gradient or rule[1] not in SYMMETRIC, symmetric)
         check, further, lists = STEP_RULES[rule]
         names = ("max", "best", "rate", *further)
         file.fields("method", "theorem", *names, *lists)
@@ -229,6 +232,8 @@ def _performance(
 
 # Theorems that say nothing of projected steps.
 UNPROJECTED = {"performance"}
+# Theorems that need own-player blocks of J to be symmetric, as those of a pseudo-gradient are.
+SYMMETRIC = {"small_gain"}
 
 # Of each theorem: what has to hold, the numbers it needs after `max`, `best` and `rate`, and other
 # fields, which are handed to it as they are.

@@ -28,11 +28,12 @@ from jaxtyping import Array, Bool, Float
 from .affine_form import as_form
 from .derivatives import evaluate
 from .enclose import enclose
+from .expansion import Ends, ball, expand, middle_of
 from .interpreter import interpret
 from .interval import Interval, is_interval
 from .plain import plain
 from .registry import RULES, SMOOTH_RULES, Rule
-from .rounding import EPSILON, TINY, flush
+from .rounding import TINY, flush
 
 # Second derivatives of the Jacobian have n^4 entries: beyond this many coordinates the Jacobian is
 # enclosed entry by entry instead.
@@ -44,7 +45,7 @@ ARITHMETIC_LIMIT = 48
 _NUMBERS = 2**16
 _GENERATORS = (32, 256)
 
-Form = Literal["constant", "affine", "arithmetic", "interval"]
+Form = Literal["constant", "taylor", "affine", "arithmetic", "interval"]
 
 
 class AffineFamily(eqx.Module):
@@ -144,28 +145,18 @@ def jacobian_family(
         smooth = is_smooth(field, form)(cell)
         if form != "affine":
             jacobian = enclose(first, rules)(cell)
-            centre, remainder = _ball(jacobian)
+            centre, remainder = ball(Ends(jacobian.lower, jacobian.upper))
             share = jnp.broadcast_to(remainder, (n, n, n)) * (upper - lower)[:, None, None]
             parts = (centre, jnp.zeros((0, n, n)), remainder, share)
             return AffineFamily(*parts, smooth & _all_finite(jacobian, *parts))
-        middle, radius = _centre(cell)
+        middle, radius = middle_of(cell.lower, cell.upper)
         shape = jax.ShapeDtypeStruct(middle.shape, middle.dtype)
         at_middle = [Interval.point(middle)]
         (jacobian,) = interpret(jax.make_jaxpr(first)(shape), at_middle, rules)
         (slope,) = interpret(jax.make_jaxpr(second)(shape), at_middle, rules)
         curvature = enclose(third, rules)(cell)
-        centre, remainder = _ball(jacobian)
-        slope_middle, slope_radius = _ball(slope)
-        generators = jnp.moveaxis(slope_middle, -1, 0) * radius[:, None, None]
-        # The uncertainty of the slope and the rounding of the product with the radius.
-        loose = jnp.moveaxis(slope_radius, -1, 0) * radius[:, None, None]
-        loose = loose + EPSILON * jnp.abs(generators) + TINY
-        shift, mixed = _second_order(curvature, radius)
-        moved = centre + shift
-        share = jnp.moveaxis(mixed, -1, 0)
-        remainder = remainder + jnp.sum(loose, 0) + jnp.sum(share, 0)
-        remainder = _up(remainder + EPSILON * jnp.abs(moved) + TINY, 4 * n + 16)
-        parts = (moved, generators, remainder, share)
+        bounds = (Ends(x.lower, x.upper) for x in (jacobian, slope, curvature))
+        parts = expand(*bounds, radius)
         return AffineFamily(*parts, smooth & _all_finite(jacobian, slope, curvature, *parts))
 
     return family
@@ -204,50 +195,6 @@ def _by_arithmetic(
     share = loose[None] * (moving / jnp.sum(moving, 0)[None] + width / jnp.sum(width))
     parts = (found.centre, generators, found.remainder, share)
     return AffineFamily(*parts, smooth & _all_finite(*parts))
-
-
-def _centre(cell: Interval) -> tuple[Array, Array]:
-    """A point of the cell, normal or zero, and how far the cell reaches from it; rounded up."""
-    middle = jnp.clip(0.5 * cell.lower + 0.5 * cell.upper, cell.lower, cell.upper)
-    middle = jnp.where(jnp.abs(middle) < TINY, 0.0, middle)
-    return middle, _up(jnp.maximum(cell.upper - middle, middle - cell.lower), 1)
-
-
-def _second_order(
-    curvature: Interval, radius: Float[Array, " n"]
-) -> tuple[Float[Array, "n n"], Float[Array, "n n n"]]:
-    """Encloses `1/2 sum_kl H_kl d_k d_l`, `|d| <= radius`: a shift, and a radius for each `k`.
-
-    Squares have a sign, `d_k^2` in `[0, r_k^2]`, so the diagonal terms are enclosed off centre and
-    half as wide.
-    """
-    n = radius.size
-    # Rounded up before they meet the curvature, which would magnify an underflow.
-    weights = _up(0.5 * radius[:, None] * radius[None, :], 2)
-    off_diagonal = weights * (1.0 - jnp.eye(n))
-    mixed = jnp.sum(curvature.magnitude * off_diagonal[None, None], -1)
-    square = jnp.diagonal(weights)[None, None]
-    low = jnp.minimum(jnp.diagonal(curvature.lower, axis1=-2, axis2=-1), 0.0) * square
-    high = jnp.maximum(jnp.diagonal(curvature.upper, axis1=-2, axis2=-1), 0.0) * square
-    shift = 0.5 * (low + high)
-    half = (
-        jnp.maximum(high - shift, shift - low)
-        + 4.0 * EPSILON * (jnp.abs(low) + jnp.abs(high))
-        + 4.0 * TINY
-    )
-    total = jnp.sum(shift, -1)
-    half = half + (n + 4) * EPSILON * jnp.abs(shift)
-    return total, _up(mixed + half, n + 8)
-
-
-def _ball(x: Interval) -> tuple[Array, Array]:
-    middle = 0.5 * x.lower + 0.5 * x.upper
-    return middle, _up(jnp.maximum(x.upper - middle, middle - x.lower), 2)
-
-
-def _up(value: Array, operations: int) -> Array:
-    """An upper bound on what non-negative numbers give in this many rounded operations."""
-    return value * (1.0 + (operations + 2) * EPSILON) + (operations + 2) * 4.0 * TINY
 
 
 def _all_finite(*parts: Interval | Array) -> Bool[Array, ""]:

@@ -121,8 +121,7 @@ def simulate(certificate: Certificate) -> Run | str:
     if "graph" not in game:
         return "The file does not spell out the costs, so that no run can be made from it."
     sizes = [player["size"] for player in game["players"]]
-    zero_sum = bool(game.get("zero_sum", False))
-    graph = read_graph(Reader(game)["graph"], sum(sizes), 1 if zero_sum else len(sizes))
+    graph, field = _field(certificate, sizes)
     known = [step for step in data["claims"]["steps"] if step["method"] in STEPS]
     if not known:
         return "The certificate has no step of a method that this page knows how to run."
@@ -139,7 +138,6 @@ def simulate(certificate: Certificate) -> Run | str:
     norm, radius = _norm(certificate, entry, sizes)
     project = projection(game.get("sets"), sizes)
     center = np.array([float.fromhex(c) for c in data["claims"]["equilibrium"]["center"]])
-    field = pseudo_gradient(graph, sizes, zero_sum)
     advance = STEPS[entry["method"]]
     distances = np.empty((STARTS, count + 1))
     try:
@@ -159,6 +157,21 @@ def simulate(certificate: Certificate) -> Run | str:
     return Run(
         entry["method"], distances, envelope, radius, bool((distances <= envelope + slack).all())
     )
+
+
+def _field(certificate: Certificate, sizes: list[int]) -> tuple[Graph, Field]:
+    """The graph in the file, and the field that it stands for."""
+    game = certificate.data["game"]
+    file, n = Reader(game)["graph"], sum(sizes)
+    if certificate.field is not None:
+        graph = read_graph(file, n, n)
+        operations, zero = _operations(0), np.zeros(0)
+        return graph, lambda x: np.array(
+            [value for value, _ in graph.evaluate([(c, zero) for c in x.tolist()], operations)]
+        )
+    zero_sum = bool(game.get("zero_sum", False))
+    graph = read_graph(file, n, 1 if zero_sum else len(sizes))
+    return graph, pseudo_gradient(graph, sizes, zero_sum)
 
 
 def _length(method: str, rate: float, graph: Graph, players: int) -> int | None:

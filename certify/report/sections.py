@@ -89,15 +89,13 @@ def claim(certificate: Certificate) -> Markup:
     """In words and as formulas."""
     sets = "sets" in certificate.data["game"]
     inside = "the region and the strategy sets" if sets else "the region"
-    kind = "solves the variational inequality and is a" if sets else "is a"
     return section(
         "What is proved",
         paragraph(
-            f"In the region below the game has exactly one equilibrium x*. It {kind} Nash "
-            "equilibrium of the game restricted to that region, and the flow converges to it from "
-            "every start in the basin below; so does every method in the table of step sizes from "
-            "every start in its own basin, with every step size up to its largest. In detail, "
-            f"for all points x and y of {inside}, F being the gradients of the players’ own costs:"
+            f"{_what(certificate, sets)}, and the flow converges to it from every start in the "
+            "basin below; so does every method in the table of step sizes from every start in its "
+            "own basin, with every step size up to its largest. In detail, for all points x and y "
+            f"of {inside}{_whose(certificate)}:"
         ),
         Markup(
             '<div class="formula"><div>⟨F(x) − F(y), x − y⟩<sub>P</sub> ≥ '
@@ -127,6 +125,25 @@ def claim(certificate: Certificate) -> Markup:
             "up. The exact numbers stand in the file.</p>"
         ),
     )
+
+
+def _what(certificate: Certificate, sets: bool) -> str:
+    """What there is one of."""
+    if certificate.field is not None:
+        kind = "solution x* of the variational inequality" if sets else "zero x*"
+        return (
+            f"In the region below the field F = {certificate.field} has exactly one {kind} (of "
+            "equilibria nothing is said: F is no pseudo-gradient)"
+        )
+    kind = "solves the variational inequality and is a" if sets else "is a"
+    return (
+        f"In the region below the game has exactly one equilibrium x*. It {kind} Nash equilibrium "
+        "of the game restricted to that region"
+    )
+
+
+def _whose(certificate: Certificate) -> str:
+    return ", F being the gradients of the players’ own costs" if certificate.field is None else ""
 
 
 def _promoted(data: dict[str, Any]) -> list[str]:

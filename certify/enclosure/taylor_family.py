@@ -1,0 +1,103 @@
+"""Affine families of Jacobians from Taylor polynomials of an expression graph: no compiling."""
+
+import functools
+from collections.abc import Callable, Sequence
+from math import comb, factorial, prod
+
+import numpy as np
+from jaxtyping import Float
+
+from certify.checker.graph import Graph
+from certify.checker.rederive import ORDER, Entry
+from certify.enclosure.affine import AffineFamily
+from certify.enclosure.expansion import Ends, expand, middle_of
+from certify.enclosure.rounding import EPSILON
+from certify.enclosure.taylor import Arithmetic, Jet
+from certify.enclosure.taylor_expansion import expansions
+
+# Products of coefficients for one cell, at most, if no coefficient were zero: a fraction of a second.
+_PRODUCTS = 2**21
+
+
+def is_affordable(graph: Graph) -> bool:
+    """Whether a graph is small enough for its families to be found quickly, cell by cell."""
+    products = {"mul": 1, "add": 0, "sub": 0, "neg": 0, "constant": 0}
+    count = sum(products.get(node.operation, ORDER + 1) for node in graph.nodes)
+    return count * comb(2 * graph.inputs + ORDER, ORDER) <= _PRODUCTS
+
+
+def taylor_family(
+    graph: Graph, entries: Sequence[Entry]
+) -> Callable[[Float[np.ndarray, "cells n"], Float[np.ndarray, "cells n"]], AffineFamily]:
+    """Encloses the Jacobian of a field over cells, rigorously.
+
+    Args:
+        graph: Of the costs, or of the field itself.
+        entries: How the field is made of the outputs of the graph.
+
+    Returns:
+        A function of the lower and upper corners of a batch of cells. A family is `finite` where
+        all Taylor coefficients of the outputs are, up to degree `ORDER`: then the outputs have that
+        many continuous derivatives on the cell.
+    """
+    near, wide = (Arithmetic(graph.inputs, order) for order in (ORDER - 1, ORDER))
+
+    def family(lower: np.ndarray, upper: np.ndarray) -> AffineFamily:
+        with np.errstate(all="ignore"):
+            middle, radius = middle_of(lower, upper)
+            pairs = expansions(graph, near, wide, middle, lower, upper, radius)
+        at, over = ([getattr(pair, side) for pair in pairs] for side in ("middle", "box"))
+        with np.errstate(all="ignore"):
+            parts = expand(
+                _derivatives(near, at, entries, 1),
+                _derivatives(near, at, entries, 2),
+                _derivatives(wide, over, entries, 3),
+                radius,
+            )
+        finite = [np.isfinite(part).reshape(len(lower), -1).all(-1) for part in parts]
+        finite += [np.broadcast_to(jet.is_finite(), len(lower)) for jet in (*at, *over)]
+        return AffineFamily(*parts, np.all(finite, axis=0))
+
+    return family
+
+
+def _derivatives(
+    arithmetic: Arithmetic, jets: list[Jet], entries: Sequence[Entry], order: int
+) -> Ends:
+    """All derivatives of one order of the field, shape (cells, n, n, ...)."""
+    rows, factors = _places(arithmetic, tuple(jet.monomials for jet in jets), tuple(entries), order)
+    boxes = max(jet.low.shape[1] for jet in jets)
+    ends = []
+    for side in ("low", "high"):
+        table = [np.broadcast_to(getattr(jet, side), (len(jet.low), boxes)) for jet in jets]
+        found = np.concatenate([*table, np.zeros((1, boxes))])[rows] * factors[..., None]
+        ends.append(np.moveaxis(found, -1, 0))
+    low, high = np.minimum(*ends), np.maximum(*ends)  # a negative sign turns them round
+    return Ends(low - EPSILON * np.abs(low), high + EPSILON * np.abs(high))
+
+
+@functools.lru_cache(maxsize=256)
+def _places(
+    arithmetic: Arithmetic,
+    monomials: tuple[tuple[int, ...], ...],
+    entries: tuple[Entry, ...],
+    order: int,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Where each derivative stands among the coefficients of all outputs, and times what.
+
+    A derivative is a Taylor coefficient times the factorials of the exponents of its monomial; one
+    that is not there is zero, which stands last.
+    """
+    starts = np.cumsum([0, *map(len, monomials)])
+    known = [
+        {monomial: start + k for k, monomial in enumerate(own)}
+        for own, start in zip(monomials, starts[:-1], strict=True)
+    ]
+    shape = (len(entries),) + (arithmetic.inputs,) * order
+    rows, factors = np.empty(shape, np.int64), np.empty(shape)
+    for place in np.ndindex(shape):
+        output, sign, along = entries[place[0]]
+        variables = (*along, *place[1:])
+        rows[place] = known[output].get(arithmetic.monomial(*variables), starts[-1])
+        factors[place] = sign * prod(factorial(variables.count(k)) for k in set(variables))
+    return rows, factors
