@@ -144,7 +144,7 @@ class _Derivation:
         half = [self.number.point((high - low) / 2) for low, high in piece]
         at, over = self.jets([(m, m) for m in middle], 3), self.jets(piece, 4)
         centres, axes = family.at(middle), range(self.size)
-        scores = [0.0] * self.size
+        scores, shown = [0.0] * self.size, True
         for a in axes:
             for b in axes:
                 parts = []
@@ -161,9 +161,17 @@ class _Derivation:
                     f"{family.where}: the Jacobian is in the stated family (level 2)",
                 )
                 if not sum(parts, value).magnitude() <= most:
+                    shown = False
                     for k, part in enumerate(parts):
                         scores[k] += float(part.magnitude().upper())
-        return max(axes, key=scores.__getitem__) if any(scores) else None
+        if shown:
+            return None
+        # Where no coordinate adds anything, what is too large is the rounding error of the graph.
+        require(
+            max(scores) > 0,
+            f"{family.where}: the Jacobian is in the stated family (level 2, lost in roundings)",
+        )
+        return max(axes, key=scores.__getitem__)
 
     def _derivative(self, jets: list[Any], row: int, *others: int) -> Any:
         """Of the cost of the player who has coordinate `row`, along it and the other coordinates.
