@@ -8,6 +8,7 @@ import subprocess
 import sys
 from fractions import Fraction
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -225,7 +226,7 @@ def test_modes_that_leave_much_are_branched_on_first():
         "generators": [[size, 0, 0, 0] for size in sizes],
         "remainder": [0] * 4,
     }
-    claims = SimpleNamespace(sizes=[1, 1], zero_sum=False)
+    claims: Any = SimpleNamespace(sizes=[1, 1], zero_sum=False)
     work = Work()
     family = Family(Reader(node), claims, 0, work)
     modes = [[[2 * size, 1, 0]] for size in sizes]
