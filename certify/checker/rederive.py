@@ -37,6 +37,9 @@ from .reader import Reader, Unusable
 PRECISION = 128
 # Pieces that one cell may be cut into.
 MAX_PIECES = 2**12
+# A piece is at least `1 / FINEST` of the cell along each coordinate: where a bound is touched but for
+# roundings, cuts do not help, however many.
+FINEST = 2**48
 
 
 def rederive(
@@ -131,6 +134,12 @@ class _Derivation:
                 pieces += 1
                 continue
             low, high = piece[axis]
+            first, last = family.cell[axis]
+            require(
+                (high - low) * FINEST >= last - first,
+                f"{node.where}: the Jacobian is in the stated family (level 2, not shown with "
+                "pieces as narrow as 2^-48 of the cell)",
+            )
             middle = (low + high) / 2
             pending += [
                 [*piece[:axis], half, *piece[axis + 1 :]]
