@@ -18,7 +18,7 @@ class Reason(enum.Enum):
     OMITTED = "something left out that level 2 or another reader needs"
     WEAKER = "a weaker claim, implied by the original"
     CHOICE = "a free choice with which the inequalities still hold"
-    STRONGER = "a stronger claim, within the slack of the evidence"
+    STRONGER = "a stronger or another claim, which the same evidence proves"
     GIVEN = "statement (B) changed"
     GAME = "another game of which the claim is true"
 
@@ -130,10 +130,17 @@ def _of_lists(old: list, new: list, path: Path) -> Iterator[Reason | None]:
             return
     if len(old) == len(new):
         for k, (a, b) in enumerate(zip(old, new, strict=True)):
-            yield from _differences(a, b, (*path, k))
+            if where == "claims.steps" and _theorem(a) != _theorem(b):  # with fields of its own
+                yield Reason.STRONGER
+            else:
+                yield from _differences(a, b, (*path, k))
         return
     rule = _rule(where)
     yield rule if isinstance(rule, Reason) else None
+
+
+def _theorem(step: Any) -> Any:
+    return [step.get(name) for name in ("method", "theorem")] if isinstance(step, dict) else None
 
 
 def _of_values(old: Any, new: Any, where: str) -> Reason | None:

@@ -60,11 +60,11 @@ def reasons(outcomes: Iterable[Outcome]) -> Rows:
         why = Reason[outcome.reason].value
         if outcome.reason == "GIVEN":
             if outcome.given:
-                why += ", and false now: taken as given at level 1, and no graph to tell"
+                why += ", found false: taken as given at level 1, and no graph to tell"
             elif outcome.level == 2:
-                why += ", still true: re-derived at level 2"
+                why += ": re-derived at level 2"
             else:
-                why += ", still true: taken as given at level 1, and no graph"
+                why += ", not found false: taken as given at level 1, and no graph"
         counts[why] += 1
         where.setdefault(why, Counter())[outcome.group] += 1
     return [

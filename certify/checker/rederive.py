@@ -37,8 +37,8 @@ from .reader import Reader, Unusable
 PRECISION = 128
 # Pieces that one cell may be cut into.
 MAX_PIECES = 2**12
-# A piece is at least `1 / FINEST` of the cell along each coordinate: where a bound is touched but for
-# roundings, cuts do not help, however many.
+# A piece is at least `1 / FINEST` of the cell along each coordinate: where a bound is touched but
+# for roundings, cuts do not help, however many.
 FINEST = 2**48
 
 
