@@ -179,6 +179,7 @@ class Claims:
             "center", "residual", "radius", *further
         )
         self.center, self.residual = center.numbers(n), residual.numbers(n)
+        require(min(self.residual) >= 0, "the residual is not negative")
         self.value = value[0].numbers(n) if value else [Fraction(0)] * n
         self.radius, self.basin = radius.number(), basin.fields("radius")[0].number()
         require(self.radius > 0, "the equilibrium ball has a positive radius")
@@ -350,8 +351,8 @@ class Family:
             generator(form(g), rows, self.work)
             for g, rows in zip(self.generators, modes or [[]] * len(self.generators), strict=True)
         ]
-        # Which come first is only a matter of speed: those without modes, the largest of them.
-        generators.sort(key=lambda g: (g.matrix != g.rest, -sum(map(abs, chain(*g.matrix)))))
+        # Which come first is only a matter of speed: those of which modes leave the most.
+        generators.sort(key=lambda g: -sum(map(abs, chain(*g.rest))))
         scaling = scaling or [1] * len(constant)
         remainder = form(self.remainder) if remainder is None else remainder
         proved = family_positive_definite(centre, generators, remainder, scaling, self.work)

@@ -41,6 +41,9 @@ PRECISION = 128
 ORDER = 4
 # Pieces that one cell may be cut into.
 MAX_PIECES = 2**12
+# A piece is at least `1 / FINEST` of the cell along each coordinate: where a bound is touched but
+# for roundings, cuts do not help, however many.
+FINEST = 2**48
 
 
 def rederive(
@@ -148,6 +151,12 @@ class _Derivation:
                 pieces += 1
                 continue
             low, high = piece[axis]
+            first, last = family.cell[axis]
+            require(
+                (high - low) * FINEST >= last - first,
+                f"{node.where}: the Jacobian is in the stated family (level 2, not shown with "
+                "pieces as narrow as 2^-48 of the cell)",
+            )
             middle = (low + high) / 2
             pending += [
                 [*piece[:axis], half, *piece[axis + 1 :]]
@@ -169,7 +178,7 @@ class _Derivation:
             ]
             return shares.index(max(shares))
         centres, axes = family.at(middle), range(self.size)
-        scores = [0.0] * self.size
+        scores, shown = [0.0] * self.size, True
         for a in axes:
             for b in axes:
                 parts = []
@@ -186,9 +195,17 @@ class _Derivation:
                     f"{family.where}: the Jacobian is in the stated family (level 2)",
                 )
                 if not sum(parts, value).magnitude() <= most:
+                    shown = False
                     for k, part in enumerate(parts):
                         scores[k] += float(part.magnitude().upper())
-        return max(axes, key=scores.__getitem__) if any(scores) else None
+        if shown:
+            return None
+        # Where no coordinate adds anything, what is too large is the rounding error of the graph.
+        require(
+            max(scores) > 0,
+            f"{family.where}: the Jacobian is in the stated family (level 2, lost in roundings)",
+        )
+        return max(axes, key=scores.__getitem__)
 
     def _derivative(self, jets: list[Any], row: int, *others: int) -> Any:
         """Of entry `row` of F, along the other coordinates.

@@ -7,12 +7,16 @@ import re
 import subprocess
 import sys
 from fractions import Fraction
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
 
 from certify.checker import Unusable, check, check_data
-from certify.checker.reader import digest, parse
+from certify.checker.exact import Work
+from certify.checker.proof import Family, symmetric
+from certify.checker.reader import Reader, digest, parse
 from tests.certify.checker.mutations import mutated, nudged
 
 
@@ -206,6 +210,32 @@ def test_nothing_in_a_claim_goes_unverified(data):
             check_data(mutated(data, ("claims", section), lambda x: x | {"global": True}))
 
 
+def test_no_residual_is_negative(data):
+    """Statement (B) would be false whatever the game, and anything would follow from it."""
+    for factor in (-1.0, -1e30):
+        path = ("claims", "equilibrium", "residual", 0)
+        verdict = check_data(mutated(data, path, nudged(factor)))
+        assert verdict.reasons == ("the residual is not negative",)
+
+
+def test_modes_that_leave_much_are_branched_on_first():
+    """Twenty generators, of which all modes but one leave nothing: two signs, not a million."""
+    sizes = [4] * 19 + [3]
+    node = {
+        "centre": [100, 0, 0, 100],
+        "generators": [[size, 0, 0, 0] for size in sizes],
+        "remainder": [0] * 4,
+    }
+    claims: Any = SimpleNamespace(sizes=[1, 1], zero_sum=False)
+    work = Work()
+    family = Family(Reader(node), claims, 0, work)
+    modes = [[[2 * size, 1, 0]] for size in sizes]
+    modes[-1][0][0] *= 8
+    before = work.left
+    family.require_positive(symmetric, [[-1, 0], [0, -1]], "it holds", modes=modes)
+    assert before - work.left < 10_000
+
+
 def test_players_have_different_names(data):
     with pytest.raises(Unusable, match="different names"):
         check_data(mutated(data, ("game", "players", 0, "name"), lambda _: "slow"))
@@ -226,7 +256,6 @@ def test_unknown_theorems_are_unusable(data):
 def test_ball_in_region_is_exact():
     """Balls that touch the boundary are inside; the least bit more is not."""
     from certify.checker.proof import Region
-    from certify.checker.reader import Reader
 
     box = Region(Reader({"kind": "box", "lower": [(0.0).hex()] * 2, "upper": [(2.0).hex()] * 2}), 2)
     zero, one, tiny, free = Fraction(0), Fraction(1), Fraction(1, 2**80), [(None, None)] * 2
@@ -245,7 +274,6 @@ def test_ball_in_region_is_exact():
 def test_faces_of_strategy_sets_are_no_limit_to_balls():
     """Unless the least bit of a set is beyond the face of the region."""
     from certify.checker.proof import Region
-    from certify.checker.reader import Reader
 
     box = Region(Reader({"kind": "box", "lower": [(0.0).hex()], "upper": [(2.0).hex()]}), 1)
     zero, one, two, tiny = Fraction(0), Fraction(1), Fraction(2), Fraction(1, 2**80)

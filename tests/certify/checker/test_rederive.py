@@ -111,6 +111,36 @@ def test_costs_that_are_not_smooth_are_rejected(zero_sum):
     assert "smooth" in verdict.reasons[0]
 
 
+def test_what_roundings_hide_is_not_shown():
+    """`0.5 c x^2` with `c = (2^200 + 1) - 2^200`, which 128 bits take for anything up to 2^73.
+
+    Any family is consistent with that, and no cut makes it better. Accepted, it would prove the
+    margin 1000 of a game whose margin is 1.
+    """
+
+    def costs(x, args):
+        return (0.5 * x[0] ** 2, 0.5 * x[1] ** 2)
+
+    data = certify.certify(dg.game(costs), certify.Box.around((0.0, 0.0), 1.0)).data
+    graph = data["game"]["graph"]
+    end = 2 + len(graph["nodes"])
+    nodes = [
+        *graph["nodes"],
+        *(["constant", number.hex()] for number in (2.0**200, 1.0)),
+        ["add", end, end + 1],
+        ["sub", end + 2, end],
+        *(["mul", end + 3, cost] for cost in graph["outputs"]),
+    ]
+    outputs = [end + 4, end + 5]
+    hidden = {"hash": graph_hash(nodes, outputs), "nodes": nodes, "outputs": outputs}
+    changed = mutated(data, ("game", "graph"), lambda _: hidden)
+    assert "lost in roundings" in rejection(changed)
+    bolder = mutated(
+        changed, ("evidence", "cells", 0, "centre"), lambda values: [1000 * x for x in values]
+    )
+    assert "lost in roundings" in rejection(bolder)
+
+
 @given(*[st.fractions(-2, 2, max_denominator=8)] * 5)
 def test_parabolas_are_bounded(slope, first, second, half, share):
     from certify.checker.intervals import Interval, exact
