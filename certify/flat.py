@@ -1,4 +1,4 @@
-"""A game's pseudo-gradient, or another field, as a function of vectors, checked to be fit for proofs."""
+"""A game's pseudo-gradient, or another field, as a function of vectors, fit for proofs."""
 
 import functools
 from collections.abc import Callable

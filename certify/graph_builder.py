@@ -7,7 +7,6 @@ from typing import Any
 
 from certify.checker.graph import MAX_NODES, graph_hash
 
-
 # Of a larger sum of exponentials, shares would take too many operations.
 _MOST_SHARES = 16
 
@@ -105,7 +104,9 @@ class Builder:
         found, pending = [], [number]
         while pending and len(found) < _MOST_SHARES:
             number = pending.pop()
-            operation, *parts = self.nodes[number - self.inputs] if number >= self.inputs else [""]
+            operation, parts = "", []
+            if number >= self.inputs:
+                operation, *parts = self.nodes[number - self.inputs]
             if operation == "exp":
                 found += parts
             elif operation == "add":

@@ -27,8 +27,8 @@ from certify.enclosure.affine import (
 )
 from certify.enclosure.enclose import enclose
 from certify.enclosure.registry import RULES, SMOOTH_RULES
-from certify.equilibrium import find_constrained, find_zero
 from certify.enclosure.taylor_family import is_affordable
+from certify.equilibrium import find_constrained, find_zero
 from certify.flat import FlatField, flat_field
 from certify.graph import graph_of
 from certify.graph_builder import GraphError

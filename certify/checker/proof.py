@@ -369,8 +369,9 @@ def check_cell(family: Family, claims: Claims, bits: int) -> None:
 
     The Schur complement of the second is `L P - (P J)' (L P)^-1 P J = (L^2 P - J' P J) / L`.
 
-    The third line is about symmetric parts, and needs no symmetry. All pass to the averages of J along segments, because P and the bounds are the same in all
-    cells: `<F(x) - F(y), x - y>_P >= margin |x - y|_P^2` and `|F(x) - F(y)|_P <= L |x - y|_P` on D.
+    The third line is about symmetric parts, and needs no symmetry. All pass to the averages of
+    J along segments, because P and the bounds are the same in all cells: `<F(x) - F(y), x -
+    y>_P >= margin |x - y|_P^2` and `|F(x) - F(y)|_P <= L |x - y|_P` on D.
     """
 
     def whole(number: Fraction) -> int:

@@ -155,8 +155,8 @@ def jacobian_family(
         (jacobian,) = interpret(jax.make_jaxpr(first)(shape), at_middle, rules)
         (slope,) = interpret(jax.make_jaxpr(second)(shape), at_middle, rules)
         curvature = enclose(third, rules)(cell)
-        bounds = (Ends(x.lower, x.upper) for x in (jacobian, slope, curvature))
-        parts = expand(*bounds, radius)
+        at, slopes, over = (Ends(x.lower, x.upper) for x in (jacobian, slope, curvature))
+        parts = expand(at, slopes, over, radius)
         return AffineFamily(*parts, smooth & _all_finite(jacobian, slope, curvature, *parts))
 
     return family

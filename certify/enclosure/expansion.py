@@ -1,9 +1,9 @@
-"""The family of a cell from derivatives of the Jacobian: Taylor's theorem with Lagrange's remainder.
+"""The family of a cell from derivatives of the Jacobian, by Taylor's theorem.
 
     J(x) = J(c) + sum_k dJ/dx_k (c) d_k + 1/2 sum_kl H_kl d_k d_l,     d = x - c,   |d_k| <= r_k,
 
-with second derivatives H of J at some points of the cell. The arithmetic is that of the arrays it
-is given, NumPy's or JAX's, rounded outward.
+with second derivatives H of J at some points of the cell (Lagrange's form of the remainder). The
+arithmetic is that of the arrays it is given, NumPy's or JAX's, rounded outward.
 """
 
 from typing import Any, NamedTuple

@@ -38,7 +38,7 @@ class Jet(NamedTuple):
 
     def is_finite(self) -> np.ndarray:
         """On which boxes everything is known."""
-        return (np.isfinite(self.low) & np.isfinite(self.high)).all(0)
+        return np.all(np.isfinite(self.low) & np.isfinite(self.high), axis=0)
 
 
 class _Products(NamedTuple):

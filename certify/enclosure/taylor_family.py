@@ -15,7 +15,7 @@ from certify.enclosure.rounding import EPSILON
 from certify.enclosure.taylor import Arithmetic, Jet
 from certify.enclosure.taylor_expansion import expansions
 
-# Products of coefficients for one cell, at most, if no coefficient were zero: a fraction of a second.
+# Products of coefficients for one cell, at most, if none were zero: a fraction of a second.
 _PRODUCTS = 2**21
 
 

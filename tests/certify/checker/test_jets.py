@@ -15,9 +15,10 @@ from hypothesis import given
 from certify.checker import intervals
 from certify.checker.graph import read_graph
 from certify.checker.intervals import Interval, exact
-from certify.checker.jets import Arithmetic
+from certify.checker.jets import Arithmetic, Expansions
 from certify.checker.reader import Reader
 from certify.graph import expression_graph
+from tests.certify.test_graph import PROGRAMS
 
 QUARTERS = st.integers(-24, 24).map(lambda k: Fraction(k, 8))
 PAIRS = st.tuples(QUARTERS, QUARTERS).map(sorted)
@@ -144,3 +145,32 @@ def test_kinks_and_poles_are_noticed(function):
     arithmetic, box = Arithmetic(4), [(Fraction(5, 8), Fraction(7, 8))] * 2
     (jet,) = graph.evaluate(arithmetic.inputs(box), arithmetic.operations)
     assert not all(coefficient.is_finite() for coefficient in jet.values())
+
+
+@pytest.mark.parametrize("name", ["polynomial", "softmax", "hyperbolic", "solve", "powers"])
+def test_sharpened_coefficients_contain_those_of_all_points(name):
+    graph = read_graph(Reader(expression_graph(lambda x: [PROGRAMS[name](x)], 3)), 3, 1)
+    box = [(Fraction(k, 8), Fraction(k, 8) + Fraction(1, 64)) for k in (7, 8, 9)]
+    middle = [(low + high) / 2 for low, high in box]
+    ((_, sharp),) = Expansions(3).of(graph, middle, box)
+    plain = Arithmetic(3)
+    (loose,) = graph.evaluate(plain.inputs(box), plain.operations)
+    for shares in itertools.product([Fraction(0), Fraction(1, 3), Fraction(1)], repeat=3):
+        point = list(map(between, box, shares))
+        (exactly,) = graph.evaluate(plain.inputs([(x, x) for x in point]), plain.operations)
+        for monomial, value in exactly.items():
+            assert inside(sharp[monomial], value.low) and inside(sharp[monomial], value.high)
+    widths = [float(jet[()].high - jet[()].low) for jet in (sharp, loose)]
+    assert widths[0] <= widths[1] * (1 + 1e-12)
+
+
+def test_unknown_coefficients_remain_unknown():
+    """The mean value theorem is for functions that are known to be smooth."""
+    graph = read_graph(Reader(expression_graph(lambda x: [abs(x[0]) * x[1]], 2)), 2, 1)
+    ((middle, box),) = Expansions(3).of(
+        graph,
+        [Fraction(1, 2), Fraction(1)],
+        [(Fraction(-1), Fraction(2)), (Fraction(1), Fraction(1))],
+    )
+    assert all(value.is_finite() for value in middle.values())
+    assert not box[()].is_finite()
