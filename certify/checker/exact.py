@@ -44,12 +44,41 @@ def positive_definite(matrix: Matrix) -> bool:
         guess = _inverse_factor(matrix)
     except (ValueError, OverflowError, ZeroDivisionError):  # not positive, or not finite
         return False
-    # C is lower triangular: row i of C A, then of C A C', needs only its first i + 1 entries.
-    half = [[sum(map(int.__mul__, row, column)) for column in matrix] for row in guess]
-    return all(
-        2 * (total := [sum(map(int.__mul__, left, row)) for row in guess])[i] > sum(map(abs, total))
-        for i, left in enumerate(half)
+    size = len(matrix)
+    lower = [row + [0] * (size - len(row)) for row in guess]
+    transformed = product(
+        product(lower, matrix), [list(column) for column in zip(*lower, strict=False)]
     )
+    return all(2 * row[i] > sum(map(abs, row)) for i, row in enumerate(transformed))
+
+
+def product(left: Matrix, right: Matrix) -> Matrix:
+    """The product of two integer matrices.
+
+    Quick because one long integer holds a row: `sum_j x_j 2^(8 w j)`, of which sums and integer
+    multiples are taken at once. No entry of the product is as large as `2^(8 w - 1)` in size; so
+    with that added to each, digits in base `2^(8 w)` are the entries.
+    """
+    longest = [max(max(map(int.bit_length, row)) for row in m) for m in (left, right)]
+    width = (sum(longest) + len(right).bit_length() + 9) // 8
+    half = 1 << (8 * width - 1)
+
+    def packed(row: list[int]) -> int:
+        return int.from_bytes(b"".join((x + half).to_bytes(width, "little") for x in row), "little")
+
+    middle = packed([0] * len(right[0]))
+    rows = [packed(row) - middle for row in right]
+    result = []
+    for line in left:
+        total = sum((x * row for x, row in zip(line, rows, strict=True) if x), middle)
+        digits = total.to_bytes(width * len(right[0]), "little")
+        result.append(
+            [
+                int.from_bytes(digits[k : k + width], "little") - half
+                for k in range(0, len(digits), width)
+            ]
+        )
+    return result
 
 
 def _inverse_factor(matrix: Matrix) -> Matrix:
