@@ -116,6 +116,8 @@ class _Derivation:
 
     def check_cell(self, node: Reader, lower: list[Fraction], upper: list[Fraction]) -> int:
         """The Jacobian is in the family on one cell; returns the number of pieces it took."""
+        entries = self.size**3 * (self.size + 1) // 2  # of the Jacobian's second derivatives
+        self.arithmetics[4].spend(entries)
         cell = list(zip(lower, upper, strict=True))
         family = _Family(node, self.number, self.scale, cell)
         pending, pieces = [family.cell], 0
@@ -126,6 +128,7 @@ class _Derivation:
                 f"{MAX_PIECES} pieces)",
             )
             piece = pending.pop()
+            self.arithmetics[4].spend(entries)
             axis = self._failing(family, piece)
             if axis is None:
                 pieces += 1
