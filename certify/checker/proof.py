@@ -299,10 +299,8 @@ class Family:
         generators = node["generators"].items()
         if len(generators) > MAX_GENERATORS:
             node["generators"].fail(f"at most {MAX_GENERATORS} matrices")
-        if "along" in node:  # of use at level 2 only
-            for entry in node["along"].items(len(generators)):
-                if not -1 <= entry.integer() < size:
-                    entry.fail("a coordinate, or -1")
+        if "along" in node:
+            along(node, len(generators), size)
         self.centre, self.remainder = matrix(node["centre"]), matrix(node["remainder"])
         self.generators = [matrix(item) for item in generators]
         require(min(map(min, self.remainder)) >= 0, f"{node.where}.remainder is not negative")
@@ -361,6 +359,14 @@ class Family:
         remainder = form(self.remainder) if remainder is None else remainder
         proved = family_positive_definite(centre, generators, remainder, scaling, self.work)
         require(proved, f"{claim} on {self.node.where}")
+
+
+def along(node: Reader, generators: int, size: int) -> list[int]:
+    """The coordinate that each generator goes along, or -1: of use at level 2 only."""
+    found = node["along"].integers(generators)
+    if not all(-1 <= k < size for k in found):
+        node["along"].fail("coordinates, or -1")
+    return found
 
 
 def check_cell(family: Family, claims: Claims, bits: int) -> None:

@@ -30,7 +30,7 @@ from math import factorial, prod
 from typing import Any
 
 from .graph import Graph
-from .proof import Claims, cells_of, require
+from .proof import Claims, along, cells_of, require
 from .reader import Reader, Unusable
 
 # Bits of ball arithmetic: the file's numbers have 53, and the checker is to lose nothing.
@@ -197,8 +197,7 @@ class _Family:
         self.centre, self.remainder = matrix(node["centre"]), matrix(node["remainder"])
         self.slopes = [[[zero] * size for _ in range(size)] for _ in range(size)]
         matrices = node["generators"].items()
-        for entry, generator in zip(node["along"].items(len(matrices)), matrices, strict=True):
-            k = entry.integer()
+        for k, generator in zip(along(node, len(matrices), size), matrices, strict=True):
             if k >= 0:
                 radius = (cell[k][1] - cell[k][0]) / 2
                 self.slopes[k] = _plus(self.slopes[k], matrix(generator, scale / radius))

@@ -50,6 +50,7 @@ def cell(n: int, generators: int = 0, entry: int = 0) -> dict[str, Any]:
     return {
         "centre": [int(i == j) for i in range(n) for j in range(n)],
         "generators": [[entry] * n**2 for _ in range(generators)],
+        "along": [-1] * generators,
         "remainder": [0] * n**2,
         "margin_scaling": [1] * n,
         "lipschitz_scaling": [1] * (2 * n),
