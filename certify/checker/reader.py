@@ -19,14 +19,15 @@ VERSION = 1
 CONTRACTION = "dgames contraction"
 # What this checker reads, and in which version.
 FORMATS = {FORMAT: VERSION, CONTRACTION: 1}
-# Of the text, unpacked. The largest text made of the most values is read within 1 GiB of memory.
+# Of the text, unpacked, and of the values in it: whatever they are, reading takes up to 1 GiB of
+# memory. An integer is one value; what takes more memory counts for up to nine, see `_values`.
 MAX_BYTES = 128 * 2**20
-MAX_VALUES = 2**23  # numbers, texts, lists and objects, an empty one of which takes 64 bytes
+MAX_VALUES = 15 * 2**20
 MAX_ITEMS = 2**20  # of a list that is looked at one by one
 MAX_BITS = 1100  # floats have up to 1024 before the point
 
 _GZIP = b"\x1f\x8b"
-# Escapes of halves of characters: where there are none, text is Unicode because UTF-8 is.
+# Escapes of halves of characters: where there are none, all characters are whole, as in ASCII.
 _HALF = re.compile(r"\\u[dD][89a-fA-F]")
 
 
@@ -90,8 +91,7 @@ def _unpacked(content: bytes, name: str) -> bytes:
 
 def parse(text: str, name: str = "the certificate") -> dict[str, Any]:
     """Parses the text of a certificate file; see `read`."""
-    # Before every value but the first stands one of these.
-    if sum(map(text.count, ",[:")) >= MAX_VALUES:
+    if _values(text) > MAX_VALUES:
         raise Unusable(f"{name} is too large: a certificate has at most {MAX_VALUES} values")
     try:
         data = json.loads(
@@ -121,6 +121,16 @@ def parse(text: str, name: str = "the certificate") -> dict[str, Any]:
     except UnicodeEncodeError:
         raise Unusable(f"{name} has text that is not Unicode: half of a character") from None
     return data
+
+
+def _values(text: str) -> int:
+    """At least the number of values in JSON, before any is made: each takes up to 40 bytes.
+
+    Every value but the first stands after a comma, a bracket or a colon. Lists and texts take the
+    memory of three, objects that of three for each key and three more.
+    """
+    commas, quotes = text.count(","), text.count('"')
+    return 1 + commas + quotes + 3 * sum(map(text.count, "[{:"))
 
 
 def digest(data: dict[str, Any]) -> str:

@@ -3,7 +3,6 @@
 import gzip
 import json
 import os
-import resource
 import subprocess
 import sys
 from fractions import Fraction
@@ -123,7 +122,7 @@ HOSTILE = {
     "unknown names": lambda: with_claims(**{"\x1b[2J" + "a" * 10**6: ONE}),
     "a long kind": lambda: with_cells([cell(1)], kind="\x1b]" * 10**5),
     "many zeros": lambda: with_cells([0] * (2**20 + 1)),
-    "more values than any": lambda: b"[" + b"0," * 2**23 + b"0]",
+    "more values than any": lambda: b"[" + b"0," * 2**24 + b"0]",
     "many empty lists": lambda: with_claims(steps=[[]] * 10**6),
     "gzip bomb": lambda: GZIP_BOMB,
     "gzip bombs in gzip": lambda: gzip.compress(GZIP_BOMB),
@@ -189,13 +188,10 @@ def files(tmp_path_factory):
     return paths
 
 
-def limited():
-    """A gigabyte, and ten seconds for each file."""
-    resource.setrlimit(resource.RLIMIT_AS, (2**30, 2**30))
-
-
+# Within a gigabyte; seconds are those of the processor.
 CHECK = """
-import sys, time
+import resource, sys, time
+resource.setrlimit(resource.RLIMIT_AS, (2**30, 2**30))
 from certify.checker.__main__ import main
 for path in sys.argv[2:]:
     start = time.process_time()
@@ -207,9 +203,8 @@ for path in sys.argv[2:]:
 @pytest.mark.parametrize("level", ["1", "2"])
 def test_each_is_refused_or_judged(files, level):
     command = [sys.executable, "-c", CHECK, level, *map(str, files.values())]
-    run = subprocess.run(
-        command, preexec_fn=limited, capture_output=True, text=True, cwd=Path(__file__).parents[3]
-    )
+    root = Path(__file__).parents[3]
+    run = subprocess.run(command, capture_output=True, text=True, cwd=root)
     assert run.returncode == 0, run.stderr[-2000:]
     lines = [line.split() for line in run.stdout.splitlines() if line.startswith("seconds")]
     for name, (_, status, seconds) in zip(files, lines, strict=True):

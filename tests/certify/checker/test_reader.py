@@ -123,10 +123,12 @@ def test_bombs_stop_at_the_bound(monkeypatch):
 
 def test_too_many_values(monkeypatch):
     monkeypatch.setattr("certify.checker.reader.MAX_VALUES", 10)
-    with pytest.raises(Unusable, match="no certificate"):
-        parse(json.dumps([0] * 9))
-    with pytest.raises(Unusable, match="at most 10 values"):
-        parse(json.dumps([0] * 10))
+    pairs = (([0] * 7, [0] * 8), ({"a": 1}, {"a": []}), (["a", "b"], ["a", "b", "c"]))
+    for fits, too_many in (*pairs, ([[]], [[], []])):
+        with pytest.raises(Unusable, match="no certificate"):
+            parse(json.dumps(fits))
+        with pytest.raises(Unusable, match="at most 10 values"):
+            parse(json.dumps(too_many))
 
 
 def test_pipes_are_not_waited_for(tmp_path):

@@ -92,6 +92,16 @@ def test_false_families_are_rejected(oligopoly_certificate, monkeypatch):
         assert "stated family" in rejection(changed)
 
 
+def test_generators_go_along_coordinates(oligopoly_certificate):
+    """Also where level 1 came to no verdict on the cell."""
+    cells = oligopoly_certificate.data["evidence"]["cells"]
+    cell = next(k for k, node in enumerate(cells) if "centre" in node)
+    path = ("evidence", "cells", cell, "along", 0)
+    changed = mutated(oligopoly_certificate.data, path, lambda _: 5)
+    with pytest.raises(Unusable, match="coordinates, or -1"):
+        rederive(Reader(changed), Claims(Reader(changed)))
+
+
 def test_false_residuals_are_rejected(data):
     changed = mutated(
         data,
