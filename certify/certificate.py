@@ -248,9 +248,11 @@ def _claims(data: dict[str, Any]) -> Claims:
     metric, floors = _metric(claims, sizes)
     gain = claims["small_gain"]
     left, right = (np.array([_float(x) for x in gain[side]]) for side in ("left", "right"))
+    with np.errstate(over="ignore"):  # the checker has divided them exactly
+        ratios = left / right
     report = GainReport(
         _float(gain["margin"]),
-        dict(zip(names, (left / right).tolist(), strict=True)),
+        dict(zip(names, ratios.tolist(), strict=True)),
         by_player(gain["curvature"]),
         by_player(gain["smoothness"]),
         np.array([[_float(x) for x in row] for row in gain["coupling"]]),
