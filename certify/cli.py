@@ -51,7 +51,7 @@ def run(
     """
     _use_float64()
     from certify.certificate import Certificate
-    from certify.file import gain
+    from certify.file import compression
     from certify.progress import on_terminal
     from certify.prove import certify
     from certify.region import Box
@@ -110,7 +110,7 @@ def run(
         console.print(f"written to {certificate.save(output)}")
         size = output.stat().st_size
         if output.suffix != ".gz" and size > LARGE:
-            times = f"{gain(output):.1f} times smaller"
+            times = f"{compression(output):.1f} times smaller"
             console.print(f"it has {size / 2**20:.1f} MiB; as {output}.gz it would be {times}")
 
 

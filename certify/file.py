@@ -53,7 +53,7 @@ def save_bytes(content: bytes, path: str | Path) -> Path:
     return path
 
 
-def gain(path: Path) -> float:
+def compression(path: Path) -> float:
     """How many times smaller a plain file would be if compressed."""
     content = path.read_bytes()
     return len(content) / len(_packed(content))

@@ -13,7 +13,7 @@ Matrix = list[list[int]]
 
 # Bits kept of the guessed factor; more would only make the products longer.
 _BITS = 40
-# Products of numbers of up to 1000 bits that checking one file may take: a few minutes.
+# Products of numbers of up to 1000 bits that checking one file may take: some two minutes.
 MAX_WORK = 2**31
 
 
