@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from certify.enclosure import enclose as enclose
     from certify.enclosure import enclose_hessian as enclose_hessian
     from certify.enclosure import enclose_jacobian as enclose_jacobian
+    from certify.file import schema as schema
     from certify.growth import grow as grow
     from certify.metric.robust import RobustMetric as RobustMetric
     from certify.metric.robust import robust_metric as robust_metric
@@ -92,6 +93,7 @@ _HOMES = {
     "rate": "rates",
     "report_page": "report",
     "robust_metric": "metric.robust",
+    "schema": "file",
     "sensitivities": "metric.sensitivities",
     "small_gain": "metric.small_gain",
     "timescale_band": "metric.timescale_band",

@@ -1,8 +1,5 @@
 """The certificate: what was proved about a game, and the file that proves it."""
 
-import json
-import os
-import tempfile
 from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
@@ -12,9 +9,10 @@ import numpy as np
 
 import dgames as dg
 from certify.checker import Unusable, check_data
-from certify.checker.reader import FORMAT, Reader, digest, read
+from certify.checker.reader import FORMAT, Reader, read
 from certify.checker.sets import read_set
 from certify.equilibrium import Basin, Equilibrium
+from certify.file import save_data
 from certify.metric.small_gain import float_above, float_below
 from certify.region import Ball, Box, Region
 from certify.steps.step_size import StepSize
@@ -189,10 +187,13 @@ class Certificate:
         """Writes the certificate file, all of it or nothing.
 
         Args:
-            path: Where; an existing file is replaced.
+            path: Where; an existing file is replaced. A name that ends in `.gz`, such as
+                `game.json.gz`, makes it compressed; `certify.load`, `certify.check` and the
+                command read both.
 
         Raises:
-            ValueError: If nothing was proved: only proofs are saved.
+            ValueError: If nothing was proved: only proofs are saved; or if the file would be
+                larger than the checker reads (`certify.checker.reader.MAX_BYTES`).
         """
         if self._data is None:
             raise ValueError(self._without_proof("nothing to save"))
@@ -205,26 +206,6 @@ class Certificate:
             f"Certificate(status='proved', margin={self.margin:.6g}, "
             f"lipschitz={self.lipschitz:.6g}, cells={self.cells})"
         )
-
-
-def save_data(data: dict[str, Any], path: str | Path) -> Path:
-    """Writes the contents of a certificate file, all of it or nothing."""
-    return save_text(to_text(data), path)
-
-
-def save_text(text: str, path: str | Path) -> Path:
-    """Writes a text file, all of it or nothing."""
-    path = Path(path)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=path.name, suffix=".part")
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(text)
-        os.chmod(temporary, 0o644)  # temporary files are private, certificates are to be shown
-        os.replace(temporary, path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
-    return path
 
 
 def load(path: str | Path) -> Certificate:
@@ -253,26 +234,6 @@ def of_data(data: dict[str, Any]) -> Certificate:
     return Certificate("proved", data=data, promoted=_promoted(data))
 
 
-def to_text(data: dict[str, Any]) -> str:
-    """The file as text: one line for each claim and each cell, so that differences can be read."""
-    data = {**data, "digest": digest(data)}
-    lines = [f"{json.dumps(key)}: {_value(key, value)}" for key, value in data.items()]
-    return "{\n" + ",\n".join(lines) + "\n}\n"
-
-
-def _value(key: str, value: Any) -> str:
-    if key == "evidence":
-        cells = ",\n".join(json.dumps(cell, separators=(",", ":")) for cell in value["cells"])
-        rest = ", ".join(
-            f"{json.dumps(k)}: {json.dumps(v)}" for k, v in value.items() if k != "cells"
-        )
-        return f'{{{rest}, "cells": [\n{cells}\n]}}'
-    if isinstance(value, dict):
-        inner = ",\n".join(f"  {json.dumps(k)}: {json.dumps(v)}" for k, v in value.items())
-        return "{\n" + inner + "\n}"
-    return json.dumps(value)
-
-
 def _promoted(data: dict[str, Any]) -> tuple[str, ...]:
     """No claim, so the checker has not looked at it."""
     file = Reader(data)
@@ -296,9 +257,11 @@ def _claims(data: dict[str, Any]) -> Claims:
     metric, floors = _metric(claims, sizes)
     gain = claims["small_gain"]
     left, right = (np.array([_float(x) for x in gain[side]]) for side in ("left", "right"))
+    with np.errstate(over="ignore"):  # the checker has divided them exactly
+        ratios = left / right
     report = GainReport(
         _float(gain["margin"]),
-        dict(zip(names, (left / right).tolist(), strict=True)),
+        dict(zip(names, ratios.tolist(), strict=True)),
         by_player(gain["curvature"]),
         by_player(gain["smoothness"]),
         np.array([[_float(x) for x in row] for row in gain["coupling"]]),

@@ -17,6 +17,8 @@ app = typer.Typer(
 
 # Exit statuses: accepted or proved, rejected or not proved, unusable input, Ctrl-C.
 OK, NO, UNUSABLE, INTERRUPTED = 0, 1, 2, 130
+# Bytes of a plain file from which on it is worth saying what compression would save.
+LARGE = 4 * 2**20
 
 
 @app.command()
@@ -49,6 +51,7 @@ def run(
     """
     _use_float64()
     from certify.certificate import Certificate
+    from certify.file import compression
     from certify.progress import on_terminal
     from certify.prove import certify
     from certify.region import Box
@@ -105,6 +108,10 @@ def run(
         raise typer.Exit(NO)
     if output is not None:
         console.print(f"written to {certificate.save(output)}")
+        size = output.stat().st_size
+        if output.suffix != ".gz" and size > LARGE:
+            times = f"{compression(output):.1f} times smaller"
+            console.print(f"it has {size / 2**20:.1f} MiB; as {output}.gz it would be {times}")
 
 
 @app.command()
@@ -155,12 +162,13 @@ def report(
 ) -> None:
     """Write a page about a certificate: one HTML file that needs nothing else."""
     _use_float64()
-    from certify.certificate import save_text
     from certify.checker import check_data
     from certify.checker.reader import read
+    from certify.file import save_bytes
     from certify.report import page
 
-    target = file.with_suffix(".html") if output is None else output
+    plain = file.with_suffix("") if file.suffix == ".gz" else file
+    target = plain.with_suffix(".html") if output is None else output
     if target.resolve() == file.resolve():
         raise ValueError(f"the page would replace the certificate {file}; name another -o")
     if not target.parent.is_dir():
@@ -170,7 +178,21 @@ def report(
     if not verdict.ok:
         print(f"rejected: {file}: " + "; ".join(verdict.reasons))
         raise typer.Exit(NO)
-    print(f"written to {save_text(page(data, verdict, level), target)}")
+    print(f"written to {save_bytes(page(data, verdict, level).encode(), target)}")
+
+
+@app.command()
+def schema(
+    contraction: Annotated[
+        bool, typer.Option("--contraction", help="Of files of certify.contraction.")
+    ] = False,
+) -> None:
+    """Print the JSON Schema of certificate files."""
+    import json
+
+    from certify import file
+
+    print(json.dumps(file.schema("contraction" if contraction else "certificate"), indent=2))
 
 
 @app.command()

@@ -1,6 +1,7 @@
 """The shape of a joint strategy as JSON, so that a loaded certificate has the same players."""
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -11,8 +12,10 @@ from certify.checker.reader import Reader, Unusable
 from dgames.stacked import Stacked, stack
 from dgames.strategy import Strategy, dimensions, player_names
 
-# No certificate has more players: a file must not make its reader build a longer list.
+# No certificate has more players, or arrays and containers: a file must not make its reader build
+# a longer list.
 _MOST_STACKED = 10_000
+_MOST_PARTS = 2**16
 
 
 def describe(x: Strategy) -> dict[str, Any]:
@@ -46,9 +49,11 @@ def players(description: Any) -> list[tuple[str, int]]:
     Raises:
         Unusable: If the description is malformed.
     """
-    parts = _parts(Reader(description, "game.structure"))
+    whole = Reader(description, "game.structure")
     try:
-        return [(name, _size(part)) for name, part in parts]
+        if _total(whole, lambda shape: 1, own=1) > _MOST_PARTS:
+            raise Unusable(f'field "game.structure" has more than {_MOST_PARTS} parts')
+        return [(name, _total(part, math.prod)) for name, part in _parts(whole)]
     except RecursionError:
         raise Unusable('field "game.structure" is nested too deeply') from None
 
@@ -96,10 +101,18 @@ def _shape(description: Reader) -> tuple[int, ...]:
     return shape
 
 
-def _size(description: Reader) -> int:
-    if description["kind"].text() == "array":
-        return math.prod(_shape(description))
-    return sum(_size(part) for _, part in _parts(description))
+def _total(description: Reader, count: Callable[[tuple[int, ...]], int], own: int = 0) -> int:
+    """The sum of a count of each array, and `own` for each container.
+
+    Blocks of a stack are counted once, and multiplied.
+    """
+    kind = description["kind"].text()
+    if kind == "array":
+        return count(_shape(description))
+    parts = _parts(description)
+    if kind == "stacked":
+        return own + len(parts) * _total(parts[0][1], count, own)
+    return own + sum(_total(part, count, own) for _, part in parts)
 
 
 def _rebuild(description: Reader, vector: np.ndarray) -> tuple[Any, np.ndarray]:

@@ -10,6 +10,7 @@ from rich.text import Text
 
 from certify.certificate import Certificate
 from certify.checker import Verdict
+from certify.checker.reader import Reader, printable
 from dgames.strategy import blocks, dimensions, player_names, ravel
 
 
@@ -26,7 +27,7 @@ def certificate_table(certificate: Certificate, verdict: Verdict | None = None) 
 
 def contraction_table(data: dict[str, Any], verdict: Verdict) -> RenderableType:
     """What the file of `certify.contraction` claims: a step of a method, on which box, how fast."""
-    claims, sizes = data["claims"], data["coordinates"]
+    file, claims, sizes = Reader(data), data["claims"], data["coordinates"]
 
     def number(value: str) -> str:
         return f"{float.fromhex(value):.6g}"
@@ -37,8 +38,8 @@ def contraction_table(data: dict[str, Any], verdict: Verdict) -> RenderableType:
     )
     cells = sum("centre" in node for node in data["evidence"]["cells"])
     table = Table(title="Claim", title_justify="left", show_header=False, box=None, padding=(0, 1))
-    table.add_row("game", Text(str(data["game"]["name"])))
-    table.add_row("method", Text(str(data["method"]["settings"])))
+    table.add_row("game", _stated(file["game"]["name"]))
+    table.add_row("method", _stated(file["method"]["settings"]))
     table.add_row("coordinates", f"{sizes['strategy']} of strategies, {sizes['state']} of buffers")
     table.add_row("box", box + (" x ..." if len(claims["lower"]) > 4 else ""))
     table.add_row(
@@ -53,14 +54,14 @@ def contraction_table(data: dict[str, Any], verdict: Verdict) -> RenderableType:
         table.add_row("starts", f"every strategy within {reach} of it, in a metric of its own")
     table.add_row("proof", f"{cells} cells; accepted by the checker in {verdict.seconds:.2f} s")
     trusted = Table(title="Trusted", title_justify="left", show_header=False, box=None)
-    for sentence in data["trusted"]:
-        trusted.add_row(Text(f"- {sentence}"))
+    for sentence in file["trusted"].items():
+        trusted.add_row(Text("- ") + _stated(sentence))
     return Group(table, trusted)
 
 
 def _claim(certificate: Certificate) -> RenderableType:
     table = Table(title="Claim", title_justify="left", show_header=False, box=None, padding=(0, 1))
-    table.add_row("game", certificate.data["game"]["name"])
+    table.add_row("game", _stated(Reader(certificate.data)["game"]["name"]))
     table.add_row("region", _region(certificate.data["region"]))
     if sets := certificate.data["game"].get("sets"):
         table.add_row(
@@ -69,7 +70,7 @@ def _claim(certificate: Certificate) -> RenderableType:
         )
     table.add_row("status", f"[bold]{certificate.status}[/bold]")
     for sentence in certificate.promoted:
-        table.add_row("promoted", Text(sentence))
+        table.add_row("promoted", Text(printable(sentence)))
     table.add_row("metric", _metric(certificate))
     table.add_row("margin", f"strongly monotone with modulus at least {certificate.margin:.6g}")
     table.add_row("Lipschitz constant", f"at most {certificate.lipschitz:.6g}")
@@ -125,7 +126,7 @@ def _players(certificate: Certificate) -> RenderableType:
         values = [f"{value:.6f}" for value in ravel(block)[0][:3].tolist()]
         size = ravel(block)[0].size
         table.add_row(
-            name,
+            Text(printable(name)),
             "-" if weights is None else f"{weights[name]:.6g}",
             f"{gain.curvature[name]:.6g}",
             f"{gain.smoothness[name]:.6g}",
@@ -165,10 +166,18 @@ def _evidence(certificate: Certificate, verdict: Verdict | None) -> RenderableTy
     if verdict is not None:
         accepted = "accepted" if verdict.ok else "rejected: " + "; ".join(verdict.reasons)
         table.add_row("checker", f"{accepted} in {verdict.seconds:.2f} s, exact arithmetic")
-    provenance = dict(certificate.data["provenance"])
+    file = Reader(certificate.data)
+    made = file["provenance"]
+    provenance = dict(made.value if isinstance(made.value, dict) else made.fail("an object"))
     if "metric" in provenance:
-        table.add_row("metric", str(provenance.pop("metric")))
-    table.add_row("made", ", ".join(f"{key} {value}" for key, value in provenance.items()))
-    for sentence in certificate.data["trusted"]:
-        table.add_row("trusted", sentence)
+        table.add_row("metric", Text(printable(str(provenance.pop("metric")))))
+    parts = ", ".join(f"{key} {value}" for key, value in provenance.items())
+    table.add_row("made", Text(printable(parts)))
+    for sentence in file["trusted"].items():
+        table.add_row("trusted", _stated(sentence))
     return table
+
+
+def _stated(field: Reader) -> Text:
+    """Text of the file as it is: no markup, and nothing that a terminal would obey."""
+    return Text(printable(field.text()))

@@ -28,7 +28,7 @@ PUBLIC = {
     "games Simultaneous Alternating Extragradient Optimistic Momentum ComplexMomentum Heun "
     "SSPRK3 RungeKutta4 Optax",
     certify: "Certificate Estimate Verdict Interval Box Ball certify load check estimate enclose "
-    "small_gain timescale_band contraction largest_step",
+    "small_gain timescale_band contraction largest_step schema",
 }
 
 
@@ -181,6 +181,7 @@ def test_the_wheel_holds_both_packages_and_their_types(tmp_path):
         for path in (ROOT / package).rglob("*.py")
     }
     assert sources <= names
+    assert {f"certify/schemas/{kind}.json" for kind in ("certificate", "contraction")} <= names
     entry_points = zipfile.ZipFile(wheel).read(f"{info}/entry_points.txt").decode()
     assert "certify = certify.cli:main" in entry_points
 

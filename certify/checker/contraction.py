@@ -27,7 +27,7 @@ from fractions import Fraction
 from math import ceil
 
 from .exact import Generator, Matrix, Work, family_positive_definite, positive_definite
-from .proof import MAX_DIMENSION, MAX_GENERATORS, require
+from .proof import MAX_DEPTH, MAX_DIMENSION, MAX_ENDS, MAX_GENERATORS, require
 from .reader import Reader, Unusable
 
 # The inverse of the metric is known up to this factor.
@@ -169,7 +169,10 @@ def check_contraction(file: Reader) -> None:
     if not -1200 <= unit <= 1000:
         evidence["unit"].fail("an integer from -1200 to 1000")
     pending, proved = [(lower, upper)], 0
-    for node in evidence["cells"].items():
+    nodes = evidence["cells"].items()
+    if len(nodes) * m > MAX_ENDS:
+        raise Unusable("checking it would take too much work: too many cells")
+    for node in nodes:
         require(bool(pending), "the cells form one tree")
         low, high = pending.pop()
         if "split" in node:
@@ -179,6 +182,8 @@ def check_contraction(file: Reader) -> None:
             below, above = list(high), list(low)
             below[axis] = above[axis] = at
             pending += [(above, high), (low, below)]
+            if len(pending) > MAX_DEPTH:
+                node.fail(f"at most {MAX_DEPTH} cuts, one within the other")
         else:
             family = Family(node, m, m)
             holds = family.contracts(unit, metric, rate, inverse, work)
@@ -214,6 +219,8 @@ def _check_inverse(metric: Symmetric, inverse: Symmetric, work: Work) -> None:
         columns = list(zip(*right, strict=True))
         return [[sum(map(int.__mul__, row, column)) for column in columns] for row in left]
 
+    for matrix in (p, q):
+        work.spend(matrix)
     triple = product(product(q, p), q)  # in units of 2^(2 inverse.unit + metric.unit)
     shift = inverse.unit + metric.unit
     # Common units: those of the triple product, or of Q where they are finer.

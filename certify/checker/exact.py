@@ -13,7 +13,7 @@ Matrix = list[list[int]]
 
 # Bits kept of the guessed factor; more would only make the products longer.
 _BITS = 40
-# Products of numbers of up to 1000 bits that checking one file may take: a few minutes.
+# Products of numbers of up to 1000 bits that checking one file may take: some two minutes.
 MAX_WORK = 2**31
 
 
@@ -23,11 +23,14 @@ class Work:
     def __init__(self) -> None:
         self.left = MAX_WORK
 
-    def spend(self, matrix: Matrix) -> None:
-        """Pays for one test of a matrix, or for its rows as modes, before that is made."""
+    def spend(self, matrix: Matrix, parts: int = 0) -> None:
+        """Pays for one test of a matrix, or for its rows as modes, before that is made.
+
+        `parts` is the number of other matrices that it is the sum of.
+        """
         longest = max(max(map(int.bit_length, row)) for row in matrix)
         size = len(matrix[0]) + 4
-        self.left -= (len(matrix) + 4) * size**2 * (1 + longest // 1000) ** 2
+        self.left -= (len(matrix) + 4 + parts) * size**2 * (1 + longest // 1000) ** 2
         if self.left < 0:
             raise Unusable("checking it would take too much work: too many or too large cells")
 
@@ -129,9 +132,10 @@ class Generator(NamedTuple):
 
 def generator(matrix: Matrix, modes: Matrix, work: Work) -> Generator:
     """The generator with that symmetric matrix, and with modes `(s_j, *q_j)`, possibly none."""
+    if not modes:
+        return Generator(matrix, [[0] * len(matrix)] * len(matrix), matrix)
     bound, rest = [[0] * len(matrix) for _ in matrix], [list(row) for row in matrix]
-    if modes:
-        work.spend(modes)
+    work.spend(modes)
     for strength, *mode in modes:
         for i, x in enumerate(mode):
             for j, y in enumerate(mode):
@@ -162,7 +166,7 @@ def family_positive_definite(
         work: Pays for the tests.
     """
     lowered = _lowered(centre, generators, remainder, scaling)
-    work.spend(lowered)
+    work.spend(lowered, len(generators))
     if positive_definite(lowered):
         return True
     return bool(generators) and all(

@@ -13,6 +13,8 @@ from typing import Any
 from flint import arb, fmpq  # pyright: ignore[reportMissingTypeStubs]
 
 _ZERO = arb(0)
+# Squaring doubles exponents, which have any length: a few thousand squarings would fill the memory.
+_MAX_EXPONENT = 2**30
 
 
 def exact(x: Fraction | int) -> Any:
@@ -43,6 +45,14 @@ class Interval:
     def is_finite(self) -> bool:
         """Whether anything is known of both ends."""
         return self.low.is_finite() and self.high.is_finite()
+
+    def moderate(self) -> "Interval":
+        """Itself; nothing is known of numbers of absurd size, as large or as close to zero."""
+        if self.is_finite():
+            parts = (part for end in (self.low, self.high) for part in (end.mid(), end.rad()))
+            if all(abs(int(part.man_exp()[1])) < _MAX_EXPONENT for part in parts):
+                return self
+        return UNKNOWN
 
     def __add__(self, other: "Interval") -> "Interval":
         return Interval(self.low + other.low, self.high + other.high)

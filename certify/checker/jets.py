@@ -30,6 +30,10 @@ _CONSTANT: Monomial = ()
 ZERO = Interval.point(0)
 # Products of coefficients of one order that checking a file may take: some ten minutes.
 MAX_PRODUCTS = 2**28
+# What an elementary function costs beside the products that are counted one by one.
+_SERIES_PRODUCTS = 2**8
+# Coefficients that one evaluation of a graph may keep, each of some 350 bytes.
+MAX_COEFFICIENTS = 2**21
 # Operations of graphs after which an expansion is sharpened: most is lost in products.
 PRODUCTS = ("mul", "div")
 # Pieces into which the argument of an elementary function is cut to bound its derivatives, whose
@@ -37,7 +41,7 @@ PRODUCTS = ("mul", "div")
 _PIECES = 8
 
 
-@lru_cache(maxsize=2**20)
+@lru_cache(maxsize=2**18)
 def _product(one: Monomial, other: Monomial) -> Monomial:
     return tuple(sorted(one + other))
 
@@ -52,8 +56,8 @@ class Arithmetic:
     """
 
     def __init__(self, order: int) -> None:
-        self.order, self.products = order, 0
-        self.operations: dict[str, Callable] = {
+        self.order, self.products, self.kept = order, 0, 0
+        operations: dict[str, Callable] = {
             "constant": lambda value: {_CONSTANT: Interval.point(value)},
             "power": self.power,
             "add": self.add,
@@ -68,10 +72,17 @@ class Arithmetic:
             "choose": self.choose,
             **{name: self._elementary(series) for name, series in SERIES.items()},
         }
+        self.operations = {name: self._counted(rule) for name, rule in operations.items()}
+
+    def spend(self, products: int) -> None:
+        """Pays for work before it is done."""
+        self.products += products
+        if self.products > MAX_PRODUCTS:
+            raise Unusable("the graph of the costs has too many Taylor coefficients for level 2")
 
     def inputs(self, box: list[tuple[Fraction, Fraction]]) -> list[Jet]:
         """The coordinates themselves on a box."""
-        one = Interval.point(1)
+        one, self.kept = Interval.point(1), 0
         return [{_CONSTANT: Interval.of(*ends), (k,): one} for k, ends in enumerate(box)]
 
     def add(self, x: Jet, y: Jet) -> Jet:
@@ -87,9 +98,7 @@ class Arithmetic:
 
     def times(self, x: Jet, y: Jet, order: int) -> Jet:
         """The product up to an order."""
-        self.products += len(x) * len(y)
-        if self.products > MAX_PRODUCTS:
-            raise Unusable("the graph of the costs has too many Taylor coefficients for level 2")
+        self.spend(len(x) * len(y))
         result: Jet = {}
         for one, a in x.items():
             room = order - len(one)
@@ -110,7 +119,8 @@ class Arithmetic:
             # Known but for roundings: one ball will do.
             power = constant.low.union(constant.high)
             return self.compose(real_power_series(u, power, self.order), x)
-        return self.operations["exp"](self.times(y, self.operations["log"](x), self.order))
+        logarithm, exponential = (self._elementary(SERIES[name]) for name in ("log", "exp"))
+        return exponential(self.times(y, logarithm(x), self.order))
 
     def choose(self, x: Jet, y: Jet, less: Jet, other: Jet) -> Jet:
         """By the order of x and y, where all of the box agrees on it and nowhere are they equal."""
@@ -128,8 +138,28 @@ class Arithmetic:
             result[_CONSTANT] = series[k]
         return result
 
+    def _counted(self, rule: Callable[..., Jet]) -> Callable[..., Jet]:
+        """The rule, on account: results are kept, and their values are not of absurd size."""
+
+        def applied(*operands: Jet | Fraction | int) -> Jet:
+            result = rule(*operands)
+            self.kept += len(result)
+            if self.kept > MAX_COEFFICIENTS:
+                raise Unusable("the graph of the costs takes too much memory for level 2")
+            self.spend(len(result) + 1)
+            if _CONSTANT in result:
+                # Other coefficients grow by this one's factor at most: no faster than the graph.
+                result[_CONSTANT] = result[_CONSTANT].moderate()
+            return result
+
+        return applied
+
     def _elementary(self, series: "Series") -> Callable[[Jet], Jet]:
-        return lambda x: self.compose(series_over(series, x.get(_CONSTANT, ZERO), self.order), x)
+        def applied(x: Jet) -> Jet:
+            self.spend(_SERIES_PRODUCTS)
+            return self.compose(series_over(series, x.get(_CONSTANT, ZERO), self.order), x)
+
+        return applied
 
 
 class Expansion(NamedTuple):
@@ -177,6 +207,7 @@ class Expansions:
         `m t_k`. Where nothing is known, that remains so.
         """
         middle, box = found.middle, dict(found.box)
+        self.wide.spend(len(box) * len(reach))
         for monomial in sorted(box, key=len, reverse=True):
             if len(monomial) == self.wide.order or not box[monomial].is_finite():
                 continue

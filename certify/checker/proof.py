@@ -45,6 +45,12 @@ from .sets import Extent, StrategySet, read_set
 
 MAX_DIMENSION = 512
 MAX_GENERATORS = 256
+# Bits by which all entries of a cell's matrices together may grow in the units of the checker.
+MAX_ADDED = 2**30
+# Cuts, one within the other: as many boxes are kept.
+MAX_DEPTH = 2**10
+# Ends of cells that checking a file may take, before a minute has passed.
+MAX_ENDS = 2**22
 
 
 class Rejected(Exception):
@@ -240,8 +246,12 @@ def check_cells(
     numbers += [*claims.smoothness, *(x for row in claims.coupling for x in row)]
     # Every number is an integer multiple of 2^-bits.
     bits = max(-unit, *(x.denominator.bit_length() - 1 for x in numbers))
-    work, nodes = Work(), evidence["cells"].items()
+    work, nodes, metric = Work(), evidence["cells"].items(), claims.metric.whole(bits)
+    added = bits + unit + max(x.bit_length() for row in metric for x in row.values())
     for node, _, _ in cells_of(nodes, claims.region, progress):
+        matrices = len(node["generators"].items()) + 2
+        if matrices * len(claims.center) ** 2 * added > MAX_ADDED:
+            raise Unusable("checking it would take too much memory: too large a cell")
         check_cell(Family(node, claims, bits + unit, work), claims, bits)
 
 
@@ -250,6 +260,8 @@ def cells_of(
 ) -> Iterator[tuple[Reader, list[Fraction], list[Fraction]]]:
     """The cells with their corners, by the tree that they form; they cover the region."""
     pending, found = [(region.lower, region.upper)], 0
+    if len(nodes) * len(region.lower) > MAX_ENDS:
+        raise Unusable("checking it would take too much work: too many cells")
     for count, node in enumerate(nodes):
         if progress is not None:
             progress(count, len(nodes))
@@ -262,6 +274,8 @@ def cells_of(
             below, above = list(upper), list(lower)
             below[axis] = above[axis] = at
             pending += [(above, upper), (lower, below)]
+            if len(pending) > MAX_DEPTH:
+                node.fail(f"at most {MAX_DEPTH} cuts, one within the other")
         elif "outside" in node:
             require(region.misses(lower, upper), f"{node.where} lies outside the region")
         else:
@@ -295,10 +309,8 @@ class Family:
         generators = node["generators"].items()
         if len(generators) > MAX_GENERATORS:
             node["generators"].fail(f"at most {MAX_GENERATORS} matrices")
-        if "along" in node:  # of use at level 2 only
-            for entry in node["along"].items(len(generators)):
-                if not -1 <= entry.integer() < size:
-                    entry.fail("a coordinate, or -1")
+        if "along" in node:
+            along(node, len(generators), size)
         self.centre, self.remainder = matrix(node["centre"]), matrix(node["remainder"])
         self.generators = [matrix(item) for item in generators]
         require(min(map(min, self.remainder)) >= 0, f"{node.where}.remainder is not negative")
@@ -357,6 +369,14 @@ class Family:
         remainder = form(self.remainder) if remainder is None else remainder
         proved = family_positive_definite(centre, generators, remainder, scaling, self.work)
         require(proved, f"{claim} on {self.node.where}")
+
+
+def along(node: Reader, generators: int, size: int) -> list[int]:
+    """The coordinate that each generator goes along, or -1: of use at level 2 only."""
+    found = node["along"].integers(generators)
+    if not all(-1 <= k < size for k in found):
+        node["along"].fail("coordinates, or -1")
+    return found
 
 
 def check_cell(family: Family, claims: Claims, bits: int) -> None:

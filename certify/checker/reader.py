@@ -6,6 +6,10 @@ integer multiple of a stated power of two.
 
 import hashlib
 import json
+import os
+import re
+import stat
+import zlib
 from fractions import Fraction
 from pathlib import Path
 from typing import Any, NoReturn
@@ -15,38 +19,87 @@ VERSION = 1
 CONTRACTION = "dgames contraction"
 # What this checker reads, and in which version.
 FORMATS = {FORMAT: VERSION, CONTRACTION: 1}
-MAX_BYTES = 256 * 2**20
+# Of the text, unpacked, and of the values in it: whatever they are, reading takes up to 1 GiB of
+# memory. An integer is one value; what takes more memory counts for up to nine, see `_values`.
+MAX_BYTES = 128 * 2**20
+MAX_VALUES = 15 * 2**20
+MAX_ITEMS = 2**20  # of a list that is looked at one by one
 MAX_BITS = 1100  # floats have up to 1024 before the point
+
+_GZIP = b"\x1f\x8b"
+# Escapes of halves of characters: where there are none, all characters are whole, as in ASCII.
+_HALF = re.compile(r"\\u[dD][89a-fA-F]")
 
 
 class Unusable(ValueError):
-    """The file is no certificate that this checker can read; the message says why."""
+    """The file is no certificate that this checker can read.
+
+    The message says why: one line of bounded length that can be printed, whatever is in the file.
+    """
+
+    def __init__(self, message: str) -> None:
+        super().__init__(printable(message))
+
+
+def printable(text: str) -> str:
+    """In one line of bounded length: no control of terminals, no direction of writing."""
+    return "".join(c if c.isprintable() else "\ufffd" for c in text[:1000])
 
 
 def read(path: str | Path) -> dict[str, Any]:
-    """Loads a certificate file as plain data.
+    """Loads a certificate file, JSON or gzip of it, as plain data.
 
     Raises:
-        Unusable: If the file is missing, too large, not JSON, of another format or version, or its
-            digest does not match its contents.
+        Unusable: If the file is missing or no regular file (a pipe may never end), too large, not
+            JSON, of another format or version, or its digest does not match its contents.
     """
     try:
+        if not stat.S_ISREG(os.stat(path).st_mode):
+            raise Unusable(f"{path} cannot be read: it is not a regular file")
         with open(path, "rb") as file:
-            text = file.read(MAX_BYTES + 1)
-        if len(text) > MAX_BYTES:
-            raise Unusable(f"{path} is too large: a certificate has at most {MAX_BYTES} bytes")
-        return parse(text.decode(), str(path))
+            text = decode(file.read(MAX_BYTES + 1), str(path))
     except OSError as error:
         raise Unusable(f"{path} cannot be read: {error.strerror}") from None
+    return parse(text, str(path))
+
+
+def decode(content: bytes, name: str = "the certificate") -> str:
+    """The text in the bytes of a certificate file, plain or compressed; see `read`."""
+    if content.startswith(_GZIP):
+        content = _unpacked(content, name)
+    if len(content) > MAX_BYTES:
+        raise Unusable(f"{name} is too large: a certificate has at most {MAX_BYTES} bytes")
+    try:
+        return content.decode("ascii")  # other characters would make a long text four times longer
     except UnicodeDecodeError:
-        raise Unusable(f"{path} is not UTF-8 text") from None
+        raise Unusable(f"{name} is not ASCII text, in which JSON escapes all others") from None
+
+
+def _unpacked(content: bytes, name: str) -> bytes:
+    """What is in gzip, of one member: no more than one byte too many."""
+    member = zlib.decompressobj(wbits=31)
+    try:
+        text = member.decompress(content, MAX_BYTES + 1)
+    except zlib.error:
+        raise Unusable(f"{name} is damaged: it is gzip, but cannot be decompressed") from None
+    if len(text) <= MAX_BYTES and not member.eof:
+        raise Unusable(f"{name} is not complete gzip")
+    if member.unused_data:
+        raise Unusable(f"{name} goes on after the end of what is compressed")
+    return text
 
 
 def parse(text: str, name: str = "the certificate") -> dict[str, Any]:
     """Parses the text of a certificate file; see `read`."""
+    if _values(text) > MAX_VALUES:
+        raise Unusable(f"{name} is too large: a certificate has at most {MAX_VALUES} values")
     try:
         data = json.loads(
-            text, object_pairs_hook=_unique, parse_constant=_refuse, parse_float=_refuse
+            text,
+            object_pairs_hook=_unique,
+            parse_int=_integer,
+            parse_float=_refuse,
+            parse_constant=_refuse,
         )
         kind = data.get("format") if isinstance(data, dict) else None
         if not isinstance(kind, str) or kind not in FORMATS:
@@ -57,13 +110,27 @@ def parse(text: str, name: str = "the certificate") -> dict[str, Any]:
             )
         if data.get("digest") != digest(data):
             raise Unusable("its digest does not match its contents: it is damaged or edited")
+        if _HALF.search(text):
+            json.dumps(data, ensure_ascii=False).encode()
     except Unusable as error:
         raise Unusable(f"{name}: {error}") from None
     except RecursionError:
         raise Unusable(f"{name} is nested too deeply") from None
-    except ValueError as error:  # JSONDecodeError, or an integer of absurd length
+    except json.JSONDecodeError as error:
         raise Unusable(f"{name} is not complete JSON: {error}") from None
+    except UnicodeEncodeError:
+        raise Unusable(f"{name} has text that is not Unicode: half of a character") from None
     return data
+
+
+def _values(text: str) -> int:
+    """At least the number of values in JSON, before any is made: each takes up to 40 bytes.
+
+    Every value but the first stands after a comma, a bracket or a colon. Lists and texts take the
+    memory of three, objects that of three for each key and three more.
+    """
+    commas, quotes = text.count(","), text.count('"')
+    return 1 + commas + quotes + 3 * sum(map(text.count, "[{:"))
 
 
 def digest(data: dict[str, Any]) -> str:
@@ -80,12 +147,20 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return found
 
 
+def _integer(digits: str) -> int:
+    if len(digits) > MAX_BITS // 3:  # reading one takes time that grows with the square
+        raise Unusable(f"it has an integer of {len(digits)} digits; {MAX_BITS} bits are the most")
+    return int(digits)
+
+
 def _refuse(number: str) -> NoReturn:
     raise Unusable(f"{number} is not exact; write a finite hexadecimal float as text")
 
 
 class Reader:
     """Typed access to parsed data, with the path of the field in every complaint."""
+
+    __slots__ = ("value", "where")  # there may be a million
 
     def __init__(self, value: Any, where: str = "") -> None:
         self.value, self.where = value, where
@@ -115,6 +190,8 @@ class Reader:
         """The entries of a list, of the given length."""
         if not isinstance(self.value, list) or length not in (None, len(self.value)):
             self.fail("a list" if length is None else f"a list of {length} entries")
+        if len(self.value) > MAX_ITEMS:
+            self.fail(f"a list of at most {MAX_ITEMS} entries")
         return [Reader(value, f"{self.where}[{i}]") for i, value in enumerate(self.value)]
 
     def text(self) -> str:

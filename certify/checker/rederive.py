@@ -32,7 +32,7 @@ from math import factorial, prod
 from typing import Any
 
 from .graph import Graph
-from .proof import Claims, cells_of, require
+from .proof import Claims, along, cells_of, require
 from .reader import Reader, Unusable
 
 # Bits of ball arithmetic: the file's numbers have 53, and the checker is to lose nothing.
@@ -136,6 +136,8 @@ class _Derivation:
 
     def check_cell(self, node: Reader, lower: list[Fraction], upper: list[Fraction]) -> int:
         """The Jacobian is in the family on one cell; returns the number of pieces it took."""
+        entries = self.size**3 * (self.size + 1) // 2  # of the Jacobian's second derivatives
+        self.expansions.wide.spend(entries)
         cell = list(zip(lower, upper, strict=True))
         family = _Family(node, self.number, self.scale, cell)
         pending, pieces = [family.cell], 0
@@ -146,6 +148,7 @@ class _Derivation:
                 f"{MAX_PIECES} pieces)",
             )
             piece = pending.pop()
+            self.expansions.wide.spend(entries)
             axis = self._failing(family, piece)
             if axis is None:
                 pieces += 1
@@ -240,8 +243,7 @@ class _Family:
         self.centre, self.remainder = matrix(node["centre"]), matrix(node["remainder"])
         self.slopes = [[[zero] * size for _ in range(size)] for _ in range(size)]
         matrices = node["generators"].items()
-        for entry, generator in zip(node["along"].items(len(matrices)), matrices, strict=True):
-            k = entry.integer()
+        for k, generator in zip(along(node, len(matrices), size), matrices, strict=True):
             if k >= 0:
                 radius = (cell[k][1] - cell[k][0]) / 2
                 self.slopes[k] = _plus(self.slopes[k], matrix(generator, scale / radius))

@@ -30,10 +30,14 @@ def check_steps(claims: Claims) -> None:
     all points lie, so that projections change nothing. The theorem "small_gain" is one for
     pseudo-gradients: it needs own-player blocks of J to be symmetric.
     """
+    stated: set[str] = set()
     for file in claims.steps:
         rule = (file["method"].text(), file["theorem"].text())
         if rule not in STEP_RULES:
             raise Unusable(f'field "{file.where}": no rule {rule[1]!r} for the method {rule[0]!r}')
+        if rule[0] in stated:
+            file.fail("a method that does not occur before")
+        stated.add(rule[0])
         bound = f"{rule[0]}: the theorem holds for steps onto strategy sets"
         require(not (claims.sets and rule[1] in UNPROJECTED), bound)
         symmetric = f"{rule[0]}: the theorem holds for fields that are no pseudo-gradients"

@@ -127,6 +127,7 @@ def measures(leaves: Sequence[Cell], unit: int, metric: np.ndarray) -> list[Meas
         )
 
     try:
-        return [measure(cell.node) for cell in leaves]
+        with np.errstate(over="ignore", invalid="ignore"):  # eigenvalues of infinities are refused
+            return [measure(cell.node) for cell in leaves]
     except (OverflowError, np.linalg.LinAlgError):
         return None

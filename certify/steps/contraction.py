@@ -11,10 +11,10 @@ from jaxtyping import Float
 
 import dgames as dg
 from certify.branch import Budget, cover
-from certify.certificate import save_data
 from certify.checker import Verdict, check_data
 from certify.enclosure.affine import AffineFamily
 from certify.equilibrium import find_zero
+from certify.file import save_data
 from certify.flat import FlatField, flat_field
 from certify.measure import Cell, Measured
 from certify.region import Box, Region
@@ -160,10 +160,12 @@ class Contraction:
         """Writes the file, which `certify.check` and `certify check` verify.
 
         Args:
-            path: Where; an existing file is replaced.
+            path: Where; an existing file is replaced. A name that ends in `.gz` makes it
+                compressed.
 
         Raises:
-            ValueError: If nothing was proved: only proofs are saved.
+            ValueError: If nothing was proved: only proofs are saved; or if the file would be
+                larger than the checker reads.
         """
         return save_data(self.data, path)
 

@@ -1,5 +1,6 @@
 """The file: readable, exact, complete, replaced all at once."""
 
+import gzip
 import json
 from collections import OrderedDict
 from typing import Any, NamedTuple
@@ -13,7 +14,9 @@ import certify
 import dgames as dg
 from certify.checker import Unusable
 from certify.checker.reader import digest
+from certify.file import to_text
 from certify.structure import describe, rebuild
+from tests.certify.checker.mutations import mutated, nudged
 
 
 def test_one_line_for_each_cell(oligopoly_certificate, tmp_path):
@@ -21,10 +24,47 @@ def test_one_line_for_each_cell(oligopoly_certificate, tmp_path):
     assert path.stat().st_mode & 0o777 == 0o644
     text = path.read_text()
     assert (
-        sum(line.startswith('{"centre"') for line in text.splitlines())
+        sum(line.lstrip().startswith('{"centre"') for line in text.splitlines())
         == oligopoly_certificate.cells
     )
     assert json.loads(text) == oligopoly_certificate.data
+
+
+def test_compressed_files(oligopoly_certificate, tmp_path):
+    plain = oligopoly_certificate.save(tmp_path / "c.json")
+    packed = oligopoly_certificate.save(tmp_path / "c.json.gz")
+    assert gzip.decompress(packed.read_bytes()) == plain.read_bytes()
+    assert 3 * packed.stat().st_size < plain.stat().st_size
+    again = oligopoly_certificate.save(tmp_path / "later.gz")
+    assert again.read_bytes() == packed.read_bytes()
+    renamed = packed.rename(tmp_path / "renamed.json")
+    assert certify.load(renamed).data == certify.load(plain).data
+    assert certify.check(renamed).ok
+
+
+def test_a_claim_that_changes_is_one_line(linear_certificate):
+    data = linear_certificate.data
+    best = data["claims"]["steps"][0]["best"]
+    changed = mutated(data, ("claims", "steps", 0, "best"), nudged(0.5))
+    old, new = (to_text(x).splitlines() for x in (data, changed))
+    different = [(a, b) for a, b in zip(old, new, strict=True) if a != b]
+    assert [best in a for a, _ in different] == [True, False]  # and the digest
+    assert '"digest"' in different[1][1]
+    assert json.loads(to_text(data)) == data
+
+
+def test_files_that_no_reader_would_take_are_not_written(linear_certificate, tmp_path, monkeypatch):
+    path, size = tmp_path / "c.json.gz", len(to_text(linear_certificate.data))
+    monkeypatch.setattr("certify.checker.reader.MAX_BYTES", size - 1)
+    with pytest.raises(ValueError, match=f"would have {size} bytes.*at most {size - 1}"):
+        linear_certificate.save(path)
+    monkeypatch.setattr("certify.checker.reader.MAX_BYTES", size)
+    assert linear_certificate.save(path) == path
+    path.unlink()
+    monkeypatch.setattr("certify.checker.reader.MAX_VALUES", 50)
+    with pytest.raises(ValueError, match="too large"):
+        linear_certificate.save(path)
+    assert not list(tmp_path.iterdir())
 
 
 def test_headline_numbers_are_those_of_the_file(oligopoly_certificate):
@@ -103,6 +143,13 @@ def nested(depth):
     return inner
 
 
+def stacks(depth, inner):
+    """Blocks of blocks, 10,000 at each level: no time to look at each."""
+    for _ in range(depth):
+        inner = {"kind": "stacked", "count": 10_000, "block": inner}
+    return {"kind": "dict", "items": {"fast": inner, "slow": {"kind": "array", "shape": [1]}}}
+
+
 @pytest.mark.parametrize(
     "structure",
     [
@@ -114,6 +161,10 @@ def nested(depth):
         {"kind": "dict", "items": {name: {"kind": "array", "shape": [-1]} for name in "ab"}},
         {"kind": "dict", "items": {"fast": {"kind": "array", "shape": []}, "slow": {}}},
         {"kind": "tuple", "items": [{"kind": "array", "shape": []}] * 2},
+        stacks(3, {"kind": "array", "shape": [1]}),
+        stacks(3, {"kind": "array", "shape": [0]}),
+        stacks(3, {"kind": "tuple", "items": []}),
+        stacks(200, {"kind": "array", "shape": [0]}),
         {
             "kind": "players",
             "items": [[name, {"kind": "array", "shape": [1]}] for name in ("slow", "fast")],

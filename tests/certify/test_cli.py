@@ -48,6 +48,45 @@ def test_run_check_show(command, duopoly, tmp_path):
         assert word in out
 
 
+def test_compressed_files(command, duopoly, tmp_path, monkeypatch):
+    target, page = tmp_path / "c.json.gz", tmp_path / "c.html"
+    status, out, _ = command("run", duopoly, "--radius", 1.0, "-o", target)
+    assert status == 0 and "smaller" not in out
+    assert target.read_bytes()[:2] == b"\x1f\x8b"
+    for arguments in (("check", target), ("show", target), ("report", target)):
+        assert command(*arguments)[0] == 0
+    assert page.exists()
+    monkeypatch.setattr("certify.cli.LARGE", 1000)
+    status, out, _ = command("run", duopoly, "--radius", 1.0, "-o", tmp_path / "c.json")
+    ratio = (tmp_path / "c.json").stat().st_size / target.stat().st_size
+    assert status == 0 and f"{ratio:.1f} times smaller" in " ".join(out.split())
+
+
+def test_schemas(command):
+    for kind, arguments in {"certificate": (), "contraction": ("--contraction",)}.items():
+        status, out, _ = command("schema", *arguments)
+        assert status == 0 and json.loads(out)["title"] == f"dgames {kind}, version 1"
+
+
+def test_names_in_files_are_not_obeyed(command, linear_certificate, tmp_path):
+    """No markup, no control of the terminal; what is missing is one sentence."""
+    data = json.loads(json.dumps(linear_certificate.data))
+    data["game"]["name"] = "[/red]\x1b[2J"
+    data["trusted"] = ["[bold"]
+    path = tmp_path / "odd.json"
+    path.write_text(json.dumps(data | {"digest": digest(data)}))
+    status, out, _ = command("show", path)
+    assert status == 0 and "[/red]\ufffd[2J" in out and "[bold" in out and "\x1b[2J" not in out
+    del data["provenance"]
+    path.write_text(json.dumps(data | {"digest": digest(data)}))
+    status, _, err = command("show", path)
+    assert status == 2 and "provenance" in err and err.count("\n") == 1
+    data["game"]["\x1b[2J\n"] = data["region"]["\x1b[2J\n"] = "\n"
+    path.write_text(json.dumps(data | {"digest": digest(data)}))
+    status, _, err = command("check", path)
+    assert status == 2 and err.count("\n") == 1 and "\x1b" not in err
+
+
 def test_options_win_over_the_file(command, duopoly):
     duopoly.write_text(DUOPOLY + "\nregion = certify.Box.around(x0, 0.5)\n")
     boxes = {}

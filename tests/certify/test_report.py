@@ -16,10 +16,11 @@ import pytest
 
 import certify
 import dgames as dg
-from certify.certificate import Certificate, to_text
+from certify.certificate import Certificate
 from certify.checker import check_data
 from certify.checker.graph import read_graph
 from certify.checker.reader import Reader, digest
+from certify.file import to_text
 from certify.report import cells, figures, page, report, sections, words
 from certify.report.projections import projection
 from certify.report.run import pseudo_gradient, simulate

@@ -192,17 +192,20 @@ def test_hostile_values_are_rejected_or_unusable(data, weird):
 
 def test_nothing_in_a_claim_goes_unverified(data):
     """A field that no theorem speaks of could still be shown to a reader."""
-    without = next(i for i, s in enumerate(data["claims"]["steps"]) if "stretch" in s)
     changed = copy.deepcopy(data)
-    changed["claims"]["steps"][without] = {
+    step = {
         "method": "simultaneous",
         "theorem": "lipschitz",
         "max": (1e-9).hex(),
         "best": (1e-9).hex(),
         "rate": (1 - 2**-40).hex(),
     }
+    changed["claims"]["steps"] = [step]
     assert check_data(changed).ok
-    changed["claims"]["steps"][without]["basin"] = (1e300).hex()
+    changed["claims"]["steps"] = [step, step]
+    with pytest.raises(Unusable, match="does not occur before"):
+        check_data(changed)
+    changed["claims"]["steps"] = [step | {"basin": (1e300).hex()}]
     with pytest.raises(Unusable, match="nothing can verify basin"):
         check_data(changed)
     for section in ("equilibrium", "basin", "small_gain"):

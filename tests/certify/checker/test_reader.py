@@ -1,11 +1,14 @@
 """Unusable files: one sentence each, never a traceback, never code."""
 
+import gzip
 import json
+import os
+import zlib
 
 import pytest
 
 from certify.checker import Unusable, check
-from certify.checker.reader import digest, parse
+from certify.checker.reader import decode, digest, parse
 
 
 @pytest.fixture
@@ -48,7 +51,7 @@ def test_wrong_format_or_version(text, change, message):
         ("[" * 100_000, "nested too deeply"),
         ("[]", "is no certificate"),
         ("null", "is no certificate"),
-        ("1" * 10_000, "not complete JSON|is no certificate"),
+        ("1" * 10_000, "an integer of 10000 digits"),
         ('{"format": NaN}', "NaN is not exact"),
         ('{"format": Infinity}', "Infinity is not exact"),
         ('{"format": 0.5}', "0.5 is not exact"),
@@ -74,8 +77,65 @@ def test_missing_file_folder_and_binary(tmp_path):
         check(tmp_path)
     path = tmp_path / "binary.json"
     path.write_bytes(b"\xff\xfe\x00\x80")
-    with pytest.raises(Unusable, match="not UTF-8"):
+    with pytest.raises(Unusable, match="not ASCII"):
         check(path)
+
+
+def test_compressed(text):
+    assert decode(gzip.compress(text.encode())) == text
+    # By what it is, not by what it is called; and it need not be good at it.
+    assert decode(gzip.compress(text.encode(), 0)) == text
+
+
+def members(text):
+    packed = gzip.compress(text.encode())
+    raw = zlib.compressobj(wbits=-15)
+    return {
+        "truncated": (packed[:-1], "not complete gzip"),
+        "header": (packed[:5], "not complete gzip"),
+        "trailing": (packed + b"\0", "goes on after the end"),
+        "two members": (packed + packed, "goes on after the end"),
+        "checksum": (packed[:-8] + bytes(8), "cannot be decompressed"),
+        "damaged": (packed[:50] + bytes(50) + packed[100:], "cannot be decompressed"),
+        "twice": (gzip.compress(packed), "not ASCII"),
+        "zlib": (zlib.compress(text.encode()), "not ASCII"),
+        "deflate": (raw.compress(text.encode()) + raw.flush(), "not ASCII"),
+        "empty": (gzip.compress(b""), "not complete JSON"),
+        "magic alone": (b"\x1f\x8b", "not complete gzip"),
+    }
+
+
+@pytest.mark.parametrize("case", members(""))
+def test_gzip_that_is_not_one_whole_member(text, case):
+    content, message = members(text)[case]
+    with pytest.raises(Unusable, match=message):
+        parse(decode(content))
+
+
+def test_bombs_stop_at_the_bound(monkeypatch):
+    monkeypatch.setattr("certify.checker.reader.MAX_BYTES", 1000)
+    assert decode(gzip.compress(b"1" * 1000)) == "1" * 1000
+    with pytest.raises(Unusable, match="too large: a certificate has at most 1000 bytes"):
+        decode(gzip.compress(b"1" * 1001))
+    with pytest.raises(Unusable, match="too large"):
+        decode(gzip.compress(b"1" * 10**8))
+
+
+def test_too_many_values(monkeypatch):
+    monkeypatch.setattr("certify.checker.reader.MAX_VALUES", 10)
+    pairs = (([0] * 7, [0] * 8), ({"a": 1}, {"a": []}), (["a", "b"], ["a", "b", "c"]))
+    for fits, too_many in (*pairs, ([[]], [[], []])):
+        with pytest.raises(Unusable, match="no certificate"):
+            parse(json.dumps(fits))
+        with pytest.raises(Unusable, match="at most 10 values"):
+            parse(json.dumps(too_many))
+
+
+def test_pipes_are_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    for path in (tmp_path / "pipe", "/dev/zero", tmp_path):
+        with pytest.raises(Unusable, match="not a regular file"):
+            check(path)
 
 
 def test_huge_file(tmp_path, monkeypatch):

@@ -92,6 +92,16 @@ def test_false_families_are_rejected(oligopoly_certificate, monkeypatch):
         assert "stated family" in rejection(changed)
 
 
+def test_generators_go_along_coordinates(oligopoly_certificate):
+    """Also where level 1 came to no verdict on the cell."""
+    cells = oligopoly_certificate.data["evidence"]["cells"]
+    cell = next(k for k, node in enumerate(cells) if "centre" in node)
+    path = ("evidence", "cells", cell, "along", 0)
+    changed = mutated(oligopoly_certificate.data, path, lambda _: 5)
+    with pytest.raises(Unusable, match="coordinates, or -1"):
+        rederive(Reader(changed), Claims(Reader(changed)))
+
+
 def test_false_residuals_are_rejected(data):
     changed = mutated(
         data,
@@ -186,7 +196,7 @@ def test_a_rejected_file_is_not_looked_at_any_further(data):
 def test_as_a_command(zero_sum, tmp_path, capsys):
     from certify.checker.__main__ import main
 
-    path = certify.certificate.save_data(zero_sum, tmp_path / "game.json")
+    path = certify.file.save_data(zero_sum, tmp_path / "game.json")
     assert main(["--level", "2", str(path)]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].startswith("accepted") and all("re-derived" in line for line in lines[1:])

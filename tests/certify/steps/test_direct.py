@@ -229,8 +229,9 @@ def _(primals, tangents):
 
 
 class TestFile:
-    def test_round_trip(self, tmp_path):
-        path = proof("optimistic").save(tmp_path / "step.json")
+    @pytest.mark.parametrize("name", ["step.json", "step.json.gz"])
+    def test_round_trip(self, tmp_path, name):
+        path = proof("optimistic").save(tmp_path / name)
         assert certify.check(path).ok
         with pytest.raises(ValueError, match="contraction"):
             certify.load(path)
