@@ -30,9 +30,21 @@ from dgames.game import zero_sum as zero_sum
 from dgames.network import NetworkGame as NetworkGame
 from dgames.network import neighbour_lists as neighbour_lists
 
+# Games on simplices: probabilities, their logits, regularisation
+from dgames.logits import AbstractGauge as AbstractGauge
+from dgames.logits import LogitDifferences as LogitDifferences
+from dgames.logits import TangentBasis as TangentBasis
+from dgames.logits import log_policies as log_policies
+from dgames.logits import logits as logits
+from dgames.logits import policies as policies
+from dgames.policy_game import InLogits as InLogits
+from dgames.policy_game import PolicyGame as PolicyGame
+from dgames.policy_game import Regularised as Regularised
+
 # Fields: which way each player would move
 from dgames.fields import AbstractField as AbstractField
 from dgames.fields import FunctionField as FunctionField
+from dgames.fields import NaturalGradient as NaturalGradient
 from dgames.fields import PseudoGradient as PseudoGradient
 from dgames.fields import as_field as as_field
 from dgames.fields import pseudo_gradient as pseudo_gradient

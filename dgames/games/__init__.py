@@ -2,6 +2,7 @@
 
 from dgames.games.bilinear import Bilinear as Bilinear
 from dgames.games.dirac_gan import DiracGAN as DiracGAN
+from dgames.games.markov import MarkovGame as MarkovGame
 from dgames.games.matrix import MatrixGame as MatrixGame
 from dgames.games.oligopoly import Oligopoly as Oligopoly
 from dgames.games.quadratic import Quadratic as Quadratic

@@ -9,8 +9,8 @@ import numpy as np
 from jaxtyping import Array, Float, Key, PyTree
 from typing_extensions import override
 
+from dgames.arrays import as_float
 from dgames.game import Game
-from dgames.games._arrays import as_float
 from dgames.strategy import Strategy, blocks, join
 
 

@@ -1,0 +1,135 @@
+"""Games whose players choose probability vectors, their regularisation, and their logits."""
+
+import abc
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float, PyTree
+from typing_extensions import override
+
+from dgames.arrays import as_float
+from dgames.game import Game
+from dgames.logits import AbstractGauge, LogitDifferences, log_of, log_policies, policies
+from dgames.sets import Simplex
+from dgames.strategy import Strategy, blocks, join
+
+
+class PolicyGame(Game):
+    """A game on simplices: every leaf of a strategy holds probability vectors along its last axis.
+
+    Subclass it and write `policy_costs`. Costs may ask for the probabilities' logarithms, which are
+    then exact in log space even where probabilities underflow.
+    """
+
+    @abc.abstractmethod
+    def policy_costs(self, p: Strategy, log_p: Strategy, args: PyTree = None) -> PyTree[Any]:
+        """The cost of every player.
+
+        Entropies are to be written as `-sum(p * log_p)`: then the gradient in `p` with `log_p` held
+        fixed is, on the simplex, the gradient. (What differs is the same for all actions.)
+
+        Args:
+            p: Probability vectors.
+            log_p: Their logarithms, which may be finite where `p` is zero.
+            args: As for `costs`.
+        """
+
+    @override
+    def costs(self, x: Strategy, args: PyTree = None) -> PyTree[Any]:
+        x = jax.tree.map(jnp.asarray, x)
+        return self.policy_costs(x, log_of(x), args)
+
+    @override
+    def strategy_set(self, x: Strategy) -> Simplex:
+        return Simplex()
+
+
+class Regularised(PolicyGame):
+    r"""A game on simplices with a pull towards a reference policy.
+
+        f_i(x) + temperature * KL(x_i || reference_i)
+
+    with the sum of the divergences of all probability vectors of player i (of a Markov game: over
+    states, unweighted). Without a reference it is `f_i(x) - temperature * entropy(x_i)`. The Nash
+    equilibria of a regularised matrix game without reference are the logit quantal response
+    equilibria with precision `1 / temperature` (McKelvey and Palfrey, 1995).
+
+    Attributes:
+        game: A game on simplices.
+        temperature: A positive number.
+        reference: A joint strategy of positive probability vectors, or None for uniform ones
+            (up to a constant of the costs).
+
+    Example:
+        >>> from dgames.games import MatrixGame
+        >>> game = Regularised(MatrixGame.matching_pennies(), 0.5)
+        >>> [float(cost.round(6)) for cost in game.costs(game.game.uniform())]
+        [-0.346574, -0.346574]
+    """
+
+    game: Game
+    temperature: Float[Array, ""] = eqx.field(converter=as_float)
+    reference: Strategy = None
+
+    @override
+    def policy_costs(self, p: Strategy, log_p: Strategy, args: PyTree = None) -> PyTree[Any]:
+        costs = blocks(policy_costs(self.game, p, log_p, args))
+        pulls = blocks(self.pull(log_p))
+        return join(
+            p,
+            tuple(
+                cost + inner_product(own, pull)
+                for cost, own, pull in zip(costs, blocks(p), pulls, strict=True)
+            ),
+        )
+
+    def pull(self, log_p: Strategy) -> Strategy:
+        """The gradient of the regulariser, up to a constant per probability vector.
+
+        temperature * (log p - log reference)
+        """
+        if self.reference is not None:
+            log_p = jax.tree.map(
+                lambda own, other: own - other.astype(own.dtype), log_p, log_of(self.reference)
+            )
+        return jax.tree.map(lambda leaf: self.temperature.astype(leaf.dtype) * leaf, log_p)
+
+
+class InLogits(Game):
+    """A game on simplices, played in logits: an unconstrained game without gauge freedom.
+
+    Strategies are pytrees like those of the inner game, with one entry less along every last axis.
+    Certificates of policy games are about these coordinates. Zero is the uniform policy.
+
+    Attributes:
+        game: A game on simplices.
+        gauge: The coordinates.
+
+    Example:
+        >>> from dgames.games import MatrixGame
+        >>> game = InLogits(Regularised(MatrixGame.matching_pennies(), 0.5))
+        >>> [float(cost.round(6)) for cost in game.costs((jnp.zeros(1), jnp.zeros(1)))]
+        [-0.346574, -0.346574]
+    """
+
+    game: Game
+    gauge: AbstractGauge = LogitDifferences()
+
+    @override
+    def costs(self, x: Strategy, args: PyTree = None) -> PyTree[Any]:
+        x = jax.tree.map(jnp.asarray, x)
+        return policy_costs(self.game, policies(x, self.gauge), log_policies(x, self.gauge), args)
+
+
+def policy_costs(game: Game, p: Strategy, log_p: Strategy, args: PyTree = None) -> PyTree[Any]:
+    """The costs of a game on simplices at probabilities whose logarithms are known."""
+    if isinstance(game, PolicyGame):
+        return game.policy_costs(p, log_p, args)
+    return game.costs(p, args)
+
+
+def inner_product(x: PyTree, y: PyTree) -> Float[Array, ""]:
+    """The sum of all products of coordinates."""
+    return jax.tree.reduce(jnp.add, jax.tree.map(lambda a, b: jnp.sum(a * b), x, y))
