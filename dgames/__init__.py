@@ -38,8 +38,15 @@ from dgames.logits import log_policies as log_policies
 from dgames.logits import logits as logits
 from dgames.logits import policies as policies
 from dgames.policy_game import InLogits as InLogits
+from dgames.policy_game import MultilinearGame as MultilinearGame
 from dgames.policy_game import PolicyGame as PolicyGame
 from dgames.policy_game import Regularised as Regularised
+
+# Mirror maps: the geometry in which strategies move
+from dgames.mirror import AbstractMirrorMap as AbstractMirrorMap
+from dgames.mirror import EntropyMirror as EntropyMirror
+from dgames.mirror import EuclideanMirror as EuclideanMirror
+from dgames.mirror import divergence as divergence
 
 # Fields: which way each player would move
 from dgames.fields import AbstractField as AbstractField
@@ -55,12 +62,18 @@ from dgames.jacobian import jacobian_operator as jacobian_operator
 from dgames import methods as methods
 from dgames.methods import AbstractMethod as AbstractMethod
 from dgames.methods import Alternating as Alternating
+from dgames.methods import Averaged as Averaged
 from dgames.methods import ComplexMomentum as ComplexMomentum
 from dgames.methods import Extragradient as Extragradient
 from dgames.methods import Heun as Heun
+from dgames.methods import Magnet as Magnet
+from dgames.methods import MirrorDescent as MirrorDescent
+from dgames.methods import MirrorProx as MirrorProx
 from dgames.methods import Momentum as Momentum
+from dgames.methods import NashMD as NashMD
 from dgames.methods import Optax as Optax
 from dgames.methods import Optimistic as Optimistic
+from dgames.methods import OptimisticMirrorDescent as OptimisticMirrorDescent
 from dgames.methods import RungeKutta4 as RungeKutta4
 from dgames.methods import Simultaneous as Simultaneous
 from dgames.methods import SSPRK3 as SSPRK3
@@ -83,6 +96,14 @@ from dgames.solve import solve as solve
 from dgames.diagnose import natural_map as natural_map
 from dgames.diagnose import residual as residual
 from dgames.diagnose import step_jacobian as step_jacobian
+
+# The same for games on simplices
+from dgames.exploitability import best_response_costs as best_response_costs
+from dgames.exploitability import exploitability as exploitability
+from dgames.exploitability import kl_divergence as kl_divergence
+from dgames.exploitability import nash_gap as nash_gap
+from dgames.exploitability import nash_gaps as nash_gaps
+from dgames.exploitability import quantal_response_residual as quantal_response_residual
 
 # Games of the literature, and figures (matplotlib is imported by the first figure)
 from dgames import games as games

@@ -46,6 +46,13 @@ class PolicyGame(Game):
         return Simplex()
 
 
+class MultilinearGame(PolicyGame):
+    """A game on simplices whose costs are affine in every player's own block.
+
+    Best responses, regularised ones too, then have a closed form: see `dgames.nash_gap`.
+    """
+
+
 class Regularised(PolicyGame):
     r"""A game on simplices with a pull towards a reference policy.
 
@@ -90,11 +97,16 @@ class Regularised(PolicyGame):
 
         temperature * (log p - log reference)
         """
-        if self.reference is not None:
-            log_p = jax.tree.map(
-                lambda own, other: own - other.astype(own.dtype), log_p, log_of(self.reference)
-            )
-        return jax.tree.map(lambda leaf: self.temperature.astype(leaf.dtype) * leaf, log_p)
+        offset = jax.tree.map(jnp.subtract, log_p, self.log_reference(log_p))
+        return jax.tree.map(lambda leaf: self.temperature.astype(leaf.dtype) * leaf, offset)
+
+    def log_reference(self, like: Strategy) -> Strategy:
+        """The logarithms of the reference in the dtypes of a strategy; zeros if there is none."""
+        if self.reference is None:
+            return jax.tree.map(jnp.zeros_like, like)
+        return jax.tree.map(
+            lambda own, other: other.astype(own.dtype), like, log_of(self.reference)
+        )
 
 
 class InLogits(Game):

@@ -54,14 +54,31 @@ class NaturalGradient(AbstractField):
     @override
     def __call__(self, x: Strategy, args: PyTree = None) -> Strategy:
         x = jax.tree.map(jnp.asarray, x)
-        inner, pull = self.game, None
-        if isinstance(inner, Regularised):
-            logits = jax.tree.map(self.gauge.logits, x)
-            inner, pull = inner.game, log_to_logits(inner.pull(logits), self.gauge)
-        frozen = _WithLogarithms(inner, log_policies(x, self.gauge))
-        gradient = PseudoGradient(frozen)(policies(x, self.gauge), args)
-        force = log_to_logits(gradient, self.gauge)
-        return force if pull is None else jax.tree.map(jnp.add, force, pull)
+        p, log_p = policies(x, self.gauge), log_policies(x, self.gauge)
+        if not isinstance(self.game, Regularised):
+            return log_to_logits(policy_gradient(self.game, p, log_p, args), self.gauge)
+        # Of unnormalised logits, whose coordinates are x itself.
+        pull = self.game.pull(jax.tree.map(self.gauge.logits, x))
+        force = policy_gradient(self.game.game, p, log_p, args)
+        coordinates = log_to_logits(force, self.gauge), log_to_logits(pull, self.gauge)
+        return jax.tree.map(jnp.add, *coordinates)
+
+
+def policy_gradient(game: Game, p: Strategy, log_p: Strategy, args: PyTree = None) -> Strategy:
+    """Every player's gradient in their own probabilities, up to a constant per vector.
+
+    Args:
+        game: A game on simplices.
+        p: Probability vectors.
+        log_p: Their logarithms, which may be finite where `p` is zero.
+        args: Passed to the costs.
+
+    >>> from dgames.games import MatrixGame
+    >>> game, log_p = MatrixGame.matching_pennies(), jnp.log(jnp.array([0.75, 0.25]))
+    >>> [g.tolist() for g in policy_gradient(game, (jnp.exp(log_p),) * 2, (log_p,) * 2)]
+    [[-0.5, 0.5], [0.5, -0.5]]
+    """
+    return PseudoGradient(_WithLogarithms(game, log_p))(p, args)
 
 
 class _WithLogarithms(Game):

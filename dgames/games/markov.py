@@ -3,6 +3,7 @@
 from typing import Any
 
 import equinox as eqx
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, PyTree
@@ -102,8 +103,10 @@ class MarkovGame(PolicyGame):
             temperature = self.temperature.astype(rewards.dtype)
             entropy = [-jnp.sum(q * l, -1) for q, l in zip(blocks(p), blocks(log_p), strict=True)]
             rewards = rewards + temperature * jnp.stack(entropy)
-        values = rewards @ self._occupancy(transitions)
-        return join(p, tuple(-value for value in values))
+        discount, start = self._at(rewards.dtype)
+        # Values rather than occupancies: the same number, of which enclosures are tighter.
+        values = jnp.linalg.solve(_resolved(discount, transitions), rewards.T)
+        return join(p, tuple((discount - 1) * (start @ value) for value in values.T))
 
     def occupancy(self, x: Strategy) -> Float[Array, " states"]:
         """The discounted occupancy of states under a joint policy: a probability vector.
@@ -111,7 +114,28 @@ class MarkovGame(PolicyGame):
         Args:
             x: Policies, one array of shape `(states, actions[i])` per player.
         """
-        return self._occupancy(self._expected(blocks(x))[1])
+        _, transitions = self._expected(blocks(x))
+        discount, start = self._at(transitions.dtype)
+        return jnp.linalg.solve(_resolved(discount, transitions).T, (1 - discount) * start)
+
+    def best_response_cost(self, x: Strategy, player: int) -> Float[Array, ""]:
+        """The least cost of a player against the others' policies, by policy iteration.
+
+        Args:
+            x: Policies, one array of shape `(states, actions[i])` per player.
+            player: The player's position.
+        """
+        policies = blocks(x)
+        dtype = jnp.result_type(policies[0])
+        table = jnp.concatenate([self.rewards[player][None], jnp.moveaxis(self.transitions, -1, 0)])
+        table = jnp.moveaxis(table.astype(dtype), player + 2, -1)
+        for i, policy in enumerate(policies):
+            if i != player:
+                table = jnp.einsum("ksa...,sa->ks...", table, policy)
+        discount, start = self._at(dtype)
+        rewards, transitions = table[0], jnp.moveaxis(table[1:], 0, -1)
+        values = _optimal_values(rewards, transitions, discount, self.temperature)
+        return (discount - 1) * (start @ values)
 
     def uniform(self) -> tuple[Float[Array, "states _"], ...]:
         """The joint policy in which everyone randomises evenly in every state."""
@@ -129,11 +153,8 @@ class MarkovGame(PolicyGame):
             tables = jnp.einsum("ksa...,sa->ks...", tables, policy)
         return tables[: len(policies)], tables[len(policies) :].T
 
-    def _occupancy(self, transitions: Float[Array, "states states"]) -> Float[Array, " states"]:
-        discount = self.discount.astype(transitions.dtype)
-        start = (1 - discount) * self.start.astype(transitions.dtype)
-        identity = jnp.eye(len(start), dtype=transitions.dtype)
-        return jnp.linalg.solve(identity - discount * transitions.T, start)
+    def _at(self, dtype: np.dtype) -> tuple[Float[Array, ""], Float[Array, " states"]]:
+        return self.discount.astype(dtype), self.start.astype(dtype)
 
     @classmethod
     def small_gain_nash(cls) -> "MarkovGame":
@@ -156,6 +177,52 @@ class MarkovGame(PolicyGame):
             discount=0.9,
             start=[1.0, 0.0],
         )
+
+
+def _resolved(
+    discount: Float[Array, ""], transitions: Float[Array, "states states"]
+) -> Float[Array, "states states"]:
+    return jnp.eye(len(transitions), dtype=transitions.dtype) - discount * transitions
+
+
+def _optimal_values(
+    rewards: Float[Array, "states actions"],
+    transitions: Float[Array, "states actions states"],
+    discount: Float[Array, ""],
+    temperature: Float[Array, ""] | None,
+) -> Float[Array, " states"]:
+    """Values of the best policy of one player alone, by policy iteration (soft with entropy)."""
+    states, actions = rewards.shape
+
+    def improve(values: Array) -> tuple[Array, Array]:
+        """The better policy and its entropies."""
+        worth = rewards + discount * (transitions @ values)
+        if temperature is None:
+            best = jax.nn.one_hot(jnp.argmax(worth, -1), actions, dtype=worth.dtype)
+            return best, jnp.zeros(states, worth.dtype)
+        log_p = jax.nn.log_softmax(worth / temperature.astype(worth.dtype), -1)
+        return jnp.exp(log_p), -temperature.astype(worth.dtype) * jnp.sum(
+            jnp.exp(log_p) * log_p, -1
+        )
+
+    def evaluate(carry: tuple[Array, Array, Array]) -> tuple[Array, Array, Array]:
+        values, _, count = carry
+        policy, entropy = improve(values)
+        moves = jnp.einsum("sat,sa->st", transitions, policy)
+        better = jnp.linalg.solve(
+            _resolved(discount, moves), jnp.sum(policy * rewards, -1) + entropy
+        )
+        # Policies never get worse: a value that does not rise by more than rounding is the best.
+        rise = jnp.max(better - values)
+        slack = 8 * jnp.finfo(values.dtype).eps * (1 + jnp.max(jnp.abs(better)))
+        return better, rise > slack, count + 1
+
+    def unfinished(carry: tuple[Array, Array, Array]) -> Array:
+        return carry[1] & (carry[2] < 1000)
+
+    least = jnp.min(rewards) / (1 - discount)
+    start = (jnp.full(states, least), jnp.array(True), jnp.zeros((), int))
+    return jax.lax.while_loop(unfinished, evaluate, start)[0]
 
 
 def _check_probabilities(what: str, table: Array) -> None:

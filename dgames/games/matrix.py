@@ -8,12 +8,11 @@ from jaxtyping import Array, Float, PyTree
 from typing_extensions import override
 
 from dgames.arrays import as_float
-from dgames.game import Game
-from dgames.sets import Simplex
+from dgames.policy_game import MultilinearGame
 from dgames.strategy import Strategy, blocks, join
 
 
-class MatrixGame(Game):
+class MatrixGame(MultilinearGame):
     r"""A game in normal form: finitely many actions each, chosen at random.
 
     Player i plays a probability vector `x_i` over `actions[i]` actions and pays minus the expected
@@ -60,16 +59,12 @@ class MatrixGame(Game):
         self.payoffs = jnp.stack(arrays)
 
     @override
-    def costs(self, x: Strategy, args: PyTree = None) -> PyTree[Any]:
-        mixed = [jnp.asarray(block) for block in blocks(x)]
+    def policy_costs(self, p: Strategy, log_p: Strategy, args: PyTree = None) -> PyTree[Any]:
+        mixed = blocks(p)
         expected = self.payoffs.astype(mixed[0].dtype)
         for weights in mixed:
             expected = jnp.tensordot(expected, weights, axes=((1,), (0,)))
-        return join(x, tuple(-value for value in expected))
-
-    @override
-    def strategy_set(self, x: Strategy) -> Simplex:
-        return Simplex()
+        return join(p, tuple(-value for value in expected))
 
     def uniform(self) -> tuple[Array, ...]:
         """The joint strategy in which everyone randomises evenly: a natural start."""
