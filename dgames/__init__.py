@@ -105,6 +105,19 @@ from dgames.exploitability import nash_gap as nash_gap
 from dgames.exploitability import nash_gaps as nash_gaps
 from dgames.exploitability import quantal_response_residual as quantal_response_residual
 
+from dgames.nash_loss import estimated_nash_loss as estimated_nash_loss
+from dgames.nash_loss import nash_loss as nash_loss
+from dgames.nash_loss import nash_loss_bound as nash_loss_bound
+from dgames.nash_loss import sample_profile as sample_profile
+from dgames.quantal_response import QuantalResponses as QuantalResponses
+from dgames.quantal_response import quantal_responses as quantal_responses
+
+# Games from outside
+from dgames.nfg import NormalForm as NormalForm
+from dgames.nfg import read_nfg as read_nfg
+from dgames.nfg import write_nfg as write_nfg
+from dgames.openspiel import from_openspiel as from_openspiel
+
 # Games of the literature, and figures (matplotlib is imported by the first figure)
 from dgames import games as games
 from dgames import plot as plot

@@ -1,4 +1,7 @@
-"""Games whose players choose probability vectors, their regularisation, and their logits."""
+"""Games whose players choose probability vectors, their regularisation, and their logits.
+
+`MultilinearGame`s are of this kind, and so is every game whose strategy set is `Simplex`.
+"""
 
 import abc
 from typing import Any
@@ -19,8 +22,8 @@ from dgames.strategy import Strategy, blocks, join
 class PolicyGame(Game):
     """A game on simplices: every leaf of a strategy holds probability vectors along its last axis.
 
-    Subclass it and write `policy_costs`. Costs may ask for the probabilities' logarithms, which are
-    then exact in log space even where probabilities underflow.
+    Subclass it and write `policy_costs` if costs need the probabilities' logarithms, say for an
+    entropy: in log space these are exact even where probabilities underflow.
     """
 
     @abc.abstractmethod
@@ -46,11 +49,15 @@ class PolicyGame(Game):
         return Simplex()
 
 
-class MultilinearGame(PolicyGame):
+class MultilinearGame(Game):
     """A game on simplices whose costs are affine in every player's own block.
 
     Best responses, regularised ones too, then have a closed form: see `dgames.nash_gap`.
     """
+
+    @override
+    def strategy_set(self, x: Strategy) -> Simplex:
+        return Simplex()
 
 
 class Regularised(PolicyGame):

@@ -1,6 +1,7 @@
 """Games of the literature, one family per file, with what is known about them in closed form."""
 
 from dgames.games.bilinear import Bilinear as Bilinear
+from dgames.games.congestion import CongestionGame as CongestionGame
 from dgames.games.dirac_gan import DiracGAN as DiracGAN
 from dgames.games.markov import MarkovGame as MarkovGame
 from dgames.games.matrix import MatrixGame as MatrixGame

@@ -59,12 +59,12 @@ class MatrixGame(MultilinearGame):
         self.payoffs = jnp.stack(arrays)
 
     @override
-    def policy_costs(self, p: Strategy, log_p: Strategy, args: PyTree = None) -> PyTree[Any]:
-        mixed = blocks(p)
+    def costs(self, x: Strategy, args: PyTree = None) -> PyTree[Any]:
+        mixed = [jnp.asarray(block) for block in blocks(x)]
         expected = self.payoffs.astype(mixed[0].dtype)
         for weights in mixed:
             expected = jnp.tensordot(expected, weights, axes=((1,), (0,)))
-        return join(p, tuple(-value for value in expected))
+        return join(x, tuple(-value for value in expected))
 
     def uniform(self) -> tuple[Array, ...]:
         """The joint strategy in which everyone randomises evenly: a natural start."""

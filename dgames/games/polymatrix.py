@@ -47,8 +47,8 @@ class PolymatrixGame(MultilinearGame):
         self.payoffs = pair_table("payoffs", payoffs, _actions(payoffs), "nobody plays alone")
 
     @override
-    def policy_costs(self, p: Strategy, log_p: Strategy, args: PyTree = None) -> PyTree[Any]:
-        mixed = blocks(p)
+    def costs(self, x: Strategy, args: PyTree = None) -> PyTree[Any]:
+        mixed = [jnp.asarray(block) for block in blocks(x)]
         costs = []
         for own, row in zip(mixed, self.payoffs, strict=True):
             worth = jnp.zeros_like(own)
@@ -56,7 +56,7 @@ class PolymatrixGame(MultilinearGame):
                 if matrix is not None:
                     worth += matrix.astype(own.dtype) @ other
             costs.append(-(own @ worth))
-        return join(p, tuple(costs))
+        return join(x, tuple(costs))
 
     def uniform(self) -> tuple[Float[Array, " _"], ...]:
         """The joint strategy in which everyone randomises evenly."""

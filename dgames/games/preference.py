@@ -50,14 +50,14 @@ class PreferenceGame(MultilinearGame):
                 raise ValueError("preferences[a, b] + preferences[b, a] must be 1 for all a and b")
 
     @override
-    def policy_costs(self, p: Strategy, log_p: Strategy, args: PyTree = None) -> PyTree[Any]:
-        mixed = blocks(p)
+    def costs(self, x: Strategy, args: PyTree = None) -> PyTree[Any]:
+        mixed = [jnp.asarray(block) for block in blocks(x)]
         if len(mixed) != self.players:
             raise ValueError(f"the game has {self.players} players, the strategy {len(mixed)}")
         table = self.preferences.astype(mixed[0].dtype)
         total = sum(mixed[1:], start=mixed[0])
         others = [(total - own) / (self.players - 1) for own in mixed]
-        return join(p, tuple(-(x @ (table @ y)) for x, y in zip(mixed, others, strict=True)))
+        return join(x, tuple(-(p @ (table @ q)) for p, q in zip(mixed, others, strict=True)))
 
     def uniform(self) -> tuple[Float[Array, " actions"], ...]:
         """The joint strategy in which everyone randomises evenly."""
