@@ -12,7 +12,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, PyTree
 from typing_extensions import override
 
-from dgames.arrays import as_float
+from dgames.arrays import as_float, is_known
 from dgames.game import Game
 from dgames.logits import AbstractGauge, LogitDifferences, log_of, log_policies, policies
 from dgames.sets import Simplex
@@ -76,6 +76,9 @@ class Regularised(PolicyGame):
         reference: A joint strategy of positive probability vectors, or None for uniform ones
             (up to a constant of the costs).
 
+    Raises:
+        ValueError: If the temperature or a probability of the reference is not positive.
+
     Example:
         >>> from dgames.games import MatrixGame
         >>> game = Regularised(MatrixGame.matching_pennies(), 0.5)
@@ -86,6 +89,13 @@ class Regularised(PolicyGame):
     game: Game
     temperature: Float[Array, ""] = eqx.field(converter=as_float)
     reference: Strategy = None
+
+    def __check_init__(self):
+        if is_known(self.temperature) and not float(self.temperature) > 0:
+            raise ValueError(f"the temperature must be positive, got {self.temperature}")
+        for leaf in jax.tree.leaves(self.reference):
+            if is_known(leaf) and not (jnp.asarray(leaf) > 0).all():
+                raise ValueError("a reference must give every action a positive probability")
 
     @override
     def policy_costs(self, p: Strategy, log_p: Strategy, args: PyTree = None) -> PyTree[Any]:
@@ -108,9 +118,18 @@ class Regularised(PolicyGame):
         return jax.tree.map(lambda leaf: self.temperature.astype(leaf.dtype) * leaf, offset)
 
     def log_reference(self, like: Strategy) -> Strategy:
-        """The logarithms of the reference in the dtypes of a strategy; zeros if there is none."""
+        """The logarithms of the reference in the dtypes of a strategy; zeros if there is none.
+
+        Raises:
+            ValueError: If the reference has other players than the strategy.
+        """
         if self.reference is None:
             return jax.tree.map(jnp.zeros_like, like)
+        if jax.tree.structure(self.reference) != jax.tree.structure(like):
+            raise ValueError(
+                f"the reference must be structured like the strategy, {jax.tree.structure(like)}; "
+                f"got {jax.tree.structure(self.reference)}"
+            )
         return jax.tree.map(
             lambda own, other: other.astype(own.dtype), like, log_of(self.reference)
         )

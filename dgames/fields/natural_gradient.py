@@ -1,5 +1,6 @@
 """The natural gradient of a game on simplices, in logits."""
 
+from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -34,6 +35,9 @@ class NaturalGradient(AbstractField):
     Attributes:
         game: A game on simplices, such as `Regularised(MatrixGame(...), temperature)`.
         gauge: The coordinates.
+        weights: None, or a function of the policies that says what the Fisher metric of each
+            probability vector counts: an array that broadcasts against all but their last axes. The
+            occupancy of a `MarkovGame` makes the natural policy gradient of Kakade (2001).
 
     Example:
         >>> from dgames.games import MatrixGame
@@ -44,24 +48,30 @@ class NaturalGradient(AbstractField):
 
     References:
         Amari, *Natural gradient works efficiently in learning*, Neural Computation 10 (1998);
-        Raskutti and Mukherjee, *The information geometry of mirror descent*, 2015,
-        arXiv:1310.7780.
+        Kakade, *A natural policy gradient*, NeurIPS 2001; Raskutti and Mukherjee, *The information
+        geometry of mirror descent*, 2015, arXiv:1310.7780.
     """
 
     game: Game
     gauge: AbstractGauge = LogitDifferences()
+    weights: Callable | None = None
 
     @override
     def __call__(self, x: Strategy, args: PyTree = None) -> Strategy:
         x = jax.tree.map(jnp.asarray, x)
         p, log_p = policies(x, self.gauge), log_policies(x, self.gauge)
-        if not isinstance(self.game, Regularised):
-            return log_to_logits(policy_gradient(self.game, p, log_p, args), self.gauge)
-        # Of unnormalised logits, whose coordinates are x itself.
-        pull = self.game.pull(jax.tree.map(self.gauge.logits, x))
-        force = policy_gradient(self.game.game, p, log_p, args)
-        coordinates = log_to_logits(force, self.gauge), log_to_logits(pull, self.gauge)
-        return jax.tree.map(jnp.add, *coordinates)
+        game, pull = self.game, None
+        if isinstance(game, Regularised):
+            # Of unnormalised logits, whose coordinates are x itself.
+            pull = log_to_logits(game.pull(jax.tree.map(self.gauge.logits, x)), self.gauge)
+            game = game.game
+        force = log_to_logits(policy_gradient(game, p, log_p, args), self.gauge)
+        if pull is not None:
+            force = jax.tree.map(jnp.add, force, pull)
+        if self.weights is None:
+            return force
+        weights = self.weights(p)
+        return jax.tree.map(lambda leaf: leaf / weights[..., None], force)
 
 
 def policy_gradient(game: Game, p: Strategy, log_p: Strategy, args: PyTree = None) -> Strategy:

@@ -150,6 +150,16 @@ def test_games_without_known_best_responses():
         dg.nash_gap(dg.games.Bilinear(), (1.0, 1.0))
 
 
+def test_regularisers_that_do_not_fit():
+    game, x = MatrixGame.matching_pennies(), random_strategy(KEY, (2,), (2,))
+    with pytest.raises(ValueError, match="temperature must be positive, got 0.0"):
+        dg.Regularised(game, 0.0)
+    with pytest.raises(ValueError, match="every action a positive probability"):
+        dg.Regularised(game, 1.0, (jnp.array([1.0, 0.0]), x[1]))
+    with pytest.raises(ValueError, match="reference must be structured like the strategy"):
+        dg.Regularised(game, 1.0, x).costs({"a": x[0], "b": x[1]})
+
+
 def test_occupancy_weights_make_the_natural_policy_gradient_of_kakade():
     """Divided by the occupancy, forces are differences of action values."""
     game, x = random_markov(None), random_strategy(KEY, (3, 2), (3, 3))
@@ -158,8 +168,8 @@ def test_occupancy_weights_make_the_natural_policy_gradient_of_kakade():
     chain = np.einsum("sat,sa->st", moves, x[0])
     values = np.linalg.solve(np.eye(3) - 0.8 * chain, np.sum(x[0] * rewards, -1))
     q = rewards + 0.8 * moves @ values
-    force = dg.NaturalGradient(game)(dg.logits(x))[0]
-    assert_allclose(force / game.occupancy(x)[:, None], (q[:, 1:] - q[:, :1]), rtol=1e-9)
+    force = dg.NaturalGradient(game, weights=game.occupancy)(dg.logits(x))[0]
+    assert_allclose(force, q[:, -1:] - q[:, :-1], rtol=1e-9)
 
 
 # --- the quantal response branch ----------------------------------------------------------------
