@@ -28,9 +28,9 @@ class NaturalGradient(AbstractField):
     `temperature * (x_i - reference_i)`, which stays exact however small probabilities are. N is the
     same vector in every gauge.
 
-    Descent along it is mirror descent with the entropy: the strategies of
-    `Simultaneous(h)` on `NaturalGradient(game)` are those of `MirrorDescent(h)` on the game, in
-    logits. It has the zeros of the game's own gradient in logits.
+    Descent along it is mirror descent with the entropy: the strategies of `Simultaneous(h)` on
+    `NaturalGradient(game)` are those of `MirrorDescent(h, implicit=False)` on the game, in logits.
+    It has the zeros of the game's own gradient in logits.
 
     Attributes:
         game: A game on simplices, such as `Regularised(MatrixGame(...), temperature)`.

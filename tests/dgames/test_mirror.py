@@ -16,6 +16,7 @@ PERTURBED = PreferenceGame((np.array([[0.0, -3, 3], [3, 0, -1], [-3, 1, 0]]) + 3
 NASH = np.array([1, 3, 3]) / 7
 
 
+@eqx.filter_jit
 def orbit(field, method, x, steps):
     """The strategies after 1, ..., `steps` steps."""
 
@@ -93,9 +94,7 @@ def test_magnetic_mirror_descent(temperature, equilibrium, first, factor, steps)
     """Quantal response equilibria, and a linear rate that no step falls behind (theorem 3.4)."""
     game = dg.Regularised(PERTURBED, temperature)
     start = PERTURBED.uniform()
-    run = eqx.filter_jit(orbit)(
-        dg.pseudo_gradient(game), dg.MirrorDescent(temperature), start, 9000
-    )
+    run = orbit(dg.pseudo_gradient(game), dg.MirrorDescent(temperature), start, 9000)
     assert_allclose(run[0][-1], equilibrium, rtol=0, atol=6e-9)
     assert_allclose(run[0], run[1], rtol=1e-12)  # a symmetric game from a symmetric start
     last = tuple(block[-1] for block in run)
@@ -115,7 +114,7 @@ def test_moving_magnet_finds_the_equilibrium_of_the_game_itself():
     field = dg.pseudo_gradient(PERTURBED)
     for rate, expected in ((0.05, 5.9e-6), (0.01, 4.5e-4)):
         method = methods.magnetic_mirror_descent(0.1, 1.0, rate=rate)
-        run = eqx.filter_jit(orbit)(field, method, PERTURBED.uniform(), 20_000)
+        run = orbit(field, method, PERTURBED.uniform(), 20_000)
         last = tuple(block[-1] for block in run)
         assert_allclose(dg.exploitability(PERTURBED, last), expected, rtol=0.02)
 
@@ -123,7 +122,7 @@ def test_moving_magnet_finds_the_equilibrium_of_the_game_itself():
 def test_magnet_replaced_in_stages():
     """Magnetic preference optimisation: the divergence from the equilibrium after each stage."""
     method = methods.magnetic_preference_optimisation(0.2, 0.2, period=300)
-    run = eqx.filter_jit(orbit)(dg.pseudo_gradient(PERTURBED), method, PERTURBED.uniform(), 9000)
+    run = orbit(dg.pseudo_gradient(PERTURBED), method, PERTURBED.uniform(), 9000)
     found = [kl(NASH, run[0][300 * stages - 1]) for stages in (1, 5, 10, 20, 30)]
     assert_allclose(found, (4.44e-2, 3.99e-3, 1.61e-4, 2.76e-7, 4.68e-10), rtol=3e-3)
 
@@ -133,7 +132,7 @@ def test_annealed_temperature():
     method = methods.magnetic_mirror_descent(
         lambda t: 1 / jnp.sqrt(t + 10.0), lambda t: 1 / jnp.sqrt(t + 10.0)
     )
-    run = eqx.filter_jit(orbit)(dg.pseudo_gradient(PERTURBED), method, PERTURBED.uniform(), 20_000)
+    run = orbit(dg.pseudo_gradient(PERTURBED), method, PERTURBED.uniform(), 20_000)
     gaps = [float(dg.nash_gap(PERTURBED, tuple(b[t] for b in run))) for t in (199, 1999, 19_999)]
     assert gaps[0] > 2 * gaps[1] > 4 * gaps[2]
     assert gaps[2] < 5e-3
@@ -169,7 +168,7 @@ def test_preference_optimisation(temperature, make, gaps, contest):
     """
     game = dg.Regularised(contest[0], temperature, contest[1])
     method = make(2.0 if make is methods.inpo else 0.5)
-    run = eqx.filter_jit(orbit)(dg.pseudo_gradient(game), method, contest[1], 4000)
+    run = orbit(dg.pseudo_gradient(game), method, contest[1], 4000)
     for steps, expected in zip((100, 1000, 4000), gaps, strict=True):
         gap = dg.nash_gap(game, tuple(block[steps - 1] for block in run))
         if expected is None:
@@ -182,7 +181,7 @@ def test_preference_optimisation(temperature, make, gaps, contest):
 def test_nash_md_stops_beside_the_equilibrium(temperature, floor, contest):
     game = dg.Regularised(contest[0], temperature, contest[1])
     field = dg.pseudo_gradient(game)
-    run = eqx.filter_jit(orbit)(field, methods.nash_md(0.1), contest[1], 4000)
+    run = orbit(field, methods.nash_md(0.1), contest[1], 4000)
     last = tuple(block[-1] for block in run)
     assert_allclose(dg.nash_gap(game, last), floor, rtol=0.03)
     solution = dg.solve(field, methods.egpo(0.1), contest[1], tol=1e-13, max_steps=4000)
@@ -223,10 +222,10 @@ def test_averages_of_multiplicative_weights_converge():
     """Self-play: the average is nearly preferred to all, the last strategy is not."""
     field = dg.pseudo_gradient(PERTURBED)
     method = dg.Averaged(methods.multiplicative_weights(0.1))
-    run = eqx.filter_jit(orbit)(field, method, PERTURBED.uniform(), 9999)
+    run = orbit(field, method, PERTURBED.uniform(), 9999)
     gaps = [dg.exploitability(PERTURBED, tuple(b[t - 2] for b in run)) for t in (100, 1000, 10_000)]
     assert_allclose(gaps, (6.66e-2, 7.32e-3, 1.07e-3), rtol=4e-3)
-    last = eqx.filter_jit(orbit)(field, method.method, PERTURBED.uniform(), 9999)
+    last = orbit(field, method.method, PERTURBED.uniform(), 9999)
     worst = jax.vmap(lambda *x: dg.exploitability(PERTURBED, x))(*last)
     assert worst[-500:].max() > 0.4
     assert worst[-500:].min() > 0.05
@@ -323,9 +322,8 @@ EVERY = {
 }
 
 
-@pytest.mark.parametrize("dtype", (jnp.float32, jnp.float64), ids=("f32", "f64"))
-@pytest.mark.parametrize("make", EVERY.values(), ids=EVERY)
-def test_nothing_breaks(make, dtype):
+@pytest.mark.parametrize(("name", "dtype"), [*((n, jnp.float32) for n in EVERY), ("prox", float)])
+def test_nothing_breaks(name, dtype):
     """Probabilities of 1e-300 (or 0), payoffs of 1e6, temperatures from 1e-4 to 1e4."""
     base = MatrixGame([[0.0, 1e6], [-1e6, 1.0]], [[-1e6, 1.0], [1e6, 0.0]])
     x = both(jnp.array([1e-300, 1.0], dtype))
@@ -333,7 +331,9 @@ def test_nothing_breaks(make, dtype):
     @jax.jit
     def run(temperature, step_size):
         field = dg.pseudo_gradient(dg.Regularised(base, temperature))
-        *end, last = (leaf[-1] for leaf in jax.tree.leaves(orbit(field, make(step_size), x, 30)))
+        *end, last = (
+            leaf[-1] for leaf in jax.tree.leaves(orbit(field, EVERY[name](step_size), x, 30))
+        )
         return (*end, last)
 
     for temperature in (1e-4, 1.0, 1e4):
