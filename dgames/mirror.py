@@ -15,9 +15,8 @@ from jaxtyping import Array, Float
 from typing_extensions import override
 
 from dgames.logits import log_of
-from dgames.policy_game import inner_product
 from dgames.sets import AbstractSet, Simplex
-from dgames.strategy import Block
+from dgames.strategy import Block, inner_product
 
 
 class AbstractMirrorMap(eqx.Module):

@@ -16,7 +16,7 @@ from dgames.arrays import as_float, is_known
 from dgames.game import Game
 from dgames.logits import AbstractGauge, LogitDifferences, log_of, log_policies, policies
 from dgames.sets import Simplex
-from dgames.strategy import Strategy, blocks, join
+from dgames.strategy import Strategy, blocks, inner_product, join
 
 
 class PolicyGame(Game):
@@ -166,8 +166,3 @@ def policy_costs(game: Game, p: Strategy, log_p: Strategy, args: PyTree = None) 
     if isinstance(game, PolicyGame):
         return game.policy_costs(p, log_p, args)
     return game.costs(p, args)
-
-
-def inner_product(x: PyTree, y: PyTree) -> Float[Array, ""]:
-    """The sum of all products of coordinates."""
-    return jax.tree.reduce(jnp.add, jax.tree.map(lambda a, b: jnp.sum(a * b), x, y))

@@ -125,15 +125,10 @@ class MarkovGame(PolicyGame):
             x: Policies, one array of shape `(states, actions[i])` per player.
             player: The player's position.
         """
-        policies = blocks(x)
-        dtype = jnp.result_type(policies[0])
-        table = jnp.concatenate([self.rewards[player][None], jnp.moveaxis(self.transitions, -1, 0)])
-        table = jnp.moveaxis(table.astype(dtype), player + 2, -1)
-        for i, policy in enumerate(policies):
-            if i != player:
-                table = jnp.einsum("ksa...,sa->ks...", table, policy)
-        discount, start = self._at(dtype)
-        rewards, transitions = table[0], jnp.moveaxis(table[1:], 0, -1)
+        table = self._tables(blocks(x), player)
+        players = len(blocks(x))
+        discount, start = self._at(table.dtype)
+        rewards, transitions = table[player], jnp.moveaxis(table[players:], 0, -1)
         values = _optimal_values(rewards, transitions, discount, self.temperature)
         return (discount - 1) * (start @ values)
 
@@ -146,12 +141,34 @@ class MarkovGame(PolicyGame):
         self, policies: tuple[Array, ...]
     ) -> tuple[Float[Array, "players states"], Float[Array, "states states"]]:
         """Rewards of each player and state, and transitions from state to state."""
-        dtype = jnp.result_type(policies[0])
-        tables = jnp.concatenate([self.rewards, jnp.moveaxis(self.transitions, -1, 0)])
-        tables = tables.astype(dtype)
-        for policy in policies:
-            tables = jnp.einsum("ksa...,sa->ks...", tables, policy)
+        tables = self._tables(policies)
         return tables[: len(policies)], tables[len(policies) :].T
+
+    def _tables(
+        self, policies: tuple[Array, ...], free: int | None = None
+    ) -> Float[Array, "rows states *actions"]:
+        """Expected rewards of each player, then chances of each next state, in every state.
+
+        Args:
+            policies: Of all players.
+            free: A player whose actions are left open, as the last axis.
+        """
+        _, states, *actions = self.rewards.shape
+        shapes = [jnp.shape(policy) for policy in policies]
+        if shapes != [(states, n) for n in actions]:
+            raise ValueError(
+                f"policies need one probability vector per state, in arrays of shapes "
+                f"{[(states, n) for n in actions]}; got {shapes}"
+            )
+        dtype = jnp.result_type(policies[0])
+        moves = jnp.moveaxis(self.transitions.astype(dtype), -1, 0)
+        tables = jnp.concatenate([self.rewards.astype(dtype), moves])
+        if free is not None:
+            tables = jnp.moveaxis(tables, free + 2, -1)
+        for i, policy in enumerate(policies):
+            if i != free:
+                tables = jnp.einsum("ksa...,sa->ks...", tables, policy)
+        return tables
 
     def _at(self, dtype: np.dtype) -> tuple[Float[Array, ""], Float[Array, " states"]]:
         return self.discount.astype(dtype), self.start.astype(dtype)

@@ -163,6 +163,11 @@ def test_entropy_pulls_exactly_where_probabilities_underflow():
     assert dg.NaturalGradient(dg.Regularised(free, 0.5))(x) == (-1000.0, 1500.0)
 
 
+def test_policies_that_do_not_fit():
+    with pytest.raises(ValueError, match=r"one probability vector per state, .* got \[\(2,\), "):
+        GAME.costs((jnp.ones(2) / 2, jnp.ones((2, 2)) / 2))
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     (

@@ -1,6 +1,8 @@
 """Games on simplices beyond matrices, and what is measured on them, against closed forms."""
 
 import itertools
+import runpy
+from pathlib import Path
 
 import equinox as eqx
 import jax
@@ -336,3 +338,17 @@ def test_the_crowd_is_stationary():
     crowd = game.population((x,))
     assert_allclose(np.einsum("s,sa,sat->t", crowd, x, game.transitions), crowd, rtol=1e-13)
     assert_allclose(crowd.sum(), 1, rtol=1e-14)
+
+
+# --- the example ------------------------------------------------------------------------------
+
+
+def test_the_example_prints_what_it_should(capsys):
+    """Its last strategies circle, and its branch ends at the equilibrium (1, 3, 3) / 7."""
+    path = Path(__file__).parents[2] / "examples" / "policies.py"
+    runpy.run_path(str(path), run_name="__main__")
+    *lines, last = capsys.readouterr().out.splitlines()
+    gaps = {line[:24].strip(): float(line.split()[-1]) for line in lines[:4]}
+    assert gaps["multiplicative weights"] > 0.1
+    assert max(gaps["the same, averaged"], gaps["Nash mirror prox"]) < 5e-3
+    assert last == "precision   1000: 0.1429 0.4276 0.4295"
