@@ -103,10 +103,8 @@ class MarkovGame(PolicyGame):
             temperature = self.temperature.astype(rewards.dtype)
             entropy = [-jnp.sum(q * l, -1) for q, l in zip(blocks(p), blocks(log_p), strict=True)]
             rewards = rewards + temperature * jnp.stack(entropy)
-        discount, start = self._at(rewards.dtype)
-        # Values rather than occupancies: the same number, of which enclosures are tighter.
-        values = jnp.linalg.solve(_resolved(discount, transitions), rewards.T)
-        return join(p, tuple((discount - 1) * (start @ value) for value in values.T))
+        values = rewards @ self._occupancy(transitions)
+        return join(p, tuple(-value for value in values))
 
     def occupancy(self, x: Strategy) -> Float[Array, " states"]:
         """The discounted occupancy of states under a joint policy: a probability vector.
@@ -114,9 +112,7 @@ class MarkovGame(PolicyGame):
         Args:
             x: Policies, one array of shape `(states, actions[i])` per player.
         """
-        _, transitions = self._expected(blocks(x))
-        discount, start = self._at(transitions.dtype)
-        return jnp.linalg.solve(_resolved(discount, transitions).T, (1 - discount) * start)
+        return self._occupancy(self._expected(blocks(x))[1])
 
     def best_response_cost(self, x: Strategy, player: int) -> Float[Array, ""]:
         """The least cost of a player against the others' policies, by policy iteration.
@@ -169,6 +165,10 @@ class MarkovGame(PolicyGame):
             if i != free:
                 tables = jnp.einsum("ksa...,sa->ks...", tables, policy)
         return tables
+
+    def _occupancy(self, transitions: Float[Array, "states states"]) -> Float[Array, " states"]:
+        discount, start = self._at(transitions.dtype)
+        return jnp.linalg.solve(_resolved(discount, transitions).T, (1 - discount) * start)
 
     def _at(self, dtype: np.dtype) -> tuple[Float[Array, ""], Float[Array, " states"]]:
         return self.discount.astype(dtype), self.start.astype(dtype)
