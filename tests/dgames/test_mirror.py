@@ -331,10 +331,7 @@ def test_nothing_breaks(name, dtype):
     @jax.jit
     def run(temperature, step_size):
         field = dg.pseudo_gradient(dg.Regularised(base, temperature))
-        *end, last = (
-            leaf[-1] for leaf in jax.tree.leaves(orbit(field, EVERY[name](step_size), x, 30))
-        )
-        return (*end, last)
+        return tuple(block[-1] for block in orbit(field, EVERY[name](step_size), x, 30))
 
     for temperature in (1e-4, 1.0, 1e4):
         for step_size in (1e-3, 1.0):
@@ -342,6 +339,24 @@ def test_nothing_breaks(name, dtype):
             assert p.dtype == q.dtype == dtype
             assert np.isfinite(p).all() and np.isfinite(q).all()
             assert_allclose([p.sum(), q.sum()], 1, rtol=1e-5)
+
+
+@pytest.mark.parametrize("dtype", (jnp.float32, jnp.float64), ids=("f32", "f64"))
+def test_measures_at_the_boundary(dtype):
+    """At vertices, with payoffs of 1e6: no NaN, and the gap that a vertex has."""
+    base = MatrixGame([[0.0, 1e6], [-1e6, 1.0]], [[-1e6, 1.0], [1e6, 0.0]])
+    x = both(jnp.array([0.0, 1.0], dtype))
+
+    @jax.jit
+    def measures(temperature):
+        game = dg.Regularised(base, temperature)
+        return dg.nash_gap(game, x), dg.residual(game, x), dg.quantal_response_residual(game, x)
+
+    for temperature in (1e-4, 1.0, 1e4):
+        gap, residual, distance = measures(temperature)
+        # The players make 1 and 0, and each could make 1e6. Entropies add at most log(2) each.
+        assert_allclose(gap, 2e6 - 1, rtol=1e-6, atol=2 * temperature * np.log(2))
+        assert np.isfinite(residual) and 0 <= distance <= 1
 
 
 def test_the_state_remembers_what_the_strategy_cannot():
