@@ -14,6 +14,10 @@ from dgames.policy_game import PolicyGame
 from dgames.strategy import Strategy, blocks, join
 
 
+# Beyond so many states a library's elimination is quicker to compile.
+_ELIMINATED = 8
+
+
 class MarkovGame(PolicyGame):
     r"""A discounted game of N players on finitely many states, played with stationary policies.
 
@@ -168,7 +172,7 @@ class MarkovGame(PolicyGame):
 
     def _occupancy(self, transitions: Float[Array, "states states"]) -> Float[Array, " states"]:
         discount, start = self._at(transitions.dtype)
-        return jnp.linalg.solve(_resolved(discount, transitions).T, (1 - discount) * start)
+        return _occupancy(discount, transitions, (1 - discount) * start)
 
     def _at(self, dtype: np.dtype) -> tuple[Float[Array, ""], Float[Array, " states"]]:
         return self.discount.astype(dtype), self.start.astype(dtype)
@@ -194,6 +198,39 @@ class MarkovGame(PolicyGame):
             discount=0.9,
             start=[1.0, 0.0],
         )
+
+
+def _occupancy(
+    discount: Float[Array, ""],
+    transitions: Float[Array, "states states"],
+    arrivals: Float[Array, " states"],
+) -> Float[Array, " states"]:
+    """`(I - discount P^T)^{-1} arrivals`, for few states by elimination that subtracts nothing.
+
+    A pivot is the chance to leave a state: that of stopping, `1 - discount`, and those of going to
+    the states that are left. Where it is computed as their sum, and not as one minus the chance of
+    staying, nothing cancels, and intervals of policies have narrow intervals of occupancies
+    (Grassmann, Taksar and Heyman, 1985).
+    """
+    states = len(transitions)
+    if states > _ELIMINATED:
+        return jnp.linalg.solve(_resolved(discount, transitions).T, arrivals)
+    moves = [[discount * transitions[i, j] for j in range(states)] for i in range(states)]
+    stop, come = [1 - discount] * states, list(arrivals)
+    leave = [1 - discount] * states
+    for k in reversed(range(states)):
+        leave[k] = sum(moves[k][:k], stop[k])
+        for i in range(k):
+            share = moves[i][k] / leave[k]
+            for j in range(k):
+                moves[i][j] = moves[i][j] + share * moves[k][j]
+            stop[i] = stop[i] + share * stop[k]
+            come[i] = come[i] + come[k] * moves[k][i] / leave[k]
+    occupied: list[Array] = []
+    for k in range(states):
+        visits = sum((occupied[i] * moves[i][k] for i in range(k)), come[k])
+        occupied.append(visits / leave[k])
+    return jnp.stack(occupied)
 
 
 def _resolved(
