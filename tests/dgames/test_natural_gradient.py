@@ -114,9 +114,14 @@ def test_natural_gradient_is_fisher_inverse_times_gradient(gauge, key):
     reference = dg.policies(normal_logits(jax.random.key(3), (3, 1), (3, 2)))
     game = dg.Regularised(game, 0.2, reference)
     x = normal_logits(jax.random.key(4), (3, 1), (3, 2))
-    gradient = eqx.filter_jit(dg.pseudo_gradient(dg.InLogits(game, gauge)))(x)
-    natural = eqx.filter_jit(dg.NaturalGradient(game, gauge))(x)
-    forces = eqx.filter_jit(dg.NaturalGradient(game))(dg.logits(dg.policies(x, gauge)))
+
+    @jax.jit
+    def fields(x):
+        differences = dg.logits(dg.policies(x, gauge))
+        gradient = dg.pseudo_gradient(dg.InLogits(game, gauge))(x)
+        return gradient, dg.NaturalGradient(game, gauge)(x), dg.NaturalGradient(game)(differences)
+
+    gradient, natural, forces = fields(x)
     for own, slope, given, force in zip(x, gradient, natural, forces, strict=True):
         p = dg.policies(own, gauge)
         fisher = jax.vmap(jnp.diag)(p) - p[:, :, None] * p[:, None, :]
