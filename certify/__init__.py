@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from certify.rates import rate as rate
     from certify.region import Ball as Ball
     from certify.region import Box as Box
+    from certify.region import Policies as Policies
     from certify.report import report_page as report_page
     from certify.steps import StepSize as StepSize
     from certify.steps import noise_ball as noise_ball
@@ -68,6 +69,7 @@ _HOMES = {
     "NetworkProof": "network",
     "NetworkStep": "network",
     "Rate": "rates",
+    "Policies": "region",
     "RobustMetric": "metric.robust",
     "RungeKutta": "rates",
     "Sensitivities": "metric.sensitivities",

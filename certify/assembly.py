@@ -11,9 +11,9 @@ from certify.checker.reader import FORMAT, VERSION
 from certify.checker.steps import SYMMETRIC, UNPROJECTED
 from certify.constants import BlockConstants, block_constants
 from certify.constraints import Constraints
-from certify.enclosure.affine import (
-    AffineFamily,
-)
+from certify.enclosure.affine import AffineFamily
+from certify.enclosure.natural import Natural
+from certify.enclosure.rounding import EPSILON
 from certify.equilibrium import constrained_radius, residual_bound
 from certify.flat import FlatField, compiled_value
 from certify.graph import graph_data
@@ -66,7 +66,7 @@ class Assembly:
         self.unit = self.rounded.unit
         self.families: AffineFamily = evidence.in_units(self.rounded.families, self.unit)
         self.graph, self.without_graph = _graph(field)
-        self.residual = residual_bound(field, point)
+        self.residual = residual_bound(field, point) + _pull_error(field)
         self.onto = None if constraints is None else self._onto(constraints)
 
     def proved(self, weighting: Weighting, methods: list[str]) -> tuple[dict | None, str]:
@@ -199,6 +199,7 @@ class Assembly:
                 "players": players,
                 **({"zero_sum": True} if self.field.zero_sum else {}),
                 **({} if self.field.is_gradient else {"field": self.field.name}),
+                **({} if self.field.natural is None else {"natural": _natural(self.field.natural)}),
                 **({} if onto is None else {"sets": onto.constraints.to_json(_hex)}),
                 "structure": describe(self.region.center),
                 **({} if self.graph is None else {"graph": self.graph}),
@@ -282,6 +283,17 @@ def _graph(field: FlatField) -> tuple[dict[str, Any] | None, str]:
         return graph_data(field), ""
     except GraphError as error:
         return None, str(error)
+
+
+def _pull_error(field: FlatField) -> np.ndarray | float:
+    """What the reference of a natural gradient, in floats, may be off by, times the temperature."""
+    if field.natural is None:
+        return 0.0
+    return 64 * EPSILON * field.natural.temperature * np.abs(field.natural.reference)
+
+
+def _natural(natural: Natural) -> dict[str, Any]:
+    return {"temperature": _hex(natural.temperature), "reference": _hexes(natural.reference)}
 
 
 def _scale(matrices: Any, metric: Metric) -> float:

@@ -14,7 +14,7 @@ from certify.checker.sets import read_set
 from certify.equilibrium import Basin, Equilibrium
 from certify.file import save_data
 from certify.metric.small_gain import float_above, float_below
-from certify.region import Ball, Box, Region
+from certify.region import Ball, Box, Policies, Region
 from certify.steps.step_size import StepSize
 from certify.structure import players, rebuild
 
@@ -306,6 +306,8 @@ def _region(data: dict[str, Any]) -> Region:
     def strategy(vector: list[str]) -> Any:
         return rebuild(structure, np.array([_float(x) for x in vector]))
 
+    if region["kind"] == "policies":
+        return Policies(rebuild(structure, np.zeros(sum(region["groups"]))))
     if region["kind"] == "box":
         return Box(strategy(region["lower"]), strategy(region["upper"]))
     return Ball(strategy(region["center"]), _float(region["radius"]))

@@ -14,8 +14,8 @@ from jaxtyping import Float
 from certify.constraints import Constraints
 from certify.enclosure.enclose import enclose
 from certify.flat import FlatField, compiled_jacobian, compiled_value
-from certify.region import Region
-from dgames.strategy import Strategy
+from certify.region import Policies, Region
+from dgames.strategy import Strategy, ravel
 
 
 class Equilibrium(NamedTuple):
@@ -50,6 +50,9 @@ def find_zero(field: FlatField, region: Region) -> np.ndarray | None:
     """A float near a zero of the field in the region, or None when Newton's method finds none."""
     lower, upper = region.bounds()
     start = jnp.asarray(0.5 * lower + 0.5 * upper)
+    if isinstance(region, Policies):  # whose bounds are those of probabilities
+        start = ravel(region.center)[0]
+        lower, upper = np.full_like(lower, -np.inf), np.full_like(upper, np.inf)
     for solver in (optx.Newton(1e-12, 1e-12), optx.LevenbergMarquardt(1e-12, 1e-12)):
         solution = optx.root_find(_residual, solver, start, field, throw=False, max_steps=200)
         point = polished(field, np.asarray(solution.value))

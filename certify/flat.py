@@ -1,10 +1,11 @@
 """A game's pseudo-gradient, or another field, as a function of vectors, fit for proofs."""
 
+import dataclasses
 import functools
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import jax
 import jax.numpy as jnp
@@ -16,11 +17,12 @@ from certify.constraints import Constraints
 from certify.enclosure.enclose import enclose, require_x64
 from certify.enclosure.inline import anchored
 from certify.enclosure.interval import Interval
+from certify.enclosure.natural import Natural
 from certify.enclosure.plain import plain
 from certify.enclosure.promotion import Promotion, exactly, is_low, names, promoted
 from certify.enclosure.registry import RULES, SMOOTH_RULES, EnclosureError
 from certify.fingerprint import fingerprint
-from certify.region import Region
+from certify.region import Policies, Region
 from certify.symmetry import mirror_signs
 from dgames.fields import check_field
 from dgames.strategy import blocks, dimensions, join, player_names, ravel
@@ -44,6 +46,8 @@ class FlatField:
         is_gradient: Whether F is made of gradients of costs; if not, `costs` are its own values.
         unravel: From a vector to a joint strategy.
         gradient: F on joint strategies, as a field without constraints.
+        natural: If the cells are to be of policies, what makes a natural gradient of the slopes of
+            the costs; `costs` are then those of policies, without the regulariser.
         promoted: What was not float64 in the region and in the costs, and what it was taken for;
             sentences.
         constraints: The strategy sets.
@@ -58,6 +62,7 @@ class FlatField:
     costs: Callable = field(compare=False)
     unravel: Callable = field(compare=False)
     is_gradient: bool = True
+    natural: Natural | None = None
     gradient: Any = field(default=None, compare=False)
     promoted: tuple[str, ...] = field(default=(), compare=False)
     constraints: Any = field(default=None, compare=False)
@@ -89,8 +94,22 @@ def compiled_jacobian(field: FlatField) -> Callable:
 
 @functools.lru_cache(maxsize=32)
 def compiled_jacobians(field: FlatField) -> Callable:
-    """Its Jacobians at a batch of points, compiled."""
-    return jax.jit(jax.vmap(jax.jacfwd(field.function)))
+    """Its Jacobians at a batch of points, of policies if cells are of those, compiled."""
+    return jax.jit(jax.vmap(jax.jacfwd(field.function) if field.natural is None else _at(field)))
+
+
+def _at(field: FlatField) -> Callable:
+    """The Jacobian of a natural gradient as a function of the policies: see `Natural`."""
+    natural = cast(Natural, field.natural)
+    players = np.repeat(np.arange(len(field.sizes)), field.sizes)
+
+    def jacobian(q: Any) -> Any:
+        costs = plain(lambda q: jnp.stack(field.costs(q)))
+        slopes = jax.jacfwd(jax.jacrev(costs))(q)[players, np.arange(q.size)]
+        fisher = natural.together * (jnp.diag(q) - jnp.outer(q, q))
+        return natural.temperature * jnp.eye(q.size) + slopes @ fisher
+
+    return jacobian
 
 
 def flat_field(game: dg.Game | dg.AbstractField, region: Region, args: Any = None) -> FlatField:
@@ -109,6 +128,8 @@ def flat_field(game: dg.Game | dg.AbstractField, region: Region, args: Any = Non
     """
     require_x64()
     given = dg.as_field(game)
+    if isinstance(region, Policies):
+        return _of_policies(given, region, args)
     if isinstance(given, dg.PseudoGradient):
         return _of_game(given.game, region, args)
     return _of_field(given, region, args)
@@ -151,6 +172,44 @@ def _of_field(given: dg.AbstractField, region: Region, args: Any) -> FlatField:
         is_gradient=False,
         promoted=(*_promoted(region), *notes),
         constraints=constraints,
+    )
+
+
+def _of_policies(given: dg.AbstractField, region: Policies, args: Any) -> FlatField:
+    """A natural gradient over all policies, with the costs of policies from which it comes."""
+    regularised = given.game if isinstance(given, dg.NaturalGradient) else None
+    known = (
+        type(given) is dg.NaturalGradient
+        and type(regularised) is dg.Regularised
+        and type(given.gauge) is dg.LogitDifferences
+        and given.weights is None
+    )
+    if not known:
+        raise ValueError(
+            "certify: all policies are a region for natural gradients of regularised games in "
+            "logit differences: NaturalGradient(Regularised(game, temperature)), without weights."
+        )
+    field = _of_field(given, region, args)
+    game, center = regularised.game, region.center
+    _, unravel = ravel(center)
+
+    def costs(leaves: Any, _: Any) -> Any:
+        def whole(q: Any) -> Any:
+            return jnp.concatenate([q, 1.0 - jnp.sum(q, -1, keepdims=True)], -1)
+
+        return blocks(game.costs(jax.tree.map(whole, leaves), args))
+
+    code, notes = _code(costs, region.example, None, "the costs")
+    pull = regularised.pull(jax.tree.map(lambda x: given.gauge.logits(jnp.zeros_like(x)), center))
+    temperature = float(exactly(regularised.temperature))
+    reference = ravel(jax.tree.map(given.gauge.coordinates, pull))[0] / -temperature
+
+    def of_policies(q: Any) -> Any:
+        return core.jaxpr_as_fun(code)(*jax.tree.leaves(unravel(q)))
+
+    natural = Natural(temperature, tuple(reference.tolist()), region.groups)
+    return dataclasses.replace(
+        field, costs=of_policies, natural=natural, promoted=(*field.promoted, *notes)
     )
 
 

@@ -97,8 +97,10 @@ def evaluator(field: FlatField, form: Form | None = None) -> Evaluator:
     form = form or jacobian_form(field.function, n)
     width = block_width(field, form)
     if form == "taylor":
-        made = entries([*field.sizes], field.zero_sum, field.is_gradient)
-        return Evaluator(taylor_family(graph_of(field), made), width, 1, field.signs)
+        of_costs = field.is_gradient or field.natural is not None
+        made = entries([*field.sizes], field.zero_sum, of_costs)
+        family = taylor_family(graph_of(field), made, field.natural)
+        return Evaluator(family, width, 1, field.signs)
     family = jacobian_family(field.function, form)
     smooth_costs = is_smooth(field.costs, form)
 

@@ -85,7 +85,8 @@ def certify(
             bfloat16 and float16 are promoted to float64, and `Certificate.promoted` says so. Or a
             field, such as a natural gradient, which then takes the place of the pseudo-gradient F:
             proved is convergence to its one zero in the region, and nothing of equilibria.
-        region: A `Box` or `Ball` of strategies. It may extend beyond the game's strategy sets if
+        region: A `Box` or `Ball` of strategies, or of a natural gradient all `Policies`. It may
+            extend beyond the game's strategy sets if
             the costs do; then, and for equilibria on their boundary, metrics are of weights, and
             methods those whose theorems allow projections (simultaneous, extragradient).
         methods: Classes of methods to find safe step sizes for.
@@ -244,6 +245,10 @@ def _not_onto_sets(names: list[str], metric: Any, given: Ladder | None) -> str |
 
 def _form(form: str | None, field: FlatField) -> Form:
     """The form that was asked for, if it can be had; a constant Jacobian has but one."""
+    if field.natural is not None:
+        if form not in (None, "taylor") or not _by_taylor(field):
+            raise ValueError("certify: all policies take form='taylor', and costs short enough.")
+        return "taylor"
     usual = jacobian_form(field.function, field.dimension)
     if form is None and usual == "affine" and _by_taylor(field):
         return "taylor"

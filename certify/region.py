@@ -1,9 +1,10 @@
-"""Regions: where a certificate holds. Convex and bounded, structured like strategies.
+"""Regions: where a certificate holds. Convex, structured like strategies.
 
 Their numbers are float64. Those given in float32, bfloat16 or float16 are converted, exactly, and
 the types are remembered: costs are traced with strategies of the types in which they are played.
 """
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -217,7 +218,85 @@ class Ball(eqx.Module):
         return {"kind": "ball", "center": [*map(number, center)], "radius": number(self.radius)}
 
 
-Region = Box | Ball
+class Policies(eqx.Module):
+    """All joint policies with positive probabilities, in logit differences: the whole space.
+
+    Where a natural gradient is played, whose Jacobian is a function of the policies. Cells are sets
+    of policies: boxes of the probabilities of all actions but the last of each vector.
+
+    Args:
+        center: A joint strategy of logit differences, along the last axis of every leaf, such as
+            `dgames.logits(game.uniform())`; the search for the equilibrium starts there.
+
+    Raises:
+        ValueError: If the centre is NaN or infinite, or a leaf is a single number.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> Policies((jnp.zeros((2, 1)), jnp.zeros(2))).groups
+        (1, 1, 2)
+    """
+
+    center: Strategy
+    types: tuple[str, ...] = eqx.field(static=True)
+
+    def __init__(self, center: Strategy):
+        self.center = _corner("center", center)
+        self.types = _types(center)
+        if not all(leaf.ndim for leaf in jax.tree.leaves(self.center)):
+            raise ValueError(
+                "Policies: logit differences are arrays, with an axis for the actions but the last."
+            )
+
+    @property
+    def groups(self) -> tuple[int, ...]:
+        """Coordinates of each probability vector: one less than its actions."""
+        shapes = [leaf.shape for leaf in jax.tree.leaves(self.center)]
+        return tuple(shape[-1] for shape in shapes for _ in range(math.prod(shape[:-1])))
+
+    @property
+    def dimension(self) -> int:
+        """Number of coordinates of all players together."""
+        return ravel(self.center)[0].size
+
+    @property
+    def example(self) -> Strategy:
+        """A strategy of the types in which the region was given; its numbers mean nothing."""
+        return _zeros(self.center, self.types)
+
+    def bounds(self) -> tuple[np.ndarray, np.ndarray]:
+        """Of the cells: all probabilities."""
+        return np.zeros(self.dimension), np.ones(self.dimension)
+
+    def misses(self, lower: np.ndarray, upper: np.ndarray) -> bool:
+        """Whether the probabilities of a cell sum to more than one, with room for rounding."""
+        starts = np.cumsum((0, *self.groups[:-1]))
+        return bool((np.add.reduceat(lower, starts) > 1 + 1e-9).any())
+
+    def largest_ball(
+        self, center: np.ndarray, weights: np.ndarray, limits: Limits | None = None
+    ) -> float:
+        """Every ball is inside; this one is larger than any that is of interest."""
+        return 2.0**40
+
+    def contains(self, x: Strategy) -> Bool[Array, ""]:
+        """Every strategy is inside."""
+        return jnp.asarray(True)
+
+    def sample(self, key: jax.Array, count: int) -> np.ndarray:
+        """`count` joint policies, uniform in each simplex, as rows."""
+        vectors = [
+            np.asarray(jax.random.dirichlet(own, jnp.ones(size + 1), (count,), jnp.float64))
+            for own, size in zip(jax.random.split(key, len(self.groups)), self.groups, strict=True)
+        ]
+        return np.concatenate([vector[:, :-1] for vector in vectors], axis=1)
+
+    def to_json(self, number: Callable[[float], str]) -> dict[str, Any]:
+        """The description in a certificate file."""
+        return {"kind": "policies", "groups": list(self.groups)}
+
+
+Region = Box | Ball | Policies
 
 
 def _types(x: Strategy) -> tuple[str, ...]:

@@ -8,6 +8,7 @@ no NumPy, nothing from the rest of the project.
 - `equilibrium`: that there is one, where, and its basin;
 - `steps`: the theorems on step sizes;
 - `performance`: rates of methods with several stages or a memory;
+- `region`: where it holds;
 - `metric`: the norm in which it holds;
 - `sets`: strategy sets, and equilibria on their boundary;
 - `contraction`: the same for files that prove a step of a method to contract;
@@ -30,14 +31,9 @@ from typing import NamedTuple
 
 from .contraction import check_contraction
 from .equilibrium import check_equilibrium
-from .proof import (
-    Claims,
-    Rejected,
-    check_cells,
-    check_metric,
-    check_small_gain,
-)
+from .proof import Claims, check_cells, check_metric, check_small_gain
 from .reader import CONTRACTION, Reader, Unusable, read
+from .region import Rejected
 from .rederive import rederive
 from .steps import check_steps
 

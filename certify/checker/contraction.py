@@ -27,7 +27,7 @@ from fractions import Fraction
 from math import ceil
 
 from .exact import Generator, Matrix, Work, family_positive_definite, positive_definite
-from .proof import MAX_DEPTH, MAX_DIMENSION, MAX_ENDS, MAX_GENERATORS, require
+from .proof import MAX_DEPTH, MAX_DIMENSION, MAX_ENDS, MAX_GENERATORS
 from .reader import Reader, Unusable
 
 # The inverse of the metric is known up to this factor.

@@ -7,7 +7,8 @@ and Lipschitz in the metric over the region.
 from fractions import Fraction
 
 from .exact import root_above
-from .proof import Claims, require
+from .proof import Claims
+from .region import require
 
 
 def check_equilibrium(claims: Claims) -> None:

@@ -37,6 +37,12 @@ class Interval:
         return cls(exact(low), exact(high))
 
     @classmethod
+    def exp(cls, x: Fraction) -> "Interval":
+        """The exponential of a rational number."""
+        ball = exact(x).exp()
+        return cls(ball, ball)
+
+    @classmethod
     def point(cls, x: Fraction | int) -> "Interval":
         """One rational number."""
         ball = exact(x)

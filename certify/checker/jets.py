@@ -82,8 +82,12 @@ class Arithmetic:
 
     def inputs(self, box: list[tuple[Fraction, Fraction]]) -> list[Jet]:
         """The coordinates themselves on a box."""
+        return self.around([Interval.of(*ends) for ends in box])
+
+    def around(self, box: list[Interval]) -> list[Jet]:
+        """The same on a box of intervals."""
         one, self.kept = Interval.point(1), 0
-        return [{_CONSTANT: Interval.of(*ends), (k,): one} for k, ends in enumerate(box)]
+        return [{_CONSTANT: ends, (k,): one} for k, ends in enumerate(box)]
 
     def add(self, x: Jet, y: Jet) -> Jet:
         """Term by term."""
@@ -160,6 +164,20 @@ class Arithmetic:
             return self.compose(series_over(series, x.get(_CONSTANT, ZERO), self.order), x)
 
         return applied
+
+
+def derivative(jet: Jet, variables: Monomial, order: int) -> Jet:
+    """The jet of that order of a derivative of a function along some variables, in their order."""
+    result = {}
+    for monomial, value in jet.items():
+        rest, factor = list(monomial), 1
+        for k in variables:
+            factor *= rest.count(k)
+            if factor:
+                rest.remove(k)
+        if factor and len(rest) <= order:
+            result[tuple(rest)] = value.times(factor)
+    return result
 
 
 class Expansion(NamedTuple):

@@ -19,6 +19,12 @@ that F alone: it is continuously differentiable, with that Jacobian and that val
 of costs, own-player blocks of J need not be symmetric, and x* is a zero of F (with strategy sets: a
 solution of its variational inequality) that nobody says is an equilibrium of anything.
 
+The field may be a natural gradient `N(x) = temperature (x - reference) + g(q(x))` of games played
+with probability vectors: x are logit differences, q(x) the probabilities of all actions but the
+last of each vector, g the gradients of the costs in q, each in the own player's. Then D can be all
+of R^n. Its Jacobian is a function of q, and so (B) says of the cells, which are sets of policies, what
+holds for every x whose policies are in them.
+
 Where the file states the players' strategy sets, K is their product, an equilibrium is one of the
 game restricted to D and K, and steps and flow are projected onto K, player by player. Then P has to
 be W: blocks and their projections are all that weights per player let pass. Without such sets K
@@ -27,9 +33,10 @@ is the whole space.
 From (B) everything else follows by the inequalities verified below, in exact rational arithmetic.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from fractions import Fraction
 from itertools import accumulate, chain, pairwise
+from typing import NamedTuple
 
 from .exact import (
     Matrix,
@@ -41,6 +48,7 @@ from .exact import (
 from .graph import Graph, read_graph
 from .metric import Metric, dense, loose, times
 from .reader import MAX_BITS, Reader, Unusable
+from .region import Region, require
 from .sets import Extent, StrategySet, read_set
 
 MAX_DIMENSION = 512
@@ -53,69 +61,11 @@ MAX_DEPTH = 2**10
 MAX_ENDS = 2**22
 
 
-class Rejected(Exception):
-    """A claim of the file does not follow from its evidence."""
+class Natural(NamedTuple):
+    """What a natural gradient adds to the slopes of costs of policies."""
 
-
-def require(condition: bool, claim: str) -> None:
-    """Rejects the certificate unless `condition` holds."""
-    if not condition:
-        raise Rejected(claim)
-
-
-class Region:
-    """A box or a Euclidean ball: nonempty and convex."""
-
-    def __init__(self, file: Reader, dimension: int) -> None:
-        self.is_box = file["kind"].text() == "box"
-        if self.is_box:
-            _, lower, upper = file.fields("kind", "lower", "upper")
-            self.lower, self.upper = lower.numbers(dimension), upper.numbers(dimension)
-            require(all(map(Fraction.__lt__, self.lower, self.upper)), "the region is not empty")
-        elif file["kind"].text() == "ball":
-            _, center, radius = file.fields("kind", "center", "radius")
-            self.center, self.radius = center.numbers(dimension), radius.number()
-            require(self.radius > 0, "the region is not empty")
-            self.lower = [c - self.radius for c in self.center]
-            self.upper = [c + self.radius for c in self.center]
-        else:
-            file["kind"].fail('"box" or "ball"')
-
-    def misses(self, lower: list[Fraction], upper: list[Fraction]) -> bool:
-        """Whether a cell lies outside the ball: its nearest point is farther than the radius."""
-        if self.is_box:
-            return False
-        bounds = zip(lower, upper, self.center, strict=True)
-        return sum(max(a - c, c - b, Fraction(0)) ** 2 for a, b, c in bounds) > self.radius**2
-
-    def contains_ball(
-        self,
-        center: list[Fraction],
-        radius: Fraction,
-        weights: list[Fraction],
-        extents: Sequence[Extent],
-    ) -> bool:
-        """Whether all x in K with `sum_k weights_k (x_k - center_k)^2 <= radius^2` are in it.
-
-        Coordinate k of such an x is within `radius / sqrt(weights_k)` of the centre, and x is
-        within `radius / sqrt(min weights)` of it; both bounds are attained. Of a box the first is
-        all that counts, of a ball the second; so balls of any norm will do that obey it. A face of
-        a box beyond which K does not extend is no limit.
-        """
-        if self.is_box:
-            box = zip(self.lower, center, self.upper, weights, extents, strict=True)
-            return all(
-                low <= c <= high
-                and (w * (c - low) ** 2 >= radius**2 or (least is not None and low <= least))
-                and (w * (high - c) ** 2 >= radius**2 or (most is not None and most <= high))
-                for low, c, high, w, (least, most) in box
-            )
-        distance = sum((a - b) ** 2 for a, b in zip(center, self.center, strict=True))
-        # sqrt(distance) + radius / sqrt(w) <= R, squared twice.
-        slack = self.radius**2 + distance - radius**2 / min(weights)
-        return (
-            distance <= self.radius**2 and slack >= 0 and 4 * self.radius**2 * distance <= slack**2
-        )
+    temperature: Fraction
+    reference: list[Fraction]
 
 
 METRIC_POSITIVE = "the metric is positive definite, and as large as the file says"
@@ -147,6 +97,12 @@ class Claims:
         self.players, n = range(len(sizes)), sum(sizes)
         self.coordinates = [slice(*ends) for ends in pairwise(accumulate(sizes, initial=0))]
         self.sizes, self.region = sizes, Region(file["region"], n)
+        self.natural: Natural | None = None
+        if self.region.groups or "natural" in game:
+            if self.is_gradient or "sets" in game or not self.region.groups:
+                raise Unusable("a natural gradient is a field, without sets, over all policies")
+            temperature, reference = game["natural"].fields("temperature", "reference")
+            self.natural = Natural(temperature.number(), reference.numbers(n))
         self.sets: list[StrategySet] = []
         if "sets" in game:
             entries = zip(game["sets"].items(len(sizes)), sizes, strict=True)
@@ -154,7 +110,8 @@ class Claims:
         self.graph: Graph | None = None
         if "graph" in game:
             costs = 1 if self.zero_sum else len(sizes)
-            self.graph = read_graph(game["graph"], n, costs if self.is_gradient else n)
+            of_costs = self.is_gradient or self.natural is not None
+            self.graph = read_graph(game["graph"], n, costs if of_costs else n)
         self.extents: list[Extent] = [(None, None)] * n
         if self.sets:
             self.extents = [extent for own in self.sets for extent in own.extents]

@@ -9,7 +9,8 @@ ball arithmetic, with derivatives by truncated Taylor polynomials (`jets`), whic
   * that `|F(center) - value| <= residual`;
   * and that a zero-sum game has but one payoff: its second cost is the negative of the first.
 
-Of a file about another field the graph spells out that field.
+Of a file about another field the graph spells out that field; of one about a natural gradient over
+all policies, the costs of policies, and cells are sets of policies.
 
 So nothing about the enclosures that found the families has to be believed: no JAX, no interval
 rules, no automatic differentiation.
@@ -28,12 +29,14 @@ this is not enough, a piece is cut in two.
 
 from collections.abc import Callable
 from fractions import Fraction
+from itertools import accumulate, pairwise
 from math import factorial, prod
 from typing import Any
 
 from .graph import Graph
-from .proof import Claims, along, cells_of, require
+from .proof import Claims, along, cells_of
 from .reader import Reader, Unusable
+from .region import require
 
 # Bits of ball arithmetic: the file's numbers have 53, and the checker is to lose nothing.
 PRECISION = 128
@@ -112,27 +115,82 @@ class _Derivation:
 
     def __init__(self, graph: Graph, claims: Claims, unit: int) -> None:
         from .intervals import Interval
-        from .jets import Arithmetic, Expansions
+        from .jets import Arithmetic, Expansions, derivative
 
-        self.number = Interval
+        self.number, self.derivative = Interval, derivative
         self.graph, self.claims = graph, claims
         self.scale = Fraction(2) ** unit
         self.size = len(claims.center)
-        self.entries = entries(claims.sizes, claims.zero_sum, claims.is_gradient)
+        of_costs = claims.is_gradient or claims.natural is not None
+        self.entries = entries(claims.sizes, claims.zero_sum, of_costs)
         self.first, self.expansions = Arithmetic(1), Expansions(ORDER)
         smooth = "the costs are smooth" if claims.is_gradient else "the field is smooth"
         self.smooth = f"{smooth} on the region (level 2)"
 
     def check_residual(self) -> None:
         """`|F(center) - value| <= residual`."""
-        inputs = self.first.inputs([(c, c) for c in self.claims.center])
-        jets = self.graph.evaluate(inputs, self.first.operations)
+        center, natural = self.claims.center, self.claims.natural
+        point = self._policies() if self.claims.natural else map(self.number.point, center)
+        jets = self.graph.evaluate(self.first.around([*point]), self.first.operations)
         require(_finite(jets), self.smooth)
-        bounds = zip(self.claims.value, self.claims.residual, strict=True)
-        for k, (value, residual) in enumerate(bounds):
-            entry = self._derivative(jets, k) - self.number.point(value)
-            holds = entry.magnitude() <= self.number.point(residual).low
+        for k, (output, sign, variables) in enumerate(self.entries):
+            entry = self._entry(jets[output], *variables).times(sign)
+            if natural is not None:
+                pull = (center[k] - natural.reference[k]) * natural.temperature
+                entry = entry + self.number.point(pull)
+            error = (entry - self.number.point(self.claims.value[k])).magnitude()
+            holds = error <= self.number.point(self.claims.residual[k]).low
             require(bool(holds), "the residual at the centre holds (level 2)")
+
+    def _policies(self) -> list[Any]:
+        """Those of the centre, `q_a = e^x_a / (1 + sum_b e^x_b)` for each probability vector."""
+        result, center = [], self.claims.center
+        for low, high in pairwise([0, *accumulate(self.claims.region.groups)]):
+            powers = [self.number.exp(c) for c in center[low:high]]
+            total = sum(powers, self.number.point(1))
+            result += [power * total**-1 for power in powers]
+        return result
+
+    def _jacobian(self, jets: list[Any], box: list[Any], arithmetic: Any) -> list[list[Any]]:
+        """The jets of J: of derivatives of F, one order less than theirs.
+
+        Of a natural gradient, `J = temperature I + H S`, with H the derivatives of g in place of F,
+        and `S_cb = [c = b] q_b - q_c q_b` for two coordinates of one probability vector: that is
+        how policies depend on logit differences.
+        """
+        order = arithmetic.order - len(self.entries[0][2]) - 1
+        axes, natural = range(self.size), self.claims.natural
+        slopes = [
+            [
+                {
+                    m: x.times(sign)
+                    for m, x in self.derivative(jets[output], (*along, b), order).items()
+                }
+                for b in axes
+            ]
+            for output, sign, along in self.entries
+        ]
+        if natural is None:
+            return slopes
+        policies, result = arithmetic.around(box), []
+        constant = arithmetic.operations["constant"](natural.temperature)
+        ends = [0, *accumulate(self.claims.region.groups)]
+        group = [range(low, high) for low, high in pairwise(ends) for _ in range(low, high)]
+        fisher = {
+            (c, b): arithmetic.add(
+                policies[b] if b == c else {},
+                arithmetic.neg(arithmetic.times(policies[c], policies[b], order)),
+            )
+            for b in axes
+            for c in group[b]
+        }
+        for a in axes:
+            result.append([constant if a == b else {} for b in axes])
+            for b in axes:
+                for c in group[b]:
+                    term = arithmetic.times(slopes[a][c], fisher[c, b], order)
+                    result[a][b] = arithmetic.add(result[a][b], term)
+        return result
 
     def check_cell(self, node: Reader, lower: list[Fraction], upper: list[Fraction]) -> int:
         """The Jacobian is in the family on one cell; returns the number of pieces it took."""
@@ -180,19 +238,22 @@ class _Derivation:
                 for (low, high), (start, end) in zip(piece, family.cell, strict=True)
             ]
             return shares.index(max(shares))
+        box = [self.number.of(*ends) for ends in piece]
+        near = self._jacobian(at, [self.number.point(m) for m in middle], self.expansions.near)
+        wide = self._jacobian(over, box, self.expansions.wide)
         centres, axes = family.at(middle), range(self.size)
         scores, shown = [0.0] * self.size, True
         for a in axes:
             for b in axes:
                 parts = []
                 for k in axes:
-                    slope = self._derivative(at, a, b, k) - family.slopes[k][a][b]
-                    part = _parabola(slope, self._derivative(over, a, b, k, k), half[k])
+                    slope = self._entry(near[a][b], k) - family.slopes[k][a][b]
+                    part = _parabola(slope, self._entry(wide[a][b], k, k), half[k])
                     for m in range(k):
                         both = half[k] * half[m] * self.number.of(-1, 1)
-                        part = part + self._derivative(over, a, b, k, m) * both
+                        part = part + self._entry(wide[a][b], m, k) * both
                     parts.append(part)
-                value, most = self._derivative(at, a, b) - centres[a][b], family.remainder[a][b].low
+                value, most = self._entry(near[a][b]) - centres[a][b], family.remainder[a][b].low
                 require(
                     not (value.low > most or value.high < -most),
                     f"{family.where}: the Jacobian is in the stated family (level 2)",
@@ -210,17 +271,12 @@ class _Derivation:
         )
         return max(axes, key=scores.__getitem__)
 
-    def _derivative(self, jets: list[Any], row: int, *others: int) -> Any:
-        """Of entry `row` of F, along the other coordinates.
-
-        A Taylor coefficient times the factorials of the exponents of its monomial.
-        """
-        output, sign, first = self.entries[row]
-        monomial = tuple(sorted((*first, *others)))
-        if monomial not in jets[output]:
+    def _entry(self, jet: Any, *variables: int) -> Any:
+        """A derivative of a function: a coefficient times the factorials of its exponents."""
+        if variables not in jet:
             return self.number.point(0)
-        counts = (monomial.count(k) for k in set(monomial))
-        return jets[output][monomial].times(sign * prod(map(factorial, counts)))
+        counts = (variables.count(k) for k in set(variables))
+        return jet[variables].times(prod(map(factorial, counts)))
 
 
 def _finite(jets: list[Any]) -> bool:

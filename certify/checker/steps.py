@@ -10,8 +10,9 @@ from fractions import Fraction
 from functools import partial
 
 from . import performance
-from .proof import Claims, require
+from .proof import Claims
 from .reader import Reader, Unusable
+from .region import require
 
 MAX_PIECES = 64
 

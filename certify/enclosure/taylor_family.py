@@ -11,6 +11,12 @@ from certify.checker.graph import Graph
 from certify.checker.rederive import ORDER, Entry
 from certify.enclosure.affine import AffineFamily
 from certify.enclosure.expansion import Ends, expand, middle_of
+from certify.enclosure.natural import (
+    Natural,
+    natural_curvature,
+    natural_jacobian,
+    natural_slope,
+)
 from certify.enclosure.rounding import EPSILON
 from certify.enclosure.taylor import Arithmetic, Jet
 from certify.enclosure.taylor_expansion import expansions
@@ -27,13 +33,15 @@ def is_affordable(graph: Graph) -> bool:
 
 
 def taylor_family(
-    graph: Graph, entries: Sequence[Entry]
+    graph: Graph, entries: Sequence[Entry], natural: Natural | None = None
 ) -> Callable[[Float[np.ndarray, "cells n"], Float[np.ndarray, "cells n"]], AffineFamily]:
     """Encloses the Jacobian of a field over cells, rigorously.
 
     Args:
         graph: Of the costs, or of the field itself.
         entries: How the field is made of the outputs of the graph.
+        natural: If the field is a natural gradient, and the graph one of policies, of which cells
+            are made too: what it adds to the slopes of the graph's outputs.
 
     Returns:
         A function of the lower and upper corners of a batch of cells. A family is `finite` where
@@ -48,17 +56,28 @@ def taylor_family(
             pairs = expansions(graph, near, wide, middle, lower, upper, radius)
         at, over = ([getattr(pair, side) for pair in pairs] for side in ("middle", "box"))
         with np.errstate(all="ignore"):
-            parts = expand(
-                _derivatives(near, at, entries, 1),
-                _derivatives(near, at, entries, 2),
-                _derivatives(wide, over, entries, 3),
-                radius,
-            )
+            bounds = [_derivatives(near, at, entries, order) for order in (1, 2)]
+            bounds.append(_derivatives(wide, over, entries, 3))
+            if natural is not None:
+                bounds = _in_logits(
+                    natural, bounds, Ends(middle, middle), Ends(lower, upper), wide, over, entries
+                )
+            parts = expand(*bounds, radius)
         finite = [np.isfinite(part).reshape(len(lower), -1).all(-1) for part in parts]
         finite += [np.broadcast_to(jet.is_finite(), len(lower)) for jet in (*at, *over)]
         return AffineFamily(*parts, np.all(finite, axis=0))
 
     return family
+
+
+def _in_logits(natural, bounds, middle, cell, wide, over, entries):
+    value, slope, curvature = bounds
+    wides = [_derivatives(wide, over, entries, order) for order in (1, 2)]
+    return [
+        natural_jacobian(natural, middle, value),
+        natural_slope(natural, middle, value, slope),
+        natural_curvature(natural, cell, *wides, curvature),
+    ]
 
 
 def _derivatives(

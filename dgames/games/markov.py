@@ -13,7 +13,6 @@ from dgames.arrays import as_float, is_known
 from dgames.policy_game import PolicyGame
 from dgames.strategy import Strategy, blocks, join
 
-
 # Beyond so many states a library's elimination is quicker to compile.
 _ELIMINATED = 8
 

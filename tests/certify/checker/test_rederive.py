@@ -12,8 +12,9 @@ import certify
 import dgames as dg
 from certify.checker import Unusable, check_data
 from certify.checker.graph import graph_hash
-from certify.checker.proof import Claims, Rejected
+from certify.checker.proof import Claims
 from certify.checker.reader import Reader
+from certify.checker.region import Rejected
 from certify.checker.rederive import _parabola, rederive
 from tests.certify.checker.mutations import mutated, nudged
 

@@ -12,8 +12,9 @@ import pytest
 import certify
 import dgames as dg
 from certify.checker import Unusable, check_data, performance
-from certify.checker.proof import Claims, Rejected
+from certify.checker.proof import Claims
 from certify.checker.reader import Reader
+from certify.checker.region import Rejected
 from certify.checker.steps import check_steps
 from certify.steps.performance import propose, prove_piece
 

@@ -1,0 +1,94 @@
+"""Where a certificate holds."""
+
+from collections.abc import Sequence
+from fractions import Fraction
+from itertools import accumulate, pairwise
+
+from .reader import Reader
+from .sets import Extent
+
+
+class Rejected(Exception):
+    """A claim of the file does not follow from its evidence."""
+
+
+def require(condition: bool, claim: str) -> None:
+    """Rejects the certificate unless `condition` holds."""
+    if not condition:
+        raise Rejected(claim)
+
+
+class Region:
+    """Where the claims hold, nonempty and convex: a box, a Euclidean ball, or all policies.
+
+    All policies are all of R^n, in logit differences of probability vectors: `groups` says how many
+    coordinates each has. Cells are then not sets of such points but of the policies q(x), boxes of
+    the probabilities of all actions but the last of each vector.
+    """
+
+    def __init__(self, file: Reader, dimension: int) -> None:
+        self.is_box = file["kind"].text() == "box"
+        self.groups: list[int] = []
+        if self.is_box:
+            _, lower, upper = file.fields("kind", "lower", "upper")
+            self.lower, self.upper = lower.numbers(dimension), upper.numbers(dimension)
+            require(all(map(Fraction.__lt__, self.lower, self.upper)), "the region is not empty")
+        elif file["kind"].text() == "ball":
+            _, center, radius = file.fields("kind", "center", "radius")
+            self.center, self.radius = center.numbers(dimension), radius.number()
+            require(self.radius > 0, "the region is not empty")
+            self.lower = [c - self.radius for c in self.center]
+            self.upper = [c + self.radius for c in self.center]
+        elif file["kind"].text() == "policies":
+            sizes = file.fields("kind", "groups")[1].items()
+            self.groups = [size.integer() for size in sizes]
+            if min(self.groups, default=0) < 1 or sum(self.groups) != dimension:
+                file["groups"].fail(f"positive sizes, {dimension} coordinates in all")
+            self.lower, self.upper = [Fraction(0)] * dimension, [Fraction(1)] * dimension
+        else:
+            file["kind"].fail('"box", "ball" or "policies"')
+
+    def misses(self, lower: list[Fraction], upper: list[Fraction]) -> bool:
+        """Whether a cell lies outside.
+
+        Of a ball: its nearest point is farther than the radius. Of policies: probabilities of one
+        vector sum to more than one.
+        """
+        if self.is_box:
+            return False
+        if self.groups:
+            ends = [0, *accumulate(self.groups)]
+            return any(sum(lower[low:high]) > 1 for low, high in pairwise(ends))
+        bounds = zip(lower, upper, self.center, strict=True)
+        return sum(max(a - c, c - b, Fraction(0)) ** 2 for a, b, c in bounds) > self.radius**2
+
+    def contains_ball(
+        self,
+        center: list[Fraction],
+        radius: Fraction,
+        weights: list[Fraction],
+        extents: Sequence[Extent],
+    ) -> bool:
+        """Whether all x in K with `sum_k weights_k (x_k - center_k)^2 <= radius^2` are in it.
+
+        Coordinate k of such an x is within `radius / sqrt(weights_k)` of the centre, and x is
+        within `radius / sqrt(min weights)` of it; both bounds are attained. Of a box the first is
+        all that counts, of a ball the second; so balls of any norm will do that obey it. A face of
+        a box beyond which K does not extend is no limit. All of R^n contains every ball.
+        """
+        if self.groups:
+            return True
+        if self.is_box:
+            box = zip(self.lower, center, self.upper, weights, extents, strict=True)
+            return all(
+                low <= c <= high
+                and (w * (c - low) ** 2 >= radius**2 or (least is not None and low <= least))
+                and (w * (high - c) ** 2 >= radius**2 or (most is not None and most <= high))
+                for low, c, high, w, (least, most) in box
+            )
+        distance = sum((a - b) ** 2 for a, b in zip(center, self.center, strict=True))
+        # sqrt(distance) + radius / sqrt(w) <= R, squared twice.
+        slack = self.radius**2 + distance - radius**2 / min(weights)
+        return (
+            distance <= self.radius**2 and slack >= 0 and 4 * self.radius**2 * distance <= slack**2
+        )
