@@ -56,9 +56,25 @@ def taylor_family(
             )
         finite = [np.isfinite(part).reshape(len(lower), -1).all(-1) for part in parts]
         finite += [np.broadcast_to(jet.is_finite(), len(lower)) for jet in (*at, *over)]
-        return AffineFamily(*parts, np.all(finite, axis=0))
+        known = np.all(finite, axis=0)
+        share = np.where(known[:, None, None, None], parts.share, _blame(wide, over, len(lower)))
+        return AffineFamily(*parts._replace(share=share), known)
 
     return family
+
+
+def _blame(arithmetic: Arithmetic, jets: list[Jet], boxes: int) -> np.ndarray:
+    """One for each coordinate in which an unknown coefficient is one of a power, else zero.
+
+    To cut others would not help.
+    """
+    result = np.zeros((boxes, arithmetic.inputs, 1, 1))
+    for jet in jets:
+        unknown = ~(np.isfinite(jet.low) & np.isfinite(jet.high))
+        for monomial, row in zip(jet.monomials, unknown, strict=True):
+            for k in set(arithmetic.exponents(monomial)):
+                result[:, k, 0, 0] += row
+    return np.minimum(result, 1.0)
 
 
 def _derivatives(
@@ -73,7 +89,11 @@ def _derivatives(
         found = np.concatenate([*table, np.zeros((1, boxes))])[rows] * factors[..., None]
         ends.append(np.moveaxis(found, -1, 0))
     low, high = np.minimum(*ends), np.maximum(*ends)  # a negative sign turns them round
-    return Ends(low - EPSILON * np.abs(low), high + EPSILON * np.abs(high))
+    unknown = ~(np.isfinite(low) & np.isfinite(high))
+    return Ends(
+        np.where(unknown, -np.inf, low - EPSILON * np.abs(low)),
+        np.where(unknown, np.inf, high + EPSILON * np.abs(high)),
+    )
 
 
 @functools.lru_cache(maxsize=256)
