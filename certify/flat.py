@@ -177,19 +177,19 @@ def _of_field(given: dg.AbstractField, region: Region, args: Any) -> FlatField:
 
 def _of_policies(given: dg.AbstractField, region: Policies, args: Any) -> FlatField:
     """A natural gradient over all policies, with the costs of policies from which it comes."""
-    regularised = given.game if isinstance(given, dg.NaturalGradient) else None
-    known = (
-        type(given) is dg.NaturalGradient
-        and type(regularised) is dg.Regularised
+    if not (
+        isinstance(given, dg.NaturalGradient)
+        and type(given) is dg.NaturalGradient
+        and isinstance(given.game, dg.Regularised)
+        and type(given.game) is dg.Regularised
         and type(given.gauge) is dg.LogitDifferences
         and given.weights is None
-    )
-    if not known:
+    ):
         raise ValueError(
             "certify: all policies are a region for natural gradients of regularised games in "
             "logit differences: NaturalGradient(Regularised(game, temperature)), without weights."
         )
-    field = _of_field(given, region, args)
+    field, regularised, gauge = _of_field(given, region, args), given.game, given.gauge
     game, center = regularised.game, region.center
     _, unravel = ravel(center)
 
@@ -200,9 +200,9 @@ def _of_policies(given: dg.AbstractField, region: Policies, args: Any) -> FlatFi
         return blocks(game.costs(jax.tree.map(whole, leaves), args))
 
     code, notes = _code(costs, region.example, None, "the costs")
-    pull = regularised.pull(jax.tree.map(lambda x: given.gauge.logits(jnp.zeros_like(x)), center))
+    pull = regularised.pull(jax.tree.map(lambda x: gauge.logits(jnp.zeros_like(x)), center))
     temperature = float(exactly(regularised.temperature))
-    reference = ravel(jax.tree.map(given.gauge.coordinates, pull))[0] / -temperature
+    reference = ravel(jax.tree.map(gauge.coordinates, pull))[0] / -temperature
 
     def of_policies(q: Any) -> Any:
         return core.jaxpr_as_fun(code)(*jax.tree.leaves(unravel(q)))

@@ -33,8 +33,8 @@ from .contraction import check_contraction
 from .equilibrium import check_equilibrium
 from .proof import Claims, check_cells, check_metric, check_small_gain
 from .reader import CONTRACTION, Reader, Unusable, read
-from .region import Rejected
 from .rederive import rederive
+from .region import Rejected
 from .steps import check_steps
 
 

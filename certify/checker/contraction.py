@@ -29,6 +29,7 @@ from math import ceil
 from .exact import Generator, Matrix, Work, family_positive_definite, positive_definite
 from .proof import MAX_DEPTH, MAX_DIMENSION, MAX_ENDS, MAX_GENERATORS
 from .reader import Reader, Unusable
+from .region import require
 
 # The inverse of the metric is known up to this factor.
 _TIGHT = 1 - Fraction(1, 2**16)

@@ -22,8 +22,8 @@ solution of its variational inequality) that nobody says is an equilibrium of an
 The field may be a natural gradient `N(x) = temperature (x - reference) + g(q(x))` of games played
 with probability vectors: x are logit differences, q(x) the probabilities of all actions but the
 last of each vector, g the gradients of the costs in q, each in the own player's. Then D can be all
-of R^n. Its Jacobian is a function of q, and so (B) says of the cells, which are sets of policies, what
-holds for every x whose policies are in them.
+of R^n. Its Jacobian is a function of q, and so (B) says of the cells, which are sets of policies,
+what holds for every x whose policies are in them.
 
 Where the file states the players' strategy sets, K is their product, an equilibrium is one of the
 game restricted to D and K, and steps and flow are projected onto K, player by player. Then P has to

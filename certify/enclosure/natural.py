@@ -87,8 +87,8 @@ def _fisher(natural: Natural, q: Ends) -> _Fisher:
     )
     bend = np.broadcast_to(-same[:, :, None, None] * bend, (len(q.lower), *bend.shape))
     return _Fisher(
-        _widened(value, 2.0),
-        _widened(Ends(cube - turns[1], cube - turns[0]), 3.0),
+        _widened(value, 2),
+        _widened(Ends(cube - turns[1], cube - turns[0]), 3),
         Ends(bend, bend),
     )
 
@@ -102,7 +102,7 @@ def _product(x: Ends, y: Ends, out: str) -> Ends:
     low, high = np.minimum.reduce(corners), np.maximum.reduce(corners)
     return _widened(
         Ends(low.sum(-1), high.sum(-1)),
-        low.shape[-1] + 2.0,
+        low.shape[-1] + 2,
         np.maximum(np.abs(low), np.abs(high)).sum(-1),
     )
 
@@ -113,7 +113,7 @@ def _sum(*terms: Ends) -> Ends:
     return _widened(Ends(low, high), len(terms), size)
 
 
-def _widened(ends: Ends, operations: float, size: np.ndarray | float = 1.0) -> Ends:
+def _widened(ends: Ends, operations: int, size: np.ndarray | float = 1.0) -> Ends:
     """By more than what so many roundings of numbers of that size lose."""
     slack = (operations + 2) * (2 * EPSILON * size + TINY)
     return Ends(ends.lower - slack, ends.upper + slack)

@@ -54,30 +54,36 @@ def taylor_family(
         with np.errstate(all="ignore"):
             middle, radius = middle_of(lower, upper)
             pairs = expansions(graph, near, wide, middle, lower, upper, radius)
-        at, over = ([getattr(pair, side) for pair in pairs] for side in ("middle", "box"))
-        with np.errstate(all="ignore"):
-            bounds = [_derivatives(near, at, entries, order) for order in (1, 2)]
-            bounds.append(_derivatives(wide, over, entries, 3))
+            at, over = ([getattr(pair, side) for pair in pairs] for side in ("middle", "box"))
+            value, slope = (_derivatives(near, at, entries, order) for order in (1, 2))
+            values, slopes, curvature = (_derivatives(wide, over, entries, k) for k in (1, 2, 3))
             if natural is not None:
-                bounds = _in_logits(
-                    natural, bounds, Ends(middle, middle), Ends(lower, upper), wide, over, entries
-                )
-            parts = expand(*bounds, radius)
+                point, cell = Ends(middle, middle), Ends(lower, upper)
+                slope = natural_slope(natural, point, value, slope)
+                value = natural_jacobian(natural, point, value)
+                curvature = natural_curvature(natural, cell, values, slopes, curvature)
+            parts = expand(value, slope, curvature, radius)
         finite = [np.isfinite(part).reshape(len(lower), -1).all(-1) for part in parts]
         finite += [np.broadcast_to(jet.is_finite(), len(lower)) for jet in (*at, *over)]
-        return AffineFamily(*parts, np.all(finite, axis=0))
+        known = np.all(finite, axis=0)
+        share = np.where(known[:, None, None, None], parts.share, _blame(wide, over, len(lower)))
+        return AffineFamily(*parts._replace(share=share), known)
 
     return family
 
 
-def _in_logits(natural, bounds, middle, cell, wide, over, entries):
-    value, slope, curvature = bounds
-    wides = [_derivatives(wide, over, entries, order) for order in (1, 2)]
-    return [
-        natural_jacobian(natural, middle, value),
-        natural_slope(natural, middle, value, slope),
-        natural_curvature(natural, cell, *wides, curvature),
-    ]
+def _blame(arithmetic: Arithmetic, jets: list[Jet], boxes: int) -> np.ndarray:
+    """One for each coordinate in which an unknown coefficient is one of a power, else zero.
+
+    To cut others would not help.
+    """
+    result = np.zeros((boxes, arithmetic.inputs, 1, 1))
+    for jet in jets:
+        unknown = ~(np.isfinite(jet.low) & np.isfinite(jet.high))
+        for monomial, row in zip(jet.monomials, unknown, strict=True):
+            for k in set(arithmetic.exponents(monomial)):
+                result[:, k, 0, 0] += row
+    return np.minimum(result, 1.0)
 
 
 def _derivatives(
@@ -92,7 +98,11 @@ def _derivatives(
         found = np.concatenate([*table, np.zeros((1, boxes))])[rows] * factors[..., None]
         ends.append(np.moveaxis(found, -1, 0))
     low, high = np.minimum(*ends), np.maximum(*ends)  # a negative sign turns them round
-    return Ends(low - EPSILON * np.abs(low), high + EPSILON * np.abs(high))
+    unknown = ~(np.isfinite(low) & np.isfinite(high))
+    return Ends(
+        np.where(unknown, -np.inf, low - EPSILON * np.abs(low)),
+        np.where(unknown, np.inf, high + EPSILON * np.abs(high)),
+    )
 
 
 @functools.lru_cache(maxsize=256)

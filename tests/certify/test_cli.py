@@ -167,7 +167,7 @@ def bad(duopoly, extra):
         ("x0 = {'a': 1.0}", ["--radius", "1"], "the costs fail on the players .* KeyError"),
         ("def broken(:", ["--radius", "1"], "SyntaxError"),
         ("1 / 0", ["--radius", "1"], "ZeroDivisionError"),
-        ("game = 3", ["--radius", "1"], "must define a dgames Game called 'game'"),
+        ("game = 3", ["--radius", "1"], "must define a dgames Game or field called 'game'"),
         ("del game", ["--radius", "1"], "defines nothing"),
         ("methods = [dg.Optax]", ["--radius", "1"], "no step-size theorem"),
         (

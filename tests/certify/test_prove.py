@@ -448,15 +448,17 @@ class TestForms:
 
     def test_all_prove_and_the_better_ones_with_fewer_cells(self):
         region = certify.Box.around((0.0, 0.0), 0.5)
-        forms = ("interval", "affine", "arithmetic")
+        forms = ("interval", "affine", "arithmetic", "taylor")
         found = [certify.certify(self.game, region, form=form) for form in forms]
-        assert [one.status for one in found] == ["proved"] * 3
+        assert [one.status for one in found] == ["proved"] * 4
         cells = [one.cells for one in found]
-        assert cells[0] > cells[1] > cells[2]
-        assert certify.certify(self.game, region).data["evidence"] == found[1].data["evidence"]
+        assert cells[0] > cells[1] > cells[2] and cells[0] > cells[3]
+        usual = certify.certify(self.game, region).data
+        assert usual["provenance"]["enclosure"] == "taylor"
+        assert usual["evidence"] == found[3].data["evidence"]
 
     def test_what_cannot_be_had(self):
-        with pytest.raises(ValueError, match="must be one of affine, arithmetic, interval"):
+        with pytest.raises(ValueError, match="must be one of taylor, affine, arithmetic, interval"):
             certify.certify(self.game, certify.Box.around((0.0, 0.0), 0.5), form="mean")
         large = dg.game(lambda x, args: (jnp.sum(x[0] ** 4 + x[0] ** 2), x[1] ** 2))
         region = certify.Box.around((jnp.zeros(20), 0.0), 0.5)

@@ -14,8 +14,8 @@ from certify.checker import Unusable, check_data
 from certify.checker.graph import graph_hash
 from certify.checker.proof import Claims
 from certify.checker.reader import Reader
-from certify.checker.region import Rejected
 from certify.checker.rederive import _parabola, rederive
+from certify.checker.region import Rejected
 from tests.certify.checker.mutations import mutated, nudged
 
 
