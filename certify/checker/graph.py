@@ -66,7 +66,10 @@ def read_graph(file: Reader, inputs: int, outputs: int) -> Graph:
         nodes.fail(f"at most {MAX_NODES} nodes")
     graph = Graph(
         inputs,
-        [_node(entry, inputs + number) for number, entry in enumerate(entries)],
+        [
+            _plain(entry.value, inputs + number) or _node(entry, inputs + number)
+            for number, entry in enumerate(entries)
+        ],
         [_earlier(end, inputs + len(entries)) for end in ends.items(outputs)],
     )
     if stated.text() != graph_hash(nodes.value, ends.value):
@@ -77,6 +80,17 @@ def read_graph(file: Reader, inputs: int, outputs: int) -> Graph:
 def graph_hash(nodes: list[Any], outputs: list[int]) -> str:
     """SHA-256 of a graph as it stands in the file."""
     return hashlib.sha256(json.dumps([nodes, outputs], separators=(",", ":")).encode()).hexdigest()
+
+
+def _plain(value: Any, number: int) -> Node | None:
+    """A node without a parameter, read quickly: most are of that kind. None for any other."""
+    if type(value) is not list or not value or type(value[0]) is not str:
+        return None
+    operation, *operands = value
+    if operation in ("constant", "power") or OPERANDS.get(operation) != len(operands):
+        return None
+    known = all(type(k) is int and 0 <= k < number for k in operands)
+    return Node(operation, tuple(operands), None) if known else None
 
 
 def _node(file: Reader, number: int) -> Node:
