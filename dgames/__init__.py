@@ -30,9 +30,28 @@ from dgames.game import zero_sum as zero_sum
 from dgames.network import NetworkGame as NetworkGame
 from dgames.network import neighbour_lists as neighbour_lists
 
+# Games on simplices: probabilities, their logits, regularisation
+from dgames.logits import AbstractGauge as AbstractGauge
+from dgames.logits import LogitDifferences as LogitDifferences
+from dgames.logits import TangentBasis as TangentBasis
+from dgames.logits import log_policies as log_policies
+from dgames.logits import logits as logits
+from dgames.logits import policies as policies
+from dgames.policy_game import InLogits as InLogits
+from dgames.policy_game import MultilinearGame as MultilinearGame
+from dgames.policy_game import PolicyGame as PolicyGame
+from dgames.policy_game import Regularised as Regularised
+
+# Mirror maps: the geometry in which strategies move
+from dgames.mirror import AbstractMirrorMap as AbstractMirrorMap
+from dgames.mirror import EntropyMirror as EntropyMirror
+from dgames.mirror import EuclideanMirror as EuclideanMirror
+from dgames.mirror import divergence as divergence
+
 # Fields: which way each player would move
 from dgames.fields import AbstractField as AbstractField
 from dgames.fields import FunctionField as FunctionField
+from dgames.fields import NaturalGradient as NaturalGradient
 from dgames.fields import PseudoGradient as PseudoGradient
 from dgames.fields import as_field as as_field
 from dgames.fields import pseudo_gradient as pseudo_gradient
@@ -43,12 +62,18 @@ from dgames.jacobian import jacobian_operator as jacobian_operator
 from dgames import methods as methods
 from dgames.methods import AbstractMethod as AbstractMethod
 from dgames.methods import Alternating as Alternating
+from dgames.methods import Averaged as Averaged
 from dgames.methods import ComplexMomentum as ComplexMomentum
 from dgames.methods import Extragradient as Extragradient
 from dgames.methods import Heun as Heun
+from dgames.methods import Magnet as Magnet
+from dgames.methods import MirrorDescent as MirrorDescent
+from dgames.methods import MirrorProx as MirrorProx
 from dgames.methods import Momentum as Momentum
+from dgames.methods import NashMD as NashMD
 from dgames.methods import Optax as Optax
 from dgames.methods import Optimistic as Optimistic
+from dgames.methods import OptimisticMirrorDescent as OptimisticMirrorDescent
 from dgames.methods import RungeKutta4 as RungeKutta4
 from dgames.methods import Simultaneous as Simultaneous
 from dgames.methods import SSPRK3 as SSPRK3
@@ -71,6 +96,27 @@ from dgames.solve import solve as solve
 from dgames.diagnose import natural_map as natural_map
 from dgames.diagnose import residual as residual
 from dgames.diagnose import step_jacobian as step_jacobian
+
+# The same for games on simplices
+from dgames.exploitability import best_response_costs as best_response_costs
+from dgames.exploitability import exploitability as exploitability
+from dgames.exploitability import kl_divergence as kl_divergence
+from dgames.exploitability import nash_gap as nash_gap
+from dgames.exploitability import nash_gaps as nash_gaps
+from dgames.exploitability import quantal_response_residual as quantal_response_residual
+
+from dgames.nash_loss import estimated_nash_loss as estimated_nash_loss
+from dgames.nash_loss import nash_loss as nash_loss
+from dgames.nash_loss import nash_loss_bound as nash_loss_bound
+from dgames.nash_loss import sample_profile as sample_profile
+from dgames.quantal_response import QuantalResponses as QuantalResponses
+from dgames.quantal_response import quantal_responses as quantal_responses
+
+# Games from outside
+from dgames.nfg import NormalForm as NormalForm
+from dgames.nfg import read_nfg as read_nfg
+from dgames.nfg import write_nfg as write_nfg
+from dgames.openspiel import from_openspiel as from_openspiel
 
 # Games of the literature, and figures (matplotlib is imported by the first figure)
 from dgames import games as games

@@ -236,6 +236,15 @@ def _rows(x: Stacked) -> tuple[Float[Array, "players size"], Callable[[Array], S
     return jnp.concatenate(flat, 1), back
 
 
+def inner_product(x: PyTree, y: PyTree) -> Float[Array, ""]:
+    """The sum of the products of all coordinates of two pytrees of one structure and dtype.
+
+    >>> float(inner_product((jnp.array([1.0, 2.0]), 3.0), (jnp.array([4.0, 5.0]), 6.0)))
+    32.0
+    """
+    return jax.tree.reduce(jnp.add, jax.tree.map(lambda a, b: jnp.sum(a * b), x, y))
+
+
 def norm(x: PyTree) -> Float[Array, ""]:
     """Euclidean norm over all coordinates, accumulated in float32 at least.
 

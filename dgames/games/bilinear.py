@@ -7,8 +7,8 @@ import jax.numpy as jnp
 from jaxtyping import Array, PyTree
 from typing_extensions import override
 
+from dgames.arrays import as_float
 from dgames.game import ZeroSum
-from dgames.games._arrays import as_float
 from dgames.strategy import Strategy, blocks
 
 

@@ -7,13 +7,12 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, PyTree
 from typing_extensions import override
 
-from dgames.game import Game
-from dgames.games._arrays import as_float
-from dgames.sets import Simplex
+from dgames.arrays import as_float
+from dgames.policy_game import MultilinearGame
 from dgames.strategy import Strategy, blocks, join
 
 
-class MatrixGame(Game):
+class MatrixGame(MultilinearGame):
     r"""A game in normal form: finitely many actions each, chosen at random.
 
     Player i plays a probability vector `x_i` over `actions[i]` actions and pays minus the expected
@@ -66,10 +65,6 @@ class MatrixGame(Game):
         for weights in mixed:
             expected = jnp.tensordot(expected, weights, axes=((1,), (0,)))
         return join(x, tuple(-value for value in expected))
-
-    @override
-    def strategy_set(self, x: Strategy) -> Simplex:
-        return Simplex()
 
     def uniform(self) -> tuple[Array, ...]:
         """The joint strategy in which everyone randomises evenly: a natural start."""

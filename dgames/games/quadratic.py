@@ -1,6 +1,6 @@
 """Quadratic games: linear pseudo-gradients, everything in closed form."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import jax
@@ -9,8 +9,9 @@ import numpy as np
 from jaxtyping import Array, Float, Key, PyTree
 from typing_extensions import override
 
+from dgames.arrays import as_float
 from dgames.game import Game
-from dgames.games._arrays import as_float
+from dgames.games._pairs import Pairs, PairTable, pair_table
 from dgames.strategy import Strategy, blocks, join
 
 
@@ -39,13 +40,13 @@ class Quadratic(Game):
     """
 
     Q: tuple[Float[Array, "_ _"], ...]
-    A: tuple[tuple[Float[Array, "_ _"] | None, ...], ...]
+    A: PairTable
     b: tuple[Float[Array, " _"], ...]
 
     def __init__(
         self,
         Q: Sequence[Any],
-        A: Mapping[tuple[int, int], Any] | Sequence[Sequence[Any]] = (),
+        A: Pairs = (),
         b: Sequence[Any] | None = None,
     ):
         """Collects the matrices of a game.
@@ -66,7 +67,7 @@ class Quadratic(Game):
                 raise ValueError(f"Q[{i}] must be a square matrix, got shape {matrix.shape}")
         self.Q = tuple((matrix + matrix.T) / 2 for matrix in matrices)
         sizes = [len(matrix) for matrix in matrices]
-        self.A = _coupling_table(A, sizes)
+        self.A = pair_table("A", A, sizes, "that belongs to Q[i]")
         if b is None:
             self.b = tuple(jnp.zeros(len(matrix), matrix.dtype) for matrix in matrices)
         else:
@@ -204,29 +205,6 @@ class Quadratic(Game):
         identity = jnp.eye(dim, dtype=rotation.dtype)
         couplings = {(0, 1): lam * a * rotation, (1, 0): lam * b * rotation.T}
         return cls([identity, identity], couplings)
-
-
-def _coupling_table(A, sizes):
-    players = range(len(sizes))
-    if isinstance(A, Mapping):
-        unknown = [pair for pair in A if pair not in {(i, j) for i in players for j in players}]
-        if unknown:
-            raise ValueError(f"A names pairs {unknown} that are no players; there are {len(sizes)}")
-        A = [[A.get((i, j)) for j in players] for i in players]
-    elif len(A) == 0:
-        A = [[None] * len(sizes) for _ in players]
-    if len(A) != len(sizes) or any(len(row) != len(sizes) for row in A):
-        raise ValueError(f"A must hold {len(sizes)} rows of {len(sizes)} couplings each")
-    for i in players:
-        if A[i][i] is not None:
-            raise ValueError(f"A[{i}][{i}] couples player {i} with itself: that belongs to Q[{i}]")
-    table = tuple(tuple(None if m is None else as_float(m) for m in row) for row in A)
-    for i, row in enumerate(table):
-        for j, matrix in enumerate(row):
-            if matrix is not None and matrix.shape != (sizes[i], sizes[j]):
-                expected = (sizes[i], sizes[j])
-                raise ValueError(f"A[{i}][{j}] must have shape {expected}, got {matrix.shape}")
-    return table
 
 
 def _zeros_for(matrix, shape, dtype):

@@ -1,13 +1,29 @@
 """Methods: how to step along a field."""
 
 from dgames.methods.alternating import Alternating as Alternating
+from dgames.methods.averaged import Averaged as Averaged
 from dgames.methods.base import AbstractMethod as AbstractMethod
 from dgames.methods.base import method_name as method_name
 from dgames.methods.extragradient import Extragradient as Extragradient
+from dgames.methods.mirror import AbstractMirrorMethod as AbstractMirrorMethod
+from dgames.methods.mirror import Magnet as Magnet
+from dgames.methods.mirror import MirrorDescent as MirrorDescent
+from dgames.methods.mirror import MirrorProx as MirrorProx
+from dgames.methods.mirror import NashMD as NashMD
+from dgames.methods.mirror import OptimisticMirrorDescent as OptimisticMirrorDescent
 from dgames.methods.momentum import ComplexMomentum as ComplexMomentum
 from dgames.methods.momentum import Momentum as Momentum
 from dgames.methods.optax import Optax as Optax
 from dgames.methods.optimistic import Optimistic as Optimistic
+from dgames.methods.policies import egpo as egpo
+from dgames.methods.policies import inpo as inpo
+from dgames.methods.policies import magnetic_mirror_descent as magnetic_mirror_descent
+from dgames.methods.policies import (
+    magnetic_preference_optimisation as magnetic_preference_optimisation,
+)
+from dgames.methods.policies import multiplicative_weights as multiplicative_weights
+from dgames.methods.policies import nash_md as nash_md
+from dgames.methods.policies import nash_mirror_prox as nash_mirror_prox
 from dgames.methods.runge_kutta import SSPRK3 as SSPRK3
 from dgames.methods.runge_kutta import Heun as Heun
 from dgames.methods.runge_kutta import RungeKutta4 as RungeKutta4

@@ -27,6 +27,28 @@ GAMES = {
         games.MatrixGame(*jax.random.normal(KEY, (3, 2, 3, 2))),
         (jnp.array([0.2, 0.8]), jnp.array([0.2, 0.3, 0.5]), jnp.array([0.6, 0.4])),
     ),
+    "markov": (
+        games.MarkovGame(
+            np.ones((2, 1, 2, 2)), np.ones((1, 2, 2, 1)), discount=0.8, temperature=0.1
+        ),
+        (jnp.array([[0.2, 0.8]]), jnp.array([[0.6, 0.4]])),
+    ),
+    "polymatrix": (
+        games.PolymatrixGame({(0, 1): THREE_BY_TWO, (1, 0): -THREE_BY_TWO.T}),
+        (jnp.array([0.2, 0.3, 0.5]), jnp.array([0.6, 0.4])),
+    ),
+    "preference": (
+        games.PreferenceGame.bradley_terry([0.0, 1.0], players=3),
+        (jnp.array([0.2, 0.8]), jnp.array([0.6, 0.4]), jnp.array([0.5, 0.5])),
+    ),
+    "regularised": (
+        dg.Regularised(games.MatrixGame.matching_pennies(), 0.5),
+        (jnp.array([0.2, 0.8]), jnp.array([0.6, 0.4])),
+    ),
+    "in_logits": (
+        dg.InLogits(dg.Regularised(games.MatrixGame.matching_pennies(), 0.5)),
+        (jnp.array([0.2]), jnp.array([-0.6])),
+    ),
     "oligopoly": (games.Oligopoly.murphy_sherali_soyster(), (30.0, 40.0, 50.0, 40.0, 30.0)),
     "quadratic": (games.Quadratic.random(KEY, (3, 2)), (jnp.ones(3), jnp.array([1.0, -2.0]))),
     "quadratic-uncoupled": (games.Quadratic([[[2.0]], [[3.0]]]), (jnp.ones(1), jnp.ones(1))),

@@ -37,6 +37,10 @@ METHODS = {
     "complex_momentum, complex step": Case(
         lambda h: dg.ComplexMomentum(jnp.asarray(h).astype(complex) * (1 - 0.2j), 0.3j), 1
     ),
+    "mirror_prox": Case(lambda h: dg.MirrorProx(h, dg.EuclideanMirror()), 2),
+    "optimistic_mirror_descent": Case(
+        lambda h: dg.OptimisticMirrorDescent(h, dg.EuclideanMirror()), 1, 1
+    ),
     "heun": Case(dg.Heun, 2),
     "ssprk3": Case(dg.SSPRK3, 3),
     "runge_kutta_4": Case(dg.RungeKutta4, 4),

@@ -1,0 +1,289 @@
+"""Steps in the geometry of a mirror map, with or without a magnet."""
+
+import abc
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Int, PyTree
+from typing_extensions import override
+
+from dgames.fields import AbstractField, PseudoGradient
+from dgames.fields.natural_gradient import policy_gradient
+from dgames.methods.base import (
+    AbstractMethod,
+    State,
+    add,
+    per_player,
+    real_hyperparameter,
+    scale,
+    subtract,
+)
+from dgames.mirror import AbstractMirrorMap, EntropyMirror
+from dgames.policy_game import Regularised
+from dgames.sets import map_sets
+from dgames.strategy import Strategy, map_players
+
+Schedule = Callable[[Array], Any]
+
+
+def _scheduled(value: Any) -> Any:
+    return value if callable(value) else real_hyperparameter(value)
+
+
+def _now(value: Any, count: Array) -> PyTree[Array]:
+    return real_hyperparameter(value(count.astype(float))) if callable(value) else value
+
+
+class Magnet(eqx.Module):
+    """A point that strategies are pulled to, which may follow them.
+
+    It belongs to a method, not to the game: with a magnet that moves, or whose temperature
+    vanishes, the method looks for equilibria of the game without it. (A pull that is part of the
+    game is `dgames.Regularised`.) Every `period` steps the magnet moves to
+    `(1 - rate) magnet + rate y` in dual points, `y` being the new strategy's.
+
+    Attributes:
+        temperature: The strength of the pull: a number, or a function of the count of steps.
+        reference: The first magnet, a joint strategy (default: the first strategy).
+        rate: From 0, fixed, to 1, replaced by the strategy.
+        period: The number of steps between moves.
+    """
+
+    temperature: PyTree[Array] | Schedule = eqx.field(converter=_scheduled)
+    reference: Strategy = None
+    rate: Array = eqx.field(default=0.0, converter=real_hyperparameter)
+    period: Array = eqx.field(default=1, converter=jnp.asarray)
+
+
+class MirrorState(NamedTuple):
+    """Where a mirror method stands.
+
+    Attributes:
+        kept: What the mirror map keeps beside the strategy: log-probabilities of the entropy.
+        magnet: The dual point of the magnet, or None.
+        memory: Of the method, such as a past value of the field; or None.
+        steps: The number of steps so far.
+    """
+
+    kept: PyTree
+    magnet: PyTree
+    memory: PyTree
+    steps: Int[Array, ""]
+
+
+class Moves(NamedTuple):
+    """What one step is made of, in dual points.
+
+    Attributes:
+        force: The field at a dual point, without regularisers.
+        move: The elementary move from a dual point against a force.
+    """
+
+    force: Callable[[Strategy], Strategy]
+    move: Callable[[Strategy, Strategy], Strategy]
+
+
+class AbstractMirrorMethod(AbstractMethod):
+    r"""A method that steps in the geometry of a mirror map.
+
+    Its elementary move from a dual point y against a force g is
+
+        move(y, g) = S(y - h g - h c (y - m))               explicit
+        move(y, g) = S((y - h g + h c m) / (1 + h c))       implicit
+
+    with the step size h, a magnet's dual point m and temperature c (there may be several, or none),
+    and S the Bregman projection onto the strategy set. Implicit moves are the proximal ones of the
+    regulariser; they are explicit ones with the step `h / (1 + h c)`. Magnets are the method's own
+    and, under the entropy, the reference of a `Regularised` game, whose pull is then exact however
+    small probabilities are. All other regularisers are part of the force.
+
+    With `EntropyMirror` strategies stay in the interior of simplices; the state holds their
+    logarithms, so that none underflows.
+
+    Attributes:
+        step_size: h, a positive number or one per player; or a function of the count of steps.
+        mirror: The mirror map.
+        magnet: A magnet of the method, or None.
+        implicit: Whether moves are implicit in the regularisers.
+    """
+
+    step_size: PyTree[Array] | Schedule = eqx.field(converter=_scheduled)
+    mirror: AbstractMirrorMap = EntropyMirror()
+    magnet: Magnet | None = None
+    implicit: bool = eqx.field(default=True, static=True)
+
+    @abc.abstractmethod
+    def advance(self, moves: Moves, y: Strategy, memory: Any) -> tuple[Strategy, Any]:
+        """The next dual point and memory.
+
+        Args:
+            moves: The field, and the elementary move.
+            y: The present dual point.
+            memory: What `recollect` or the last call returned.
+        """
+
+    @abc.abstractmethod
+    def recollect(self, moves: Moves, y: Strategy) -> Any:
+        """The memory before the first step."""
+
+    @override
+    def init(self, field: AbstractField, x: Strategy, args: PyTree = None) -> MirrorState:
+        y = map_players(self.mirror.dual, x)
+        magnet = None
+        if self.magnet is not None:
+            reference = self.magnet.reference
+            magnet = y if reference is None else map_players(self.mirror.dual, reference)
+        count = jnp.zeros((), int)
+        memory = self.recollect(self._moves(field, x, magnet, count, args), y)
+        return MirrorState(map_players(self.mirror.keep, y), magnet, memory, count)
+
+    @override
+    def step(
+        self, field: AbstractField, x: Strategy, state: State, args: PyTree = None
+    ) -> tuple[Strategy, MirrorState]:
+        y = map_players(self.mirror.recall, x, state.kept)
+        moves = self._moves(field, x, state.magnet, state.steps, args)
+        y, memory = self.advance(moves, y, state.memory)
+        count = state.steps + 1
+        magnet = state.magnet if self.magnet is None else self._follow(state.magnet, y, count)
+        new = MirrorState(map_players(self.mirror.keep, y), magnet, memory, count)
+        return map_players(self.mirror.primal, y), new
+
+    def _moves(
+        self, field: AbstractField, x: Strategy, magnet: Any, count: Array, args: PyTree
+    ) -> Moves:
+        game = None
+        if isinstance(field, PseudoGradient) and isinstance(self.mirror, EntropyMirror):
+            game = field.game  # whose gradient can be had from logarithms
+        pulls: list[tuple[Any, Strategy]] = []
+        if isinstance(game, Regularised):
+            pulls.append((real_hyperparameter(game.temperature), game.log_reference(x)))
+            game = game.game
+        if self.magnet is not None:
+            pulls.append((_now(self.magnet.temperature, count), magnet))
+        step = per_player(_now(self.step_size, count), x)
+        if self.implicit:
+            for temperature, _ in pulls:
+                step = jax.tree.map(lambda h, c: h / (1 + h * c), step, per_player(temperature, x))
+
+        def force(y: Strategy) -> Strategy:
+            primal = map_players(self.mirror.primal, y)
+            if game is None:
+                return field(primal, args)
+            return policy_gradient(game, primal, y, args)
+
+        def move(y: Strategy, g: Strategy) -> Strategy:
+            for temperature, point in pulls:
+                g = add(g, scale(temperature, subtract(y, point)))
+            moved = subtract(y, scale(step, g))
+            return map_sets(self.mirror.settle, field.strategy_set(x), moved)
+
+        return Moves(force, move)
+
+    def _follow(self, magnet: Strategy, y: Strategy, count: Array) -> Strategy:
+        assert self.magnet is not None
+        moves = count % self.magnet.period == 0
+        rate = jnp.where(moves, self.magnet.rate, 0)
+        return add(magnet, scale(rate, subtract(y, magnet)))
+
+
+class MirrorDescent(AbstractMirrorMethod):
+    r"""Mirror descent: `y+ = move(y, F(y))`. One evaluation per step.
+
+    With the entropy it is multiplicative weights (without a regulariser), and magnetic mirror
+    descent (with one). On a game with temperature c, monotone and L-Lipschitz before regularising
+    (for the entropy: L is the largest payoff in absolute value), implicit steps `h <= c / L^2` give
+
+        D(x*, x_t) <= (1 + h c)^-t D(x*, x_0).
+
+    With `EuclideanMirror` it is `Simultaneous`. See `dgames.methods.policies` for the names and
+    parameters of papers.
+
+    >>> from dgames import Regularised, games, pseudo_gradient
+    >>> field = pseudo_gradient(Regularised(games.MatrixGame.matching_pennies(), 0.5))
+    >>> x, method = (jnp.array([0.8, 0.2]), jnp.array([0.5, 0.5])), MirrorDescent(0.5)
+    >>> x, state = method.step(field, x, method.init(field, x))
+    >>> [f"{p:.6f}" for p in x[0]], [f"{p:.6f}" for p in x[1]]
+    (['0.751949', '0.248051'], ['0.382252', '0.617748'])
+
+    References:
+        Sokota et al., *A unified approach to reinforcement learning, quantal response equilibria,
+        and two-player zero-sum games*, ICLR 2023, arXiv:2206.05825, theorem 3.4.
+    """
+
+    @override
+    def recollect(self, moves: Moves, y: Strategy) -> None:
+        return None
+
+    @override
+    def advance(self, moves: Moves, y: Strategy, memory: None) -> tuple[Strategy, None]:
+        return moves.move(y, moves.force(y)), None
+
+
+class MirrorProx(AbstractMirrorMethod):
+    """Mirror prox: `z = move(y, F(y))`, then `y+ = move(y, F(z))`. Two evaluations per step.
+
+    Regularisers are taken at y in both moves. With the entropy and a regulariser of temperature c
+    it is the policy extragradient method, and contracts the divergence from the equilibrium by
+    `1 / (1 + h c)` per step on zero-sum games for `h <= 1 / L` (implicit). With `EuclideanMirror`
+    it is `Extragradient`.
+
+    References:
+        Nemirovski, *Prox-method with rate of convergence O(1/t)*, SIAM J. Optim. 15 (2004);
+        Cen, Wei and Chi, *Fast policy extragradient methods for competitive games with entropy
+        regularization*, NeurIPS 2021, arXiv:2105.15186.
+    """
+
+    @override
+    def recollect(self, moves: Moves, y: Strategy) -> None:
+        return None
+
+    @override
+    def advance(self, moves: Moves, y: Strategy, memory: None) -> tuple[Strategy, None]:
+        trial = moves.move(y, moves.force(y))
+        return moves.move(y, moves.force(trial)), None
+
+
+class OptimisticMirrorDescent(AbstractMirrorMethod):
+    """Mirror prox with the past in place of the trial's evaluation. One evaluation per step.
+
+    With the past force g (at first that at the start): `z = move(y, g)`, `g+ = F(z)`,
+    `y+ = move(y, g+)`. With `EuclideanMirror` it is `Optimistic`.
+
+    References:
+        Popov, *A modification of the Arrow-Hurwicz method*, Math. Notes 28 (1980); Rakhlin and
+        Sridharan, *Online learning with predictable sequences*, COLT 2013, arXiv:1208.3728.
+    """
+
+    @override
+    def recollect(self, moves: Moves, y: Strategy) -> Strategy:
+        return moves.force(y)
+
+    @override
+    def advance(self, moves: Moves, y: Strategy, memory: Strategy) -> tuple[Strategy, Strategy]:
+        force = moves.force(moves.move(y, memory))
+        return moves.move(y, force), force
+
+
+class NashMD(AbstractMirrorMethod):
+    """Mirror descent against the mixture: `z = move(y, 0)`, then `y+ = move(y, F(z))`.
+
+    Players answer the geometric mixture of the opponents' strategies with the reference. One
+    evaluation per step. With a constant step its limit is not the equilibrium of the regularised
+    game, but a point near it.
+
+    References:
+        Munos et al., *Nash learning from human feedback*, ICML 2024, arXiv:2312.00886.
+    """
+
+    @override
+    def recollect(self, moves: Moves, y: Strategy) -> None:
+        return None
+
+    @override
+    def advance(self, moves: Moves, y: Strategy, memory: None) -> tuple[Strategy, None]:
+        mixture = moves.move(y, jax.tree.map(jnp.zeros_like, y))
+        return moves.move(y, moves.force(mixture)), None

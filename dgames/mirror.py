@@ -1,0 +1,156 @@
+"""Mirror maps: the geometry in which strategies move.
+
+A mirror map is the gradient of a strictly convex function psi. It takes strategies to dual points,
+where gradients are subtracted, and back. Everything is computed from dual points, which are
+logarithms for the entropy: nothing underflows. The functions here speak about one player's block.
+"""
+
+import abc
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+from typing_extensions import override
+
+from dgames.logits import log_of
+from dgames.sets import AbstractSet, Simplex
+from dgames.strategy import Block, inner_product
+
+
+class AbstractMirrorMap(eqx.Module):
+    """The gradient of a strictly convex function psi of a block."""
+
+    @abc.abstractmethod
+    def dual(self, x: Block) -> Block:
+        """The dual point of a strategy: the gradient of psi."""
+
+    @abc.abstractmethod
+    def primal(self, y: Block) -> Block:
+        """The strategy with a dual point that `settle` has returned."""
+
+    @abc.abstractmethod
+    def settle(self, own: AbstractSet, y: Block) -> Block:
+        """The dual point of the Bregman projection onto a set.
+
+        It is that of the minimiser of `psi(x) - <y, x>` over the set.
+
+        Args:
+            own: The player's set.
+            y: Any dual point.
+
+        Raises:
+            ValueError: If the projection onto such a set is not known.
+        """
+
+    @abc.abstractmethod
+    def divergence(self, y: Block, z: Block) -> Float[Array, ""]:
+        """The Bregman divergence of the strategy with dual point `y` from that with `z`.
+
+            psi(x) - psi(w) - <z, x - w>,   x = primal(y),   w = primal(z)
+
+        Args:
+            y: A settled dual point.
+            z: Another one.
+        """
+
+    @abc.abstractmethod
+    def keep(self, y: Block) -> Any:
+        """What of a dual point must be kept beside its strategy, as a pytree of arrays."""
+
+    @abc.abstractmethod
+    def recall(self, x: Block, kept: Any) -> Block:
+        """The dual point from its strategy and from what was kept."""
+
+
+class EuclideanMirror(AbstractMirrorMap):
+    """`psi(x) = |x|^2 / 2`: strategies are their own duals, on any set.
+
+    >>> mirror = EuclideanMirror()
+    >>> float(mirror.divergence(jnp.array([3.0, 0.0]), jnp.array([0.0, 4.0])))
+    12.5
+    """
+
+    @override
+    def dual(self, x: Block) -> Block:
+        return x
+
+    @override
+    def primal(self, y: Block) -> Block:
+        return y
+
+    @override
+    def settle(self, own: AbstractSet, y: Block) -> Block:
+        return own.project(y)
+
+    @override
+    def divergence(self, y: Block, z: Block) -> Float[Array, ""]:
+        offset = jax.tree.map(jnp.subtract, y, z)
+        return inner_product(offset, offset) / 2
+
+    @override
+    def keep(self, y: Block) -> None:
+        return None
+
+    @override
+    def recall(self, x: Block, kept: None) -> Block:
+        return x
+
+
+class EntropyMirror(AbstractMirrorMap):
+    """`psi(x) = sum_a x_a log x_a` on simplices: duals are log-probabilities.
+
+    The divergence is that of Kullback and Leibler. Probabilities of zero are taken for the smallest
+    normal number when a strategy is given without its dual point.
+
+    >>> mirror = EntropyMirror()
+    >>> y = mirror.settle(Simplex(), jnp.array([-1000.0, 0.0]))
+    >>> y.tolist(), mirror.primal(y).tolist()
+    ([-1000.0, 0.0], [0.0, 1.0])
+    >>> float(mirror.divergence(jnp.log(jnp.array([0.5, 0.5])), y).round(6))
+    499.306853
+    """
+
+    @override
+    def dual(self, x: Block) -> Block:
+        return log_of(x)
+
+    @override
+    def primal(self, y: Block) -> Block:
+        return jax.tree.map(jnp.exp, y)
+
+    @override
+    def settle(self, own: AbstractSet, y: Block) -> Block:
+        if not isinstance(own, Simplex):
+            raise ValueError(
+                f"the entropy needs probability vectors (dgames.Simplex), not {type(own).__name__}"
+            )
+        return jax.tree.map(lambda leaf: jax.nn.log_softmax(leaf, -1), y)
+
+    @override
+    def divergence(self, y: Block, z: Block) -> Float[Array, ""]:
+        return inner_product(self.primal(y), jax.tree.map(jnp.subtract, y, z))
+
+    @override
+    def keep(self, y: Block) -> Block:
+        return y
+
+    @override
+    def recall(self, x: Block, kept: Block) -> Block:
+        return kept
+
+
+def divergence(mirror: AbstractMirrorMap, x: Any, reference: Any) -> Float[Array, ""]:
+    """The sum of all players' Bregman divergences of `x` from `reference`.
+
+    Args:
+        mirror: The mirror map.
+        x: A joint strategy.
+        reference: Another one.
+
+    >>> first, second = (jnp.array([0.5, 0.5]),), (jnp.array([0.25, 0.75]),)
+    >>> float(divergence(EntropyMirror(), first, second).round(6))
+    0.143841
+    """
+    return mirror.divergence(mirror.dual(x), mirror.dual(reference))
