@@ -37,6 +37,9 @@ if TYPE_CHECKING:
     from certify.network import NetworkStep as NetworkStep
     from certify.network import certify_network as certify_network
     from certify.network import network_constants as network_constants
+    from certify.policies import PolicyCertificate as PolicyCertificate
+    from certify.policies import certify_policies as certify_policies
+    from certify.policies import load_policies as load_policies
     from certify.prove import certify as certify
     from certify.rates import Rate as Rate
     from certify.rates import RungeKutta as RungeKutta
@@ -66,6 +69,7 @@ _HOMES = {
     "NetworkEquilibrium": "network",
     "NetworkProof": "network",
     "NetworkStep": "network",
+    "PolicyCertificate": "policies",
     "Rate": "rates",
     "RobustMetric": "metric.robust",
     "RungeKutta": "rates",
@@ -77,6 +81,7 @@ _HOMES = {
     "best_rate_step": "rates",
     "certify": "prove",
     "certify_network": "network",
+    "certify_policies": "policies",
     "check": "checker",
     "contraction": "steps.contraction",
     "enclose": "enclosure",
@@ -87,6 +92,7 @@ _HOMES = {
     "largest_rate_step": "rates",
     "largest_step": "steps.direct",
     "load": "certificate",
+    "load_policies": "policies",
     "network_constants": "network",
     "noise_ball": "steps",
     "rate": "rates",

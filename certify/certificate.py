@@ -261,7 +261,7 @@ def to_text(data: dict[str, Any]) -> str:
 
 
 def _value(key: str, value: Any) -> str:
-    if key == "evidence":
+    if key == "evidence" and "cells" in value:
         cells = ",\n".join(json.dumps(cell, separators=(",", ":")) for cell in value["cells"])
         rest = ", ".join(
             f"{json.dumps(k)}: {json.dumps(v)}" for k, v in value.items() if k != "cells"

@@ -13,8 +13,9 @@ from typing import Any, NoReturn
 FORMAT = "dgames certificate"
 VERSION = 1
 CONTRACTION = "dgames contraction"
+POLICIES = "dgames policies"
 # What this checker reads, and in which version.
-FORMATS = {FORMAT: VERSION, CONTRACTION: 1}
+FORMATS = {FORMAT: VERSION, CONTRACTION: 1, POLICIES: 1}
 MAX_BYTES = 256 * 2**20
 MAX_BITS = 1100  # floats have up to 1024 before the point
 
