@@ -196,8 +196,8 @@ def check_policies(file: Reader) -> tuple[str, ...]:
     check_step(step, alpha, bound)
     check_equilibrium(equilibrium, setting, alpha, w, spread.numbers(len(w)))
     return (
-        "the margin, the Lipschitz constant, the steps and the equilibrium, over all policies, "
-        "from the payoffs in the file",
+        "the margin, the Lipschitz constant, the steps and the equilibrium, over all policies; "
+        "nothing is taken as given",
     )
 
 

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Float, PyTree
+from jaxtyping import PyTree
 from typing_extensions import override
 
 import dgames as dg
@@ -166,8 +166,8 @@ def _proof(setting: Setting, choice: Choice) -> _Proof | None:
         rows = [
             [unit * x / (8 * w) for x in row] for row, w in zip(couplings.joint, whole, strict=True)
         ]
-        vector = scaling(_floats(rows)).tolist()
-        margin = float_below(tau - _quotient(rows, vector, vector))
+        vector, loss = _bounding(rows)
+        margin = float_below(tau - loss)
         return _Proof(choice, couplings, margin, vector) if margin > 0 else None
     for bits in (40, 30, 20, 10):
         loss = Fraction(choice.slack) * (1 + Fraction(1, 2**bits)) + tau / 2**50
@@ -178,13 +178,19 @@ def _proof(setting: Setting, choice: Choice) -> _Proof | None:
     return None
 
 
-def _quotient(rows: list[list[Fraction]], v: list[float], u: list[float]) -> Fraction:
-    """The largest `(M v)_i / u_i`, exactly."""
-    exact = [Fraction(x) for x in v]
-    return max(
-        sum(map(Fraction.__mul__, row, exact), Fraction(0)) / Fraction(own)
-        for row, own in zip(rows, u, strict=True)
-    )
+def _bounding(rows: list[list[Fraction]]) -> tuple[list[float], Fraction]:
+    """A positive vector p, and exactly the largest `(M p)_i / p_i`: nearly the spectral radius."""
+    vectors = [np.ones(len(rows)), scaling(np.array([[float(x) for x in row] for row in rows]))]
+
+    def largest(vector: list[float]) -> Fraction:
+        exact = [Fraction(x) for x in vector]
+        return max(
+            sum(map(Fraction.__mul__, row, exact), Fraction(0)) / own
+            for row, own in zip(rows, exact, strict=True)
+        )
+
+    loss, vector = min((largest(v.tolist()), v.tolist()) for v in vectors)
+    return vector, loss
 
 
 def _lipschitz(setting: Setting, proof: _Proof) -> tuple[float, list[float], list[float]]:
@@ -195,14 +201,9 @@ def _lipschitz(setting: Setting, proof: _Proof) -> tuple[float, list[float], lis
     columns = [[rows[i][j] * w[i] / w[j] for i in range(n)] for j in range(n)]
     none = [Fraction(0)] * n
     both = [*([*none, *row] for row in rows), *([*column, *none] for column in columns)]
-    vector = scaling(_floats(both)).tolist()
-    bound = _quotient(both, vector, vector)
+    vector, bound = _bounding(both)
     least = Fraction(_LEAST_LIPSCHITZ) * Fraction(proof.margin)
     return float_above(max(bound, least)), vector[:n], vector[n:]
-
-
-def _floats(rows: list[list[Fraction]]) -> Float[np.ndarray, "n n"]:
-    return np.array([[float(x) for x in row] for row in rows])
 
 
 def _assembled(

@@ -5,8 +5,9 @@ from typing import Any
 
 from certify.certificate import Certificate
 from certify.checker import Verdict, check_data
-from certify.checker.reader import CONTRACTION, read
+from certify.checker.reader import CONTRACTION, POLICIES, read
 from certify.report.contraction import contraction_parts
+from certify.report.policies import policy_parts
 from certify.report.sections import parts
 from certify.report.style import STYLE
 from certify.report.words import Markup, text
@@ -53,6 +54,8 @@ def page(data: dict[str, Any], verdict: Verdict, level: int = 1) -> str:
     """
     if data["format"] == CONTRACTION:
         title, body = contraction_parts(data, verdict)
+    elif data["format"] == POLICIES:
+        title, body = policy_parts(data, verdict)
     else:
         title, body = parts(Certificate("proved", data=data), verdict, level)
     return _document(title, "".join(body))
