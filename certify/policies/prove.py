@@ -77,7 +77,8 @@ def certify_policies(
 
     Raises:
         ValueError: If the game is of another kind, has no temperature, or two; or if the weights
-            are not positive numbers, one per player.
+            are not positive numbers, one per player; or if tables that somebody registered are not
+            those of the costs.
 
     Example:
         >>> from dgames.games import MatrixGame
@@ -96,6 +97,7 @@ def certify_policies(
     regularised = _regularised(game, temperature)
     data = game_data(regularised)
     setting = Setting(Reader(data, "game"))
+    _require_same_costs(regularised.game, setting)
     tau = float(setting.temperature)
     try:
         choices = (
@@ -103,7 +105,7 @@ def certify_policies(
             if isinstance(weights, str) and weights == "auto"
             else _given(setting, weights, tau)
         )
-        for choice in choices:
+        for choice in (choice for choice in choices if choice.slack < tau * (1 + 2.0**-30)):
             proof = _proof(setting, choice)
             if proof is not None:
                 return _assembled(regularised, setting, data, proof)
@@ -129,6 +131,26 @@ def _regularised(game: dg.Game, temperature: Any) -> dg.Regularised:
     if temperature is None:
         raise ValueError("certify_policies: give a temperature, or a dgames.Regularised game")
     return dg.Regularised(game, temperature)
+
+
+def _require_same_costs(game: dg.Game, setting: Setting) -> None:
+    """Compares gradients at random policies: whoever registers a class may mistake its tables."""
+    sizes, generator = setting.payoffs.sizes, np.random.default_rng(0)
+    whole = [generator.integers(1, 1000, size) for size in sizes]
+    field = dg.pseudo_gradient(game)(tuple(jnp.asarray(own / own.sum()) for own in whole))
+    found = [np.asarray(own, np.float64) for own in blocks(field)]
+    exact = [own.tolist() for own in whole]
+    said = [
+        np.array([float(g) for g in setting.payoffs.gradient(i, exact)]) for i in range(len(sizes))
+    ]
+    size = max(float(np.abs(own).max()) for own in (*found, *said))
+    for i, (mine, theirs) in enumerate(zip(said, found, strict=True)):
+        offset = mine - theirs
+        if not np.ptp(offset) <= 1e-4 * size:
+            raise ValueError(
+                f"certify_policies: the payoff tables of {type(game).__name__} do not have the "
+                f"gradient of its costs for player {i}"
+            )
 
 
 def _given(setting: Setting, weights: Any, temperature: float) -> list[Choice]:

@@ -28,7 +28,8 @@ class Table(NamedTuple):
 def game_terms(game: Any) -> list[Table]:
     """The payoff tables of a game whose costs are minus the sums of expected payoffs.
 
-    Register a function for a class of your own to certify its games.
+    Register a function for a class of your own to certify its games. Functions are for one class,
+    not for classes derived from it, which may have other costs.
 
     Raises:
         ValueError: If nothing is registered for games of this class.
@@ -38,7 +39,11 @@ def game_terms(game: Any) -> list[Table]:
         >>> [table.players for table in game_terms(MatrixGame.matching_pennies())]
         [(0, 1), (1, 0)]
     """
-    raise ValueError(
+    raise _unknown(game)
+
+
+def _unknown(game: Any) -> ValueError:
+    return ValueError(
         f"certify_policies needs the payoffs of a game, and knows MatrixGame, PolymatrixGame and "
         f"PreferenceGame, not {type(game).__name__}; register its tables with "
         "certify.policies.game_terms.register, or prove it in logits with certify.certify."
@@ -76,6 +81,8 @@ def game_data(game: dg.Regularised) -> dict[str, Any]:
     Raises:
         ValueError: If its class is not known, or a number is not finite.
     """
+    if type(game.game) not in game_terms.registry:
+        raise _unknown(game.game)
     tables = game_terms(game.game)
     sizes = {
         player: size

@@ -322,18 +322,32 @@ def test_weights_may_be_given():
     assert certificate.margin == pytest.approx(1 - 1 / (2 * np.sqrt(2)), rel=1e-12)
 
 
-def test_games_of_other_classes_can_register_their_tables():
-    class Pursuit(MatrixGame):
-        """Plays matching pennies, and pays the evader two for the second action."""
+class Pursuit(MatrixGame):
+    """Matching pennies, in which the evader is paid two more for the second action."""
 
-        def __init__(self):
-            super().__init__(PENNIES)
+    def __init__(self):
+        super().__init__(PENNIES, -PENNIES + np.array([0.0, 2.0]))
+
+
+def test_games_of_other_classes_can_register_their_tables():
+    with pytest.raises(ValueError, match="not Pursuit"):  # it might have other costs
+        certify.certify_policies(Pursuit(), 0.5)
+    bonus = [0.0, 1.0]
 
     @game_terms.register
     def _(game: Pursuit):
-        return [Table((0, 1), PENNIES), Table((1, 0), -PENNIES), Table((1,), np.array([0.0, 2.0]))]
+        return [Table((0, 1), PENNIES), Table((1, 0), -PENNIES), Table((1,), np.array(bonus))]
 
-    assert certify.certify_policies(Pursuit(), 0.5).data["game"]["terms"][2]["players"] == [1]
+    with pytest.raises(ValueError, match="gradient of its costs for player 1"):
+        certify.certify_policies(Pursuit(), 0.5)
+    bonus[1] = 2.0
+    certificate = certify.certify_policies(Pursuit(), 0.5)
+    assert certificate.data["game"]["terms"][2]["players"] == [1]
+    assert_allclose(
+        certify.certify_policies(MatrixGame(*Pursuit().payoffs), 0.5).equilibrium.center[0],
+        certificate.equilibrium.center[0],
+        rtol=1e-12,
+    )
 
 
 @pytest.mark.parametrize(
