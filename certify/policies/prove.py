@@ -16,7 +16,7 @@ from certify.checker.policies import Couplings, Setting, form_holds, integers
 from certify.checker.reader import FORMATS, POLICIES, Reader, digest
 from certify.metric.small_gain import float_above, float_below
 from certify.policies.certificate import PolicyCertificate
-from certify.policies.tables import game_data, hexes
+from certify.policies.tables import LARGEST, game_data, hexes
 from certify.policies.weights import Choice, choose, scaling
 from certify.provenance import provenance
 from dgames.logits import log_policies
@@ -156,9 +156,10 @@ def _require_same_costs(game: dg.Game, setting: Setting) -> None:
 def _given(setting: Setting, weights: Any, temperature: float) -> list[Choice]:
     players = len(setting.payoffs.sizes)
     values = np.asarray(weights, np.float64) if not isinstance(weights, str) else np.zeros(0)
-    if values.shape != (players,) or not (np.isfinite(values).all() and (values > 0).all()):
+    if values.shape != (players,) or not ((values > 0) & (values < LARGEST)).all():
         raise ValueError(
-            f'certify_policies: weights must be {players} positive numbers or "auto", not {weights}'
+            f'certify_policies: weights must be {players} positive numbers below 2^500 or "auto", '
+            f"not {weights}"
         )
     return choose(setting.payoffs, temperature, values)
 
@@ -237,6 +238,10 @@ def _assembled(
     square = Fraction(lipschitz) ** 2
     best = float_below(alpha / square)
     gain = float_below(Fraction(best) * min(alpha, 2 * alpha - Fraction(best) * square))
+    if not (0 < best < np.inf and 0 < gain < np.inf):
+        return PolicyCertificate(
+            "undecided", ("the payoffs are out of scale for steps in float64",)
+        )
     center = _center(game, setting)
     spread, radius = _enclosure(setting, alpha, proof.choice.weights, center)
     file = {
@@ -276,6 +281,8 @@ def _center(game: dg.Regularised, setting: Setting) -> list[np.ndarray]:
     Other temperatures above this one have unique equilibria, too: the branch has no turns.
     """
     uniform = tuple(jnp.full(size, 1 / size) for size in setting.payoffs.sizes)
+    if max(setting.payoffs.sizes) == 1:  # nobody has a choice
+        return [np.ones(1) for _ in uniform]
     inner = game.game
     if game.reference is not None:
         reference = jax.tree.unflatten(jax.tree.structure(uniform), jax.tree.leaves(game.reference))

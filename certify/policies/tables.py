@@ -9,6 +9,9 @@ import numpy as np
 import dgames as dg
 from dgames.games import MatrixGame, PolymatrixGame, PreferenceGame
 
+# Products of two such numbers do not overflow.
+LARGEST = 2.0**500
+
 
 class Table(NamedTuple):
     """One term of a game: what the first of its players is paid.
@@ -110,18 +113,20 @@ def game_data(game: dg.Regularised) -> dict[str, Any]:
             }
             for table in tables
         ],
-        "temperature": hexes(game.temperature)[0],
+        "temperature": hexes(_exact(game.temperature))[0],
         "reference": [hexes(leaf) for leaf in reference],
     }
 
 
 def hexes(values: Any) -> list[str]:
     """Floats as the file has them."""
-    return [float(value).hex() for value in np.ravel(_exact(values))]
+    return [float(value).hex() for value in np.ravel(np.asarray(values, np.float64))]
 
 
 def _exact(values: Any) -> np.ndarray:
     found = np.asarray(values).astype(np.float64)
-    if not np.isfinite(found).all():
-        raise ValueError("payoffs, the temperature and the reference must be finite numbers")
+    if not (np.abs(found) < LARGEST).all():
+        raise ValueError(
+            "payoffs, the temperature and the reference must be finite, and below 2^500 in size"
+        )
     return found

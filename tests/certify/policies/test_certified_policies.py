@@ -291,6 +291,17 @@ def test_any_scale_is_proved_or_undecided(scale, temperature):
         assert 0 < certificate.margin <= temperature
 
 
+def test_the_edges_of_the_range():
+    """Games without a choice, without couplings, and with steps that float64 does not have."""
+    nobody = certify.certify_policies(MatrixGame(*np.ones((3, 1, 1, 1))), 1.0)
+    assert nobody.margin == 1.0 and [own.tolist() for own in nobody.equilibrium.center] == [[1]] * 3
+    alone = certify.certify_policies(MatrixGame([[0.0, 0.0], [1.0, 1.0]], np.zeros((2, 2))), 1.0)
+    assert alone.margin == 1.0
+    assert_allclose(alone.equilibrium.center[0], [1 / (1 + np.e), np.e / (1 + np.e)], rtol=1e-12)
+    tiny = certify.certify_policies(MatrixGame(PENNIES), 1e-300)
+    assert tiny.status == "undecided" and "out of scale" in tiny.reasons[0]
+
+
 # --- use ---------------------------------------------------------------------------------------
 
 
@@ -311,6 +322,7 @@ def test_solve_takes_the_certified_step(tmp_path, command):
     assert status == 0 and "0.291667" in shown and "PreferenceGame" in shown
     assert command("report", path)[0] == 0
     assert certificate.margin.hex() in (tmp_path / "policies.html").read_text(encoding="utf-8")
+    assert certificate.margin.hex() in certify.report_page(certificate)
     with pytest.raises(certify.Unusable, match="dgames policies"):
         certify.load(path)
 
@@ -360,6 +372,7 @@ def test_games_of_other_classes_can_register_their_tables():
         ((MatrixGame(PENNIES), 0.5), {"weights": [1.0, -1.0]}, "2 positive numbers"),
         ((MatrixGame(PENNIES), 0.5), {"weights": "best"}, "2 positive numbers"),
         ((MatrixGame(PENNIES * np.inf), 0.5), {}, "must be finite"),
+        ((MatrixGame(PENNIES), np.inf), {}, "must be finite"),
     ],
 )
 def test_errors(arguments, options, message):
