@@ -21,7 +21,7 @@ from .proof import MAX_DIMENSION
 from .reader import Reader
 
 MAX_ENTRIES = 2**20  # payoffs of all terms together
-MAX_DIVISOR = 2**16
+MAX_DIVISOR = 512  # the common multiple of all these has 743 bits
 
 Policies = Sequence[Sequence[int]]
 
@@ -47,6 +47,7 @@ class Payoffs:
         sizes: The number of actions of each player.
         terms: By the player whom they pay.
         unit: What the integers in the tables count; positive.
+        effort: What a product with one of them takes, relative to short numbers.
     """
 
     def __init__(self, sizes: Reader, terms: Reader) -> None:
@@ -60,11 +61,14 @@ class Payoffs:
             left -= len(table)
         self.unit = Fraction(1, lcm(*(x.denominator for _, table in found for x in table)))
         self.terms: list[list[Term]] = [[] for _ in self.sizes]
+        longest = 0
         for players, table in found:
             sides = [self.sizes[player] for player in players]
             strides = [prod(sides[k + 1 :]) for k in range(len(sides))]
             whole = [int(x / self.unit) for x in table]
             self.terms[players[0]].append(Term(players, strides, whole))
+            longest = max(longest, *map(int.bit_length, whole))
+        self.effort = (1 + longest // 1000) ** 2
 
     def _term(self, file: Reader, left: int) -> tuple[list[int], list[Fraction]]:
         players, divisor, payoffs = file.fields("players", "divisor", "payoffs")
@@ -93,7 +97,7 @@ class Payoffs:
         In each the couplings of the pairs may be formed, and the entries of rows be compared.
         """
         chosen = sorted(players)
-        count = prod(self.sizes[player] for player in chosen)
+        count = self.effort * prod(self.sizes[player] for player in chosen)
         for i, j in pairs:
             n, m = self.sizes[i], self.sizes[j]
             work.pay(4 * count * n * m * (n + m + len(self.terms[i]) + len(self.terms[j])))

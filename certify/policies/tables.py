@@ -19,7 +19,7 @@ class Table(NamedTuple):
     Attributes:
         players: Different players, one per axis of the payoffs.
         payoffs: Finite numbers.
-        divisor: A positive integer by which all payoffs are divided.
+        divisor: An integer from 1 to 512 by which all payoffs are divided.
     """
 
     players: tuple[int, ...]
