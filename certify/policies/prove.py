@@ -138,6 +138,7 @@ def _require_same_costs(game: dg.Game, setting: Setting) -> None:
     sizes, generator = setting.payoffs.sizes, np.random.default_rng(0)
     whole = [generator.integers(1, 1000, size) for size in sizes]
     field = dg.pseudo_gradient(game)(tuple(jnp.asarray(own / own.sum()) for own in whole))
+    tolerance = 1e3 * max(float(jnp.finfo(own.dtype).eps) for own in blocks(field))
     found = [np.asarray(own, np.float64) for own in blocks(field)]
     exact = [own.tolist() for own in whole]
     said = [
@@ -146,7 +147,7 @@ def _require_same_costs(game: dg.Game, setting: Setting) -> None:
     size = max(float(np.abs(own).max()) for own in (*found, *said))
     for i, (mine, theirs) in enumerate(zip(said, found, strict=True)):
         offset = mine - theirs
-        if not np.ptp(offset) <= 1e-4 * size:
+        if not np.ptp(offset) <= tolerance * size:
             raise ValueError(
                 f"certify_policies: the payoff tables of {type(game).__name__} do not have the "
                 f"gradient of its costs for player {i}"
