@@ -38,6 +38,9 @@ if TYPE_CHECKING:
     from certify.network import NetworkStep as NetworkStep
     from certify.network import certify_network as certify_network
     from certify.network import network_constants as network_constants
+    from certify.policies import PolicyCertificate as PolicyCertificate
+    from certify.policies import certify_policies as certify_policies
+    from certify.policies import load_policies as load_policies
     from certify.prove import certify as certify
     from certify.rates import Rate as Rate
     from certify.rates import RungeKutta as RungeKutta
@@ -68,6 +71,7 @@ _HOMES = {
     "NetworkEquilibrium": "network",
     "NetworkProof": "network",
     "NetworkStep": "network",
+    "PolicyCertificate": "policies",
     "Rate": "rates",
     "Policies": "region",
     "RobustMetric": "metric.robust",
@@ -80,6 +84,7 @@ _HOMES = {
     "best_rate_step": "rates",
     "certify": "prove",
     "certify_network": "network",
+    "certify_policies": "policies",
     "check": "checker",
     "contraction": "steps.contraction",
     "enclose": "enclosure",
@@ -90,6 +95,7 @@ _HOMES = {
     "largest_rate_step": "rates",
     "largest_step": "steps.direct",
     "load": "certificate",
+    "load_policies": "policies",
     "network_constants": "network",
     "noise_ball": "steps",
     "rate": "rates",

@@ -134,8 +134,8 @@ def show(file: Annotated[Path, typer.Argument(metavar="CERTIFICATE", help="The f
     _use_float64()
     from certify.certificate import of_data
     from certify.checker import check_data
-    from certify.checker.reader import CONTRACTION, read
-    from certify.tables import certificate_table, contraction_table
+    from certify.checker.reader import CONTRACTION, POLICIES, read
+    from certify.tables import certificate_table, contraction_table, policy_table
 
     data = read(file)
     verdict = check_data(data)
@@ -144,6 +144,9 @@ def show(file: Annotated[Path, typer.Argument(metavar="CERTIFICATE", help="The f
         raise typer.Exit(NO)
     if data["format"] == CONTRACTION:
         Console().print(contraction_table(data, verdict))
+        return
+    if data["format"] == POLICIES:
+        Console().print(policy_table(data, verdict))
         return
     Console().print(certificate_table(of_data(data), verdict))
 

@@ -11,6 +11,8 @@ from rich.text import Text
 from certify.certificate import Certificate
 from certify.checker import Verdict
 from certify.checker.reader import Reader, printable
+from certify.policies import PolicyCertificate
+from certify.policies.words import in_words
 from dgames.strategy import blocks, dimensions, player_names, ravel
 
 
@@ -53,10 +55,31 @@ def contraction_table(data: dict[str, Any], verdict: Verdict) -> RenderableType:
         reach = number(claims["start"]["radius"])
         table.add_row("starts", f"every strategy within {reach} of it, in a metric of its own")
     table.add_row("proof", f"{cells} cells; accepted by the checker in {verdict.seconds:.2f} s")
-    trusted = Table(title="Trusted", title_justify="left", show_header=False, box=None)
-    for sentence in file["trusted"].items():
-        trusted.add_row(Text("- ") + _stated(sentence))
-    return Group(table, trusted)
+    return Group(table, _trusted(data))
+
+
+def policy_table(data: dict[str, Any], verdict: Verdict) -> RenderableType:
+    """What the file of `certify.certify_policies` claims."""
+    table = Table(title="Claim", title_justify="left", show_header=False, box=None, padding=(0, 1))
+    table.add_row("game", _stated(Reader(data)["game"]["name"]))
+    for key, value in in_words(PolicyCertificate("proved", data=data), _brief, _brief):
+        table.add_row(key, Text(value))
+    table.add_row(
+        "proof",
+        f"from the payoffs in the file; accepted by the checker in {verdict.seconds:.2f} s",
+    )
+    return Group(table, _trusted(data))
+
+
+def _brief(value: float) -> str:
+    return f"{value:.6g}"
+
+
+def _trusted(data: dict[str, Any]) -> Table:
+    table = Table(title="Trusted", title_justify="left", show_header=False, box=None)
+    for sentence in Reader(data)["trusted"].items():
+        table.add_row(Text("- ") + _stated(sentence))
+    return table
 
 
 def _claim(certificate: Certificate) -> RenderableType:

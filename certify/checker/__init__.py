@@ -12,6 +12,7 @@ no NumPy, nothing from the rest of the project.
 - `metric`: the norm in which it holds;
 - `sets`: strategy sets, and equilibria on their boundary;
 - `contraction`: the same for files that prove a step of a method to contract;
+- `policies`, `payoffs`, `logarithm`: the same for games on simplices, over all policies;
 - `exact`: positive definiteness, decided with integers.
 
 That is level 1: the inequalities, given the bounds on derivatives that the file states. Level 2
@@ -31,8 +32,9 @@ from typing import NamedTuple
 
 from .contraction import check_contraction
 from .equilibrium import check_equilibrium
+from .policies import check_policies
 from .proof import Claims, check_cells, check_metric, check_small_gain
-from .reader import CONTRACTION, Reader, Unusable, read
+from .reader import CONTRACTION, POLICIES, Reader, Unusable, read
 from .rederive import rederive
 from .region import Rejected
 from .steps import check_steps
@@ -46,7 +48,8 @@ class Verdict(NamedTuple):
         reasons: The claims that do not, one sentence each; empty when `ok`.
         seconds: How long the check took.
         rederived: What was re-derived from the costs at level 2, one sentence each; empty at level
-            1, where the bounds that the file states are taken as given.
+            1, where the bounds that the file states are taken as given. Files of games on simplices
+            hold the payoffs themselves: everything is derived from them at either level.
     """
 
     ok: bool
@@ -90,6 +93,9 @@ def check_data(data: dict, progress: Progress | None = None, *, level: int = 1) 
         if data.get("format") == CONTRACTION:
             check_contraction(file)
             return Verdict(True, (), time.perf_counter() - start)
+        if data.get("format") == POLICIES:
+            rederived = check_policies(file)
+            return Verdict(True, (), time.perf_counter() - start, rederived)
         claims = Claims(file)
         steps = (
             lambda: check_metric(claims),

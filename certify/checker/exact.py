@@ -30,7 +30,11 @@ class Work:
         """
         longest = max(max(map(int.bit_length, row)) for row in matrix)
         size = len(matrix[0]) + 4
-        self.left -= (len(matrix) + 4 + parts) * size**2 * (1 + longest // 1000) ** 2
+        self.pay((len(matrix) + 4 + parts) * size**2 * (1 + longest // 1000) ** 2)
+
+    def pay(self, products: int) -> None:
+        """Pays for that many products before they are made."""
+        self.left -= products
         if self.left < 0:
             raise Unusable("checking it would take too much work: too many or too large cells")
 

@@ -17,8 +17,9 @@ from typing import Any, NoReturn
 FORMAT = "dgames certificate"
 VERSION = 1
 CONTRACTION = "dgames contraction"
+POLICIES = "dgames policies"
 # What this checker reads, and in which version.
-FORMATS = {FORMAT: VERSION, CONTRACTION: 1}
+FORMATS = {FORMAT: VERSION, CONTRACTION: 1, POLICIES: 1}
 # Of the text, unpacked, and of the values in it: whatever they are, reading takes up to 1 GiB of
 # memory. An integer is one value; what takes more memory counts for up to nine, see `_values`.
 MAX_BYTES = 128 * 2**20

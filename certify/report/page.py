@@ -5,8 +5,10 @@ from typing import Any
 
 from certify.certificate import Certificate
 from certify.checker import Verdict, check_data
-from certify.checker.reader import CONTRACTION, read
+from certify.checker.reader import CONTRACTION, POLICIES, read
+from certify.policies import PolicyCertificate
 from certify.report.contraction import contraction_parts
+from certify.report.policies import policy_parts
 from certify.report.sections import parts
 from certify.report.style import STYLE
 from certify.report.words import Markup, text
@@ -15,11 +17,12 @@ from certify.report.words import Markup, text
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
 
 
-def report(certificate: Certificate | str | Path, *, level: int = 1) -> str:
+def report(certificate: Certificate | PolicyCertificate | str | Path, *, level: int = 1) -> str:
     """A page about a certificate, as the text of an HTML file.
 
     Args:
-        certificate: What `certify.certify` found, or the path of a file.
+        certificate: What `certify.certify` or `certify.certify_policies` found, or the path of a
+            file.
         level: Of the check that comes first; 2 re-derives the bounds from the costs in the file.
 
     Returns:
@@ -36,7 +39,7 @@ def report(certificate: Certificate | str | Path, *, level: int = 1) -> str:
         >>> "<script" in report(certify.certify(game, box, [dg.Simultaneous]))
         False
     """
-    data = certificate.data if isinstance(certificate, Certificate) else read(certificate)
+    data = read(certificate) if isinstance(certificate, str | Path) else certificate.data
     verdict = check_data(data, level=level)
     if not verdict.ok:
         raise ValueError(f"the checker rejects this certificate: {'; '.join(verdict.reasons)}")
@@ -53,6 +56,8 @@ def page(data: dict[str, Any], verdict: Verdict, level: int = 1) -> str:
     """
     if data["format"] == CONTRACTION:
         title, body = contraction_parts(data, verdict)
+    elif data["format"] == POLICIES:
+        title, body = policy_parts(data, verdict)
     else:
         title, body = parts(Certificate("proved", data=data), verdict, level)
     return _document(title, "".join(body))

@@ -1,0 +1,220 @@
+"""Choosing the weights of a certificate over all policies, and the vectors that prove it.
+
+Everything here is a guess in floating point; what comes out is verified exactly.
+"""
+
+from collections.abc import Callable
+from fractions import Fraction
+from itertools import combinations
+from math import lcm, prod
+from typing import Literal, NamedTuple
+
+import numpy as np
+import scipy.optimize
+from jaxtyping import Float
+
+from certify.checker.exact import Work
+from certify.checker.payoffs import Payoffs
+from certify.metric.small_gain import small_gain
+from certify.metric.weights import sampled_margin
+
+Kind = Literal["coupling", "form"]
+Slack = Callable[[np.ndarray], float]
+
+# Weights of one are kept when they have this share of the best margin.
+_PREFER_ONES = 0.995
+# Weights are searched for within this factor of each other, to the power of two.
+_RANGE = 30.0
+_MOST_PLAYERS = 10
+# Entries of all Jacobians at pure profiles that are looked at together.
+_ENTRIES = 2**22
+
+
+class Choice(NamedTuple):
+    """Weights, how the margin in them is to be proved, and about what it loses.
+
+    Attributes:
+        weights: Positive, one per player.
+        kind: The proof, as in the file.
+        slack: About the temperature minus the margin.
+    """
+
+    weights: Float[np.ndarray, " players"]
+    kind: Kind
+    slack: float
+
+
+def choose(
+    payoffs: Payoffs, temperature: float, given: Float[np.ndarray, " players"] | None = None
+) -> list[Choice]:
+    """Choices of weights, the one with the largest margin first; ones if they are about as good.
+
+    Args:
+        payoffs: The game.
+        temperature: Of the regulariser.
+        given: Weights from elsewhere, if there is only the proof to be chosen.
+    """
+    pairs = coupled(payoffs)
+    slacks: dict[Kind, Slack] = {"coupling": lambda w: coupling_slack(pairs, w)}
+    # Of two players, a bound on the norm of their one coupling is exact.
+    if len(payoffs.sizes) > 2 and (jacobians := tangential_jacobians(payoffs)) is not None:
+        tangents = np.array(payoffs.sizes) - 1
+        slacks["form"] = lambda w: max(-sampled_margin(jacobians, np.repeat(w, tangents)) / 2, 0.0)
+    ones = np.ones(len(payoffs.sizes))
+    choices: list[Choice] = []
+    for kind, slack in slacks.items():
+        start = starting_weights(pairs, len(ones))
+        candidates = [ones, *searched(slack, start)] if given is None else [given]
+        choices += [Choice(w, kind, slack(w)) for w in candidates]
+    choices.sort(key=lambda choice: choice.slack)
+    best = temperature - choices[0].slack
+    return sorted(
+        choices,
+        key=lambda choice: (
+            best > 0
+            and (choice.weights == 1).all()
+            and temperature - choice.slack >= _PREFER_ONES * best
+        ),
+        reverse=True,
+    )
+
+
+class Pair(NamedTuple):
+    """The coupling of two players where the others play pure actions, profile after profile.
+
+    Attributes:
+        i: A player.
+        j: A later one.
+        mine: `A_ij`, shape (profiles, actions_i, actions_j).
+        yours: `A_ji` transposed, of the same shape.
+    """
+
+    i: int
+    j: int
+    mine: np.ndarray
+    yours: np.ndarray
+
+
+def coupled(payoffs: Payoffs) -> list[Pair]:
+    """The couplings of all pairs."""
+    found, work = [], Work()
+    for i, j in combinations(range(len(payoffs.sizes)), 2):
+        others = payoffs.influential(i, j) | payoffs.influential(j, i)
+        profiles = list(payoffs.profiles(others, [(i, j)], work))
+        mine = np.stack([_block(payoffs, i, j, profile) for profile in profiles])
+        yours = np.stack([_block(payoffs, j, i, profile).T for profile in profiles])
+        found.append(Pair(i, j, mine, yours))
+    return found
+
+
+def _block(payoffs: Payoffs, i: int, j: int, profile: dict[int, int]) -> np.ndarray:
+    scale = payoffs.unit.denominator
+    return np.array([[x / scale for x in row] for row in payoffs.coupling(i, j, profile)])
+
+
+def norms(blocks: Float[np.ndarray, "profiles n m"]) -> float:
+    """The largest `|d' B e|` for d and e with sum zero and `|d|_1 = |e|_1 = 1`, over the blocks."""
+    found = 0.0
+    for a in range(blocks.shape[1]):
+        rows = blocks[:, a:] - blocks[:, a, None]
+        found = max(found, float((rows.max(-1) - rows.min(-1)).max()))
+    return found / 4
+
+
+def coupling_slack(pairs: list[Pair], weights: Float[np.ndarray, " players"]) -> float:
+    """The least `tau - margin` that bounds on couplings can prove, about."""
+    if not pairs:
+        return 0.0
+    root = np.sqrt(weights)
+    form = np.zeros((len(weights), len(weights)))
+    for i, j, mine, yours in pairs:
+        form[i, j] = norms(weights[i] * mine + weights[j] * yours) / (2 * root[i] * root[j])
+    return float(np.linalg.eigvalsh(form + form.T)[-1])
+
+
+def tangential_jacobians(payoffs: Payoffs) -> Float[np.ndarray, "profiles n n"] | None:
+    """The Jacobians at all pure profiles on orthonormal tangents; None if they are too many."""
+    count = len(payoffs.sizes)
+    pairs = list(combinations(range(count), 2))
+    others = {
+        player for i, j in pairs for player in payoffs.influential(i, j) | payoffs.influential(j, i)
+    }
+    starts = np.cumsum([0, *(size - 1 for size in payoffs.sizes)])
+    profiles = prod(payoffs.sizes[player] for player in others)
+    if not starts[-1] or profiles * sum(payoffs.sizes) ** 2 > _ENTRIES:
+        return None
+    bases = [_tangents(size) for size in payoffs.sizes]
+    found = []
+    for profile in payoffs.profiles(others, pairs, Work()):
+        jacobian = np.zeros((starts[-1], starts[-1]))
+        for i, j in [*pairs, *((j, i) for i, j in pairs)]:
+            place = (slice(*starts[i : i + 2]), slice(*starts[j : j + 2]))
+            jacobian[place] = bases[i].T @ _block(payoffs, i, j, profile) @ bases[j]
+        found.append(jacobian)
+    return np.stack(found)
+
+
+def _tangents(size: int) -> np.ndarray:
+    """An orthonormal basis of the vectors with sum zero, as columns."""
+    return np.linalg.svd(np.ones((1, size)))[2][1:].T
+
+
+def starting_weights(pairs: list[Pair], players: int) -> Float[np.ndarray, " players"]:
+    """Those of the small-gain test on bounds for each block alone."""
+    coupling = single_norms(pairs, players)
+    try:
+        return small_gain(np.zeros(players), coupling).weights
+    except ValueError:  # too unequal for float64 vectors
+        return np.ones(players)
+
+
+def single_norms(pairs: list[Pair], players: int) -> Float[np.ndarray, "players players"]:
+    """The norms `l_ij` of the couplings, about."""
+    found = np.zeros((players, players))
+    for i, j, mine, yours in pairs:
+        found[i, j], found[j, i] = norms(mine), norms(yours)
+    return found
+
+
+def searched(slack: Slack, start: Float[np.ndarray, " players"]) -> list[np.ndarray]:
+    """Weights with a small slack, and simple ratios near them, which zero-sum games may need."""
+
+    def weights(log_weights: np.ndarray) -> np.ndarray:
+        free = np.append(log_weights, 0.0)
+        return np.exp2(np.clip(free - free.max(), -_RANGE, 0.0))
+
+    best = np.log2(start)
+    best = (best - best[-1])[:-1]
+    if 1 < len(start) <= _MOST_PLAYERS:
+        candidates = [best, np.zeros(len(best))]
+        best = min(candidates, key=lambda logs: slack(weights(logs)))
+        search = scipy.optimize.minimize(
+            lambda logs: slack(weights(logs)),
+            best,
+            method="Nelder-Mead",
+            options={"maxfev": 100 * len(start), "xatol": 1e-14, "fatol": np.inf},
+        )
+        best = min(best, search.x, key=lambda logs: slack(weights(logs)))
+    found = weights(best)
+    ratios = [Fraction(w / found.min()).limit_denominator(64) for w in found.tolist()]
+    scale = lcm(*(ratio.denominator for ratio in ratios))
+    simple = np.array([float(ratio * scale) for ratio in ratios])
+    return [_short(found), simple, found]
+
+
+def _short(weights: np.ndarray) -> np.ndarray:
+    """Short binary numbers: margins are flat at their best weights."""
+    mantissa, exponent = np.frexp(weights)
+    return np.ldexp(np.rint(mantissa * 2**24), exponent - 24)
+
+
+def scaling(matrix: Float[np.ndarray, "n n"]) -> Float[np.ndarray, " n"]:
+    """A positive vector p for which the largest `(M p)_i / p_i` is about the spectral radius.
+
+    Args:
+        matrix: Not negative; the diagonal is ignored.
+    """
+    try:
+        return small_gain(np.zeros(len(matrix)), matrix).right
+    except ValueError:  # too unequal for float64 vectors
+        return np.ones(len(matrix))
