@@ -17,7 +17,7 @@ from certify.enclosure.natural import (
     natural_jacobian,
     natural_slope,
 )
-from certify.enclosure.rounding import EPSILON
+from certify.enclosure.rounding import EPSILON, TINY
 from certify.enclosure.taylor import Arithmetic, Jet
 from certify.enclosure.taylor_expansion import expansions
 
@@ -51,6 +51,7 @@ def taylor_family(
     near, wide = (Arithmetic(graph.inputs, order) for order in (ORDER - 1, ORDER))
 
     def family(lower: np.ndarray, upper: np.ndarray) -> AffineFamily:
+        lower, upper = _flushed(lower, upper)
         with np.errstate(all="ignore"):
             middle, radius = middle_of(lower, upper)
             pairs = expansions(graph, near, wide, middle, lower, upper, radius)
@@ -70,6 +71,15 @@ def taylor_family(
         return AffineFamily(*parts._replace(share=share), known)
 
     return family
+
+
+def _flushed(lower: np.ndarray, upper: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Subnormal corners move outward, so that the middle of a cell, normal or zero, is in it."""
+    small = [np.abs(end) < TINY for end in (lower, upper)]
+    return (
+        np.where(small[0], np.where(lower < 0, -TINY, 0.0), lower),
+        np.where(small[1], np.where(upper > 0, TINY, 0.0), upper),
+    )
 
 
 def _blame(arithmetic: Arithmetic, jets: list[Jet], boxes: int) -> np.ndarray:

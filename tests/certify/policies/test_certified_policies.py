@@ -2,6 +2,7 @@
 
 import itertools
 from decimal import Decimal, localcontext
+from pathlib import Path
 
 import diffrax
 import equinox as eqx
@@ -20,6 +21,7 @@ from certify.policies.tables import Table
 from dgames.games import MatrixGame, PolymatrixGame, PreferenceGame
 from dgames.logits import log_policies
 
+NFG = Path(__file__).parents[2] / "dgames" / "nfg"
 PENNIES = np.array([[1.0, -1.0], [-1.0, 1.0]])
 SAME = np.eye(2)  # both want the same action
 PERTURBED = PreferenceGame((np.array([[0.0, -3, 3], [3, 0, -1], [-3, 1, 0]]) + 3) / 6)
@@ -388,3 +390,28 @@ def test_nothing_is_claimed_without_a_proof(tmp_path):
     with pytest.raises(ValueError, match="undecided"):
         refused.save(tmp_path / "nothing.json")
     assert list(tmp_path.iterdir()) == []
+
+
+# --- games from files --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("outcomes", [False, True])
+@pytest.mark.parametrize("name", ["pennies", "three", "outcomes"])
+def test_game_files(name, outcomes, tmp_path):
+    """Read, written in either variant, regularised, certified and solved: in the enclosure."""
+    form = dg.read_nfg(NFG / f"{name}.nfg")
+    dg.write_nfg(form, tmp_path / "copy.nfg", outcomes=outcomes)
+    game = dg.read_nfg(tmp_path / "copy.nfg").game()
+    size = max(float(jnp.abs(jnp.asarray(table)).max()) for table in game.payoffs)
+    soft = dg.Regularised(game, 4.0 * size)
+    certificate = certify.certify_policies(soft)
+    assert certificate.status == "proved", certificate.reasons
+    solution = dg.solve(soft, dg.MirrorDescent, game.uniform(), step_size=certificate, tol=1e-12)
+    found = zip(
+        solution.strategy,
+        certificate.equilibrium.center,
+        certificate.equilibrium.distances,
+        strict=True,
+    )
+    for policy, center, distance in found:
+        assert float(jnp.abs(policy - center).sum()) <= float(distance) + 1e-9
