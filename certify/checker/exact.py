@@ -94,16 +94,18 @@ def _inverse_factor(matrix: Matrix) -> Matrix:
     root = [isqrt(matrix[i][i] << 2 * _BITS) for i in range(len(matrix))]
     factor: list[list[float]] = []
     inverse: list[list[float]] = []
+    columns: list[list[float]] = []  # of the inverse, from the diagonal down
     for i, line in enumerate(matrix):
         scaled = [(line[j] << 2 * _BITS) / (root[i] * root[j]) for j in range(i + 1)]
         row: list[float] = []
         for j in range(i):
             row.append((scaled[j] - sum(map(float.__mul__, row, factor[j]))) / factor[j][j])
         row.append(_root(scaled[i] - sum(map(float.__mul__, row, row))))
-        columns = zip(*(line + [0.0] * (i - len(line)) for line in inverse), strict=True)
-        inverse.append(
-            [-sum(map(float.__mul__, row, column)) / row[i] for column in columns] + [1 / row[i]]
-        )
+        parts = (sum(map(float.__mul__, row[j:i], column)) for j, column in enumerate(columns))
+        inverse.append([*(-part / row[i] for part in parts), 1 / row[i]])
+        columns.append([])
+        for column, x in zip(columns, inverse[i], strict=True):
+            column.append(x)
         factor.append(row)
     top = max(root)
     return [[round(x * 2**_BITS) * top // root[j] for j, x in enumerate(row)] for row in inverse]
