@@ -140,7 +140,24 @@ class Box(eqx.Module):
         return {"kind": "box", "lower": [*map(number, lower)], "upper": [*map(number, upper)]}
 
 
-class Ball(eqx.Module):
+class _Centred(eqx.Module):
+    """What regions that are given by a centre have in common."""
+
+    center: Strategy
+    types: tuple[str, ...] = eqx.field(static=True)
+
+    @property
+    def dimension(self) -> int:
+        """Number of coordinates of all players together."""
+        return ravel(self.center)[0].size
+
+    @property
+    def example(self) -> Strategy:
+        """A strategy of the types in which the region was given; its numbers mean nothing."""
+        return _zeros(self.center, self.types)
+
+
+class Ball(_Centred):
     """All joint strategies within a Euclidean distance of a centre, over all coordinates together.
 
     Args:
@@ -156,23 +173,11 @@ class Ball(eqx.Module):
         [2.0000000000000004, 2.0000000000000004]
     """
 
-    center: Strategy
     radius: float
-    types: tuple[str, ...] = eqx.field(static=True)
 
     def __init__(self, center: Strategy, radius: Any):
         self.center, self.radius = _corner("center", center), _radius("Ball", radius)
         self.types = _types(center)
-
-    @property
-    def dimension(self) -> int:
-        """Number of coordinates of all players together."""
-        return ravel(self.center)[0].size
-
-    @property
-    def example(self) -> Strategy:
-        """A strategy of the types in which the region was given; its numbers mean nothing."""
-        return _zeros(self.center, self.types)
 
     def bounds(self) -> tuple[np.ndarray, np.ndarray]:
         """The bounding box, rounded outward."""
@@ -218,7 +223,7 @@ class Ball(eqx.Module):
         return {"kind": "ball", "center": [*map(number, center)], "radius": number(self.radius)}
 
 
-class Policies(eqx.Module):
+class Policies(_Centred):
     """All joint policies with positive probabilities, in logit differences: the whole space.
 
     Where a natural gradient is played, whose Jacobian is a function of the policies. Cells are sets
@@ -237,9 +242,6 @@ class Policies(eqx.Module):
         (1, 1, 2)
     """
 
-    center: Strategy
-    types: tuple[str, ...] = eqx.field(static=True)
-
     def __init__(self, center: Strategy):
         self.center = _corner("center", center)
         self.types = _types(center)
@@ -253,16 +255,6 @@ class Policies(eqx.Module):
         """Coordinates of each probability vector: one less than its actions."""
         shapes = [leaf.shape for leaf in jax.tree.leaves(self.center)]
         return tuple(shape[-1] for shape in shapes for _ in range(math.prod(shape[:-1])))
-
-    @property
-    def dimension(self) -> int:
-        """Number of coordinates of all players together."""
-        return ravel(self.center)[0].size
-
-    @property
-    def example(self) -> Strategy:
-        """A strategy of the types in which the region was given; its numbers mean nothing."""
-        return _zeros(self.center, self.types)
 
     def bounds(self) -> tuple[np.ndarray, np.ndarray]:
         """Of the cells: all probabilities."""
