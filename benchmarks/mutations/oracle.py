@@ -179,6 +179,8 @@ def _nash(facts: Facts, star: list[Any]) -> Iterator[str]:
 
 def _starts(facts: Facts, matrix: np.ndarray, radius: float) -> np.ndarray:
     """Points of K on the edge of a ball of a metric: the farthest along coordinates, and random."""
+    if facts.kinds:  # from farther away, rounding is all that would be projected
+        radius = min(radius, 1e6 * float(np.max(facts.region.upper - facts.region.lower)))
     center, rng = reals(facts.claims["equilibrium"]["center"]), np.random.default_rng(2)
     inverse = np.linalg.inv(matrix)
     along = inverse / np.sqrt(np.diag(inverse))
