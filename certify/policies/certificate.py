@@ -41,10 +41,11 @@ class PolicyEquilibrium(NamedTuple):
     """Where the logit quantal response equilibrium x* is.
 
     Attributes:
-        center: A joint strategy c, as float64 probabilities (up to rounding: it is the normalised
-            vectors that are meant).
-        radius: `sum_i w_i (KL(c_i || x*_i) + KL(x*_i || c_i)) <= radius^2`.
-        distances: Bounds on `|c_i - x*_i|_1` that follow, one per player; 2 says nothing.
+        center: A joint strategy c, as float64 probabilities, normalised but for rounding.
+        radius: `sum_i w_i (KL(c_i || x*_i) + KL(x*_i || c_i)) <= radius^2`, for the vectors of the
+            file that c rounds, normalised exactly.
+        distances: Bounds on `|c_i - x*_i|_1` that follow, one per player, with room for that
+            rounding; 2 says nothing.
     """
 
     center: tuple[np.ndarray, ...]
@@ -119,7 +120,10 @@ class PolicyCertificate:
         claims = self.data["claims"]["equilibrium"]
         center = tuple(np.array([_float(p) for p in own]) for own in claims["center"])
         radius = _float(claims["radius"])
-        distances = np.minimum(radius / np.sqrt(self.weights) * (1 + 2.0**-50), 2.0)
+        # Sums of n positive floats and quotients by them are off by n + 1 roundings at most.
+        rounding = np.array([(len(own) + 4) * 2.0**-52 for own in center])
+        distances = radius / np.sqrt(self.weights) * (1 + 2.0**-50) + rounding
+        distances = np.minimum(distances, 2.0)
         return PolicyEquilibrium(tuple(own / own.sum() for own in center), radius, distances)
 
     @property
