@@ -1,0 +1,15 @@
+"""Studies that reproduce the experiments of papers, beside what can be proved about them.
+
+    python -m experiments                      # lists them
+    python -m experiments small_gain_toy       # runs one: numbers, figures, comparison
+    python -m experiments small_gain_toy --quick
+
+`study.py` says what a study is, `run.py` runs one and resumes it, `expected.py` compares its
+numbers with those committed in `expected/`, `storage.py` keeps results. Every other module is a
+study.
+"""
+
+import jax
+
+# Certificates are made in float64, and so is everything that stands beside them.
+jax.config.update("jax_enable_x64", True)

@@ -1,0 +1,189 @@
+"""Running a study: stage by stage, kept as it goes, resumed where it stopped."""
+
+import dataclasses
+import hashlib
+import importlib
+import importlib.metadata
+import inspect
+import platform
+import time
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+from rich.console import Console
+from rich.progress import Progress, TextColumn, TimeElapsedColumn
+
+from experiments import storage
+from experiments.study import Data, Number, Study
+
+
+@dataclasses.dataclass(frozen=True)
+class Results:
+    """What a run found.
+
+    Attributes:
+        numbers: See `Study.numbers`.
+        data: What each stage returned.
+        folder: Where results and figures lie.
+        figures: The files of the figures.
+        seconds: What the stages took, including those of earlier runs that were resumed.
+    """
+
+    numbers: Mapping[str, Number]
+    data: Mapping[str, Data]
+    folder: Path
+    figures: list[Path]
+    seconds: float
+
+
+class Run:
+    """One run of a study, as its stages see it.
+
+    Attributes:
+        data: What earlier stages found, by name.
+        folder: For files that a stage wants to keep beside its data, certificates for example.
+    """
+
+    def __init__(self, folder: Path, progress: Progress):
+        """A run that keeps its stages in a folder and shows progress."""
+        self.folder = folder
+        self.data: dict[str, Data] = {}
+        self._progress = progress
+        self._stage = ""
+
+    def each(self, items: Iterable[Any], function: Callable[[Any], Data]) -> list[Data]:
+        """`[function(item) for item in items]`, with progress, every item kept as it is done.
+
+        A run that was interrupted goes on after the last item kept. The items must come in the
+        same order each time; `function` must not depend on what it returned before.
+        """
+        items = list(items)
+        path = self.folder / f"{self._stage}.lines"
+        done = _complete_lines(path)[: len(items)]
+        path.write_text("".join(storage.dump(entry) + "\n" for entry in done), encoding="utf-8")
+        task = self._progress.add_task(self._stage, total=len(items), completed=len(done))
+        with path.open("a", encoding="utf-8") as lines:
+            for item in items[len(done) :]:
+                text = storage.dump(function(item))
+                lines.write(text + "\n")
+                lines.flush()
+                done.append(storage.parse(text))
+                self._progress.advance(task)
+        self._progress.remove_task(task)
+        return done
+
+    def stage(self, name: str, function: Callable[[], Data]) -> float:
+        """Computes a stage unless it is kept already; returns the seconds it took."""
+        self._stage = name
+        path = self.folder / f"{name}.json"
+        if not path.exists():
+            task = self._progress.add_task(name, total=None)
+            start = time.perf_counter()
+            data = function()
+            storage.save(path, {"seconds": time.perf_counter() - start, "data": data})
+            (self.folder / f"{name}.lines").unlink(missing_ok=True)
+            self._progress.remove_task(task)
+        kept = storage.read(path)
+        self.data[name] = kept["data"]
+        return kept["seconds"]
+
+
+def run(
+    study: Study,
+    config: Any = None,
+    *,
+    output: Path | str = "results",
+    fresh: bool = False,
+    console: Console | None = None,
+) -> Results:
+    """Runs a study, or what is left of it.
+
+    Stages are kept in `output/NAME/KEY`, where KEY tells the configuration, the study's source and
+    the versions of dgames, jax and NumPy; what lies there from an earlier run is taken as it is.
+
+    Args:
+        study: The study.
+        config: Its configuration; `study.config` by default.
+        output: The folder of all results.
+        fresh: Whether to throw away what earlier runs of the same kind kept.
+        console: Where progress is shown; nowhere by default.
+
+    Returns:
+        The results; `results.json` and the figures are in `folder`.
+
+    Raises:
+        KeyboardInterrupt: On Ctrl-C; the same call then goes on from what is kept.
+    """
+    config = study.config if config is None else config
+    origin = _origin(study, config)
+    folder = Path(output) / study.name / _key(origin)
+    folder.mkdir(parents=True, exist_ok=True)
+    stages = folder / "stages"
+    stages.mkdir(exist_ok=True)
+    if fresh:
+        for path in stages.iterdir():
+            path.unlink()
+    quiet = console is None
+    columns = (
+        TextColumn("{task.description}"),
+        *Progress.get_default_columns()[1:3],
+        TimeElapsedColumn(),
+    )
+    with Progress(
+        *columns, console=console or Console(stderr=True), disable=quiet, transient=True
+    ) as bar:
+        state = Run(stages, bar)
+        seconds = sum(
+            state.stage(name, lambda stage=stage: stage(config, state))
+            for name, stage in study.stages.items()
+        )
+    numbers = storage.plain(study.numbers(state.data))
+    results = {"study": study.name, **origin, "seconds": seconds, "numbers": numbers}
+    storage.save(folder / "results.json", results, indent=1)
+    return Results(numbers, state.data, folder, _draw(study, config, state.data, folder), seconds)
+
+
+def _draw(study: Study, config: Any, data: Mapping[str, Data], folder: Path) -> list[Path]:
+    if not study.figures:
+        return []
+    import matplotlib.pyplot as plt
+
+    files = []
+    for name, draw in study.figures.items():
+        figure = draw(config, data)
+        files.append(folder / f"{name}.png")
+        figure.savefig(files[-1], dpi=150, bbox_inches="tight")
+        plt.close(figure)
+    return files
+
+
+def _origin(study: Study, config: Any) -> dict[str, Any]:
+    """Everything that decides the numbers, as far as it can be told from here."""
+    source = inspect.getsource(importlib.import_module(f"experiments.{study.name}"))
+    versions = {
+        "dgames": importlib.metadata.version("dgames"),
+        "jax": jax.__version__,
+        "numpy": np.__version__,
+        "python": platform.python_version(),
+        "machine": platform.machine(),
+    }
+    return {
+        "config": storage.plain(dataclasses.asdict(config)),
+        "source": hashlib.sha256(source.encode()).hexdigest(),
+        "versions": versions,
+    }
+
+
+def _key(origin: Mapping[str, Any]) -> str:
+    return hashlib.sha256(storage.dump(origin).encode()).hexdigest()[:12]
+
+
+def _complete_lines(path: Path) -> list[Data]:
+    """What a stage kept of its items; a last line that was cut off does not count."""
+    if not path.exists():
+        return []
+    lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
+    return [storage.parse(line) for line in lines if line.endswith("\n")]
