@@ -34,8 +34,8 @@ _HEAD = """# Papers, beside what we measure and prove
 Each number below is recomputed by the tests: it is a number of the experiment named in its row,
 within the tolerance that `experiments/expected` states, or a published value in
 `experiments/reference`. *Measured* is a simulation or a floating-point computation, an *estimate*
-is sampled and bounds nothing, *proved* holds for every point of the region and every rounding error,
-and *checked* was in addition accepted by the independent checker. This page is written by
+is sampled and bounds nothing, *proved* holds for every point of the region and every rounding
+error, and *checked* was in addition accepted by the independent checker. This page is written by
 `python -m experiments.tables`.
 """
 
