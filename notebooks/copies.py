@@ -7,6 +7,7 @@ nothing of the machine it was made on.
 import base64
 import io
 import os
+import re
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,6 +18,7 @@ FOLDER = Path(__file__).parent
 _KERNEL = {"display_name": "Python 3", "language": "python", "name": "python3"}
 # A cell that takes longer has gone wrong: a whole notebook is to take about a minute.
 _SECONDS = 600
+_COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 
 
 class CopyError(Exception):
@@ -68,7 +70,7 @@ def make_copy(script: Path) -> Path:
         try:
             client.execute()
         except CellExecutionError as error:
-            raise CopyError(str(error)) from None
+            raise CopyError(_COLOURS.sub("", str(error))) from None
     nbformat.validate(notebook := _bare(notebook))
     copy = copy_of(script)
     nbformat.write(notebook, copy)
