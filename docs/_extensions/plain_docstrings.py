@@ -2,8 +2,8 @@
 
 Sphinx reads reStructuredText, in which bars, backticks and trailing underscores mean other things.
 So before napoleon looks at the Google sections, every paragraph is rewritten: code becomes a
-literal, an indented paragraph a literal block, and what else has a meaning is escaped. Examples stay
-as they are.
+literal, an indented paragraph a literal block, and what else has a meaning is escaped. Examples
+stay as they are.
 """
 
 import re
