@@ -4,12 +4,15 @@ Sphinx is not run here: `.ci/run` builds the site, and a warning fails it.
 """
 
 import ast
+import base64
 import contextlib
 import importlib
 import importlib.util
 import io
+import json
 import re
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
@@ -18,7 +21,8 @@ import dgames
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
-PAGES = sorted(DOCS.rglob("*.md"))
+# Pages of notebooks are made when the site is built.
+PAGES = [page for page in sorted(DOCS.rglob("*.md")) if page.parent.name != "notebooks"]
 LISTED = [
     name
     for page in sorted((DOCS / "api").rglob("*.md"))
@@ -117,7 +121,7 @@ def test_every_page_is_in_a_table_of_contents():
     toctree = re.compile(r"^```\{toctree\}\n(.*?)^```$", flags=re.MULTILINE | re.DOTALL)
     for page in PAGES:
         for block in toctree.findall(page.read_text("utf-8")):
-            names = [line for line in block.splitlines() if line and not line.startswith(":")]
+            names = [line for line in block.splitlines() if line and line[0] != ":"]
             listed |= {(page.parent / f"{name}.md").resolve() for name in names}
     assert {page.resolve() for page in PAGES} <= listed
 
@@ -147,16 +151,16 @@ def test_nothing_of_ours_is_left_out_of_the_site_or_of_its_warnings():
         assert not re.fullmatch(ignored, name.rpartition(".")[2])
 
 
-# Docstrings
+# Extensions
 
 
-def markup(text: str) -> str:
-    path = DOCS / "_extensions" / "plain_docstrings.py"
-    spec = importlib.util.spec_from_file_location("plain_docstrings", path)
+def extension(name: str) -> ModuleType:
+    """A module of the site's own; these two do not import Sphinx."""
+    spec = importlib.util.spec_from_file_location(name, DOCS / "_extensions" / f"{name}.py")
     assert spec is not None and spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
-    return "\n".join(module.markup(text.split("\n")))
+    return module
 
 
 @pytest.mark.parametrize(
@@ -172,7 +176,37 @@ def markup(text: str) -> str:
     ids=["running text", "formula", "section", "example", "list", "label"],
 )
 def test_docstrings_become_restructured_text(text, expected):
-    assert markup(text).startswith(expected)
+    lines = extension("plain_docstrings").markup(text.split("\n"))
+    assert "\n".join(lines).startswith(expected)
+
+
+def test_notebooks_become_pages_with_their_outputs(tmp_path):
+    def cell(kind, source, *outputs):
+        return {"cell_type": kind, "source": source.splitlines(True), "outputs": outputs}
+
+    figure = {"data": {"image/png": base64.b64encode(b"picture").decode(), "text/plain": "?"}}
+    links = "[b](2_b.ipynb), [steps](../docs/steps.md), [code](../dgames/solve.py), [x](https://x)"
+    (tmp_path / "notebooks").mkdir()
+    for name, cells in {
+        "1_a": [
+            cell("markdown", f"# A\n\n{links}"),
+            cell("code", "1\n2", {"text": ["3\n"]}, {"text": "4\n"}, figure),
+        ],
+        "2_b": [cell("markdown", "# B")],
+    }.items():
+        (tmp_path / "notebooks" / f"{name}.ipynb").write_text(json.dumps({"cells": cells}))
+    pages = tmp_path / "docs"
+    (pages).mkdir()
+    (pages / "old.md").write_text("")
+    extension("notebooks").write_pages(tmp_path / "notebooks", pages)
+    assert {path.name for path in pages.iterdir()} == {"1_a-1.png", "1_a.md", "2_b.md", "index.md"}
+    assert (pages / "1_a-1.png").read_bytes() == b"picture"
+    assert (pages / "1_a.md").read_text() == (
+        "# A\n\n[b](2_b.md), [steps](../steps.md), [code](../../dgames/solve.py), [x](https://x)\n\n"
+        "```python\n1\n2\n```\n\n```text\n3\n4\n```\n\n![Figure 1](1_a-1.png)\n"
+    )
+    extension("notebooks").write_pages(tmp_path / "none", pages)
+    assert not pages.exists()
 
 
 # Examples
