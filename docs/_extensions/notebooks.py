@@ -1,7 +1,7 @@
 """Pages of the executed notebooks of the repository, made when the site is built.
 
 Nothing is run: cells and outputs are those of the `.ipynb` files. Where there are none there are no
-pages. They lie in `docs/notebooks`, which git ignores.
+pages. They lie in `docs/notebooks` as long as the site is being built.
 """
 
 import base64
@@ -88,7 +88,13 @@ def make(app: Any) -> None:
     write_pages(docs.parent / "notebooks", docs / "notebooks")
 
 
+def clean(app: Any, error: Exception | None) -> None:
+    """The listener of `build-finished`."""
+    shutil.rmtree(Path(app.srcdir) / "notebooks", ignore_errors=True)
+
+
 def setup(app: Any) -> dict[str, bool]:
-    """Registers the listener."""
+    """Registers both listeners."""
     app.connect("builder-inited", make)
+    app.connect("build-finished", clean)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
