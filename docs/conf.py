@@ -21,6 +21,7 @@ extensions = [
     "sphinx.ext.napoleon",
     "sphinx.ext.viewcode",
     "names",
+    "notebooks",
     "optional_pages",
     "plain_docstrings",
     "sources",
@@ -36,7 +37,7 @@ autodoc_typehints_format = "short"
 autodoc_preserve_defaults = True
 autodoc_inherit_docstrings = False  # contracts stand once, on the abstract class
 napoleon_attr_annotations = False  # types of attributes stand in the signature
-napoleon_use_ivar = True
+napoleon_custom_sections = [("Attributes", "params_style")]
 napoleon_use_rtype = False
 nitpicky = True
 # Types of other libraries, whose documentation is not at hand when this is built; and shapes.
@@ -48,6 +49,7 @@ nitpick_ignore_regex = [
     ),
 ]
 highlight_language = "text"  # of formulas; examples in docstrings are known as Python
+pages_about_files = ["certificate-format"]  # on which `small_gain` is a field and no function
 optional_pages = ["benchmarks", "notebooks/index", "reproduction"]
 
 html_theme = "furo"

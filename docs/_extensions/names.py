@@ -22,7 +22,10 @@ class Links(SphinxPostTransform):
         for literal in list(self.document.findall(nodes.literal)):
             if isinstance(literal.parent, nodes.reference | addnodes.pending_xref):
                 continue
-            name = target(literal.astext(), documented)
+            text = literal.astext()
+            if "." not in text and self.env.docname in self.config.pages_about_files:
+                continue
+            name = target(text, documented)
             if name is None or _inside(literal, name):
                 continue
             xref = addnodes.pending_xref(
@@ -88,6 +91,7 @@ def shown(
 
 def setup(app: Any) -> dict[str, bool]:
     """Registers them."""
+    app.add_config_value("pages_about_files", [], "env", frozenset({list}))
     app.connect("missing-reference", resolve)
     app.connect("autodoc-process-signature", shown)
     app.add_post_transform(Links)

@@ -2,8 +2,8 @@
 
 Sphinx reads reStructuredText, in which bars, backticks and trailing underscores mean other things.
 So before napoleon looks at the Google sections, every paragraph is rewritten: code becomes a
-literal, an indented paragraph a literal block, and what else has a meaning is escaped. Examples stay
-as they are.
+literal, an indented paragraph a literal block, and what else has a meaning is escaped. Examples
+stay as they are.
 """
 
 import re
@@ -87,7 +87,13 @@ def process(app: Any, what: str, name: str, obj: Any, options: Any, lines: list[
     lines[:] = markup(lines)
 
 
+def skip(app: Any, what: str, name: str, obj: Any, skipped: bool, options: Any) -> bool | None:
+    """The listener of `autodoc-skip-member`: fields of named tuples are in their class's text."""
+    return True if (getattr(obj, "__doc__", None) or "").startswith("Alias for field") else None
+
+
 def setup(app: Any) -> dict[str, bool]:
     """Before napoleon, whose priority is 500."""
     app.connect("autodoc-process-docstring", process, priority=400)
+    app.connect("autodoc-skip-member", skip)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
