@@ -40,7 +40,7 @@ start = (jnp.array([0.6, 0.3, 0.1]),) * 2  # both the same, so that one triangle
 def divergence(equilibrium, x):
     """From an equilibrium to strategies: the sum of KL(equilibrium || x) over players."""
     pairs = [(np.asarray(e), np.asarray(p)) for e, p in zip(equilibrium, x, strict=True)]
-    return sum((e * (np.log(e) - np.log(p))).sum(-1) for e, p in pairs)
+    return np.sum([(e * (np.log(e) - np.log(p))).sum(-1) for e, p in pairs], axis=0)
 
 
 flow = dg.flow(dg.NaturalGradient(rps), dg.logits(start), t1=30.0, tol=1e-12)
@@ -206,9 +206,9 @@ print("another equilibrium at 0.4:", lucky.strategy[0].round(4))
 # comes to the uniform policies, here from thirty starts.
 
 # %%
-markov = dg.Regularised(games.MarkovGame.small_gain_nash(), 1.0)
-field = dg.NaturalGradient(markov)
-home = dg.logits(markov.game.uniform())
+rooms = games.MarkovGame.small_gain_nash()
+field = dg.NaturalGradient(dg.Regularised(rooms, 1.0))
+home = dg.logits(rooms.uniform())
 first, second = jax.random.normal(jax.random.key(1), (2, 30, 2, 1)) * 1.5
 
 
