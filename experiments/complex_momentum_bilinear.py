@@ -1,13 +1,13 @@
 """Complex momentum on `min_x max_y x y`: where it converges, and what can be proved of that.
 
 Lorraine, Acuna, Vicol and Duvenaud, *Complex Momentum for Optimization in Games*, AISTATS 2022,
-arXiv:2102.08431. Three ways to a rate are compared over step size, modulus and angle of the momentum:
-the roots of a polynomial, the eigenvalues of one step of the method as it is, and runs.
+arXiv:2102.08431. Three ways to a rate are compared over step size, modulus and angle of the
+momentum: the roots of a polynomial, the eigenvalues of one step of the method as it is, and runs.
 
 No real momentum `b` converges when the players move simultaneously (Gidel et al., AISTATS 2019,
 arXiv:1807.04740), and here is why. The multipliers are the roots of `z^2 + a z + b` with
 `a = -(1 + b) + i h`. If both were inside the unit circle, then `|b| < 1` and, by Schur and Cohn,
-`|a - b conj(a)| < 1 - b^2`. But `a - b conj(a) = -(1 - b^2) + i h (1 + b)`, which is larger in modulus.
+`|a - b conj(a)| < 1 - b^2`. But `a - b conj(a) = -(1 - b^2) + i h (1 + b)` is larger in modulus.
 
 The game is nowhere strongly monotone, so no constants of the game prove a step. The direct route
 does: it finds a norm of strategies and buffers together in which this very step contracts.

@@ -1,10 +1,10 @@
 """The Dirac-GAN: complex momentum where the Jacobian turns, far from the equilibrium too.
 
-A generator that puts a point mass at `theta` faces the linear discriminator `psi` (Mescheder, Geiger
-and Nowozin, ICML 2018, arXiv:1801.04406). Counted are evaluations of the pseudo-gradient from (1, 1)
-until the distance to the equilibrium is below 1e-4. Near the equilibrium, the direct route proves that
-steps with complex momentum contract; how far from it is part of the result. Steps of Adam have no
-such proof: they divide by the root of a buffer.
+A generator that puts a point mass at `theta` faces the linear discriminator `psi` (Mescheder,
+Geiger and Nowozin, ICML 2018, arXiv:1801.04406). Counted are evaluations of the pseudo-gradient
+from (1, 1) until the distance to the equilibrium is below 1e-4. Near the equilibrium, the direct
+route proves that steps with complex momentum contract; how far from it is part of the result. Steps
+of Adam have no such proof: they divide by the root of a buffer.
 """
 
 from collections.abc import Callable, Mapping
@@ -84,9 +84,7 @@ STEPS = {
 
 def _count(config: Config, name: str, steps: Any) -> np.ndarray:
     parameters = (np.asarray(steps, float),)
-    return evaluations(
-        GAME, METHODS[name], START, parameters, radius=RADIUS, budget=config.budget
-    )
+    return evaluations(GAME, METHODS[name], START, parameters, radius=RADIUS, budget=config.budget)
 
 
 def counts(config: Config, run: Run) -> Data:
@@ -224,7 +222,7 @@ def comparison(config: Config, data: Mapping[str, Data]) -> Figure:
 
 STUDY = Study(
     name="complex_momentum_dirac_gan",
-    summary="The Dirac-GAN: evaluations until convergence, complex Adam, and proofs near the origin",
+    summary="The Dirac-GAN: evaluations until convergence, complex Adam, proofs near the origin",
     config=Config(),
     quick=Config(steps=12, angles=(5, 5), adam_steps=8000, radii=(0.1,)),
     stages={"counts": counts, "sweep": sweep, "adam": adam, "proofs": proofs},

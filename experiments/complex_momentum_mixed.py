@@ -4,8 +4,9 @@ Two families of quadratic games, `t` from 0 to 1:
 
 - of the paper (Lorraine et al., arXiv:2102.08431), `min_x max_y x'(tA)y + (1 - t)(x'Bx - y'Hy)`: at
   `t = 0` each player minimises alone, at `t = 1` the game is bilinear;
-- with a shared cost, `f_1 = (1 - t) U + t x'Ay` and `f_2 = (1 - t) U - t x'Ay` with a convex quadratic
-  `U(x, y)` that also couples the players: at `t = 0` they are purely cooperative, both paying `U`.
+- with a shared cost, `f_1 = (1 - t) U + t x'Ay` and `f_2 = (1 - t) U - t x'Ay` with a convex
+  quadratic `U(x, y)` that also couples the players: at `t = 0` they are purely cooperative, both
+  paying `U`.
 
 Methods are compared at equal evaluations of the pseudo-gradient, as what it takes to come a million
 times closer: with the best parameters for each `t`, and with one setting for all `t`, the one whose
@@ -27,7 +28,7 @@ from matplotlib.figure import Figure
 import certify
 import dgames as dg
 from experiments.momentum import spectra
-from experiments.momentum.counting import evaluations
+from experiments.momentum.counting import complex_momentum, evaluations
 from experiments.run import Run
 from experiments.study import Data, Study
 
@@ -66,10 +67,6 @@ class Config:
 Rate = Callable[..., np.ndarray]
 
 
-def _complex(step: Any, modulus: Any, angle: Any) -> dg.ComplexMomentum:
-    return dg.ComplexMomentum(step, modulus * (jnp.cos(angle) + 1j * jnp.sin(angle)))
-
-
 def _complex_rate(nu: np.ndarray, step: Any, modulus: Any, angle: Any) -> np.ndarray:
     return spectra.complex_momentum(step, spectra.polar(modulus, angle), nu)
 
@@ -86,7 +83,7 @@ METHODS: dict[str, tuple[Rate, Callable[..., dg.AbstractMethod], int, int]] = {
     ),
     "extragradient": (lambda nu, h: spectra.extragradient(h, nu), dg.Extragradient, 1, 2),
     "optimistic": (lambda nu, h: spectra.optimistic(h, nu), dg.Optimistic, 1, 1),
-    "complex momentum": (_complex_rate, _complex, 3, 1),
+    "complex momentum": (_complex_rate, complex_momentum, 3, 1),
 }
 
 
@@ -136,15 +133,16 @@ def _tuned(config: Config, family: str, spread: int, name: str) -> Data:
         axis=1,
     )[:, :parameters]
 
-    def rates(p: np.ndarray) -> np.ndarray:
+    def rates(p: np.ndarray, points: Any = slice(None)) -> np.ndarray:
         """Of one setting or of many, for every `t`: shape `(..., points)`."""
         step, *others = np.moveaxis(p, -1, 0)[..., None, None]
-        return rate(eigenvalues, np.exp(step), *others).max(-1)
+        return rate(eigenvalues[points], np.exp(step), *others).max(-1)
 
     looked = rates(guesses)
     each = [
         spectra.smallest(
-            lambda p, k=k: float(rates(p)[k]), guesses[np.argsort(looked[:, k])[: config.searches]]
+            lambda p, k=k: float(rates(p, [k])[0]),
+            guesses[np.argsort(looked[:, k])[: config.searches]],
         )[0]
         for k in range(config.points)
     ]

@@ -23,6 +23,14 @@ def cost(method: dg.AbstractMethod) -> tuple[int, int]:
     return (2 if isinstance(method, dg.Extragradient) else 1), 0
 
 
+def complex_momentum(
+    step: Any, modulus: Any, angle: Any = np.pi, *, alternating: bool = False
+) -> dg.ComplexMomentum:
+    """The method with the momentum `modulus e^{i angle}`; negative momentum by default."""
+    turned = jax.lax.complex(modulus * jnp.cos(angle), modulus * jnp.sin(angle))
+    return dg.ComplexMomentum(step, turned, alternating)
+
+
 def evaluations(
     game: Any,
     make: Callable[..., dg.AbstractMethod],

@@ -63,7 +63,7 @@ def momentum(step: Any, momentum: Any, eigenvalue: Any) -> np.ndarray:
 def complex_momentum(step: Any, momentum: Any, eigenvalue: Any) -> np.ndarray:
     """Rates of simultaneous steps with complex momentum: roots of the cubic."""
     turn, b = np.broadcast_arrays(np.asarray(step * eigenvalue, complex), momentum)
-    real, square = b.real, np.abs(b) ** 2
+    real, square = np.real(b), np.abs(b) ** 2
     cubic = [np.ones_like(turn), turn - 1 - 2 * real, square + 2 * real - turn * real, -square]
     return largest_modulus(np.stack(cubic, -1))
 
@@ -71,7 +71,7 @@ def complex_momentum(step: Any, momentum: Any, eigenvalue: Any) -> np.ndarray:
 def alternating(step: Any, momentum: Any, singular: Any) -> np.ndarray:
     """Rates of alternating steps with complex momentum on `s x y`: roots of the sextic."""
     pull, b = np.broadcast_arrays(np.square(step * singular), momentum)
-    real, square = b.real, np.abs(b) ** 2
+    real, square = np.real(b), np.abs(b) ** 2
     one = np.ones_like(real)
     cubic = np.stack([one, -1 - 2 * real, square + 2 * real, -square])
     sextic = _squared(cubic)
@@ -113,6 +113,6 @@ def smallest(rate: Any, starts: np.ndarray, restarts: int = 3) -> tuple[float, n
                 rate, start, method="Nelder-Mead", options={"xatol": 1e-10, "fatol": 1e-13}
             )
             start = found.x
-        if found.fun < best:
-            best, where = float(found.fun), found.x
+            if found.fun < best:
+                best, where = float(found.fun), found.x
     return best, where
