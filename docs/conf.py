@@ -50,7 +50,7 @@ nitpick_ignore_regex = [
 ]
 highlight_language = "text"  # of formulas; examples in docstrings are known as Python
 pages_about_files = ["certificate-format"]  # on which `small_gain` is a field and no function
-optional_pages = ["benchmarks", "notebooks/index", "reproduction"]
+optional_pages = ["benchmarks", "experiments", "notebooks/index", "reproduction"]
 
 html_theme = "furo"
 html_title = "dgames and certify"
