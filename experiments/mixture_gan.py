@@ -270,6 +270,12 @@ def _best(cells: list[dict[str, Any]]) -> dict[str, Any]:
     return min(cells, key=lambda cell: (not np.isfinite(cell["distance"]), cell["distance"]))
 
 
+def _by_polar(cells: list[dict[str, Any]]) -> dict[tuple[float, float], dict[str, Any]]:
+    """Of complex momentum: the cell with the best step, by modulus and angle."""
+    keys = {cell["parameters"][1:] for cell in cells}
+    return {key: _best([c for c in cells if c["parameters"][1:] == key]) for key in keys}
+
+
 def numbers(data: Mapping[str, Data]) -> dict[str, Any]:
     """The numbers of the study."""
     cells = _cells(data)
@@ -287,9 +293,18 @@ def numbers(data: Mapping[str, Data]) -> dict[str, Any]:
         [c for c in cells["complex momentum"] if (c["parameters"][2] in (0.0, 1.0)) == real]
         for real in (True, False)
     )
+    by_angle: dict[float, list[float]] = {}
+    for (_, angle), cell in _by_polar(cells["complex momentum"]).items():
+        by_angle.setdefault(angle, []).append(cell["distance"])
+    means = {angle: float(np.mean(distances)) for angle, distances in by_angle.items()}
     first, second = data["comparison"][0], data["again"]
     return found | {
         "angle of the best complex momentum": _best(cells["complex momentum"])["parameters"][2],
+        "angle with the best mean over moduli": min(means, key=lambda angle: means[angle]),
+        "mean distance at the best complex angle over that of positive momentum": min(
+            means[angle] for angle in means if angle not in (0.0, 1.0)
+        )
+        / means[0.0],
         "best distance at a complex angle over that at a real one": _best(complex_)["distance"]
         / _best(real)["distance"],
         "trainings that stayed finite": float(
@@ -302,14 +317,11 @@ def numbers(data: Mapping[str, Data]) -> dict[str, Any]:
 
 def heat(config: Config, data: Mapping[str, Data]) -> Figure:
     """Distance and modes by angle and modulus, at the best step of each cell."""
-    cells = _cells(data)["complex momentum"]
     shape = len(config.moduli), len(config.angles)
-    distances, modes = np.full(shape, np.inf), np.zeros(shape)
-    for cell in cells:
-        _, modulus, angle = cell["parameters"]
+    distances, modes = np.zeros(shape), np.zeros(shape)
+    for (modulus, angle), cell in _by_polar(_cells(data)["complex momentum"]).items():
         where = config.moduli.index(modulus), config.angles.index(angle)
-        if cell["distance"] < distances[where]:
-            distances[where], modes[where] = cell["distance"], cell["modes"]
+        distances[where], modes[where] = cell["distance"], cell["modes"]
     figure, axis = plt.subplots(figsize=(7, 4.2), layout="constrained")
     low, high = distances.min(), 2 * distances.min()
     image = axis.imshow(
