@@ -83,8 +83,9 @@ ax = plot.phase_portrait(
 
 # %%
 solution = dg.solve(game, dg.Simultaneous(0.3), x, tol=1e-12)
-print({name: float(value) for name, value in solution.strategy.items()})
-print("steps:", int(solution.steps), "  |F|:", float(solution.residual))
+for name, value in solution.strategy.items():
+    print(f"{name:8} {value:.10f}")
+print(f"after {solution.steps} steps, |F| = {solution.residual:.0e}")
 
 
 # %% [markdown]
@@ -99,10 +100,9 @@ def total(x):
 
 
 together = {"factory": 4 / 3, "town": 0.0}
-print("slopes of the sum there:", {k: float(v) for k, v in jax.grad(total)(together).items()})
-print("sum at its minimum:     ", float(total(together)))
-print("sum at the equilibrium: ", float(total(solution.strategy)))
-print("slope that the town sees at that minimum:", float(field(together)["town"]))
+print(f"the sum, at its minimum:     {total(together):.4f}")
+print(f"the sum, at the equilibrium: {total(solution.strategy):.4f}")
+print(f"the town's own slope at that minimum: {field(together)['town']:.4f}")
 
 # %% [markdown]
 # ## How strongly do players push each other?

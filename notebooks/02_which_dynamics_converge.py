@@ -186,8 +186,8 @@ legend = ax.legend(frameon=False, fontsize="small")
 
 # %% [markdown]
 # Simultaneous steps are fine where there is little conflict (their best factor is
-# $\gamma / \sqrt{\gamma^2 + (1 - \gamma)^2}$), and useless without anything else. No curve is
-# lowest everywhere: which method is best is a property of the game.
+# $\gamma / \sqrt{\gamma^2 + (1 - \gamma)^2}$), and useless where there is nothing else. No curve
+# is lowest everywhere: which method is best is a property of the game.
 #
 # Another honest look: conflict that is strong in one direction and three times weaker in another.
 # One step size has to serve both. These are the gradients needed to come a million times closer,

@@ -165,8 +165,8 @@ for attempt in (hasty, bilinear):
 # - `basin`: a ball around the equilibrium, inside the region. From every start in it the flow
 #   converges, and comes closer all the time.
 # - `step_sizes`: for each method a `max`, below which *every* step size converges from the method's
-# basin, and a `best`, of which a `rate` is proved: the distance shrinks by that factor in each
-# step.
+#   basin, and a `best`, of which a `rate` is proved: the distance shrinks by that factor in each
+#   step, in the norm that the certificate states.
 
 # %%
 x = certificate.equilibrium.center

@@ -24,7 +24,8 @@ import certify.checker
 from certify.checker import Unusable, check, check_data
 from certify.checker.graph import graph_hash
 from certify.checker.reader import digest
-from dgames.plot import COLOURS
+
+BLUE, ORANGE, GREEN = "#0072B2", "#D55E00", "#009E73"
 
 # %% [markdown]
 # ## The sender
@@ -180,13 +181,13 @@ accepted = np.array(
 )
 figure, ax = plt.subplots(figsize=(6.4, 2.6), layout="compressed")
 for row, verdicts in enumerate(accepted):
-    for verdict, colour in ((True, COLOURS[2]), (False, COLOURS[1])):
+    for verdict, colour in ((True, GREEN), (False, ORANGE)):
         at = factors[verdicts == verdict]
         ax.plot(at, np.full(len(at), row), "|", color=colour, markersize=16, markeredgewidth=3)
 ax.axvline(1, color="black", linewidth=0.8)
 ax.set_yticks(range(len(CLAIMS)), list(CLAIMS))
 ax.set(xlabel="claimed, as a share of what the file claims", ylim=(4.6, -0.6))
-title = ax.set_title("green: accepted, red: rejected", fontsize="medium")
+title = ax.set_title("green: accepted, orange: rejected", fontsize="medium")
 
 humble = check_data(with_claim(["margin"], 0.9)).reasons
 print("margin times 0.9: it does not follow that", *humble)
@@ -296,9 +297,9 @@ for angle in np.linspace(0, 2 * np.pi, 9)[:-1]:
 figure, ax = plt.subplots(figsize=(4.6, 4.4), layout="compressed")
 ax.add_patch(Rectangle(tuple(lower), *(upper - lower), fill=False, linewidth=1.6))
 edge = centre[:, None] + radius * scale[:, None] * [np.cos(circle), np.sin(circle)]
-ax.plot(*edge, color=COLOURS[1], label="basin")
+ax.plot(*edge, color=ORANGE, label="basin")
 for path in paths:
-    ax.plot(*path.T, ".-", color=COLOURS[0], linewidth=0.9, markersize=4)
+    ax.plot(*path.T, ".-", color=BLUE, linewidth=0.9, markersize=4)
 ax.plot(*centre, "*", color="black", markersize=12, zorder=5)
 ax.set(xlabel="factory", ylabel="town", aspect="equal")
 legend = ax.legend(loc="lower right")

@@ -65,6 +65,7 @@ def make_copy(script: Path) -> Path:
             kernel_name=_KERNEL["name"],
             resources={"metadata": {"path": place}},
             record_timing=False,
+            coalesce_streams=True,
             extra_arguments=["--log-level=ERROR"],
         )
         try:

@@ -6,6 +6,7 @@ import os
 import re
 import subprocess
 import sys
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -36,10 +37,13 @@ def cells(script: Path) -> list[str]:
 
 
 def outputs(script: Path) -> list[dict]:
-    """All outputs of the executed copy of a script, in their order."""
+    """All outputs of the executed copy of a script, in their order; each cell prints one text."""
     copy = json.loads(script.with_suffix(".ipynb").read_text(encoding="utf-8"))
     code = [cell for cell in copy["cells"] if cell["cell_type"] == "code"]
     assert [cell["execution_count"] for cell in code] == [*range(1, len(code) + 1)]
+    for cell in code:
+        kinds = [output["output_type"] for output in cell["outputs"]]
+        assert ("stream", "stream") not in pairwise(kinds), "texts depend on timing where cut"
     return [output for cell in code for output in cell["outputs"]]
 
 
