@@ -298,6 +298,7 @@ def convergence(config: Config, data: Mapping[str, Data]) -> Figure:
         label="contraction proved",
     )
     axes[0, 0].legend(loc="lower right")
+    figure.suptitle("Complex momentum on x y. Grey: diverges, or gains nothing")
     for axis in axes[1]:
         axis.set_xlabel("angle of the momentum, in units of pi")
     return figure

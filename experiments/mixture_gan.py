@@ -11,6 +11,10 @@ other numbers, so they are compared with wide bounds only. And the best of many 
 better than it is: complex momentum is given far more of them than the others, so that a small lead
 is none. The networks and settings of the paper (Lorraine et al., arXiv:2102.08431) were not
 available; these are ours.
+
+What comes out: both forms of Adam do best. Of the others, small angles do, up to pi / 8; there
+complex momentum is less sensitive to the modulus than real momentum, but its best setting is not
+better, and which one is best changes with the seeds.
 """
 
 import functools

@@ -5,9 +5,11 @@ import numpy as np
 import pytest
 
 import dgames as dg
+from experiments import expected, storage
 from experiments.momentum import spectra
 from experiments.momentum.counting import cost, evaluations
 
+REPRODUCTION, REFERENCE = (expected.FOLDER.parent / name for name in ("reproduction", "reference"))
 STEPS = np.array([0.05, 0.3, 0.5, 0.9])
 
 
@@ -47,7 +49,7 @@ def test_searches_find_minima():
 
 
 @pytest.mark.parametrize(
-    ("make", "expected"),
+    ("make", "costs"),
     [
         (dg.Extragradient, (2, 0)),
         (dg.Optimistic, (1, 1)),
@@ -55,9 +57,9 @@ def test_searches_find_minima():
         (dg.Simultaneous, (1, 0)),
     ],
 )
-def test_evaluations_are_counted(make, expected):
-    each, first = expected
-    assert cost(make(0.5)) == expected
+def test_evaluations_are_counted(make, costs):
+    each, first = costs
+    assert cost(make(0.5)) == costs
     shrink = dg.FunctionField(lambda x, args: x)
     # Far fewer than the budget; steps of the gradient halve the distance, so that there are ten.
     found = evaluations(shrink, make, (1.0,), (np.array([0.5]),), radius=0.9e-3, budget=100)
@@ -72,3 +74,23 @@ def test_runs_that_do_not_arrive_cost_infinitely_much():
         game, dg.Simultaneous, (1.0, 1.0), (jnp.array([0.1, 0.9]),), radius=0.1, budget=50
     )
     assert np.isinf(found).all()
+
+
+def test_every_cell_of_the_comparison_with_the_paper_stands_on_something():
+    table = storage.read(REPRODUCTION / "complex_momentum.json")
+    reference = storage.read(REFERENCE / "complex_momentum.json")
+    assert table["title"] and table["paper"] and len(table["rows"]) >= 12
+    for row in table["rows"]:
+        assert set(row) == {"quantity", "paper", "reference", "measured", "proved"}
+        for kind in ("paper", "reference", "measured", "proved"):
+            cell = row[kind]
+            if "study" in cell:
+                entry = expected.load(cell["study"])[cell["number"]]
+                proofs = {"proved", "checked"}
+                assert (entry.evidence in proofs) == (kind == "proved"), row["quantity"]
+            elif "file" in cell:
+                value = reference
+                for key in cell["path"]:
+                    value = value[key]
+            else:
+                assert cell.get("why") or cell.get("text")
