@@ -33,9 +33,10 @@ _HEAD = """# Papers, beside what we measure and prove
 
 Each number below is recomputed by the tests: it is a number of the experiment named in its row,
 within the tolerance that `experiments/expected` states, or a published value in
-`experiments/reference`. *Measured* is a simulation or a floating-point computation, an *estimate*
-is sampled and bounds nothing, *proved* holds for every point of the region and every rounding
-error, and *checked* was in addition accepted by the independent checker. This page is written by
+`experiments/reference`. The few with a † are recomputed by the full run of the experiment only,
+which takes minutes. *Measured* is a simulation or a floating-point computation, an *estimate* is
+sampled and bounds nothing, *proved* holds for every point of the region and every rounding error,
+and *checked* was in addition accepted by the independent checker. This page is written by
 `python -m experiments.tables`.
 """
 
@@ -55,8 +56,9 @@ def cell(column: str, entry: Mapping[str, Any] | None) -> str:
 
     Args:
         column: A key of `COLUMNS`.
-        entry: None; or a mapping with "study" and "number", with "file" and "path", with "text" or
-            with "why" (a cell is empty).
+        entry: None; or a mapping with "study" and "number" (and "index", of a list, and "label",
+            where the number is not that of the row's quantity), with "file" and "path", with "text"
+            or with "why" (a cell is empty).
 
     Raises:
         ValueError: If the entry is of another kind, or its evidence does not belong there.
@@ -67,7 +69,11 @@ def cell(column: str, entry: Mapping[str, Any] | None) -> str:
     if "why" in entry:
         return f"– ({entry['why']})"
     if "study" in entry:
-        return _number(column, expected.load(entry["study"])[entry["number"]], entry)
+        name = entry["number"]
+        quick = expected.load(entry["study"], quick=True)
+        number = quick[name] if name in quick else expected.load(entry["study"])[name]
+        label = f"{entry['label']}: " if "label" in entry else ""
+        return label + _number(column, number, entry) + ("" if name in quick else " †")
     if "file" in entry:
         if EVIDENCE[column] != () and column != "reference":
             raise ValueError(f"a file of reference values proves and measures nothing: {entry}")
@@ -88,12 +94,8 @@ def studies(table: Mapping[str, Any], row: Mapping[str, Any]) -> list[str]:
 
 def _table(table: Mapping[str, Any]) -> str:
     head = ["", *COLUMNS.values(), "experiment"]
-    lines = [
-        f"\n## {table['title']}\n",
-        f"{table['paper']}\n",
-        _line(head),
-        _line(["---"] * len(head)),
-    ]
+    about = f"{table['paper']}. {table['note']}\n"
+    lines = [f"\n## {table['title']}\n", about, _line(head), _line(["---"] * len(head))]
     for row in table["rows"]:
         cells = [cell(column, row.get(column)) for column in COLUMNS]
         names = ", ".join(f"`{name}`" for name in studies(table, row))
@@ -110,7 +112,8 @@ def _number(column: str, number: expected.Expected, entry: Mapping[str, Any]) ->
         raise ValueError(f"{entry} is {number.evidence}: not for the column {column!r}")
     word = "" if number.evidence == "measured" else f" ({number.evidence})"
     if number.value is not None:
-        return _text(number.value) + word
+        value = number.value[entry["index"]] if "index" in entry else number.value
+        return _text(value) + word
     if number.least is not None and number.most is not None:
         return f"in [{_text(number.least)}, {_text(number.most)}]{word}"
     bound = f"≥ {_text(number.least)}" if number.most is None else f"≤ {_text(number.most)}"
@@ -118,6 +121,8 @@ def _number(column: str, number: expected.Expected, entry: Mapping[str, Any]) ->
 
 
 def _text(value: Any) -> str:
+    if isinstance(value, dict):
+        return ", ".join(f"{key}: {_text(each)}" for key, each in value.items())
     if isinstance(value, list):
         return ", ".join(_text(each) for each in value)
     if isinstance(value, bool):

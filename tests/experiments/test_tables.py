@@ -23,8 +23,15 @@ def test_every_cell_has_something_behind_it(name, quantity, column, entry):
     assert tables.cell(column, entry)
     if entry is not None and "study" in entry:
         assert entry["study"] in study.names()
-        # The tests make quick runs: these numbers are among what they compute.
-        assert entry["number"] in expected.load(entry["study"], quick=True)
+        # The tests make quick runs: cells whose numbers are not among what they compute say so.
+        tested = entry["number"] in expected.load(entry["study"], quick=True)
+        assert tested != tables.cell(column, entry).endswith("†")
+
+
+def test_few_cells_wait_for_full_runs():
+    entries = [entry for *_, entry in CELLS if entry and "study" in entry]
+    waiting = [e for e in entries if e["number"] not in expected.load(e["study"], quick=True)]
+    assert len(waiting) <= len(entries) / 5
 
 
 def test_evidence_must_fit_the_column():
