@@ -115,7 +115,7 @@ print(f"strength 1: paper {2 * best.margin / certificate.lipschitz**2:.4f}, prov
 # ## Where it is no certificate
 #
 # For the classical Runge-Kutta method the paper takes $h = 2.5/\beta$, whatever the margin. Here is
-# a linear game of three players, monotone in the usual norm ($\alpha > 0$) and with $\beta < 1$. One
+# a linear game of three players, monotone in the usual norm ($\alpha > 0$), with $\beta < 1$. One
 # step of 2.5 leads *away* from the equilibrium, by 16%.
 
 # %%
