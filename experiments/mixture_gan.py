@@ -218,6 +218,20 @@ def _cells(data: Mapping[str, Data]) -> dict[str, list[dict[str, Any]]]:
     }
 
 
+def _by_method(data: Mapping[str, Data]) -> dict[str, list[dict[str, Any]]]:
+    """As `_cells`, but the sweep at angle 0 is positive momentum.
+
+    At angle 1 it is negative momentum, which has settings of its own in the comparison.
+    """
+    found = _cells(data)
+    swept = found.pop("complex momentum")
+    return {
+        "complex momentum": [c for c in swept if c["parameters"][2] not in (0.0, 1.0)],
+        "positive momentum": [c for c in swept if c["parameters"][2] == 0.0],
+        **found,
+    }
+
+
 def _best(cells: list[dict[str, Any]]) -> dict[str, Any]:
     return min(cells, key=lambda cell: (not np.isfinite(cell["distance"]), cell["distance"]))
 
@@ -232,7 +246,7 @@ def numbers(data: Mapping[str, Data]) -> dict[str, Any]:
     """The numbers of the study."""
     cells = _cells(data)
     found: dict[str, Any] = {}
-    for name, settings in cells.items():
+    for name, settings in _by_method(data).items():
         best = _best(settings)
         found |= {
             f"distance, {name}": best["distance"],
@@ -251,7 +265,7 @@ def numbers(data: Mapping[str, Data]) -> dict[str, Any]:
     means = {angle: float(np.mean(distances)) for angle, distances in by_angle.items()}
     first, second = data["comparison"][0], data["again"]
     return found | {
-        "angle of the best complex momentum": _best(cells["complex momentum"])["parameters"][2],
+        "angle of the best momentum": _best(cells["complex momentum"])["parameters"][2],
         "angle with the best mean over moduli": min(means, key=lambda angle: means[angle]),
         "mean distance at the best complex angle over that of positive momentum": min(
             means[angle] for angle in means if angle not in (0.0, 1.0)
@@ -298,7 +312,7 @@ def heat(config: Config, data: Mapping[str, Data]) -> Figure:
 
 def samples(config: Config, data: Mapping[str, Data]) -> Figure:
     """Samples of the best setting of each method."""
-    cells = _cells(data)
+    cells = _by_method(data)
     columns = 4
     rows = -(-len(cells) // columns)
     size = 2.6 * columns, 2.8 * rows
