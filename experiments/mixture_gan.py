@@ -31,13 +31,9 @@ import optax
 from matplotlib.figure import Figure
 
 import dgames as dg
+from experiments.mixture.ring import CENTRES, TYPE, data_batch, gan, networks, quality
 from experiments.run import Run
 from experiments.study import Data, Study
-
-MODES, DEVIATION = 8, 0.1
-TYPE = jnp.float32
-_ANGLES = 2 * np.pi * np.arange(MODES) / MODES
-CENTRES = 2 * np.stack([np.cos(_ANGLES), np.sin(_ANGLES)], axis=1)
 
 
 @dataclass(frozen=True)
@@ -112,54 +108,6 @@ METHODS = {
 }
 
 
-def data_batch(key: jax.Array, number: int) -> jax.Array:
-    """Samples of the mixture."""
-    which, noise = jax.random.split(key)
-    centres = jnp.asarray(CENTRES, TYPE)[jax.random.randint(which, (number,), 0, MODES)]
-    return centres + jnp.asarray(DEVIATION, TYPE) * jax.random.normal(noise, (number, 2), TYPE)
-
-
-def networks(config: Config, key: jax.Array) -> dict[str, eqx.nn.MLP]:
-    """Both players, freshly drawn."""
-    first, second = jax.random.split(key)
-    shape = {"width_size": config.width, "depth": 2, "activation": jnp.tanh, "dtype": TYPE}
-    return {
-        "generator": eqx.nn.MLP(config.noise, 2, key=first, **shape),
-        "discriminator": eqx.nn.MLP(2, "scalar", key=second, **shape),
-    }
-
-
-def gan(config: Config) -> dg.Game:
-    """The game: `args` are a batch of data and one of noise."""
-    _, static = eqx.partition(networks(config, jax.random.key(0)), eqx.is_array)
-
-    def costs(x, args):
-        data, noise = args
-        players = eqx.combine(x, static)
-        judge = jax.vmap(players["discriminator"])
-        real, fake = judge(data), judge(jax.vmap(players["generator"])(noise))
-        return {
-            "discriminator": (jax.nn.softplus(-real) + jax.nn.softplus(fake)).mean(),
-            "generator": jax.nn.softplus(-fake).mean(),
-        }
-
-    return dg.game(costs)
-
-
-def quality(config: Config, fake: jax.Array, real: jax.Array) -> jax.Array:
-    """Sliced Wasserstein distance, modes covered, and the share of samples near a mode.
-
-    Near means within three standard deviations; covered means by a quarter of a fair share.
-    """
-    angles = jnp.arange(32, dtype=TYPE) * jnp.asarray(np.pi / 32, TYPE)
-    directions = jnp.stack([jnp.cos(angles), jnp.sin(angles)])
-    gaps = jnp.sort(fake @ directions, 0) - jnp.sort(real @ directions, 0)
-    away = jnp.linalg.norm(fake[:, None] - jnp.asarray(CENTRES, TYPE)[None], axis=-1)
-    near = (away < 3 * DEVIATION).mean(0)
-    covered = (near > 0.25 / MODES).sum()
-    return jnp.stack([jnp.sqrt((gaps**2).mean()), covered.astype(TYPE), near.sum()])
-
-
 def train(config: Config, contestant: Contestant, seed: int, grid: Any) -> Data:
     """Trains with all parameters of a grid at once."""
     columns = tuple(jnp.asarray(column, TYPE) for column in zip(*grid, strict=True))
@@ -179,7 +127,7 @@ def train(config: Config, contestant: Contestant, seed: int, grid: Any) -> Data:
 @functools.cache
 def _trainer(config: Config, make: Callable[..., dg.AbstractMethod], cost: int) -> Any:
     """Compiled once for each kind of method."""
-    field = dg.pseudo_gradient(gan(config))
+    field = dg.pseudo_gradient(gan(config.width, config.noise))
     length = config.evaluations // cost // config.checkpoints
 
     def noise(key, number):
@@ -188,7 +136,7 @@ def _trainer(config: Config, make: Callable[..., dg.AbstractMethod], cost: int) 
     def one(key, parameters):
         method = make(*parameters)
         first, second, third = jax.random.split(key, 3)
-        x, static = eqx.partition(networks(config, first), eqx.is_array)
+        x, static = eqx.partition(networks(config.width, config.noise, first), eqx.is_array)
 
         def batch(i):
             data, inputs = jax.random.split(jax.random.fold_in(second, i))
@@ -206,7 +154,7 @@ def _trainer(config: Config, make: Callable[..., dg.AbstractMethod], cost: int) 
             carry, _ = jax.lax.scan(step, carry, k * length + jnp.arange(length))
             inputs, data = jax.random.split(jax.random.fold_in(third, k))
             fake = generated(carry[0], inputs)
-            return carry, quality(config, fake, data_batch(data, config.samples))
+            return carry, quality(fake, data_batch(data, config.samples))
 
         carry = x, method.init(field, x, batch(0))
         (x, _), found = jax.lax.scan(checkpoint, carry, jnp.arange(config.checkpoints))
@@ -270,6 +218,20 @@ def _cells(data: Mapping[str, Data]) -> dict[str, list[dict[str, Any]]]:
     }
 
 
+def _by_method(data: Mapping[str, Data]) -> dict[str, list[dict[str, Any]]]:
+    """As `_cells`, but the sweep at angle 0 is positive momentum.
+
+    At angle 1 it is negative momentum, which has settings of its own in the comparison.
+    """
+    found = _cells(data)
+    swept = found.pop("complex momentum")
+    return {
+        "complex momentum": [c for c in swept if c["parameters"][2] not in (0.0, 1.0)],
+        "positive momentum": [c for c in swept if c["parameters"][2] == 0.0],
+        **found,
+    }
+
+
 def _best(cells: list[dict[str, Any]]) -> dict[str, Any]:
     return min(cells, key=lambda cell: (not np.isfinite(cell["distance"]), cell["distance"]))
 
@@ -284,7 +246,7 @@ def numbers(data: Mapping[str, Data]) -> dict[str, Any]:
     """The numbers of the study."""
     cells = _cells(data)
     found: dict[str, Any] = {}
-    for name, settings in cells.items():
+    for name, settings in _by_method(data).items():
         best = _best(settings)
         found |= {
             f"distance, {name}": best["distance"],
@@ -303,7 +265,7 @@ def numbers(data: Mapping[str, Data]) -> dict[str, Any]:
     means = {angle: float(np.mean(distances)) for angle, distances in by_angle.items()}
     first, second = data["comparison"][0], data["again"]
     return found | {
-        "angle of the best complex momentum": _best(cells["complex momentum"])["parameters"][2],
+        "angle of the best momentum": _best(cells["complex momentum"])["parameters"][2],
         "angle with the best mean over moduli": min(means, key=lambda angle: means[angle]),
         "mean distance at the best complex angle over that of positive momentum": min(
             means[angle] for angle in means if angle not in (0.0, 1.0)
@@ -350,7 +312,7 @@ def heat(config: Config, data: Mapping[str, Data]) -> Figure:
 
 def samples(config: Config, data: Mapping[str, Data]) -> Figure:
     """Samples of the best setting of each method."""
-    cells = _cells(data)
+    cells = _by_method(data)
     columns = 4
     rows = -(-len(cells) // columns)
     size = 2.6 * columns, 2.8 * rows

@@ -1,11 +1,12 @@
 """The GAN on eight Gaussians."""
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 from experiments import expected
-from experiments import mixture_gan as study
+from experiments.mixture import ring
 
 NAME = "mixture_gan"
 
@@ -21,29 +22,27 @@ def test_figures_are_drawn(quick):
 
 
 def test_quality_of_known_samples():
-    config = study.Config(samples=400)
-    real = study.data_batch(jax.random.key(0), 4000)
-    distance, modes, near = study.quality(config, study.data_batch(jax.random.key(1), 4000), real)
-    assert distance < 0.15 and modes == study.MODES
+    real = ring.data_batch(jax.random.key(0), 4000)
+    distance, modes, near = ring.quality(ring.data_batch(jax.random.key(1), 4000), real)
+    assert distance < 0.15 and modes == ring.MODES
     # In two dimensions, three standard deviations leave exp(-9 / 2) outside.
     assert np.isclose(near, 1 - np.exp(-4.5), atol=0.006)
-    one = jnp.broadcast_to(jnp.asarray(study.CENTRES[0], study.TYPE), (4000, 2))
-    distance, modes, near = study.quality(config, one, real)
+    one = jnp.broadcast_to(jnp.asarray(ring.CENTRES[0], ring.TYPE), (4000, 2))
+    distance, modes, near = ring.quality(one, real)
     # |(2, 0) - ring| projected: the mean square of 2 (cos a - cos(a - b)) over a and b is 4.
     assert 1 < distance < 2 and modes == 1 and near == 1
 
 
 def test_the_game_is_the_non_saturating_one():
-    config = study.Config(width=4)
-    game, key = study.gan(config), jax.random.key(0)
+    game, key = ring.gan(4, 2), jax.random.key(0)
     x = {
-        name: jax.tree.map(jnp.zeros_like, study.eqx.filter(network, study.eqx.is_array))
-        for name, network in study.networks(config, key).items()
+        name: jax.tree.map(jnp.zeros_like, eqx.filter(network, eqx.is_array))
+        for name, network in ring.networks(4, 2, key).items()
     }
-    batch = study.data_batch(key, 8), jnp.zeros((8, config.noise), study.TYPE)
+    batch = ring.data_batch(key, 8), jnp.zeros((8, 2), ring.TYPE)
     costs = game.costs(x, batch)
     # A discriminator that says nothing: log 2 for each judgement.
     assert np.isclose(costs["generator"], np.log(2)) and np.isclose(
         costs["discriminator"], 2 * np.log(2)
     )
-    assert costs["generator"].dtype == study.TYPE
+    assert costs["generator"].dtype == ring.TYPE

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 import dgames as dg
-from experiments import expected, storage
+from experiments import expected, run, storage
 from experiments.momentum import spectra
 from experiments.momentum.counting import cost, evaluations
 
@@ -94,3 +94,15 @@ def test_every_cell_of_the_comparison_with_the_paper_stands_on_something():
                     value = value[key]
             else:
                 assert cell.get("why") or cell.get("text")
+
+
+def test_runs_notice_changes_of_what_studies_share():
+    names = [module.__name__ for module in run._modules("complex_momentum_mixed")]
+    assert names == [
+        "experiments.complex_momentum_mixed",
+        "experiments.momentum.counting",
+        "experiments.momentum.spectra",
+    ]
+    assert [module.__name__ for module in run._modules("small_gain_toy")] == [
+        "experiments.small_gain_toy"
+    ]

@@ -1,0 +1,1 @@
+"""What the mixture GAN is made of."""
