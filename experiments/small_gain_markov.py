@@ -261,7 +261,7 @@ def figure(config: Config, data: Mapping[str, Data]) -> Figure:
     where = "all policies" if np.isinf(last["radius"]) else f"logits within {last['radius']:g}"
     left.plot(times, np.exp(-last["margin"] * times), "k:", label=f"proved, {where}")
     left.set(xlabel="time", ylabel="distance, relative to the start", yscale="log", ylim=(1e-6, 2))
-    left.legend(frameon=False, loc="upper right")
+    left.legend(frameon=False, loc="lower left")
     radii = [row["radius"] for row in samples]
     middle.plot(radii, [row["per_cell"] for row in samples], "k.:", label="sampled: at most this")
     middle.plot(
@@ -287,12 +287,14 @@ def figure(config: Config, data: Mapping[str, Data]) -> Figure:
     middle.axhline(0.0, color="0.8", linewidth=0.8)
     middle.set(xlabel="radius of the cube of logits", ylabel="margin")
     middle.legend(frameon=False)
-    at = np.arange(len(config.searched))
-    right.bar(at - 0.2, data["procedure"]["corners"], 0.4, color="C1", label="largest at corners")
-    right.bar(at + 0.2, data["procedure"]["inside"], 0.4, color="C3", label="found inside")
+    found = data["procedure"]
+    right.plot(config.searched, found["inside"], "^-", color="C3", label="found inside: at least")
+    right.plot(
+        config.searched, found["corners"], "x-", color="C1", label="paper: largest at corners"
+    )
     right.set(xlabel="radius of the cube of logits", ylabel="coupling", ylim=(0.6, 0.72))
-    right.set_xticks(at, [f"{radius:g}" for radius in config.searched])
-    right.legend(frameon=False)
+    right.set_xticks(config.searched)
+    right.legend(frameon=False, loc="lower right")
     return canvas
 
 
