@@ -32,6 +32,7 @@ class Expected:
         relative: Largest difference as a share of `value`.
         least: Lower bound.
         most: Upper bound.
+        found: What the run found by which bounds were chosen; nothing is compared with it.
     """
 
     evidence: Evidence
@@ -41,6 +42,7 @@ class Expected:
     relative: float = 0.0
     least: float | None = None
     most: float | None = None
+    found: Any = None
 
     def __post_init__(self):
         bounded = self.least is not None or self.most is not None
@@ -48,6 +50,8 @@ class Expected:
             raise ValueError(f"expected numbers need evidence and a source; got {self}")
         if bounded == (self.value is not None):
             raise ValueError(f"expected numbers have a value or bounds; got {self}")
+        if self.found is not None and (self.value is not None or self.fault(self.found)):
+            raise ValueError(f"what was found must be within the bounds; got {self}")
 
     def fault(self, number: Number) -> str | None:
         """What is wrong with a number, or None."""

@@ -56,9 +56,9 @@ def cell(column: str, entry: Mapping[str, Any] | None) -> str:
 
     Args:
         column: A key of `COLUMNS`.
-        entry: None; or a mapping with "study" and "number" (and "index", of a list, and "label",
-            where the number is not that of the row's quantity), with "file" and "path", with "text"
-            or with "why" (a cell is empty).
+        entry: None; or a mapping with "study" and "number" (and "index", of a list; "label", where
+            the number is not that of the row's quantity; "full", for that of the full run), with
+            "file" and "path", with "text" or with "why" (a cell is empty).
 
     Raises:
         ValueError: If the entry is of another kind, or its evidence does not belong there.
@@ -69,11 +69,9 @@ def cell(column: str, entry: Mapping[str, Any] | None) -> str:
     if "why" in entry:
         return f"– ({entry['why']})"
     if "study" in entry:
-        name = entry["number"]
-        quick = expected.load(entry["study"], quick=True)
-        number = quick[name] if name in quick else expected.load(entry["study"])[name]
         label = f"{entry['label']}: " if "label" in entry else ""
-        return label + _number(column, number, entry) + ("" if name in quick else " †")
+        number = expected.load(entry["study"], quick=tested(entry))[entry["number"]]
+        return label + _number(column, number, entry) + ("" if tested(entry) else " †")
     if "file" in entry:
         if EVIDENCE[column] != () and column != "reference":
             raise ValueError(f"a file of reference values proves and measures nothing: {entry}")
@@ -86,7 +84,13 @@ def cell(column: str, entry: Mapping[str, Any] | None) -> str:
     raise ValueError(f"a cell of the column {column!r} cannot be {dict(entry)}")
 
 
-def studies(table: Mapping[str, Any], row: Mapping[str, Any]) -> list[str]:
+def tested(entry: Mapping[str, Any]) -> bool:
+    """Whether the number of a cell is one of the quick run, which the tests make."""
+    quick = expected.load(entry["study"], quick=True)
+    return not entry.get("full") and entry["number"] in quick
+
+
+def studies(row: Mapping[str, Any]) -> list[str]:
     """The studies whose numbers stand in a row."""
     cells = (row.get(column) or {} for column in COLUMNS)
     return sorted({entry["study"] for entry in cells if "study" in entry})
@@ -98,7 +102,7 @@ def _table(table: Mapping[str, Any]) -> str:
     lines = [f"\n## {table['title']}\n", about, _line(head), _line(["---"] * len(head))]
     for row in table["rows"]:
         cells = [cell(column, row.get(column)) for column in COLUMNS]
-        names = ", ".join(f"`{name}`" for name in studies(table, row))
+        names = ", ".join(f"`{name}`" for name in studies(row))
         lines.append(_line([row["quantity"], *cells, names]))
     return "\n".join(lines) + "\n"
 
@@ -111,9 +115,9 @@ def _number(column: str, number: expected.Expected, entry: Mapping[str, Any]) ->
     if number.evidence not in EVIDENCE[column]:
         raise ValueError(f"{entry} is {number.evidence}: not for the column {column!r}")
     word = "" if number.evidence == "measured" else f" ({number.evidence})"
-    if number.value is not None:
-        value = number.value[entry["index"]] if "index" in entry else number.value
-        return _text(value) + word
+    value = number.found if number.value is None else number.value
+    if value is not None:
+        return _text(value[entry["index"]] if "index" in entry else value) + word
     if number.least is not None and number.most is not None:
         return f"in [{_text(number.least)}, {_text(number.most)}]{word}"
     bound = f"≥ {_text(number.least)}" if number.most is None else f"≤ {_text(number.most)}"
