@@ -19,14 +19,14 @@ Seconds from a game and a region to a margin and a step. The peer is the procedu
 Nash (arXiv 2512.06791), written in NumPy from its published description with derivatives by hand:
 it looks at Jacobians in sampled points and returns an **estimate**, which bounds nothing.
 `certify.certify` returns a certificate, which is **proved** over the whole region and accepted by
-the checker within the time shown. So the peer is quicker in every row, at something else; on the
-linear-quadratic game it is handed the Jacobian, too, which ours derives from the costs. The two
-margins are of different metrics, too: the peer's of the Fisher matrices as if they were constant,
-ours of logit differences; on the linear-quadratic game both are of the same metric, with the
-closed form 1 - lambda / sqrt(2).
+the checker within the time shown. Where the peer is quicker, it is quicker at something else; on
+the linear-quadratic game it is handed the Jacobian, which ours derives from the costs. The two
+margins are of different metrics: the peer's of the Fisher matrices as if they were constant, ours
+of logit differences; on the linear-quadratic game both are of the same metric, with the closed
+form 1 - lambda / sqrt(2).
 
 The first call of ours includes what is compiled. 20,000 random points instead of the corners take
-the peer longer, and prove as little.
+the peer longer, miss the worst of them, and prove as little.
 """
 
 
