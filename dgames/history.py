@@ -1,7 +1,5 @@
 """A bounded record of a run."""
 
-from typing import Any
-
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -28,57 +26,82 @@ class History(eqx.Module):
 
 
 class Recorder(eqx.Module):
-    """Fills a history of fixed capacity inside a loop.
+    """Fills a history of fixed capacity inside a loop, with one write per step and array.
 
-    It records every `stride` steps. When it is full, it forgets every second record and doubles the
-    stride, so that a run of any length leaves between half its capacity and all of it.
+    It keeps every step that is a multiple of its stride, and the last one: step k is written to
+    record `ceil(k / stride)` whether it is due or not, and overwritten until the one that is due
+    comes along. When the last record is full, `thinned` forgets every second one and doubles the
+    stride, so that a run of any length leaves between half the capacity and all of it. That wants
+    an odd capacity, with which the last record is one of those kept.
     """
 
-    history: History
-    count: Int[Array, ""]
-    stride: Int[Array, ""]
-    thinning: bool = eqx.field(static=True)
+    residual: Float[Array, " records"]
+    strategy: PyTree
+    doublings: Int[Array, ""]
+    every: int = eqx.field(static=True)
 
     @staticmethod
     def start(
-        x: Strategy, residual: Array, capacity: int, stride: int, strategies: bool, thinning: bool
+        x: Strategy, residual: Array, capacity: int, every: int, strategies: bool
     ) -> "Recorder":
-        """A recorder that holds step 0."""
-        history = History(
-            steps=jnp.full(capacity, -1, int).at[0].set(0),
-            residual=jnp.full(capacity, jnp.nan, residual.dtype).at[0].set(residual),
-            strategy=jax.tree.map(lambda leaf: _stack(leaf, capacity), x) if strategies else None,
-        )
-        return Recorder(history, jnp.ones((), int), jnp.asarray(stride, int), thinning)
-
-    def record(self, x: Strategy, residual: Array, step: Array, last: Array) -> "Recorder":
-        """Records `step` if it is due, or if it is the `last` one."""
-        index = self.count
-        due = (step % self.stride == 0) | last
-
-        def write(records: Array, value: Any) -> Array:
-            value = jnp.where(due, value, records[index])
-            return records.at[index].set(value)
-
-        history = History(
-            steps=write(self.history.steps, step),
-            residual=write(self.history.residual, residual),
-            strategy=None
-            if self.history.strategy is None
-            else jax.tree.map(write, self.history.strategy, x),
-        )
-        count = jnp.where(due, self.count + 1, self.count)
-        if not self.thinning:
-            return Recorder(history, count, self.stride, False)
-        capacity = self.history.steps.shape[0]
-        full = (count == capacity) & ~last
-        history = jax.lax.cond(full, _thin, lambda history: history, history)
+        """A recorder with the stride `every` that holds step 0."""
         return Recorder(
-            history,
-            jnp.where(full, capacity // 2, count),
-            jnp.where(full, 2 * self.stride, self.stride),
-            True,
+            residual=_stack(residual, capacity),
+            strategy=jax.tree.map(lambda leaf: _stack(leaf, capacity), x) if strategies else None,
+            doublings=jnp.zeros((), int),
+            every=every,
         )
+
+    @property
+    def stride(self) -> Int[Array, ""]:
+        """How many steps a record stands for."""
+        return self.every << self.doublings
+
+    @property
+    def horizon(self) -> Int[Array, ""]:
+        """The last step there is room for."""
+        return (self.residual.shape[0] - 1) * self.stride
+
+    def record(self, x: Strategy, residual: Array, step: Array) -> "Recorder":
+        """Records a step, which must be the one after the step recorded before."""
+        index = self._record(step)
+
+        def write(records: Array, value: Array) -> Array:
+            return records.at[index].set(
+                value, mode="promise_in_bounds", wrap_negative_indices=False
+            )
+
+        strategy = self.strategy
+        if strategy is not None:
+            strategy = jax.tree.map(write, strategy, x)
+        return Recorder(write(self.residual, residual), strategy, self.doublings, self.every)
+
+    def latest(self, step: Array) -> Array:
+        """The residual at the last step recorded."""
+        return self.residual.at[self._record(step)].get(
+            mode="promise_in_bounds", wrap_negative_indices=False
+        )
+
+    def thinned(self) -> "Recorder":
+        """A recorder without every second record: room for as many steps again."""
+        residual, strategy = jax.tree.map(_thin, (self.residual, self.strategy))
+        return Recorder(residual, strategy, self.doublings + 1, self.every)
+
+    def history(self, last: Array) -> History:
+        """What was recorded.
+
+        Args:
+            last: The last step recorded.
+        """
+        records = jnp.arange(self.residual.shape[0])
+        end = self._record(last)
+        steps = jnp.where(records < end, records * self.stride, jnp.where(records == end, last, -1))
+        return History(steps, self.residual, self.strategy)
+
+    def _record(self, step: Array) -> Array:
+        # A division by a known number and a shift: one by `stride` would slow the loop down.
+        multiple = jax.lax.div(step + (self.every - 1), jnp.full_like(step, self.every))
+        return (multiple + (1 << self.doublings) - 1) >> self.doublings
 
 
 def trim(history: History) -> History:
@@ -93,10 +116,6 @@ def _stack(leaf: Array, capacity: int) -> Array:
     return jnp.full((capacity, *leaf.shape), jnp.nan, leaf.dtype).at[0].set(leaf)
 
 
-def _thin(history: History) -> History:
-    def halve(records: Array) -> Array:
-        kept = records[::2]
-        unused = jnp.full_like(kept, -1 if jnp.issubdtype(kept.dtype, jnp.integer) else jnp.nan)
-        return jnp.concatenate([kept, unused])
-
-    return jax.tree.map(halve, history)
+def _thin(records: Array) -> Array:
+    kept = records[::2]
+    return jnp.concatenate([kept, jnp.full_like(records[len(kept) :], jnp.nan)])

@@ -11,16 +11,17 @@ from diffrax import AbstractProgressMeter, NoProgressMeter, TextProgressMeter
 from jax.core import Tracer
 from jaxtyping import Array, Bool, Float, Int, PyTree
 
-from dgames.diagnose import residual as natural_residual
+from dgames.diagnose import natural_map
 from dgames.fields import AbstractField, as_field, check_field
+from dgames.fields.remembered import Notes, RememberedField, remember
 from dgames.game import Game
 from dgames.history import History, Recorder, trim
 from dgames.methods import AbstractMethod
 from dgames.results import RESULTS
 from dgames.safe_steps import Domain, SafeSteps, with_step
-from dgames.strategy import Strategy, as_strategy, norm
+from dgames.strategy import Strategy, as_strategy, check_strategy, norm
 
-_CAPACITY = 1024
+_CAPACITY = 1023  # odd, so that the last record survives when every second one is forgotten
 _BLOW_UP = 1e12
 
 
@@ -63,7 +64,8 @@ def solve(
     """Runs a method on a game until the natural residual is at most `tol`.
 
     The residual that stops the run is that of the strategy returned. It costs one evaluation of the
-    field per step, on top of the method's own. Works under `jax.jit`, `jax.vmap` and forward-mode
+    field per step; methods that begin a step with the field at the strategy find it evaluated, so
+    that for them it costs nothing. Works under `jax.jit`, `jax.vmap` and forward-mode
     differentiation; for the derivative of an equilibrium use `as_root_finder`. New values of arrays
     (strategies, hyper-parameters, `args`, parameters of the game) do not recompile; Python numbers
     inside `game` or `args` are compiled in.
@@ -108,7 +110,7 @@ def solve(
         )
     method, region = with_step(method, step_size)
     field, x0 = as_field(game), as_strategy(x0)
-    check_field(field, x0, args)
+    check_strategy(x0)
     capacity = None if save_every is None else max_steps // save_every + 2
     solution = _run(
         field,
@@ -121,6 +123,7 @@ def solve(
         capacity,
         save_every,
         region,
+        any(isinstance(leaf, Tracer) for leaf in jax.tree.leaves((field, method, x0, args))),
     )
     if not isinstance(solution.left, Tracer) and (solution.left >= 0).any():
         warnings.warn(
@@ -147,80 +150,153 @@ def _run(
     capacity: int | None,
     save_every: int | None,
     region: Domain | None,
+    traced: bool,
 ) -> Solution:
-    first = natural_residual(field, x0, args)
+    check_field(field, x0, args)  # of shapes: once, as long as nothing is compiled anew
+    # Every operation in the loop counts: a step of a small game takes less than a microsecond.
+    force = field(x0, args)
+    first = _residual(field, x0, force, args)
     tol = tol.astype(first.dtype)
     limit = _BLOW_UP * jnp.maximum(norm(x0), 1)
+    quiet = isinstance(meter, NoProgressMeter)
 
-    def judge(x: Strategy, residual: Array, steps: Array) -> tuple[Bool[Array, ""], RESULTS]:
-        size = norm(x)
-        diverged = ~jnp.isfinite(residual) | ~(size <= limit)
-        successful = (residual <= tol) & ~diverged
-        result = RESULTS.where(successful, RESULTS.successful, RESULTS.max_steps_reached)
-        result = RESULTS.where(diverged, RESULTS.diverged, result)
-        return diverged | successful | (steps >= max_steps), result
+    def latest(carry: Any) -> Array:
+        # Read from the history and judged in the loop's condition: fewer operations. Where others
+        # transform the run, say with `jax.vmap`, both are carried: then a history that nobody asks
+        # for costs nothing, and the condition, which is evaluated twice, little.
+        return carry["residual"] if traced else carry["recorder"].latest(carry["steps"])
+
+    def failed(x: Strategy, residual: Array) -> Bool[Array, ""]:
+        return ~((residual < jnp.inf) & (norm(x) <= limit))
+
+    def judge(x: Strategy, residual: Array) -> Bool[Array, ""]:
+        return (residual <= tol) | failed(x, residual)
+
+    def going(carry: Any) -> Bool[Array, ""]:
+        return ~(carry["done"] if traced else judge(carry["x"], latest(carry)))
 
     def outside(x: Strategy, steps: Array, before: Array) -> Array:
-        if region is None:
-            return before
+        assert region is not None
         return jnp.where((before < 0) & ~region.contains(x), steps, before)
 
-    def running(carry: Any) -> Bool[Array, ""]:
-        return ~carry["done"]
-
-    def body(carry: Any) -> Any:
-        x, state = method.step(field, carry["x"], carry["state"], args)
-        residual = natural_residual(field, x, args)
-        steps = carry["steps"] + 1
-        done, result = judge(x, residual, steps)
-        share = _share(carry["share"], first, residual, tol, steps, max_steps, done)
-        return _strong(
-            dict(
-                x=x,
-                state=state,
-                residual=residual,
-                steps=steps,
-                done=done,
-                result=result,
-                recorder=carry["recorder"].record(x, residual, steps, done),
-                share=share,
-                left=outside(x, steps, carry["left"]),
-                meter=meter.step(carry["meter"], share),
-            )
+    def step(carry: Any) -> Any:
+        # What the residual cost is not paid again: methods find the field at `x` evaluated.
+        known = remember(field, carry["x"], carry["force"], args) if reuses else field
+        x, state = method.step(known, carry["x"], carry["state"], args)
+        force = field(x, args)
+        residual = _residual(field, x, force, args)
+        # The remainder changes nothing. An addition alone would be done again wherever the count is
+        # used, and the old count copied for that.
+        steps = jax.lax.rem(carry["steps"] + 1, max_steps + 1)
+        new = dict(
+            x=x,
+            state=state,
+            steps=steps,
+            recorder=carry["recorder"].record(x, residual, steps),
         )
+        if reuses:
+            new |= dict(force=force)
+        if traced:
+            new |= dict(residual=residual, done=judge(x, residual))
+        if region is not None:
+            new |= dict(left=outside(x, steps, carry["left"]))
+        if not quiet:
+            over = ~going(new) | (steps >= max_steps)
+            share = _share(carry["share"], first, residual, tol, steps, max_steps, over)
+            new |= dict(share=share, meter=meter.step(carry["meter"], share))
+        return _strong(new)
 
     steps = jnp.zeros((), int)
-    done, result = judge(x0, first, steps)
+    state = method.init(remember(field, x0, force, args), x0, args)
+    reuses = _reuses(field, method, x0, state, force, args)
     start = dict(
         x=x0,
-        state=method.init(field, x0, args),
-        residual=first,
+        state=state,
         steps=steps,
-        done=done,
-        result=result,
         recorder=Recorder.start(
             x0,
             first,
             capacity=_CAPACITY if capacity is None else capacity,
-            stride=1 if save_every is None else save_every,
+            every=1 if save_every is None else save_every,
             strategies=save_every is not None,
-            thinning=capacity is None,
         ),
-        share=jnp.zeros((), float),
-        left=outside(x0, steps, jnp.full((), -1, int)),
-        meter=meter.init(),
     )
-    end = jax.lax.while_loop(running, body, _strong(start))
-    meter.close(end["meter"])
+    if reuses:
+        start |= dict(force=force)
+    if traced:
+        start |= dict(residual=first, done=judge(x0, first))
+    if region is not None:
+        start |= dict(left=outside(x0, steps, jnp.full((), -1, int)))
+    if not quiet:
+        start |= dict(share=jnp.zeros((), float), meter=meter.init())
+    end = _loop(step, going, _strong(start), max_steps, capacity is None, traced)
+    if not quiet:
+        meter.close(end["meter"])
+    x, residual = end["x"], latest(end)
+    success = RESULTS.where(residual <= tol, RESULTS.successful, RESULTS.max_steps_reached)
     return Solution(
-        strategy=end["x"],
+        strategy=x,
         state=end["state"],
-        residual=end["residual"],
+        residual=residual,
         steps=end["steps"],
-        result=end["result"],
-        history=end["recorder"].history,
-        left=end["left"],
+        result=RESULTS.where(failed(x, residual), RESULTS.diverged, success),
+        history=end["recorder"].history(end["steps"]),
+        left=end["left"] if region is not None else jnp.full((), -1, int),
     )
+
+
+def _loop(
+    step: Callable,
+    going: Callable,
+    start: Any,
+    max_steps: Int[Array, ""],
+    thinning: bool,
+    traced: bool,
+) -> Any:
+    """Steps to the end, and thins the history where it is full, if it is to be thinned."""
+
+    def unfinished(carry: Any) -> Bool[Array, ""]:
+        return going(carry) & (carry["steps"] < max_steps)
+
+    def thin(carry: Any) -> Any:
+        recorder = carry["recorder"]
+        full = unfinished(carry) & (carry["steps"] == recorder.horizon)
+        thinned = jax.lax.cond(full, lambda r: r.thinned(), lambda r: r, recorder)
+        return carry | dict(recorder=thinned)
+
+    def round(carry: Any) -> Any:
+        horizon = jnp.minimum(carry["recorder"].horizon, max_steps)
+
+        def with_room(carry: Any) -> Bool[Array, ""]:
+            return going(carry) & (carry["steps"] < horizon)
+
+        return thin(jax.lax.while_loop(with_room, step, carry))
+
+    def step_and_thin(carry: Any) -> Any:
+        return thin(step(carry))
+
+    if not thinning:
+        return jax.lax.while_loop(unfinished, step, start)
+    # Rounds are quicker; but XLA drops what nobody asks for from a single loop only.
+    return jax.lax.while_loop(unfinished, step_and_thin if traced else round, start)
+
+
+def _reuses(
+    field: AbstractField, method: AbstractMethod, x: Strategy, state: Any, force: Any, args: PyTree
+) -> bool:
+    """Whether a step asks for the field at the strategy it starts from. Nothing is computed."""
+    notes = Notes()
+
+    def step(x: Strategy, state: Any, force: Strategy) -> Any:
+        return method.step(remember(field, x, force, args, notes), x, state, args)
+
+    eqx.filter_eval_shape(step, x, state, force)
+    return notes.asked
+
+
+def _residual(field: AbstractField, x: Strategy, force: Strategy, args: PyTree) -> Array:
+    """The natural residual, where the field is known."""
+    return norm(natural_map(RememberedField(field, x, force, args), x, args))
 
 
 def _share(

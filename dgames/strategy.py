@@ -8,7 +8,9 @@ Many players of one shape are a `Stacked`: its first level is the leading axis o
 is done for every player is done by `map_players`, which does not loop over those.
 """
 
+import functools
 import math
+import operator
 from collections.abc import Callable
 from typing import Any
 
@@ -253,10 +255,12 @@ def norm(x: PyTree) -> Float[Array, ""]:
     >>> float(norm((3.0, jnp.array([4.0]))))
     5.0
     """
-    vector, _ = ravel(x)
+    leaves = [jnp.asarray(leaf) for leaf in jax.tree.leaves(x)]
     with jax.numpy_dtype_promotion("standard"):
-        vector = vector.astype(jnp.promote_types(vector.dtype, jnp.float32))
-    square = jnp.sum(vector * vector)
+        dtype = jnp.result_type(jnp.float32, *leaves)
+    # Leaf by leaf: laying them out as one vector first would cost a copy in every step of a run.
+    squares = [jnp.sum(jnp.square(leaf.astype(dtype))) for leaf in leaves]
+    square = functools.reduce(operator.add, squares, jnp.zeros((), dtype))
     positive = square > 0
     return jnp.where(positive, jnp.sqrt(jnp.where(positive, square, jnp.ones_like(square))), square)
 

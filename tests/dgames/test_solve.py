@@ -14,6 +14,11 @@ START = {"a": jnp.array(0.0), "b": jnp.array(0.0)}
 ONE = jnp.array(1.0)
 
 
+def as_function(game):
+    """The pseudo-gradient of a game, as a function."""
+    return lambda x, args: dg.pseudo_gradient(game)(x, args)
+
+
 def test_the_residual_is_that_of_the_strategy_returned():
     solution = dg.solve(SADDLE, dg.Extragradient(0.5), START, ONE, tol=1e-6)
     assert solution.result == dg.RESULTS.successful
@@ -154,18 +159,91 @@ def test_new_values_do_not_recompile():
     for h, target, budget, tol in ((0.4, 2.0, 200, 1e-5), (0.3, 3.0, 300, 0)):
         x0 = {"a": target, "b": 1.0}
         dg.solve(game, dg.Extragradient(h), x0, jnp.array(target), max_steps=budget, tol=tol)
-    # Only the shape check looks at the payoff, once per call.
-    assert compiling > 2 and len(traces) == 2
+    assert compiling > 2 and not traces
 
 
-def test_the_field_is_evaluated_once_more_per_step():
+@pytest.mark.parametrize(
+    ("method", "evaluations"),
+    [
+        (dg.Simultaneous(0.1), 1),
+        (dg.Momentum(0.1, 0.5), 1),
+        (dg.ComplexMomentum(0.1, 0.5j), 1),
+        (dg.Optimistic(0.1, reflected=True), 1),
+        (dg.Extragradient(0.1), 2),
+        (dg.RungeKutta4(0.1), 4),
+        (dg.Optimistic(0.1), 2),  # its own is elsewhere, so the residual costs a second one
+    ],
+)
+@pytest.mark.parametrize("as_given", [lambda game: game, dg.pseudo_gradient, as_function])
+def test_the_field_is_evaluated_no_more_than_needed(method, evaluations, as_given):
     """In the loop's program, not just in Python: count the payoff's one exponential."""
-    game = dg.zero_sum(lambda x, args: jnp.exp(x[0] * x[1]))
-    jaxpr = jax.make_jaxpr(lambda x: dg.solve(game, dg.Simultaneous(0.1), x).strategy)(
+    game = as_given(dg.zero_sum(lambda x, args: jnp.exp(x[0] * x[1])))
+    jaxpr = jax.make_jaxpr(lambda x: dg.solve(game, method, x).strategy)(
         (jnp.array(0.1), jnp.array(0.2))
     )
-    # Once in the first residual; twice in the body: the step and the new residual.
-    assert str(jaxpr).count("= exp ") == 3
+    # Once in the first residual, and the rest in the body of the loop.
+    assert str(jaxpr).count("= exp ") == 1 + evaluations
+
+
+@pytest.mark.parametrize("method", [dg.Extragradient(0.1), dg.Alternating(0.1), dg.Heun(0.1)])
+def test_what_is_remembered_is_what_would_be_evaluated(method):
+    """Against a field of a class that nothing is remembered of."""
+
+    class Own(dg.AbstractField):
+        def __call__(self, x, args=None):
+            return dg.pseudo_gradient(SADDLE)(x, args)
+
+    found = dg.solve(SADDLE, method, START, ONE, max_steps=100)
+    plain = dg.solve(Own(), method, START, ONE, max_steps=100)
+    assert found.steps == plain.steps
+    for name in START:
+        assert np.isclose(found.strategy[name], plain.strategy[name], rtol=1e-12)
+
+
+def test_methods_may_pass_the_field_on():
+    """Into a function of their own that is compiled: there it is evaluated again."""
+
+    class Passes(dg.AbstractMethod):
+        def init(self, field, x, args=None):
+            return None
+
+        def step(self, field, x, state, args=None):
+            step = eqx.filter_jit(lambda field, x: dg.Simultaneous(0.1).step(field, x, None, args))
+            return step(field, x)
+
+    for game in (SADDLE, as_function(SADDLE)):
+        found = dg.solve(game, Passes(), START, ONE, max_steps=9).strategy
+        plain = dg.solve(game, dg.Simultaneous(0.1), START, ONE, max_steps=9).strategy
+        assert all(np.isclose(found[name], plain[name], rtol=1e-12) for name in START)
+
+
+def test_methods_that_ask_for_the_class_of_a_field_get_it():
+    class Asks(dg.AbstractMethod):
+        def init(self, field, x, args=None):
+            return None
+
+        def step(self, field, x, state, args=None):
+            assert isinstance(field, dg.PseudoGradient) and isinstance(field.game, type(SADDLE))
+            return dg.Simultaneous(0.1).step(field, x, state, args)
+
+    assert dg.solve(SADDLE, Asks(), START, ONE, max_steps=3).steps == 3
+
+
+def test_a_traced_run_is_the_same_run():
+    """Under `jax.jit` the loop is another one."""
+    orbit = dg.zero_sum(lambda x, args: x[0] * x[1])
+    start = (jnp.array(1.0), jnp.array(0.0))
+
+    def run(start):
+        return dg.solve(orbit, dg.Alternating(0.1), start, max_steps=5000)
+
+    alone, traced = run(start), jax.jit(run)(start)
+    assert np.allclose(alone.strategy, traced.strategy, rtol=0, atol=1e-12)
+    used = np.asarray(traced.history.steps) >= 0
+    assert np.array_equal(traced.history.steps[used], alone.history.steps)
+    assert np.allclose(traced.history.residual[used], alone.history.residual, rtol=1e-12)
+    for found in (alone, traced):
+        assert found.residual == found.history.residual[np.asarray(found.history.steps) == 5000]
 
 
 @pytest.mark.parametrize("dtype", [jnp.float32, jnp.bfloat16])
