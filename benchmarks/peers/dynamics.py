@@ -42,7 +42,8 @@ strategies 1e12 times larger than at the start, and keeps a history of residuals
 Times include what a call of `solve` costs before the first step; the row *a call of no steps* has
 it alone. XLA runs up to eight operations of a step one after another on the CPU, and more of them
 through its thread pool, which costs as much again: ratios of the smallest game jump there. What
-is left above 1 against *residual test* is mostly the test for blow-up, a norm of 64 numbers.
+ours does beyond the loop with the residual test is the test for blow-up, a norm of the strategy,
+and the history.
 """
 
 MOMENTUM = 0.6 * complex(math.cos(0.3 * math.pi), math.sin(0.3 * math.pi))

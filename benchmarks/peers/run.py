@@ -76,7 +76,7 @@ def machine(load: tuple[float, float], seconds: float) -> str:
         f"Python {platform.python_version()}, JAX on {jax.default_backend()}. "
         f"{', '.join(versions)}. {time.strftime('%Y-%m-%d', time.gmtime())}, {seconds:.0f} s; "
         f"load average {load[0]:.1f} before the run and {load[1]:.1f} after it"
-        " (with nothing else running it would stay near 1)."
+        "."
     )
 
 
