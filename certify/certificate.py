@@ -135,7 +135,7 @@ class Certificate:
 
     @property
     def equilibrium(self) -> Equilibrium:
-        """Enclosure of the unique equilibrium in the region; of a field, of its only zero."""
+        """Enclosure of the only stationary point in the region; of a field, of its only zero."""
         return self.claims.equilibrium
 
     @property

@@ -1,7 +1,7 @@
 """Finding an equilibrium in floating point, and enclosing it rigorously."""
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from fractions import Fraction
 from typing import Any, NamedTuple
 
@@ -53,12 +53,22 @@ def find_zero(field: FlatField, region: Region) -> np.ndarray | None:
     if isinstance(region, Policies):  # whose bounds are those of probabilities
         start = ravel(region.center)[0]
         lower, upper = np.full_like(lower, -np.inf), np.full_like(upper, np.inf)
-    for solver in (optx.Newton(1e-12, 1e-12), optx.LevenbergMarquardt(1e-12, 1e-12)):
-        solution = optx.root_find(_residual, solver, start, field, throw=False, max_steps=200)
-        point = polished(field, np.asarray(solution.value))
+    for guess in _near_zeros(field, start):
+        point = polished(field, guess)
         if point is not None and (lower < point).all() and (point < upper).all():
             return point
     return None
+
+
+def _near_zeros(field: FlatField, start: Any) -> Iterator[np.ndarray]:
+    """Points from which a few Newton steps may reach a zero, those that cost least first."""
+    # Regions are often drawn around an equilibrium: then nothing has to be compiled.
+    close = polished(field, np.asarray(start))
+    if close is not None:
+        yield close
+    for solver in (optx.Newton(1e-12, 1e-12), optx.LevenbergMarquardt(1e-12, 1e-12)):
+        solution = optx.root_find(_residual, solver, start, field, throw=False, max_steps=200)
+        yield np.asarray(solution.value)
 
 
 def _residual(x: Any, field: FlatField) -> Any:

@@ -66,10 +66,11 @@ def certify(
       `x' = -F(x)` contracts at rate `margin`. The metric is `sum_i weights_i |x_i|^2` where that
       will do, and `x' P x` with a matrix P where it will not (see `certify.metric.ladder`). If the
       cells have no proof in the metric that sampling chose, others are tried on the same cells;
-    - there is exactly one equilibrium in the region, inside the given enclosure; each player's
-      strategy is that player's strict optimum in the region against the others. Where the game has
-      strategy sets (boxes, balls, simplices), it is an equilibrium within them, on their boundary
-      or not, and flow and methods are projected onto them, from starts in them;
+    - F has exactly one zero in the region, inside the given enclosure, and it is a Nash
+      equilibrium: each player's strategy is that player's strict optimum in the region against the
+      others. Where the game has strategy sets (boxes, balls, simplices), it is the one solution of
+      the variational inequality, an equilibrium within them, on their boundary or not, and flow and
+      methods are projected onto them, from starts in them;
     - from every start in `basin`, the flow converges to it, and so does each method with any step
       up to `step_sizes[method].max`, at the stated rate for the stated best step (and, of methods
       with momentum, for the stated momentum).

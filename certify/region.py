@@ -252,7 +252,7 @@ class Policies(_Centred):
 
     @property
     def groups(self) -> tuple[int, ...]:
-        """Coordinates of each probability vector: one less than its actions."""
+        """How many coordinates each probability vector has, one less than actions."""
         shapes = [leaf.shape for leaf in jax.tree.leaves(self.center)]
         return tuple(shape[-1] for shape in shapes for _ in range(math.prod(shape[:-1])))
 

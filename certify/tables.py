@@ -99,7 +99,7 @@ def _claim(certificate: Certificate) -> RenderableType:
     table.add_row("Lipschitz constant", f"at most {certificate.lipschitz:.6g}")
     table.add_row(
         "equilibrium",
-        f"exactly one {_what(certificate)} in the region, enclosed to +-{_width(certificate):.2g}",
+        f"{_what(certificate)}, enclosed to +-{_width(certificate):.2g}",
     )
     table.add_row(
         "basin", f"every start within {certificate.basin.radius:.6g} of its centre, in the metric"
@@ -126,7 +126,11 @@ def _width(certificate: Certificate) -> float:
 
 
 def _what(certificate: Certificate) -> str:
-    return "Nash equilibrium" if certificate.field is None else f"zero of {certificate.field}"
+    if certificate.field is not None:
+        return f"exactly one zero of {certificate.field} in the region"
+    # Not "exactly one Nash equilibrium": where a region confines players together, as a ball does,
+    # points of its boundary may be equilibria of the game restricted to it, too.
+    return "exactly one stationary point in the region, a Nash equilibrium"
 
 
 def _region(region: dict) -> str:

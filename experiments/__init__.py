@@ -9,6 +9,12 @@ numbers with those committed in `expected/`, `storage.py` keeps results. Every o
 study.
 """
 
+import os
+
+# Matrices are small here and processes many: threads would wait for each other. (It has an effect
+# only where NumPy is not loaded yet.)
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
 import jax
 
 # Certificates are made in float64, and so is everything that stands beside them.

@@ -6,9 +6,11 @@ import importlib
 import importlib.metadata
 import inspect
 import platform
+import sys
 import time
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import jax
@@ -101,8 +103,9 @@ def run(
 ) -> Results:
     """Runs a study, or what is left of it.
 
-    Stages are kept in `output/NAME/KEY`, where KEY tells the configuration, the study's source and
-    the versions of dgames, jax and NumPy; what lies there from an earlier run is taken as it is.
+    Stages are kept in `output/NAME/KEY`, where KEY tells the configuration, the study's source
+    (with that of what it imports from folders of this package) and the versions of dgames, jax and
+    NumPy; what lies there from an earlier run is taken as it is.
 
     Args:
         study: The study.
@@ -162,7 +165,7 @@ def _draw(study: Study, config: Any, data: Mapping[str, Data], folder: Path) -> 
 
 def _origin(study: Study, config: Any) -> dict[str, Any]:
     """Everything that decides the numbers, as far as it can be told from here."""
-    source = inspect.getsource(importlib.import_module(f"experiments.{study.name}"))
+    source = "".join(map(inspect.getsource, _modules(study.name)))
     versions = {
         "dgames": importlib.metadata.version("dgames"),
         "jax": jax.__version__,
@@ -175,6 +178,15 @@ def _origin(study: Study, config: Any) -> dict[str, Any]:
         "source": hashlib.sha256(source.encode()).hexdigest(),
         "versions": versions,
     }
+
+
+def _modules(name: str) -> list[ModuleType]:
+    """The module of a study, and those in folders of this package that it imports from."""
+    module = importlib.import_module(f"experiments.{name}")
+    values = vars(module).values()
+    homes = {v.__name__ if inspect.ismodule(v) else getattr(v, "__module__", "") for v in values}
+    shared = sorted(home for home in homes if home and home.startswith("experiments."))
+    return [module, *(sys.modules[home] for home in shared if home.count(".") > 1)]
 
 
 def _key(origin: Mapping[str, Any]) -> str:

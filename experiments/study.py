@@ -18,7 +18,7 @@ Number: TypeAlias = float | int | bool | str | list[Any]
 Stage: TypeAlias = "Callable[[Any, Run], Data]"
 
 # Modules of this package that are no studies.
-_FRAME = {"__main__", "study", "run", "storage", "expected", "reproduction"}
+_FRAME = {"__main__", "study", "run", "storage", "expected", "tables", "cells"}
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,10 @@ import pkgutil
 import shutil
 import tempfile
 
+# Workers inherit it: matrices are small and processes many, so that threads of linear algebra would
+# wait for each other.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
 import jaxtyping
 
 import certify  # nothing but a table of lazy names

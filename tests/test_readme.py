@@ -36,10 +36,17 @@ def commands() -> list[list[str]]:
     return [shlex.split(line, comments=True) for line in lines if line.startswith("certify ")]
 
 
+def experiments() -> list[list[str]]:
+    """The command lines of experiments, without comments."""
+    lines = (line for block in fenced("sh") for line in block.splitlines())
+    return [shlex.split(line, comments=True) for line in lines if "-m experiments" in line]
+
+
 def run(command: list[str], folder: Path, **kwargs) -> str:
     """Runs a command in a folder, without a display and without colours; returns what it prints."""
     environment = {**os.environ, "MPLBACKEND": "Agg", "COLUMNS": "100", "PYTHONIOENCODING": "utf-8"}
     environment.pop("FORCE_COLOR", None)
+    environment["PYTHONPATH"] = str(ROOT)  # experiments are not installed
     done = subprocess.run(
         command, cwd=folder, env=environment, capture_output=True, encoding="utf-8", **kwargs
     )
@@ -128,6 +135,21 @@ def test_command_lines_run(command, outputs):
         "report": "written to duopoly.html",
     }[verb]
     assert promised in " ".join(outputs[command].split())
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("command", [shlex.join(c) for c in experiments()])
+def test_experiments_run(command, tmp_path):
+    python, *arguments = shlex.split(command)
+    printed = run([sys.executable, *arguments], tmp_path)
+    assert python == "python" and "small_gain_toy" in printed
+    if len(arguments) > 2:
+        assert "results and figures in results/" in printed
+        assert list(tmp_path.glob("results/*/*/results.json"))
+
+
+def test_experiments_are_shown():
+    assert len(experiments()) == 2
 
 
 def test_every_command_is_shown():

@@ -12,7 +12,7 @@ from .region import require
 
 
 def check_equilibrium(claims: Claims) -> None:
-    """There is exactly one equilibrium in the region, and it is in the stated ball.
+    """F has exactly one zero in the region, a Nash equilibrium, and it is in the stated ball.
 
     If the ball of radius r around c is in D and `|F(c)|_P <= margin r`, then F has a zero in it: on
     the sphere `<F(x), x - c>_P >= margin r^2 - |F(c)|_P r >= 0`, which suffices by Brouwer's

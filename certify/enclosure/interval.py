@@ -67,7 +67,7 @@ class Interval(eqx.Module):
 
     @property
     def is_unknown(self) -> Bool[Array, "..."]:
-        """Entrywise: is this `[-inf, inf]`?"""
+        """Entry by entry, whether this is `[-inf, inf]`."""
         return direct.both(direct.equal(self.lower, -np.inf), direct.equal(self.upper, np.inf))
 
     @property

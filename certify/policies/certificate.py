@@ -96,7 +96,7 @@ class PolicyCertificate:
 
     @property
     def temperature(self) -> float:
-        """Of the regulariser: no margin is larger."""
+        """That of the regulariser; no margin is larger."""
         return _float(self.data["game"]["temperature"])
 
     @property
@@ -128,7 +128,7 @@ class PolicyCertificate:
 
     @property
     def region(self) -> AllPolicies:
-        """Where the claims hold: everywhere."""
+        """Where the claims hold, which is everywhere."""
         return AllPolicies()
 
     def safe_method(self, method: type[dg.AbstractMethod]) -> dg.AbstractMethod:

@@ -135,10 +135,10 @@ def _what(certificate: Certificate, sets: bool) -> str:
             f"In the region below the field F = {certificate.field} has exactly one {kind} (of "
             "equilibria nothing is said: F is no pseudo-gradient)"
         )
-    kind = "solves the variational inequality and is a" if sets else "is a"
+    kind = "solution x* of the variational inequality" if sets else "stationary point x*"
     return (
-        f"In the region below the game has exactly one equilibrium x*. It {kind} Nash equilibrium "
-        "of the game restricted to that region"
+        f"In the region below the game has exactly one {kind}. It is a Nash equilibrium of the "
+        "game restricted to that region"
     )
 
 

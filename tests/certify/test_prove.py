@@ -9,6 +9,7 @@ from jax import lax
 import certify
 import dgames as dg
 from certify.checker import check_data
+from certify.tables import _what
 
 # Small-Gain Nash (arXiv 2512.06791), 64-dimensional LQ game: (lambda, margin, Lipschitz constant,
 # the largest stable step of the paper's rule, the true limit of forward Euler).
@@ -506,3 +507,24 @@ def test_args_are_fixed_and_passed_on():
         )
         assert found.margin == pytest.approx(min(2 * scale, 2.0), abs=1e-9)
         assert check_data(found.data).ok
+
+
+def test_a_ball_may_have_equilibria_on_its_boundary_that_are_not_stationary():
+    """So certificates say that one point is stationary, not that one is an equilibrium."""
+
+    @dg.game
+    def game(x, args):
+        a, b = x["a"] - 0.9, x["b"] - 0.1
+        return {"a": a**2 / 2 - 3.0 * a * b, "b": b**2 / 2 + 3.0 * a * b}
+
+    certificate = certify.certify(game, certify.Ball({"a": 0.0, "b": 0.0}, 1.0), methods=[])
+    assert certificate.status == "proved" and certificate.margin > 0.9
+    # Player b is where it wants to be; a, who wants to go further, is where the ball ends.
+    a = (3 * 2.8 - np.sqrt((3 * 2.8) ** 2 - 10 * (2.8**2 - 1))) / 10
+    point = {"a": float(a), "b": 2.8 - 3 * float(a)}
+    field = dg.pseudo_gradient(game)(point)
+    assert np.hypot(point["a"], point["b"]) == pytest.approx(1.0, abs=1e-12)
+    assert field["b"] == pytest.approx(0.0, abs=1e-12)
+    assert field["a"] < -1 and point["a"] > 0 and point["b"] > 0.1
+    sentence = _what(certificate)
+    assert "exactly one stationary point" in sentence and "exactly one Nash" not in sentence

@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+import re
 from dataclasses import dataclass
 
 import numpy as np
@@ -155,6 +156,13 @@ def test_every_study_has_numbers_to_compare_with():
         assert {field.name for field in dataclasses.fields(loaded.config)}, name
     files = {path.stem for path in expected.FOLDER.glob("*.json")}
     assert files == set(study.names())
+
+
+def test_every_study_is_described():
+    page = (expected.FOLDER.parents[1] / "docs" / "experiments.md").read_text(encoding="utf-8")
+    assert set(re.findall(r"^\| `(\w+)` \| .{20,} \|$", page, flags=re.MULTILINE)) == set(
+        study.names()
+    )
 
 
 def test_command_lists_runs_and_compares(tmp_path, monkeypatch):

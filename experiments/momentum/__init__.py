@@ -1,0 +1,1 @@
+"""What the studies of complex momentum share: spectra in closed form, and counting evaluations."""

@@ -1,0 +1,14 @@
+"""Bilinear games with spread singular values."""
+
+from experiments import expected
+
+NAME = "complex_momentum_spread"
+
+
+def test_numbers_are_as_expected(quick):
+    assert expected.compare(quick(NAME).numbers, expected.load(NAME, quick=True)) == {}
+
+
+def test_figures_are_drawn(quick):
+    (figure,) = quick(NAME).figures
+    assert figure.name == "evaluations.png" and figure.stat().st_size > 10_000

@@ -1,0 +1,49 @@
+"""The GAN on eight Gaussians."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from experiments import expected
+from experiments import mixture_gan as study
+
+NAME = "mixture_gan"
+
+
+def test_numbers_are_as_expected(quick):
+    assert expected.compare(quick(NAME).numbers, expected.load(NAME, quick=True)) == {}
+
+
+def test_figures_are_drawn(quick):
+    figures = quick(NAME).figures
+    assert [path.name for path in figures] == ["heat.png", "samples.png"]
+    assert all(path.stat().st_size > 10_000 for path in figures)
+
+
+def test_quality_of_known_samples():
+    config = study.Config(samples=400)
+    real = study.data_batch(jax.random.key(0), 4000)
+    distance, modes, near = study.quality(config, study.data_batch(jax.random.key(1), 4000), real)
+    assert distance < 0.15 and modes == study.MODES
+    # In two dimensions, three standard deviations leave exp(-9 / 2) outside.
+    assert np.isclose(near, 1 - np.exp(-4.5), atol=0.006)
+    one = jnp.broadcast_to(jnp.asarray(study.CENTRES[0], study.TYPE), (4000, 2))
+    distance, modes, near = study.quality(config, one, real)
+    # |(2, 0) - ring| projected: the mean square of 2 (cos a - cos(a - b)) over a and b is 4.
+    assert 1 < distance < 2 and modes == 1 and near == 1
+
+
+def test_the_game_is_the_non_saturating_one():
+    config = study.Config(width=4)
+    game, key = study.gan(config), jax.random.key(0)
+    x = {
+        name: jax.tree.map(jnp.zeros_like, study.eqx.filter(network, study.eqx.is_array))
+        for name, network in study.networks(config, key).items()
+    }
+    batch = study.data_batch(key, 8), jnp.zeros((8, config.noise), study.TYPE)
+    costs = game.costs(x, batch)
+    # A discriminator that says nothing: log 2 for each judgement.
+    assert np.isclose(costs["generator"], np.log(2)) and np.isclose(
+        costs["discriminator"], 2 * np.log(2)
+    )
+    assert costs["generator"].dtype == study.TYPE

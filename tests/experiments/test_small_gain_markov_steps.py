@@ -1,0 +1,14 @@
+"""Steps in the Markov game of Small-Gain Nash."""
+
+from experiments import expected
+
+
+def test_numbers_are_as_expected(quick):
+    found = quick("small_gain_markov_steps").numbers
+    assert expected.compare(found, expected.load("small_gain_markov_steps", quick=True)) == {}
+
+
+def test_figures_are_drawn(quick):
+    figures = quick("small_gain_markov_steps").figures
+    assert [path.name for path in figures] == ["steps.png"]
+    assert all(path.stat().st_size > 10_000 for path in figures)
