@@ -140,27 +140,24 @@ def sweep(config: Config, run: Run) -> Data:
 
 def tries(config: Config, game: FineTuning, x: Any) -> Data:
     """Larger and larger boxes, until one has no proof."""
-    found = []
+    found, start = [], np.asarray(dg.ravel(game.start)[0])
     for radius in config.radii:
         box = certify.Box.around(x, radius)
         proof = certify.certify(game, box, metric="weights", max_cells=config.cells, tightness=0.5)
         entry = {"radius": radius, "status": proof.status, "reasons": proof.reasons}
         if proof.status == "proved":
+            center = dg.ravel(proof.basin.center)[0]
             entry |= {
                 "margin": proof.margin,
                 "cells": proof.cells,
                 "step": proof.step_sizes["simultaneous"].max,
                 "basin": proof.basin.radius,
-                "start": distances(*_vectors(game.start, proof.basin.center), proof.metric),
+                "start": distances(start, np.asarray(center), proof.metric),
             }
         found.append(entry)
         if proof.status != "proved":
             break
     return found
-
-
-def _vectors(*strategies: Any) -> list[np.ndarray]:
-    return [np.asarray(dg.ravel(x)[0]) for x in strategies]
 
 
 def _claims(proof: certify.Certificate) -> dict[str, Any]:

@@ -33,11 +33,11 @@ def numbers(data: Mapping[str, Data]) -> dict[str, Any]:
         "largest step by the direct route, as a share of the true limit": step["max"] / limit,
         "the limit of the direct route, relative to the spectral one": limit
         / _closer(data)["limit"],
-        "smallest share of runs that arrive, below the true limit": min(
-            arrived[np.array(failing["shares"]) < 1]
+        "smallest share of runs that arrive, below the true limit": float(
+            min(arrived[np.array(failing["shares"]) < 1])
         ),
-        "largest share of runs that arrive, above it": max(
-            arrived[np.array(failing["shares"]) > 1]
+        "largest share of runs that arrive, above it": float(
+            max(arrived[np.array(failing["shares"]) > 1])
         ),
         "slowest step of all runs / proved factor, by the theorem": runs["theorem"]["slowest"]
         / runs["theorem"]["rate"],
@@ -114,10 +114,14 @@ def regularisation(config: Any, data: Mapping[str, Data]) -> Figure:
     weights = [entry["weight"] for entry in sweep]
     width.plot(weights, [largest(entry) for entry in sweep], "o-", label="largest box proved")
     width.plot(
-        weights, [entry["distance"] for entry in sweep], "s--", color="C1", label="first weights"
+        weights,
+        [entry["distance"] for entry in sweep],
+        "s--",
+        color="C1",
+        label="distance of the first weights",
     )
     width.set(xlabel="pull to the first weights", xscale="log", yscale="log")
-    width.set_ylabel("half-width; distance from the equilibrium")
+    width.set_ylabel("half-width; distance")
     width.legend(frameon=False)
     shades = plt.get_cmap("viridis")(np.linspace(0.85, 0.1, len(sweep)))
     for entry, color in zip(sweep, shades, strict=True):
@@ -131,10 +135,12 @@ def regularisation(config: Any, data: Mapping[str, Data]) -> Figure:
         )
         for one in entry["tries"]:
             if one["status"] != "proved":
-                margin.plot(one["radius"], entry["symmetric"], "x", color=color)
+                margin.plot(
+                    one["radius"], proved[-1]["margin"] if proved else 0.0, "x", color=color
+                )
     margin.set(xlabel="half-width of the box (x: undecided)", ylabel="margin", yscale="log")
     margin.set_xscale("log")
-    margin.legend(frameon=False, fontsize="small", loc="lower left", ncols=2)
+    margin.legend(frameon=False, fontsize="small", loc="upper left", bbox_to_anchor=(1, 1))
     return figure
 
 
