@@ -185,7 +185,7 @@ def certificate(config: Config, run: Run) -> Data:
     options = {"max_cells": config.cells, "tightness": 0.5}
     proof = certify.certify(game, region, methods, metric="weights", **options)
     seconds = {"certify": time.perf_counter() - start}
-    path = proof.save(run.folder / "certificate.json")
+    path = proof.save(run.folder / "networks.json")
     accepted = {}
     for level in (1, 2):
         start = time.perf_counter()
@@ -213,7 +213,7 @@ def direct(config: Config, run: Run) -> Data:
         game, dg.Simultaneous, region, tolerance=config.tolerance, max_cells=config.step_cells
     )
     proof = found.at_best
-    path = proof.save(run.folder / "step.json")
+    path = proof.save(run.folder / "networks-step.json")
     return {
         "accepted": certify.check(path).ok,
         "max": found.max,
