@@ -27,11 +27,9 @@ from certify.enclosure.affine import (
 )
 from certify.enclosure.enclose import enclose
 from certify.enclosure.registry import RULES, SMOOTH_RULES
-from certify.enclosure.taylor_family import is_affordable
 from certify.equilibrium import find_constrained, find_zero
 from certify.flat import FlatField, flat_field
-from certify.graph import graph_of
-from certify.graph_builder import GraphError
+from certify.forms import by_taylor, usual_form
 from certify.metric.ladder import Choice, Ladder, Rung, climb
 from certify.metric.metric import Metric
 from certify.metric.weights import sampled_margin
@@ -247,13 +245,13 @@ def _not_onto_sets(names: list[str], metric: Any, given: Ladder | None) -> str |
 def _form(form: str | None, field: FlatField) -> Form:
     """The form that was asked for, if it can be had; a constant Jacobian has but one."""
     if field.natural is not None:
-        if form not in (None, "taylor") or not _by_taylor(field):
+        if form not in (None, "taylor") or not by_taylor(field):
             raise ValueError("certify: all policies take form='taylor', and costs short enough.")
         return "taylor"
     usual = jacobian_form(field.function, field.dimension)
-    if form is None and usual == "affine" and _by_taylor(field):
-        return "taylor"
-    if form is None or usual == "constant":
+    if form is None:
+        return usual_form(field)
+    if usual == "constant":
         return usual
     limits: dict[Form, float] = {
         "taylor": AFFINE_LIMIT,
@@ -270,14 +268,6 @@ def _form(form: str | None, field: FlatField) -> Form:
                 f"most {most}."
             )
     raise ValueError(f"certify: the form is {form!r}; it must be one of {', '.join(limits)}.")
-
-
-def _by_taylor(field: FlatField) -> bool:
-    """Whether the costs can be spelled out, briefly enough for Taylor polynomials."""
-    try:
-        return is_affordable(graph_of(field))
-    except GraphError:
-        return False
 
 
 def _given(weights: dict[str, float] | None, metric: Any, field: FlatField) -> Ladder | None:

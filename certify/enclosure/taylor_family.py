@@ -26,10 +26,19 @@ _PRODUCTS = 2**21
 
 
 def is_affordable(graph: Graph) -> bool:
-    """Whether a graph is small enough for its families to be found quickly, cell by cell."""
+    """Whether a graph is small enough for its families to be found quickly, cell by cell.
+
+    What a node costs depends on how many coordinates it moves with: those of a hidden unit of a
+    network are its own weights and what it is fed with, not all of the game's.
+    """
     products = {"mul": 1, "add": 0, "sub": 0, "neg": 0, "constant": 0}
-    count = sum(products.get(node.operation, ORDER + 1) for node in graph.nodes)
-    return count * comb(2 * graph.inputs + ORDER, ORDER) <= _PRODUCTS
+    moving: list[frozenset[int]] = [frozenset((k,)) for k in range(graph.inputs)]
+    count = 0
+    for node in graph.nodes:
+        moving.append(frozenset().union(*(moving[k] for k in node.operands)))
+        pairs = comb(2 * len(moving[-1]) + ORDER, ORDER)
+        count += products.get(node.operation, ORDER + 1) * pairs
+    return count <= _PRODUCTS
 
 
 def taylor_family(
@@ -51,7 +60,7 @@ def taylor_family(
     near, wide = (Arithmetic(graph.inputs, order) for order in (ORDER - 1, ORDER))
 
     def family(lower: np.ndarray, upper: np.ndarray) -> AffineFamily:
-        lower, upper = _flushed(lower, upper)
+        lower, upper = flushed(lower, upper)
         with np.errstate(all="ignore"):
             middle, radius = middle_of(lower, upper)
             pairs = expansions(graph, near, wide, middle, lower, upper, radius)
@@ -73,7 +82,7 @@ def taylor_family(
     return family
 
 
-def _flushed(lower: np.ndarray, upper: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def flushed(lower: np.ndarray, upper: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Subnormal corners move outward, so that the middle of a cell, normal or zero, is in it."""
     small = [np.abs(end) < TINY for end in (lower, upper)]
     return (

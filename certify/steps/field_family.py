@@ -8,12 +8,17 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from certify.checker.rederive import entries
 from certify.enclosure.affine import is_smooth, jacobian_family, jacobian_form
 from certify.enclosure.affine_form import ball
 from certify.enclosure.enclose import enclose
+from certify.enclosure.expansion import middle_of
 from certify.enclosure.interval import Interval
 from certify.enclosure.rounding import flush
+from certify.enclosure.taylor_family import flushed, taylor_family
 from certify.flat import FlatField
+from certify.forms import usual_form
+from certify.graph import graph_of
 from certify.steps.families import Matrices, product, substituted, value
 
 
@@ -30,7 +35,7 @@ class Stage:
     def __init__(self, field: FlatField, point: Matrices):
         lower = np.nextafter(point.centre - point.spread, -np.inf)[:, 0]
         upper = np.nextafter(point.centre + point.spread, np.inf)[:, 0]
-        found = [np.asarray(x) for x in _compiled(field)(jnp.asarray(lower), jnp.asarray(upper))]
+        found = [np.asarray(x) for x in _enclosed(field)(lower, upper)]
         centre, generators, remainder, middle, radius, low, high, finite = found
         n = len(middle)
         # Only the generators of coordinates are tied to where the point is.
@@ -53,13 +58,17 @@ def varies(field: FlatField) -> bool:
 
 
 @functools.lru_cache(maxsize=32)
-def _compiled(field: FlatField) -> Callable:
-    form = jacobian_form(field.function, field.dimension)
+def _enclosed(field: FlatField) -> Callable:
+    """From the corners of a cell to all that is known of the field on it."""
+    form = usual_form(field)
+    values = enclose(field.function)
+    if form == "taylor":
+        return _by_taylor(field, jax.jit(lambda x: values(Interval.point(x))))
     family = jacobian_family(field.function, form)
     smooth = is_smooth(field.costs, form)
-    values = enclose(field.function)
 
     def evaluate(lower: Any, upper: Any) -> Any:
+        lower, upper = jnp.asarray(lower), jnp.asarray(upper)
         found = family(lower, upper)
         cell = flush(Interval(lower, upper))
         # The same numbers as in the family, whose symbols are `(x_k - middle_k) / radius_k`.
@@ -72,3 +81,26 @@ def _compiled(field: FlatField) -> Callable:
 
     # A constant Jacobian is looked at a few times only: compiling would take longer.
     return evaluate if form == "constant" else jax.jit(evaluate)
+
+
+def _by_taylor(field: FlatField, value: Callable) -> Callable:
+    """The same by Taylor polynomials of the costs, without compiling more than F at a point.
+
+    Of the cells seen last the families are kept: other step sizes ask for them again.
+    """
+    made = entries([*field.sizes], field.zero_sum, field.is_gradient)
+    family = taylor_family(graph_of(field), made)
+
+    @functools.lru_cache(maxsize=256)
+    def known(cell: bytes) -> tuple[Any, ...]:
+        # The family's own corners, and so its own middle and radius.
+        lower, upper = flushed(*np.frombuffer(cell).reshape(2, -1))
+        found = family(lower[None], upper[None])
+        middle, radius = middle_of(lower, upper)
+        at_middle = value(jnp.asarray(middle))
+        low, high = np.asarray(at_middle.lower), np.asarray(at_middle.upper)
+        finite = found.finite[0] & np.isfinite(low).all() & np.isfinite(high).all()
+        parts = (found.centre[0], found.generators[0], found.remainder[0])
+        return (*map(np.asarray, parts), middle, radius, low, high, finite)
+
+    return lambda lower, upper: known(np.stack([lower, upper]).tobytes())

@@ -12,7 +12,7 @@ from certify.checker import jets
 from certify.checker.graph import read_graph
 from certify.checker.reader import Reader
 from certify.enclosure import expansion, taylor, taylor_expansion
-from certify.enclosure.taylor_family import _flushed, is_affordable, taylor_family
+from certify.enclosure.taylor_family import flushed, is_affordable, taylor_family
 from certify.graph import expression_graph
 from tests.certify.enclosure.test_affine import CELLS, FIELDS, escapes, field
 from tests.certify.test_graph import PROGRAMS
@@ -165,16 +165,19 @@ class TestTheseTestsCanFail:
 
 
 def test_what_is_affordable():
+    mixed = np.random.default_rng(0).normal(size=(16, 16))
     short = graph_of(lambda x: [jnp.sum(x**2) * x[0]], 3)
-    long = graph_of(lambda x: [jnp.sum(jnp.tanh(jnp.outer(x, jnp.arange(1.0, 9.0)) @ x[:8]))], 16)
-    assert is_affordable(short) and not is_affordable(long)
+    long = graph_of(lambda x: [jnp.sum(jnp.tanh(mixed @ x))], 16)
+    # As many units, but each moves with two coordinates only.
+    sparse = graph_of(lambda x: [jnp.sum(jnp.tanh(x * jnp.roll(x, 1)))], 16)
+    assert is_affordable(short) and not is_affordable(long) and is_affordable(sparse)
 
 
 def test_the_middle_is_in_the_cell():
     """Of cells with subnormal corners the middle is zero, and so they are taken to reach it."""
     lower = np.array([[1e-310, -2e-308], [-1e-320, 5e-324], [0.0, -1.0]])
     upper = np.array([[2e-308, -1e-310], [-5e-324, 1e-300], [0.0, 1.0]])
-    low, high = _flushed(lower, upper)
+    low, high = flushed(lower, upper)
     assert (low <= lower).all() and (upper <= high).all()
     middle, radius = expansion.middle_of(low, high)
     assert (low <= middle).all() and (middle <= high).all()

@@ -16,6 +16,7 @@ from certify.checker import check_data
 from certify.checker.reader import digest
 from certify.cli import app
 from certify.flat import flat_field
+from certify.steps import field_family
 from certify.steps.families import Matrices, added, product
 from certify.steps.step_map import StepMap
 from dgames.strategy import ravel
@@ -84,6 +85,28 @@ def in_ball(key, metric, radius, count):
 @functools.cache
 def proof(name):
     return certify.contraction(GAME, METHODS[name], REGION)
+
+
+@pytest.mark.parametrize("form", ["taylor", "affine"])
+def test_either_form_encloses_the_field(form, monkeypatch):
+    """Costs that are short are expanded in NumPy, others by compiled code."""
+    field = flat_field(GAME, REGION)
+    assert field_family.usual_form(field) == "taylor"
+    monkeypatch.setattr(field_family, "usual_form", lambda field: form)
+    field_family._enclosed.cache_clear()
+    lower, upper = np.array([-0.3, 0.1]), np.array([0.2, 0.5])
+    stage = field_family.Stage(field, Matrices.between(lower[:, None], upper[:, None]))
+    field_family._enclosed.cache_clear()
+    assert stage.finite
+    points = np.random.default_rng(0).uniform(lower, upper, (200, 2))
+    for known, function in (
+        (stage.value, field.function),
+        (stage.jacobian, jax.jacfwd(field.function)),
+    ):
+        truth = np.asarray(jax.vmap(function)(jnp.asarray(points)))
+        truth = truth.reshape(200, *known.centre.shape)
+        assert (np.abs(truth - known.centre) <= known.spread).all()
+        assert (known.spread <= 1.5 * np.abs(truth - known.centre).max(0) + 0.01).all()
 
 
 @pytest.mark.parametrize("name", METHODS)
