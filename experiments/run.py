@@ -6,6 +6,7 @@ import importlib
 import importlib.metadata
 import inspect
 import platform
+import shutil
 import sys
 import time
 from collections.abc import Callable, Iterable, Mapping
@@ -50,20 +51,25 @@ class Run:
     """
 
     def __init__(self, folder: Path, progress: Progress):
-        """A run that keeps its stages in a folder and shows progress."""
-        self.folder = folder
+        """A run that keeps stages and files in folders of this folder, and shows progress."""
+        self.folder = folder / "files"
         self.data: dict[str, Data] = {}
+        self._stages = folder / "stages"
         self._progress = progress
-        self._stage = ""
+        self._stage, self._loops = "", 0
+        for made in (self.folder, self._stages):
+            made.mkdir(parents=True, exist_ok=True)
 
     def each(self, items: Iterable[Any], function: Callable[[Any], Data]) -> list[Data]:
         """`[function(item) for item in items]`, with progress, every item kept as it is done.
 
         A run that was interrupted goes on after the last item kept. The items must come in the
-        same order each time; `function` must not depend on what it returned before.
+        same order each time; `function` must not depend on what it returned before. A stage may
+        have several of these loops, one after the other.
         """
         items = list(items)
-        path = self.folder / f"{self._stage}.lines"
+        self._loops += 1
+        path = self._stages / f"{self._stage}-{self._loops}.lines"
         done = _complete_lines(path)[: len(items)]
         path.write_text("".join(storage.dump(entry) + "\n" for entry in done), encoding="utf-8")
         task = self._progress.add_task(self._stage, total=len(items), completed=len(done))
@@ -79,14 +85,15 @@ class Run:
 
     def stage(self, name: str, function: Callable[[], Data]) -> float:
         """Computes a stage unless it is kept already; returns the seconds it took."""
-        self._stage = name
-        path = self.folder / f"{name}.json"
+        self._stage, self._loops = name, 0
+        path = self._stages / f"{name}.json"
         if not path.exists():
             task = self._progress.add_task(name, total=None)
             start = time.perf_counter()
             data = function()
             storage.save(path, {"seconds": time.perf_counter() - start, "data": data})
-            (self.folder / f"{name}.lines").unlink(missing_ok=True)
+            for kept in range(1, self._loops + 1):
+                (self._stages / f"{name}-{kept}.lines").unlink()
             self._progress.remove_task(task)
         kept = storage.read(path)
         self.data[name] = kept["data"]
@@ -123,12 +130,8 @@ def run(
     config = study.config if config is None else config
     origin = _origin(study, config)
     folder = Path(output) / study.name / _key(origin)
-    folder.mkdir(parents=True, exist_ok=True)
-    stages = folder / "stages"
-    stages.mkdir(exist_ok=True)
-    if fresh:
-        for path in stages.iterdir():
-            path.unlink()
+    if fresh and folder.exists():
+        shutil.rmtree(folder)
     quiet = console is None
     columns = (
         TextColumn("{task.description}"),
@@ -138,7 +141,7 @@ def run(
     with Progress(
         *columns, console=console or Console(stderr=True), disable=quiet, transient=True
     ) as bar:
-        state = Run(stages, bar)
+        state = Run(folder, bar)
         seconds = sum(
             state.stage(name, lambda stage=stage: stage(config, state))
             for name, stage in study.stages.items()

@@ -75,11 +75,37 @@ def test_a_line_that_was_cut_off_is_computed_again(tmp_path):
     first, _ = counting(limit=3)
     with pytest.raises(Interrupted):
         run(first, output=tmp_path)
-    (lines,) = tmp_path.rglob("squares.lines")
+    (lines,) = tmp_path.rglob("squares-1.lines")
     lines.write_text(lines.read_text()[:-4])
     second, calls = counting()
     assert run(second, output=tmp_path).numbers["total"] == 30.0
     assert calls == [2, 3, 4]
+
+
+def test_files_and_loops_of_a_stage_do_not_meet(tmp_path):
+    """Neither a file that bears the name of a stage, nor two loops in one."""
+    chosen, _ = counting()
+    left = []
+
+    def twice(config, run):
+        def item(value):
+            if not left:
+                raise Interrupted
+            left.pop()
+            return value
+
+        (run.folder / "twice.json").write_text("no data of a stage")
+        return [run.each(values, item) for values in ([1, 2], [3, 4])]
+
+    stages = dataclasses.replace(chosen, stages={"twice": twice}, numbers=lambda data: {})
+    left[:] = range(3)
+    with pytest.raises(Interrupted):
+        run(stages, output=tmp_path)
+    left[:] = range(1)
+    found = run(stages, output=tmp_path)
+    assert found.data["twice"] == [[1, 2], [3, 4]]
+    assert (found.folder / "files" / "twice.json").read_text() == "no data of a stage"
+    assert [path.name for path in (found.folder / "stages").iterdir()] == ["twice.json"]
 
 
 def test_another_configuration_resumes_nothing(tmp_path):
