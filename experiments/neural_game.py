@@ -11,9 +11,9 @@ Both networks are players of a zero-sum game in which each is drawn to its first
 - does the same proof for larger networks.
 
 What is proved is local. In a box of weights around one equilibrium, the pseudo-gradient is strongly
-monotone, there is no second stationary point, and each network is the only best one in the box against
-the other; from a ball in the box all dynamics with small enough steps converge to it. Outside of
-the box nothing is proved.
+monotone, there is no second stationary point, and each network is the only best one in the box
+against the other; from a ball in the box all dynamics with small enough steps converge to it.
+Outside of the box nothing is proved.
 """
 
 import dataclasses
