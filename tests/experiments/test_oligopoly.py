@@ -1,0 +1,14 @@
+"""Five firms around a published equilibrium."""
+
+from experiments import expected
+
+
+def test_numbers_are_as_expected(quick):
+    found = quick("oligopoly").numbers
+    assert expected.compare(found, expected.load("oligopoly", quick=True)) == {}
+
+
+def test_figures_are_drawn(quick):
+    figures = quick("oligopoly").figures
+    assert [path.name for path in figures] == ["margins.png"]
+    assert all(path.stat().st_size > 10_000 for path in figures)
