@@ -148,6 +148,16 @@ def test_experiments_run(command, tmp_path):
         assert list(tmp_path.glob("results/*/*/results.json"))
 
 
+def test_no_command_is_forgotten():
+    """Whatever stands in a block for the shell is one of those that are run, here or by .ci/run."""
+    known = ("python3 -m venv .venv && ", "uv venv && ", "certify ", "python -m experiments")
+    lines = [line for block in fenced("sh") for line in block.splitlines()]
+    assert lines and [line for line in lines if not line.startswith(known)] == []
+    assert "`python " not in README.replace("`python -m notebooks [NAME ...]`", "").replace(
+        "`python -m sphinx docs build/site`", ""
+    )
+
+
 def test_experiments_are_shown():
     assert len(experiments()) == 2
 
