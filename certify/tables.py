@@ -130,7 +130,7 @@ def _what(certificate: Certificate) -> str:
         return f"exactly one zero of {certificate.field} in the region"
     # Not "exactly one Nash equilibrium": where a region confines players together, as a ball does,
     # points of its boundary may be equilibria of the game restricted to it, too.
-    return "exactly one stationary point in the region, a Nash equilibrium"
+    return "exactly one stationary point, a Nash equilibrium"
 
 
 def _region(region: dict) -> str:
