@@ -136,6 +136,7 @@ def noise(config: Config, run: Run) -> list[Data]:
     rng, n = np.random.default_rng(config.seed), config.dimension
     rotation = np.asarray(dg.games.Quadratic.small_gain_nash(1.0, n).jacobian())[:n, n:] / FIRST
     first, second = FIRST * config.strength, SECOND * config.strength
+    norm = float(norm_bounds(rotation[None], rotation[None])[0])  # 1, but for rounding
 
     def disturbed(a: np.ndarray, b: np.ndarray) -> np.ndarray:
         """The Jacobian with noise of norm 1 times its share of both couplings."""
@@ -150,8 +151,7 @@ def noise(config: Config, run: Run) -> list[Data]:
         return np.linalg.eigvalsh((value + value.swapaxes(1, 2)) / 2)[:, 0].tolist()
 
     def found(size: float) -> Data:
-        # The orthogonal matrix has norm 1 but for rounding.
-        reach = (1 + size) * (1 + 1e-12)
+        reach = (norm + size) * (1 + 1e-12)  # more than the rounding of sum and products
         gain = certify.small_gain([1.0, 1.0], [[0.0, first * reach], [second * reach, 0.0]])
         trials = {kind: of_kind(kind, size) for kind in KINDS}
         aligned = disturbed(size * rotation, size * rotation.T)

@@ -135,7 +135,7 @@ figure, ax = plt.subplots()
 print(2 + 2)
 
 # %%
-assert True
+assert 2 + 2 == 4
 """
 
 
@@ -158,7 +158,7 @@ def test_a_copy_is_made_and_compared(tmp_path):
 
     script.write_text(SMALL.replace("2 + 2", "2 + 3"), encoding="utf-8")
     assert not same_cells(script)
-    script.write_text(SMALL.replace("assert True", "assert 1 + 1 == 3"), encoding="utf-8")
+    script.write_text(SMALL.replace("assert 2 + 2 == 4", "assert 1 + 1 == 3"), encoding="utf-8")
     with pytest.raises(CopyError, match="assert 1 \\+ 1 == 3"):
         make_copy(script)
     assert made.read_bytes() == first
