@@ -36,8 +36,8 @@ within the tolerance that `experiments/expected` states, or a published value in
 `experiments/reference`. The few with a † are recomputed by the full run of the experiment only,
 which takes minutes. *Measured* is a simulation or a floating-point computation, an *estimate* is
 sampled and bounds nothing, *proved* holds for every point of the region and every rounding error,
-and *checked* was in addition accepted by the independent checker. Numbers are shown to seven digits,
-rounded to nearest: the bounds themselves are in the results. This page is written by
+and *checked* was in addition accepted by the independent checker. Numbers are shown to seven
+digits, rounded to nearest: the bounds themselves are in the results. This page is written by
 `python -m experiments.tables`.
 """
 
