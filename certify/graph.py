@@ -36,9 +36,10 @@ class _Nodes(NamedTuple):
 
 
 class _Order(NamedTuple):
-    """A boolean array: whether the real number `low` is less than `high`, entry by entry.
+    """An array of predicates: whether the real number `low` is less than `high`, entry by entry.
 
-    Where they are equal either answer is right: a proof never gets there.
+    Where they are equal either answer is right: a proof never gets there. As integers, predicates
+    are 0 and 1; nothing else is done with them than to move them about and to choose by them.
     """
 
     low: np.ndarray
@@ -116,8 +117,10 @@ def _equation(builder: Builder, equation: core.JaxprEqn, operands: list[Any]) ->
         with jax.ensure_compile_time_eval():
             found = equation.primitive.bind(*map(jnp.asarray, operands), **params)
         return list(found) if equation.primitive.multiple_results else [found]
-    if name in MOVES:
+    if name in _MOVED:
         return _moved(builder, equation, operands)
+    if name == "not" and equation.invars[0].aval.dtype != bool:  # pyright: ignore
+        raise GraphError("the costs negate numbers bit by bit")
     if name in _RULES:
         result = _RULES[name](builder, params, *operands)
         return result if isinstance(result, list) else [result]
@@ -136,35 +139,59 @@ def _real(builder: Builder, value: Any) -> _Nodes:
     return _Nodes(np.array(numbers, np.int64).reshape(array.shape))
 
 
+# Primitives that move entries about, and how many of their operands, from the first on, hold the
+# entries that they move; the others say where to, and have to be known.
+_MOVED: dict[str, int | None] = {
+    **dict.fromkeys(MOVES),
+    "dynamic_slice": 1,
+    "gather": 1,
+    "dynamic_update_slice": 2,
+}
+
+
 def _moved(builder: Builder, equation: core.JaxprEqn, operands: list[Any]) -> list[Any]:
-    """The primitive itself, on numbers of nodes; indices stay what they are."""
-    pairs = zip(operands, equation.invars, strict=True)
-    if any(isinstance(x, _Order) for x in operands):
-        order = next(x for x in operands if isinstance(x, _Order))
+    """The primitive itself, on numbers of nodes; both sides of predicates are moved alike."""
+    count = _MOVED[equation.primitive.name]
+    entries, places = (operands, []) if count is None else (operands[:count], operands[count:])
+    if any(isinstance(x, _Nodes | _Order) for x in places):
+        raise GraphError("the costs choose a place in an array by real numbers")
+    if any(isinstance(x, _Order) for x in entries):
+        orders = [_order(builder, x) for x in entries]
         sides = [
-            _moved(
-                builder,
-                equation,
-                [_Nodes(getattr(x, side)) if x is order else x for x in operands],
-            )[0].numbers
-            for side in ("low", "high")
+            _bound(equation, [getattr(order, side) for order in orders], places)
+            for side in _Order._fields
         ]
-        return [_Order(*sides)]
-    moved = [
-        _real(builder, x).numbers
-        if isinstance(x, _Nodes) or atom.aval.dtype == np.float64  # pyright: ignore
-        else np.asarray(x)
-        for x, atom in pairs
+        return [_Order(*ends) for ends in zip(*sides, strict=True)]
+    return [
+        _Nodes(array)
+        for array in _bound(equation, [_real(builder, x).numbers for x in entries], places)
     ]
+
+
+def _bound(
+    equation: core.JaxprEqn, entries: list[np.ndarray], places: list[Any]
+) -> list[np.ndarray]:
+    """What a primitive makes of arrays of numbers of nodes."""
     # Outside of its operand a gather may fill with NaN, which is no number of a node.
     filled = {"fill_value": -1} if equation.primitive.name == "gather" else {}
+    moved = [*map(jnp.asarray, entries), *(jnp.asarray(np.asarray(x)) for x in places)]
     with jax.ensure_compile_time_eval():
-        found = equation.primitive.bind(*map(jnp.asarray, moved), **equation.params | filled)
-    results = list(found) if equation.primitive.multiple_results else [found]
-    arrays = [np.asarray(result) for result in results]
+        found = equation.primitive.bind(*moved, **equation.params | filled)
+    arrays = [np.asarray(x) for x in (found if equation.primitive.multiple_results else [found])]
     if any(array.size and array.min() < 0 for array in arrays):
         raise GraphError("the costs take entries outside of an array")
-    return [_Nodes(array) for array in arrays]
+    return arrays
+
+
+def _order(builder: Builder, value: Any) -> _Order:
+    """An array of predicates, or of known booleans as such: 0 < 1 is true, and 1 < 0 is false."""
+    if isinstance(value, _Order):
+        return value
+    array = np.asarray(value)
+    if array.dtype != bool and not np.isin(array, (0, 1)).all() or array.dtype.kind == "f":
+        raise GraphError("the costs mix predicates with other numbers")
+    ends = [builder.constant(0.0), builder.constant(1.0)]
+    return _Order(np.where(array, *ends), np.where(array, *ends[::-1]))
 
 
 def _entrywise(function: Callable[..., int]) -> Callable:
@@ -324,6 +351,8 @@ def _select(builder: Builder, params: Any, which: Any, *cases: Any) -> Any:
         return _Nodes(np.choose(np.broadcast_to(np.asarray(which, int), numbers[0].shape), numbers))
     if len(cases) != 2:
         raise GraphError("the costs choose between more than two cases by real numbers")
+    if any(isinstance(case, _Order) for case in cases):
+        raise GraphError("the costs choose between predicates by real numbers")
     choose = _entrywise(lambda b, *parts: b.node("choose", *parts))
     shape = _real(builder, cases[0]).numbers.shape
     ends = [_Nodes(np.broadcast_to(end, shape)) for end in which]
@@ -336,13 +365,11 @@ def _converted(builder: Builder, params: Any, x: Any) -> Any:
         ones = [np.full(x.low.shape, builder.constant(value)) for value in (1.0, 0.0)]
         return _select(builder, params, x, _Nodes(ones[1]), _Nodes(ones[0]))
     if isinstance(x, _Order) or params["new_dtype"] == np.float64:
-        return x
+        return x  # 0 and 1 are the same numbers in all types of integers
     raise GraphError(f"the costs turn real numbers into {params['new_dtype']}")
 
 
 def _not(builder: Builder, params: Any, x: Any) -> _Order:
-    if not isinstance(x, _Order):
-        raise GraphError("the costs negate numbers bit by bit")
     return _Order(x.high, x.low)
 
 
@@ -375,6 +402,9 @@ def _scan(builder: Builder, params: Any, operands: list[Any]) -> list[Any]:
 
 
 def _stacked(builder: Builder, entries: Sequence[Any]) -> Any:
+    if any(isinstance(x, _Order) for x in entries):
+        orders = [_order(builder, x) for x in entries]
+        return _Order(*(np.stack(ends) for ends in zip(*orders, strict=True)))
     if any(isinstance(x, _Nodes) for x in entries):
         return _Nodes(np.stack([_real(builder, x).numbers for x in entries]))
     return np.stack([np.asarray(x) for x in entries])
@@ -443,6 +473,7 @@ _RULES: dict[str, Callable] = {
     "le": _compared(False),
     "gt": _compared(True),
     "ge": _compared(True),
+    # Real numbers are finite wherever they are defined, which what they are made of stays obliged to.
     "is_finite": lambda builder, params, x: np.ones(_real(builder, x).numbers.shape, bool),
     "select_n": _select,
     "convert_element_type": _converted,

@@ -5,7 +5,7 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from certify.checker.graph import MAX_NODES, graph_hash
+from certify.checker.graph import MAX_NODES, graph_hash, is_partial
 
 # Of a larger sum of exponentials, shares would take too many operations.
 _MOST_SHARES = 16
@@ -22,8 +22,8 @@ class Builder:
         self.inputs = inputs
         self.nodes: list[list[Any]] = []
         self._known: dict[tuple, int] = {}
-        # Nodes that are defined wherever the inputs are, so that zero times them is zero.
-        self._total = set(range(inputs))
+        # Constants that are no real numbers: only a maximum or a minimum may take one in.
+        self._unreal: set[int] = set()
 
     def node(self, operation: str, *parts: Any) -> int:
         """The number of a node."""
@@ -31,16 +31,20 @@ class Builder:
         if key not in self._known:
             if len(self.nodes) >= MAX_NODES:
                 raise GraphError(f"the costs have more than {MAX_NODES} operations")
+            unreal = self._unreal.intersection(_operands([*key]))
+            if unreal:
+                value = self.nodes[unreal.pop() - self.inputs][1]
+                raise GraphError(f"the costs use the constant {value}, which is no real number")
             self._known[key] = self.inputs + len(self.nodes)
-            polynomial = operation in ("add", "sub", "mul", "neg") and self._total.issuperset(parts)
-            if operation == "constant" or polynomial:
-                self._total.add(self._known[key])
             self.nodes.append([operation, *parts])
         return self._known[key]
 
     def constant(self, value: float) -> int:
-        """A float, exactly; an infinite one must be gone in the end."""
-        return self.node("constant", (float(value) + 0.0).hex())
+        """A float, exactly; one that is not finite must be gone in the end."""
+        number = self.node("constant", (float(value) + 0.0).hex())
+        if not math.isfinite(value):
+            self._unreal.add(number)
+        return number
 
     def is_constant(self, number: int, value: float) -> bool:
         """Whether a node is that constant."""
@@ -59,11 +63,11 @@ class Builder:
         return x if self.is_constant(y, 0.0) else self.node("sub", x, y)
 
     def mul(self, x: int, y: int) -> int:
-        """The product."""
+        """The product; where the other factor may be undefined, it stays an obligation."""
         for one, other in ((x, y), (y, x)):
             if self.is_constant(one, 1.0):
                 return other
-            if self.is_constant(one, 0.0) and other in self._total:
+            if self.is_constant(one, 0.0) and other not in self._unreal:
                 return one
         return self.node("power", x, 2) if x == y else self.node("mul", *sorted((x, y)))
 
@@ -135,8 +139,13 @@ class Builder:
 
 
 def pruned(builder: Builder, outputs: list[int]) -> dict[str, Any]:
-    """The graph without nodes on which no output depends."""
-    needed, pending = set(), list(outputs)
+    """The graph without nodes on which nothing depends: no output, and no obligation."""
+    obligations = [
+        builder.inputs + number
+        for number, (operation, *parts) in enumerate(builder.nodes)
+        if is_partial(operation, parts[-1])
+    ]
+    needed, pending = set(), [*outputs, *obligations]
     while pending:
         number = pending.pop()
         if number >= builder.inputs and number not in needed:
@@ -157,5 +166,6 @@ def pruned(builder: Builder, outputs: list[int]) -> dict[str, Any]:
 
 
 def _operands(node: list[Any]) -> list[int]:
+    """The numbers of the nodes that a node is made of, without its parameter."""
     operation, *parts = node
     return parts[: {"constant": 0, "power": 1}.get(operation, len(parts))]

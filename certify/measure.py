@@ -97,10 +97,7 @@ def evaluator(field: FlatField, form: Form | None = None) -> Evaluator:
     form = form or jacobian_form(field.function, n)
     width = block_width(field, form)
     if form == "taylor":
-        of_costs = field.is_gradient or field.natural is not None
-        made = entries([*field.sizes], field.zero_sum, of_costs)
-        family = taylor_family(graph_of(field), made, field.natural)
-        return Evaluator(family, width, 1, field.signs)
+        return Evaluator(_by_taylor(field), width, 1, field.signs)
     family = jacobian_family(field.function, form)
     smooth_costs = is_smooth(field.costs, form)
 
@@ -116,6 +113,28 @@ def evaluator(field: FlatField, form: Form | None = None) -> Evaluator:
     corner = jax.ShapeDtypeStruct((width * len(devices), n), jnp.float64)
     program = _sharded(jax.vmap(evaluate), devices).lower(corner, corner).compile()
     return Evaluator(program, width, len(devices), field.signs)
+
+
+def _by_taylor(field: FlatField) -> Callable[[np.ndarray, np.ndarray], AffineFamily]:
+    """Families from the expression graph, where the code of the costs itself is smooth, too.
+
+    The graph was read from the code, but it is another program. So the code is asked as well,
+    whether it is defined on a cell and makes no choice there that is not decided.
+    """
+    of_costs = field.is_gradient or field.natural is not None
+    made = entries([*field.sizes], field.zero_sum, of_costs)
+    family = taylor_family(graph_of(field), made, field.natural)
+    smooth_code = jax.jit(jax.vmap(is_smooth(field.costs, "interval")))
+
+    def evaluate(lower: np.ndarray, upper: np.ndarray) -> AffineFamily:
+        found = family(lower, upper)
+        smooth = np.asarray(smooth_code(Interval(jnp.asarray(lower), jnp.asarray(upper))))
+        # Nothing tells which coordinate is to blame: the widest is.
+        width = np.broadcast_to((upper - lower)[:, :, None, None], found.share.shape)
+        share = np.where((found.finite & ~smooth)[:, None, None, None], width, found.share)
+        return dataclasses.replace(found, share=share, finite=found.finite & smooth)
+
+    return evaluate
 
 
 def block_width(field: FlatField, form: Form) -> int:

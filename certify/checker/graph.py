@@ -5,7 +5,10 @@ list of nodes, each made of an operation and its operands, which are inputs or e
 are numbered first, nodes after them. So a graph has no loops, and one pass in order evaluates it.
 
 The semantics is that of real functions: constants are the floats they are, exactly; operations are
-those of real numbers, without rounding or overflow; a function is undefined where an operation is.
+those of real numbers, without rounding or overflow. A graph is defined where every one of its nodes
+is, whether or not an output depends on it: a node that may be undefined is an *obligation*, to be
+shown to be defined wherever something is claimed. So `e^y / e^y` with `y = log x` may well be
+spelled out as 1, but the logarithm stays in the graph, and nothing is claimed where it is undefined.
 """
 
 import hashlib
@@ -30,6 +33,8 @@ OPERANDS = {
     "choose": 4,
 }
 MAX_POWER = 2**10
+# Operations that are undefined for some operands; so are powers with a negative exponent.
+PARTIAL = {"div", "log", "sqrt", "tan", "asin", "acos", "pow"}
 
 
 class Node(NamedTuple):
@@ -47,15 +52,46 @@ class Graph(NamedTuple):
     nodes: list[Node]
     outputs: list[int]
 
+    @property
+    def obligations(self) -> list[int]:
+        """The nodes that may be undefined."""
+        return [
+            self.inputs + number
+            for number, (operation, _, parameter) in enumerate(self.nodes)
+            if is_partial(operation, parameter)
+        ]
+
     def evaluate(self, inputs: list[Any], operations: dict[str, Callable]) -> list[Any]:
-        """The values at some inputs, in an arithmetic given by its operations."""
+        """The outputs at some inputs, in an arithmetic given by its operations."""
+        values = self.values(inputs, operations)
+        return [values[k] for k in self.outputs]
+
+    def obliged(
+        self, inputs: list[Any], operations: dict[str, Callable]
+    ) -> tuple[list[Any], list[Any]]:
+        """The outputs, and the values of all obligations."""
+        values = self.values(inputs, operations)
+        return [values[k] for k in self.outputs], [values[k] for k in self.obligations]
+
+    def values(self, inputs: list[Any], operations: dict[str, Callable]) -> list[Any]:
+        """The inputs, and after them the values of all nodes."""
         values = list(inputs)
         for node in self.nodes:
             operands = [values[k] for k in node.operands]
             if node.parameter is not None:
                 operands.append(node.parameter)
             values.append(operations[node.operation](*operands))
-        return [values[k] for k in self.outputs]
+        return values
+
+
+def is_partial(operation: str, parameter: Any = None) -> bool:
+    """Whether an operation is undefined for some operands.
+
+    Example:
+        >>> is_partial("log"), is_partial("exp"), is_partial("power", -1), is_partial("power", 2)
+        (True, False, True, False)
+    """
+    return operation in PARTIAL or (operation == "power" and parameter < 0)
 
 
 def read_graph(file: Reader, inputs: int, outputs: int) -> Graph:

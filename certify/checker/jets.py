@@ -188,15 +188,15 @@ class Expansion(NamedTuple):
 
 
 class Expansions:
-    """The same of the outputs of a graph, for jets of one order over boxes."""
+    """Expansions of the outputs of a graph and of its obligations, for jets of one order."""
 
     def __init__(self, order: int) -> None:
         self.near, self.wide = Arithmetic(order - 1), Arithmetic(order)
 
     def of(
         self, graph: Graph, middle: list[Fraction], box: list[tuple[Fraction, Fraction]]
-    ) -> list[Expansion]:
-        """On a box with that middle."""
+    ) -> tuple[list[Expansion], list[Expansion]]:
+        """The outputs and the obligations on a box with that middle."""
         reach = [
             Interval.of(*ends) - Interval.point(m) for m, ends in zip(middle, box, strict=True)
         ]
@@ -216,7 +216,7 @@ class Expansions:
             return applied
 
         inputs = [Expansion(*pair) for pair in zip(points, boxes, strict=True)]
-        return graph.evaluate(inputs, {name: both(name) for name in self.wide.operations})
+        return graph.obliged(inputs, {name: both(name) for name in self.wide.operations})
 
     def _sharpened(self, found: Expansion, reach: list[Interval]) -> Expansion:
         """By the mean value theorem, coefficient by coefficient, higher degrees first.

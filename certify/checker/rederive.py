@@ -3,7 +3,8 @@
 The file spells the costs out as an expression graph. Here the graph is evaluated on every cell in
 ball arithmetic, with derivatives by truncated Taylor polynomials (`jets`), which shows
 
-  * that the costs are four times continuously differentiable on each cell, as all their Taylor
+  * that every operation of the graph is defined on each cell, whether or not an output depends on
+    it, and that the costs are four times continuously differentiable there, as all Taylor
     coefficients up to degree 4 are finite on pieces of it;
   * that the Jacobian of their pseudo-gradient is in the family that the file states;
   * that `|F(center) - value| <= residual`;
@@ -126,12 +127,14 @@ class _Derivation:
         self.first, self.expansions = Arithmetic(1), Expansions(ORDER)
         smooth = "the costs are smooth" if claims.is_gradient else "the field is smooth"
         self.smooth = f"{smooth} on the region (level 2)"
+        self.defined = "every operation of the graph is defined on the region (level 2)"
 
     def check_residual(self) -> None:
         """`|F(center) - value| <= residual`."""
         center, natural = self.claims.center, self.claims.natural
         point = self._policies() if self.claims.natural else map(self.number.point, center)
-        jets = self.graph.evaluate(self.first.around([*point]), self.first.operations)
+        jets, obliged = self.graph.obliged(self.first.around([*point]), self.first.operations)
+        require(_finite(obliged), self.defined)
         require(_finite(jets), self.smooth)
         for k, (output, sign, variables) in enumerate(self.entries):
             entry = self._entry(jets[output], *variables).times(sign)
@@ -229,10 +232,12 @@ class _Derivation:
         """None if `|D| <= R` is shown on a piece, else the coordinate that adds most to a bound."""
         middle = [(low + high) / 2 for low, high in piece]
         half = [self.number.point((high - low) / 2) for low, high in piece]
-        found = self.expansions.of(self.graph, middle, piece)
+        found, obliged = self.expansions.of(self.graph, middle, piece)
         at, over = [pair.middle for pair in found], [pair.box for pair in found]
+        require(_finite([pair.middle for pair in obliged]), self.defined)
         require(_finite(at), self.smooth)
-        if not _finite(over):  # perhaps only because the piece is large
+        # Perhaps only because the piece is large.
+        if not _finite([*over, *(pair.box for pair in obliged)]):
             shares = [
                 (high - low) / (end - start)
                 for (low, high), (start, end) in zip(piece, family.cell, strict=True)

@@ -27,8 +27,8 @@ def expansions(
     lower: Float[np.ndarray, "boxes inputs"],
     upper: Float[np.ndarray, "boxes inputs"],
     radius: Float[np.ndarray, "boxes inputs"],
-) -> list[Pair]:
-    """The outputs of a graph on boxes; each product on the way is sharpened.
+) -> tuple[list[Pair], list[Pair]]:
+    """The outputs of a graph on boxes, and its obligations; each product on the way is sharpened.
 
     Args:
         graph: The graph.
@@ -55,7 +55,7 @@ def expansions(
 
     points, boxes = near.variables(middle, middle), wide.variables(lower, upper)
     inputs = [Pair(*pair) for pair in zip(points, boxes, strict=True)]
-    return graph.evaluate(inputs, {name: both(name) for name in wide.operations})
+    return graph.obliged(inputs, {name: both(name) for name in wide.operations})
 
 
 def _sharpened(pair: Pair, near: Arithmetic, wide: Arithmetic, radius: np.ndarray) -> Pair:

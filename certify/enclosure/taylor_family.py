@@ -54,8 +54,9 @@ def taylor_family(
 
     Returns:
         A function of the lower and upper corners of a batch of cells. A family is `finite` where
-        all Taylor coefficients of the outputs are, up to degree `ORDER`: then the outputs have that
-        many continuous derivatives on the cell.
+        all Taylor coefficients of the outputs and of the obligations are, up to degree `ORDER`:
+        then the graph is defined on the cell, and its outputs have that many continuous derivatives
+        there.
     """
     near, wide = (Arithmetic(graph.inputs, order) for order in (ORDER - 1, ORDER))
 
@@ -63,7 +64,7 @@ def taylor_family(
         lower, upper = flushed(lower, upper)
         with np.errstate(all="ignore"):
             middle, radius = middle_of(lower, upper)
-            pairs = expansions(graph, near, wide, middle, lower, upper, radius)
+            pairs, obliged = expansions(graph, near, wide, middle, lower, upper, radius)
             at, over = ([getattr(pair, side) for pair in pairs] for side in ("middle", "box"))
             value, slope = (_derivatives(near, at, entries, order) for order in (1, 2))
             values, slopes, curvature = (_derivatives(wide, over, entries, k) for k in (1, 2, 3))
@@ -74,9 +75,11 @@ def taylor_family(
                 curvature = natural_curvature(natural, cell, values, slopes, curvature)
             parts = expand(value, slope, curvature, radius)
         finite = [np.isfinite(part).reshape(len(lower), -1).all(-1) for part in parts]
-        finite += [np.broadcast_to(jet.is_finite(), len(lower)) for jet in (*at, *over)]
+        needed = (*over, *(pair.box for pair in obliged))
+        finite += [np.broadcast_to(jet.is_finite(), len(lower)) for jet in (*at, *needed)]
         known = np.all(finite, axis=0)
-        share = np.where(known[:, None, None, None], parts.share, _blame(wide, over, len(lower)))
+        blame = _blame(wide, needed, len(lower))
+        share = np.where(known[:, None, None, None], parts.share, blame)
         return AffineFamily(*parts._replace(share=share), known)
 
     return family
@@ -91,7 +94,7 @@ def flushed(lower: np.ndarray, upper: np.ndarray) -> tuple[np.ndarray, np.ndarra
     )
 
 
-def _blame(arithmetic: Arithmetic, jets: list[Jet], boxes: int) -> np.ndarray:
+def _blame(arithmetic: Arithmetic, jets: Sequence[Jet], boxes: int) -> np.ndarray:
     """One for each coordinate in which an unknown coefficient is one of a power, else zero.
 
     To cut others would not help.
