@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from certify.certificate import load as load
     from certify.checker import Unusable as Unusable
     from certify.checker import Verdict as Verdict
-    from certify.checker import check as check
     from certify.constants import Estimate as Estimate
     from certify.constants import estimate as estimate
     from certify.enclosure import EnclosureError as EnclosureError
@@ -25,6 +24,7 @@ if TYPE_CHECKING:
     from certify.enclosure import enclose_jacobian as enclose_jacobian
     from certify.file import schema as schema
     from certify.growth import grow as grow
+    from certify.identity import check as check
     from certify.metric.robust import RobustMetric as RobustMetric
     from certify.metric.robust import robust_metric as robust_metric
     from certify.metric.sensitivities import Sensitivities as Sensitivities
@@ -85,7 +85,7 @@ _HOMES = {
     "certify": "prove",
     "certify_network": "network",
     "certify_policies": "policies",
-    "check": "checker",
+    "check": "identity",
     "contraction": "steps.contraction",
     "enclose": "enclosure",
     "enclose_hessian": "enclosure",

@@ -7,6 +7,7 @@ import numpy as np
 
 from certify import evidence
 from certify.checker import Unusable, check_data
+from certify.checker.graph import game_hash
 from certify.checker.reader import FORMAT, VERSION
 from certify.checker.steps import SYMMETRIC, UNPROJECTED
 from certify.constants import BlockConstants, block_constants
@@ -197,7 +198,7 @@ class Assembly:
             "version": VERSION,
             "game": {
                 "name": self.field.name,
-                "hash": self.field.hash,
+                "code": self.field.hash,
                 "players": players,
                 **({"zero_sum": True} if self.field.zero_sum else {}),
                 **({} if self.field.is_gradient else {"field": self.field.name}),
@@ -221,6 +222,7 @@ class Assembly:
                 ),
             },
         }
+        data["game"]["hash"] = game_hash(data["game"])
         return data, ""
 
     def _onto(self, constraints: Constraints) -> "_Onto":

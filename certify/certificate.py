@@ -5,7 +5,9 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, cast
 
+import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Array, Bool
 
 import dgames as dg
 from certify.checker import Unusable, check_data
@@ -17,6 +19,7 @@ from certify.metric.small_gain import float_above, float_below
 from certify.region import Ball, Box, Policies, Region
 from certify.steps.step_size import StepSize
 from certify.structure import players, rebuild
+from dgames.strategy import Strategy, ravel
 
 Status = Literal["proved", "refuted", "undecided"]
 
@@ -174,6 +177,60 @@ class Certificate:
             )
         step = self.step_sizes[name]
         return make(step.best, *(() if step.momentum is None else (step.momentum,)))
+
+    def require_game(
+        self, game: dg.Game | dg.AbstractField, x: Strategy, args: Any = None
+    ) -> None:
+        """Makes sure that the certificate speaks of a game, whose code is traced for that.
+
+        Args:
+            game: A game or a field.
+            x: A joint strategy, for its players and shapes.
+            args: Passed to the costs, or to the field.
+
+        Raises:
+            ValueError: If the certificate is of another game, or of other arguments.
+        """
+        from certify.identity import difference
+
+        found = difference(self.data, game, x, args)
+        if found is not None:
+            raise ValueError(
+                f"the certificate is not of this game with these args: {found}; certify this one."
+            )
+
+    def in_basin(
+        self, method: type[dg.AbstractMethod], x: Strategy
+    ) -> Bool[Array, ""]:
+        """Whether a start is within a method's proved basin, from which it converges; traceable.
+
+        Args:
+            method: One of the classes that the certificate was made for.
+            x: A joint strategy.
+        """
+        step, sizes = self.step_sizes[dg.method_name(method)], self._sizes
+        distance = ravel(x)[0].astype(float) - jnp.asarray(self._center, float)
+        scale = step.scale
+        if scale is not None:
+            parts = jnp.split(distance, np.cumsum(sizes)[:-1])
+            norms = [
+                jnp.linalg.norm(part) / scale[name]
+                for name, part in zip(scale, parts, strict=True)
+            ]
+            return jnp.max(jnp.stack(norms)) <= step.basin
+        matrix = self.metric
+        if step.theorem == "small_gain":
+            matrix = np.diag(np.repeat([*self.small_gain.weights.values()], sizes))
+        return distance @ jnp.asarray(matrix, float) @ distance <= step.basin**2
+
+    @property
+    def _sizes(self) -> list[int]:
+        return [player["size"] for player in self.data["game"]["players"]]
+
+    @property
+    def _center(self) -> np.ndarray:
+        center = self.data["claims"]["equilibrium"]["center"]
+        return np.array([_float(entry) for entry in center])
 
     @property
     def cells(self) -> int:

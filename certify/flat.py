@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+import inspect
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,6 +15,7 @@ from jax.extend import core, source_info_util
 
 import dgames as dg
 from certify.constraints import Constraints
+from certify.enclosure.affine import depends_on_input
 from certify.enclosure.enclose import enclose, require_x64
 from certify.enclosure.inline import anchored
 from certify.enclosure.interval import Interval
@@ -22,9 +24,10 @@ from certify.enclosure.plain import plain
 from certify.enclosure.promotion import Promotion, exactly, is_low, names, promoted
 from certify.enclosure.registry import RULES, SMOOTH_RULES, EnclosureError
 from certify.fingerprint import fingerprint
-from certify.region import Policies, Region
+from certify.region import Policies, Region, require_region
 from certify.symmetry import mirror_signs
 from dgames.fields import check_field
+from dgames.game import is_zero_sum
 from dgames.strategy import blocks, dimensions, join, player_names, ravel
 
 
@@ -51,6 +54,8 @@ class FlatField:
         promoted: What was not float64 in the region and in the costs, and what it was taken for;
             sentences.
         constraints: The strategy sets.
+        own_blocks: Whether the field computes a player's block in another way than the whole; then
+            nothing is known about methods that ask for single blocks.
     """
 
     name: str
@@ -66,6 +71,7 @@ class FlatField:
     gradient: Any = field(default=None, compare=False)
     promoted: tuple[str, ...] = field(default=(), compare=False)
     constraints: Any = field(default=None, compare=False)
+    own_blocks: bool = field(default=False, compare=False)
 
     @property
     def dimension(self) -> int:
@@ -127,12 +133,37 @@ def flat_field(game: dg.Game | dg.AbstractField, region: Region, args: Any = Non
             takes for its derivative need not be that. If it cannot be promoted to float64.
     """
     require_x64()
+    require_region(region)
     given = dg.as_field(game)
     if isinstance(region, Policies):
         return _of_policies(given, region, args)
-    if isinstance(given, dg.PseudoGradient):
+    # Known by its exact type: a class derived from it may be any field, and is taken for one.
+    if type(given) is dg.PseudoGradient:
         return _of_game(given.game, region, args)
     return _of_field(given, region, args)
+
+
+def traced_code(given: dg.AbstractField, x: Any, args: Any = None) -> core.ClosedJaxpr:
+    """The code of the costs of a game, or of a field, whose `fingerprint` is a certificate's.
+
+    Args:
+        given: The pseudo-gradient of a game, or another field.
+        x: A joint strategy, for its structure.
+        args: Passed to the costs, or to the field.
+
+    Raises:
+        ValueError: As for `flat_field`.
+        EnclosureError: As for `flat_field`.
+    """
+    require_x64()
+    if type(given) is not dg.PseudoGradient:
+        check_field(given, x, args)
+        return _code(given, x, args, "the field").code
+    game = given.game
+    dg.check_game(game, x, args)
+    if type(game) is dg.NetworkGame:
+        (game, _), args = _traced_once(game, x, args), None
+    return _code(functools.partial(_costs, game), x, args, "the costs").code
 
 
 def _of_game(game: dg.Game, region: Region, args: Any) -> FlatField:
@@ -149,7 +180,7 @@ def _of_game(game: dg.Game, region: Region, args: Any) -> FlatField:
         dg.pseudo_gradient(_replayed(game, code)),
         region,
         name=type(game).__name__,
-        zero_sum=isinstance(game, dg.ZeroSum),
+        zero_sum=is_zero_sum(game),
         promoted=(*_promoted(region), *network_notes, *notes),
         constraints=constraints,
     )
@@ -157,6 +188,11 @@ def _of_game(game: dg.Game, region: Region, args: Any) -> FlatField:
 
 def _of_field(given: dg.AbstractField, region: Region, args: Any) -> FlatField:
     check_field(given, region.example, args)
+    if _writes(given, "project"):
+        raise ValueError(
+            f"certify: {type(given).__name__} projects in a way of its own, of which nothing is "
+            "known; let it return one of the sets of dgames as its strategy_set."
+        )
     constraints = _constraints(given, region)
     code, notes = _code(given, region.example, args, "the field")
     replay, structure = plain(core.jaxpr_as_fun(code)), jax.tree.structure(region.example)
@@ -170,6 +206,7 @@ def _of_field(given: dg.AbstractField, region: Region, args: Any) -> FlatField:
         region,
         name=_name(given),
         is_gradient=False,
+        own_blocks=_writes(given, "block"),
         promoted=(*_promoted(region), *notes),
         constraints=constraints,
     )
@@ -211,6 +248,12 @@ def _of_policies(given: dg.AbstractField, region: Policies, args: Any) -> FlatFi
     return dataclasses.replace(
         field, costs=of_policies, natural=natural, promoted=(*field.promoted, *notes)
     )
+
+
+def _writes(given: dg.AbstractField, name: str) -> bool:
+    """Whether a field, or its class, has its own method of a name."""
+    inherited = inspect.getattr_static(dg.AbstractField, name)
+    return inspect.getattr_static(given, name) is not inherited
 
 
 def _name(given: dg.AbstractField) -> str:
@@ -256,6 +299,20 @@ def _flattened(
 
 
 def _constraints(game: dg.Game | dg.AbstractField, region: Region) -> Constraints:
+    leaves, structure = jax.tree.flatten(region.example)
+
+    def numbers(*leaves: Any) -> Any:
+        return jax.tree.leaves(game.strategy_set(structure.unflatten(leaves)))
+
+    try:
+        moves = depends_on_input(jax.make_jaxpr(numbers)(*leaves).jaxpr)
+    except jax.errors.ConcretizationTypeError:
+        moves = True
+    if moves:
+        raise ValueError(
+            f"certify: the strategy set of {type(game).__name__} depends on the strategy; it must "
+            "be the same everywhere."
+        )
     constraints = Constraints.of(game, region)
     constraints.require_known()
     return constraints
@@ -274,8 +331,8 @@ def _promoted(region: Region) -> tuple[str, ...]:
 
 def _costs(game: dg.Game, x: Any, args: Any) -> Any:
     """Those of a game, or the payoff if it is zero-sum."""
-    if isinstance(game, dg.ZeroSum):
-        return game.payoff(x, args)
+    if is_zero_sum(game):
+        return cast(dg.ZeroSum, game).payoff(x, args)
     costs = game.costs(x, args)
     return (costs.blocks,) if isinstance(costs, dg.Stacked) else blocks(costs)
 
@@ -359,7 +416,7 @@ def _replayed(game: dg.Game, code: core.ClosedJaxpr) -> dg.Game:
     if type(game) is dg.NetworkGame:  # of one player's code already, see `_traced_once`
         return dg.NetworkGame(plain(game.cost), game.neighbours, game.parameters)
     replay = plain(core.jaxpr_as_fun(code))
-    if isinstance(game, dg.ZeroSum):
+    if is_zero_sum(game):
         return dg.zero_sum(lambda x, _: replay(*jax.tree.leaves(x))[0])
 
     def costs(x: Any, _: Any) -> Any:

@@ -291,6 +291,21 @@ class Policies(_Centred):
 Region = Box | Ball | Policies
 
 
+def require_region(region: Any) -> None:
+    """Raises a `ValueError` unless something is a region, by its exact type.
+
+    A class derived from a region may contain other points than those that are proved something of.
+
+    Example:
+        >>> require_region(Box.around({"a": 0.0}, 1.0))
+    """
+    if type(region) not in (Box, Ball, Policies):
+        raise ValueError(
+            "certify: a region is a certify.Box, a certify.Ball or certify.Policies, such as "
+            f"certify.Box.around(strategy, 1.0); got an object of type {type(region).__name__}."
+        )
+
+
 def _types(x: Strategy) -> tuple[str, ...]:
     return tuple(leaf.dtype.name for leaf in jax.tree.leaves(as_strategy(x)))
 

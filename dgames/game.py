@@ -82,6 +82,27 @@ class ZeroSum(Game):
         return join(x, (payoff, -payoff)) if len(player_names(x)) == 2 else payoff
 
 
+def is_zero_sum(game: Game) -> bool:
+    """Whether the costs of a game are its payoff and the negative of it, by construction.
+
+    A subclass of `ZeroSum` that writes costs of its own is a game like any other.
+
+    >>> class Taxed(ZeroSum):
+    ...     def payoff(self, x, args=None):
+    ...         return x["x"] * x["y"]
+    ...     def costs(self, x, args=None):
+    ...         return {"x": x["x"] * x["y"], "y": x["y"] ** 2}
+    >>> is_zero_sum(Taxed()), is_zero_sum(zero_sum(lambda x, args: x["x"] * x["y"]))
+    (False, True)
+    """
+    costs = game.costs
+    return (
+        isinstance(game, ZeroSum)
+        and getattr(costs, "__func__", None) is _ZERO_SUM_COSTS
+        and getattr(costs, "__self__", None) is game
+    )
+
+
 class _FunctionGame(Game):
     fn: Callable
     sets: PyTree
@@ -102,6 +123,10 @@ class _FunctionZeroSum(ZeroSum):
 
     def strategy_set(self, x: Strategy) -> Any:
         return self.sets
+
+
+# As methods of games show it: equinox wraps what stands in the class.
+_ZERO_SUM_COSTS: Any = _FunctionZeroSum(lambda x, args: 0.0, None).costs.__func__  # pyright: ignore
 
 
 def game(costs: Callable, strategy_set: AbstractSet | PyTree = None) -> Game:
@@ -151,7 +176,7 @@ def check_game(game: Game, x: Strategy, args: PyTree = None) -> None:
             player, a cost is not a real floating-point scalar, or the strategy set does not fit.
     """
     check_strategy(x)
-    if isinstance(game, ZeroSum):
+    if is_zero_sum(game):
         names = player_names(x)
         if len(names) != 2:
             raise ValueError(

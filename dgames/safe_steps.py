@@ -1,9 +1,12 @@
 """What `solve` asks of a certificate; this package knows of no other."""
 
+import warnings
 from typing import Any, Protocol, runtime_checkable
 
-from jaxtyping import Array, Bool
+import jax
+from jaxtyping import Array, Bool, PyTree
 
+from dgames.fields import AbstractField
 from dgames.methods import AbstractMethod
 from dgames.strategy import Strategy
 
@@ -34,16 +37,32 @@ class SafeSteps(Protocol):
         """A method of that class with a safe step; a ValueError if there is none."""
         ...
 
+    def require_game(self, game: AbstractField, x: Strategy, args: PyTree = None) -> None:
+        """A ValueError unless the steps are for this field, with these arguments."""
+        ...
 
-def with_step(method: Any, step_size: Any) -> tuple[AbstractMethod, Domain | None]:
+    def in_basin(self, method: type[AbstractMethod], x: Strategy) -> Bool[Array, ""]:
+        """Whether runs of a method from a joint strategy are known to converge; traceable."""
+        ...
+
+
+def with_step(
+    method: Any, step_size: Any, field: AbstractField, x0: Strategy, args: PyTree = None
+) -> tuple[AbstractMethod, Domain | None]:
     """A method with its step size, and the region that step is for.
+
+    There is a warning where the start is not one from which `SafeSteps` say anything.
 
     Args:
         method: A method; or, with a step size, a class of methods or a function of the step size.
         step_size: None, numbers, or `SafeSteps`.
+        field: Along which the method will go: the steps have to be for that one.
+        x0: The start.
+        args: Passed to the field.
 
     Raises:
-        ValueError: If there is a step size for a method that has one, or none for one without.
+        ValueError: If there is a step size for a method that has one, or none for one without; or
+            if the steps are for another game.
     """
     if step_size is None:
         if not isinstance(method, AbstractMethod):
@@ -64,4 +83,19 @@ def with_step(method: Any, step_size: Any) -> tuple[AbstractMethod, Domain | Non
             "solve: a certificate knows methods by their classes; give the class, such as "
             "Simultaneous, or a number as step_size."
         )
-    return step_size.safe_method(method), step_size.region
+    if any(isinstance(leaf, jax.core.Tracer) for leaf in jax.tree.leaves((field, args))):
+        raise ValueError(
+            "solve: under a transformation of its parameters or args a game cannot be compared "
+            "with that of the certificate; give the step as a number, such as "
+            "certificate.step_sizes[...].best."
+        )
+    safe = step_size.safe_method(method)
+    step_size.require_game(field, x0, args)
+    inside = step_size.in_basin(method, x0)
+    if not isinstance(inside, jax.core.Tracer) and not inside:
+        warnings.warn(
+            "solve: the start is outside the certified basin of the method, so that nothing is "
+            "proved of where this run goes.",
+            stacklevel=3,
+        )
+    return safe, step_size.region

@@ -75,8 +75,9 @@ def solve(
         method: How to step; or, with `step_size`, a class of methods that takes one.
         x0: The joint strategy to start from.
         args: Passed to the costs.
-        step_size: A certificate, whose best proved step for the class of `method` is taken; there
-            is a warning when a strategy leaves the certified region, where nothing is proved. Or a
+        step_size: A certificate of this game with these `args`, whose best proved step for the
+            class of `method` is taken; there is a warning when the start is outside the proved
+            basin, and when a strategy leaves the certified region, where nothing is proved. Or a
             number, or one per player.
         max_steps: The step budget.
         tol: The residual at which to stop, an absolute number.
@@ -92,7 +93,7 @@ def solve(
 
     Raises:
         ValueError: If the game, the strategy or an option is malformed, or the certificate has no
-            step for the method.
+            step for the method or is of another game.
         RuntimeError: If `throw` and the run was not successful.
 
     >>> from dgames import Extragradient, zero_sum
@@ -108,9 +109,9 @@ def solve(
             "max_steps must not be negative and save_every must be at least 1; "
             f"got {max_steps} and {save_every}"
         )
-    method, region = with_step(method, step_size)
     field, x0 = as_field(game), as_strategy(x0)
     check_strategy(x0)
+    method, region = with_step(method, step_size, field, x0, args)
     capacity = None if save_every is None else max_steps // save_every + 2
     solution = _run(
         field,

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from certify.checker.graph import OPERANDS, graph_hash
+from certify.checker.graph import OPERANDS, game_hash, graph_hash
 from certify.checker.reader import digest
 
 Path = tuple[str | int, ...]
@@ -270,11 +270,15 @@ def _without_node(graph: dict[str, Any], k: int, inputs: int) -> dict[str, Any]:
 
 
 def renewed(data: dict[str, Any], path: Path) -> dict[str, Any]:
-    """With the hash of the graph and the digest that the contents have."""
+    """With the hashes of the graph and of the game and the digest that the contents have."""
     if path[:2] == ("game", "graph") and path[-1] != "hash":
         graph = data["game"].get("graph")
         if isinstance(graph, dict) and {"hash", "nodes", "outputs"} <= set(graph):
             graph["hash"] = graph_hash(graph["nodes"], graph["outputs"])
+    game = data.get("game")
+    if path[:1] == ("game",) and path[-1] != "hash" and isinstance(game, dict) and "hash" in game:
+        if isinstance(game.get("graph"), dict) and "hash" in game["graph"]:
+            game["hash"] = game_hash(game)
     return {**data, "digest": digest(data)}
 
 

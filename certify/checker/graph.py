@@ -118,6 +118,14 @@ def graph_hash(nodes: list[Any], outputs: list[int]) -> str:
     return hashlib.sha256(json.dumps([nodes, outputs], separators=(",", ":")).encode()).hexdigest()
 
 
+def game_hash(game: dict[str, Any]) -> str:
+    """SHA-256 of all that a file says of its game: names, sizes, sets, and the graph by its hash."""
+    said = {key: value for key, value in game.items() if key != "hash"}
+    if "graph" in said:
+        said["graph"] = said["graph"]["hash"]
+    return hashlib.sha256(json.dumps(said, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+
+
 def _plain(value: Any, number: int) -> Node | None:
     """A node without a parameter, read quickly: most are of that kind. None for any other."""
     if type(value) is not list or not value or type(value[0]) is not str:

@@ -8,7 +8,8 @@ ball arithmetic, with derivatives by truncated Taylor polynomials (`jets`), whic
     coefficients up to degree 4 are finite on pieces of it;
   * that the Jacobian of their pseudo-gradient is in the family that the file states;
   * that `|F(center) - value| <= residual`;
-  * and that a zero-sum game has but one payoff: its second cost is the negative of the first.
+  * that a zero-sum game has but one payoff: its second cost is the negative of the first;
+  * and that the hash of the game belongs to what the file says of it: players, sets and graph.
 
 Of a file about another field the graph spells out that field; of one about a natural gradient over
 all policies, the costs of policies, and cells are sets of policies.
@@ -34,7 +35,7 @@ from itertools import accumulate, pairwise
 from math import factorial, prod
 from typing import Any
 
-from .graph import Graph
+from .graph import Graph, game_hash
 from .proof import Claims, along, cells_of
 from .reader import Reader, Unusable
 from .region import require
@@ -76,6 +77,11 @@ def rederive(
         from flint import ctx  # pyright: ignore[reportMissingTypeStubs]
     except ImportError:
         raise Unusable("level 2 needs ball arithmetic: install python-flint") from None
+    game = file["game"]
+    require(
+        game["hash"].text() == game_hash(game.value),
+        "the hash is that of the game, its players' names and its graph (level 2)",
+    )
     with ctx.workprec(PRECISION):
         derivation = _Derivation(claims.graph, claims, file["evidence"]["unit"].integer())
         derivation.check_residual()

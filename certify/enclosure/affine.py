@@ -79,7 +79,7 @@ def jacobian_form(field: Callable, dimension: int) -> Form:
     """
     point = jax.ShapeDtypeStruct((dimension,), jnp.float64)
     jaxpr = jax.make_jaxpr(jax.jacfwd(plain(field)))(point)
-    if not _depends_on_input(jaxpr.jaxpr):
+    if not depends_on_input(jaxpr.jaxpr):
         return "constant"
     if dimension > ARITHMETIC_LIMIT:
         return "interval"
@@ -106,7 +106,8 @@ def most_generators(dimension: int) -> int:
     return min(max(_NUMBERS // dimension**2, fewest), most)
 
 
-def _depends_on_input(jaxpr: core.Jaxpr) -> bool:
+def depends_on_input(jaxpr: core.Jaxpr) -> bool:
+    """Whether a result is computed from an operand at all."""
     tainted = set(jaxpr.invars)
     for equation in jaxpr.eqns:
         if any(not isinstance(atom, core.Literal) and atom in tainted for atom in equation.invars):

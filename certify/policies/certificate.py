@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any, Literal, NamedTuple, cast
 
 import equinox as eqx
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float
@@ -142,6 +143,29 @@ class PolicyCertificate:
                 f"a certificate of policies has steps for MirrorDescent, not {method.__name__}"
             )
         return cast(dg.AbstractMethod, dg.MirrorDescent(self.step.best))
+
+    def require_game(
+        self, game: dg.Game | dg.AbstractField, x: Strategy, args: Any = None
+    ) -> None:
+        """Makes sure that the certificate speaks of a game, by its payoff tables.
+
+        Args:
+            game: A `Regularised` game, or its pseudo-gradient.
+            x: A joint strategy; tables say how many actions players have.
+            args: Of no meaning to games of payoff tables.
+
+        Raises:
+            ValueError: If the certificate is of another game.
+        """
+        from certify.identity import policies_difference
+
+        found = policies_difference(self.data, game)
+        if found is not None:
+            raise ValueError(f"the certificate is not of this game: {found}; certify this one.")
+
+    def in_basin(self, method: type[dg.AbstractMethod], x: Strategy) -> Bool[Array, ""]:
+        """Whether a start converges: every positive policy does."""
+        return jnp.stack([jnp.all(leaf > 0) for leaf in jax.tree.leaves(x)]).all()
 
     def save(self, path: str | Path) -> Path:
         """Writes the certificate file, all of it or nothing.

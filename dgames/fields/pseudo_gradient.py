@@ -8,7 +8,7 @@ from jaxtyping import PyTree
 from typing_extensions import override
 
 from dgames.fields.base import AbstractField
-from dgames.game import Game, ZeroSum
+from dgames.game import Game, ZeroSum, is_zero_sum
 from dgames.network import NetworkGame
 from dgames.stacked import Stacked, is_stacked
 from dgames.strategy import Block, Strategy, as_strategy, blocks, join, replace
@@ -33,7 +33,8 @@ class PseudoGradient(AbstractField):
     @override
     def __call__(self, x: Strategy, args: PyTree = None) -> Strategy:
         x = as_strategy(x)
-        if isinstance(self.game, ZeroSum):
+        if is_zero_sum(self.game):
+            assert isinstance(self.game, ZeroSum)
             first, second = blocks(jax.grad(self.game.payoff)(x, args))
             return join(x, (first, jax.tree.map(jnp.negative, second)))
         if type(self.game) is NetworkGame:

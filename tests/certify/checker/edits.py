@@ -9,7 +9,7 @@ import json
 from random import Random
 from typing import Any
 
-from certify.checker.graph import OPERANDS, graph_hash
+from certify.checker.graph import OPERANDS, game_hash, graph_hash
 from certify.checker.performance import SCHEMES
 from certify.checker.reader import digest
 from certify.checker.steps import STEP_RULES
@@ -38,7 +38,7 @@ def edited(data: Any, random: Random) -> Any:
 
 
 def sealed(data: Any) -> Any:
-    """A copy with the digest of its contents, and its graph with its hash, where that can be."""
+    """A copy with the digest of its contents, game and graph with their hashes, where that can be."""
     if not isinstance(data, dict):
         return data
     data = dict(data)
@@ -46,7 +46,9 @@ def sealed(data: Any) -> Any:
     graph = game.get("graph") if isinstance(game, dict) else None
     if isinstance(graph, dict) and {"hash", "nodes", "outputs"} <= graph.keys():
         renewed = {**graph, "hash": graph_hash(graph["nodes"], graph["outputs"])}
-        data["game"] = {**game, "graph": renewed}
+        game = data["game"] = {**game, "graph": renewed}
+        if "hash" in game:
+            data["game"] = {**game, "hash": game_hash(game)}
     return {**data, "digest": digest(data)}
 
 

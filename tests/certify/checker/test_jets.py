@@ -152,7 +152,7 @@ def test_sharpened_coefficients_contain_those_of_all_points(name):
     graph = read_graph(Reader(expression_graph(lambda x: [PROGRAMS[name](x)], 3)), 3, 1)
     box = [(Fraction(k, 8), Fraction(k, 8) + Fraction(1, 64)) for k in (7, 8, 9)]
     middle = [(low + high) / 2 for low, high in box]
-    ((_, sharp),) = Expansions(3).of(graph, middle, box)
+    ((_, sharp),), _ = Expansions(3).of(graph, middle, box)
     plain = Arithmetic(3)
     (loose,) = graph.evaluate(plain.inputs(box), plain.operations)
     for shares in itertools.product([Fraction(0), Fraction(1, 3), Fraction(1)], repeat=3):
@@ -167,7 +167,7 @@ def test_sharpened_coefficients_contain_those_of_all_points(name):
 def test_unknown_coefficients_remain_unknown():
     """The mean value theorem is for functions that are known to be smooth."""
     graph = read_graph(Reader(expression_graph(lambda x: [abs(x[0]) * x[1]], 2)), 2, 1)
-    ((middle, box),) = Expansions(3).of(
+    ((middle, box),), _ = Expansions(3).of(
         graph,
         [Fraction(1, 2), Fraction(1)],
         [(Fraction(-1), Fraction(2)), (Fraction(1), Fraction(1))],

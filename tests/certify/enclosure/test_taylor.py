@@ -64,7 +64,7 @@ def looked_up(graph, lower, upper):
     middle, radius = expansion.middle_of(lower, upper)
     with np.errstate(all="ignore"):
         plain = graph.evaluate(wide.variables(lower, upper), wide.operations)
-        pairs = taylor_expansion.expansions(graph, near, wide, middle, lower, upper, radius)
+        pairs, _ = taylor_expansion.expansions(graph, near, wide, middle, lower, upper, radius)
     return wide, plain, [pair.box for pair in pairs]
 
 
