@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from certify.checker import Verdict as Verdict
     from certify.constants import Estimate as Estimate
     from certify.constants import estimate as estimate
+    from certify.differential import MismatchError as MismatchError
     from certify.enclosure import EnclosureError as EnclosureError
     from certify.enclosure import Interval as Interval
     from certify.enclosure import enclose as enclose
@@ -67,6 +68,7 @@ _HOMES = {
     "EnclosureError": "enclosure",
     "Estimate": "constants",
     "Interval": "enclosure",
+    "MismatchError": "differential",
     "NetworkConstants": "network",
     "NetworkEquilibrium": "network",
     "NetworkProof": "network",

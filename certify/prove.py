@@ -19,6 +19,7 @@ from certify.certificate import Certificate
 from certify.checker.reader import digest
 from certify.checkpoint import Checkpoint, identity
 from certify.constants import sample_jacobians
+from certify.differential import compare
 from certify.enclosure.affine import (
     AFFINE_LIMIT,
     ARITHMETIC_LIMIT,
@@ -209,6 +210,7 @@ def certify(
     data = found.data
     if data is None:
         return without("undecided", (*found.reasons, *filter(None, [tree.shortfall])))
+    compare(game, region, args, field, tree)
     data["provenance"]["enclosure"] = chosen_form
     data["provenance"]["metric"] = str(found.ladder)
     data["provenance"]["seconds"] = f"{budget.elapsed:.2f}"

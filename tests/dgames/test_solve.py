@@ -337,6 +337,13 @@ class _Steps:
             raise ValueError(f"no step for {method.__name__}")
         return method(0.5)
 
+    def require_game(self, game, x, args=None):
+        if args is not None and float(args) != float(ONE):
+            raise ValueError("steps are for other args")
+
+    def in_basin(self, method, x):
+        return jnp.abs(x["a"]) < 20.0
+
 
 class TestStepSize:
     def test_of_a_certificate(self):
@@ -360,6 +367,24 @@ class TestStepSize:
         with pytest.warns(UserWarning, match=f"after {first} steps"):
             found = dg.solve(SADDLE, dg.Extragradient, start, ONE, step_size=narrow)
         assert found.left == first > 0
+
+    def test_a_start_outside_of_the_basin(self):
+        start = {"a": -21.0, "b": 0.0}
+        wide = _Steps()
+        wide.region = _Interval(-1e6, 1e6)
+        with pytest.warns(UserWarning, match="start is outside the certified basin"):
+            dg.solve(SADDLE, dg.Extragradient, start, ONE, step_size=wide, max_steps=1)
+
+    def test_steps_of_another_game(self):
+        with pytest.raises(ValueError, match="other args"):
+            dg.solve(SADDLE, dg.Extragradient, START, 2 * ONE, step_size=_Steps())
+
+    def test_a_game_that_cannot_be_compared(self):
+        def end(a):
+            return dg.solve(SADDLE, dg.Extragradient, START, a, step_size=_Steps()).strategy["a"]
+
+        with pytest.raises(ValueError, match="cannot be compared"):
+            jax.jit(end)(ONE)
 
     def test_numbers(self):
         found = dg.solve(SADDLE, dg.Extragradient, START, ONE, step_size=0.5)
