@@ -1,9 +1,9 @@
 """Games in normal form, played with mixed strategies."""
 
-import itertools
 from typing import Any
 
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float, PyTree
 from typing_extensions import override
 
@@ -42,13 +42,13 @@ class MatrixGame(MultilinearGame):
         Args:
             *payoffs: One array per player, each of shape `actions`; `MatrixGame(*tensor)` unpacks
                 an array of shape `(players, *actions)`. A single matrix is a zero-sum game: the
-                payoff of the row player.
+                payoff of the row player. A single vector is a game of one player.
 
         Raises:
             ValueError: If the arrays differ in shape, or do not have one axis per player.
         """
         arrays = [as_float(payoff) for payoff in payoffs]
-        if len(arrays) == 1:
+        if len(arrays) == 1 and arrays[0].ndim == 2:
             arrays.append(-arrays[0])
         shapes = [array.shape for array in arrays]
         if len(set(shapes)) != 1 or len(shapes[0]) != len(arrays):
@@ -74,16 +74,20 @@ class MatrixGame(MultilinearGame):
     def pure_equilibria(self) -> list[tuple[int, ...]]:
         """All equilibria in pure strategies, by enumeration: one action per player in each.
 
+        Payoffs that differ by no more than rounding count as equal: by 16 units in the last place
+        of the larger one, or of the player's median payoff in absolute value, whichever is more.
+
         >>> MatrixGame([[2, 0], [0, 1]], [[1, 0], [0, 2]]).pure_equilibria()  # battle of the sexes
         [(0, 0), (1, 1)]
+        >>> MatrixGame([[0.1 + 0.2, 0], [0.3, 0]], [[1, 0], [1, 0]]).pure_equilibria()  # a tie
+        [(0, 0), (1, 0)]
         """
-        best = [
-            payoff == jnp.max(payoff, axis=i, keepdims=True)
-            for i, payoff in enumerate(self.payoffs)
-        ]
-        _, *actions = self.payoffs.shape
-        profiles = itertools.product(*map(range, actions))
-        return [profile for profile in profiles if all(bool(stays[profile]) for stays in best)]
+        payoffs = np.asarray(self.payoffs)
+        stays = np.ones(payoffs.shape[1:], bool)
+        for player, own in enumerate(payoffs):
+            best = own.max(axis=player, keepdims=True)
+            stays &= _ties(own, best)
+        return [tuple(profile) for profile in np.argwhere(stays).tolist()]
 
     @classmethod
     def rock_paper_scissors(cls) -> "MatrixGame":
@@ -97,3 +101,15 @@ class MatrixGame(MultilinearGame):
     def matching_pennies(cls) -> "MatrixGame":
         """Matching pennies: the row player wants a match. The unique equilibrium is uniform."""
         return cls([[1, -1], [-1, 1]])
+
+
+def _ties(payoffs: np.ndarray, best: np.ndarray) -> np.ndarray:
+    """Which payoffs equal the best ones but for rounding."""
+    sizes = np.abs(payoffs)
+    # Payoffs may have cancelled out: `0.1 + 0.2 - 0.3` and zero are equal in a game of ones and
+    # twos. The median of all says so, as one huge penalty tells nothing about the others' rounding.
+    typical = sizes[np.isfinite(sizes) & (sizes > 0)]
+    unit = np.maximum(np.maximum(sizes, np.abs(best)), np.median(typical) if typical.size else 0)
+    with np.errstate(invalid="ignore"):  # of infinite payoffs, which are equal or not
+        near = best - payoffs <= 16 * float(jnp.finfo(payoffs.dtype).eps) * unit
+    return (payoffs == best) | (near & np.isfinite(best) & np.isfinite(payoffs))
