@@ -39,7 +39,7 @@ class NormalForm:
 
     def game(self) -> MatrixGame:
         """The game, with payoffs of the default floating dtype."""
-        return MatrixGame(*jnp.asarray(self.payoffs, jnp.result_type(float)))
+        return MatrixGame.from_table(jnp.asarray(self.payoffs, jnp.result_type(float)))
 
 
 def read_nfg(path: str | Path) -> NormalForm:
@@ -171,9 +171,11 @@ def _decoded(data: bytes) -> str:
     try:
         text = data.decode("utf-8")
     except UnicodeDecodeError as error:
-        line = 1 + data.count(b"\n", 0, error.start)
-        byte = data[error.start]
-        raise _fault(line, f"the byte 0x{byte:02x} is no UTF-8; save the file as UTF-8") from error
+        line, byte = 1 + data.count(b"\n", 0, error.start), data[error.start]
+        what = "UTF-8, but perhaps UTF-16" if b"\0" in data else "UTF-8"
+        raise _fault(
+            line, f"the byte 0x{byte:02x} is no {what}; save the file as plain UTF-8"
+        ) from error
     return text.replace("\r\n", "\n").replace("\r", "\n") if "\r" in text else text
 
 
@@ -316,7 +318,8 @@ def _values(words: list[str], line: Callable[[int], int]) -> np.ndarray:
         values = np.array([_value(word) for word in words], float)
     except (ValueError, ArithmeticError):
         values = None
-    if values is not None and np.isfinite(values).all() and not any("_" in w for w in words):
+    joined = " ".join(words)  # Python takes underscores and other digits for numbers, too
+    if values is not None and np.isfinite(values).all() and joined.isascii() and "_" not in joined:
         return values
     i, what = next(faults for faults in map(_examined, range(len(words)), words) if faults[1])
     raise _fault(line(i), what)
@@ -380,9 +383,6 @@ class _Words:
     def __init__(self, text: str):
         if text.startswith("\ufeff"):
             raise _fault(1, "it begins with a byte order mark; save it as plain UTF-8")
-        if "\0" in text:
-            line = 1 + text.count("\n", 0, text.index("\0"))
-            raise _fault(line, "a zero byte: is it UTF-16, or no text? Save it as plain UTF-8")
         self._text, self._end, self._line = text, 0, 1
         self._next = self._read()
 
@@ -432,6 +432,8 @@ class _Words:
             self._end, self._line = match.end(), line + word.count("\n")
             if kind == "text":
                 word = re.sub(r"\\(.)", r"\1", word[1:-1], flags=re.DOTALL)
+            if kind == "symbol" and "\0" in word:
+                raise _fault(line, "a zero byte: is it UTF-16, or no text? Save it as plain UTF-8")
             if kind != "space":
                 return _Word(word if kind == "brace" else kind, word, line, start)
         return _Word("end", "", self._line, self._end)

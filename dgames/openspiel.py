@@ -40,7 +40,7 @@ def from_openspiel(game: Any, *, max_payoffs: int = 1_000_000) -> MatrixGame:
         _count_payoffs(game, max_payoffs)
         game = _pyspiel().extensive_to_tensor_game(game)
     payoffs = [np.asarray(game.player_utilities(i)) for i in range(game.num_players())]
-    return MatrixGame(*jnp.asarray(np.stack(payoffs), jnp.result_type(float)))
+    return MatrixGame.from_table(jnp.asarray(np.stack(payoffs), jnp.result_type(float)))
 
 
 def _count_payoffs(game: Any, limit: int) -> None:

@@ -175,11 +175,10 @@ def _branch(
         return ravel(field(unravel(x), args))[0]
 
     # Precisions count in units of one over the payoffs, so that nothing depends on those. Forces
-    # and their slopes are looked for at the start and at other policies, always the same ones.
+    # are looked for at the start, where they may vanish, and at other policies, always the same.
     probes = 3 * jax.random.normal(jax.random.key(0), (_PROBES, start.size), start.dtype)
     probes = jnp.concatenate([start[None], probes])
-    sizes = jax.vmap(lambda x: (natural(x), jax.jacfwd(natural)(x)))(probes)
-    largest = sum(jnp.max(jnp.abs(leaf), initial=0) for leaf in sizes)
+    largest = jnp.max(jnp.abs(jax.vmap(natural)(probes)), initial=0)
     scale = jnp.where(largest > 0, largest, 1)
 
     def homotopy(z: Array) -> tuple[Array, Array]:

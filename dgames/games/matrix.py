@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import equinox as eqx
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, PyTree
@@ -42,13 +43,13 @@ class MatrixGame(MultilinearGame):
         Args:
             *payoffs: One array per player, each of shape `actions`; `MatrixGame(*tensor)` unpacks
                 an array of shape `(players, *actions)`. A single matrix is a zero-sum game: the
-                payoff of the row player. A single vector is a game of one player.
+                payoff of the row player.
 
         Raises:
             ValueError: If the arrays differ in shape, or do not have one axis per player.
         """
         arrays = [as_float(payoff) for payoff in payoffs]
-        if len(arrays) == 1 and arrays[0].ndim == 2:
+        if len(arrays) == 1:
             arrays.append(-arrays[0])
         shapes = [array.shape for array in arrays]
         if len(set(shapes)) != 1 or len(shapes[0]) != len(arrays):
@@ -88,6 +89,21 @@ class MatrixGame(MultilinearGame):
             best = own.max(axis=player, keepdims=True)
             stays &= _ties(own, best)
         return [tuple(profile) for profile in np.argwhere(stays).tolist()]
+
+    @classmethod
+    def from_table(cls, payoffs: Any) -> "MatrixGame":
+        """The game with these payoffs, of shape `(players, *actions)`; of one player, too.
+
+        Raises:
+            ValueError: If there is not one axis for each player.
+
+        >>> MatrixGame.from_table([[1, 3, 2]]).pure_equilibria()
+        [(1,)]
+        """
+        table = as_float(payoffs)
+        if table.ndim == 2 and len(table) == 1:  # a single array would be a zero-sum game
+            return eqx.tree_at(lambda game: game.payoffs, cls([[0]]), table)
+        return cls(*table)
 
     @classmethod
     def rock_paper_scissors(cls) -> "MatrixGame":
