@@ -5,10 +5,11 @@ outcome variant lists outcomes first and then the number of each profile's outco
 first player's action changes fastest.
 """
 
+import codecs
+import math
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from fractions import Fraction
 from pathlib import Path
 from typing import NamedTuple
 
@@ -38,7 +39,7 @@ class NormalForm:
 
     def game(self) -> MatrixGame:
         """The game, with payoffs of the default floating dtype."""
-        return MatrixGame(*jnp.asarray(self.payoffs, jnp.result_type(float)))
+        return MatrixGame.from_table(jnp.asarray(self.payoffs, jnp.result_type(float)))
 
 
 def read_nfg(path: str | Path) -> NormalForm:
@@ -51,9 +52,9 @@ def read_nfg(path: str | Path) -> NormalForm:
         The names and payoffs in it; `.game()` is the game.
 
     Raises:
-        ValueError: If the file is no such game; it says where.
+        ValueError: If the file is no such game, or no text in UTF-8; it says in which line.
     """
-    return parse_nfg(Path(path).read_text(encoding="utf-8"))
+    return parse_nfg(_decoded(Path(path).read_bytes()))
 
 
 def write_nfg(
@@ -87,24 +88,21 @@ def parse_nfg(text: str) -> NormalForm:
     >>> pennies.payoffs[0].tolist()
     [[1.0, -1.0], [-1.0, 1.0]]
     """
-    tokens = _Tokens(text)
+    words = _Words(text)
     for expected in ("NFG", "1", ("R", "D")):
-        tokens.take("symbol" if expected != "1" else "number", expected)
-    title = tokens.take("text")
-    tokens.take("{")
-    players = tuple(tokens.while_of("text"))
-    tokens.take("}")
-    actions = _read_actions(tokens, len(players))
-    comment = tokens.take("text") if tokens.kind == "text" else ""
-    sizes = tuple(map(len, actions))
-    profiles = int(np.prod(sizes))
-    if tokens.kind == "{":
-        rows = _read_outcomes(tokens, len(players), profiles)
+        words.take("symbol" if expected != "1" else "number", expected)
+    title = words.take("text")
+    players = _read_players(words)
+    actions = _read_actions(words, len(players))
+    sizes = tuple(names if isinstance(names, int) else len(names) for names in actions)
+    comment = words.take("text") if words.kind == "text" else ""
+    if words.kind == "{":
+        rows = _read_outcomes(words, len(players), math.prod(sizes))
     else:
-        rows = [[tokens.number() for _ in players] for _ in range(profiles)]
-    tokens.take("end")
-    table = np.array(rows, float).reshape(*sizes, len(players), order="F")
-    return NormalForm(title, players, actions, np.moveaxis(table, -1, 0), comment)
+        rows = _read_payoffs(words, len(players), sizes)
+    names = tuple(_numbers(own) if isinstance(own, int) else own for own in actions)
+    table = rows.reshape(*sizes, len(players), order="F")
+    return NormalForm(title, players, names, np.moveaxis(table, -1, 0), comment)
 
 
 def format_nfg(game: MatrixGame | NormalForm, *, title: str = "", outcomes: bool = False) -> str:
@@ -157,38 +155,194 @@ def _quoted(text: str) -> str:
     return f'"{escaped}"'
 
 
-def _braces(items: Iterator[str] | Sequence[str] | map) -> str:
+def _braces(items: Iterable[str]) -> str:
     return f"{{ {' '.join(items)} }}"
 
 
-def _read_actions(tokens: "_Tokens", players: int) -> tuple[tuple[str, ...], ...]:
-    """The names of actions, or their numbers, from `{ { "a" "b" } ... }` or `{ 2 ... }`."""
-    tokens.take("{")
-    actions: list[tuple[str, ...]] = []
-    for _ in range(players):
-        if tokens.kind == "{":
-            tokens.take("{")
-            actions.append(tuple(tokens.while_of("text")))
-            tokens.take("}")
+def _decoded(data: bytes) -> str:
+    """The text of a file, with newlines as they are in Python."""
+    for mark, name in (
+        (codecs.BOM_UTF8, ""),
+        (codecs.BOM_UTF16_LE, " of UTF-16"),
+        (codecs.BOM_UTF16_BE, " of UTF-16"),
+    ):
+        if data.startswith(mark):
+            raise _fault(1, f"it begins with a byte order mark{name}; save it as plain UTF-8")
+    try:
+        text = data.decode("utf-8")
+    except UnicodeDecodeError as error:
+        line, byte = 1 + data.count(b"\n", 0, error.start), data[error.start]
+        what = "UTF-8, but perhaps UTF-16" if b"\0" in data else "UTF-8"
+        raise _fault(
+            line, f"the byte 0x{byte:02x} is no {what}; save the file as plain UTF-8"
+        ) from error
+    return text.replace("\r\n", "\n").replace("\r", "\n") if "\r" in text else text
+
+
+def _fault(line: int, what: str) -> ValueError:
+    return ValueError(f"line {line} of the .nfg file: {what}")
+
+
+def _shown(word: str) -> str:
+    """A word for a message."""
+    word = word if len(word) <= 40 else word[:37] + "..."
+    return word if word.isprintable() else ascii(word)
+
+
+def _read_players(words: "_Words") -> tuple[str, ...]:
+    words.take("{")
+    players = tuple(words.while_of("text"))
+    if not players and words.kind == "}":
+        raise _fault(words.line, "there are no players")
+    words.take("}")
+    return players
+
+
+def _read_actions(words: "_Words", players: int) -> list[int | tuple[str, ...]]:
+    """The names of actions, or how many, from `{ { "a" "b" } ... }` or `{ 2 ... }`."""
+    words.take("{")
+    actions: list[int | tuple[str, ...]] = []
+    while words.kind != "}" or not actions:
+        line = words.line
+        if words.kind == "{":
+            words.take("{")
+            own: int | tuple[str, ...] = tuple(words.while_of("text"))
+            words.take("}")
         else:
-            count = tokens.take("number")
-            actions.append(_numbers(int(count)))
-    tokens.take("}")
-    return tuple(actions)
+            count = words.take("number")
+            if not re.fullmatch(r"\d{1,18}", count):
+                raise _fault(
+                    line, f"a number of actions must be a whole number, got {_shown(count)}"
+                )
+            own = int(count)
+        if not own:
+            raise _fault(line, f"player {len(actions) + 1} has no actions")
+        actions.append(own)
+        if len(actions) > players:
+            break
+    if len(actions) != players:
+        found = "more" if len(actions) > players else f"{len(actions)}"
+        raise _fault(words.line, f"{players} players need {players} lists of actions, got {found}")
+    words.take("}")
+    return actions
 
 
-def _read_outcomes(tokens: "_Tokens", players: int, profiles: int) -> list[list[float]]:
+def _read_payoffs(words: "_Words", players: int, sizes: tuple[int, ...]) -> np.ndarray:
+    """All payoffs, one row for each profile."""
+    body, line = words.rest()
+    comma = re.search(r"[0-9.],[0-9.]", body)
+    if comma:
+        line += body.count("\n", 0, comma.start())
+        raise _fault(line, "a comma within a number; decimals are written with a point")
+    numbers = _split(body)
+    expected = players * math.prod(sizes)
+    values = _values(numbers[:expected], lambda i: _line(body, i, line))
+    if len(numbers) != expected:
+        place = _line(body, expected, line)
+        shape = " x ".join(map(str, sizes))
+        need = f"{shape} profiles of {players} players have {expected} payoffs"
+        if len(numbers) > expected:
+            what = f"expected the end of the file, got {_shown(numbers[expected])}"
+        else:
+            need += f", not {len(numbers)}"
+            what = "expected a number, got the end of the file"
+        raise _fault(place, f"{what}: {need}")
+    return values.reshape(-1, players)
+
+
+def _read_outcomes(words: "_Words", players: int, profiles: int) -> np.ndarray:
     """The payoffs of each profile; outcome 0 pays nothing."""
-    outcomes = [[0.0] * players]
-    tokens.take("{")
-    while tokens.kind == "{":
-        tokens.take("{")
-        tokens.take("text")
-        outcomes.append([tokens.number() for _ in range(players)])
-        tokens.take("}")
-    tokens.take("}")
-    numbers = {str(number): row for number, row in enumerate(outcomes)}
-    return [numbers[tokens.take("number", tuple(numbers))] for _ in range(profiles)]
+    words.take("{")
+    body, line = words.rest()
+    position, lines, numbers = 0, line, []
+    outcomes: list[tuple[int, int]] = []  # of each, its line and how many numbers it has
+    while match := _OUTCOME.match(body, position):
+        own = _split(match["payoffs"])
+        lines += body.count("\n", position, match.start("payoffs"))
+        if len(own) != players:
+            raise _fault(lines, f"an outcome has {players} payoffs, one per player, got {len(own)}")
+        outcomes.append((lines, len(numbers)))
+        numbers += own
+        lines += body.count("\n", match.start("payoffs"), match.end())
+        position = match.end()
+    values = _values(numbers, lambda i: outcomes[i // players][0])
+    words.move(body, position, lines)
+    if words.kind == "{":  # no outcome, as it did not match: the words say what is wrong
+        words.take("{")
+        words.take("text")
+        for _ in range(players):
+            words.take("number")
+    words.take("}")
+    body, line = words.rest()
+    chosen = _split(body)
+    table = np.concatenate([np.zeros((1, players)), values.reshape(-1, players)])
+    places = {str(number): number for number in range(len(table))}
+    rows = [places.get(word, -1) for word in chosen[:profiles]]
+    if -1 in rows:
+        i = rows.index(-1)
+        last = len(table) - 1
+        options = " or ".join(places) if last < 3 else f"a number from 0 to {last}"
+        raise _fault(_line(body, i, line), f"expected {options}, got {_shown(chosen[i])}")
+    if len(chosen) != profiles:
+        more = len(chosen) > profiles
+        what = "the end of the file" if more else "the number of an outcome"
+        got = _shown(chosen[profiles]) if more else "the end of the file"
+        raise _fault(
+            _line(body, profiles, line),
+            f"expected {what}, got {got}: there are {profiles} profiles, with an outcome each",
+        )
+    return table[rows]
+
+
+def _split(body: str) -> list[str]:
+    """The words between spaces and commas."""
+    return (body.replace(",", " ") if "," in body else body).split()
+
+
+def _line(body: str, word: int, line: int) -> int:
+    """The line of a word of a text that begins in a line; of one too many, that of its end."""
+    for i, match in enumerate(re.finditer(r"[^\s,]+", body)):
+        if i == word:
+            return line + body.count("\n", 0, match.start())
+    return line + body.count("\n")
+
+
+def _values(words: list[str], line: Callable[[int], int]) -> np.ndarray:
+    """The nearest float64 of every word.
+
+    Args:
+        words: Numbers, one hopes.
+        line: Says in which line the word of an index stands.
+    """
+    try:
+        values = np.array([_value(word) for word in words], float)
+    except (ValueError, ArithmeticError):
+        values = None
+    joined = " ".join(words)  # Python takes underscores and other digits for numbers, too
+    if values is not None and np.isfinite(values).all() and joined.isascii() and "_" not in joined:
+        return values
+    i, what = next(faults for faults in map(_examined, range(len(words)), words) if faults[1])
+    raise _fault(line(i), what)
+
+
+def _value(word: str) -> float:
+    if "/" in word:
+        above, below = word.split("/")
+        return int(above) / int(below)  # rounded once, however long they are
+    return float(word)
+
+
+def _examined(index: int, word: str) -> tuple[int, str]:
+    """What is wrong with a number."""
+    if not _NUMBER.fullmatch(word):
+        return index, f"expected a number, got {_shown(word)}"
+    try:
+        finite = math.isfinite(_value(word))
+    except ZeroDivisionError:
+        return index, f"the number {_shown(word)} divides by zero"
+    except (ValueError, OverflowError):
+        finite = False
+    return index, "" if finite else f"the number {_shown(word)} is too large for float64"
 
 
 _NAMES = {
@@ -201,49 +355,57 @@ _NAMES = {
 }
 
 
-class _Token(NamedTuple):
+class _Word(NamedTuple):
     kind: str
     text: str
     line: int
+    start: int
 
 
+_NUMERAL = r"[+-]?(?:[0-9]+/[0-9]+|(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?)"
+_NUMBER = re.compile(_NUMERAL)
 _PATTERN = re.compile(
-    r"""
+    rf"""
     (?P<space>[\s,]+)
   | (?P<text>"(?:[^"\\]|\\.)*")
-  | (?P<number>[+-]?(?:\d+/\d+|(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?))
-  | (?P<brace>[{}])
-  | (?P<symbol>[^\s{}",]+)
+  | (?P<number>{_NUMERAL}(?![^\s{{}}",]))
+  | (?P<brace>[{{}}])
+  | (?P<symbol>[^\s{{}}",]+)
     """,
     re.VERBOSE | re.DOTALL,
 )
+_OUTCOME = re.compile(r"""[\s,]*\{[\s,]*"(?:[^"\\]|\\.)*"(?P<payoffs>[^{}"]*)\}""", re.DOTALL)
 
 
-class _Tokens:
+class _Words:
     """The words of a file, one after the other."""
 
     def __init__(self, text: str):
-        self._rest = self._words(text)
-        self._next = next(self._rest)
+        if text.startswith("\ufeff"):
+            raise _fault(1, "it begins with a byte order mark; save it as plain UTF-8")
+        self._text, self._end, self._line = text, 0, 1
+        self._next = self._read()
 
     @property
     def kind(self) -> str:
         """Of the next word: "text", "number", "symbol", "{", "}" or "end"."""
         return self._next.kind
 
+    @property
+    def line(self) -> int:
+        """Of the next word."""
+        return self._next.line
+
     def take(self, kind: str, expected: str | tuple[str, ...] = ()) -> str:
         """The next word, which must be of that kind, and one of those expected if there are any."""
         word = self._next
         options = (expected,) if isinstance(expected, str) else expected
         if word.kind != kind or (options and word.text not in options):
-            few = len(options) <= 3
-            wanted = " or ".join(options) if few else f"one of {options[0]}, ..., {options[-1]}"
-            what = word.text or "the end of the file"
-            raise ValueError(
-                f"line {word.line} of the .nfg file: expected {wanted or _NAMES[kind]}, got {what}"
-            )
+            wanted = " or ".join(options) or _NAMES[kind]
+            what = _shown(word.text) or _NAMES[word.kind]
+            raise _fault(word.line, f"expected {wanted}, got {what}")
         if kind != "end":
-            self._next = next(self._rest)
+            self._next = self._read()
         return word.text
 
     def while_of(self, kind: str) -> Iterator[str]:
@@ -251,20 +413,27 @@ class _Tokens:
         while self.kind == kind:
             yield self.take(kind)
 
-    def number(self) -> float:
-        """The next word as the nearest float64."""
-        return float(Fraction(self.take("number")))
+    def rest(self) -> tuple[str, int]:
+        """All that comes next, and the line in which it begins."""
+        return self._text[self._next.start :], self._next.line
 
-    def _words(self, text: str) -> Iterator[_Token]:
-        position, line = 0, 1
-        while position < len(text):
-            match = _PATTERN.match(text, position)
+    def move(self, text: str, position: int, line: int) -> None:
+        """Goes on at a position of a text, which is in a line."""
+        self._text, self._end, self._line = text, position, line
+        self._next = self._read()
+
+    def _read(self) -> _Word:
+        while self._end < len(self._text):
+            start, line = self._end, self._line
+            match = _PATTERN.match(self._text, start)
             if match is None:
-                raise ValueError(f"line {line} of the .nfg file: a text without end")
+                raise _fault(line, "a text without end")
             kind, word = match.lastgroup or "", match.group()
+            self._end, self._line = match.end(), line + word.count("\n")
             if kind == "text":
                 word = re.sub(r"\\(.)", r"\1", word[1:-1], flags=re.DOTALL)
+            if kind == "symbol" and "\0" in word:
+                raise _fault(line, "a zero byte: is it UTF-16, or no text? Save it as plain UTF-8")
             if kind != "space":
-                yield _Token(word if kind == "brace" else kind, word, line)
-            position, line = match.end(), line + match.group().count("\n")
-        yield _Token("end", "", line)
+                return _Word(word if kind == "brace" else kind, word, line, start)
+        return _Word("end", "", self._line, self._end)

@@ -1,9 +1,10 @@
 """Games in normal form, played with mixed strategies."""
 
-import itertools
 from typing import Any
 
+import equinox as eqx
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float, PyTree
 from typing_extensions import override
 
@@ -74,16 +75,35 @@ class MatrixGame(MultilinearGame):
     def pure_equilibria(self) -> list[tuple[int, ...]]:
         """All equilibria in pure strategies, by enumeration: one action per player in each.
 
+        Payoffs that differ by no more than rounding count as equal: by 16 units in the last place
+        of the larger one, or of the player's median payoff in absolute value, whichever is more.
+
         >>> MatrixGame([[2, 0], [0, 1]], [[1, 0], [0, 2]]).pure_equilibria()  # battle of the sexes
         [(0, 0), (1, 1)]
+        >>> MatrixGame([[0.1 + 0.2, 0], [0.3, 0]], [[1, 0], [1, 0]]).pure_equilibria()  # a tie
+        [(0, 0), (1, 0)]
         """
-        best = [
-            payoff == jnp.max(payoff, axis=i, keepdims=True)
-            for i, payoff in enumerate(self.payoffs)
-        ]
-        _, *actions = self.payoffs.shape
-        profiles = itertools.product(*map(range, actions))
-        return [profile for profile in profiles if all(bool(stays[profile]) for stays in best)]
+        payoffs = np.asarray(self.payoffs)
+        stays = np.ones(payoffs.shape[1:], bool)
+        for player, own in enumerate(payoffs):
+            best = own.max(axis=player, keepdims=True)
+            stays &= _ties(own, best)
+        return [tuple(profile) for profile in np.argwhere(stays).tolist()]
+
+    @classmethod
+    def from_table(cls, payoffs: Any) -> "MatrixGame":
+        """The game with these payoffs, of shape `(players, *actions)`; of one player, too.
+
+        Raises:
+            ValueError: If there is not one axis for each player.
+
+        >>> MatrixGame.from_table([[1, 3, 2]]).pure_equilibria()
+        [(1,)]
+        """
+        table = as_float(payoffs)
+        if table.ndim == 2 and len(table) == 1:  # a single array would be a zero-sum game
+            return eqx.tree_at(lambda game: game.payoffs, cls([[0]]), table)
+        return cls(*table)
 
     @classmethod
     def rock_paper_scissors(cls) -> "MatrixGame":
@@ -97,3 +117,15 @@ class MatrixGame(MultilinearGame):
     def matching_pennies(cls) -> "MatrixGame":
         """Matching pennies: the row player wants a match. The unique equilibrium is uniform."""
         return cls([[1, -1], [-1, 1]])
+
+
+def _ties(payoffs: np.ndarray, best: np.ndarray) -> np.ndarray:
+    """Which payoffs equal the best ones but for rounding."""
+    sizes = np.abs(payoffs)
+    # Payoffs may have cancelled out: `0.1 + 0.2 - 0.3` and zero are equal in a game of ones and
+    # twos. The median of all says so, as one huge penalty tells nothing about the others' rounding.
+    typical = sizes[np.isfinite(sizes) & (sizes > 0)]
+    unit = np.maximum(np.maximum(sizes, np.abs(best)), np.median(typical) if typical.size else 0)
+    with np.errstate(invalid="ignore"):  # of infinite payoffs, which are equal or not
+        near = best - payoffs <= 16 * float(jnp.finfo(payoffs.dtype).eps) * unit
+    return (payoffs == best) | (near & np.isfinite(best) & np.isfinite(payoffs))

@@ -1,5 +1,8 @@
 """The zoo: one conformance table, then closed forms and published numbers."""
 
+import itertools
+import time
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -380,6 +383,53 @@ def test_pure_equilibria():
     # three players who all want to choose alike
     alike = jnp.zeros((2, 2, 2)).at[0, 0, 0].set(1.0).at[1, 1, 1].set(1.0)
     assert games.MatrixGame(alike, alike, alike).pure_equilibria() == [(0, 0, 0), (1, 1, 1)]
+    assert games.MatrixGame.from_table([[1, 3, 3, 2]]).pure_equilibria() == [(1,), (2,)]
+
+
+@pytest.mark.parametrize("unit", (1.0, 1e-9, 1e9))
+@pytest.mark.parametrize(
+    ("payoffs", "ties"),
+    (
+        ((0.1 + 0.2, 0.3, 0.0), 2),
+        ((0.1 + 0.2 - 0.3, 0.0, -1.0), 2),
+        ((sum([0.1] * 10), 1.0, 0.5), 2),
+        ((1 / 3 + 1 / 3 + 1 / 3, 1.0, 49 * (1 / 49)), 3),
+        ((0.3, 0.3 - 1e-12, 0.0), 1),
+        ((1.0, 1.0 + 1e-9, 1.0), 1),
+        ((2.0, 1.0, -1e18), 1),  # a penalty, which says nothing about the others
+        ((2.0, -np.inf, 2.0), 2),
+        ((-np.inf, -np.inf, -np.inf), 3),
+        ((np.nan, 1.0, 0.0), 0),
+    ),
+)
+def test_ties_are_meant_up_to_rounding(payoffs, ties, unit):
+    table = unit * np.array(payoffs)[:, None]
+    game = games.MatrixGame(table * np.ones(2), np.array([1.0, 0.0]) * np.ones((3, 2)))
+    assert len(game.pure_equilibria()) == ties
+    flipped = games.MatrixGame(
+        np.ones((2, 3)) * np.array([[1.0], [0.0]]), np.ones((2, 1)) * table.T
+    )
+    assert [i for i, _ in flipped.pure_equilibria()] == [0] * ties
+
+
+def test_pure_equilibria_in_single_precision():
+    payoffs = np.array([[0.1], [0.2]], np.float32) + np.array([[0.2], [0.1]], np.float32)
+    own = np.concatenate([payoffs, [[np.float32(0.3)]]]).astype(np.float32)
+    assert len(games.MatrixGame(own, np.zeros((3, 1), np.float32)).pure_equilibria()) == 3
+
+
+def test_pure_equilibria_of_large_games():
+    """In milliseconds; a loop over profiles took 20 s."""
+    payoffs = np.random.default_rng(0).normal(size=(2, 256, 256))
+    rows, columns = payoffs
+    best = (rows == rows.max(0, keepdims=True)) & (columns == columns.max(1, keepdims=True))
+    start = time.process_time()
+    found = games.MatrixGame(*payoffs).pure_equilibria()
+    assert time.process_time() - start < 2
+    assert found == [tuple(profile) for profile in np.argwhere(best).tolist()]
+    assert games.MatrixGame(*np.zeros((3, 4, 5, 6))).pure_equilibria() == list(
+        itertools.product(range(4), range(5), range(6))
+    )
 
 
 @pytest.mark.parametrize(
