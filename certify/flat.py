@@ -22,6 +22,7 @@ from certify.enclosure.plain import plain
 from certify.enclosure.promotion import Promotion, exactly, is_low, names, promoted
 from certify.enclosure.registry import RULES, SMOOTH_RULES, EnclosureError
 from certify.fingerprint import fingerprint
+from certify.naming import game_name
 from certify.region import Policies, Region
 from certify.symmetry import mirror_signs
 from dgames.fields import check_field
@@ -148,7 +149,7 @@ def _of_game(game: dg.Game, region: Region, args: Any) -> FlatField:
         code,
         dg.pseudo_gradient(_replayed(game, code)),
         region,
-        name=type(game).__name__,
+        name=game_name(game),
         zero_sum=isinstance(game, dg.ZeroSum),
         promoted=(*_promoted(region), *network_notes, *notes),
         constraints=constraints,

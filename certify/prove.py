@@ -244,6 +244,14 @@ def _not_onto_sets(names: list[str], metric: Any, given: Ladder | None) -> str |
 
 def _form(form: str | None, field: FlatField) -> Form:
     """The form that was asked for, if it can be had; a constant Jacobian has but one."""
+    limits: dict[Form, float] = {
+        "taylor": AFFINE_LIMIT,
+        "affine": AFFINE_LIMIT,
+        "arithmetic": ARITHMETIC_LIMIT,
+        "interval": math.inf,
+    }
+    if form is not None and form not in limits:
+        raise ValueError(f"certify: the form is {form!r}; it must be one of {', '.join(limits)}.")
     if field.natural is not None:
         if form not in (None, "taylor") or not by_taylor(field):
             raise ValueError("certify: all policies take form='taylor', and costs short enough.")
@@ -253,21 +261,13 @@ def _form(form: str | None, field: FlatField) -> Form:
         return usual_form(field)
     if usual == "constant":
         return usual
-    limits: dict[Form, float] = {
-        "taylor": AFFINE_LIMIT,
-        "affine": AFFINE_LIMIT,
-        "arithmetic": ARITHMETIC_LIMIT,
-        "interval": math.inf,
-    }
-    for known, most in limits.items():
-        if form == known and field.dimension <= most:
-            return known
-        if form == known:
-            raise ValueError(
-                f"certify: the game has {field.dimension} coordinates; the form {form!r} is for at "
-                f"most {most}."
-            )
-    raise ValueError(f"certify: the form is {form!r}; it must be one of {', '.join(limits)}.")
+    asked = cast(Form, form)
+    if field.dimension > limits[asked]:
+        raise ValueError(
+            f"certify: the game has {field.dimension} coordinates; the form {form!r} is for at "
+            f"most {limits[asked]}."
+        )
+    return asked
 
 
 def _given(weights: dict[str, float] | None, metric: Any, field: FlatField) -> Ladder | None:
