@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
-from certify.interruption import INTERRUPTED, heeded
+from certify.interruption import INTERRUPTED, heeded, leave
 from certify.stages import stages
 
 app = typer.Typer(
@@ -324,8 +324,11 @@ def main() -> None:
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):  # where a terminal lacks a character, it is spelled out
             stream.reconfigure(errors="backslashreplace")
-    with heeded():
-        sys.exit(_status())
+    with heeded() as pressed:
+        status = _status()
+        if status == INTERRUPTED and pressed():
+            leave()  # Python's own way out waits for compiled code, or crashes in it
+    sys.exit(status)
 
 
 def _status() -> int:

@@ -30,6 +30,7 @@ from certify.enclosure.registry import RULES, SMOOTH_RULES
 from certify.equilibrium import find_constrained, find_zero
 from certify.flat import FlatField, flat_field
 from certify.forms import by_taylor, usual_form
+from certify.messages import clipped, coordinate_names, listed, vector_in_words
 from certify.metric.ladder import Choice, Ladder, Rung, climb
 from certify.metric.metric import Metric
 from certify.metric.weights import sampled_margin
@@ -292,8 +293,8 @@ def _given(weights: dict[str, float] | None, metric: Any, field: FlatField) -> L
             raise ValueError(f"certify: {error}.") from None
     if set(weights) != set(field.names):
         raise ValueError(
-            f"certify: weights are given for {', '.join(weights)}; "
-            f"the players are {', '.join(field.names)}."
+            f"certify: weights are given for {listed(weights)}; "
+            f"the players are {listed(field.names)}."
         )
     if not (isinstance(metric, str) and metric in ("auto", "weights")):
         raise ValueError("certify: weights are a metric; give either them or another one.")
@@ -326,9 +327,11 @@ def _refute(field: FlatField, region: Region, jacobians: np.ndarray) -> str | No
         # Where a cost is undefined its derivative may look well: 1 / x where log(x) is none.
         values = jax.tree.leaves((enclose(field.costs, rules)(point), bound))
         if all(np.isfinite(value).all() for value in values) and bool(bound.upper < 0):
+            called = coordinate_names(field.names, field.sizes)
+            where = vector_in_words(points[worst], called)
+            along_own = vector_in_words(direction[first:last], called[first:last])
             return (
-                f"the cost of player '{name}' is not convex in the player's own strategy: at "
-                f"{points[worst].tolist()} its curvature along {direction[first:last].tolist()} is "
-                f"at most {float(bound.upper):.6g}"
+                f"the cost of player '{clipped(name)}' is not convex in the player's own strategy: "
+                f"at {where} its curvature along {along_own} is at most {float(bound.upper):.6g}"
             )
     return None
