@@ -138,7 +138,11 @@ class Certificate:
 
     @property
     def equilibrium(self) -> Equilibrium:
-        """Enclosure of the only stationary point in the region; of a field, of its only zero."""
+        """Enclosure of the only equilibrium in the region.
+
+        It is the only stationary point there; of a field, its only zero; and where the file has
+        strategy sets, the only solution of the variational inequality, on their boundary or not.
+        """
         return self.claims.equilibrium
 
     @property

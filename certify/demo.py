@@ -33,7 +33,7 @@ def demonstrate(output: Path, console: Console) -> bool:
 
     console.rule(f"2. A proof for the box of radius {RADIUS:g} around it")
     region = Box.around(solution.strategy, RADIUS)
-    with on_terminal(console) as report:
+    with on_terminal() as report:
         certificate = certify(
             game, region, methods=[dg.Simultaneous, dg.Extragradient], progress=report
         )

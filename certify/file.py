@@ -38,10 +38,34 @@ def save_data(data: dict[str, Any], path: str | Path) -> Path:
     return save_bytes(_packed(content) if Path(path).suffix == ".gz" else content, path)
 
 
-def save_bytes(content: bytes, path: str | Path) -> Path:
-    """Writes a file, all of it or nothing."""
+def check_writable(path: str | Path) -> None:
+    """Refuses a path at which no file can be written, before there is anything to write.
+
+    Raises:
+        ValueError: If it is a folder, its folder does not exist, or nothing can be made in that.
+    """
     path = Path(path)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=path.name, suffix=".part")
+    if path.is_dir():
+        raise ValueError(f"{path} is a folder; name a file in it")
+    if not path.parent.is_dir():
+        raise ValueError(f"the folder of {path} does not exist")
+    if _is_special(path):
+        return
+    try:
+        handle, temporary = _temporary(path)
+    except OSError as error:
+        raise ValueError(f"{path} cannot be written: {error.strerror}") from None
+    os.close(handle)
+    Path(temporary).unlink()
+
+
+def save_bytes(content: bytes, path: str | Path) -> Path:
+    """Writes a file, all of it or nothing; what is no regular file, such as a pipe, is kept."""
+    path = Path(path)
+    if _is_special(path):
+        path.write_bytes(content)
+        return path
+    handle, temporary = _temporary(path)
     try:
         with os.fdopen(handle, "wb") as file:
             file.write(content)
@@ -51,6 +75,16 @@ def save_bytes(content: bytes, path: str | Path) -> Path:
         Path(temporary).unlink(missing_ok=True)
         raise
     return path
+
+
+def _is_special(path: Path) -> bool:
+    """Whether something stands there that is not to be replaced: a device, say, or a pipe."""
+    return path.exists() and not path.is_file() and not path.is_dir()
+
+
+def _temporary(path: Path) -> tuple[int, str]:
+    """A file beside another one, of a name that no other has."""
+    return tempfile.mkstemp(dir=path.parent, prefix=f".{path.name[:100]}-", suffix=".part")
 
 
 def compression(path: Path) -> float:

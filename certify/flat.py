@@ -25,6 +25,7 @@ from certify.enclosure.promotion import Promotion, exactly, is_low, names, promo
 from certify.enclosure.registry import RULES, SMOOTH_RULES, EnclosureError
 from certify.fingerprint import fingerprint
 from certify.region import Policies, Region, require_region
+from certify.naming import game_name
 from certify.symmetry import mirror_signs
 from dgames.fields import check_field
 from dgames.game import is_zero_sum
@@ -179,8 +180,8 @@ def _of_game(game: dg.Game, region: Region, args: Any) -> FlatField:
         code,
         dg.pseudo_gradient(_replayed(game, code)),
         region,
-        name=type(game).__name__,
         zero_sum=is_zero_sum(game),
+        name=game_name(game),
         promoted=(*_promoted(region), *network_notes, *notes),
         constraints=constraints,
     )

@@ -1,30 +1,51 @@
 """Progress of a proof on the terminal."""
 
 import contextlib
+import time
 from collections.abc import Callable, Iterator
 
 from rich.console import Console
 
 from certify.branch import Progress
+from certify.stages import Say, stages
 
 Report = Callable[[Progress], None]
+
+# Seconds between two lines in a file or a pipe, where no line can be replaced by the next.
+_EVERY = 30.0
+
+
+def rounds(say: Say, console: Console | None = None) -> Report:
+    """A report for `certify.certify(progress=...)`: cells and margin on the live line.
+
+    In a file or a pipe there is no such line; a long search writes one every half minute there.
+
+    Args:
+        say: Of `stages`.
+        console: The same.
+    """
+    console = console or Console(stderr=True)
+    due = time.monotonic() + _EVERY
+
+    def report(state: Progress) -> None:
+        nonlocal due
+        line = f"{state.cells} cells, margin to prove {state.margin:.6g} of {state.target:.6g}"
+        if console.is_terminal:
+            say(line)
+        elif time.monotonic() > due:
+            due = time.monotonic() + _EVERY
+            console.print(f"certify: {line}, {state.seconds:.0f} s", highlight=False, markup=False)
+
+    return report
 
 
 @contextlib.contextmanager
 def on_terminal(console: Console | None = None) -> Iterator[Report]:
-    """A report for `certify.certify(progress=...)`: one live line with cells, margin and time.
+    """Both together, for a proof alone.
 
     Example:
         >>> with on_terminal() as report:  # doctest: +SKIP
         ...     certify(game, region, progress=report)
     """
-    console = console or Console(stderr=True)
-    with console.status("compiling the enclosures of the game's derivatives") as status:
-
-        def report(state: Progress) -> None:
-            status.update(
-                f"{state.cells} cells, margin to prove {state.margin:.6g} of {state.target:.6g}, "
-                f"{state.seconds:.0f} s"
-            )
-
-        yield report
+    with stages("tracing the costs and compiling their derivatives", console) as say:
+        yield rounds(say, console)

@@ -31,6 +31,7 @@ from certify.enclosure.registry import RULES, SMOOTH_RULES
 from certify.equilibrium import find_constrained, find_zero
 from certify.flat import FlatField, flat_field
 from certify.forms import by_taylor, usual_form
+from certify.messages import clipped, coordinate_names, listed, vector_in_words
 from certify.metric.ladder import Choice, Ladder, Rung, climb
 from certify.metric.metric import Metric
 from certify.metric.weights import sampled_margin
@@ -246,6 +247,14 @@ def _not_onto_sets(names: list[str], metric: Any, given: Ladder | None) -> str |
 
 def _form(form: str | None, field: FlatField) -> Form:
     """The form that was asked for, if it can be had; a constant Jacobian has but one."""
+    limits: dict[Form, float] = {
+        "taylor": AFFINE_LIMIT,
+        "affine": AFFINE_LIMIT,
+        "arithmetic": ARITHMETIC_LIMIT,
+        "interval": math.inf,
+    }
+    if form is not None and form not in limits:
+        raise ValueError(f"certify: the form is {form!r}; it must be one of {', '.join(limits)}.")
     if field.natural is not None:
         if form not in (None, "taylor") or not by_taylor(field):
             raise ValueError("certify: all policies take form='taylor', and costs short enough.")
@@ -255,21 +264,13 @@ def _form(form: str | None, field: FlatField) -> Form:
         return usual_form(field)
     if usual == "constant":
         return usual
-    limits: dict[Form, float] = {
-        "taylor": AFFINE_LIMIT,
-        "affine": AFFINE_LIMIT,
-        "arithmetic": ARITHMETIC_LIMIT,
-        "interval": math.inf,
-    }
-    for known, most in limits.items():
-        if form == known and field.dimension <= most:
-            return known
-        if form == known:
-            raise ValueError(
-                f"certify: the game has {field.dimension} coordinates; the form {form!r} is for at "
-                f"most {most}."
-            )
-    raise ValueError(f"certify: the form is {form!r}; it must be one of {', '.join(limits)}.")
+    asked = cast(Form, form)
+    if field.dimension > limits[asked]:
+        raise ValueError(
+            f"certify: the game has {field.dimension} coordinates; the form {form!r} is for at "
+            f"most {limits[asked]}."
+        )
+    return asked
 
 
 def _given(weights: dict[str, float] | None, metric: Any, field: FlatField) -> Ladder | None:
@@ -294,8 +295,8 @@ def _given(weights: dict[str, float] | None, metric: Any, field: FlatField) -> L
             raise ValueError(f"certify: {error}.") from None
     if set(weights) != set(field.names):
         raise ValueError(
-            f"certify: weights are given for {', '.join(weights)}; "
-            f"the players are {', '.join(field.names)}."
+            f"certify: weights are given for {listed(weights)}; "
+            f"the players are {listed(field.names)}."
         )
     if not (isinstance(metric, str) and metric in ("auto", "weights")):
         raise ValueError("certify: weights are a metric; give either them or another one.")
@@ -328,9 +329,11 @@ def _refute(field: FlatField, region: Region, jacobians: np.ndarray) -> str | No
         # Where a cost is undefined its derivative may look well: 1 / x where log(x) is none.
         values = jax.tree.leaves((enclose(field.costs, rules)(point), bound))
         if all(np.isfinite(value).all() for value in values) and bool(bound.upper < 0):
+            called = coordinate_names(field.names, field.sizes)
+            where = vector_in_words(points[worst], called)
+            along_own = vector_in_words(direction[first:last], called[first:last])
             return (
-                f"the cost of player '{name}' is not convex in the player's own strategy: at "
-                f"{points[worst].tolist()} its curvature along {direction[first:last].tolist()} is "
-                f"at most {float(bound.upper):.6g}"
+                f"the cost of player '{clipped(name)}' is not convex in the player's own strategy: "
+                f"at {where} its curvature along {along_own} is at most {float(bound.upper):.6g}"
             )
     return None

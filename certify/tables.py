@@ -11,9 +11,14 @@ from rich.text import Text
 from certify.certificate import Certificate
 from certify.checker import Verdict
 from certify.checker.reader import Reader, printable
+from certify.messages import clipped
+from certify.naming import shown_name
 from certify.policies import PolicyCertificate
 from certify.policies.words import in_words
 from dgames.strategy import blocks, dimensions, player_names, ravel
+
+# Rows of a table, and entries of a vector.
+MOST_ROWS, MOST_ENTRIES = 60, 6
 
 
 def certificate_table(certificate: Certificate, verdict: Verdict | None = None) -> RenderableType:
@@ -32,7 +37,7 @@ def contraction_table(data: dict[str, Any], verdict: Verdict) -> RenderableType:
     file, claims, sizes = Reader(data), data["claims"], data["coordinates"]
 
     def number(value: str) -> str:
-        return f"{float.fromhex(value):.6g}"
+        return _brief(float.fromhex(value))
 
     box = " x ".join(
         f"[{number(low)}, {number(high)}]"
@@ -40,7 +45,7 @@ def contraction_table(data: dict[str, Any], verdict: Verdict) -> RenderableType:
     )
     cells = sum("centre" in node for node in data["evidence"]["cells"])
     table = Table(title="Claim", title_justify="left", show_header=False, box=None, padding=(0, 1))
-    table.add_row("game", _stated(file["game"]["name"]))
+    table.add_row("game", _game(file))
     table.add_row("method", _stated(file["method"]["settings"]))
     table.add_row("coordinates", f"{sizes['strategy']} of strategies, {sizes['state']} of buffers")
     table.add_row("box", box + (" x ..." if len(claims["lower"]) > 4 else ""))
@@ -61,7 +66,7 @@ def contraction_table(data: dict[str, Any], verdict: Verdict) -> RenderableType:
 def policy_table(data: dict[str, Any], verdict: Verdict) -> RenderableType:
     """What the file of `certify.certify_policies` claims."""
     table = Table(title="Claim", title_justify="left", show_header=False, box=None, padding=(0, 1))
-    table.add_row("game", _stated(Reader(data)["game"]["name"]))
+    table.add_row("game", _game(Reader(data)))
     for key, value in in_words(PolicyCertificate("proved", data=data), _brief, _brief):
         table.add_row(key, Text(value))
     table.add_row(
@@ -72,7 +77,7 @@ def policy_table(data: dict[str, Any], verdict: Verdict) -> RenderableType:
 
 
 def _brief(value: float) -> str:
-    return f"{value:.6g}"
+    return f"{value + 0.0:.6g}"  # no zero has a sign
 
 
 def _trusted(data: dict[str, Any]) -> Table:
@@ -84,32 +89,29 @@ def _trusted(data: dict[str, Any]) -> Table:
 
 def _claim(certificate: Certificate) -> RenderableType:
     table = Table(title="Claim", title_justify="left", show_header=False, box=None, padding=(0, 1))
-    table.add_row("game", _stated(Reader(certificate.data)["game"]["name"]))
+    table.add_row("game", _game(Reader(certificate.data)))
     table.add_row("region", _region(certificate.data["region"]))
     if sets := certificate.data["game"].get("sets"):
-        table.add_row(
-            "strategy sets",
-            ", ".join(str(own["kind"]) for own in sets[:6]) + (", ..." if len(sets) > 6 else ""),
-        )
+        table.add_row("strategy sets", _sets(certificate, sets))
     table.add_row("status", f"[bold]{certificate.status}[/bold]")
     for sentence in certificate.promoted:
         table.add_row("promoted", Text(printable(sentence)))
     table.add_row("metric", _metric(certificate))
-    table.add_row("margin", f"strongly monotone with modulus at least {certificate.margin:.6g}")
-    table.add_row("Lipschitz constant", f"at most {certificate.lipschitz:.6g}")
-    table.add_row(
-        "equilibrium",
-        f"{_what(certificate)}, enclosed to +-{_width(certificate):.2g}",
-    )
-    table.add_row(
-        "basin", f"every start within {certificate.basin.radius:.6g} of its centre, in the metric"
-    )
+    table.add_row("margin", f"strongly monotone with modulus at least {_brief(certificate.margin)}")
+    table.add_row("Lipschitz constant", f"at most {_brief(certificate.lipschitz)}")
+    place = f"{_what(certificate)}, enclosed to +-{_width(certificate):.2g}"
+    table.add_row("equilibrium", Text(place))
+    start = "every start in the strategy sets" if sets else "every start"
+    basin = _brief(certificate.basin.radius)
+    table.add_row("basin", f"{start} within {basin} of its centre, in the metric")
     return table
 
 
 def _metric(certificate: Certificate) -> str:
     claims, metric = certificate.claims, certificate.metric
     values = np.linalg.eigvalsh(metric)
+    with np.errstate(all="ignore"):
+        condition = float(values[-1] / values[0])
     kind = "one weight per player"
     if claims.weights is None:
         players = np.repeat(
@@ -117,7 +119,7 @@ def _metric(certificate: Certificate) -> str:
         )
         off = metric[players[:, None] != players]
         kind = "a matrix for each player" if not off.any() else "a full matrix"
-    return f"{kind}, condition number {values[-1] / values[0]:.4g}"
+    return f"{kind}, condition number {condition:.4g}"
 
 
 def _width(certificate: Certificate) -> float:
@@ -126,21 +128,71 @@ def _width(certificate: Certificate) -> float:
 
 
 def _what(certificate: Certificate) -> str:
+    sets = "sets" in certificate.data["game"]
     if certificate.field is not None:
-        return f"exactly one zero of {certificate.field} in the region"
+        kind = "solution of the variational inequality" if sets else "zero"
+        return f"exactly one {kind} of {printable(clipped(certificate.field))} in the region"
     # Not "exactly one Nash equilibrium": where a region confines players together, as a ball does,
     # points of its boundary may be equilibria of the game restricted to it, too.
+    if sets:
+        return (
+            "exactly one solution of the variational inequality, a Nash equilibrium within the "
+            "strategy sets"
+        )
     return "exactly one stationary point, a Nash equilibrium"
 
 
-def _region(region: dict) -> str:
-    def brief(values: list[str]) -> str:
-        shown = [f"{float.fromhex(value):.6g}" for value in values[:6]]
-        return "(" + ", ".join(shown + ["..."] * (len(values) > 6)) + ")"
+def _game(file: Reader) -> Text:
+    return Text(printable(shown_name(file["game"]["name"].text())))
 
+
+def _vector(values: list[str]) -> str:
+    if len(values) == 1:
+        return _brief(float.fromhex(values[0]))
+    shown = [_brief(float.fromhex(value)) for value in values[:MOST_ENTRIES]]
+    more = [f"... {len(values)} in all"] if len(values) > MOST_ENTRIES else []
+    return "(" + ", ".join(shown + more) + ")"
+
+
+def _region(region: dict) -> str:
     if region["kind"] == "box":
-        return f"box from {brief(region['lower'])} to {brief(region['upper'])}"
-    return f"ball of radius {float.fromhex(region['radius']):.6g} around {brief(region['center'])}"
+        return f"box from {_vector(region['lower'])} to {_vector(region['upper'])}"
+    if region["kind"] == "policies":
+        groups = region["groups"]
+        sizes = ", ".join(str(size + 1) for size in groups[:MOST_ENTRIES])
+        more = ", ..." if len(groups) > MOST_ENTRIES else ""
+        return f"all policies: all logits of {sizes}{more} actions"
+    return f"ball of radius {_brief(float.fromhex(region['radius']))} around " + (
+        _vector(region["center"])
+    )
+
+
+def _sets(certificate: Certificate, sets: list[dict[str, Any]]) -> Text:
+    """The strategy sets with their bounds, one line for all players who have the same."""
+    names = player_names(certificate.equilibrium.center)
+    kinds: dict[str, list[str]] = {}
+    for name, own in zip(names, sets, strict=True):
+        kinds.setdefault(_set(own), []).append(printable(clipped(name)))
+    lines = [f"{_whose(names)}: {words}" for words, names in list(kinds.items())[:MOST_ENTRIES]]
+    more = [f"... ({len(sets)} players in all)"] if len(kinds) > MOST_ENTRIES else []
+    return Text("\n".join([*lines, *more]))
+
+
+def _whose(names: list[str]) -> str:
+    more = f", ... ({len(names)} players)" if len(names) > MOST_ENTRIES else ""
+    return ", ".join(names[:MOST_ENTRIES]) + more
+
+
+def _set(own: dict[str, Any]) -> str:
+    if own["kind"] == "box":
+        return f"box from {_vector(own['lower'])} to {_vector(own['upper'])}"
+    if own["kind"] == "ball":
+        return f"ball of radius {_brief(float.fromhex(own['radius']))} around " + (
+            _vector(own["center"])
+        )
+    if own["kind"] == "simplex":
+        return f"probability vectors of {', '.join(map(str, own['groups'][:MOST_ENTRIES]))} entries"
+    return "anywhere" if own["kind"] == "euclidean" else str(own["kind"])
 
 
 def _players(certificate: Certificate) -> RenderableType:
@@ -149,22 +201,29 @@ def _players(certificate: Certificate) -> RenderableType:
         table.add_column(column, justify="right")
     gain, center = certificate.small_gain, certificate.equilibrium.center
     weights = certificate.claims.weights
-    for name, block in zip(player_names(center), blocks(center), strict=True):
-        values = [f"{value:.6f}" for value in ravel(block)[0][:3].tolist()]
+    names = player_names(center)
+    for name, block in list(zip(names, blocks(center), strict=True))[:MOST_ROWS]:
+        values = [_digits(value) for value in ravel(block)[0][:3].tolist()]
         size = ravel(block)[0].size
         table.add_row(
-            Text(printable(name)),
-            "-" if weights is None else f"{weights[name]:.6g}",
-            f"{gain.curvature[name]:.6g}",
-            f"{gain.smoothness[name]:.6g}",
+            Text(printable(clipped(name))),
+            "-" if weights is None else _brief(weights[name]),
+            _brief(gain.curvature[name]),
+            _brief(gain.smoothness[name]),
             ", ".join(values) + (f", ... ({size})" if size > 3 else ""),
         )
+    rest = f"the first {MOST_ROWS} of {len(names)} players; " if len(names) > MOST_ROWS else ""
     note = (
-        f"small gain with constants aggregated over the region: margin {gain.margin:.6g}"
+        f"{rest}small gain with constants aggregated over the region: margin {_brief(gain.margin)}"
         f"{'' if gain.margin > 0 else ' (proves nothing)'}; "
-        f"cell by cell in one metric: {certificate.margin:.6g}"
+        f"cell by cell in one metric: {_brief(certificate.margin)}"
     )
     return Group(table, Text(note, style="dim"))
+
+
+def _digits(value: float) -> str:
+    """Six digits behind the point, where that is short."""
+    return f"{value + 0.0:.6f}" if abs(value) < 1e6 else f"{value:.6g}"
 
 
 def _steps(certificate: Certificate) -> RenderableType:
@@ -190,6 +249,7 @@ def _evidence(certificate: Certificate, verdict: Verdict | None) -> RenderableTy
         title="Evidence", title_justify="left", show_header=False, box=None, padding=(0, 1)
     )
     table.add_row("cells", str(certificate.cells))
+    table.add_row("numbers", "rounded to the nearest; the file has the exact ones")
     if verdict is not None:
         accepted = "accepted" if verdict.ok else "rejected: " + "; ".join(verdict.reasons)
         table.add_row("checker", f"{accepted} in {verdict.seconds:.2f} s, exact arithmetic")

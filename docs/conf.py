@@ -17,9 +17,9 @@ copyright = "The dgames authors"
 extensions = [
     "myst_parser",
     "sphinx.ext.autodoc",
-    "sphinx.ext.mathjax",
     "sphinx.ext.napoleon",
     "sphinx.ext.viewcode",
+    "formulas",
     "names",
     "notebooks",
     "optional_pages",
@@ -53,6 +53,7 @@ pages_about_files = ["certificate-format"]  # on which `small_gain` is a field a
 optional_pages = ["benchmarks", "experiments", "notebooks/index", "reproduction"]
 
 html_theme = "furo"
+html_math_renderer = "mathml"
 html_title = "dgames and certify"
 html_show_copyright = False
 html_static_path = ["_static"]

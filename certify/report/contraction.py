@@ -6,6 +6,7 @@ import numpy as np
 
 from certify.checker import Verdict
 from certify.checker.reader import Reader
+from certify.naming import shown_name
 from certify.report import figures
 from certify.report.cells import tree
 from certify.report.sections import sentences, sketch
@@ -15,7 +16,7 @@ from certify.report.words import Markup, facts, lower, name, near, section, text
 def contraction_parts(data: dict[str, Any], verdict: Verdict) -> tuple[Markup, list[Markup]]:
     """The title and the sections."""
     file, claims = Reader(data), data["claims"]
-    game = file["game"]["name"].text()
+    game = shown_name(file["game"]["name"].text())
     low, high = (np.array([float.fromhex(x) for x in claims[side]]) for side in ("lower", "upper"))
     nodes = tree(data["evidence"]["cells"], low, high)
     cells = sum(node.is_leaf for node in nodes)

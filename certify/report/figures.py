@@ -7,7 +7,7 @@ import numpy as np
 
 from certify.report.cells import Cell, drawable
 from certify.report.run import Run
-from certify.report.svg import WIDTH, Axis, Plot, brief, figure, label
+from certify.report.svg import WIDTH, Axis, Plot, brief, colour_bar, figure, label, labelled
 from certify.report.words import Markup, lower, text, upper
 from certify.steps.step_size import StepSize
 
@@ -124,12 +124,15 @@ def couplings(curvature: Sequence[float], coupling: np.ndarray, names: Sequence[
             )
             parts.append(label(62 + (i + 0.5) * side, 20.0, f"{i + 1}", "middle"))
     more = f" The first {count} of {len(names)} players are drawn." if len(names) > count else ""
+    bottom = 28 + count * side
+    title = "coupling Lᵢⱼ / curvature μᵢ"
+    parts.append(colour_bar(bottom, "0", f"{top:.3g}", 0.0, 1.0, title))
     caption = (
         "Row i, column j: the coupling Lᵢⱼ relative to the curvature μᵢ of the player who feels "
-        f"it; the strongest colour is {top:.3g}. A row that adds up to less than 1 is a player "
+        f"it. A row that adds up to less than 1 is a player "
         f"whose own curvature outweighs all the others.{more}"
     )
-    return figure("Couplings between the players", caption, 34 + count * side, *parts)
+    return figure("Couplings between the players", caption, bottom + 30, *parts)
 
 
 def clipped(words: str, length: int) -> str:
@@ -141,7 +144,7 @@ def step_bars(steps: dict[str, StepSize]) -> Markup:
     """The step sizes of all methods side by side."""
     top = max(step.max for step in steps.values())
     axis = Axis(0.0, 1.05 * top, "step size")
-    height = 40.0 + 40.0 * len(steps)
+    height = 46.0 + 40.0 * len(steps)
     across = WIDTH - 24
     parts = []
     for k, (method, step) in enumerate(steps.items()):
@@ -152,10 +155,10 @@ def step_bars(steps: dict[str, StepSize]) -> Markup:
             parts.append(
                 f'<rect class="{kind}" x="12" y="{y + 5}" width="{width:.1f}" height="14"/>'
             )
-    for tick in axis.ticks():
+    for tick, words in labelled(axis.ticks()):
         x = 12 + across * axis.share(tick)
-        parts.append(label(x, height - 16, brief(tick), "middle"))
-    parts.append(label(WIDTH / 2, height - 2, "step size", "middle"))
+        parts.append(label(x, height - 22, words, "middle"))
+    parts.append(label(WIDTH / 2, height - 7, "step size", "middle"))
     caption = (
         "The whole bar is proved to converge; its strong part ends at the step with the best "
         "proved rate. A larger step is not a faster method: compare the rates in the table."
@@ -180,6 +183,7 @@ def picture(
     overlays: Sequence[tuple[Outline, str]],
     center: np.ndarray,
     words: str,
+    room: tuple[float, float] | None = None,
 ) -> Markup:
     """The cells in two coordinates.
 
@@ -191,6 +195,7 @@ def picture(
         overlays: Outlines and their classes: the basin, the region.
         center: Of the equilibrium, shape (n,).
         words: More for the caption.
+        room: That of the easiest cell and of the hardest, where it was measured.
     """
     root, shown = cells[0], drawable(cells)
     low, high = root.lower[pair].tolist(), root.upper[pair].tolist()
@@ -203,16 +208,22 @@ def picture(
         seen.add((*low, *high))
         kind = "cell outside" if "outside" in cell.node else "cell"
         note = f"{cell.depth} cuts"
+        shade = _shade(rank.get(id(cell), 0.0))
         box = plot.box(low, high, kind, note)
-        parts.append(box.replace("<polygon", f'<polygon fill-opacity="{_shade(cell, rank):.2f}"'))
+        parts.append(box.replace("<polygon", f'<polygon fill-opacity="{shade:.2f}"'))
     parts += [plot.line(outline, kind) for outline, kind in overlays]
     parts.append(plot.dot(float(center[pair[0]]), float(center[pair[1]]), "mark"))
     whole = "" if shown[1] else f" Of the cells, {len(shown[0])} or groups of them are drawn."
-    return figure("The cells of the proof", words + whole, plot.height, plot.frame(), *parts)
+    height = plot.height
+    if room is not None and room[0] > room[1]:
+        ends = [brief(value, 3) for value in room]
+        parts.append(colour_bar(height, *ends, _shade(0.0), _shade(1.0), "room for the margin"))
+        height += 34
+    return figure("The cells of the proof", words + whole, height, plot.frame(), *parts)
 
 
-def _shade(cell: Cell, rank: dict[int, float]) -> float:
-    return 0.06 + 0.6 * rank.get(id(cell), 0.0)
+def _shade(rank: float) -> float:
+    return 0.06 + 0.6 * rank
 
 
 def histogram(cells: Sequence[Cell]) -> Markup:
@@ -221,8 +232,8 @@ def histogram(cells: Sequence[Cell]) -> Markup:
     counts = np.bincount(depths)
     first = int(depths.min())
     plot = Plot(
-        Axis(first - 0.5, len(counts) - 0.5, "cuts that made a cell"),
-        Axis(0.0, 1.05 * float(counts.max()), "cells"),
+        Axis(first - 0.5, len(counts) - 0.5, "cuts that made a cell", whole=True),
+        Axis(0.0, 1.05 * float(counts.max()), "cells", whole=True),
         200.0,
     )
     bars = [
@@ -239,7 +250,7 @@ def envelope(run: Run) -> Markup:
     count = len(run.envelope) - 1
     lows = float(np.maximum(run.distances, floor).min())
     plot = Plot(
-        Axis(0.0, float(max(count, 1)), "iterations"),
+        Axis(0.0, float(max(count, 1)), "iterations", whole=True),
         Axis(lows / 2, 3 * float(run.envelope.max()), "distance to the centre", log=True),
     )
     above = [(float(k), e) for k, e in enumerate(run.envelope.tolist())]

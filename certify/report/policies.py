@@ -4,6 +4,7 @@ from typing import Any
 
 from certify.checker import Verdict
 from certify.checker.reader import Reader
+from certify.naming import shown_name
 from certify.policies import PolicyCertificate
 from certify.policies.words import in_words
 from certify.report.sections import sentences
@@ -13,7 +14,7 @@ from certify.report.words import Markup, facts, lower, name, section, text, uppe
 def policy_parts(data: dict[str, Any], verdict: Verdict) -> tuple[Markup, list[Markup]]:
     """The title and the sections."""
     file, certificate = Reader(data), PolicyCertificate("proved", data=data)
-    game = file["game"]["name"].text()
+    game = shown_name(file["game"]["name"].text())
     rows = [(key, Markup(value)) for key, value in in_words(certificate, lower, upper)]
     rows.append(("digest", Markup(f"<code>{text(data['digest'])}</code>")))
     accepted = (

@@ -163,6 +163,8 @@ def _field(certificate: Certificate, sizes: list[int]) -> tuple[Graph, Field]:
     """The graph in the file, and the field that it stands for."""
     game = certificate.data["game"]
     file, n = Reader(game)["graph"], sum(sizes)
+    if "natural" in game:
+        return _natural(certificate, file, sizes)
     if certificate.field is not None:
         graph = read_graph(file, n, n)
         operations, zero = _operations(0), np.zeros(0)
@@ -172,6 +174,33 @@ def _field(certificate: Certificate, sizes: list[int]) -> tuple[Graph, Field]:
     zero_sum = bool(game.get("zero_sum", False))
     graph = read_graph(file, n, 1 if zero_sum else len(sizes))
     return graph, pseudo_gradient(graph, sizes, zero_sum)
+
+
+def _natural(certificate: Certificate, file: Reader, sizes: list[int]) -> tuple[Graph, Field]:
+    """The natural gradient of a regularised game, whose costs of policies the graph spells out.
+
+    In differences of logits x it is `temperature (x - reference)` plus the gradient of the costs at
+    the policies of x, where the probability of the last action is what the others leave.
+    """
+    natural = certificate.data["game"]["natural"]
+    groups = certificate.data["region"]["groups"]
+    graph = read_graph(file, sum(sizes), len(sizes))
+    payoffs = pseudo_gradient(graph, sizes)
+    temperature = float.fromhex(natural["temperature"])
+    reference = np.array([float.fromhex(x) for x in natural["reference"]])
+    return graph, lambda x: temperature * (x - reference) + payoffs(policies_of(x, groups))
+
+
+def policies_of(x: np.ndarray, groups: list[int]) -> np.ndarray:
+    """The probabilities of all actions but the last, from differences of logits to the last.
+
+    Example:
+        >>> policies_of(np.log([3.0, 1.0]), [1, 1]).round(6).tolist()
+        [0.75, 0.5]
+    """
+    parts = np.split(x, np.cumsum(groups)[:-1])
+    powers = [np.exp(np.append(part, 0.0) - max(part.max(), 0.0)) for part in parts]
+    return np.concatenate([(power / power.sum())[:-1] for power in powers])
 
 
 def _length(method: str, rate: float, graph: Graph, players: int) -> int | None:

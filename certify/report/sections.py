@@ -10,8 +10,9 @@ from certify.certificate import Certificate
 from certify.checker import Verdict
 from certify.checker.reader import Reader
 from certify.metric.timescale_band import timescale_band
+from certify.naming import shown_name
 from certify.report import cells, figures
-from certify.report.run import simulate
+from certify.report.run import policies_of, simulate
 from certify.report.words import (
     Markup,
     enclosure,
@@ -32,6 +33,8 @@ from dgames.strategy import blocks, ravel
 # Rows of a table, and entries of a list.
 MOST_ROWS = 60
 HARDEST = 8
+# Names, or bounds, in one line.
+MOST_NAMED = 6
 
 
 def sketch(draw: Callable[[], Markup]) -> Markup:
@@ -48,8 +51,8 @@ def sketch(draw: Callable[[], Markup]) -> Markup:
 
 def parts(certificate: Certificate, verdict: Verdict, level: int) -> tuple[Markup, list[Markup]]:
     """The title and the sections."""
-    game = Reader(certificate.data["game"])
-    title = Markup(f"Certificate of {name(game['name'].text())}")
+    game = shown_name(Reader(certificate.data["game"])["name"].text())
+    title = Markup(f"Certificate of {name(game)}")
     sections = [
         Markup(f"<h1>{title}</h1>"),
         judgement(verdict, level),
@@ -62,7 +65,7 @@ def parts(certificate: Certificate, verdict: Verdict, level: int) -> tuple[Marku
         proof(certificate),
         trust(certificate.data),
     ]
-    return Markup(f"Certificate of {text(game['name'].text(), 80)}"), sections
+    return Markup(f"Certificate of {text(game, 80)}"), sections
 
 
 def judgement(verdict: Verdict, level: int) -> Markup:
@@ -89,13 +92,16 @@ def claim(certificate: Certificate) -> Markup:
     """In words and as formulas."""
     sets = "sets" in certificate.data["game"]
     inside = "the region and the strategy sets" if sets else "the region"
+    start = "every start in the strategy sets" if sets else "every start"
+    flow = "the projected flow" if sets else "the flow x′ = −F(x)"
     return section(
         "What is proved",
         paragraph(
-            f"{_what(certificate, sets)}, and the flow converges to it from every start in the "
+            f"{_what(certificate, sets)}, and {flow} converges to it from every start in the "
             "basin below; so does every method in the table of step sizes from every start in its "
-            "own basin, with every step size up to its largest. In detail, for all points x and y "
-            f"of {inside}{_whose(certificate)}:"
+            "own basin, with every step size up to its largest"
+            f"{_projected(sets)}. In detail, for all points x and y of {inside}"
+            f"{_whose(certificate)}:"
         ),
         Markup(
             '<div class="formula"><div>⟨F(x) − F(y), x − y⟩<sub>P</sub> ≥ '
@@ -111,8 +117,8 @@ def claim(certificate: Certificate) -> Markup:
                 (
                     "basin",
                     Markup(
-                        f"every start within {lower(certificate.basin.radius)} of the centre c, "
-                        "in the metric; from there the flow x′ = −F(x) stays in the region and "
+                        f"{start} within {lower(certificate.basin.radius)} of the centre c, "
+                        f"in the metric; from there {flow} stays in the region and "
                         "converges at the rate of the margin"
                     ),
                 ),
@@ -135,11 +141,20 @@ def _what(certificate: Certificate, sets: bool) -> str:
             f"In the region below the field F = {certificate.field} has exactly one {kind} (of "
             "equilibria nothing is said: F is no pseudo-gradient)"
         )
-    kind = "solution x* of the variational inequality" if sets else "stationary point x*"
+    if sets:
+        return (
+            "In the region below the game has exactly one solution x* of the variational "
+            "inequality of the strategy sets: a Nash equilibrium within them, on their boundary or "
+            "not"
+        )
     return (
-        f"In the region below the game has exactly one {kind}. It is a Nash equilibrium of the "
-        "game restricted to that region"
+        "In the region below the game has exactly one stationary point x*. It is a Nash "
+        "equilibrium of the game restricted to that region"
     )
+
+
+def _projected(sets: bool) -> str:
+    return "; steps and starts are projected onto the strategy sets" if sets else ""
 
 
 def _whose(certificate: Certificate) -> str:
@@ -172,18 +187,56 @@ def place(certificate: Certificate) -> Markup:
     region = certificate.data["region"]
     if region["kind"] == "box":
         words = Markup(f"box from {_hexes(region['lower'])} to {_hexes(region['upper'])}")
+    elif region["kind"] == "policies":
+        sizes = ", ".join(str(size + 1) for size in region["groups"][:MOST_NAMED])
+        more = ", …" * (len(region["groups"]) > MOST_NAMED)
+        words = Markup(
+            f"all policies with positive probabilities of {sizes}{more} actions, as differences of "
+            "logits; cells are boxes of the probabilities of all actions but the last"
+        )
     else:
-        radius = near(float.fromhex(region["radius"]))
-        words = Markup(f"ball of radius {radius} around {_hexes(region['center'])}, Euclidean")
-    rows = [("region", words)]
+        words = Markup(
+            f"ball of radius {_hex(region['radius'])} around {_hexes(region['center'])}, Euclidean"
+        )
+    rows: list[tuple[str, Any]] = [("region", words)]
     if sets := certificate.data["game"].get("sets"):
-        kinds = ", ".join(str(own["kind"]) for own in sets[:12]) + ", …" * (len(sets) > 12)
-        rows.append(("strategy sets", text(f"{kinds}, player by player")))
+        rows.append(("strategy sets", strategy_sets(certificate, sets)))
     return section("Where", facts(rows))
 
 
+def strategy_sets(certificate: Certificate, sets: list[dict[str, Any]]) -> Markup:
+    """Each set with its bounds, once for all players who have the same."""
+    owners: dict[str, list[str]] = {}
+    for who, own in zip(certificate.small_gain.curvature, sets, strict=True):
+        owners.setdefault(_set(own), []).append(who)
+    lines = []
+    for words, names in list(owners.items())[:MOST_NAMED]:
+        more = f", … ({len(names)} players)" if len(names) > MOST_NAMED else ""
+        lines.append(f"{', '.join(map(name, names[:MOST_NAMED]))}{more}: {words}")
+    more = [f"… ({len(sets)} players in all)"] if len(owners) > MOST_NAMED else []
+    return Markup("<br>".join([*lines, *more]))
+
+
+def _set(own: dict[str, Any]) -> str:
+    """A strategy set in words, as markup."""
+    if own["kind"] == "box":
+        return f"box from {_hexes(own['lower'])} to {_hexes(own['upper'])}"
+    if own["kind"] == "ball":
+        return f"ball of radius {_hex(own['radius'])} around {_hexes(own['center'])}"
+    if own["kind"] == "simplex":
+        sizes = own["groups"][:MOST_NAMED]
+        more = ", …" * (len(own["groups"]) > MOST_NAMED)
+        return f"probability vectors of {', '.join(map(str, sizes))}{more} entries"
+    return "anywhere" if own["kind"] == "euclidean" else text(own["kind"])
+
+
+def _hex(value: str) -> Markup:
+    return near(float.fromhex(value))
+
+
 def _hexes(values: list[str]) -> Markup:
-    return vector([float.fromhex(value) for value in values])
+    numbers = [float.fromhex(value) for value in values]
+    return vector(numbers) if len(numbers) > 1 else near(numbers[0])
 
 
 def players(certificate: Certificate) -> Markup:
@@ -363,35 +416,44 @@ def _map(certificate: Certificate, nodes: Any, leaves: Any, found: Any, names: l
     center = np.array(
         [float.fromhex(c) for c in certificate.data["claims"]["equilibrium"]["center"]]
     )
-    outline = figures.ellipse(certificate.metric, center, certificate.basin.radius, pair)
-    overlays = [(outline, "basin")]
     region = certificate.data["region"]
+    overlays = []
+    if region["kind"] == "policies":
+        center = policies_of(center, region["groups"])
+        words = "The dot is the policy at the centre of the equilibrium."
+    else:
+        outline = figures.ellipse(certificate.metric, center, certificate.basin.radius, pair)
+        overlays.append((outline, "basin"))
+        words = "The dot is the centre of the equilibrium, the curve around it the basin."
     if region["kind"] == "ball":
         middle = np.array([float.fromhex(c) for c in region["center"]])
         circle = figures.ellipse(np.eye(size), middle, float.fromhex(region["radius"]), pair)
         overlays.append((circle, "region"))
-    words = "The dot is the centre of the equilibrium, the curve around it the basin."
     if size > 2:
         words = (
             f"The shadow of the cells on the two coordinates of {size} that were cut most often. "
-            "The dot is the centre of the equilibrium, the curve the shadow of the basin."
+            + words.replace("around it the basin", "the shadow of the basin")
         )
     rank: dict[int, float] = {}
+    ends = None
     if found is not None:
         words += " Cells of stronger colour have less room: a smaller modulus, or more that varies."
         room = np.array([m.modulus - m.variation - m.remainder for m in found])
-        span = float(room.max() - room.min()) or 1.0
+        ends = float(room.max()), float(room.min())
+        span = ends[0] - ends[1] or 1.0
         hard = ((room.max() - room) / span).tolist()
         rank = {id(cell): share for cell, share in zip(leaves, hard, strict=True)}
     labels = [names[k] for k in pair]
-    return figures.picture(nodes, rank, pair, labels, overlays, center, words)
+    return figures.picture(nodes, rank, pair, labels, overlays, center, words, ends)
 
 
 def _coordinates(certificate: Certificate) -> list[str]:
     """Names of all coordinates, short enough for an axis."""
     named = certificate.data["game"]["players"]
+    of_policies = certificate.data["region"]["kind"] == "policies"
+    what = "probability, player" if of_policies else "player"
     return [
-        f"player {figures.clipped(player['name'], 20)}" + (f" [{k}]" if player["size"] > 1 else "")
+        f"{what} {figures.clipped(player['name'], 20)}" + (f" [{k}]" if player["size"] > 1 else "")
         for player in named
         for k in range(player["size"])
     ]

@@ -8,7 +8,8 @@ STYLE = """
 *{box-sizing:border-box}
 body{margin:0;background:var(--paper);color:var(--ink);font:16px/1.5 system-ui,sans-serif;
 overflow-wrap:anywhere;-webkit-text-size-adjust:100%}
-main{max-width:46rem;margin:0 auto;padding:1rem}
+main{max-width:70rem;margin:0 auto;padding:1rem}
+p,ul,dl,.verdict,.formula{max-width:46rem}
 h1{font-size:1.6rem;line-height:1.25;margin:.5rem 0}
 h2{font-size:1.2rem;margin:2rem 0 .5rem;border-bottom:1px solid var(--line);padding-bottom:.2rem}
 p,ul{margin:.5rem 0}
@@ -19,9 +20,10 @@ ul{padding-left:1.2rem}
 dl{display:grid;grid-template-columns:minmax(6rem,max-content) 1fr;gap:.25rem .9rem;margin:.6rem 0}
 dt{color:var(--soft)}
 dd{margin:0;min-width:0}
-.wide{overflow-x:auto;margin:.8rem 0}
-.wide:focus-visible{outline:2px solid var(--blue)}
-table{border-collapse:collapse;font-size:.875rem;font-variant-numeric:tabular-nums;min-width:100%}
+.wide{margin:.8rem 0}
+table{border-collapse:collapse;font-size:.875rem;font-variant-numeric:tabular-nums}
+table.few{min-width:min(100%,46rem)}
+table.many{min-width:100%}
 caption{text-align:left;font-weight:600;padding:.2rem 0}
 th,td{padding:.3rem .6rem;text-align:right;border-bottom:1px solid var(--line);
 overflow-wrap:normal;vertical-align:top}
@@ -42,16 +44,30 @@ svg text{font:11px system-ui,sans-serif;fill:var(--soft)}
 .mark{fill:var(--red);stroke:var(--paper)}
 .bar{fill:var(--blue);fill-opacity:.3}
 .strong{fill-opacity:1}
+.shade{fill:var(--blue)}
 .heat{fill:var(--blue);stroke:var(--line);stroke-width:.5}
 .cell{fill:var(--blue);stroke:var(--soft);stroke-width:.4}
 .outside{fill:none;stroke-dasharray:2}
 .basin{fill:none;stroke:var(--red);stroke-width:1.8}
 .region{fill:none;stroke:var(--ink);stroke-width:1.2}
+@media(max-width:40rem){
+table,tbody,tr,th,td,caption{display:block}
+thead{position:absolute;width:1px;height:1px;overflow:hidden;clip-path:inset(50%)}
+tr{border-bottom:1px solid var(--line);padding:.4rem 0}
+th,td,th:first-child{border:0;padding:.1rem 0;text-align:left}
+td{display:grid;grid-template-columns:minmax(8rem,40%) 1fr;gap:.6rem}
+td::before{content:attr(data-column);color:var(--soft)}}
+@media(min-width:40.01rem) and (max-width:66rem){
+.many,.many :is(tbody,tr,th,td,caption){display:block}
+.many thead{position:absolute;width:1px;height:1px;overflow:hidden;clip-path:inset(50%)}
+.many tr{border-bottom:1px solid var(--line);padding:.4rem 0}
+.many :is(th,td){border:0;padding:.1rem 0;text-align:left}
+.many td{display:grid;grid-template-columns:12rem 1fr;gap:.6rem}
+.many td::before{content:attr(data-column);color:var(--soft)}}
 @media print{:root{color-scheme:light;--paper:#fff;--ink:#000;--soft:#333;--line:#bbb;--tint:#fff;
 --blue:#0b5cad;--red:#a8480b;--good:#000}
 body{font-size:10.5pt}
 main{max-width:none;padding:0}
-.wide{overflow:visible}
 table{font-size:7.5pt;width:100%}
 th,td{padding:.12rem .22rem}
 th:first-child{min-width:0;overflow-wrap:anywhere}

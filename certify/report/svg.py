@@ -19,12 +19,14 @@ class Axis(NamedTuple):
         high: Its upper end, larger.
         label: What it measures.
         log: Whether the scale is logarithmic; then both ends are positive.
+        whole: Whether it counts something: ticks are integers then.
     """
 
     low: float
     high: float
     label: str
     log: bool = False
+    whole: bool = False
 
     def share(self, value: float) -> float:
         """Where a value lies: 0 at the lower end, 1 at the upper one."""
@@ -40,6 +42,8 @@ class Axis(NamedTuple):
             [0.0, 0.2, 0.4, 0.6, 0.8, 1.0]
             >>> Axis(0.5, 200.0, "", log=True).ticks()
             [1.0, 10.0, 100.0]
+            >>> Axis(0.5, 2.5, "", whole=True).ticks()
+            [1.0, 2.0]
         """
         if self.log:
             low, high = math.ceil(math.log10(self.low)), math.floor(math.log10(self.high))
@@ -47,8 +51,12 @@ class Axis(NamedTuple):
                 every = (high - low) // 6 + 1
                 return [10.0**k for k in range(low, high + 1, every)]
         span = self.high - self.low
+        if not 0 < span < math.inf:
+            raise ValueError(f"an axis from {self.low} to {self.high} cannot be drawn")
         unit = 10.0 ** math.floor(math.log10(span / 4))
         step = next(unit * k for k in (1, 2, 5, 10) if span / (unit * k) <= 6)
+        if self.whole:
+            step = max(step, 1.0)
         first = math.ceil(self.low / step - 1e-9)
         last = math.floor(self.high / step + 1e-9)
         # Rounded to what the step means, or 0.1 + 0.2 would show.
@@ -97,13 +105,13 @@ class Plot(NamedTuple):
     def frame(self) -> str:
         """The axes with ticks and labels."""
         parts = [self.box((self.x.low, self.y.low), (self.x.high, self.y.high), "frame")]
-        for tick in self.x.ticks():
+        for tick, words in labelled(self.x.ticks()):
             parts.append(self.line([(tick, self.y.low), (tick, self.y.high)], "grid"))
-            parts.append(self.write(tick, self.y.low, brief(tick), "middle", 13.0))
-        for tick in self.y.ticks():
+            parts.append(self.write(tick, self.y.low, words, "middle", 13.0))
+        for tick, words in labelled(self.y.ticks()):
             parts.append(self.line([(self.x.low, tick), (self.x.high, tick)], "grid"))
             across, up = self.at(self.x.low, tick).split(",")
-            parts.append(label(float(across) - 4, float(up) + 3.5, brief(tick), "end"))
+            parts.append(label(float(across) - 4, float(up) + 3.5, words, "end"))
         middle = LEFT + (WIDTH - LEFT - RIGHT) / 2
         parts.append(label(middle, self.height - 8, self.x.label, "middle"))
         parts.append(label(4.0, TOP - 4, self.y.label))
@@ -116,9 +124,47 @@ def label(x: float, y: float, words: str, anchor: str = "start") -> str:
     return f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}">{shown}</text>'
 
 
-def brief(value: float) -> str:
+def brief(value: float, digits: int = 6) -> str:
     """A tick, as short as can be."""
-    return f"{value:.6g}".replace("e-0", "e-").replace("e+0", "e").replace("e+", "e")
+    return f"{value + 0.0:.{digits}g}".replace("e-0", "e-").replace("e+0", "e").replace("e+", "e")
+
+
+def labelled(ticks: Sequence[float]) -> list[tuple[float, str]]:
+    """Ticks and what is written at them: digits enough that no two read the same.
+
+    Example:
+        >>> [words for _, words in labelled([1.0000001, 1.0000002])]
+        ['1.0000001', '1.0000002']
+    """
+    digits = 6
+    while digits < 17 and len({brief(tick, digits) for tick in ticks}) < len(set(ticks)):
+        digits += 1
+    return [(tick, brief(tick, digits)) for tick in ticks]
+
+
+def colour_bar(y: float, low: str, high: str, faint: float, strong: float, title: str) -> str:
+    """What the strength of a colour means: from faint to strong, with a number at each end.
+
+    Args:
+        y: Where it stands on the paper; it takes 34 units.
+        low: At the faint end.
+        high: At the strong end.
+        faint: The opacity there.
+        strong: The same at the other end.
+        title: What is measured.
+    """
+    left, width, count = 120.0, 120.0, 24
+    side = width / count
+    parts = [
+        f'<rect class="shade" x="{left + k * side:.1f}" y="{y + 14:.1f}" width="{side:.1f}" '
+        f'height="10" '
+        f'fill-opacity="{faint + (strong - faint) * k / (count - 1):.3f}"/>'
+        for k in range(count)
+    ]
+    parts.append(label(left - 5, y + 23, low, "end"))
+    parts.append(label(left + width + 5, y + 23, high))
+    parts.append(label(left + width / 2, y + 9, title, "middle"))
+    return "".join(parts)
 
 
 def figure(title: str, caption: str, height: float, *parts: str) -> Markup:

@@ -6,6 +6,8 @@ from collections.abc import Iterable, Sequence
 from decimal import ROUND_CEILING, ROUND_FLOOR, ROUND_HALF_EVEN, Context, Decimal
 from typing import Any
 
+# Columns that a screen has room for only if it is large.
+MANY = 6
 # Text of the file longer than this is cut: a page for people has a bounded size.
 LONGEST = 400
 
@@ -43,7 +45,7 @@ def _rounded(value: float, rounding: str, digits: int) -> Markup:
     if not math.isfinite(value):
         return Markup("–" if math.isnan(value) else "∞" if value > 0 else "−∞")
     context = Context(prec=digits, rounding=rounding)
-    short = context.plus(Decimal(value)).normalize(context)
+    short = context.plus(Decimal(value + 0.0)).normalize(context)  # no zero has a sign
     return Markup(f'<data value="{float(value).hex()}">{_plain(short)}</data>')
 
 
@@ -101,17 +103,25 @@ def listing(sentences: Iterable[Any]) -> Markup:
 
 
 def table(caption: str, header: Sequence[Any], rows: Iterable[Sequence[Any]]) -> Markup:
-    """A table whose first column names the rows; it scrolls by itself where it is too wide."""
-    head = "".join(f'<th scope="col">{text(cell)}</th>' for cell in header)
+    """A table whose first column names the rows.
+
+    Where it is too wide for the screen, each row becomes a list of its cells: so each of them knows
+    the name of its column.
+    """
+    names = [text(cell) for cell in header]
+    head = "".join(f'<th scope="col">{cell}</th>' for cell in names)
     body = "".join(
         f'<tr><th scope="row">{text(row[0])}</th>'
-        + "".join(f"<td>{text(cell)}</td>" for cell in row[1:])
+        + "".join(
+            f'<td data-column="{column}"><span>{text(cell)}</span></td>'
+            for column, cell in zip(names[1:], row[1:], strict=True)
+        )
         + "</tr>"
         for row in rows
     )
-    # Keyboards scroll only what they can focus.
+    kind = "many" if len(names) > MANY else "few"
     return Markup(
-        f'<div class="wide" role="region" tabindex="0" aria-label="{text(caption)}"><table>'
+        f'<div class="wide"><table class="{kind}">'
         f"<caption>{text(caption)}</caption>"
         f"<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>"
     )

@@ -144,7 +144,8 @@ def per_player_steps(
     if steps is None:
         steps = 2.0 / (curvature + smoothness)
     if not (np.isfinite(steps).all() and (steps > 0).all()):
-        raise ValueError(f"per_player_steps: steps must be positive numbers: {steps.tolist()}.")
+        bad = float(steps[~(np.isfinite(steps) & (steps > 0))][0])
+        raise ValueError(f"per_player_steps: steps must be positive numbers; one of them is {bad}.")
     players, h = range(len(steps)), _exact(steps)
     own = [
         1 - max(abs(1 - h[i] * Fraction(float(m[i]))) for m in (curvature, smoothness))

@@ -248,7 +248,8 @@ def test_strategy_sets_project_the_run():
     run = simulate(certificate)
     assert not isinstance(run, str) and run.stays_below
     source = report(certificate)
-    assert "variational inequality" in source and "box, box" in source
+    assert "variational inequality" in source and "stationary" not in source
+    assert re.search("box from <data[^>]*>0</data> to ∞", source)
     assert "A learning run inside the proved envelope" in Page(source).titles()
 
 
