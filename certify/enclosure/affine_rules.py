@@ -17,6 +17,7 @@ from jax.experimental.xla_metadata import set_xla_metadata
 
 from . import elementwise, linear, linear_systems, logic, structural
 from .affine_form import AffineForm, aligned, as_form, ball, form, moved, raw, settled, up
+from .elementwise import integral_exponents
 from .interval import Interval
 from .registry import BARE, RULES, Operation, Rule
 from .rounding import EPSILON, TINY, where_entire
@@ -74,6 +75,11 @@ class AffineRules:
         def either(op: Operation, *operands: Any) -> Any:
             if not any(isinstance(x, AffineForm) for x in operands):
                 return plain(op, *operands)
+            if name == "pow" and integral_exponents(operands[1]) is not None:
+                base, exponent = operands  # which must stay known
+                return _outlined(
+                    lambda x: affine(op, plain(op, _without_form(x), exponent), x, exponent)
+                )(base)
             return _outlined(lambda *xs: affine(op, plain(op, *map(_without_form, xs)), *xs))(
                 *operands
             )
@@ -353,7 +359,7 @@ class AffineRules:
         def of(x: Interval, order: int) -> Interval:
             return RANGES[op.primitive.name](op, x, order, *rest)
 
-        return self._linearised(bounds, x, of)
+        return self._linearised(bounds, x.broadcast_to(bounds.shape), of)
 
     def _square(self, op: Operation, bounds: Interval, x: AffineForm) -> AffineForm:
         """Also of a product of a number with itself."""

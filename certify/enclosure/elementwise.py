@@ -1,12 +1,14 @@
 """Rules for smooth elementwise primitives: arithmetic, powers, exponentials, saturations."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import jax.numpy as jnp
+import numpy as np
 from jax import lax
 
 from . import direct
-from .interval import Interval
+from .interval import Interval, is_concrete
 from .registry import EnclosureError, Operation, rule
 from .rounding import clamp, clamp_lower, margin, outward, where_defined, where_entire
 
@@ -98,15 +100,49 @@ def integer_power(x: Interval, exponent: int) -> Interval:
 def power(op: Operation, x: Interval, y: Any) -> Interval:
     """`x^y` for positive `x`: monotone in each argument, so its extremes are at the corners.
 
-    Nothing is known when `x` may be negative, or zero with an exponent that may be non-positive.
+    Nothing is known when `x` may be negative, or zero with an exponent that may be non-positive;
+    unless the exponent is an integer, as in `x**3.0`.
     """
     if not isinstance(y, Interval):
         raise EnclosureError(
             "'pow' with an integer array as exponent has no enclosure rule; give a Python integer "
             "or a float64 exponent"
         )
+    integers = integral_exponents(y)
+    if integers is not None:
+        return at_exponents(y, [(n, integer_power(x, n)) for n in integers], x.shape)
     result = clamp_lower(outward(*_corners(lax.pow, x, y), margin("pow")), 0.0)
     return where_entire((x.lower < 0) | ((x.lower == 0) & (y.lower <= 0)), result)
+
+
+# Powers with at most so many different integers, none of them larger, are repeated products.
+_MOST_EXPONENTS, _LARGEST_EXPONENT = 8, 64
+
+
+def integral_exponents(y: Any) -> tuple[int, ...] | None:
+    """The different exponents of a power if they are few known integers, else None."""
+    if not (isinstance(y, Interval) and y.is_point and is_concrete(y)):
+        return None
+    found = np.unique(np.asarray(y.lower))
+    if not (np.abs(found) <= _LARGEST_EXPONENT).all() or (found != np.round(found)).any():
+        return None
+    return tuple(int(n) for n in found) if 0 < found.size <= _MOST_EXPONENTS else None
+
+
+def at_exponents(y: Interval, cases: Sequence[tuple[int, Interval]], shape: Any) -> Interval:
+    """Entry by entry that of the cases which belongs to the exponent."""
+    shape = jnp.broadcast_shapes(shape, y.shape)
+    exponents = np.broadcast_to(np.asarray(y.lower), shape)
+    lower, upper = (jnp.broadcast_to(getattr(cases[0][1], end), shape) for end in _ENDS)
+    for n, case in cases[1:]:
+        lower, upper = (
+            jnp.where(exponents == n, getattr(case, end), value)
+            for end, value in zip(_ENDS, (lower, upper), strict=True)
+        )
+    return Interval(lower, upper)
+
+
+_ENDS = ("lower", "upper")
 
 
 @rule("sqrt")

@@ -3,6 +3,10 @@
 They are intervals too, of integers: `argmax` is between the first and the last entry that can be
 the largest. An index that is undecided selects any entry in its range. Where an integer is not even
 defined, because the numbers it comes from are not, it is the whole range of its type.
+
+Code computes modulo a power of two. Here bounds are computed in 64 bits, from ends of at most 30,
+and an integer whose bounds leave its type may have wrapped around: it is the whole range of its
+type too. So no interval is ever inverted.
 """
 
 import functools
@@ -50,72 +54,95 @@ def unknown_in(x: Any) -> Any:
     low, high = ends_of(x)
     if not jnp.issubdtype(low.dtype, jnp.integer):
         return x.is_unknown if low.dtype == jnp.float64 and isinstance(x, Interval) else False
-    info = np.iinfo(low.dtype)
-    largest = high == info.max
-    return largest | (low == info.min) if info.min < 0 else largest
+    least, most = _whole(low.dtype)
+    return (high == most) | (low == least) if least < 0 else high == most
+
+
+def _whole(dtype: Any) -> tuple[Any, Any]:
+    """The least and the largest number of a type, in that type."""
+    info = np.iinfo(dtype)
+    return np.asarray(info.min, dtype), np.asarray(info.max, dtype)
 
 
 def integer_interval(low: Any, high: Any, unknown: Any, dtype: Any) -> Interval:
-    """An interval of integers, the whole type where nothing is known or numbers are large."""
+    """An interval of integers, the whole type where nothing is known or bounds leave the type.
+
+    Args:
+        low: Integers of any type that has room for them.
+        high: Likewise.
+        unknown: Where nothing is known.
+        dtype: The type of the code's integers, which wrap around.
+    """
     info = np.iinfo(dtype)
-    limit = min(_LARGEST, info.max)
-    bad = unknown | (jnp.abs(low) > limit) | (jnp.abs(high) > limit)
+    least, most = max(info.min, -_LARGEST), min(info.max, _LARGEST)
+    bad = unknown | (low < least) | (high > most) | (low > high)
     low, high = (jnp.where(bad, 0, end).astype(dtype) for end in (low, high))
-    return Interval(jnp.where(bad, info.min, low), jnp.where(bad, info.max, high))
+    return Interval(*(jnp.where(bad, *ends) for ends in zip(_whole(dtype), (low, high), strict=True)))
+
+
+def wide(x: Any) -> tuple[Any, Any, Any]:
+    """Both ends in 64 bits and whether nothing is known; zeros where that is so.
+
+    Beyond `_LARGEST` nothing is known, so that neither sums nor products of two ends overflow.
+    """
+    low, high = ends_of(x)
+    if low.dtype == bool:
+        return low.astype(jnp.int64), high.astype(jnp.int64), jnp.zeros(low.shape, bool)
+    info, unknown = np.iinfo(low.dtype), unknown_in(x)
+    if info.max > _LARGEST:
+        unknown = unknown | (high > _LARGEST)
+    if info.min < -_LARGEST:
+        unknown = unknown | (low < -_LARGEST)
+    low, high = (jnp.where(unknown, 0, end).astype(jnp.int64) for end in (low, high))
+    return low, high, unknown
 
 
 def to_integer(x: Interval, dtype: Any) -> Interval:
-    """From undecided booleans, numbers (cut off towards zero: monotone) or other integers."""
-    low, high = x.lower, x.upper
-    unknown = unknown_in(x)
-    if low.dtype == jnp.float64:
-        large = ~((jnp.abs(low) <= _LARGEST) & (jnp.abs(high) <= _LARGEST))
-        unknown, low, high = (
-            unknown | large,
-            jnp.where(large, 0.0, low),
-            jnp.where(large, 0.0, high),
-        )
-    elif low.dtype != bool:
-        low, high = (jnp.where(unknown, 0, end) for end in (low, high))
-    return integer_interval(low.astype(jnp.int64), high.astype(jnp.int64), unknown, np.dtype(dtype))
+    """From undecided booleans, numbers (cut off towards zero: monotone) or other integers.
+
+    What a number beyond the type becomes is up to the machine, so it may be anything.
+    """
+    if x.lower.dtype != jnp.float64:
+        return integer_interval(*wide(x), np.dtype(dtype))
+    large = ~((jnp.abs(x.lower) <= _LARGEST) & (jnp.abs(x.upper) <= _LARGEST))
+    low, high = (jnp.where(large, 0.0, end).astype(jnp.int64) for end in ends_of(x))
+    return integer_interval(low, high, unknown_in(x) | large, np.dtype(dtype))
 
 
 @_integer_rule("add", "sub", "mul", "max", "min")
 def arithmetic(op: Operation, x: Any, y: Any) -> Interval:
-    """The extremes are at the corners; small numbers do not overflow."""
-    dtype = ends_of(x)[0].dtype
-    unknown = unknown_in(x) | unknown_in(y)
-    (a, b), (c, d) = (
-        tuple(jnp.where(unknown, 0, end).astype(jnp.int64) for end in ends_of(z)) for z in (x, y)
-    )
-    corners = [op.bind(u, v) for u in (a, b) for v in (c, d)]
+    """The extremes are at the corners."""
+    (a, b, of_x), (c, d, of_y) = wide(x), wide(y)
+    corners = [op.bind(*jnp.broadcast_arrays(u, v)) for u in (a, b) for v in (c, d)]
     low = jnp.minimum(jnp.minimum(*corners[:2]), jnp.minimum(*corners[2:]))
     high = jnp.maximum(jnp.maximum(*corners[:2]), jnp.maximum(*corners[2:]))
-    return integer_interval(low, high, unknown, dtype)
+    return integer_interval(low, high, of_x | of_y, ends_of(x)[0].dtype)
 
 
 @_integer_rule("neg")
 def neg(op: Operation, x: Interval) -> Interval:
-    """Exact."""
-    unknown = unknown_in(x)
-    low, high = (jnp.where(unknown, 0, end) for end in ends_of(x))
+    """Exact, unless it wraps around."""
+    low, high, unknown = wide(x)
     return integer_interval(-high, -low, unknown, x.lower.dtype)
 
 
 @_integer_rule("clamp")
 def clamp(op: Operation, low: Any, x: Any, high: Any) -> Interval:
     """Monotone in each argument."""
-    first, last = (op.bind(*(ends_of(z)[side] for z in (low, x, high))) for side in (0, 1))
-    unknown = unknown_in(x) | unknown_in(low) | unknown_in(high)
-    return integer_interval(first, last, unknown, first.dtype)
+    bounds = [wide(z) for z in (low, x, high)]
+    first, last = (
+        jnp.minimum(jnp.maximum(bounds[1][side], bounds[0][side]), bounds[2][side])
+        for side in (0, 1)
+    )
+    unknown = functools.reduce(operator.or_, [bound[2] for bound in bounds])
+    return integer_interval(first, last, unknown, ends_of(x)[0].dtype)
 
 
 @_integer_rule("reduce_sum", "cumsum", "reduce_max", "reduce_min", "cummax", "cummin")
 def monotone(op: Operation, x: Interval) -> Interval:
     """Monotone in each entry; with one unknown entry everything is."""
-    unknown = jnp.any(unknown_in(x))
-    low, high = (op.bind(jnp.where(unknown, 0, end)) for end in ends_of(x))
-    return integer_interval(low, high, unknown, low.dtype)
+    low, high, unknown = wide(x)
+    return integer_interval(op.bind(low), op.bind(high), jnp.any(unknown), x.lower.dtype)
 
 
 @_integer_rule("lt", "le", "gt", "ge", "eq", "ne")
@@ -153,14 +180,13 @@ def convert_element_type(op: Operation, x: Interval) -> Interval:
 @_integer_rule("select_n")
 def select_n(op: Operation, which: Any, *cases: Any) -> Interval:
     """The hull of the cases that remain possible; the choice may be an undecided integer."""
-    first, last = ends_of(which)
-    if first.dtype == bool:
-        first, last = first.astype(jnp.int32), last.astype(jnp.int32)
+    first, last, unknown = wide(which)
+    unknown = unknown | (first < 0) | (last >= len(cases))
     flags = [
         jnp.broadcast_to((first <= k) & (k <= last), case.shape) for k, case in enumerate(cases)
     ]
     intervals = [Interval(*ends_of(case)) for case in cases]
-    return _joined(intervals, flags, jnp.broadcast_to(unknown_in(which), cases[0].shape))
+    return _joined(intervals, flags, jnp.broadcast_to(unknown, cases[0].shape))
 
 
 @_integer_rule("dynamic_slice")
@@ -168,10 +194,7 @@ def dynamic_slice(op: Operation, x: Any, *starts: Any) -> Any:
     """The hull over every possible start; starts are moved inside, as JAX does."""
     sizes, shape = op.params["slice_sizes"], x.shape
     last = [n - size for n, size in zip(shape, sizes, strict=True)]
-    unknown = functools.reduce(operator.or_, [unknown_in(start) for start in starts])
-    ends = [
-        [jnp.clip(end, 0, most) for end in ends_of(s)] for s, most in zip(starts, last, strict=True)
-    ]
+    ends, unknown = _moved_inside(starts, last)
     places = positions([most + 1 for most in last])
 
     def at(array: Any, position: Any) -> Any:
@@ -186,14 +209,32 @@ def dynamic_slice(op: Operation, x: Any, *starts: Any) -> Any:
     return _hull(x, places, at, lambda p, like: jnp.broadcast_to(possible(p), like.shape), unknown)
 
 
+def _moved_inside(starts: Any, last: list[int]) -> tuple[list[Any], Any]:
+    """The ends of each start between zero and the last possible one, and if one is unknown."""
+    require_room(starts[0], last)
+    bounds = [wide(start) for start in starts]
+    ends = [
+        (jnp.clip(low, 0, most), jnp.clip(high, 0, most))
+        for (low, high, _), most in zip(bounds, last, strict=True)
+    ]
+    return ends, functools.reduce(operator.or_, [unknown for _, _, unknown in bounds])
+
+
+def require_room(indices: Any, last: list[int]) -> None:
+    """Raises unless the type of the indices has room for every position."""
+    dtype = ends_of(indices)[0].dtype
+    if max(last, default=0) > np.iinfo(dtype).max:
+        raise EnclosureError(
+            f"an index of type {dtype} into {max(last) + 1} positions depends on the box; "
+            "make it int32"
+        )
+
+
 @_integer_rule("dynamic_update_slice")
 def dynamic_update_slice(op: Operation, x: Any, update: Any, *starts: Any) -> Interval:
     """The hull over every possible start; starts are moved inside, as JAX does."""
     last = [n - size for n, size in zip(x.shape, update.shape, strict=True)]
-    unknown = functools.reduce(operator.or_, [unknown_in(start) for start in starts])
-    ends = [
-        [jnp.clip(e, 0, most) for e in ends_of(s)] for s, most in zip(starts, last, strict=True)
-    ]
+    ends, unknown = _moved_inside(starts, last)
     (a, b), (c, d) = ends_of(x), ends_of(update)
     cases, flags = [], []
     for place in positions([most + 1 for most in last]):
@@ -209,12 +250,12 @@ def dynamic_update_slice(op: Operation, x: Any, update: Any, *starts: Any) -> In
 def gather(op: Operation, x: Any, indices: Any) -> Any:
     """The hull over every possible position; nothing is known outside the array."""
     numbers, sizes = op.params["dimension_numbers"], op.params["slice_sizes"]
-    low, high = ends_of(indices)
+    low, high, unknown = wide(indices)
     most = [x.shape[axis] - sizes[axis] for axis in numbers.start_index_map]
-    inside = (low >= 0) & (
-        high <= jnp.asarray(most, high.dtype).reshape((1,) * (low.ndim - 1) + (-1,))
-    )
-    outside = ~jnp.all(inside, -1)
+    require_room(indices, most)
+    row = (1,) * (low.ndim - 1) + (-1,)
+    inside = (low >= 0) & (high <= jnp.asarray(most, jnp.int64).reshape(row))
+    outside = ~jnp.all(inside & ~unknown, -1)
     places = positions([n + 1 for n in most])
 
     def spread(flags: Any, like: Any) -> Any:
@@ -223,11 +264,11 @@ def gather(op: Operation, x: Any, indices: Any) -> Any:
         return jnp.broadcast_to(lax.broadcast_in_dim(flags, like.shape, axes), like.shape)
 
     def at(array: Any, position: Any) -> Any:
-        where = jnp.asarray(position, low.dtype).reshape((1,) * (low.ndim - 1) + (-1,))
+        where = jnp.asarray(position, low.dtype).reshape(row)
         return op.bind(array, jnp.broadcast_to(where, low.shape))
 
     def possible(position: Any, like: Any) -> Any:
-        where = jnp.asarray(position, low.dtype).reshape((1,) * (low.ndim - 1) + (-1,))
+        where = jnp.asarray(position, low.dtype).reshape(row)
         return spread(jnp.all((low <= where) & (where <= high), -1), like)
 
     return _hull(x, places, at, possible, lambda like: spread(outside, like))
@@ -283,7 +324,16 @@ def smooth_entrywise(op: Operation, which: Any, *cases: Any) -> Interval:
     return where_entire(jnp.broadcast_to(which.lower != which.upper, result.shape), result)
 
 
-@_integer_rule("dynamic_slice", "dynamic_update_slice", "gather", table=SMOOTH_RULES)
+@_integer_rule(
+    "dynamic_slice",
+    "dynamic_update_slice",
+    "gather",
+    "scatter-add",
+    "scatter_add",
+    "scatter-sub",
+    "scatter_sub",
+    table=SMOOTH_RULES,
+)
 def smooth_selection(op: Operation, x: Any, *indices: Any) -> Any:
     """Nothing is known if any index is undecided."""
     result = RULES[PREFIX + op.primitive.name](op, x, *indices)

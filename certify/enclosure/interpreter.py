@@ -14,6 +14,7 @@ import numpy as np
 from jax.extend import core, source_info_util
 
 from . import (  # noqa: F401  (fill the table of rules)
+    domains,
     elementwise,
     integers,
     known,
@@ -35,7 +36,7 @@ from .exact import exact_result
 from .interval import Interval, is_concrete
 from .registry import RULES, EnclosureError, Operation, Rule
 from .repeats import without_repeats
-from .rounding import exact_point, where_defined
+from .rounding import exact_point, where_entire
 from .written_out import WRITTEN_OUT, written_out
 
 # Primitives that hold another jaxpr, to be run in place, and the parameter that holds it.
@@ -51,9 +52,13 @@ CALLS = {
 }
 
 
-@where_defined
 def _zero(op: Operation, x: Interval) -> Interval:
-    return Interval.point(jnp.zeros_like(x.lower))
+    """`x - x` of a number that may be infinite, or is not defined, is not defined either."""
+    zero = Interval.point(jnp.zeros_like(x.lower))
+    finite = jnp.isfinite(x.lower) & jnp.isfinite(x.upper)
+    if is_concrete(finite) and bool(finite.all()):
+        return zero
+    return where_entire(~finite, zero)
 
 
 # Equations whose two operands are one and the same variable lose the correlation in interval

@@ -131,22 +131,26 @@ def select_n(op: Operation, which: Any, *cases: Any) -> Any:
 
 @rule("max")
 @where_defined
-def maximum(op: Operation, x: Interval, y: Interval) -> Interval:
-    """Monotone in each argument; exact."""
-    return Interval(jnp.maximum(x.lower, y.lower), jnp.maximum(x.upper, y.upper))
+def maximum(op: Operation, x: Any, y: Any) -> Interval:
+    """Monotone in each argument, booleans too; exact."""
+    (a, b), (c, d) = _ends(x), _ends(y)
+    return Interval(jnp.maximum(a, c), jnp.maximum(b, d))
 
 
 @rule("min")
 @where_defined
-def minimum(op: Operation, x: Interval, y: Interval) -> Interval:
-    """Monotone in each argument; exact."""
-    return Interval(jnp.minimum(x.lower, y.lower), jnp.minimum(x.upper, y.upper))
+def minimum(op: Operation, x: Any, y: Any) -> Interval:
+    """Monotone in each argument, booleans too; exact."""
+    (a, b), (c, d) = _ends(x), _ends(y)
+    return Interval(jnp.minimum(a, c), jnp.minimum(b, d))
 
 
 @rule("reduce_max", "reduce_min")
 def extreme(op: Operation, x: Interval) -> Interval:
     """Monotone in each entry; exact."""
     result = Interval(op.bind(x.lower), op.bind(x.upper))
+    if result.lower.dtype == bool:
+        return result
     return where_entire(jnp.any(x.is_unknown, op.params["axes"]), result)
 
 
@@ -183,16 +187,20 @@ def smooth_convert_element_type(op: Operation, x: Any) -> Any:
 
 
 @rule("max", "min", table=SMOOTH_RULES)
-def smooth_extreme_of_two(op: Operation, x: Interval, y: Interval) -> Interval:
-    """A kink where the arguments may be equal."""
-    meets = (x.lower <= y.upper) & (y.lower <= x.upper)
-    return where_entire(meets, (maximum if op.primitive.name == "max" else minimum)(op, x, y))
+def smooth_extreme_of_two(op: Operation, x: Any, y: Any) -> Interval:
+    """A kink where the arguments may be equal; booleans have none."""
+    result = (maximum if op.primitive.name == "max" else minimum)(op, x, y)
+    if result.lower.dtype == bool:
+        return result
+    return where_entire((x.lower <= y.upper) & (y.lower <= x.upper), result)
 
 
 @rule("reduce_max", "reduce_min", table=SMOOTH_RULES)
 def smooth_extreme(op: Operation, x: Interval) -> Interval:
     """A kink wherever two entries may tie: smooth where only one entry can be the extreme one."""
     axes = op.params["axes"]
+    if x.lower.dtype == bool:
+        return extreme(op, x)
     if op.primitive.name == "reduce_max":
         possible = x.upper >= jnp.max(x.lower, axes, keepdims=True, initial=-jnp.inf)
     else:

@@ -6,7 +6,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from .integers import ends_of, integer_interval, unknown_in
+from .integers import ends_of, integer_interval, unknown_in, wide
 from .interval import Interval
 from .registry import SMOOTH_RULES, EnclosureError, Operation, rule
 from .rounding import where_entire
@@ -22,8 +22,9 @@ def argmax(op: Operation, x: Any) -> Interval:
     dtype = np.dtype(op.params["index_dtype"])
     low, high = ends_of(x)
     unknown = jnp.any(jnp.broadcast_to(unknown_in(x), low.shape), axis)
-    if low.dtype == bool:
-        low, high = low.astype(jnp.int64), high.astype(jnp.int64)
+    if low.dtype != jnp.float64:
+        low, high, large = wide(x)
+        unknown = unknown | jnp.any(jnp.broadcast_to(large, low.shape), axis)
     if op.primitive.name == "argmin":
         low, high = -high, -low
     least = -jnp.inf if low.dtype == jnp.float64 else np.iinfo(low.dtype).min

@@ -7,11 +7,11 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from .elementwise import mul
-from .integers import PREFIX, positions
+from .elementwise import mul, neg
+from .integers import PREFIX, positions, require_room, wide
 from .interval import Interval, is_concrete
 from .linear import sum_error
-from .registry import EnclosureError, Operation, rule
+from .registry import SMOOTH_RULES, EnclosureError, Operation, rule
 from .rounding import where_entire, widened
 
 
@@ -40,9 +40,20 @@ def scatter_add(op: Operation, x: Interval, indices: Any, updates: Interval) -> 
     )
 
 
+@rule("scatter-sub", "scatter_sub")
+def scatter_sub(op: Operation, x: Interval, indices: Any, updates: Interval) -> Interval:
+    """Adds the negative updates."""
+    return scatter_add(op, x, indices, neg(op, updates))
+
+
 @rule("scatter")
 def scatter(op: Operation, x: Any, indices: Any, updates: Any) -> Interval:
     """Replaces entries; by any of the updates where several go to one place."""
+    if op.primitive.name == "scatter" and op.params.get("update_jaxpr") is not None:
+        raise EnclosureError(
+            "'scatter' of a function, as in x.at[i].apply(function), has no enclosure rule; "
+            "use x.at[i].set(function(x[i]))"
+        )
     if not (isinstance(x, Interval) and isinstance(updates, Interval)):
         raise EnclosureError("'scatter' into integers that depend on the box has no enclosure rule")
     if x.lower.dtype != jnp.float64:
@@ -87,6 +98,21 @@ def scatter_extreme(op: Operation, x: Interval, indices: Any, updates: Interval)
     return where_entire(x.is_unknown | reached, Interval(low, high))
 
 
+@rule("scatter-min", "scatter_min", "scatter-max", "scatter_max", table=SMOOTH_RULES)
+def smooth_scatter_extreme(op: Operation, x: Interval, indices: Any, updates: Interval) -> Interval:
+    """Kinks at ties; treated as reached wherever something is updated."""
+    return where_entire(
+        _hits(op, x, indices, updates) > 0, scatter_extreme(op, x, indices, updates)
+    )
+
+
+@rule(PREFIX + "scatter-sub", PREFIX + "scatter_sub")
+def scatter_sub_somewhere(op: Operation, x: Any, indices: Interval, updates: Any) -> Interval:
+    """Adds the negative updates."""
+    negative = neg(op, updates) if isinstance(updates, Interval) else updates
+    return scatter_add_somewhere(op, x, indices, negative)
+
+
 @rule(PREFIX + "scatter-add", PREFIX + "scatter_add")
 def scatter_add_somewhere(op: Operation, x: Any, indices: Interval, updates: Any) -> Interval:
     """Adds at every position what certainly goes there, or what may.
@@ -100,9 +126,10 @@ def scatter_add_somewhere(op: Operation, x: Any, indices: Interval, updates: Any
     numbers = op.params["dimension_numbers"]
     window = _window_sizes(op, x, updates)
     most = [x.shape[axis] - window[axis] for axis in numbers.scatter_dims_to_operand_dims]
-    low, high = indices.lower, indices.upper
+    require_room(indices, most)
+    low, high, unknown = wide(indices)
     row = (1,) * (low.ndim - 1) + (-1,)
-    outside = jnp.any((low < 0) | (high > jnp.asarray(most, low.dtype).reshape(row)))
+    outside = jnp.any(unknown | (low < 0) | (high > jnp.asarray(most, low.dtype).reshape(row)))
     axes = [i for i in range(updates.ndim) if i not in numbers.update_window_dims]
 
     def spread(flags: Any) -> Any:

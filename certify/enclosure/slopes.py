@@ -30,7 +30,11 @@ def softplus(x: Interval, order: int) -> Interval:
 
 
 def _power(op: Operation, x: Interval, order: int, exponent: Interval) -> Interval:
-    """Derivatives of `x^y` for a constant `y` and positive `x`."""
+    """Derivatives of `x^y` for a constant `y` and positive `x`, or integers `y`."""
+    integers = elementwise.integral_exponents(exponent)
+    if integers is not None:
+        cases = [(n, integer_slope(x, n, order)) for n in integers]
+        return elementwise.at_exponents(exponent, cases, x.shape)
     result = elementwise.power(
         op, x, elementwise.sub(BARE, exponent, Interval.point(jnp.array(float(order))))
     )

@@ -59,7 +59,10 @@ _STEPS = (2.0**-48, 2.0**-44, 2.0**-38, 2.0**-30, 2.0**-20)
 @rule("rem")
 @where_defined
 def rem(op: Operation, x: Interval, y: Interval) -> Interval:
-    """`x - k y` where the quotient, cut off, is surely `k`; else sign and size alone are known."""
+    """`x - k y` where the quotient, cut off, is surely `k`; else sign and size alone are known.
+
+    Nothing is known of a number that may overflow: the code's remainder is NaN then.
+    """
     k, decided = _cut_quotient(op, x, y)
     exact = sub(op, x, mul(op, Interval.point(k), y))
     size = jnp.minimum(y.magnitude, x.magnitude)
@@ -69,7 +72,8 @@ def rem(op: Operation, x: Interval, y: Interval) -> Interval:
         jnp.where(decided, jnp.maximum(exact.lower, low), low),
         jnp.where(decided, jnp.minimum(exact.upper, high), high),
     )
-    return where_entire((y.lower <= 0) & (y.upper >= 0), result)
+    undefined = (y.lower <= 0) & (y.upper >= 0)
+    return where_entire(undefined | jnp.isinf(x.magnitude), result)
 
 
 def _cut_quotient(op: Operation, x: Interval, y: Interval) -> tuple[Any, Any]:
@@ -96,7 +100,7 @@ def step(op: Operation, x: Interval) -> Interval:
 
 
 @rule("clamp")
-def clamped(op: Operation, low: Interval, x: Interval, high: Interval) -> Interval:
+def clamped(op: Operation, low: Any, x: Any, high: Any) -> Interval:
     """`min(max(x, low), high)`."""
     return minimum(op, maximum(op, x, low), high)
 
@@ -112,8 +116,11 @@ def smooth_step(op: Operation, x: Interval) -> Interval:
 
 
 @rule("clamp", table=SMOOTH_RULES)
-def smooth_clamped(op: Operation, low: Interval, x: Interval, high: Interval) -> Interval:
-    """Kinks where the argument may meet a bound."""
+def smooth_clamped(op: Operation, low: Any, x: Any, high: Any) -> Interval:
+    """Kinks where the argument may meet a bound; booleans have none."""
+    result = clamped(op, low, x, high)
+    if result.lower.dtype == bool:
+        return result
     at_low = (x.lower <= low.upper) & (low.lower <= x.upper)
     inner = where_entire(at_low, maximum(op, x, low))
     at_high = (inner.lower <= high.upper) & (high.lower <= inner.upper)

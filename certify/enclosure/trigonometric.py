@@ -39,16 +39,20 @@ def _may_contain(x: Interval, offset: float, period: float) -> Any:
 
 
 def _wave(function: Callable, x: Interval, units: float, highest: float) -> Interval:
-    """Sine or cosine, whose maxima are at `highest pi + 2 k pi`; monotone between extremes."""
+    """Sine or cosine, whose maxima are at `highest pi + 2 k pi`; monotone between extremes.
+
+    Nothing is known of a number that may overflow: the code's result is NaN then.
+    """
     first = last = function(x.lower)
     if not x.is_point:
         at_upper = function(x.upper)
         first, last = jnp.minimum(first, at_upper), jnp.maximum(first, at_upper)
     ends = clamp(outward(first, last, units), -1.0, 1.0)
-    return Interval(
+    result = Interval(
         jnp.where(_may_contain(x, highest + 1.0, 2.0), -1.0, ends.lower),
         jnp.where(_may_contain(x, highest, 2.0), 1.0, ends.upper),
     )
+    return where_entire(jnp.isinf(x.magnitude), result)
 
 
 @rule("sin")

@@ -76,7 +76,8 @@ def _plain(function):
 
 
 def _reduce(function):
-    return lambda x, *, axes, **_: function(x, axis=tuple(axes))
+    # NumPy would add narrow integers up in wider ones.
+    return lambda x, *, axes, **_: function(x, axis=tuple(axes)).astype(x.dtype)
 
 
 _NUMPY = {
