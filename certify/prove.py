@@ -36,7 +36,8 @@ from certify.metric.ladder import Choice, Ladder, Rung, climb
 from certify.metric.metric import Metric
 from certify.metric.weights import sampled_margin
 from certify.region import Region
-from certify.steps import STEP_RULES, onto_sets
+from certify.steps import onto_sets
+from certify.steps.known import METHODS, described_class, known_method
 from certify.workers import crew
 
 _NOT_SMOOTH = "on some cell the costs were not shown to be smooth"
@@ -219,11 +220,12 @@ def certify(
 
 
 def _method_name(method: type[dg.AbstractMethod]) -> str:
-    name = dg.method_name(method)
-    if name not in STEP_RULES:
+    name = known_method(method)
+    if name is None:
         raise ValueError(
-            f"certify: there is no step-size theorem for {name!r} yet; "
-            f"there is one for {', '.join(sorted(STEP_RULES))}."
+            f"certify: there is no step-size theorem for {described_class(method)} as a method; "
+            f"there is one for the classes {', '.join(known.__name__ for known in METHODS)} of "
+            "dgames; steps of others are proved as they are by certify.contraction."
         )
     return name
 

@@ -14,29 +14,38 @@ in which each `J(y_l)` is enclosed over every point that `y_l` can be. Nothing e
 method, so the user's own methods are treated like the others.
 """
 
+import hashlib
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.core import Tracer
+from jax.extend import core
 from jaxtyping import Float
-from typing_extensions import override
 
 import dgames as dg
 from certify.constraints import contains_box
-from certify.enclosure.affine import is_smooth, jacobian_form
 from certify.enclosure.enclose import enclose
-from certify.enclosure.interval import Interval
 from certify.enclosure.plain import plain
 from certify.enclosure.registry import EnclosureError
+from certify.fingerprint import fingerprint
 from certify.flat import FlatField, compiled_jacobian, compiled_value
 from certify.steps.families import Matrices, added, product
+from certify.steps.field_call import (
+    Given,
+    RecordedField,
+    as_array,
+    numbers,
+    require_strategy,
+    same,
+)
 from certify.steps.field_family import Stage, varies
-from dgames.fields import AbstractField
-from dgames.sets import AbstractSet, player_sets
-from dgames.strategy import Block, Strategy, blocks, join, ravel
+from certify.steps.linearity import require_affine
+from certify.steps.straight_code import Answers, Projection, run, traced
+from dgames.sets import AbstractSet
+from dgames.strategy import Block, Strategy, blocks, ravel
 
 
 class Enclosed(NamedTuple):
@@ -63,28 +72,38 @@ class _Code(NamedTuple):
     calls: int
     results: slice  # rows of the results
     projected: list[tuple[AbstractSet, Block, slice]]  # set, a block for its structure, rows
+    hash: str
 
 
 class StepMap:
     """A step `T: R^m -> R^m` of a method on a game, the strategy first.
 
+    The code of the method is traced once, and again to see that it is the same code; whatever
+    follows is about this code. It has to be affine in the strategy, the buffers and the values of
+    the field by an operation-wise argument that holds on all of R^n, not on some box.
+
     Args:
         field: The game.
         strategy_set: Of the game, at a strategy.
-        step: The method. It may evaluate the field that it is given, and nothing else of the game.
+        step: The method. It may evaluate the field that it is given with the arguments that it is
+            given, project onto the strategy sets, and ask nothing else of the game.
         center: A strategy, as a vector, near the equilibrium.
+        args: The arguments of the costs, which the step is given too.
         rigorous: Whether more than `at` and `start` will be asked for.
+        own_blocks: Whether the field gives one player's block as it gives all of them.
+        own_projection: Whether the field projects player by player onto its strategy sets.
 
     Attributes:
         strategy: Coordinates of the strategy, n.
         dimension: Coordinates of the augmented state, m.
         varies: Whether the Jacobian may depend on where it is taken.
+        hash: SHA-256 of the traced code of the step and of its first state, with all constants.
 
     Raises:
-        ValueError: If the step depends on how many steps were made before, or its state is not
-            real.
+        ValueError: If the step depends on how many steps were made before, is another one each time
+            it is traced, or its state is not real.
         EnclosureError: If the step is not linear in the strategy, the buffers and the values of
-            the field.
+            the field, evaluates the field with other arguments, or looks at numbers in Python.
     """
 
     def __init__(
@@ -94,96 +113,179 @@ class StepMap:
         step: dg.AbstractMethod,
         center: np.ndarray,
         *,
+        args: Any = None,
         rigorous: bool = True,
+        own_blocks: bool = True,
+        own_projection: bool = True,
     ):
-        self.field, self.step, self._sets = field, step, strategy_set
+        self.field, self.step, self._args = field, step, args
         self.varies, self._rigorous = varies(field), rigorous
         x = field.unravel(jnp.asarray(center))
-        state = step.init(field.gradient, x, None)
+        self._given = Given(strategy_set, args, x, own_blocks, own_projection)
+        self._numbers = numbers(args)
+        state = step.init(_WithoutArguments(field.gradient, strategy_set), x, args)
         leaves, self._structure = jax.tree.flatten(state)
         self._fixed = {k: leaf for k, leaf in enumerate(leaves) if not _is_real(leaf)}
         moving = [leaf for leaf in leaves if _is_real(leaf)]
         for leaf in self._fixed.values():
-            if jnp.issubdtype(jnp.result_type(leaf), jnp.complexfloating):
+            if eqx.is_array_like(leaf) and np.iscomplexobj(np.asarray(leaf)):
                 raise ValueError(
                     "the method keeps complex numbers in its state, which are not enclosed; keep "
                     "their real and imaginary parts, as dgames.ComplexMomentum does."
                 )
-        buffer, self._unravel = ravel(moving)
+        buffer, self._unravel = ravel([jnp.asarray(leaf) for leaf in moving])
         self.strategy, self.dimension = len(center), len(center) + buffer.size
         self._code = self._read(self._stepped, self.dimension)
         self._init = self._read(self._started, self.strategy) if buffer.size else None
+        codes = [code.hash for code in (self._code, self._init) if code is not None]
+        self.hash = hashlib.sha256(" ".join(codes).encode()).hexdigest()
 
     # The code, on vectors.
 
-    def _stepped(self, field: AbstractField, z: Any) -> tuple[Any, Any]:
+    def _stepped(self, z: Any) -> tuple[list[Any], list[Any]]:
+        """Strategy and buffers after a step; and what else is in the state."""
         n = self.strategy
         x, moving = self.field.unravel(z[:n]), iter(self._unravel(z[n:]))
         count = len(self._fixed) + len(jax.tree.leaves(self._unravel(z[n:])))
         leaves = [self._fixed[k] if k in self._fixed else next(moving) for k in range(count)]
         state = self._structure.unflatten(leaves)
-        x, state = self.step.step(field, x, state, None)
-        after = jax.tree.leaves(state)
-        for k, old in self._fixed.items():
-            if after[k] is not old and (
-                isinstance(after[k], Tracer) or not np.array_equal(after[k], old)
-            ):
-                raise ValueError(
-                    "the step depends on how many steps were made before (its state counts them, "
-                    "as that of Adam does, which also divides by the root of a buffer): it is no "
-                    "single map, so no factor can be proved for it; certify a method whose state "
-                    "holds real numbers alone."
-                )
-        return x, [leaf for k, leaf in enumerate(after) if k not in self._fixed]
+        return self._split(*self.step.step(RecordedField(self._given), x, state, self._args))
 
-    def _started(self, field: AbstractField, x: Any) -> tuple[Any, Any]:
+    def _started(self, x: Any) -> tuple[list[Any], list[Any]]:
         strategy = self.field.unravel(x)
-        leaves = jax.tree.leaves(self.step.init(field, strategy, None))
-        return strategy, [leaf for k, leaf in enumerate(leaves) if k not in self._fixed]
+        return self._split(
+            strategy, self.step.init(RecordedField(self._given), strategy, self._args)
+        )
+
+    def _split(self, x: Any, state: Any) -> tuple[list[Any], list[Any]]:
+        x = jax.tree.map(as_array, x)
+        require_strategy(x, self._given.like)
+        after, structure = jax.tree.flatten(state)
+        if structure != self._structure:
+            raise ValueError(
+                "the step returns a state of another structure than `init`, so it is no map of "
+                "states to states."
+            )
+        moving, fixed = [], []
+        for k, leaf in enumerate(after):
+            if k not in self._fixed:
+                moving.append(as_array(leaf))
+            elif eqx.is_array_like(leaf):
+                fixed.append(as_array(leaf))
+            elif leaf is not self._fixed[k]:
+                raise ValueError(_COUNTS)
+        shapes = [(part.shape, part.dtype) for part in jax.tree.leaves(self._unravel_shapes)]
+        if [(leaf.shape, leaf.dtype) for leaf in moving] != shapes:
+            raise ValueError(
+                "the step returns a state of other shapes or types than `init`, so it is no map of "
+                "states to states."
+            )
+        return [*jax.tree.leaves(x), *moving], fixed
+
+    @property
+    def _unravel_shapes(self) -> Any:
+        size = self.dimension - self.strategy
+        return jax.eval_shape(self._unravel, jax.ShapeDtypeStruct((size,), jnp.float64))
 
     def _read(self, code: Callable, argument: int) -> _Code:
-        """Traces the code with the values of the field as further arguments."""
+        """Traces the code, with the values of the field as further arguments."""
         n = self.strategy
-        calls, shapes = _count(code, self.field, self._sets, argument)
-
-        def combined(w: Any) -> Any:
-            values = [w[argument + n * k : argument + n * (k + 1)] for k in range(calls)]
-            field = _Recorder(self.field, self._sets, values)
-            x, buffers = code(field, w[:argument])
-            trials = [block for _, block in _trials(field.projected, x)]
-            rows = [*field.points, ravel(x)[0]]
-            rows += [ravel(part)[0] for part in (buffers, *trials) if jax.tree.leaves(part)]
-            return jnp.concatenate(rows)
-
+        flat, calls, projections = self._straight(code, argument)
         size = argument + calls * n
-        first = calls * n
-        results = slice(first, first + self.dimension)
+        combined = core.jaxpr_as_fun(flat)
+
+        def rows(w: Any) -> Any:
+            return combined(w)[0]
+
+        results = slice(calls * n, calls * n + self.dimension)
         if not self._rigorous:
             zero = jnp.zeros(size)
-            middle = np.asarray(combined(zero))[:, None], np.asarray(jax.jacfwd(combined)(zero))
+            middle = np.asarray(rows(zero))[:, None], np.asarray(jax.jacfwd(rows)(zero))
             constant, linear = (Matrices.ball(part, np.zeros_like(part)) for part in middle)
-            return _Code(constant, linear, argument, calls, results, [])
-        # A jump, as of `floor`, leaves no trace in the derivative.
-        everywhere = jnp.full(size, 2.0**100)
-        smooth = is_smooth(combined, "interval")(Interval(-everywhere, everywhere))
-        if not (jacobian_form(combined, size) == "constant" and smooth):
-            raise EnclosureError(
-                "the step is not linear in the strategy, the state and the values of the field, so "
-                "its Jacobian is not enclosed; adaptive methods, which divide by what they have "
-                "seen, are of this kind."
+            return _Code(constant, linear, argument, calls, results, [], "")
+        known = fingerprint(flat)
+        if fingerprint(self._straight(code, argument)[0]) != known:
+            raise ValueError(
+                "the step is another one each time that its code is traced (it counts calls, draws "
+                "random numbers or reads what changes), so no single map is certified."
             )
         zero = jnp.zeros(size)
-        constant, linear = enclose(lambda w: (combined(w), jax.jacfwd(plain(combined))(w)))(zero)
+        constant, linear = enclose(lambda w: (rows(w), jax.jacfwd(plain(rows))(w)))(zero)
         constant, linear = (
             Matrices.between(*(np.asarray(end).reshape(-1, columns) for end in (x.lower, x.upper)))
             for x, columns in ((constant, 1), (linear, size))
         )
+        if not all(np.isfinite(part).all() for x in (constant, linear) for part in x):
+            raise EnclosureError(
+                "the step computes numbers that are not finite, or that are not shown to be: look "
+                "at its step sizes and constants."
+            )
         projected, row = [], results.stop
-        for own, block in shapes:
+        for own, block in projections:
             width = ravel(block)[0].size
             projected.append((own, block, slice(row, row + width)))
             row += width
-        return _Code(constant, linear, argument, calls, results, projected)
+        return _Code(constant, linear, argument, calls, results, projected, known)
+
+    def _straight(
+        self, code: Callable, argument: int
+    ) -> tuple[core.ClosedJaxpr, int, list[tuple[AbstractSet, Block]]]:
+        """The code on the vector of its argument and of the values of the field, proved affine.
+
+        Its result are the points where the field is evaluated, the results, and the trial points
+        that are projected, one after the other.
+        """
+        n = self.strategy
+        closed = traced(code, argument)
+        found: list[Answers] = []
+        trials: list[Projection] = []
+
+        def combined(w: Any, values: Any) -> Any:
+            answers = Answers(self._numbers, values)
+            found.append(answers)
+            outputs = run(closed, [w[:argument]], answers)
+            count = len(outputs) - sum(eqx.is_array_like(x) for x in self._fixed.values())
+            moved, fixed = outputs[:count], outputs[count:]
+            known = [as_array(x) for x in self._fixed.values() if eqx.is_array_like(x)]
+            if not all(map(same, fixed, known)):
+                raise ValueError(_COUNTS)
+            trials[:] = self._trials(answers.projections, moved)
+            parts = [*answers.points, *moved, *(leaf for _, _, leaves in trials for leaf in leaves)]
+            return jnp.concatenate([jnp.ravel(part) for part in parts])
+
+        jax.eval_shape(lambda w: combined(w, None), jax.ShapeDtypeStruct((argument,), jnp.float64))
+        calls = len(found[-1].points)
+
+        def whole(w: Any) -> Any:
+            return combined(w, [w[argument + n * k : argument + n * (k + 1)] for k in range(calls)])
+
+        flat = jax.make_jaxpr(whole)(jax.ShapeDtypeStruct((argument + calls * n,), jnp.float64))
+        require_affine(flat)
+        sets = self._given.player_sets
+        return (
+            flat,
+            calls,
+            [
+                (
+                    sets[player],
+                    structure.unflatten([jnp.zeros(jnp.shape(leaf)) for leaf in leaves]),
+                )
+                for player, structure, leaves in trials
+            ],
+        )
+
+    def _trials(self, projections: list[Projection], moved: list[Any]) -> list[Projection]:
+        """What was projected, but for the new strategy itself: its iterates are known to be inside.
+
+        A player's new block is one that was projected onto this player's own set.
+        """
+        count = len(jax.tree.leaves(self._given.like))
+        final = blocks(jax.tree.unflatten(jax.tree.structure(self._given.like), moved[:count]))
+        return [
+            (player, structure, leaves)
+            for player, structure, leaves in projections
+            if [id(leaf) for leaf in jax.tree.leaves(final[player])] != [id(x) for x in leaves]
+        ]
 
     # The map and its Jacobian.
 
@@ -270,91 +372,33 @@ class StepMap:
         raise AssertionError
 
 
+_COUNTS = (
+    "the step depends on how many steps were made before (its state counts them, as that of Adam "
+    "does, which also divides by the root of a buffer; or it holds a random key): it is no single "
+    "map, so no factor can be proved for it; certify a method whose state holds real numbers alone."
+)
+
+
+class _WithoutArguments(dg.AbstractField):
+    """A field whose arguments are bound: for the form of a first state alone."""
+
+    bound: dg.AbstractField
+    sets: Any
+
+    def __call__(self, x: Strategy, args: Any = None) -> Strategy:
+        """The field."""
+        return self.bound(x)
+
+    def strategy_set(self, x: Strategy) -> Any:
+        """Of the game."""
+        return self.sets
+
+
 def _is_real(leaf: Any) -> bool:
+    if not eqx.is_array_like(leaf):
+        return False
     return bool(jnp.issubdtype(jnp.result_type(leaf), jnp.floating))
 
 
 def _part(x: Matrices, rows: slice, columns: slice) -> Matrices:
     return Matrices.ball(x.centre[rows, columns], x.remainder[rows, columns])
-
-
-def _count(
-    code: Callable, field: FlatField, sets: Any, argument: int
-) -> tuple[int, list[tuple[AbstractSet, Block]]]:
-    """How often the code evaluates the field, and what it projects before the end."""
-    found: list[Any] = []
-
-    def run(z: Any) -> Any:
-        recorder = _Recorder(field, sets, None)
-        x, buffers = code(recorder, z)
-        found.append((len(recorder.points), _trials(recorder.projected, x)))
-        return x, buffers
-
-    jax.eval_shape(run, jax.ShapeDtypeStruct((argument,), jnp.float64))
-    calls, trials = found[-1]
-    return calls, [
-        (own, jax.tree.map(lambda leaf: jnp.zeros(leaf.shape), block)) for own, block in trials
-    ]
-
-
-def _trials(projected: list[tuple[AbstractSet, Block]], x: Strategy) -> list[Any]:
-    """What was projected, but for the new strategy itself: its iterates are known to be inside."""
-    final = {id(leaf) for leaf in jax.tree.leaves(x)}
-    return [
-        (own, block)
-        for own, block in projected
-        if not isinstance(own, dg.Euclidean)
-        and not all(id(leaf) in final for leaf in jax.tree.leaves(block))
-    ]
-
-
-class _Passing(AbstractSet):
-    """Stands for a set whose projection changes nothing; remembers what is projected."""
-
-    own: AbstractSet
-    projected: list
-
-    @override
-    def project(self, x: Block) -> Block:
-        self.projected.append((self.own, x))
-        return x
-
-    @override
-    def contains(self, x: Block, tolerance: float = 0.0) -> Any:
-        return self.own.contains(x, tolerance)
-
-    @override
-    def sample(self, key: Any, like: Block) -> Block:
-        return self.own.sample(key, like)
-
-
-class _Recorder(AbstractField):
-    """Gives known values in place of those of the field; remembers where they were asked for."""
-
-    field: FlatField
-    sets: Any
-    values: Any
-    points: list
-    projected: list
-
-    def __init__(self, field: FlatField, sets: Any, values: Any):
-        self.field, self.sets, self.values = field, sets, values
-        self.points, self.projected = [], []
-
-    @override
-    def __call__(self, x: Strategy, args: Any = None) -> Strategy:
-        point = ravel(x)[0]
-        known = self.values
-        self.points.append(point)
-        return self.field.unravel(
-            jnp.zeros_like(point) if known is None else known[len(self.points) - 1]
-        )
-
-    @override
-    def block(self, x: Strategy, player: int, args: Any = None) -> Block:
-        return blocks(self(x, args))[player]
-
-    @override
-    def strategy_set(self, x: Strategy) -> Any:
-        passing = (_Passing(own, self.projected) for own in player_sets(self.sets, x))
-        return join(x, tuple(passing))

@@ -359,7 +359,7 @@ class TestBadInput:
 
     def test_methods_without_a_theorem(self, linear_game):
         region = around({"fast": 0.0, "slow": 0.0}, 1.0)
-        with pytest.raises(ValueError, match="no step-size theorem for 'optax'"):
+        with pytest.raises(ValueError, match="no step-size theorem for Optax"):
             certify.certify(linear_game, region, methods=[dg.Optax])
 
     def test_costs_that_are_not_scalars(self):

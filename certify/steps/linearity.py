@@ -1,0 +1,95 @@
+"""Whether straight code is affine in its argument: everywhere, whatever its size."""
+
+from typing import Any
+
+import jax.numpy as jnp
+import numpy as np
+from jax.extend import core
+
+from certify.enclosure.registry import EnclosureError
+from certify.steps.straight_code import place_of
+
+# Linear in all of their operands together.
+_LINEAR = {
+    "add",
+    "add_any",
+    "broadcast_in_dim",
+    "concatenate",
+    "copy",
+    "copy_p",
+    "cumsum",
+    "expand_dims",
+    "neg",
+    "pad",
+    "reduce_sum",
+    "reshape",
+    "rev",
+    "slice",
+    "split",
+    "squeeze",
+    "sub",
+    "transpose",
+}
+# Linear in one operand if the others are constants.
+_PRODUCTS = {"mul", "dot_general", "conv_general_dilated"}
+# Linear in these operands together if all others are constants.
+_SOME: dict[str, tuple[int, ...]] = {
+    "div": (0,),
+    "dynamic_slice": (0,),
+    "dynamic_update_slice": (0, 1),
+    "gather": (0,),
+    "scatter": (0, 2),
+    "scatter-add": (0, 2),
+    "scatter_add": (0, 2),
+}
+
+
+def require_affine(closed: core.ClosedJaxpr) -> None:
+    """Raises unless the results are affine functions of the arguments, with constant coefficients.
+
+    Decided equation by equation, by a list of operations that are linear on all of R^n: so it holds
+    in any box, and no branch, kink, jump, cast or product of what moves can hide far away.
+
+    Raises:
+        EnclosureError: If not; the message names the operation and the line.
+
+    Example:
+        >>> import jax
+        >>> require_affine(jax.make_jaxpr(lambda x: 2.0 * x[::-1] - x / 3.0)(jnp.ones(2)))
+        >>> require_affine(jax.make_jaxpr(lambda x: x * x)(jnp.ones(2)))
+        Traceback (most recent call last):
+        certify.enclosure.registry.EnclosureError: the step is not linear in the strategy, ...
+    """
+    moving: set[Any] = set(closed.jaxpr.invars)
+    for equation in closed.jaxpr.eqns:
+        moves = [not isinstance(x, core.Literal) and x in moving for x in equation.invars]
+        if not any(moves):
+            continue
+        if not _is_affine(equation, moves):
+            raise EnclosureError(
+                "the step is not linear in the strategy, the state and the values of the field "
+                f"('{equation.primitive.name}' in {place_of(equation)}), so its Jacobian is not "
+                "enclosed; adaptive methods, which divide by what they have seen, clipping, "
+                "branches and casts are of this kind."
+            )
+        moving.update(equation.outvars)
+
+
+def _is_affine(equation: core.JaxprEqn, moves: list[bool]) -> bool:
+    name, params = equation.primitive.name, equation.params
+    types = {np.dtype(variable.aval.dtype) for variable in equation.outvars}
+    if name == "convert_element_type":
+        # Rounding to lower precision is a staircase.
+        return types == {np.dtype(np.float64)} and equation.invars[0].aval.dtype == jnp.float64
+    if types != {np.dtype(np.float64)}:
+        return False
+    if name in _LINEAR:
+        return True
+    if name in _PRODUCTS:
+        preferred = params.get("preferred_element_type")
+        return sum(moves) == 1 and preferred in (None, np.dtype(np.float64))
+    if name == "select_n":
+        return not moves[0]
+    if name == "integer_pow":
+        return params["y"] == 1
+    return name in _SOME and all(k in _SOME[name] for k, own in enumerate(moves) if own)
