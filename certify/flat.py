@@ -25,6 +25,8 @@ from certify.fingerprint import fingerprint
 from certify.region import Policies, Region
 from certify.symmetry import mirror_signs
 from dgames.fields import check_field
+from dgames.game import check_shapes
+from dgames.roles import minimiser_of
 from dgames.strategy import blocks, dimensions, join, player_names, ravel
 
 
@@ -137,7 +139,7 @@ def flat_field(game: dg.Game | dg.AbstractField, region: Region, args: Any = Non
 
 def _of_game(game: dg.Game, region: Region, args: Any) -> FlatField:
     center, example = region.center, region.example
-    dg.check_game(game, example, args)
+    check_shapes(game, example, args)
     constraints = _constraints(game, region)
     network_notes: tuple[str, ...] = ()
     if type(game) is dg.NetworkGame:
@@ -146,7 +148,7 @@ def _of_game(game: dg.Game, region: Region, args: Any) -> FlatField:
     code, notes = _code(functools.partial(_costs, game), example, args, "the costs")
     return _flattened(
         code,
-        dg.pseudo_gradient(_replayed(game, code)),
+        dg.pseudo_gradient(_replayed(game, code, player_names(center)[0])),
         region,
         name=type(game).__name__,
         zero_sum=isinstance(game, dg.ZeroSum),
@@ -273,9 +275,11 @@ def _promoted(region: Region) -> tuple[str, ...]:
 
 
 def _costs(game: dg.Game, x: Any, args: Any) -> Any:
-    """Those of a game, or the payoff if it is zero-sum."""
+    """Those of a game; of a zero-sum game the payoff, as the first player's cost."""
     if isinstance(game, dg.ZeroSum):
-        return game.payoff(x, args)
+        first = minimiser_of(game, x) == 0
+        payoff = game.payoff(x, args)
+        return payoff if first else -payoff
     costs = game.costs(x, args)
     return (costs.blocks,) if isinstance(costs, dg.Stacked) else blocks(costs)
 
@@ -351,7 +355,7 @@ def vetted(code: core.ClosedJaxpr, what: str) -> Promotion:
     return result
 
 
-def _replayed(game: dg.Game, code: core.ClosedJaxpr) -> dg.Game:
+def _replayed(game: dg.Game, code: core.ClosedJaxpr, first: str) -> dg.Game:
     """The game of that code, without hand-written derivatives.
 
     So its pseudo-gradient is the derivative of the code that computes the costs.
@@ -360,7 +364,8 @@ def _replayed(game: dg.Game, code: core.ClosedJaxpr) -> dg.Game:
         return dg.NetworkGame(plain(game.cost), game.neighbours, game.parameters)
     replay = plain(core.jaxpr_as_fun(code))
     if isinstance(game, dg.ZeroSum):
-        return dg.zero_sum(lambda x, _: replay(*jax.tree.leaves(x))[0])
+        # Traced as the cost of the first player, who may be the one who maximises the payoff.
+        return dg.zero_sum(lambda x, _: replay(*jax.tree.leaves(x))[0], minimiser=first)
 
     def costs(x: Any, _: Any) -> Any:
         found = replay(*jax.tree.leaves(x))
