@@ -182,9 +182,7 @@ class Certificate:
         step = self.step_sizes[name]
         return make(step.best, *(() if step.momentum is None else (step.momentum,)))
 
-    def require_game(
-        self, game: dg.Game | dg.AbstractField, x: Strategy, args: Any = None
-    ) -> None:
+    def require_game(self, game: dg.Game | dg.AbstractField, x: Strategy, args: Any = None) -> None:
         """Makes sure that the certificate speaks of a game, whose code is traced for that.
 
         Args:
@@ -203,9 +201,7 @@ class Certificate:
                 f"the certificate is not of this game with these args: {found}; certify this one."
             )
 
-    def in_basin(
-        self, method: type[dg.AbstractMethod], x: Strategy
-    ) -> Bool[Array, ""]:
+    def in_basin(self, method: type[dg.AbstractMethod], x: Strategy) -> Bool[Array, ""]:
         """Whether a start is within a method's proved basin, from which it converges; traceable.
 
         Args:
@@ -218,8 +214,7 @@ class Certificate:
         if scale is not None:
             parts = jnp.split(distance, np.cumsum(sizes)[:-1])
             norms = [
-                jnp.linalg.norm(part) / scale[name]
-                for name, part in zip(scale, parts, strict=True)
+                jnp.linalg.norm(part) / scale[name] for name, part in zip(scale, parts, strict=True)
             ]
             return jnp.max(jnp.stack(norms)) <= step.basin
         matrix = self.metric

@@ -135,9 +135,7 @@ def _expected(
     if not field.is_gradient:
         return found.outputs, None, found.scale
     made = entries([*field.sizes], field.zero_sum, True)
-    columns = [
-        sign * found.gradients[:, output, variables[0]] for output, sign, variables in made
-    ]
+    columns = [sign * found.gradients[:, output, variables[0]] for output, sign, variables in made]
     costs = found.outputs
     if field.zero_sum:
         costs = np.concatenate([costs, -costs], 1)

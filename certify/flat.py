@@ -24,11 +24,12 @@ from certify.enclosure.plain import plain
 from certify.enclosure.promotion import Promotion, exactly, is_low, names, promoted
 from certify.enclosure.registry import RULES, SMOOTH_RULES, EnclosureError
 from certify.fingerprint import fingerprint
-from certify.region import Policies, Region, require_region
 from certify.naming import game_name
+from certify.region import Policies, Region, require_region
 from certify.symmetry import mirror_signs
 from dgames.fields import check_field
-from dgames.game import is_zero_sum
+from dgames.game import check_shapes, is_zero_sum
+from dgames.roles import minimiser_of
 from dgames.strategy import blocks, dimensions, join, player_names, ravel
 
 
@@ -161,7 +162,7 @@ def traced_code(given: dg.AbstractField, x: Any, args: Any = None) -> core.Close
         check_field(given, x, args)
         return _code(given, x, args, "the field").code
     game = given.game
-    dg.check_game(game, x, args)
+    check_shapes(game, x, args)
     if type(game) is dg.NetworkGame:
         (game, _), args = _traced_once(game, x, args), None
     return _code(functools.partial(_costs, game), x, args, "the costs").code
@@ -169,7 +170,7 @@ def traced_code(given: dg.AbstractField, x: Any, args: Any = None) -> core.Close
 
 def _of_game(game: dg.Game, region: Region, args: Any) -> FlatField:
     center, example = region.center, region.example
-    dg.check_game(game, example, args)
+    check_shapes(game, example, args)
     constraints = _constraints(game, region)
     network_notes: tuple[str, ...] = ()
     if type(game) is dg.NetworkGame:
@@ -178,7 +179,7 @@ def _of_game(game: dg.Game, region: Region, args: Any) -> FlatField:
     code, notes = _code(functools.partial(_costs, game), example, args, "the costs")
     return _flattened(
         code,
-        dg.pseudo_gradient(_replayed(game, code)),
+        dg.pseudo_gradient(_replayed(game, code, player_names(center)[0])),
         region,
         zero_sum=is_zero_sum(game),
         name=game_name(game),
@@ -331,9 +332,11 @@ def _promoted(region: Region) -> tuple[str, ...]:
 
 
 def _costs(game: dg.Game, x: Any, args: Any) -> Any:
-    """Those of a game, or the payoff if it is zero-sum."""
+    """Those of a game; of a zero-sum game the payoff, as the first player's cost."""
     if is_zero_sum(game):
-        return cast(dg.ZeroSum, game).payoff(x, args)
+        first = minimiser_of(game, x) == 0
+        payoff = cast(dg.ZeroSum, game).payoff(x, args)
+        return payoff if first else -payoff
     costs = game.costs(x, args)
     return (costs.blocks,) if isinstance(costs, dg.Stacked) else blocks(costs)
 
@@ -409,7 +412,7 @@ def vetted(code: core.ClosedJaxpr, what: str) -> Promotion:
     return result
 
 
-def _replayed(game: dg.Game, code: core.ClosedJaxpr) -> dg.Game:
+def _replayed(game: dg.Game, code: core.ClosedJaxpr, first: str) -> dg.Game:
     """The game of that code, without hand-written derivatives.
 
     So its pseudo-gradient is the derivative of the code that computes the costs.
@@ -418,7 +421,8 @@ def _replayed(game: dg.Game, code: core.ClosedJaxpr) -> dg.Game:
         return dg.NetworkGame(plain(game.cost), game.neighbours, game.parameters)
     replay = plain(core.jaxpr_as_fun(code))
     if is_zero_sum(game):
-        return dg.zero_sum(lambda x, _: replay(*jax.tree.leaves(x))[0])
+        # Traced as the cost of the first player, who may be the one who maximises the payoff.
+        return dg.zero_sum(lambda x, _: replay(*jax.tree.leaves(x))[0], minimiser=first)
 
     def costs(x: Any, _: Any) -> Any:
         found = replay(*jax.tree.leaves(x))

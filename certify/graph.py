@@ -188,7 +188,7 @@ def _order(builder: Builder, value: Any) -> _Order:
     if isinstance(value, _Order):
         return value
     array = np.asarray(value)
-    if array.dtype != bool and not np.isin(array, (0, 1)).all() or array.dtype.kind == "f":
+    if (array.dtype != bool and not np.isin(array, (0, 1)).all()) or array.dtype.kind == "f":
         raise GraphError("the costs mix predicates with other numbers")
     ends = [builder.constant(0.0), builder.constant(1.0)]
     return _Order(np.where(array, *ends), np.where(array, *ends[::-1]))

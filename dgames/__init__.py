@@ -24,7 +24,6 @@ from dgames.sets import player_sets as player_sets
 # Games
 from dgames.game import Game as Game
 from dgames.game import ZeroSum as ZeroSum
-from dgames.game import check_game as check_game
 from dgames.game import game as game
 from dgames.game import zero_sum as zero_sum
 from dgames.network import NetworkGame as NetworkGame
@@ -54,6 +53,7 @@ from dgames.fields import FunctionField as FunctionField
 from dgames.fields import NaturalGradient as NaturalGradient
 from dgames.fields import PseudoGradient as PseudoGradient
 from dgames.fields import as_field as as_field
+from dgames.fields import check_game as check_game
 from dgames.fields import pseudo_gradient as pseudo_gradient
 from dgames.jacobian import jacobian_blocks as jacobian_blocks
 from dgames.jacobian import jacobian_operator as jacobian_operator

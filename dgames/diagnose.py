@@ -7,11 +7,11 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PyTree
 
-from dgames.fields import AbstractField, as_field, check_field
+from dgames.fields import AbstractField, check_field, prepared
 from dgames.game import Game
 from dgames.methods import AbstractMethod
 from dgames.sets import Euclidean, map_sets
-from dgames.strategy import Strategy, as_strategy, norm, ravel
+from dgames.strategy import Strategy, norm, ravel
 
 
 def natural_map(field: AbstractField, x: Strategy, args: PyTree = None) -> Strategy:
@@ -49,11 +49,16 @@ def residual(
         x: A joint strategy.
         args: Passed to the field.
 
+    Raises:
+        ValueError: If the game or the strategy is malformed.
+
     >>> from dgames.game import zero_sum
     >>> float(residual(zero_sum(lambda x, args: x[0] * x[1]), (3.0, 4.0)))
     5.0
     """
-    return norm(natural_map(as_field(game), as_strategy(x), args))
+    field, x, _ = prepared(game, x)
+    check_field(field, x, args)
+    return norm(natural_map(field, x, args))
 
 
 def step_jacobian(
@@ -87,7 +92,7 @@ def step_jacobian(
     >>> step_jacobian(zero_sum(lambda x, args: x[0] * x[1]), Simultaneous(0.5), (0.0, 0.0)).tolist()
     [[1.0, -0.5], [0.5, 1.0]]
     """
-    field, x = as_field(game), as_strategy(x)
+    field, x, _ = prepared(game, x)
     check_field(field, x, args)
     if state is None:
         state = method.init(field, x, args)

@@ -6,7 +6,7 @@ dynamics) is derived from them.
 
 import abc
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 import equinox as eqx
 import jax
@@ -14,9 +14,19 @@ import jax.numpy as jnp
 from jaxtyping import PyTree
 from typing_extensions import override
 
+from dgames.calls import shapes_of
+from dgames.roles import check_roles, minimiser_of
 from dgames.sets import AbstractSet, Euclidean, check_sets
 from dgames.stacked import Stacked, is_stacked
-from dgames.strategy import Strategy, blocks, brief_names, check_strategy, join, player_names
+from dgames.strategy import (
+    Strategy,
+    as_strategy,
+    blocks,
+    brief_names,
+    check_strategy,
+    join,
+    player_names,
+)
 
 
 class Game(eqx.Module):
@@ -62,14 +72,32 @@ class Game(eqx.Module):
 
 
 class ZeroSum(Game):
-    """A game of two players with one payoff: the first minimises it, the second maximises it.
+    """A game of two players with one payoff: one minimises it, the other maximises it.
 
     Subclass it and write `payoff`. Its pseudo-gradient takes a single backward pass.
+
+    Who does what is said by `minimiser` and `maximiser`, of which one suffices:
+
+        class Training(ZeroSum):
+            minimiser = "generator"
+
+    Where neither is named, the first player minimises, provided that nobody can be mistaken for the
+    first. That is so for tuples. Of dictionaries JAX sorts the keys, so it is an error if they were
+    written in another order, or if that order is lost (inside `jax.jit` or `jax.vmap`, and to
+    `certify`) and the names do not count by themselves, as "a", "b" or "player1", "player2" do.
+
+    Attributes:
+        minimiser: The name of the player who minimises the payoff, or None.
+        maximiser: The name of the player who maximises it, or None.
     """
+
+    # Without annotations: those would make fields of them, before the fields of every subclass.
+    minimiser = cast("str | None", None)
+    maximiser = cast("str | None", None)
 
     @abc.abstractmethod
     def payoff(self, x: Strategy, args: PyTree = None) -> Any:
-        """What the second player receives from the first: one real floating-point scalar.
+        """What the maximiser receives from the minimiser: one real floating-point scalar.
 
         Args:
             x: A joint strategy of two players.
@@ -78,8 +106,18 @@ class ZeroSum(Game):
 
     @override
     def costs(self, x: Strategy, args: PyTree = None) -> PyTree[Any]:
-        payoff = self.payoff(x, args)
-        return join(x, (payoff, -payoff)) if len(player_names(x)) == 2 else payoff
+        return zero_sum_costs(self, x, args)
+
+
+def zero_sum_costs(
+    game: ZeroSum, x: Strategy, args: PyTree = None, order_is_known: bool = False
+) -> PyTree[Any]:
+    """The costs of a zero-sum game; see `minimiser_of`."""
+    if len(player_names(x)) != 2:
+        return game.payoff(x, args)
+    first = minimiser_of(game, x, order_is_known) == 0
+    payoff = game.payoff(x, args)
+    return join(x, (payoff, -payoff) if first else (-payoff, payoff))
 
 
 def is_zero_sum(game: Game) -> bool:
@@ -117,6 +155,9 @@ class _FunctionGame(Game):
 class _FunctionZeroSum(ZeroSum):
     fn: Callable
     sets: PyTree
+    # Fields in place of attributes of the class.
+    minimiser: str | None = eqx.field(static=True, default=None)
+    maximiser: str | None = eqx.field(static=True, default=None)
 
     def payoff(self, x: Strategy, args: PyTree = None) -> Any:
         return self.fn(x, args)
@@ -137,31 +178,124 @@ def game(costs: Callable, strategy_set: AbstractSet | PyTree = None) -> Game:
             structure of the strategy. Players minimise. An `equinox.Module` with a `__call__` keeps
             its arrays as parameters of the game.
         strategy_set: One set, which is then every player's own, or one per player (default: no
-            constraint).
+            constraint); None for a player stands for no constraint.
+
+    Raises:
+        ValueError: If the costs are no function.
 
     >>> bargain = game(lambda x, args: (x[0] ** 2 - x[0] * x[1], x[1] ** 2 + x[0] * x[1]))
     >>> bargain.costs((1.0, 2.0))
     (-1.0, 6.0)
     """
-    return _FunctionGame(costs, Euclidean() if strategy_set is None else strategy_set)
+    return _FunctionGame(_function("game", "costs", costs), _or_anywhere(strategy_set))
 
 
-def zero_sum(payoff: Callable, strategy_set: AbstractSet | PyTree = None) -> ZeroSum:
+def zero_sum(
+    payoff: Callable | None = None,
+    strategy_set: AbstractSet | PyTree = None,
+    *,
+    minimiser: str | None = None,
+    maximiser: str | None = None,
+) -> Any:
     """Makes a two-player zero-sum game of a function `payoff(x, args)`.
 
     Args:
-        payoff: Maps a joint strategy of two players (and `args`) to one scalar, which the first
-            player minimises and the second maximises.
-        strategy_set: One set, which is then every player's own, or one per player (default: no
-            constraint).
+        payoff: Maps a joint strategy of two players (and `args`) to one scalar, which one player
+            minimises and the other maximises. Without it, a decorator is returned.
+        strategy_set: One set, which is then every player's own, or one per player, None for those
+            without (default: no constraint).
+        minimiser: The name of the player who minimises; one of the two roles suffices. By default
+            it is the first player, provided that nobody can be mistaken for the first: see
+            `ZeroSum`.
+        maximiser: The name of the player who maximises.
+
+    Returns:
+        A `ZeroSum`.
+
+    Raises:
+        ValueError: If a role is no name, or one player has both.
 
     >>> zero_sum(lambda x, args: x["x"] * x["y"]).costs({"x": 2.0, "y": 3.0})
     {'x': 6.0, 'y': -6.0}
+    >>> @zero_sum(minimiser="generator", maximiser="discriminator")
+    ... def training(x, args):
+    ...     return x["generator"] * x["discriminator"]
+    >>> training.costs({"generator": 2.0, "discriminator": 3.0})
+    {'discriminator': -6.0, 'generator': 6.0}
     """
-    return _FunctionZeroSum(payoff, Euclidean() if strategy_set is None else strategy_set)
+    check_roles(minimiser, maximiser)
+    if payoff is None:
+        return lambda fn: zero_sum(fn, strategy_set, minimiser=minimiser, maximiser=maximiser)
+    return _FunctionZeroSum(
+        _function("zero_sum", "payoff", payoff), _or_anywhere(strategy_set), minimiser, maximiser
+    )
 
 
-def check_game(game: Game, x: Strategy, args: PyTree = None) -> None:
+def _or_anywhere(strategy_set: Any) -> Any:
+    return Euclidean() if strategy_set is None else strategy_set
+
+
+def _function(maker: str, what: str, value: Any) -> Callable:
+    if isinstance(value, Game):
+        raise ValueError(f"{maker}: {type(value).__name__} is a game already; use it as it is")
+    if not callable(value):
+        raise ValueError(
+            f"{maker}: the {what} must be a function of the joint strategy and args, not "
+            f"{type(value).__name__}"
+        )
+    return value
+
+
+class Completed(Game):
+    """A game of which modules that hold more than numbers are players, as a game of the numbers.
+
+    Attributes:
+        game: The game.
+        rest: What else there is in a joint strategy, None in place of numbers.
+    """
+
+    game: Game
+    rest: PyTree
+
+    @override
+    def costs(self, x: Strategy, args: PyTree = None) -> PyTree[Any]:
+        return self.game.costs(eqx.combine(x, self.rest), args)
+
+    @override
+    def strategy_set(self, x: Strategy) -> Any:
+        return self.game.strategy_set(eqx.combine(x, self.rest))
+
+
+class CompletedZeroSum(ZeroSum):
+    """The same of a zero-sum game."""
+
+    game: ZeroSum
+    rest: PyTree
+    minimiser: str | None = eqx.field(static=True, default=None)
+    maximiser: str | None = eqx.field(static=True, default=None)
+
+    @override
+    def payoff(self, x: Strategy, args: PyTree = None) -> Any:
+        return self.game.payoff(eqx.combine(x, self.rest), args)
+
+    @override
+    def strategy_set(self, x: Strategy) -> Any:
+        return self.game.strategy_set(eqx.combine(x, self.rest))
+
+
+def completed(game: Game, rest: PyTree) -> Game:
+    """A game of numbers alone; `rest` is what `dgames.strategy.split` left."""
+    if not jax.tree.leaves(rest):
+        return game
+    if is_zero_sum(game):
+        game = cast(ZeroSum, game)
+        return CompletedZeroSum(game, rest, game.minimiser, game.maximiser)
+    return Completed(game, rest)
+
+
+def check_shapes(
+    game: Game, x: Strategy, args: PyTree = None, order_is_known: bool = False
+) -> None:
     """Raises an error unless `game` has a well-formed cost for every player of `x`.
 
     Nothing is computed: the costs are only traced for their shapes.
@@ -170,29 +304,43 @@ def check_game(game: Game, x: Strategy, args: PyTree = None) -> None:
         game: The game.
         x: A joint strategy.
         args: Passed to the costs.
+        order_is_known: As for `minimiser_of`.
 
     Raises:
-        ValueError: If `x` is not a joint strategy, a player has no cost, a cost belongs to no
-            player, a cost is not a real floating-point scalar, or the strategy set does not fit.
+        ValueError: As `check_game`.
     """
+    if is_zero_sum(game) and len(player_names(x)) == 2:
+        minimiser_of(cast(ZeroSum, game), x, order_is_known)
     check_strategy(x)
+    x = as_strategy(x)
+    check_sets(game.strategy_set(x), x)
     if is_zero_sum(game):
+        game = cast(ZeroSum, game)
         names = player_names(x)
         if len(names) != 2:
             raise ValueError(
                 f"a zero-sum game has two players, but the strategy has {len(names)}: "
                 f"{brief_names(x)}"
             )
-        _check_cost("the payoff", eqx.filter_eval_shape(game.payoff, x, args))
-    elif is_stacked(x):
-        _check_stacked_costs(x, eqx.filter_eval_shape(game.costs, x, args))
-    else:
-        names = player_names(x)
-        costs = eqx.filter_eval_shape(game.costs, x, args)
-        _check_names(names, costs)
-        for name, cost in zip(names, blocks(costs), strict=True):
-            _check_cost(f"the cost of player '{name}'", cost)
-    check_sets(game.strategy_set(x), x)
+        _check_cost("the payoff", shapes_of("the payoff", game.payoff, x, args, of=_own(game)))
+        return
+    costs = shapes_of("the costs", game.costs, x, args, of=_own(game))
+    if is_stacked(x):
+        _check_stacked_costs(x, costs)
+        return
+    names = player_names(x)
+    _check_names(names, costs)
+    for name, cost in zip(names, blocks(costs), strict=True):
+        _check_cost(f"the cost of player '{name}'", cost)
+
+
+def _own(game: Game) -> Callable:
+    """The costs or the payoff as the user wrote them."""
+    while isinstance(game, Completed | CompletedZeroSum):
+        game = game.game
+    if isinstance(game, _FunctionGame | _FunctionZeroSum):
+        return game.fn
+    return cast(ZeroSum, game).payoff if is_zero_sum(game) else game.costs
 
 
 def _check_stacked_costs(x: Stacked, costs: Any) -> None:

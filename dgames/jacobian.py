@@ -8,10 +8,10 @@ import jax.numpy as jnp
 import lineax as lx
 from jaxtyping import PyTree
 
-from dgames.fields import AbstractField, as_field, check_field
+from dgames.fields import AbstractField, check_field, prepared
 from dgames.game import Game
 from dgames.stacked import Stacked, is_stacked
-from dgames.strategy import Strategy, as_strategy, dimensions, join, ravel
+from dgames.strategy import Strategy, dimensions, join, ravel
 
 
 def jacobian_blocks(
@@ -38,7 +38,7 @@ def jacobian_blocks(
     >>> J[0][1].tolist(), J[1][0].tolist()
     ([[3.0]], [[-3.0]])
     """
-    field, x = as_field(game), as_strategy(x)
+    field, x, _ = prepared(game, x)
     check_field(field, x, args)
     vector, unravel = ravel(x)
     matrix = jax.jacfwd(lambda vector: ravel(field(unravel(vector), args))[0])(vector)
@@ -76,6 +76,6 @@ def jacobian_operator(
     >>> [float(v) for v in operator.mv((jnp.array(1.0), jnp.array(0.0)))]
     [0.0, -3.0]
     """
-    field, x = as_field(game), as_strategy(x)
+    field, x, _ = prepared(game, x)
     check_field(field, x, args)
     return lx.JacobianLinearOperator(field, x, args)

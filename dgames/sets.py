@@ -209,7 +209,8 @@ class Product(AbstractSet):
     """One set per player: the strategy set of a game.
 
     Attributes:
-        sets: Sets in the first-level structure of the joint strategy (or of any block).
+        sets: Sets in the first-level structure of the joint strategy (or of any block); None for
+            a player without constraints.
 
     >>> Product({"a": Box(0.0, 1.0), "b": Euclidean()}).project({"a": 7.0, "b": 7.0})["b"]
     7.0
@@ -266,8 +267,9 @@ def player_sets(strategy_set: Any, x: Strategy) -> tuple[AbstractSet, ...]:
 
     Args:
         strategy_set: A `Product` or a container of sets in the first-level structure of `x` (one
-            set per player; of stacked players, a `Stacked` set whose arrays have the players as
-            their leading axis), or any other set, which is then every player's own.
+            set per player, or None for one without constraints; of stacked players, a `Stacked`
+            set whose arrays have the players as their leading axis); or any other set, which is
+            then every player's own; or None.
         x: A joint strategy.
 
     Raises:
@@ -296,8 +298,15 @@ def _own_sets(strategy_set: Any, x: Strategy) -> Any:
     """The sets in the first-level structure of the strategy, or one set for every player."""
     if isinstance(strategy_set, Product):
         strategy_set = strategy_set.sets
+    if strategy_set is None:
+        return Euclidean()
     if isinstance(strategy_set, AbstractSet):
         return strategy_set
+    if not is_stacked(strategy_set) and not jax.tree_util.all_leaves([strategy_set]):
+        own = blocks(strategy_set)
+        if any(each is None for each in own):  # no set: no constraint
+            own = tuple(Euclidean() if each is None else each for each in own)
+            strategy_set = join(strategy_set, own)
     if is_stacked(strategy_set) and isinstance(strategy_set.blocks, AbstractSet):
         if not jax.tree.leaves(strategy_set):  # nothing in it tells players apart
             return strategy_set.blocks

@@ -46,7 +46,7 @@ class Stacked(eqx.Module):
             )
 
     def __len__(self) -> int:
-        leaves = jax.tree.leaves(self.blocks)
+        leaves = [leaf for leaf in jax.tree.leaves(self.blocks) if hasattr(leaf, "shape")]
         if not leaves:
             raise ValueError("Stacked: without arrays the number of players is unknown")
         return int(np.shape(leaves[0])[0])
@@ -54,7 +54,9 @@ class Stacked(eqx.Module):
     def __getitem__(self, player: int | np.integer | Int[Array, ""]) -> PyTree:
         if isinstance(player, int | np.integer) and not -len(self) <= player < len(self):
             raise IndexError(f"there is no player {player} among {len(self)}")
-        return jax.tree.map(lambda leaf: leaf[player], self.blocks)
+        return jax.tree.map(
+            lambda leaf: leaf[player] if hasattr(leaf, "shape") else leaf, self.blocks
+        )
 
     def __iter__(self) -> Iterator[PyTree]:
         return (self[i] for i in range(len(self)))

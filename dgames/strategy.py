@@ -4,6 +4,9 @@ A tuple, list, dict, named tuple or `equinox.Module` of blocks is a joint strate
 coordinates of one player, is any pytree of real floating-point arrays. The players' order is the
 order of the pytree (dictionaries: sorted keys), and it is the order of every list of players here.
 
+A block may be, or hold, an `equinox.Module`, such as a neural network. Then its coordinates are its
+floating-point arrays, as for `eqx.filter_grad`; whatever else is in it stays as it is.
+
 Many players of one shape are a `Stacked`: its first level is the leading axis of its arrays. What
 is done for every player is done by `map_players`, which does not loop over those.
 """
@@ -170,6 +173,7 @@ def dimensions(x: Strategy) -> tuple[int, ...]:
     >>> dimensions((jnp.zeros(3), {"mean": jnp.zeros(2), "scale": jnp.ones(())}))
     (3, 3)
     """
+    x = _numbers(x)
     if is_stacked(x):
         return (sum(math.prod(np.shape(leaf)[1:]) for leaf in jax.tree.leaves(x)),) * len(x)
     return tuple(sum(jnp.size(leaf) for leaf in jax.tree.leaves(block)) for block in blocks(x))
@@ -189,6 +193,11 @@ def ravel(x: Strategy) -> tuple[Float[Array, " coordinates"], Callable[[Array], 
     >>> vector.tolist(), len(unravel(vector))
     ([1.0, 2.0, 3.0], 2)
     """
+    numbers = _numbers(x)
+    if numbers is not x:
+        vector, unravel = ravel(numbers)
+        _, rest = split(as_strategy(x))
+        return vector, lambda vector: eqx.combine(unravel(vector), rest)
     items, structure = jax.tree.flatten(x, is_leaf=is_stacked)
     stacks = [item if is_stacked(item) else None for item in items]
     # A stack of players counts as one array, with one row per player.
@@ -266,7 +275,11 @@ def norm(x: PyTree) -> Float[Array, ""]:
 
 
 def as_strategy(x: Strategy) -> Strategy:
-    """Converts every leaf to a JAX array: Python floats and NumPy arrays are welcome.
+    """Converts every number to a JAX array: Python numbers and NumPy arrays are welcome.
+
+    Python integers become floating point. In an `equinox.Module` with floating-point arrays only
+    these are coordinates, as for `eqx.filter_grad`; the rest of it is kept: functions, integers,
+    Python numbers.
 
     Args:
         x: A joint strategy.
@@ -281,6 +294,11 @@ def as_strategy(x: Strategy) -> Strategy:
     >>> as_strategy({"a": 1.0, "b": np.zeros(2, np.float32)})["b"].dtype
     dtype('float32')
     """
+    if hasattr(x, "strategy") and hasattr(x, "history"):
+        raise ValueError(
+            "a joint strategy is needed, but this is the Solution of a run: give its `strategy`, "
+            "and its `state` as state= to continue the run"
+        )
     empty = is_stacked(x) and jax.tree.leaves(x) and len(x) == 0
     if jax.tree_util.all_leaves([x]) or empty or not (is_stacked(x) or player_names(x)):
         raise ValueError(
@@ -293,6 +311,18 @@ def as_strategy(x: Strategy) -> Strategy:
     return join(x, tuple(map(_as_block, who, blocks(x))))
 
 
+def split(x: Strategy) -> tuple[Strategy, PyTree]:
+    """Numbers, and what is left of modules; `equinox.combine` puts them together again.
+
+    Args:
+        x: What `as_strategy` returned.
+
+    >>> split({"a": jnp.array(1.0)})[1]
+    {'a': None}
+    """
+    return eqx.partition(x, eqx.is_inexact_array)
+
+
 def check_strategy(x: Strategy) -> None:
     """Raises an error unless `x` is a joint strategy of finite real numbers.
 
@@ -302,13 +332,20 @@ def check_strategy(x: Strategy) -> None:
     Raises:
         ValueError: As `as_strategy`, or if a coordinate is NaN or infinite.
     """
-    x = as_strategy(x)
+    x, _ = split(as_strategy(x))
     if all(map(_known_finite, jax.tree.leaves(x))):
         return
     for name, block in zip(player_names(x), blocks(x), strict=True):
         for leaf in jax.tree.leaves(block):
             if not _known_finite(leaf):
                 raise ValueError(f"strategies must be finite; player '{name}' has {_brief(leaf)}")
+
+
+def _numbers(x: PyTree) -> PyTree:
+    """`x` itself if all of it is numbers, else only the floating-point arrays in it."""
+    if all(hasattr(leaf, "shape") or np.isscalar(leaf) for leaf in jax.tree.leaves(x)):
+        return x
+    return split(as_strategy(x))[0]
 
 
 def _known_finite(leaf: Array) -> bool:
@@ -326,18 +363,42 @@ def _same_count(what: str, x: Stacked, values: Any) -> Stacked:
 
 
 def _as_block(who: str, block: Block) -> Block:
-    if not jax.tree.leaves(block):
+    def convert(part: Any) -> Any:
+        if not isinstance(part, eqx.Module) or not any(map(_is_real, jax.tree.leaves(part))):
+            return jax.tree.map(lambda leaf: _as_leaf(who, leaf), part)
+        return jax.tree.map(lambda leaf: _as_leaf(who, leaf) if _is_inexact(leaf) else leaf, part)
+
+    block = jax.tree.map(convert, block, is_leaf=lambda part: isinstance(part, eqx.Module))
+    if not any(map(eqx.is_inexact_array, jax.tree.leaves(block))):
         raise ValueError(f"every player needs at least one array; {who} has none")
-    return jax.tree.map(lambda leaf: _as_leaf(who, leaf), block)
+    return block
+
+
+def _is_inexact(leaf: Any) -> bool:
+    """Whether a leaf is an array of JAX or NumPy of floating-point or complex numbers."""
+    return hasattr(leaf, "dtype") and jnp.issubdtype(leaf.dtype, jnp.inexact)
+
+
+def _is_real(leaf: Any) -> bool:
+    return hasattr(leaf, "dtype") and jnp.issubdtype(leaf.dtype, jnp.floating)
 
 
 def _as_leaf(who: str, leaf: Any) -> Array:
-    if not (eqx.is_array_like(leaf) and jnp.issubdtype(jnp.result_type(leaf), jnp.floating)):
-        found = jnp.result_type(leaf) if eqx.is_array_like(leaf) else type(leaf).__name__
-        raise ValueError(
-            f"strategies must be real floating point; {who} has {found}: {_brief(leaf)}"
-        )
-    return jnp.asarray(leaf, jnp.result_type(leaf))
+    if isinstance(leaf, int | np.integer) and not isinstance(leaf, bool):
+        leaf = float(leaf)
+    if eqx.is_array_like(leaf) and jnp.issubdtype(jnp.result_type(leaf), jnp.floating):
+        return jnp.asarray(leaf, jnp.result_type(leaf))
+    if not eqx.is_array_like(leaf):
+        what = type(leaf).__name__
+        hint = "only an equinox.Module may hold what is no number" if callable(leaf) else ""
+    else:
+        what = jnp.result_type(leaf)
+        hint = "convert it, say with .astype(float)" if jnp.issubdtype(what, jnp.integer) else ""
+    name = getattr(leaf, "__name__", None)
+    raise ValueError(
+        f"strategies must be real floating point; {who} has {what}: "
+        f"{name if isinstance(name, str) else _brief(leaf)}{'; ' if hint else ''}{hint}"
+    )
 
 
 def _brief(value: Any) -> str:

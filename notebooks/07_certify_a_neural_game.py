@@ -71,8 +71,9 @@ start, rest = eqx.partition(networks, eqx.is_array)
 
 
 class Tuning(dg.ZeroSum):
-    """The first player, the critic, minimises the payoff; the generator maximises it."""
+    """The critic minimises the payoff; the generator maximises it."""
 
+    minimiser = "critic"
     pull: float
 
     def payoff(self, x, args=None):

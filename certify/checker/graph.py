@@ -123,7 +123,9 @@ def game_hash(game: dict[str, Any]) -> str:
     said = {key: value for key, value in game.items() if key != "hash"}
     if "graph" in said:
         said["graph"] = said["graph"]["hash"]
-    return hashlib.sha256(json.dumps(said, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+    return hashlib.sha256(
+        json.dumps(said, sort_keys=True, separators=(",", ":")).encode()
+    ).hexdigest()
 
 
 def _plain(value: Any, number: int) -> Node | None:

@@ -20,6 +20,7 @@ from certify.enclosure.registry import RULES, SMOOTH_RULES
 from certify.enclosure.rounding import flush
 from certify.flat import traced_cost
 from certify.region import Box
+from dgames.game import check_shapes
 from dgames.strategy import ravel
 
 # Remainders that affine arithmetic remembers.
@@ -63,7 +64,7 @@ class PlayerCode(NamedTuple):
                 f"the region of a network game is a certify.Box, not {type(region).__name__}."
             )
         example = region.example
-        dg.check_game(game, example, args)
+        check_shapes(game, example, args)
         own = jax.tree.map(
             lambda leaf: jax.ShapeDtypeStruct(leaf.shape[1:], leaf.dtype), example.blocks
         )

@@ -144,9 +144,7 @@ class PolicyCertificate:
             )
         return cast(dg.AbstractMethod, dg.MirrorDescent(self.step.best))
 
-    def require_game(
-        self, game: dg.Game | dg.AbstractField, x: Strategy, args: Any = None
-    ) -> None:
+    def require_game(self, game: dg.Game | dg.AbstractField, x: Strategy, args: Any = None) -> None:
         """Makes sure that the certificate speaks of a game, by its payoff tables.
 
         Args:

@@ -1,17 +1,35 @@
 """The pseudo-gradient of a game: every player's gradient of their own cost."""
 
-from typing import Any
+from typing import Any, cast
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 from jaxtyping import PyTree
 from typing_extensions import override
 
 from dgames.fields.base import AbstractField
-from dgames.game import Game, ZeroSum, is_zero_sum
+from dgames.game import (
+    Game,
+    ZeroSum,
+    check_shapes,
+    completed,
+    is_zero_sum,
+    zero_sum_costs,
+)
 from dgames.network import NetworkGame
+from dgames.roles import minimiser_of
 from dgames.stacked import Stacked, is_stacked
-from dgames.strategy import Block, Strategy, as_strategy, blocks, join, replace
+from dgames.strategy import (
+    Block,
+    Strategy,
+    as_strategy,
+    blocks,
+    join,
+    player_names,
+    replace,
+    split,
+)
 from dgames.strategy import block as own_block
 
 
@@ -26,44 +44,70 @@ class PseudoGradient(AbstractField):
 
     Attributes:
         game: The game.
+        order_is_known: Whether the order of the players has been seen as it was written, see
+            `ZeroSum`.
     """
 
     game: Game
+    order_is_known: bool = eqx.field(static=True, default=False, kw_only=True)
 
     @override
     def __call__(self, x: Strategy, args: PyTree = None) -> Strategy:
-        x = as_strategy(x)
-        if is_zero_sum(self.game):
-            assert isinstance(self.game, ZeroSum)
-            first, second = blocks(jax.grad(self.game.payoff)(x, args))
-            return join(x, (first, jax.tree.map(jnp.negative, second)))
-        if type(self.game) is NetworkGame:
-            return self.game.gradients(x, args)
-        if is_stacked(x):
-            return _stacked_gradients(self.game, x, args)
-        costs, derivative = jax.linearize(lambda x: blocks(self.game.costs(x, args)), x)
-        gradients = []
-        for i, cost in enumerate(costs):
-            # One output at a time: the transpose then skips what the other costs depend on.
-            pull = jax.linear_transpose(lambda dx, i=i: derivative(dx)[i], x)
-            (gradient,) = pull(jnp.ones((), jnp.result_type(cost)))
-            gradients.append(blocks(gradient)[i])
-        return join(x, tuple(gradients))
+        given, first = x, self._minimiser(x)
+        x, rest = split(as_strategy(x))
+        game = completed(self.game, rest)
+        try:
+            return _gradients(game, x, args, first)
+        except (KeyError, IndexError, AttributeError, TypeError, ValueError):
+            # Of a malformed game this is an error that says what is wrong with it.
+            check_shapes(self.game, given, args, order_is_known=True)
+            raise
 
     @override
     def block(self, x: Strategy, player: Any, args: PyTree = None) -> Block:
-        x = as_strategy(x)
-        if type(self.game) is NetworkGame:
-            return self.game.gradient(x, player, args)
+        self._minimiser(x)
+        x, rest = split(as_strategy(x))
+        game = completed(self.game, rest)
+        if type(game) is NetworkGame:
+            return game.gradient(x, player, args)
 
         def own_cost(own: Block) -> Any:
-            return own_block(self.game.costs(replace(x, player, own), args), player)
+            joint = replace(x, player, own)
+            if is_zero_sum(game):
+                return own_block(
+                    zero_sum_costs(cast(ZeroSum, game), joint, args, order_is_known=True), player
+                )
+            return own_block(game.costs(joint, args), player)
 
         return jax.grad(own_cost)(own_block(x, player))
+
+    def _minimiser(self, x: Strategy) -> int:
+        if not is_zero_sum(self.game) or len(player_names(x)) != 2:
+            return 0
+        return minimiser_of(self.game, x, self.order_is_known)
 
     @override
     def strategy_set(self, x: Strategy) -> Any:
         return self.game.strategy_set(x)
+
+
+def _gradients(game: Game, x: Strategy, args: PyTree, minimiser: int) -> Strategy:
+    if is_zero_sum(game):
+        slopes = list(blocks(jax.grad(cast(ZeroSum, game).payoff)(x, args)))
+        slopes[1 - minimiser] = jax.tree.map(jnp.negative, slopes[1 - minimiser])
+        return join(x, tuple(slopes))
+    if type(game) is NetworkGame:
+        return game.gradients(x, args)
+    if is_stacked(x):
+        return _stacked_gradients(game, x, args)
+    costs, derivative = jax.linearize(lambda x: blocks(game.costs(x, args)), x)
+    gradients = []
+    for i, cost in enumerate(costs):
+        # One output at a time: the transpose then skips what the other costs depend on.
+        pull = jax.linear_transpose(lambda dx, i=i: derivative(dx)[i], x)
+        (gradient,) = pull(jnp.ones((), jnp.result_type(cost)))
+        gradients.append(blocks(gradient)[i])
+    return join(x, tuple(gradients))
 
 
 def _stacked_gradients(game: Game, x: Stacked, args: PyTree) -> Stacked:

@@ -110,7 +110,9 @@ def remember(
     if type(field) not in (PseudoGradient, FunctionField, NaturalGradient):
         return field
     known = RememberedField(field, x, value, args, notes or Notes())
-    return RememberedGradient(field.game, known) if type(field) is PseudoGradient else known
+    if type(field) is not PseudoGradient:
+        return known
+    return RememberedGradient(field.game, known, order_is_known=field.order_is_known)
 
 
 def _same(given: PyTree, known: PyTree) -> bool:

@@ -9,7 +9,8 @@ from typing_extensions import override
 
 from dgames.arrays import as_float
 from dgames.game import ZeroSum
-from dgames.strategy import Strategy, blocks
+from dgames.roles import in_roles
+from dgames.strategy import Strategy
 
 
 class Bilinear(ZeroSum):
@@ -23,6 +24,8 @@ class Bilinear(ZeroSum):
         matrix: `A`, of shape `(m, n)` for strategies of shapes `(m,)` and `(n,)`; or a number
             `sigma`, which stands for `sigma` times the identity and fits any two strategies of one
             shape, scalars included.
+        minimiser: The name of the player whose strategy is `x`, see `ZeroSum`.
+        maximiser: The name of the other.
 
     Example:
         >>> from dgames.fields import pseudo_gradient
@@ -34,6 +37,8 @@ class Bilinear(ZeroSum):
     """
 
     matrix: Array = eqx.field(default=1.0, converter=as_float)
+    minimiser: str | None = eqx.field(static=True, default=None, kw_only=True)
+    maximiser: str | None = eqx.field(static=True, default=None, kw_only=True)
 
     def __check_init__(self):
         if self.matrix.ndim not in (0, 2):
@@ -41,7 +46,7 @@ class Bilinear(ZeroSum):
 
     @override
     def payoff(self, x: Strategy, args: PyTree = None) -> Any:
-        first, second = (jnp.asarray(block) for block in blocks(x))
+        first, second = (jnp.asarray(block) for block in in_roles(self, x))
         matrix = self.matrix.astype(first.dtype)
         if matrix.ndim == 0:
             return matrix * jnp.vdot(first, second)

@@ -2,13 +2,15 @@
 
 from typing import Any
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 from jaxtyping import PyTree
 from typing_extensions import override
 
 from dgames.game import ZeroSum
-from dgames.strategy import Strategy, blocks
+from dgames.roles import in_roles
+from dgames.strategy import Strategy
 
 
 class DiracGAN(ZeroSum):
@@ -23,6 +25,10 @@ class DiracGAN(ZeroSum):
     descent-ascent circles around it; and since `|F|` falls exponentially where `psi theta` is
     large, methods that converge crawl when they start far away.
 
+    Attributes:
+        minimiser: The name of the generator, see `ZeroSum`.
+        maximiser: The name of the discriminator.
+
     Example:
         >>> from dgames.fields import pseudo_gradient
         >>> [float(v) for v in pseudo_gradient(DiracGAN())((3.0, 0.0))]
@@ -33,9 +39,12 @@ class DiracGAN(ZeroSum):
         2018, arXiv:1801.04406.
     """
 
+    minimiser: str | None = eqx.field(static=True, default=None, kw_only=True)
+    maximiser: str | None = eqx.field(static=True, default=None, kw_only=True)
+
     @override
     def payoff(self, x: Strategy, args: PyTree = None) -> Any:
-        theta, psi = (jnp.asarray(block) for block in blocks(x))
+        theta, psi = (jnp.asarray(block) for block in in_roles(self, x))
         return _log_logistic(psi * theta)
 
     def equilibrium(self) -> tuple[float, float]:

@@ -38,6 +38,9 @@ class FineTuning(dg.ZeroSum):
         Convolutional Networks*, ICML 2018, arXiv:1802.01483 (the weight decay).
     """
 
+    minimiser = "critic"
+    maximiser = "generator"
+
     start: Any
     rest: Any
     data: Float[Array, " data"]
@@ -45,7 +48,7 @@ class FineTuning(dg.ZeroSum):
     weight: Float[Array, ""]
 
     def payoff(self, x: Any, args: Any = None) -> Any:
-        """What the generator, the second player, receives from the critic.
+        """What the generator receives from the critic.
 
         Args:
             x: The strategies.

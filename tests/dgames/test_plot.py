@@ -74,7 +74,7 @@ def test_phase_portrait_flows_the_way_players_go(monkeypatch):
 
 
 def test_phase_portrait_of_a_flow_with_named_players():
-    game = dg.zero_sum(lambda x, args: x["buyer"] * x["seller"])
+    game = dg.zero_sum(lambda x, args: x["buyer"] * x["seller"], minimiser="buyer")
     like = {"buyer": 0.0, "seller": 0.0}
     path = dg.flow(game, {"buyer": 1.0, "seller": 0.5}, 1.0)
     ax = plot.phase_portrait(game, trajectories=path, like=like, equilibrium=like)
