@@ -17,6 +17,7 @@ from certify.equilibrium import Basin, Equilibrium
 from certify.file import save_data
 from certify.metric.small_gain import float_above, float_below
 from certify.region import Ball, Box, Policies, Region
+from certify.steps.known import described_class, known_method
 from certify.steps.step_size import StepSize
 from certify.structure import players, rebuild
 from dgames.strategy import Strategy, ravel
@@ -173,11 +174,12 @@ class Certificate:
         Raises:
             ValueError: If nothing was proved, or nothing of this method.
         """
-        name, make = dg.method_name(method), cast(Callable[..., dg.AbstractMethod], method)
-        if name not in self.step_sizes:
+        name, make = known_method(method), cast(Callable[..., dg.AbstractMethod], method)
+        if name is None or name not in self.step_sizes:
             raise ValueError(
-                f"the certificate has no step for {name!r}, only for "
-                f"{', '.join(self.step_sizes) or 'no method'}; name it in certify(methods=...)."
+                f"the certificate has no step for {described_class(method)}, only for "
+                f"{', '.join(self.step_sizes) or 'no method'}; name it in certify(methods=...), or "
+                "certify its steps with certify.contraction."
             )
         step = self.step_sizes[name]
         return make(step.best, *(() if step.momentum is None else (step.momentum,)))
@@ -208,7 +210,10 @@ class Certificate:
             method: One of the classes that the certificate was made for.
             x: A joint strategy.
         """
-        step, sizes = self.step_sizes[dg.method_name(method)], self._sizes
+        name = known_method(method)
+        if name is None or name not in self.step_sizes:
+            raise ValueError(f"the certificate has no basin for {described_class(method)}.")
+        step, sizes = self.step_sizes[name], self._sizes
         distance = ravel(x)[0].astype(float) - jnp.asarray(self._center, float)
         scale = step.scale
         if scale is not None:

@@ -473,7 +473,7 @@ _RULES: dict[str, Callable] = {
     "le": _compared(False),
     "gt": _compared(True),
     "ge": _compared(True),
-    # Real numbers are finite wherever they are defined, which what they are made of stays obliged to.
+    # Real numbers are finite where they are defined, and that stays an obligation of their parts.
     "is_finite": lambda builder, params, x: np.ones(_real(builder, x).numbers.shape, bool),
     "select_n": _select,
     "convert_element_type": _converted,

@@ -8,7 +8,8 @@ The semantics is that of real functions: constants are the floats they are, exac
 those of real numbers, without rounding or overflow. A graph is defined where every one of its nodes
 is, whether or not an output depends on it: a node that may be undefined is an *obligation*, to be
 shown to be defined wherever something is claimed. So `e^y / e^y` with `y = log x` may well be
-spelled out as 1, but the logarithm stays in the graph, and nothing is claimed where it is undefined.
+spelled out as 1, but the logarithm stays in the graph, and nothing is claimed where it has no
+value.
 """
 
 import hashlib
@@ -119,7 +120,7 @@ def graph_hash(nodes: list[Any], outputs: list[int]) -> str:
 
 
 def game_hash(game: dict[str, Any]) -> str:
-    """SHA-256 of all that a file says of its game: names, sizes, sets, and the graph by its hash."""
+    """SHA-256 of all that a file says of its game, of the graph by its own hash."""
     said = {key: value for key, value in game.items() if key != "hash"}
     if "graph" in said:
         said["graph"] = said["graph"]["hash"]

@@ -38,7 +38,7 @@ def edited(data: Any, random: Random) -> Any:
 
 
 def sealed(data: Any) -> Any:
-    """A copy with the digest of its contents, game and graph with their hashes, where that can be."""
+    """A copy with the digest of its contents, game and graph with their hashes, if possible."""
     if not isinstance(data, dict):
         return data
     data = dict(data)
