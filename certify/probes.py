@@ -18,6 +18,7 @@ from certify.enclosure.control import UNROLL
 from certify.enclosure.inline import branches, replay, rounds
 from certify.flat import FlatField
 from certify.region import Box, Policies, Region
+from dgames.strategy import ravel
 
 # Random points of the region, and the most on its faces.
 RANDOM, FACES = 1024, 512
@@ -60,7 +61,11 @@ def _faces(region: Region, inside: np.ndarray) -> np.ndarray:
     rows, axes = np.arange(len(faces)), generator.integers(0, n, len(faces))
     ends = np.where(generator.integers(0, 2, len(faces)), upper[axes], lower[axes])
     faces[rows, axes] = ends
-    return np.concatenate([corners, faces, (0.5 * lower + 0.5 * upper)[None]])
+    # Code is often special at zero, and games at the middle of their regions.
+    zeros = np.clip(inside[:n].copy(), lower, upper)
+    np.fill_diagonal(zeros, np.clip(0.0, lower, upper)[: len(zeros)])
+    special = [np.clip(np.zeros(n), lower, upper), np.asarray(ravel(region.center)[0])]
+    return np.concatenate([corners, faces, zeros, special])
 
 
 def _decisions(field: FlatField, region: Region, points: np.ndarray) -> np.ndarray:
@@ -79,7 +84,11 @@ def _decisions(field: FlatField, region: Region, points: np.ndarray) -> np.ndarr
         same = (np.asarray(batched(jnp.asarray(middle)))[rows, columns] < 0) == negative
         starts = np.where(same[:, None], middle, starts)
         ends = np.where(same[:, None], ends, middle)
-    return np.concatenate([starts, ends])
+    # One of the two may be the very place: so there is a further point beyond each of them.
+    beyond = [2 * starts - ends, 2 * ends - starts]
+    if isinstance(region, Box):
+        beyond = [np.clip(point, *region.bounds()) for point in beyond]
+    return np.concatenate([starts, ends, *beyond])
 
 
 @functools.lru_cache(maxsize=32)
