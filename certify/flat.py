@@ -347,7 +347,8 @@ def vetted(code: core.ClosedJaxpr, what: str) -> Promotion:
     result = promoted(code, what)
     # A `stop_gradient` on which the costs provably do not depend, as in softmax, is harmless. What
     # that proof leaves has no calls any more, so custom rules are looked for above.
-    _refuse(anchored(result.code).jaxpr, lambda e: e.primitive.name == "stop_gradient", what)
+    without = anchored(result.code, own_solvers=False)
+    _refuse(without.jaxpr, lambda e: e.primitive.name == "stop_gradient", what)
     return result
 
 
