@@ -5,7 +5,6 @@ import functools
 import inspect
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, cast
 
 import jax
@@ -17,6 +16,7 @@ import dgames as dg
 from certify.constraints import Constraints
 from certify.enclosure.affine import depends_on_input
 from certify.enclosure.enclose import enclose, require_x64
+from certify.enclosure.handwritten import is_of_jax
 from certify.enclosure.inline import anchored
 from certify.enclosure.interval import Interval
 from certify.enclosure.natural import Natural
@@ -399,16 +399,17 @@ def vetted(code: core.ClosedJaxpr, what: str) -> Promotion:
     Raises:
         EnclosureError: If not, or if they cannot be promoted.
     """
-    # By its debugging information, which promotion does not keep.
+    # By the rules in its equations, which promotion does not keep.
     _refuse(
         code.jaxpr,
-        lambda e: e.primitive.name.startswith(("custom_jvp", "custom_vjp")) and not _is_of_jax(e),
+        lambda e: e.primitive.name.startswith(("custom_jvp", "custom_vjp")) and not is_of_jax(e),
         what,
     )
     result = promoted(code, what)
     # A `stop_gradient` on which the costs provably do not depend, as in softmax, is harmless. What
     # that proof leaves has no calls any more, so custom rules are looked for above.
-    _refuse(anchored(result.code).jaxpr, lambda e: e.primitive.name == "stop_gradient", what)
+    without = anchored(result.code, own_solvers=False)
+    _refuse(without.jaxpr, lambda e: e.primitive.name == "stop_gradient", what)
     return result
 
 
@@ -444,16 +445,3 @@ def _refuse(jaxpr: core.Jaxpr, bad: Callable[[core.JaxprEqn], bool], what: str) 
             )
         for inner in core.jaxprs_in_params(equation.params):
             _refuse(inner, bad, what)
-
-
-def _is_of_jax(equation: Any) -> bool:
-    """Whether a function with a custom derivative, and the rule for that, are part of JAX itself.
-
-    Only a courtesy: where it is fooled, what is proved still speaks of the costs' true derivative.
-    """
-    infos = [
-        getattr(getattr(value, "jaxpr", value), "debug_info", None)
-        for value in equation.params.values()
-    ]
-    sources = [info.func_src_info or "" for info in infos if info is not None]
-    return bool(sources) and all(f" at {Path(jax.__file__).parent}/" in text for text in sources)

@@ -12,8 +12,10 @@ from .interpreter import interpret
 from .interval import Interval, is_concrete, is_interval
 from .promotion import exactly, promoted
 from .registry import RULES, EnclosureError, Rule
-from .rounding import exact_point, flush
+from .repeats import without_dead_code
+from .rounding import exact_point, flush, where_entire
 from .self_test import self_test
+from .shifts import anchor_p
 
 
 def enclose(function: Callable, rules: Mapping[str, Rule] = RULES) -> Callable:
@@ -55,10 +57,31 @@ def enclose(function: Callable, rules: Mapping[str, Rule] = RULES) -> Callable:
         jaxpr, output = jax.make_jaxpr(function, return_shape=True)(
             *jax.tree.unflatten(structure, map(as_given, leaves))
         )
-        results = interpret(anchored(promoted(jaxpr).code), operands, rules)
+        code = anchored(promoted(jaxpr).code)
+        results = interpret(code, operands, rules)
+        if any(e.primitive is anchor_p for e in without_dead_code(code).jaxpr.eqns):
+            results = _where_bounded(interpret(code, operands, _ANCHORED), results)
         return jax.tree.unflatten(jax.tree.structure(output), results)
 
     return enclosed
+
+
+# Anchors may be any of the numbers that they stand for.
+_ANCHORED = RULES | {"anchor": lambda op, x: x}
+
+
+def _where_bounded(others: list[Any], results: list[Any]) -> list[Any]:
+    """Nothing is known where the code may overflow because of an anchor.
+
+    In real numbers the result does not depend on anchors, but `exp(x - m)` may be infinite for
+    those that the code has, and infinite for none near their middle.
+    """
+    return [
+        where_entire(~(jnp.isfinite(y.lower) & jnp.isfinite(y.upper)), x)
+        if isinstance(x, Interval) and isinstance(y, Interval) and x.lower.dtype == jnp.float64
+        else x
+        for x, y in zip(results, others, strict=True)
+    ]
 
 
 def require_x64() -> None:

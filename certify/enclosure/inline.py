@@ -11,9 +11,10 @@ from jax.extend import core, source_info_util
 from .control import UNROLL
 from .interpreter import CALLS, body
 from .known import known_function
-from .linear_systems import linear_solve
+from .registry import EnclosureError
 from .repeats import without_dead_code
 from .shifts import all_cancel, anchor_p
+from .solvers import Factors, linear_solve
 from .written_out import WRITTEN_OUT, written_out
 
 # What to put in place of an equation: gets it, its operands and a function that replays a jaxpr.
@@ -21,15 +22,26 @@ Replacement = Callable[[core.JaxprEqn, list[Any], Callable], list[Any]]
 
 
 def replay(
-    closed: core.ClosedJaxpr, operands: Sequence[Any], replacements: Mapping[str, Replacement]
+    closed: core.ClosedJaxpr,
+    operands: Sequence[Any],
+    replacements: Mapping[str, Replacement],
+    factors: Factors | None = None,
 ) -> list[Any]:
-    """Runs a jaxpr again, with other equations in place of some; calls disappear."""
-    jaxpr = closed.jaxpr
+    """Runs a jaxpr again, with other equations in place of some; calls disappear.
+
+    Args:
+        closed: The jaxpr.
+        operands: Its inputs.
+        replacements: By primitive name.
+        factors: What is known of matrices and their factors so far, if the code is part of other
+            code; linear systems are known by it.
+    """
+    jaxpr, factors = closed.jaxpr, factors or Factors()
     values = dict(zip(jaxpr.constvars, closed.consts, strict=True))
     values.update(zip(jaxpr.invars, operands, strict=True))
 
     def again(inner: core.ClosedJaxpr, inner_operands: Sequence[Any]) -> list[Any]:
-        return replay(inner, inner_operands, replacements)
+        return replay(inner, inner_operands, replacements, factors)
 
     def read(atom: Any) -> Any:
         return atom.val if isinstance(atom, core.Literal) else values[atom]
@@ -49,13 +61,28 @@ def replay(
                 results = again(written_out(equation), inputs)
             elif name in CALLS:
                 results = again(body(equation), inputs)
+            elif name == "custom_linear_solve":
+                results = _solved(equation, inputs, again, factors)
             elif name in replacements:
                 results = replacements[name](equation, inputs, again)
             else:
                 result = equation.primitive.bind(*inputs, **equation.params)
                 results = list(result) if equation.primitive.multiple_results else [result]
+        factors.note(equation, inputs, results)
         values.update(zip(equation.outvars, results, strict=True))
     return [read(atom) for atom in jaxpr.outvars]
+
+
+def _solved(
+    equation: core.JaxprEqn, operands: list[Any], again: Callable, factors: Factors
+) -> list[Any]:
+    try:
+        return linear_solve(equation, operands, again, factors)
+    except EnclosureError as error:
+        if "(in " in str(error):
+            raise
+        place = source_info_util.summarize(equation.source_info)
+        raise EnclosureError(f"{error} (in {place})") from None
 
 
 def branches(equation: core.JaxprEqn, operands: list[Any], again: Callable) -> list[Any]:
@@ -120,22 +147,27 @@ FLOW: dict[str, Replacement] = {
     "cond": branches,
     "scan": rounds,
     "while": loop,
-    "custom_linear_solve": linear_solve,
 }
 
 
-def anchored(closed: core.ClosedJaxpr) -> core.ClosedJaxpr:
+def anchored(closed: core.ClosedJaxpr, own_solvers: bool = True) -> core.ClosedJaxpr:
     """The same code, where possible without `stop_gradient`; calls disappear with it.
 
     That is where no result depends on the stopped values at all (see `shifts`). Linear systems
     become `solution`s, so that the factorisations that JAX stops for them are dead code.
+
+    Args:
+        closed: The code.
+        own_solvers: Whether linear systems may be solved by code of which nothing is known.
     """
     if not _needs_rewriting(closed.jaxpr):
         return closed
     shapes = [jax.ShapeDtypeStruct(aval.shape, aval.dtype) for aval in closed.in_avals]
 
     def rewritten(code: core.ClosedJaxpr, replacements: Mapping[str, Replacement]) -> Any:
-        again = jax.make_jaxpr(lambda *operands: replay(code, operands, replacements))(*shapes)
+        again = jax.make_jaxpr(
+            lambda *operands: replay(code, operands, replacements, Factors(own_solvers))
+        )(*shapes)
         return without_dead_code(again)
 
     flat = rewritten(closed, FLOW)

@@ -37,6 +37,7 @@ from .interval import Interval, is_concrete
 from .registry import RULES, EnclosureError, Operation, Rule
 from .repeats import without_repeats
 from .rounding import exact_point, where_entire
+from .signs import keep_sign, signed
 from .written_out import WRITTEN_OUT, written_out
 
 # Primitives that hold another jaxpr, to be run in place, and the parameter that holds it.
@@ -113,9 +114,14 @@ def body(equation: core.JaxprEqn) -> core.ClosedJaxpr:
 
 
 def _run(
-    closed: core.ClosedJaxpr, operands: Sequence[Any], rules: Mapping[str, Rule], caller: str
+    closed: core.ClosedJaxpr,
+    operands: Sequence[Any],
+    rules: Mapping[str, Rule],
+    caller: str,
+    signs: bool = False,
 ) -> list[Any]:
     jaxpr = without_repeats(closed.jaxpr)
+    of_roots = signed(jaxpr, signs)
     values: dict[Any, Any] = {}
 
     def read(atom: Any) -> Any:
@@ -137,7 +143,8 @@ def _run(
             place = source_info_util.summarize(equation.source_info) or caller
             # What only finds an anchor, whose value does not matter, need not be smooth.
             chosen = rules if needed == "value" else RULES
-            results = _evaluate(equation, inputs, chosen, place)
+            keeps = not of_roots.isdisjoint(equation.outvars)
+            results = _evaluate(equation, inputs, chosen, place, keeps)
         values.update(zip(equation.outvars, results, strict=True))
     return [read(atom) for atom in jaxpr.outvars]
 
@@ -184,7 +191,7 @@ def _dtype(atom: Any) -> Any:
 
 
 def _evaluate(
-    equation: Any, operands: list[Any], rules: Mapping[str, Rule], place: str
+    equation: Any, operands: list[Any], rules: Mapping[str, Rule], place: str, signs: bool
 ) -> list[Any]:
     # Inside calls each equation is evaluated for itself.
     is_call = equation.primitive.name in CALLS or equation.primitive.name in WRITTEN_OUT
@@ -193,24 +200,29 @@ def _evaluate(
         with jax.ensure_compile_time_eval():
             if known_exactly is not None:
                 return [Interval.point(jnp.asarray(known_exactly))]
-            return _apply(equation, operands, rules, place)
-    return _apply(equation, operands, rules, place)
+            return _apply(equation, operands, rules, place, signs)
+    return _apply(equation, operands, rules, place, signs)
 
 
-def _apply(equation: Any, operands: list[Any], rules: Mapping[str, Rule], place: str) -> list[Any]:
+def _apply(
+    equation: Any, operands: list[Any], rules: Mapping[str, Rule], place: str, signs: bool
+) -> list[Any]:
     name = equation.primitive.name
     function = known.known_function(equation)
     if function is not None:
         shapes = [jax.ShapeDtypeStruct(x.aval.shape, x.aval.dtype) for x in equation.invars]
-        return _run(jax.make_jaxpr(function)(*shapes), operands, rules, place)
+        return _run(jax.make_jaxpr(function)(*shapes), operands, rules, place, signs)
     if name in WRITTEN_OUT:
-        return _run(written_out(equation), operands, rules, place)
+        return _run(written_out(equation), operands, rules, place, signs)
     if name in CALLS:
-        return _run(body(equation), operands, rules, place)
+        return _run(body(equation), operands, rules, place, signs)
     if name in CONTROL:
         try:
             return CONTROL[name](
-                equation, operands, rules, lambda code, inputs: _run(code, inputs, rules, place)
+                equation,
+                operands,
+                rules,
+                lambda code, inputs: _run(code, inputs, rules, place, signs),
             )
         except EnclosureError as error:
             raise EnclosureError(
@@ -233,7 +245,9 @@ def _apply(equation: Any, operands: list[Any], rules: Mapping[str, Rule], place:
         result = (rules[again] if isinstance(again, str) else again)(operation, operands[0])
     else:
         result = _by_rule(_rule(equation, operands, rules, place), operation, operands, place)
-    return list(result) if equation.primitive.multiple_results else [result]
+    if equation.primitive.multiple_results:
+        return list(result)
+    return [keep_sign(equation, operands, result) if signs else result]
 
 
 def _rule(equation: Any, operands: list[Any], rules: Mapping[str, Rule], place: str) -> Rule:

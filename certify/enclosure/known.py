@@ -90,7 +90,9 @@ def _code(function: Callable, shapes: tuple[tuple[int, ...], ...]) -> core.Close
     operands = [jax.ShapeDtypeStruct(shape, jnp.float64) for shape in shapes]
     # A thread of its own, because here constants may be evaluated at once, which changes the code.
     with ThreadPoolExecutor(1) as fresh:
-        return _inside(fresh.submit(jax.make_jaxpr(function), *operands).result().jaxpr)
+        traced = fresh.submit(jax.make_jaxpr(function), *operands)
+        # Batched code may have operands of shapes that the function itself does not take.
+        return None if traced.exception() else _inside(traced.result().jaxpr)
 
 
 def _inside(jaxpr: core.Jaxpr) -> core.ClosedJaxpr | None:

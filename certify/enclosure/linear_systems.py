@@ -17,7 +17,6 @@ Gauss-Seidel sweeps `e_i = (r_i - sum_(j != i) G_ij e_j) / G_ii` then narrow thi
 nothing is known: some `A` may be singular.
 """
 
-from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -33,9 +32,6 @@ from .registry import EnclosureError, Operation, rule
 from .rounding import TINY, where_entire
 
 _SWEEPS = 3
-# Systems whose matrix must be found by trial, column by column, may have this many unknowns.
-_LARGEST_BY_TRIAL = 64
-
 solution_p = core.Primitive("solution")
 
 
@@ -202,111 +198,3 @@ def _gauss_jordan(a: Any) -> Any:
         both = both - (column - place)[..., None] * row[..., None, :]
     order = jnp.stack(places, -2)
     return order @ both[..., n:]
-
-
-# What `lax.custom_linear_solve` means.
-
-
-def linear_solve(equation: core.JaxprEqn, operands: list[Any], again: Callable) -> list[Any]:
-    """The solution of the system that the `matvec` of a `custom_linear_solve` spells out.
-
-    How the code solves it does not matter: it is the `x` with `matvec(x) = b`.
-    """
-    lengths, matvec = equation.params["const_lengths"], equation.params["jaxprs"].matvec
-    constants, right = operands[: lengths.matvec], operands[sum(lengths) :]
-    if len(right) != 1 or len(equation.outvars) != 1:
-        raise EnclosureError(
-            "'custom_linear_solve' has an enclosure rule for one array of unknowns only"
-        )
-    flat = jax.make_jaxpr(lambda *values: again(matvec, values))(*constants, right[0])
-    return _matrix_product(flat, constants, right[0]) or _by_trial(flat, constants, right[0])
-
-
-def _matrix_product(flat: core.ClosedJaxpr, constants: list[Any], b: Any) -> list[Any] | None:
-    """Solves where the code is a product with a matrix, or many, and transpositions; else None.
-
-    Axes of the unknown are followed through the code by number; `row` is that of the product.
-    """
-    row = -1
-    jaxpr = flat.jaxpr
-    values = dict(zip(jaxpr.constvars, flat.consts, strict=True))
-    values.update(zip(jaxpr.invars[:-1], constants, strict=True))
-    axes = {jaxpr.invars[-1]: tuple(range(jnp.ndim(b)))}
-    found = None
-    for equation in jaxpr.eqns:
-        atoms, name = equation.invars, equation.primitive.name
-        moving = [not isinstance(atom, core.Literal) and atom in axes for atom in atoms]
-        if not any(moving):
-            inputs = [a.val if isinstance(a, core.Literal) else values[a] for a in atoms]
-            results = equation.primitive.bind(*inputs, **equation.params)
-            results = results if equation.primitive.multiple_results else [results]
-            values.update(zip(equation.outvars, results, strict=True))
-        elif name == "transpose":
-            old = axes[atoms[0]]
-            axes[equation.outvars[0]] = tuple(old[i] for i in equation.params["permutation"])
-        elif name == "dot_general" and sum(moving) == 1 and found is None:
-            side = moving.index(True)
-            contract, batch = equation.params["dimension_numbers"]
-            old, other = axes[atoms[side]], atoms[1 - side]
-            matrix = other.val if isinstance(other, core.Literal) else values[other]
-            used = (*contract[1 - side], *batch[1 - side])
-            rows = [i for i in range(jnp.ndim(matrix)) if i not in used]
-            if len(contract[side]) != 1 or len(rows) != 1:
-                return None
-            of_batch = [old[i] for i in batch[side]]
-            unknown = old[contract[side][0]]
-            free = [old[i] for i in range(len(old)) if i not in (*contract[side], *batch[side])]
-            axes[equation.outvars[0]] = (
-                *of_batch,
-                *((*free, row) if side == 0 else (row, *free)),
-            )
-            square = jnp.transpose(matrix, (*batch[1 - side], *rows, *contract[1 - side]))
-            found = square, (*of_batch, unknown, *free), unknown, len(of_batch)
-        else:
-            return None
-    if found is None or isinstance(jaxpr.outvars[0], core.Literal):
-        return None
-    square, order, unknown, batches = found
-    expected = tuple(row if i == unknown else i for i in range(jnp.ndim(b)))
-    if axes.get(jaxpr.outvars[0]) != expected or square.shape[-1] != square.shape[-2]:
-        return None
-    moved = jnp.transpose(b, order)
-    x = solution(square, moved.reshape((*moved.shape[: batches + 1], -1))).reshape(moved.shape)
-    return [jnp.transpose(x, [order.index(i) for i in range(jnp.ndim(b))])]
-
-
-_LINEAR = {"neg", "transpose", "reshape", "broadcast_in_dim", "squeeze", "slice", "rev", "copy"}
-_LINEAR |= {"reduce_sum", "concatenate", "cumsum"}
-
-
-def _by_trial(flat: core.ClosedJaxpr, constants: list[Any], b: Any) -> list[Any]:
-    """Finds the matrix of any linear code, column by column."""
-    if b.size > _LARGEST_BY_TRIAL or not _is_linear(flat.jaxpr):
-        raise EnclosureError(
-            "'custom_linear_solve' has an enclosure rule for products with matrices only"
-        )
-
-    def column(unit: Any) -> Any:
-        return core.jaxpr_as_fun(flat)(*constants, unit.reshape(b.shape))[0].reshape(-1)
-
-    square = jax.vmap(column, out_axes=1)(jnp.eye(b.size))
-    return [solution(square, b.reshape(-1, 1)).reshape(b.shape)]
-
-
-def _is_linear(jaxpr: core.Jaxpr) -> bool:
-    """Whether the only output is seen to be linear in the last input."""
-    linear = {jaxpr.invars[-1]}
-    for equation in jaxpr.eqns:
-        name = equation.primitive.name
-        moving = [not isinstance(a, core.Literal) and a in linear for a in equation.invars]
-        if not any(moving):
-            continue
-        keeps = (
-            ((name in _LINEAR or name in ("add", "sub", "add_any")) and all(moving))
-            or (name in ("mul", "dot_general") and sum(moving) == 1)
-            or (name == "div" and moving == [True, False])
-        )
-        if not keeps:
-            return False
-        linear.update(equation.outvars)
-    return jaxpr.outvars[0] in linear

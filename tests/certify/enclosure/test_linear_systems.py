@@ -11,6 +11,7 @@ from jax import lax
 from certify.enclosure import EnclosureError, Interval, enclose
 from certify.enclosure.affine import jacobian_family
 from certify.enclosure.plain import plain
+from certify.flat import vetted
 from tests.certify.enclosure.numpy_jaxpr import uncompiled
 
 
@@ -118,6 +119,23 @@ SYSTEMS = {
         lambda f, b: jnp.linalg.solve(jax.jacobian(f)(b), b),
         transpose_solve=lambda f, b: jnp.linalg.solve(jax.jacobian(f)(b), b),
     ),
+    "positive": lambda v: jax.scipy.linalg.solve(
+        3.0 * jnp.eye(3) + jnp.outer(v, v), v, assume_a="pos"
+    ),
+    "positive, lower": lambda v: jax.scipy.linalg.solve(
+        3.0 * jnp.eye(3) + jnp.outer(v, v), v, assume_a="pos", lower=True
+    ),
+    "compiled": jax.jit(lambda v: jax.jit(jnp.linalg.solve)(spread(v), v)),
+    "gradient": jax.grad(lambda v: jnp.sum(jnp.linalg.solve(spread(v), v) ** 2)),
+    "scan": lambda v: lax.scan(
+        lambda x, _: (jnp.linalg.solve(spread(v), x), None), v, None, length=2
+    )[0],
+    "branch": lambda v: lax.cond(
+        v[0] > -9.0, lambda v: jnp.linalg.solve(spread(v), v), lambda v: v, v
+    ),
+    "both mapped": lambda v: jax.vmap(jnp.linalg.solve)(
+        jnp.stack([spread(v), spread(2.0 * v)]), jnp.stack([v, -v])
+    )[1],
 }
 
 
@@ -138,12 +156,95 @@ def test_derivatives_of_systems(name):
             assert bool((error <= family.remainder + 1e-12).all())
 
 
-def test_operators_that_are_not_linear_are_refused():
-    def function(v):
-        return lax.custom_linear_solve(jnp.sin, v, lambda _, b: b, symmetric=True)
+def _by_halves(v, matrix, **others):
+    return lax.custom_linear_solve(lambda y: matrix @ y, v, **others)
 
+
+def _other_factors(v):
+    """As JAX does it, but with the factors of another matrix."""
+    lu, _, permutation = lax.linalg.lu(lax.stop_gradient(spread(2.0 * v)))
+    return _by_halves(
+        v,
+        spread(v),
+        solve=lambda _, b: jax.scipy.linalg.lu_solve((lu, permutation), b),
+        transpose_solve=lambda _, b: b,
+    )
+
+
+def _wrong_way(v):
+    """The factors are right, the order is not."""
+    lu, _, _ = lax.linalg.lu(lax.stop_gradient(spread(v)))
+
+    def solve(_, b):
+        half = lax.linalg.triangular_solve(lu, b[:, None], left_side=True)
+        return lax.linalg.triangular_solve(
+            lu, half, left_side=True, lower=True, unit_diagonal=True
+        )[:, 0]
+
+    return _by_halves(v, spread(v), solve=solve, transpose_solve=solve)
+
+
+OWN_SOLVERS = {
+    "another value": lambda v: lax.custom_linear_solve(
+        lambda y: 2.0 * y, v, solve=lambda _, b: b / 3.0, symmetric=True
+    ),
+    "no linear operator": lambda v: lax.custom_linear_solve(
+        jnp.sin, v, lambda _, b: b, symmetric=True
+    ),
+    "a product and another value": lambda v: _by_halves(
+        v, spread(v), solve=lambda _, b: b, symmetric=True
+    ),
+    "iterations": lambda v: jax.scipy.sparse.linalg.cg(lambda y: spread(v) @ y, v)[0],
+    "other factors": _other_factors,
+    "the wrong way": _wrong_way,
+    "the transposed system": lambda v: _by_halves(
+        v, spread(v), solve=lambda _, b: jnp.linalg.solve(spread(v).T, b), symmetric=True
+    ),
+    "in a scan": lambda v: lax.scan(
+        lambda x, _: (_by_halves(x, spread(v), solve=lambda _, b: b, symmetric=True), None),
+        v,
+        None,
+        length=2,
+    )[0],
+    "mapped": lambda v: jax.vmap(
+        lambda t: _by_halves(t * v, spread(v), solve=lambda _, b: 2.0 * b, symmetric=True)
+    )(jnp.ones(2))[0],
+}
+
+
+def close(box, value):
+    error = jnp.maximum(box.lower - value, value - box.upper)
+    return float(error.max()) < 1e-12 and float(box.width.max()) < 1e-10
+
+
+@pytest.mark.parametrize("name", OWN_SOLVERS)
+def test_solvers_of_ones_own(name):
+    """What they compute need not be the solution, of which JAX takes the derivative."""
+    function, v = OWN_SOLVERS[name], jnp.array([1.0, 0.5, -0.25])
+    try:
+        box = enclose(function)(v)
+        assert close(box, function(v))
+    except EnclosureError as error:
+        assert name in REFUSED, error
     with pytest.raises(EnclosureError, match="custom_linear_solve"):
-        enclose(function)(jnp.ones(2))
+        vetted(jax.make_jaxpr(function)(v), "the costs")
+
+
+# What these do with factors, or how often, has no rule.
+REFUSED = {"iterations", "other factors", "the wrong way"}
+
+
+@pytest.mark.parametrize("lower", [True, False])
+def test_one_triangle_of_a_matrix(lower):
+    """Cholesky's factors are those of a symmetric matrix, whatever the other triangle says."""
+
+    def function(v):
+        matrix = jnp.array([[4.0, 1.0, 0.0], [0.5, 3.0, 1.0], [1.0, 0.0, 5.0]]) + v[0]
+        return jax.scipy.linalg.solve(matrix, v, assume_a="pos", lower=lower)
+
+    v = jnp.array([0.3, -0.2, 0.4])
+    box = enclose(function)(v)
+    assert close(box, function(v))
 
 
 TRIANGLES = [
