@@ -16,31 +16,34 @@ from certify.enclosure.affine import AffineFamily
 from certify.equilibrium import find_zero
 from certify.file import save_data
 from certify.flat import FlatField, flat_field
+from certify.known import known_instance
 from certify.measure import Cell, Measured
 from certify.region import Box, Region
+from certify.steps.comparison import require_same, starts_in
 from certify.steps.contraction_file import MetricBox, assembled
 from certify.steps.rate import metric_inverse, rate, rounded_metric
 from certify.steps.state_metric import candidates, factor, robust
 from certify.steps.step_map import StepMap
 from certify.tree import Tree
 from dgames.sets import player_sets
-from dgames.strategy import Strategy, blocks
+from dgames.strategy import Strategy, blocks, ravel
 
 # A step as users may write it: from the field and a strategy to the next strategy.
 StepFunction = Callable[[dg.AbstractField, Strategy], Strategy]
 
 
 _ZEROS = (
-    "fixed points of this method are zeros of the pseudo-gradient: its buffers are at rest only "
-    "where the field vanishes"
+    "fixed points of this method are zeros of the field: its buffers are at rest only where the "
+    "field vanishes"
 )
-# Why a fixed point of the step is a zero of the field, by method; extragradient and Runge-Kutta
-# steps may rest elsewhere, and complex momentum where Re(h / (1 - b)) = 0.
+# Why a fixed point of the step is a zero of the field, by the name of a known method;
+# extragradient and Runge-Kutta steps may rest elsewhere, and complex momentum where
+# Re(h / (1 - b)) = 0.
 _EQUILIBRIA = {
-    dg.Simultaneous: "x = x - h F(x) only where F(x) = 0",
-    dg.Alternating: "every player rests, one after the other, only where F(x) = 0",
-    dg.Momentum: _ZEROS,
-    dg.Optimistic: _ZEROS,
+    "simultaneous": "x = x - h F(x) only where F(x) = 0",
+    "alternating": "every player rests, one after the other, only where F(x) = 0",
+    "momentum": _ZEROS,
+    "optimistic": _ZEROS,
 }
 
 
@@ -176,7 +179,7 @@ class Contraction:
 
 
 def contraction(
-    game: dg.Game,
+    game: dg.Game | dg.AbstractField,
     method: dg.AbstractMethod | StepFunction,
     region: Region,
     *,
@@ -240,12 +243,16 @@ class Problem(NamedTuple):
     """What all steps on one game and region have in common.
 
     Attributes:
-        field: The game.
+        given: The field as the user's steps see it.
+        args: Its arguments.
+        field: The field as a function of vectors, with its arguments bound.
         strategy_set: Of the game.
         region: Where.
         center: The equilibrium, nearly.
     """
 
+    given: dg.AbstractField
+    args: Any
     field: FlatField
     strategy_set: Any
     region: Region
@@ -255,12 +262,48 @@ class Problem(NamedTuple):
         self, method: dg.AbstractMethod | StepFunction, *, rigorous: bool = True
     ) -> StepMap:
         """The step of a method as a map of vectors."""
-        if not isinstance(method, dg.AbstractMethod):
-            method = _Written(method)
-        return StepMap(self.field, self.strategy_set, method, self.center, rigorous=rigorous)
+        plain, kind = type(self.given) is dg.PseudoGradient, type(self.given)
+        return StepMap(
+            self.field,
+            self.strategy_set,
+            as_method(method),
+            self.center,
+            args=self.args,
+            rigorous=rigorous,
+            own_blocks=plain or kind.block is dg.AbstractField.block,
+            own_projection=plain or kind.project is dg.AbstractField.project,
+        )
+
+    def require_what_runs(
+        self, method: dg.AbstractMethod | StepFunction, step: StepMap, start: "StartBall"
+    ) -> None:
+        """Raises if the method, run by itself from points of a ball, does not do what `step` says.
+
+        Raises:
+            EnclosureError: So it is, at the point that the message shows.
+        """
+        stacked = isinstance(self.region.example, dg.Stacked)
+        field, unravel = self.given, ravel(self.region.center)[1]
+        if stacked and not isinstance(method, dg.AbstractMethod):
+            field, unravel = _of_blocks(self.given), self.field.unravel
+        stepped = as_method(method)
+
+        def run(x: Strategy, steps: int) -> list[Strategy]:
+            state, found = stepped.init(field, x, self.args), []
+            for _ in range(steps):
+                x, state = stepped.step(field, x, state, self.args)
+                found.append(x)
+            return found
+
+        require_same(step, run, unravel, starts_in(*start))
 
 
-def problem_of(game: dg.Game, region: Region, args: Any) -> Problem | str:
+def as_method(method: dg.AbstractMethod | StepFunction) -> dg.AbstractMethod:
+    """A method, of a step of the user's own too."""
+    return method if isinstance(method, dg.AbstractMethod) else _Written(method)
+
+
+def problem_of(game: dg.Game | dg.AbstractField, region: Region, args: Any) -> Problem | str:
     """The problem, or why there is none."""
     field = flat_field(game, region, args)
     field.constraints.require_inside(region)
@@ -270,7 +313,12 @@ def problem_of(game: dg.Game, region: Region, args: Any) -> Problem | str:
     sets = game.strategy_set(region.example)
     if isinstance(region.example, dg.Stacked):
         sets, field = player_sets(sets, region.example), _one_by_one(field)
-    return Problem(field, sets, region, point)
+    return Problem(dg.as_field(game), args, field, sets, region, point)
+
+
+def _of_blocks(given: dg.AbstractField) -> dg.AbstractField:
+    """A field of stacked players as one of a tuple of them."""
+    return dg.FunctionField(lambda x, args: blocks(given(dg.stack(x), args)))
 
 
 def _one_by_one(field: FlatField) -> FlatField:
@@ -371,9 +419,14 @@ def _settings(
 
 
 def proved(
-    problem: Problem, method: dg.AbstractMethod | StepFunction, max_cells: int, tightness: float
+    problem: Problem,
+    method: dg.AbstractMethod | StepFunction,
+    max_cells: int,
+    tightness: float,
+    *,
+    compare: bool = True,
 ) -> Contraction:
-    """As `contraction`, for a problem."""
+    """As `contraction`, for a problem; without the comparison with what runs if so wanted."""
     step = problem.step_map(method)
     center = fixed_point(step, problem.center)
     _, jacobian = step.at(center)
@@ -385,7 +438,12 @@ def proved(
         tree = _covered(problem, step, setting, max_cells, tightness)
         data, reason = assembled(problem.field, step, method, center, setting, tree)
         if data is not None:
-            return Contraction("proved", (), data, _EQUILIBRIA.get(type(method), ""))
+            found = Contraction(
+                "proved", (), data, _EQUILIBRIA.get(known_instance(method) or "", "")
+            )
+            if compare:
+                problem.require_what_runs(method, step, found.start)
+            return found
     return Contraction("undecided", (reason,))
 
 
