@@ -58,6 +58,8 @@ def is_as_made(module: Any) -> bool:
     An attribute that was added to an object hides what its class has under this name: a `step` or
     `costs` of its own makes it another method, another game.
     """
+    if not dataclasses.is_dataclass(module):
+        return False
     return set(vars(module)) <= {field.name for field in dataclasses.fields(module)}
 
 
