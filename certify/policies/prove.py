@@ -152,8 +152,8 @@ def _require_temperature(temperature: Any) -> None:
     one = eqx.is_array_like(temperature) and np.ndim(temperature) == 0
     if not one or np.iscomplexobj(temperature) or not 0 < float(temperature) < np.inf:
         raise ValueError(
-            "certify_policies: the temperature must be positive, must be finite and one number, not "
-            f"{str(temperature)[:60]}"
+            "certify_policies: the temperature is one number, which must be positive and must be "
+            f"finite, not {str(temperature)[:60]}"
         )
 
 

@@ -156,8 +156,44 @@ class Contraction:
         return sum("centre" in node for node in self.data["evidence"]["cells"])
 
     def verify(self) -> Verdict:
-        """Checks the evidence again, in exact rational arithmetic."""
+        """Checks the evidence again, in exact rational arithmetic.
+
+        That the bounds on derivatives in it are those of game and step is not checked here; see
+        `is_about` for which code they were computed from.
+        """
         return check_data(self.data)
+
+    def is_about(
+        self,
+        game: dg.Game | dg.AbstractField,
+        method: dg.AbstractMethod | StepFunction,
+        like: Strategy,
+        *,
+        args: Any = None,
+    ) -> bool:
+        """Whether the hashes are those of this game with these arguments, and of this step.
+
+        The code of both is traced anew. The hash of the game is that of its costs and of every
+        constant in them, the arguments among these; that of the step, of all that it computes from
+        strategy, buffers and values of the field, and of the first state, with all constants such
+        as step sizes. Names of classes play no part.
+
+        Args:
+            game: A game or a field.
+            method: A method with its step size, or a step of the user's own.
+            like: A joint strategy, for its structure.
+            args: Of the costs.
+
+        Raises:
+            ValueError: As `contraction`.
+            EnclosureError: As `contraction`.
+        """
+        data, n = self.data, self.data["coordinates"]["strategy"]
+        field = flat_field(game, Box.around(like, 1.0), args)
+        if field.hash != data["game"]["hash"] or field.dimension != n:
+            return False
+        problem = _problem(game, field, Box.around(like, 1.0), args, self.center[:n])
+        return problem.step_map(method).hash == data["method"]["hash"]
 
     def save(self, path: str | Path) -> Path:
         """Writes the file, which `certify.check` and `certify check` verify.
@@ -190,23 +226,29 @@ def contraction(
     """Proves that one step of a method, buffers and all, contracts over a region.
 
     The Jacobian of the step map on the augmented state is enclosed over the whole region, not
-    derived from constants of the game: what is certified is the step that runs. So any method that
-    combines its strategy, its buffers and values of the field linearly will do, the user's own
-    too. The metric is found from the Jacobian at the equilibrium and from samples; then the factor
-    is proved cell by cell in that one metric, in exact arithmetic.
+    derived from constants of the game: what is certified is the step itself, of whatever class. So
+    any method that combines its strategy, its buffers and values of the field linearly will do, the
+    user's own too; calls, loops with a fixed number of rounds, `jax.jit`, `jax.vmap` and branches
+    that constants decide may be part of it. The code is traced as `jax.jit` traces it, and what
+    does not always give the same code is refused. As a last net, steps are run from some starts
+    and compared with the code; that proves nothing. The metric is found from the Jacobian at the
+    equilibrium and from samples; then the factor is proved cell by cell in that one metric, in
+    exact arithmetic.
 
     Theorem: if `DT(z)' P DT(z) <= rate^2 P` on a convex set then `T` contracts there by `rate` in
     `|z|_P` (the mean value of `DT` on a segment obeys the same inequality, which is convex in
     `DT`); a ball around a fixed point inside the set is mapped into itself.
 
     Args:
-        game: Costs that are smooth and built from primitives with an enclosure rule.
+        game: Costs that are smooth and built from primitives with an enclosure rule; or a field,
+            such as one that is adjusted, whose zero is then the equilibrium that is meant.
         method: A method with its step size, or a function `step(field, x)` that returns the next
             strategy and evaluates nothing but the field that it is given. To it, stacked players
             are a tuple of blocks.
         region: Where the strategies are; a ball is replaced by its bounding box. Buffers are in a
             box that the metric suggests.
-        args: Passed to the costs; fixed.
+        args: Passed to the costs, and to methods; fixed. The step must evaluate the field with
+            these very arguments: a function writes `field(x, args)` unless they are None.
         max_cells: Cut no further than to this many cells.
         tightness: Cells are cut until the proved `1 - rate` is about this share of what further
             cutting could prove, in (0, 1).
@@ -217,9 +259,13 @@ def contraction(
 
     Raises:
         ValueError: If the step depends on the number of steps made before, as that of Adam does, or
-            its state is not real; if game, region and options do not fit together.
-        EnclosureError: If the step is not linear in strategy, buffers and field; if the costs use a
-            primitive without an enclosure rule.
+            its state is not real; if it is another one each time it is traced; if game, region and
+            options do not fit together.
+        EnclosureError: If the step is not linear in strategy, buffers and field (in all of R^n: a
+            branch, cast or clip is refused wherever it is), looks at numbers in Python, calls
+            back into Python, differentiates the field, evaluates it with other arguments, or asks
+            it for anything else; if it does not run as it was traced; if the costs use a primitive
+            without an enclosure rule.
 
     Example:
         >>> import certify, dgames as dg
@@ -285,7 +331,7 @@ class Problem(NamedTuple):
         stacked = isinstance(self.region.example, dg.Stacked)
         field, unravel = self.given, ravel(self.region.center)[1]
         if stacked and not isinstance(method, dg.AbstractMethod):
-            field, unravel = _of_blocks(self.given), self.field.unravel
+            field, unravel = _of_blocks(self.given, self.strategy_set), self.field.unravel
         stepped = as_method(method)
 
         def run(x: Strategy, steps: int) -> list[Strategy]:
@@ -310,15 +356,21 @@ def problem_of(game: dg.Game | dg.AbstractField, region: Region, args: Any) -> P
     point = find_zero(field, region)
     if point is None:
         return "no equilibrium was found in the region"
+    return _problem(game, field, region, args, point)
+
+
+def _problem(
+    game: dg.Game | dg.AbstractField, field: FlatField, region: Region, args: Any, point: np.ndarray
+) -> Problem:
     sets = game.strategy_set(region.example)
     if isinstance(region.example, dg.Stacked):
         sets, field = player_sets(sets, region.example), _one_by_one(field)
     return Problem(dg.as_field(game), args, field, sets, region, point)
 
 
-def _of_blocks(given: dg.AbstractField) -> dg.AbstractField:
+def _of_blocks(given: dg.AbstractField, sets: Any) -> dg.AbstractField:
     """A field of stacked players as one of a tuple of them."""
-    return dg.FunctionField(lambda x, args: blocks(given(dg.stack(x), args)))
+    return dg.FunctionField(lambda x, args: blocks(given(dg.stack(x), args)), sets)
 
 
 def _one_by_one(field: FlatField) -> FlatField:

@@ -26,8 +26,10 @@ _LINEAR = {
     "slice",
     "split",
     "squeeze",
+    "stack",
     "sub",
     "transpose",
+    "unstack",
 }
 # Linear in one operand if the others are constants.
 _PRODUCTS = {"mul", "dot_general", "conv_general_dilated"}

@@ -129,11 +129,20 @@ class StepMap:
         self._fixed = {k: leaf for k, leaf in enumerate(leaves) if not _is_real(leaf)}
         moving = [leaf for leaf in leaves if _is_real(leaf)]
         for leaf in self._fixed.values():
-            if eqx.is_array_like(leaf) and np.iscomplexobj(np.asarray(leaf)):
+            if eqx.is_array_like(leaf) and jnp.issubdtype(
+                jnp.result_type(leaf), jnp.complexfloating
+            ):
                 raise ValueError(
                     "the method keeps complex numbers in its state, which are not enclosed; keep "
                     "their real and imaginary parts, as dgames.ComplexMomentum does."
                 )
+        coarse = {str(jnp.result_type(leaf)) for leaf in moving} - {"float64"}
+        if coarse:
+            raise ValueError(
+                f"the method keeps numbers of type {', '.join(sorted(coarse))} in its state, so "
+                "every step rounds them; keep them in the type of the strategy, which is float64 "
+                "here."
+            )
         buffer, self._unravel = ravel([jnp.asarray(leaf) for leaf in moving])
         self.strategy, self.dimension = len(center), len(center) + buffer.size
         self._code = self._read(self._stepped, self.dimension)

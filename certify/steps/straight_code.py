@@ -45,8 +45,16 @@ _EXACT = {
     "sort",
     "split",
     "squeeze",
+    "stack",
     "transpose",
+    "unstack",
 }
+
+_IN_PYTHON = (
+    jax.errors.ConcretizationTypeError,
+    jax.errors.TracerArrayConversionError,
+    jax.errors.TracerIntegerConversionError,
+)
 
 # What a projection is asked for: the player, the structure of the block, its leaves.
 Projection = tuple[int, Any, list[Any]]
@@ -100,15 +108,15 @@ def explained() -> Iterator[None]:
             "the step uses values of an earlier call, or hands values out of a function that JAX "
             "transforms, so it is no function of the strategy and its state."
         ) from None
-    except (
-        jax.errors.ConcretizationTypeError,
-        jax.errors.TracerArrayConversionError,
-        jax.errors.TracerIntegerConversionError,
-    ) as error:
+    except (TypeError, ValueError) as error:
+        # NumPy raises an error of its own where a number cannot be put into an array.
+        found = next((e for e in (error, error.__cause__) if isinstance(e, _IN_PYTHON)), None)
+        if found is None:
+            raise
         raise EnclosureError(
             "the step looks at the numbers of a strategy in Python (if, float, int, or NumPy), so "
             "its code is not the same everywhere and nothing is proved of it; write it with "
-            f"jax.numpy, without branches ({type(error).__name__})."
+            f"jax.numpy, without branches ({type(found).__name__})."
         ) from None
 
 
