@@ -17,7 +17,7 @@ from certify.equilibrium import Basin, Equilibrium
 from certify.file import save_data
 from certify.metric.small_gain import float_above, float_below
 from certify.region import Ball, Box, Policies, Region
-from certify.steps.known import described_class, known_method
+from certify.known import described_class, known_method
 from certify.steps.step_size import StepSize
 from certify.structure import players, rebuild
 from dgames.strategy import Strategy, ravel

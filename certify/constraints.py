@@ -5,9 +5,11 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.extend import core
 from jaxtyping import Array, Float
 
 import dgames as dg
@@ -39,7 +41,12 @@ class Constraints:
 
     @classmethod
     def of(cls, game: dg.Game | dg.AbstractField, region: Region) -> "Constraints":
-        """Those of a game or a field, with the structure of a region."""
+        """Those of a game or a field, with the structure of a region.
+
+        Raises:
+            OutsideStrategySet: If they depend on the strategy.
+        """
+        _require_fixed(game, region.example)
         sets = player_sets(game.strategy_set(region.example), region.example)
         # In lower precision, tests for membership would round.
         sets = jax.tree.map(lambda leaf: exactly(leaf) if hasattr(leaf, "dtype") else leaf, sets)
@@ -123,6 +130,29 @@ class Constraints:
         """The description in a certificate file."""
         pairs = zip(self.sets, blocks(self.center), strict=True)
         return [_described(own, block, number) for own, block in pairs]
+
+
+def _require_fixed(game: dg.Game | dg.AbstractField, example: Any) -> None:
+    """Raises if a game has other strategy sets at other strategies: nothing is known of those."""
+    moves = OutsideStrategySet(
+        "the strategy set depends on the strategy at which it is asked for, so no region is known "
+        "to be inside it; strategy_set(x) may look at the structure and the shapes of x alone."
+    )
+
+    def arrays(x: Any) -> list[Any]:
+        leaves = jax.tree.leaves(game.strategy_set(x))
+        return [jnp.asarray(leaf) for leaf in leaves if eqx.is_array_like(leaf)]
+
+    try:
+        code = jax.make_jaxpr(arrays)(jax.tree.map(jnp.asarray, example)).jaxpr
+    except (jax.errors.ConcretizationTypeError, jax.errors.TracerArrayConversionError):
+        raise moves from None
+    moving = set(code.invars)
+    for equation in code.eqns:
+        if any(not isinstance(x, core.Literal) and x in moving for x in equation.invars):
+            moving.update(equation.outvars)
+    if any(not isinstance(x, core.Literal) and x in moving for x in code.outvars):
+        raise moves
 
 
 def contains_box(own: Any, low: Any, high: Any) -> bool:

@@ -32,12 +32,12 @@ from certify.equilibrium import find_constrained, find_zero
 from certify.flat import FlatField, flat_field
 from certify.forms import by_taylor, usual_form
 from certify.messages import clipped, coordinate_names, listed, vector_in_words
+from certify.known import METHODS, described_class, known_method
 from certify.metric.ladder import Choice, Ladder, Rung, climb
 from certify.metric.metric import Metric
 from certify.metric.weights import sampled_margin
 from certify.region import Region
 from certify.steps import onto_sets
-from certify.steps.known import METHODS, described_class, known_method
 from certify.workers import crew
 
 _NOT_SMOOTH = "on some cell the costs were not shown to be smooth"

@@ -3,6 +3,7 @@
 from fractions import Fraction
 from typing import Any, NamedTuple
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -14,9 +15,10 @@ from certify.checker import Unusable, check_data
 from certify.checker.exact import Work, root_above
 from certify.checker.policies import Couplings, Setting, form_holds, integers
 from certify.checker.reader import FORMATS, POLICIES, Reader, digest
+from certify.known import is_as_made
 from certify.metric.small_gain import float_above, float_below
 from certify.policies.certificate import PolicyCertificate
-from certify.policies.tables import LARGEST, game_data, hexes
+from certify.policies.tables import KNOWN, LARGEST, game_data, hexes
 from certify.policies.weights import Choice, choose, scaling
 from certify.provenance import provenance
 from dgames.logits import log_policies
@@ -122,27 +124,63 @@ def certify_policies(
 
 
 def _regularised(game: dg.Game, temperature: Any) -> dg.Regularised:
+    """The game with its regulariser, which is the very class that the theorems speak of."""
     if isinstance(game, dg.Regularised):
+        if type(game) is not dg.Regularised or not is_as_made(game):
+            raise ValueError(
+                f"certify_policies: {_name(game)} is derived from dgames.Regularised or was "
+                "changed, so its pull may be another one; prove it in logits by certify.certify("
+                "dgames.InLogits(game), region)."
+            )
         if temperature is not None:
             raise ValueError("certify_policies: the game is Regularised and has its temperature")
         if np.ndim(game.temperature) != 0:
             raise ValueError("certify_policies: the temperature must be one number for all players")
+        _require_temperature(game.temperature)
         return game
     if temperature is None:
         raise ValueError("certify_policies: give a temperature, or a dgames.Regularised game")
+    _require_temperature(temperature)
     return dg.Regularised(game, temperature)
 
 
+def _name(game: Any) -> str:
+    return f"{type(game).__module__}.{type(game).__qualname__}"
+
+
+def _require_temperature(temperature: Any) -> None:
+    one = eqx.is_array_like(temperature) and np.ndim(temperature) == 0
+    if not one or np.iscomplexobj(temperature) or not 0 < float(temperature) < np.inf:
+        raise ValueError(
+            "certify_policies: the temperature is one number, which must be positive and must be "
+            f"finite, not {str(temperature)[:60]}"
+        )
+
+
 def _require_same_costs(game: dg.Game, setting: Setting) -> None:
-    """Compares gradients at random policies: whoever registers a class may mistake its tables."""
+    """Compares gradients: whoever registers a class may mistake its tables.
+
+    It proves nothing; that the tables are those of the game is trusted. Policies are random, some
+    near vertices, the first one in the middle.
+    """
     sizes, generator = setting.payoffs.sizes, np.random.default_rng(0)
-    whole = [generator.integers(1, 1000, size) for size in sizes]
+    points = 1 if type(game) in KNOWN else 12
+    for k in range(points):
+        heavy = generator.integers(1, 1000, len(sizes)) if k % 2 else np.ones(len(sizes), int)
+        whole = [generator.integers(1, 1000, size) for size in sizes]
+        for own, weight in zip(whole, heavy, strict=True):
+            own[generator.integers(len(own))] *= weight
+        _require_same_gradients(game, setting, whole)
+
+
+def _require_same_gradients(game: dg.Game, setting: Setting, whole: list[np.ndarray]) -> None:
+    """At the policies that integers are in proportion to."""
     field = dg.pseudo_gradient(game)(tuple(jnp.asarray(own / own.sum()) for own in whole))
     tolerance = 1e3 * max(float(jnp.finfo(own.dtype).eps) for own in blocks(field))
     found = [np.asarray(own, np.float64) for own in blocks(field)]
     exact = [own.tolist() for own in whole]
     said = [
-        np.array([float(g) for g in setting.payoffs.gradient(i, exact)]) for i in range(len(sizes))
+        np.array([float(g) for g in setting.payoffs.gradient(i, exact)]) for i in range(len(whole))
     ]
     size = max(float(np.abs(own).max()) for own in (*found, *said))
     for i, (mine, theirs) in enumerate(zip(said, found, strict=True)):

@@ -7,8 +7,11 @@ import jax
 import numpy as np
 
 import dgames as dg
+from certify.known import is_as_made
 from dgames.games import MatrixGame, PolymatrixGame, PreferenceGame
 
+# Classes whose tables are below; others may be registered.
+KNOWN = (MatrixGame, PolymatrixGame, PreferenceGame)
 # Products of two such numbers do not overflow.
 LARGEST = 2.0**500
 
@@ -57,6 +60,11 @@ def _unknown(game: Any) -> ValueError:
 def _(game: MatrixGame) -> list[Table]:
     payoffs = _exact(game.payoffs)
     players = range(len(payoffs))
+    if payoffs.ndim != len(payoffs) + 1:
+        raise ValueError(
+            f"the payoffs of {len(payoffs)} players have one axis for players and one for each "
+            f"player's actions; got an array of shape {payoffs.shape}"
+        )
     return [
         Table((i, *(j for j in players if j != i)), np.moveaxis(payoffs[i], i, 0)) for i in players
     ]
@@ -86,6 +94,11 @@ def game_data(game: dg.Regularised) -> dict[str, Any]:
     """
     if type(game.game) not in game_terms.registry:
         raise _unknown(game.game)
+    if not is_as_made(game.game):
+        raise ValueError(
+            f"certify_policies: this {type(game.game).__name__} has attributes that its class does "
+            "not declare, which may hide its costs; prove it in logits with certify.certify."
+        )
     tables = game_terms(game.game)
     sizes = {
         player: size
@@ -97,6 +110,8 @@ def game_data(game: dg.Regularised) -> dict[str, Any]:
         reference = [np.ones(size) for size in actions]
     else:
         reference = [_exact(leaf) for leaf in jax.tree.leaves(game.reference)]
+        if not all((leaf > 0).all() for leaf in reference):
+            raise ValueError("the reference must give every action a positive probability")
         if [leaf.shape for leaf in reference] != [(size,) for size in actions]:
             raise ValueError(
                 f"the reference must hold one vector per player, of lengths {actions}; got shapes "

@@ -4,9 +4,11 @@ from collections.abc import Sequence
 from fractions import Fraction
 from typing import Any, NamedTuple
 
+import equinox as eqx
 import numpy as np
 
 import dgames as dg
+from certify.known import described_class, known_instance, known_method
 
 Vector = tuple[Fraction, ...]
 
@@ -114,23 +116,52 @@ def scheme_of(method: Method, *, memory: bool = False) -> tuple[Scheme, Fraction
         memory: For Runge-Kutta methods and extragradient: whether the state includes `F(x)`.
 
     Raises:
-        ValueError: If the method is none of these.
+        ValueError: If the method is none of these, but a subclass, say, which may step otherwise.
     """
-    if isinstance(method, RungeKutta):
-        return runge_kutta(method.stages, method.weights, memory), step_of(method)
+    if type(method) is RungeKutta:
+        return runge_kutta(*_tableau(method), memory), step_of(method)
+    if known_instance(method) is None:
+        raise ValueError(
+            f"a rate is proved of the methods of dgames themselves, not of {_described(method)}, "
+            "which may step otherwise; prove its step as it is by certify.contraction."
+        )
     name = _TABLEAU_OF.get(type(method))
     if name is not None:
         exact = RungeKutta.named(name, 1.0)
         scheme = runge_kutta(exact.stages, exact.weights, memory)
-    elif isinstance(method, dg.Optimistic):
+    elif type(method) is dg.Optimistic:
         scheme = reflected() if method.reflected else optimistic()
-    elif isinstance(method, dg.Momentum):
+    elif type(method) is dg.Momentum:
         scheme = momentum(_number(method.momentum, "momentum"))
-    elif isinstance(method, dg.ComplexMomentum) and not method.alternating:
-        scheme = complex_momentum(*_complex(method.momentum))
+    elif type(method) is dg.ComplexMomentum and not method.alternating:
+        scheme = complex_momentum(*_complex(method.momentum, "momentum"))
     else:
         raise ValueError(f"there is no scheme for the method {method!r}.")
     return scheme, step_of(method)
+
+
+def _described(method: Any) -> str:
+    if known_method(type(method)) is not None:
+        return f"this {type(method).__name__} with attributes of its own"
+    return described_class(type(method))
+
+
+def _tableau(method: RungeKutta) -> tuple[list[Vector], Vector]:
+    """The coefficients of an explicit method, exactly.
+
+    Raises:
+        ValueError: If they are not numbers, or row i does not have i of them.
+    """
+    try:
+        stages, weights = [_exact(row) for row in method.stages], _exact(method.weights)
+    except (TypeError, ValueError, OverflowError):
+        raise ValueError("RungeKutta: the coefficients must be finite real numbers.") from None
+    if not weights or [len(row) for row in stages] != list(range(len(weights))):
+        raise ValueError(
+            f"RungeKutta: {len(weights)} weights need rows of 0, 1, 2, ... coefficients, one row "
+            f"for each; got rows of {[len(row) for row in stages]}."
+        )
+    return stages, weights
 
 
 def step_of(method: Method) -> Fraction:
@@ -234,17 +265,17 @@ def _unit(index: int, size: int) -> Vector:
     return tuple(Fraction(i == index) for i in range(size))
 
 
-def _complex(value: Any) -> tuple[Fraction, Fraction]:
-    array = np.asarray(value)
-    if array.ndim:
-        raise ValueError("a rate needs one momentum for all players.")
-    return Fraction(float(np.real(array))), Fraction(float(np.imag(array)))
+def _complex(value: Any, what: str) -> tuple[Fraction, Fraction]:
+    if not eqx.is_array_like(value) or np.ndim(value) != 0:
+        raise ValueError(f"a rate needs one {what} for all players.")
+    number = complex(value)
+    if not np.isfinite(number):
+        raise ValueError(f"a rate needs a finite {what}, not {number}.")
+    return Fraction(number.real), Fraction(number.imag)
 
 
 def _number(value: Any, what: str) -> Fraction:
-    if value is None or isinstance(value, (tuple, list, dict)) or np.ndim(value) != 0:
-        raise ValueError(f"a rate needs one {what} for all players.")
-    real, imaginary = _complex(value)
+    real, imaginary = _complex(value, what)
     if imaginary:
         raise ValueError(f"a rate needs a real {what}.")
     return real

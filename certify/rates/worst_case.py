@@ -250,7 +250,7 @@ def _checked(
     if convergence not in ("equilibrium", "pairwise"):
         raise ValueError(f"rate: convergence is {convergence!r}, not equilibrium or pairwise.")
     pairwise = convergence == "pairwise"
-    memory = isinstance(method, dg.Extragradient) and not pairwise
+    memory = type(method) is dg.Extragradient and not pairwise
     scheme, step = scheme_of(method, memory=memory)
     if step <= 0:
         raise ValueError(f"rate: the step size is {float(step)}; it must be positive.")

@@ -16,31 +16,34 @@ from certify.enclosure.affine import AffineFamily
 from certify.equilibrium import find_zero
 from certify.file import save_data
 from certify.flat import FlatField, flat_field
+from certify.known import known_instance
 from certify.measure import Cell, Measured
 from certify.region import Box, Region
+from certify.steps.comparison import require_same, starts_in
 from certify.steps.contraction_file import MetricBox, assembled
 from certify.steps.rate import metric_inverse, rate, rounded_metric
 from certify.steps.state_metric import candidates, factor, robust
 from certify.steps.step_map import StepMap
 from certify.tree import Tree
 from dgames.sets import player_sets
-from dgames.strategy import Strategy, blocks
+from dgames.strategy import Strategy, blocks, ravel
 
 # A step as users may write it: from the field and a strategy to the next strategy.
 StepFunction = Callable[[dg.AbstractField, Strategy], Strategy]
 
 
 _ZEROS = (
-    "fixed points of this method are zeros of the pseudo-gradient: its buffers are at rest only "
-    "where the field vanishes"
+    "fixed points of this method are zeros of the field: its buffers are at rest only where the "
+    "field vanishes"
 )
-# Why a fixed point of the step is a zero of the field, by method; extragradient and Runge-Kutta
-# steps may rest elsewhere, and complex momentum where Re(h / (1 - b)) = 0.
+# Why a fixed point of the step is a zero of the field, by the name of a known method;
+# extragradient and Runge-Kutta steps may rest elsewhere, and complex momentum where
+# Re(h / (1 - b)) = 0.
 _EQUILIBRIA = {
-    dg.Simultaneous: "x = x - h F(x) only where F(x) = 0",
-    dg.Alternating: "every player rests, one after the other, only where F(x) = 0",
-    dg.Momentum: _ZEROS,
-    dg.Optimistic: _ZEROS,
+    "simultaneous": "x = x - h F(x) only where F(x) = 0",
+    "alternating": "every player rests, one after the other, only where F(x) = 0",
+    "momentum": _ZEROS,
+    "optimistic": _ZEROS,
 }
 
 
@@ -153,8 +156,44 @@ class Contraction:
         return sum("centre" in node for node in self.data["evidence"]["cells"])
 
     def verify(self) -> Verdict:
-        """Checks the evidence again, in exact rational arithmetic."""
+        """Checks the evidence again, in exact rational arithmetic.
+
+        That the bounds on derivatives in it are those of game and step is not checked here; see
+        `is_about` for which code they were computed from.
+        """
         return check_data(self.data)
+
+    def is_about(
+        self,
+        game: dg.Game | dg.AbstractField,
+        method: dg.AbstractMethod | StepFunction,
+        like: Strategy,
+        *,
+        args: Any = None,
+    ) -> bool:
+        """Whether the hashes are those of this game with these arguments, and of this step.
+
+        The code of both is traced anew. The hash of the game is that of its costs and of every
+        constant in them, the arguments among these; that of the step, of all that it computes from
+        strategy, buffers and values of the field, and of the first state, with all constants such
+        as step sizes. Names of classes play no part.
+
+        Args:
+            game: A game or a field.
+            method: A method with its step size, or a step of the user's own.
+            like: A joint strategy, for its structure.
+            args: Of the costs.
+
+        Raises:
+            ValueError: As `contraction`.
+            EnclosureError: As `contraction`.
+        """
+        data, n = self.data, self.data["coordinates"]["strategy"]
+        field = flat_field(game, Box.around(like, 1.0), args)
+        if field.hash != data["game"]["hash"] or field.dimension != n:
+            return False
+        problem = _problem(game, field, Box.around(like, 1.0), args, self.center[:n])
+        return problem.step_map(method).hash == data["method"]["hash"]
 
     def save(self, path: str | Path) -> Path:
         """Writes the file, which `certify.check` and `certify check` verify.
@@ -176,7 +215,7 @@ class Contraction:
 
 
 def contraction(
-    game: dg.Game,
+    game: dg.Game | dg.AbstractField,
     method: dg.AbstractMethod | StepFunction,
     region: Region,
     *,
@@ -187,23 +226,29 @@ def contraction(
     """Proves that one step of a method, buffers and all, contracts over a region.
 
     The Jacobian of the step map on the augmented state is enclosed over the whole region, not
-    derived from constants of the game: what is certified is the step that runs. So any method that
-    combines its strategy, its buffers and values of the field linearly will do, the user's own
-    too. The metric is found from the Jacobian at the equilibrium and from samples; then the factor
-    is proved cell by cell in that one metric, in exact arithmetic.
+    derived from constants of the game: what is certified is the step itself, of whatever class. So
+    any method that combines its strategy, its buffers and values of the field linearly will do, the
+    user's own too; calls, loops with a fixed number of rounds, `jax.jit`, `jax.vmap` and branches
+    that constants decide may be part of it. The code is traced as `jax.jit` traces it, and what
+    does not always give the same code is refused. As a last net, steps are run from some starts
+    and compared with the code; that proves nothing. The metric is found from the Jacobian at the
+    equilibrium and from samples; then the factor is proved cell by cell in that one metric, in
+    exact arithmetic.
 
     Theorem: if `DT(z)' P DT(z) <= rate^2 P` on a convex set then `T` contracts there by `rate` in
     `|z|_P` (the mean value of `DT` on a segment obeys the same inequality, which is convex in
     `DT`); a ball around a fixed point inside the set is mapped into itself.
 
     Args:
-        game: Costs that are smooth and built from primitives with an enclosure rule.
+        game: Costs that are smooth and built from primitives with an enclosure rule; or a field,
+            such as one that is adjusted, whose zero is then the equilibrium that is meant.
         method: A method with its step size, or a function `step(field, x)` that returns the next
             strategy and evaluates nothing but the field that it is given. To it, stacked players
             are a tuple of blocks.
         region: Where the strategies are; a ball is replaced by its bounding box. Buffers are in a
             box that the metric suggests.
-        args: Passed to the costs; fixed.
+        args: Passed to the costs, and to methods; fixed. The step must evaluate the field with
+            these very arguments: a function writes `field(x, args)` unless they are None.
         max_cells: Cut no further than to this many cells.
         tightness: Cells are cut until the proved `1 - rate` is about this share of what further
             cutting could prove, in (0, 1).
@@ -214,9 +259,13 @@ def contraction(
 
     Raises:
         ValueError: If the step depends on the number of steps made before, as that of Adam does, or
-            its state is not real; if game, region and options do not fit together.
-        EnclosureError: If the step is not linear in strategy, buffers and field; if the costs use a
-            primitive without an enclosure rule.
+            its state is not real; if it is another one each time it is traced; if game, region and
+            options do not fit together.
+        EnclosureError: If the step is not linear in strategy, buffers and field (in all of R^n: a
+            branch, cast or clip is refused wherever it is), looks at numbers in Python, calls
+            back into Python, differentiates the field, evaluates it with other arguments, or asks
+            it for anything else; if it does not run as it was traced; if the costs use a primitive
+            without an enclosure rule.
 
     Example:
         >>> import certify, dgames as dg
@@ -240,12 +289,16 @@ class Problem(NamedTuple):
     """What all steps on one game and region have in common.
 
     Attributes:
-        field: The game.
+        given: The field as the user's steps see it.
+        args: Its arguments.
+        field: The field as a function of vectors, with its arguments bound.
         strategy_set: Of the game.
         region: Where.
         center: The equilibrium, nearly.
     """
 
+    given: dg.AbstractField
+    args: Any
     field: FlatField
     strategy_set: Any
     region: Region
@@ -255,22 +308,69 @@ class Problem(NamedTuple):
         self, method: dg.AbstractMethod | StepFunction, *, rigorous: bool = True
     ) -> StepMap:
         """The step of a method as a map of vectors."""
-        if not isinstance(method, dg.AbstractMethod):
-            method = _Written(method)
-        return StepMap(self.field, self.strategy_set, method, self.center, rigorous=rigorous)
+        plain, kind = type(self.given) is dg.PseudoGradient, type(self.given)
+        return StepMap(
+            self.field,
+            self.strategy_set,
+            as_method(method),
+            self.center,
+            args=self.args,
+            rigorous=rigorous,
+            own_blocks=plain or kind.block is dg.AbstractField.block,
+            own_projection=plain or kind.project is dg.AbstractField.project,
+        )
+
+    def require_what_runs(
+        self, method: dg.AbstractMethod | StepFunction, step: StepMap, start: "StartBall"
+    ) -> None:
+        """Raises if the method, run by itself from points of a ball, does not do what `step` says.
+
+        Raises:
+            EnclosureError: So it is, at the point that the message shows.
+        """
+        stacked = isinstance(self.region.example, dg.Stacked)
+        field, unravel = self.given, ravel(self.region.center)[1]
+        if stacked and not isinstance(method, dg.AbstractMethod):
+            field, unravel = _of_blocks(self.given, self.strategy_set), self.field.unravel
+        stepped = as_method(method)
+
+        def run(x: Strategy, steps: int) -> list[Strategy]:
+            state, found = stepped.init(field, x, self.args), []
+            for _ in range(steps):
+                x, state = stepped.step(field, x, state, self.args)
+                found.append(x)
+            return found
+
+        require_same(step, run, unravel, starts_in(*start))
 
 
-def problem_of(game: dg.Game, region: Region, args: Any) -> Problem | str:
+def as_method(method: dg.AbstractMethod | StepFunction) -> dg.AbstractMethod:
+    """A method, of a step of the user's own too."""
+    return method if isinstance(method, dg.AbstractMethod) else _Written(method)
+
+
+def problem_of(game: dg.Game | dg.AbstractField, region: Region, args: Any) -> Problem | str:
     """The problem, or why there is none."""
     field = flat_field(game, region, args)
     field.constraints.require_inside(region)
     point = find_zero(field, region)
     if point is None:
         return "no equilibrium was found in the region"
+    return _problem(game, field, region, args, point)
+
+
+def _problem(
+    game: dg.Game | dg.AbstractField, field: FlatField, region: Region, args: Any, point: np.ndarray
+) -> Problem:
     sets = game.strategy_set(region.example)
     if isinstance(region.example, dg.Stacked):
         sets, field = player_sets(sets, region.example), _one_by_one(field)
-    return Problem(field, sets, region, point)
+    return Problem(dg.as_field(game), args, field, sets, region, point)
+
+
+def _of_blocks(given: dg.AbstractField, sets: Any) -> dg.AbstractField:
+    """A field of stacked players as one of a tuple of them."""
+    return dg.FunctionField(lambda x, args: blocks(given(dg.stack(x), args)), sets)
 
 
 def _one_by_one(field: FlatField) -> FlatField:
@@ -371,9 +471,14 @@ def _settings(
 
 
 def proved(
-    problem: Problem, method: dg.AbstractMethod | StepFunction, max_cells: int, tightness: float
+    problem: Problem,
+    method: dg.AbstractMethod | StepFunction,
+    max_cells: int,
+    tightness: float,
+    *,
+    compare: bool = True,
 ) -> Contraction:
-    """As `contraction`, for a problem."""
+    """As `contraction`, for a problem; without the comparison with what runs if so wanted."""
     step = problem.step_map(method)
     center = fixed_point(step, problem.center)
     _, jacobian = step.at(center)
@@ -385,7 +490,12 @@ def proved(
         tree = _covered(problem, step, setting, max_cells, tightness)
         data, reason = assembled(problem.field, step, method, center, setting, tree)
         if data is not None:
-            return Contraction("proved", (), data, _EQUILIBRIA.get(type(method), ""))
+            found = Contraction(
+                "proved", (), data, _EQUILIBRIA.get(known_instance(method) or "", "")
+            )
+            if compare:
+                problem.require_what_runs(method, step, found.start)
+            return found
     return Contraction("undecided", (reason,))
 
 

@@ -10,6 +10,7 @@ import dgames as dg
 from certify.checker import Unusable, check_data
 from certify.checker.reader import CONTRACTION, FORMATS, digest
 from certify.flat import FlatField
+from certify.known import known_instance
 from certify.provenance import provenance
 from certify.steps.families import Matrices
 from certify.steps.rate import Rate, metric_inverse, rate, rounded_metric
@@ -23,6 +24,8 @@ TRUSTED = (
     "float64 functions in certify/enclosure/rounding.py, and from JAX's derivative rules.",
     "The step map is the real-valued function that the code of the method and of the costs spells "
     "out, with constants taken exactly; what a computer adds by rounding at run time is not in it.",
+    "The hashes of game and step say which code the bounds were computed from; no code is in this "
+    "file that could be compared with them: Contraction.is_about traces it again.",
     "The checker and the Python interpreter that runs it.",
 )
 
@@ -107,7 +110,7 @@ def assembled(
             "format": CONTRACTION,
             "version": FORMATS[CONTRACTION],
             "game": {"name": field.name, "hash": field.hash},
-            "method": _described(method),
+            "method": _described(method, step),
             "coordinates": {
                 "strategy": step.strategy,
                 "state": step.dimension - step.strategy,
@@ -208,19 +211,26 @@ def _cell(family: Matrices, bound: Rate) -> dict[str, Any]:
     }
 
 
-def _described(method: Any) -> dict[str, Any]:
-    """For people, with the numbers in the method as they are; the claims stand without it."""
+def _described(method: Any, step: StepMap) -> dict[str, Any]:
+    """For people, with the numbers in the method as they are; the claims stand without it.
+
+    What identifies the step is the hash of its code. The name is that of a method of `dgames` only
+    where it is this very method.
+    """
     if not isinstance(method, dg.AbstractMethod):
-        return {"name": getattr(method, "__name__", "step"), "settings": "a user's own step"}
+        name = getattr(method, "__name__", "step")
+        return {"name": name, "settings": "a user's own step", "hash": step.hash}
+    kind = type(method)
     leaves = [np.asarray(leaf) for leaf in jax.tree.leaves(method) if eqx.is_inexact_array(leaf)]
     return {
-        "name": dg.method_name(method),
+        "name": known_instance(method) or f"{kind.__module__}.{kind.__qualname__}",
         "settings": eqx.tree_pformat(method, short_arrays=False, width=10_000),
         "numbers": [
             float(part).hex() for leaf in leaves for x in leaf.ravel() for part in (x.real, x.imag)
         ]
         if any(np.iscomplexobj(leaf) for leaf in leaves)
         else [float(x).hex() for leaf in leaves for x in leaf.ravel()],
+        "hash": step.hash,
     }
 
 

@@ -1,5 +1,6 @@
 """The largest step of a method that is proved to contract, by the direct route."""
 
+import functools
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -33,12 +34,14 @@ class DirectStep(NamedTuple):
         max: The largest step proved. Smaller ones are proved as well only if `smaller`.
         best: The step with the best proved factor, of those looked at.
         rate: That factor per step, in the norm of `at_best.metric`; 1 where nothing was proved.
-        limit: About the step at which the spectral radius at the equilibrium reaches 1, from
-            ordinary floating point: no larger step contracts in any metric.
+        limit: About the largest step found, on a grid and by bisection in ordinary floating point,
+            with a spectral radius below 1 at the equilibrium.
         smaller: Whether every positive step below `max` contracts too, in the norm and on the box
-            of `at_max`, with the same fixed point: so for simultaneous steps, because
-            `T_h = (1 - t) I + t T_H` for `h = t H`. For other methods each step is a claim of its
-            own; prove it with `certify.contraction`.
+            of `at_max`, with the same fixed point. So where the method that was given is the class
+            `dgames.Simultaneous` itself (or `functools.partial` of it without arguments): there
+            `T_h = (1 - t) I + t T_H` for `h = t H` and all t in (0, 1). Of other methods, and of
+            functions that make methods, nothing is known but the steps that were looked at: each
+            is a claim of its own; prove it with `certify.contraction`.
         at_max: The proof for `max`, with metric, box and basin.
         at_best: The proof for `best`, with its own.
         route: "direct".
@@ -55,7 +58,7 @@ class DirectStep(NamedTuple):
 
 
 def largest_step(
-    game: dg.Game,
+    game: dg.Game | dg.AbstractField,
     method: Callable[[float], dg.AbstractMethod | StepFunction],
     region: Region,
     *,
@@ -65,8 +68,8 @@ def largest_step(
 ) -> DirectStep:
     """Looks for the largest step size for which a method provably contracts over a region.
 
-    The limit that no proof can pass is where the spectral radius of the step's Jacobian at the
-    equilibrium reaches 1. From there the search goes down by bisection, and every answer in it is a
+    No proof can pass the step where the spectral radius of the step's Jacobian at the equilibrium
+    reaches 1 for good. From there the search goes down by bisection, and every answer in it is a
     proof (see `certify.contraction`): what is returned is *a* proved step, with no proof found for
     the step that is larger by the tolerance. Each step has a metric of its own.
 
@@ -74,7 +77,9 @@ def largest_step(
         game: The game.
         method: From a step size to a method: a class such as `dgames.Optimistic`, or
             `functools.partial(dgames.Momentum, momentum=-0.2)`, or any function, which may also
-            return a step `(field, x) -> x` of the user's own.
+            return a step `(field, x) -> x` of the user's own. The same step size has to give the
+            same step each time. Only of the class `dgames.Simultaneous` itself smaller steps are
+            proved, too, see `DirectStep.smaller`.
         region: Where the strategies are.
         args: Passed to the costs; fixed.
         tolerance: Of the bisection, relative.
@@ -84,7 +89,8 @@ def largest_step(
         A `DirectStep`.
 
     Raises:
-        ValueError: As `certify.contraction`.
+        ValueError: As `certify.contraction`; or if the function makes another method when it gets
+            the same step size again.
         EnclosureError: As `certify.contraction`.
 
     Example:
@@ -107,7 +113,18 @@ def largest_step(
         return DirectStep(0.0, 0.0, 1.0, 0.0, False, nothing, nothing)
 
     def attempt(step: float, tightness: float) -> Contraction:
-        return proved(problem, method(step), max_cells, tightness)
+        return proved(problem, method(step), max_cells, tightness, compare=False)
+
+    def confirm(step: float, found: Contraction) -> None:
+        made = method(step)
+        again = problem.step_map(made)
+        hashes = {again.hash, problem.step_map(method(step)).hash}
+        if hashes != {found.data["method"]["hash"]}:
+            raise ValueError(
+                f"largest_step: for the step size {step:.6g} the function makes another method "
+                "each time it is called, so nothing is proved of those that it makes later."
+            )
+        problem.require_what_runs(made, again, found.start)
 
     low, high = 0.0, limit
     last = attempt(limit * _FIRST, _LOOSE)
@@ -139,8 +156,17 @@ def largest_step(
     if better.status == "proved" and (quick not in found or better.rate < found[quick].rate):
         found[quick] = better
     best = min(found, key=lambda step: found[step].rate)
-    smaller = type(method(largest)) is dg.Simultaneous
+    for step in {largest, best}:
+        confirm(step, found[step])
+    smaller = _is_simultaneous(method)
     return DirectStep(largest, best, found[best].rate, limit, smaller, found[largest], found[best])
+
+
+def _is_simultaneous(method: Any) -> bool:
+    """Whether a function of the step size is known to make simultaneous steps of just that size."""
+    if type(method) is functools.partial and not (method.args or method.keywords):
+        method = method.func
+    return method is dg.Simultaneous
 
 
 def _spectral_limit(

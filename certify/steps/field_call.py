@@ -13,7 +13,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.core import ShapedArray
+from jax.core import ShapedArray, Tracer
 from jax.extend.core import Primitive
 from jax.interpreters import ad, batching
 from typing_extensions import override
@@ -164,12 +164,17 @@ class RecordedField(AbstractField):
         return super().project(x)
 
     def __getattr__(self, name: str) -> Any:
-        if name.startswith("_"):
-            raise AttributeError(name)
-        raise EnclosureError(
-            f"the step asks its field for {name!r}; it may evaluate the field and project onto the "
-            "strategy sets, and nothing else of it is certified."
-        )
+        return refused(name)
+
+
+def refused(name: str) -> Any:
+    """What a step gets that asks its field for something else than values and projections."""
+    if name.startswith("_"):
+        raise AttributeError(name)
+    raise EnclosureError(
+        f"the step asks its field for {name!r}; it may evaluate the field and project onto the "
+        "strategy sets, and nothing else of it is certified."
+    )
 
 
 class PassingSet(AbstractSet):
@@ -254,10 +259,11 @@ def as_array(leaf: Any) -> Any:
 
 def same(found: Any, wanted: Any) -> bool:
     """Whether two constants are the same array, to the bit."""
-    if isinstance(found, jax.core.Tracer):
+    if isinstance(found, Tracer):
         return False
     if found.dtype != wanted.dtype or found.shape != wanted.shape:
         return False
     if jnp.issubdtype(found.dtype, jax.dtypes.prng_key):
-        found, wanted = jax.random.key_data(found), jax.random.key_data(wanted)
+        with jax.ensure_compile_time_eval():
+            found, wanted = jax.random.key_data(found), jax.random.key_data(wanted)
     return np.asarray(found).tobytes() == np.asarray(wanted).tobytes()

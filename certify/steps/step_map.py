@@ -38,6 +38,7 @@ from certify.steps.field_call import (
     RecordedField,
     as_array,
     numbers,
+    refused,
     require_strategy,
     same,
 )
@@ -128,11 +129,20 @@ class StepMap:
         self._fixed = {k: leaf for k, leaf in enumerate(leaves) if not _is_real(leaf)}
         moving = [leaf for leaf in leaves if _is_real(leaf)]
         for leaf in self._fixed.values():
-            if eqx.is_array_like(leaf) and np.iscomplexobj(np.asarray(leaf)):
+            if eqx.is_array_like(leaf) and jnp.issubdtype(
+                jnp.result_type(leaf), jnp.complexfloating
+            ):
                 raise ValueError(
                     "the method keeps complex numbers in its state, which are not enclosed; keep "
                     "their real and imaginary parts, as dgames.ComplexMomentum does."
                 )
+        coarse = {str(jnp.result_type(leaf)) for leaf in moving} - {"float64"}
+        if coarse:
+            raise ValueError(
+                f"the method keeps numbers of type {', '.join(sorted(coarse))} in its state, so "
+                "every step rounds them; keep them in the type of the strategy, which is float64 "
+                "here."
+            )
         buffer, self._unravel = ravel([jnp.asarray(leaf) for leaf in moving])
         self.strategy, self.dimension = len(center), len(center) + buffer.size
         self._code = self._read(self._stepped, self.dimension)
@@ -211,15 +221,16 @@ class StepMap:
             )
         zero = jnp.zeros(size)
         constant, linear = enclose(lambda w: (rows(w), jax.jacfwd(plain(rows))(w)))(zero)
-        constant, linear = (
-            Matrices.between(*(np.asarray(end).reshape(-1, columns) for end in (x.lower, x.upper)))
-            for x, columns in ((constant, 1), (linear, size))
-        )
-        if not all(np.isfinite(part).all() for x in (constant, linear) for part in x):
+        ends = [np.asarray(end) for x in (constant, linear) for end in (x.lower, x.upper)]
+        if not all((np.abs(end) < 2.0**500).all() for end in ends):
             raise EnclosureError(
                 "the step computes numbers that are not finite, or that are not shown to be: look "
                 "at its step sizes and constants."
             )
+        constant, linear = (
+            Matrices.between(*(end.reshape(-1, columns) for end in pair))
+            for pair, columns in ((ends[:2], 1), (ends[2:], size))
+        )
         projected, row = [], results.stop
         for own, block in projections:
             width = ravel(block)[0].size
@@ -356,6 +367,29 @@ class StepMap:
             return x, np.eye(len(x))
         return self._at(self._init, x)
 
+    def first(self, x: Float[np.ndarray, " n"]) -> Float[np.ndarray, " m"]:
+        """`(x, init(x))` without its Jacobian."""
+        return x if self._init is None else self._values(self._init, x)[0]
+
+    def next(self, z: Float[np.ndarray, " m"]) -> tuple[np.ndarray, np.ndarray]:
+        """The step, and the sizes of what is added up for it, so of rounding errors."""
+        return self._values(self._code, z)
+
+    def _values(self, code: _Code, z: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        found, sizes = z, np.abs(z)
+        n = self.strategy
+        for rows in [*(slice(n * k, n * (k + 1)) for k in range(code.calls)), code.results]:
+            known = code.linear.centre[rows, : len(found)]
+            constant = code.constant.centre[rows, 0]
+            point, size = known @ found + constant, np.abs(known) @ sizes + np.abs(constant)
+            if rows is code.results:
+                return point, size
+            value = np.asarray(compiled_value(self.field)(jnp.asarray(point)))
+            # What moves a point by its rounding error moves the field by more.
+            found = np.concatenate([found, value])
+            sizes = np.concatenate([sizes, np.abs(value) + np.abs(value).max() + size])
+        raise AssertionError
+
     def _at(self, code: _Code, z: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         m, n = code.argument, self.strategy
         linear, constant = code.linear.centre, code.constant.centre[:, 0]
@@ -392,6 +426,9 @@ class _WithoutArguments(dg.AbstractField):
     def strategy_set(self, x: Strategy) -> Any:
         """Of the game."""
         return self.sets
+
+    def __getattr__(self, name: str) -> Any:
+        return refused(name)
 
 
 def _is_real(leaf: Any) -> bool:

@@ -1,6 +1,7 @@
 """The code of a step, traced once, as a straight list of equations without calls or branches."""
 
-from collections.abc import Callable, Sequence
+import contextlib
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import jax
@@ -44,8 +45,16 @@ _EXACT = {
     "sort",
     "split",
     "squeeze",
+    "stack",
     "transpose",
+    "unstack",
 }
+
+_IN_PYTHON = (
+    jax.errors.ConcretizationTypeError,
+    jax.errors.TracerArrayConversionError,
+    jax.errors.TracerIntegerConversionError,
+)
 
 # What a projection is asked for: the player, the structure of the block, its leaves.
 Projection = tuple[int, Any, list[Any]]
@@ -85,35 +94,54 @@ class Answers:
             )
 
 
-def traced(function: Callable, size: int) -> core.ClosedJaxpr:
-    """The code of a function of a vector, with what it does wrong in a sentence.
+@contextlib.contextmanager
+def explained() -> Iterator[None]:
+    """Says in a sentence what code does that JAX cannot trace.
 
     Raises:
         EnclosureError: If the code looks at numbers in Python, or keeps them between calls.
     """
     try:
-        return jax.make_jaxpr(function)(jax.ShapeDtypeStruct((size,), jnp.float64))
+        yield
     except jax.errors.UnexpectedTracerError:
         raise EnclosureError(
             "the step uses values of an earlier call, or hands values out of a function that JAX "
             "transforms, so it is no function of the strategy and its state."
         ) from None
-    except (
-        jax.errors.ConcretizationTypeError,
-        jax.errors.TracerArrayConversionError,
-        jax.errors.TracerIntegerConversionError,
-    ) as error:
+    except (TypeError, ValueError) as error:
+        # NumPy raises an error of its own where a number cannot be put into an array.
+        found = next((e for e in (error, error.__cause__) if isinstance(e, _IN_PYTHON)), None)
+        if found is None:
+            raise
         raise EnclosureError(
             "the step looks at the numbers of a strategy in Python (if, float, int, or NumPy), so "
             "its code is not the same everywhere and nothing is proved of it; write it with "
-            f"jax.numpy, without branches ({type(error).__name__})."
+            f"jax.numpy, without branches ({type(found).__name__})."
         ) from None
 
 
-def run(closed: core.ClosedJaxpr, operands: Sequence[Any], answers: Answers) -> list[Any]:
+def traced(function: Callable, size: int) -> core.ClosedJaxpr:
+    """The code of a function of a vector.
+
+    Raises:
+        EnclosureError: If it is none, see `explained`.
+    """
+    with explained():
+        return jax.make_jaxpr(function)(jax.ShapeDtypeStruct((size,), jnp.float64))
+
+
+def run(
+    closed: core.ClosedJaxpr, operands: Sequence[Any], answers: Answers, caller: Any = None
+) -> list[Any]:
     """Runs traced code again: calls and loops in place, branches that constants decide, decided.
 
     Constants that are exact as floats are computed while this runs, everything else is traced.
+
+    Args:
+        closed: The code.
+        operands: What it gets.
+        answers: What it gets from the field.
+        caller: Where the user's code called it, if it is part of JAX.
 
     Raises:
         EnclosureError: If a branch or the number of rounds of a loop depends on more than that, or
@@ -125,19 +153,23 @@ def run(closed: core.ClosedJaxpr, operands: Sequence[Any], answers: Answers) -> 
 
     def read(atom: Any) -> Any:
         if isinstance(atom, core.Literal):
-            return np.asarray(atom.val, atom.aval.dtype)
+            return np.asarray(atom.val, shape_of(atom).dtype)
         return values[atom]
 
     for equation in jaxpr.eqns:
         answers.count()
         inputs = [read(atom) for atom in equation.invars]
-        with source_info_util.user_context(equation.source_info.traceback):
-            results = _evaluated(equation, inputs, answers)
+        # Code inside JAX has no line of its own.
+        place = equation.source_info.traceback if place_of(equation) else caller
+        with source_info_util.user_context(place):
+            results = _evaluated(equation, inputs, answers, place)
         values.update(zip(equation.outvars, results, strict=True))
     return [read(atom) for atom in jaxpr.outvars]
 
 
-def _evaluated(equation: core.JaxprEqn, inputs: list[Any], answers: Answers) -> list[Any]:
+def _evaluated(
+    equation: core.JaxprEqn, inputs: list[Any], answers: Answers, place: Any
+) -> list[Any]:
     name = equation.primitive.name
     if equation.primitive is field_p:
         return [answers.field(*inputs)]
@@ -156,15 +188,15 @@ def _evaluated(equation: core.JaxprEqn, inputs: list[Any], answers: Answers) -> 
             "not in the code, so nothing is proved of it."
         )
     if name in CALLS:
-        return run(body(equation), inputs, answers)
+        return run(body(equation), inputs, answers, place)
     if name == "cond":
         cases = equation.params["branches"]
         index = int(_known(inputs[0], "chooses between branches by", equation))
-        return run(cases[min(max(index, 0), len(cases) - 1)], inputs[1:], answers)
+        return run(cases[min(max(index, 0), len(cases) - 1)], inputs[1:], answers, place)
     if name == "while":
-        return _while(equation, inputs, answers)
+        return _while(equation, inputs, answers, place)
     if name == "scan":
-        return _scan(equation, inputs, answers)
+        return _scan(equation, inputs, answers, place)
     if not any(isinstance(x, Tracer) for x in inputs) and _is_exact(equation):
         with jax.ensure_compile_time_eval():
             result = equation.primitive.bind(*inputs, **equation.params)
@@ -177,33 +209,33 @@ def _is_exact(equation: core.JaxprEqn) -> bool:
     if equation.primitive.name in _EXACT:
         return True
     return not any(
-        jnp.issubdtype(variable.aval.dtype, jnp.inexact) for variable in equation.outvars
+        jnp.issubdtype(shape_of(variable).dtype, jnp.inexact) for variable in equation.outvars
     )
 
 
-def _while(equation: core.JaxprEqn, inputs: list[Any], answers: Answers) -> list[Any]:
+def _while(equation: core.JaxprEqn, inputs: list[Any], answers: Answers, place: Any) -> list[Any]:
     params = equation.params
     first, second = params["cond_nconsts"], params["body_nconsts"]
     condition, constants = inputs[:first], inputs[first : first + second]
     carry = inputs[first + second :]
     while True:
-        (more,) = run(params["cond_jaxpr"], [*condition, *carry], answers)
+        (more,) = run(params["cond_jaxpr"], [*condition, *carry], answers, place)
         if not bool(_known(more, "ends a loop by", equation)):
             return carry
-        carry = run(params["body_jaxpr"], [*constants, *carry], answers)
+        carry = run(params["body_jaxpr"], [*constants, *carry], answers, place)
 
 
-def _scan(equation: core.JaxprEqn, inputs: list[Any], answers: Answers) -> list[Any]:
+def _scan(equation: core.JaxprEqn, inputs: list[Any], answers: Answers, place: Any) -> list[Any]:
     params, length = equation.params, equation.params["length"]
     first, split = params["num_consts"], params["num_consts"] + params["num_carry"]
     constants, carry, rows = inputs[:first], inputs[first:split], inputs[split:]
     outputs: dict[int, list[Any]] = {}
     for k in reversed(range(length)) if params["reverse"] else range(length):
         row = [_row(x, k) for x in rows]
-        results = run(params["jaxpr"], [*constants, *carry, *row], answers)
+        results = run(params["jaxpr"], [*constants, *carry, *row], answers, place)
         carry, outputs[k] = results[: len(carry)], results[len(carry) :]
     if not length:
-        shapes = [variable.aval for variable in equation.outvars[len(carry) :]]
+        shapes = [shape_of(variable) for variable in equation.outvars[len(carry) :]]
         return [*carry, *(jnp.zeros(shape.shape, shape.dtype) for shape in shapes)]
     columns = zip(*(outputs[k] for k in range(length)), strict=True)
     return [*carry, *(_stacked(column) for column in columns)]
@@ -231,6 +263,11 @@ def _known(value: Any, does: str, equation: core.JaxprEqn) -> Any:
             "decide them exactly."
         )
     return np.asarray(value)
+
+
+def shape_of(atom: Any) -> Any:
+    """Shape and type of a variable or a literal of traced code."""
+    return atom.aval
 
 
 def place_of(equation: core.JaxprEqn) -> str:

@@ -416,3 +416,92 @@ def test_game_files(name, outcomes, tmp_path):
     )
     for policy, center, distance in found:
         assert float(jnp.abs(policy - center).sum()) <= float(distance) + 1e-9
+
+
+# --- identity, not resemblance -------------------------------------------------------------------
+
+
+class Pushed(dg.Regularised):
+    """Away from the reference: the entropy with the wrong sign."""
+
+    def pull(self, log_p):
+        return jax.tree.map(lambda leaf: -self.temperature * leaf, log_p)
+
+
+class Renamed(dg.Regularised):
+    """The same in all: a subclass all the same."""
+
+
+class Elsewhere(dg.Regularised):
+    def log_reference(self, like):
+        return jax.tree.map(lambda leaf: 100.0 * leaf, like)
+
+
+class Flipped(MatrixGame):
+    def costs(self, x, args=None):
+        return tuple(-cost for cost in super().costs(x, args))
+
+
+class Cornered(dg.Game):
+    """The costs of pennies, but for policies that are nearly pure."""
+
+    def costs(self, x, args=None):
+        value = x[0] @ jnp.asarray(PENNIES) @ x[1]
+        guard = jnp.where(jnp.max(x[0]) > 0.95, 100.0 * jnp.sum(x[0] ** 2), 0.0)
+        return guard - value, value
+
+
+def changed(thing, **attributes):
+    for name, value in attributes.items():
+        object.__setattr__(thing, name, value)
+    return thing
+
+
+PLAIN = MatrixGame(PENNIES)
+STRANGERS = {
+    "another pull": lambda: (Pushed(PLAIN, 0.5), None),
+    "no change at all": lambda: (Renamed(PLAIN, 0.5), None),
+    "another reference": lambda: (Elsewhere(PLAIN, 0.5), None),
+    "a class of the same name": lambda: (
+        type("Regularised", (dg.Regularised,), {})(PLAIN, 0.5),
+        None,
+    ),
+    "a pull of its own": lambda: (
+        changed(dg.Regularised(PLAIN, 0.5), pull=lambda log_p: log_p),
+        None,
+    ),
+    "other costs": lambda: (Flipped(PENNIES, -PENNIES), 0.5),
+    "a MatrixGame of somebody else": lambda: (type("MatrixGame", (Flipped,), {})(PENNIES), 0.5),
+    "costs of its own": lambda: (
+        changed(MatrixGame(PENNIES), costs=lambda x, args=None: (x[0][0], x[1][0])),
+        0.5,
+    ),
+    "payoffs of another shape": lambda: (changed(MatrixGame(PENNIES), payoffs=jnp.ones(2)), 0.5),
+    "a negative temperature": lambda: (
+        changed(dg.Regularised(PLAIN, 0.5), temperature=jnp.array(-1.0)),
+        None,
+    ),
+    "no temperature": lambda: (
+        changed(dg.Regularised(PLAIN, 0.5), temperature=jnp.array(jnp.nan)),
+        None,
+    ),
+    "a negative reference": lambda: (
+        changed(dg.Regularised(PLAIN, 0.5), reference=(jnp.array([-0.5, 1.5]), jnp.ones(2))),
+        None,
+    ),
+    "an infinite temperature": lambda: (PLAIN, float("inf")),
+    "a complex temperature": lambda: (PLAIN, 0.5j),
+    "a word": lambda: (PLAIN, "high"),
+}
+
+
+@pytest.mark.parametrize("stranger", STRANGERS)
+def test_games_and_regularisers_are_known_by_their_very_class(stranger):
+    with pytest.raises(ValueError, match=r"derived|knows|attributes|temperature|positive|axis"):
+        certify.certify_policies(*STRANGERS[stranger]())
+
+
+def test_registered_tables_are_compared_near_vertices_too():
+    game_terms.register(Cornered, lambda game: game_terms(MatrixGame(PENNIES)))
+    with pytest.raises(ValueError, match="do not have the gradient of its costs"):
+        certify.certify_policies(Cornered(), 0.5)

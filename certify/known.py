@@ -1,0 +1,79 @@
+"""The methods that the theorems speak of, known by their classes themselves.
+
+A subclass may step otherwise, and so may a class of somebody else that has the same name; of both a
+theorem says nothing. Their steps are certified as they are by `certify.contraction`.
+"""
+
+import dataclasses
+from types import MappingProxyType
+from typing import Any
+
+import dgames as dg
+
+# The class, and the name of its rules in the file and in the checker.
+METHODS = MappingProxyType(
+    {
+        dg.Simultaneous: "simultaneous",
+        dg.Alternating: "alternating",
+        dg.Extragradient: "extragradient",
+        dg.Optimistic: "optimistic",
+        dg.Heun: "heun",
+        dg.SSPRK3: "ssprk3",
+        dg.RungeKutta4: "runge_kutta_4",
+        dg.Momentum: "momentum",
+        dg.ComplexMomentum: "complex_momentum",
+    }
+)
+
+
+def known_method(cls: Any) -> str | None:
+    """The name of the rules of a method, or None if no theorem speaks of this very class.
+
+    Args:
+        cls: A class. Subclasses, classes of the same name and everything else are not known.
+
+    Example:
+        >>> class Simultaneous(dg.Simultaneous):
+        ...     '''Whatever it does.'''
+        >>> known_method(dg.Simultaneous), known_method(Simultaneous)
+        ('simultaneous', None)
+    """
+    return next((name for known, name in METHODS.items() if known is cls), None)
+
+
+def known_instance(method: Any) -> str | None:
+    """The same for an object: of a known class, and with nothing in place of the methods of that.
+
+    Example:
+        >>> known_instance(dg.Simultaneous(0.1)), known_instance(dg.Simultaneous)
+        ('simultaneous', None)
+    """
+    name = known_method(type(method))
+    return name if name is not None and is_as_made(method) else None
+
+
+def is_as_made(module: Any) -> bool:
+    """Whether an object has the attributes that its class declares, and no others.
+
+    An attribute that was added to an object hides what its class has under this name: a `step` or
+    `costs` of its own makes it another method, another game.
+    """
+    if not dataclasses.is_dataclass(module):
+        return False
+    return set(vars(module)) <= {field.name for field in dataclasses.fields(module)}
+
+
+def described_class(cls: Any) -> str:
+    """A class as a message names it: with its module where its name is that of a known method.
+
+    Example:
+        >>> class Heun(dg.Heun):
+        ...     '''Whatever it does.'''
+        >>> described_class(Heun).endswith(".Heun, which is not dgames.Heun,")
+        True
+    """
+    if not isinstance(cls, type):
+        return repr(cls)[:80]
+    if known_method(cls) is None and cls.__name__ in {known.__name__ for known in METHODS}:
+        return f"{cls.__module__}.{cls.__qualname__}, which is not dgames.{cls.__name__},"
+    return cls.__name__

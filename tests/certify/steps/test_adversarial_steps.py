@@ -1,0 +1,488 @@
+"""Steps that try to be proved wrongly: each is refused, or what runs does what was proved."""
+
+import functools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import certify
+import dgames as dg
+
+GAME = dg.game(
+    lambda x, args: {
+        "a": 0.5 * x["a"] ** 2 + 0.3 * x["a"] * x["b"],
+        "b": 0.5 * x["b"] ** 2 - 0.3 * x["a"] * x["b"],
+    }
+)
+LIKE = {"a": 0.0, "b": 0.0}
+BOX = certify.Box.around(LIKE, 1.0)
+FAR = 2.0**102
+
+
+def move(x, force, step=0.3):
+    return jax.tree.map(lambda own, f: own - step * f, x, force)
+
+
+def each(function):
+    """A step that does something else to every coordinate on the way."""
+    return lambda field, x: jax.tree.map(function, move(x, field(x)))
+
+
+def start_of(found):
+    """Starts on the surface of the certified ball, in all directions."""
+    ball = found.start
+    angles = np.linspace(0, 2 * np.pi, 9)
+    sphere = np.stack([np.cos(angles), np.sin(angles)], 1)
+    root = np.linalg.inv(np.linalg.cholesky(ball.metric)).T
+    return ball.center + ball.radius * (1 - 1e-6) * sphere @ root.T
+
+
+def require_true(found, method, field, args=None, steps=12):
+    """What runs from there, as plain numbers, is as near to the fixed point as was proved."""
+    assert found.verify().ok
+
+    def run(start):
+        x = {"a": start[0], "b": start[1]}
+        if not isinstance(method, dg.AbstractMethod):
+            return functools.reduce(lambda x, _: method(field, x), range(steps), x)
+        state = method.init(field, x, args)
+        for _ in range(steps):
+            x, state = method.step(field, x, state, args)
+        return x
+
+    starts = start_of(found)
+    ends = jax.vmap(run)(jnp.asarray(starts))
+    alone = run(jnp.asarray(starts[0]))
+    widths = np.sqrt(np.diag(np.linalg.inv(found.metric)))[:2]
+    allowed = widths * (found.rate**steps * (found.basin + found.radius) + 2 * found.radius)
+    for end in (ends, alone):
+        gap = np.abs(np.stack([end["a"], end["b"]], -1) - found.center[:2])
+        assert (gap <= allowed * (1 + 1e-9) + 1e-12).all()
+
+
+# --- steps that are what they are, however they are written --------------------------------------
+
+
+def in_a_loop(field, x):
+    return jax.lax.fori_loop(0, 3, lambda _, y: move(y, field(y), 0.1), x)
+
+
+def in_a_scan(field, x):
+    def body(y, h):
+        return move(y, field(y), h), None
+
+    return jax.lax.scan(body, x, jnp.array([0.1, 0.2, 0.3]), reverse=True)[0]
+
+
+def while_constants_last(field, x):
+    return jax.lax.while_loop(
+        lambda c: c[0] < 3, lambda c: (c[0] + 1, move(c[1], field(c[1]), 0.2)), (0, x)
+    )[1]
+
+
+def under_vmap(field, x):
+    several = jax.vmap(lambda h: move(x, field(move(x, field(x), h)), h))(jnp.array([0.1, 0.3]))
+    return jax.tree.map(jnp.mean, several)
+
+
+def by_constants(field, x):
+    large = jnp.asarray(np.array(3)) > 2
+    return jax.lax.cond(large, lambda y: move(y, field(y)), lambda y: move(y, field(y), 9.0), x)
+
+
+def with_custom_rules(field, x):
+    @jax.custom_vjp
+    def stepped(y):
+        return move(y, field(y))
+
+    stepped.defvjp(lambda y: (stepped(y), None), lambda _, g: (g,))
+
+    @jax.custom_jvp
+    def same(a):
+        return a
+
+    same.defjvp(lambda primals, tangents: (primals[0], 100.0 * tangents[0]))
+    return stepped(jax.tree.map(same, x))
+
+
+def stopped(field, x):
+    still = jax.tree.map(jax.lax.stop_gradient, x)
+    return move(still, field(still))
+
+
+def swapped(field, x):
+    moved = move(x, field(x))
+    return {"a": moved["b"], "b": moved["a"]}
+
+
+def noisy_by_a_fixed_key(field, x):
+    noise = 1e-2 * jax.random.normal(jax.random.key(0))
+    return jax.tree.map(lambda own: own + noise, move(x, field(x)))
+
+
+def far_out(field, x):
+    """Evaluates the field a long way off, and takes the difference back."""
+    y = jax.tree.map(lambda own: own + 1000.0, x)
+    there, origin = field(y), field({"a": jnp.asarray(1000.0), "b": jnp.asarray(1000.0)})
+    return move(x, jax.tree.map(jnp.subtract, there, origin))
+
+
+class Jacobi(dg.Simultaneous):
+    """Of the class, but with half the step."""
+
+    def step(self, field, x, state, args=None):
+        return move(x, field(x, args), 0.5 * self.step_size), None
+
+
+class Patient(dg.AbstractMethod):
+    """A buffer, and a number that stays what it is."""
+
+    def init(self, field, x, args=None):
+        return {"sum": field(x, args), "rounds": 3, "name": "patient"}
+
+    def step(self, field, x, state, args=None):
+        smooth = jax.tree.map(lambda s, f: 0.5 * s + 0.5 * f, state["sum"], field(x, args))
+        return move(x, smooth), {**state, "sum": smooth}
+
+
+TRUE = {
+    "jit": lambda field, x: jax.jit(lambda y: move(y, field(y)))(x),
+    "nested jit": lambda field, x: jax.jit(lambda y: jax.jit(field)(y))(move(x, field(x))),
+    "checkpoint": lambda field, x: jax.checkpoint(lambda y: move(y, field(y)))(x),
+    "a loop": in_a_loop,
+    "a scan": in_a_scan,
+    "a while": while_constants_last,
+    "vmap": under_vmap,
+    "a branch by constants": by_constants,
+    "custom rules": with_custom_rules,
+    "stop_gradient": stopped,
+    "players swapped": swapped,
+    "noise by a fixed key": noisy_by_a_fixed_key,
+    "no field at all": lambda field, x: move(x, x),
+    "far points": far_out,
+    "one that moves nobody but b": lambda field, x: {**move(x, field(x)), "a": jnp.asarray(0.1)},
+    "one player after the other": lambda field, x: move(x, field({**x, "a": 0.5 * x["a"]})),
+    "a subclass": Jacobi(0.4),
+    "a state": Patient(),
+}
+
+
+@pytest.mark.parametrize("name", TRUE)
+def test_what_is_proved_is_what_runs(name):
+    method, field = TRUE[name], dg.pseudo_gradient(GAME)
+    found = certify.contraction(GAME, method, BOX)
+    if name != "nested jit":
+        assert found.status == "proved", found.reasons
+        require_true(found, method, field)
+    else:  # it returns the field, not a strategy near it
+        assert found.status in ("proved", "undecided")
+    assert name == "nested jit" or found.is_about(GAME, method, LIKE)
+    assert found.equilibrium == ""
+
+
+# --- steps that are refused -----------------------------------------------------------------------
+
+
+def jumps_far_away(field, x):
+    moved = move(x, field(x))
+    return {**moved, "a": moved["a"] + jnp.where(x["a"] > FAR, 2 * FAR, 0.0)}
+
+
+def switches(field, x):
+    number = jnp.clip(x["a"].astype(int), 0, 1)
+    return jax.lax.switch(number, [lambda y: move(y, field(y)), lambda y: move(y, y, -3.0)], x)
+
+
+def until_small(field, x):
+    return jax.lax.while_loop(
+        lambda y: jnp.abs(y["a"]) > 2.0, lambda y: move(y, field(y)), move(x, field(x))
+    )
+
+
+def rounds_by_the_strategy(field, x):
+    rounds = 1 + x["a"].astype(int)
+    return jax.lax.fori_loop(0, rounds, lambda _, y: move(y, field(y)), x)
+
+
+def in_python(field, x):
+    return move(x, field(x), 0.3 if x["a"] < 10.0 else -3.0)
+
+
+def in_numpy(field, x):
+    return move(x, field(x), float(np.where(np.asarray(x["a"]) < 10.0, 0.3, -3.0)))
+
+
+def in_place(field, x):
+    values = np.zeros(2)
+    values[0] = x["a"]
+    return move(x, field(x))
+
+
+def by_callback(field, x):
+    def host(a):
+        return np.where(a > 0.9, 5.0, a)
+
+    shape = jax.ShapeDtypeStruct((), jnp.float64)
+    return jax.tree.map(lambda a: jax.pure_callback(host, shape, a), move(x, field(x)))
+
+
+def by_derivatives(field, x):
+    force, pull = jax.vjp(field, x)
+    return move(x, pull(force)[0])
+
+
+def by_sorting(field, x):
+    moved = move(x, field(x))
+    low, high = jnp.sort(jnp.stack([moved["a"], moved["b"]]))
+    return {"a": low, "b": high}
+
+
+def by_rounding(field, x):
+    return each(lambda a: a + 1e8 * (a - a.astype(jnp.float32).astype(jnp.float64)))(field, x)
+
+
+def by_cancelling(field, x):
+    return each(lambda a: a + 1e10 * (((a + 1e7) - 1e7) - a))(field, x)
+
+
+def counting():
+    calls = []
+
+    def step(field, x):
+        calls.append(None)
+        return move(x, field(x), 0.3 + 0.001 * len(calls))
+
+    return step
+
+
+def later():
+    """The same for as long as anybody looks at the code, and then another one."""
+    calls = []
+
+    def step(field, x):
+        calls.append(None)
+        return move(x, field(x), 0.3 if len(calls) < 4 else 9.0)
+
+    return step
+
+
+def keeping():
+    kept = []
+
+    def step(field, x):
+        kept.append(field(x))
+        return move(x, kept[0])
+
+    return step
+
+
+def when_traced(field, x):
+    return move(x, field(x), 0.3 if isinstance(x["a"], jax.core.Tracer) else 9.0)
+
+
+def of_the_class(field, x):
+    return move(x, field(x), 9.0 if isinstance(field, dg.PseudoGradient) else 0.3)
+
+
+class Counting(Patient):
+    def step(self, field, x, state, args=None):
+        step = jnp.where(state["rounds"] < 100, 0.3, 9.0)
+        return move(x, field(x), step), {**state, "rounds": state["rounds"] + 1}
+
+
+class Fading(dg.AbstractMethod):
+    """The count is a real number."""
+
+    def init(self, field, x, args=None):
+        return jnp.asarray(1.0)
+
+    def step(self, field, x, state, args=None):
+        return move(x, field(x, args), 0.3 / state), state + 1.0
+
+
+class Keyed(dg.AbstractMethod):
+    def init(self, field, x, args=None):
+        return jax.random.key(0)
+
+    def step(self, field, x, state, args=None):
+        now, later = jax.random.split(state)
+        return move(x, field(x, args), 0.3 * jax.random.uniform(now)), later
+
+
+class Growing(dg.AbstractMethod):
+    def init(self, field, x, args=None):
+        return ()
+
+    def step(self, field, x, state, args=None):
+        return move(x, field(x, args)), (*state, x)
+
+
+class Coarse(dg.AbstractMethod):
+    """Its buffer is in lower precision."""
+
+    def init(self, field, x, args=None):
+        return jax.tree.map(lambda a: jnp.asarray(a, jnp.float32), x)
+
+    def step(self, field, x, state, args=None):
+        wide = jax.tree.map(lambda a: a.astype(jnp.float64), state)
+        moved = move(wide, field(wide, args), jnp.asarray(0.3))
+        return moved, jax.tree.map(lambda a: a.astype(jnp.float32), x)
+
+
+class Bent(Patient):
+    """Its first state is no linear function of the strategy."""
+
+    def init(self, field, x, args=None):
+        return {**super().init(field, x, args), "sum": jax.tree.map(jnp.square, x)}
+
+
+def patched():
+    method = dg.Simultaneous(0.3)
+    object.__setattr__(method, "step", lambda field, x, *_: (each(jnp.sign)(field, x), None))
+    return method
+
+
+FALSE = {
+    "a jump beyond 2^100": jumps_far_away,
+    "a branch": lambda field, x: jax.lax.cond(
+        x["a"] > FAR, lambda y: move(y, field(y), -9.0), lambda y: move(y, field(y)), x
+    ),
+    "a switch": switches,
+    "a loop until": until_small,
+    "rounds by the strategy": rounds_by_the_strategy,
+    "a kink": each(lambda a: jnp.maximum(a, -FAR)),
+    "clipping": each(lambda a: jnp.clip(a, -5.0, 5.0)),
+    "an absolute value": each(lambda a: jnp.abs(a + FAR) - FAR),
+    "a cast to integers": each(lambda a: a.astype(int).astype(float)),
+    "floor": each(lambda a: a + 1e-9 * jnp.floor(a)),
+    "modulo": each(lambda a: (a + 8.0) % 16.0 - 8.0),
+    "lower precision": by_rounding,
+    "sums that cancel": by_cancelling,
+    "reduced precision": each(lambda a: jax.lax.reduce_precision(a, 8, 10)),
+    "products": each(lambda a: a + 1e-3 * a * a),
+    "a sine": each(jnp.sin),
+    "an inverse": each(lambda a: 1 / (1 / (a + 9.0)) - 9.0),
+    "is_finite": each(lambda a: jnp.where(jnp.isfinite(a), a, 0.0)),
+    "nan_to_num": each(jnp.nan_to_num),
+    "an index": each(lambda a: a + jnp.zeros(9).at[a.astype(int)].set(1.0)[8]),
+    "an argmax": lambda field, x: move(x, field(x), jnp.array([0.3, 3.0])[jnp.argmax(x["a"] > 9)]),
+    "sorting": by_sorting,
+    "the sign of the force": lambda field, x: move(x, jax.tree.map(jnp.sign, field(x)), 0.1),
+    "a normalised force": lambda field, x: move(
+        x, jax.tree.map(lambda f: f / (1.0 + jnp.abs(f)), field(x))
+    ),
+    "in Python": in_python,
+    "in NumPy": in_numpy,
+    "in place": in_place,
+    "a callback": by_callback,
+    "derivatives of the field": by_derivatives,
+    "the costs": lambda field, x: move(x, field.game.costs(x)),
+    "is there a game": lambda field, x: move(x, field(x), 9.0 if hasattr(field, "game") else 0.3),
+    "another structure": lambda field, x: tuple(move(x, field(x)).values()),
+    "another type": each(lambda a: a.astype(jnp.float32)),
+    "the field elsewhere": lambda field, x: move(x, field(tuple(x.values()))),
+    "complex numbers": each(lambda a: jnp.real(a.astype(complex) * jnp.exp(0j))),
+    "undefined constants": each(lambda a: a * jnp.log(-1.0)),
+    "infinite constants": each(lambda a: a + jnp.exp(1e4)),
+    "calls that count": counting(),
+    "calls that count later": later(),
+    "values that are kept": keeping(),
+    "when it is traced": when_traced,
+    "the class of the field": of_the_class,
+    "a count in the state": Counting(),
+    "a real count": Fading(),
+    "a random key": Keyed(),
+    "a state that grows": Growing(),
+    "a coarse state": Coarse(),
+    "a bent first state": Bent(),
+    "an object that was changed": patched(),
+    "a step size that is no number": dg.Simultaneous(float("nan")),
+    "an infinite momentum": dg.Momentum(0.1, float("inf")),
+    "too many rounds": lambda field, x: jax.lax.fori_loop(
+        0, 1000, lambda _, y: move(y, field(y), 1e-3), x
+    ),
+}
+
+
+@pytest.mark.parametrize("name", FALSE)
+@pytest.mark.filterwarnings("ignore:Explicitly requested dtype")
+def test_what_is_no_linear_map_is_refused_in_a_sentence(name):
+    with pytest.raises(ValueError) as caught:
+        certify.contraction(GAME, FALSE[name], BOX)
+    message = str(caught.value)
+    assert 20 < len(message) < 520 and "\n" not in message
+    assert message.startswith(("the step", "the method"))
+
+
+@pytest.mark.parametrize("size", [1e-12, 1.0, 2.0**104, 1e150])
+def test_boxes_of_any_size_hold_what_is_proved(size):
+    """Also where rounding swallows small numbers, or a jump was out of sight."""
+    box = certify.Box.around(LIKE, size)
+    with pytest.raises(ValueError, match="not linear"):
+        certify.contraction(GAME, jumps_far_away, box)
+    found = certify.contraction(GAME, lambda field, x: move(x, field(x)), box)
+    if found.status == "proved":
+        require_true(found, lambda field, x: move(x, field(x)), dg.pseudo_gradient(GAME))
+    assert found.status == "proved" or size > 1e100
+
+
+# --- arguments -----------------------------------------------------------------------------------
+
+SCALED = dg.game(
+    lambda x, args: {
+        name: 0.5 * (20.0 if args is None else args) * x[name] ** 2 for name in ("a", "b")
+    }
+)
+
+
+class Forgetful(dg.Simultaneous):
+    def step(self, field, x, state, args=None):
+        return move(x, field(x), self.step_size), None
+
+
+class Late(dg.Optimistic):
+    def init(self, field, x, args=None):
+        return field(x)
+
+
+OTHER = {
+    "a number": lambda field, x: move(x, field(x, 10.0)),
+    "none": lambda field, x: move(x, field(x)),
+    "another type": lambda field, x: move(x, field(x, 1)),
+    "another shape": lambda field, x: move(x, field(x, jnp.ones(1))),
+    "computed": lambda field, x: move(x, field(x, jnp.asarray(2.0) * 0.5)),
+    "of the strategy": lambda field, x: move(x, field(x, x["a"])),
+    "once only": lambda field, x: move(move(x, field(x, 1.0)), field(x, 1.0 + 1e-9)),
+    "under jit": lambda field, x: jax.jit(lambda y, s: move(y, field(y, s)))(x, 2.0),
+    "in a tuple": lambda field, x: move(x, field(x, (1.0,))),
+    "of one block": lambda field, x: {**x, "a": x["a"] - 0.3 * field.block(x, 0, 5.0)},
+    "a method that forgets": Forgetful(0.3),
+    "a first state that forgets": Late(0.3),
+}
+
+
+@pytest.mark.parametrize("name", OTHER)
+def test_other_arguments_are_refused(name):
+    with pytest.raises(ValueError, match="with other arguments"):
+        certify.contraction(SCALED, OTHER[name], BOX, args=1.0)
+
+
+@pytest.mark.parametrize(
+    ("method", "args"),
+    [
+        (lambda field, x: move(x, field(x, 1.5)), 1.5),
+        (lambda field, x: jax.jit(lambda y, s: move(y, field(y, s)))(x, 1.5), 1.5),
+        (lambda field, x: move(x, field(x, np.float64(1.5))), jnp.asarray(1.5)),
+        (dg.Simultaneous(0.3), 1.5),
+        (dg.Optimistic(0.1), jnp.asarray(1.5)),
+    ],
+)
+def test_the_very_arguments_are_certified(method, args):
+    found = certify.contraction(SCALED, method, BOX, args=args)
+    assert found.status == "proved"
+    require_true(found, method, dg.pseudo_gradient(SCALED), args)
+    assert found.is_about(SCALED, method, LIKE, args=args)
+    assert not found.is_about(SCALED, dg.Simultaneous(0.29), LIKE, args=args)
+    assert not found.is_about(SCALED, method, LIKE, args=1.75)
