@@ -19,6 +19,8 @@ from certify.steps.step_size import StepSize
 from certify.structure import players, rebuild
 
 Status = Literal["proved", "refuted", "undecided"]
+# Before the names of methods without a step, in the provenance of a file, which says why.
+NO_STEP = "no step of "
 
 
 class GainReport(NamedTuple):
@@ -134,6 +136,16 @@ class Certificate:
         return self.claims.step_sizes
 
     @property
+    def without(self) -> dict[str, str]:
+        """Methods that were asked for and are not in `step_sizes`, by name, and why."""
+        provenance = self.data.get("provenance", {})
+        return {
+            key.removeprefix(NO_STEP): str(why)
+            for key, why in provenance.items()
+            if key.startswith(NO_STEP)
+        }
+
+    @property
     def equilibrium(self) -> Equilibrium:
         """Enclosure of the only stationary point in the region; of a field, of its only zero."""
         return self.claims.equilibrium
@@ -168,9 +180,11 @@ class Certificate:
         """
         name, make = dg.method_name(method), cast(Callable[..., dg.AbstractMethod], method)
         if name not in self.step_sizes:
+            why = self.without.get(name)
             raise ValueError(
                 f"the certificate has no step for {name!r}, only for "
-                f"{', '.join(self.step_sizes) or 'no method'}; name it in certify(methods=...)."
+                f"{', '.join(self.step_sizes) or 'no method'}; "
+                + (f"{why}." if why else "name it in certify(methods=...).")
             )
         step = self.step_sizes[name]
         return make(step.best, *(() if step.momentum is None else (step.momentum,)))
