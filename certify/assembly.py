@@ -9,8 +9,8 @@ from certify import evidence
 from certify.certificate import NO_STEP
 from certify.checker import Unusable, check_data
 from certify.checker.reader import FORMAT, VERSION
-from certify.checker.steps import SYMMETRIC, UNPROJECTED
 from certify.checker.steps import STEP_RULES as THEOREMS
+from certify.checker.steps import SYMMETRIC, UNPROJECTED
 from certify.constants import BlockConstants, block_constants
 from certify.constraints import Constraints
 from certify.enclosure.affine import AffineFamily

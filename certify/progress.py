@@ -22,9 +22,6 @@ def on_terminal(console: Console | None = None) -> Iterator[Report]:
     with console.status("compiling the enclosures of the game's derivatives") as status:
 
         def report(state: Progress) -> None:
-            status.update(
-                f"{state.cells} cells, margin to prove {state.margin:.6g} of {state.target:.6g}, "
-                f"{state.seconds:.0f} s"
-            )
+            status.update(f"{state.in_words}, {state.seconds:.0f} s")
 
         yield report

@@ -47,8 +47,8 @@ class Ladder(NamedTuple):
         bound: The smallest real part of the eigenvalues of sampled Jacobians: no constant metric
             has a larger sampled margin.
         failed: Rungs in which there was no proof on the cells, and why, in the order tried.
-        flat: The player whose own curvature is the smallest, and that, if for its sake no matrix was
-            tried.
+        flat: The player whose own curvature is the smallest, and that, if for its sake no matrix
+            was tried.
         hurried: Whether some rung was left out for want of time.
     """
 
