@@ -57,7 +57,7 @@ class Cuts:
         self.most = min(map(self._curvature, range(len(sizes))))
 
     def look(self, multiples: Float[np.ndarray, " players"], floor: float = np.nan) -> float:
-        """The margin in some weights, or a bound on it that is below the floor; cuts are made of it.
+        """The margin in some weights, or a bound on it below the floor; cuts are made of it.
 
         Args:
             multiples: Of the units.

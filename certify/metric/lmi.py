@@ -153,6 +153,8 @@ def bisected(
         if margin > low:
             best, low = found, margin
     enough = low - (1 - share) * abs(low)
+    if not np.isfinite(low):  # nothing of all this is a solution
+        return best
     rounder = solve(enough)
     return rounder if margin_of(rounder) >= enough - 1e-6 * abs(enough) else best
 
