@@ -6,9 +6,11 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from certify import evidence
+from certify.certificate import NO_STEP
 from certify.checker import Unusable, check_data
 from certify.checker.graph import game_hash
 from certify.checker.reader import FORMAT, VERSION
+from certify.checker.steps import STEP_RULES as THEOREMS
 from certify.checker.steps import SYMMETRIC, UNPROJECTED
 from certify.constants import BlockConstants, block_constants
 from certify.constraints import Constraints
@@ -22,10 +24,11 @@ from certify.graph_builder import GraphError
 from certify.metric.cell_margin import lipschitz_bounds, margin_bounds, margin_modes
 from certify.metric.metric import Metric, Weighting
 from certify.metric.modes import Modes
-from certify.metric.small_gain import SmallGain, small_gain
+from certify.metric.objective import LIMIT, ROUNDER, SHARE, Aim
+from certify.metric.small_gain import SmallGain, rounder_gain, small_gain
 from certify.provenance import provenance
 from certify.region import Box, Limits, Region
-from certify.steps import STEP_RULES, Setting
+from certify.steps import STEP_RULES, Setting, Step, onto_sets
 from certify.structure import describe
 from certify.tree import Tree
 
@@ -54,6 +57,9 @@ class Assembly:
         point: Nearly the equilibrium.
         constraints: The strategy sets, if the file is to speak of steps projected onto them, which
             takes a metric of weights; then the point has to be in them.
+        aim: What metrics and steps are chosen for; a basin when not given.
+        given: Whether the metric is the user's, and no other one is to take its place.
+        unproved: Methods without a theorem that would apply, and why.
     """
 
     def __init__(
@@ -63,8 +69,14 @@ class Assembly:
         tree: Tree,
         point: np.ndarray,
         constraints: Constraints | None = None,
+        *,
+        aim: Aim | None = None,
+        given: bool = False,
+        unproved: dict[str, str] | None = None,
     ):
         self.field, self.region, self.tree, self.point = field, region, tree, point
+        self.aim, self.given = aim or Aim.usual(field.dimension), given
+        self.unproved = unproved or {}
         self.rounded = evidence.quantized(tree)
         self.unit = self.rounded.unit
         self.families: AffineFamily = evidence.in_units(self.rounded.families, self.unit)
@@ -81,12 +93,12 @@ class Assembly:
         reason = "the margin on some cell is not positive"
         for backoff in (2.0**-42, 2.0**-36, 2.0**-28, 2.0**-20):
             constants = self._constants(backoff)
-            gain = small_gain(constants.curvature, constants.coupling)
+            gain = self._gain(constants)
             margin, choice = self._margin(weighting, backoff)
-            if gain.margin > margin:  # keep the larger
+            if not self.given and gain.margin > margin:
                 spread = np.repeat(gain.weights, self.field.sizes)
                 in_gain, gain_choice = self._margin(spread, backoff)
-                if in_gain > margin:
+                if self._prefers(spread, in_gain, weighting, margin):
                     weighting, margin, choice = spread, in_gain, gain_choice
             if margin <= 0:
                 return None, reason
@@ -114,6 +126,31 @@ class Assembly:
         bounds = margin_bounds(self.families, weighting, self.field.signs, modes)
         scale = _scale(self.families.centre, Metric(weighting))
         return float(bounds.margin.min() - backoff * scale), (bounds.scaling, modes)
+
+    def _gain(self, constants: BlockConstants) -> SmallGain:
+        """The small-gain test: with the largest margin, or with weights that differ much less."""
+        best = small_gain(constants.curvature, constants.coupling)
+        share = SHARE[self.aim.objective]
+        if share == 1.0:
+            return best
+        found = rounder_gain(constants.curvature, constants.coupling, best, share)
+        return best if found is None or not self._much_rounder(found, best) else found
+
+    def _much_rounder(self, found: SmallGain, best: SmallGain) -> bool:
+        new, old = (
+            self.aim.roundness(np.repeat(gain.weights, self.field.sizes)) for gain in (found, best)
+        )
+        return new >= ROUNDER * old
+
+    def _prefers(
+        self, spread: np.ndarray, in_gain: float, weighting: Weighting, margin: float
+    ) -> bool:
+        """Whether weights of the small-gain test are to take the place of a metric."""
+        if margin <= 0:
+            return in_gain > 0
+        rounder, known = self.aim.roundness(spread), self.aim.roundness(weighting)
+        share = 1.0 if rounder >= known else SHARE[self.aim.objective]
+        return in_gain * share > margin and rounder >= min(known, LIMIT**-0.5)
 
     def _constants(self, backoff: float) -> BlockConstants:
         low, high, coupling = block_constants(self.families, self.field.sizes)
@@ -154,7 +191,7 @@ class Assembly:
         setting = Setting(
             margin, lipschitz, below, constants, gain, radius, reach, reach_in, reach_of
         )
-        steps = []
+        steps, without = [], dict(self.unproved)
         excluded = set() if onto is None else set(UNPROJECTED)
         if not self.field.is_gradient:
             excluded |= SYMMETRIC
@@ -162,11 +199,9 @@ class Assembly:
             proposed = [step for rule in STEP_RULES[method] if (step := rule(setting))]
             candidates = [step for step in proposed if step["theorem"] not in excluded]
             if not candidates:
-                return (
-                    None,
-                    f"no step of the method {method!r} was proved with a basin in the region",
-                )
-            best = max(candidates, key=lambda step: step["max"])
+                without[method] = self._why_no_step(method, onto)
+                continue
+            best = self._best_step(candidates, weighting, gain, basin)
             steps.append({"method": method, **{k: _hex(v) for k, v in best.items()}})
         claims = {
             **_metric_claim(metric, self.field.sizes),
@@ -214,6 +249,7 @@ class Assembly:
             "provenance": {
                 **provenance(),
                 **({} if self.graph is not None else {"no graph": self.without_graph}),
+                **{NO_STEP + name: why for name, why in without.items()},
             },
             "evidence": {
                 "unit": self.unit,
@@ -224,6 +260,39 @@ class Assembly:
         }
         data["game"]["hash"] = game_hash(data["game"])
         return data, ""
+
+    def _why_no_step(self, method: str, onto: "_Onto | None") -> str:
+        if onto is not None and not onto_sets(method):
+            return "there is no theorem on its steps projected onto strategy sets"
+        theorems = {theorem for name, theorem in THEOREMS if name == method}
+        if not self.field.is_gradient and theorems <= SYMMETRIC:
+            return "its theorem is one for pseudo-gradients, and this is another field"
+        return "no step of it was proved with a basin in the region"
+
+    def _best_step(
+        self, candidates: list[Step], weighting: Weighting, gain: SmallGain, basin: float
+    ) -> Step:
+        """Of the steps by several theorems, the one that serves the aim.
+
+        That is the largest one, of those whose basin is not much smaller than another one's; but
+        for the rate it is the best rate, and for step or margin the largest step.
+        """
+        objective = self.aim.objective
+        if objective == "rate":
+            return min(candidates, key=lambda step: step["rate"])
+        if objective == "basin":
+            spread = np.repeat(gain.weights, self.field.sizes)
+
+            def reach(step: Step) -> float:
+                """Its shortest axis, in half-widths, about."""
+                metric = spread if step["theorem"] == "small_gain" else weighting
+                size = np.sqrt(metric if metric.ndim == 1 else np.diagonal(metric))
+                return step.get("basin", basin) / float((size * self.aim.half_widths).max())
+
+            if all("inner" not in step for step in candidates):
+                most = max(map(reach, candidates))
+                candidates = [step for step in candidates if ROUNDER * reach(step) >= most]
+        return max(candidates, key=lambda step: step["max"])
 
     def _onto(self, constraints: Constraints) -> "_Onto":
         value = np.asarray(compiled_value(self.field)(self.point))

@@ -90,7 +90,7 @@ def _others(assembly: Assembly, ladder: Ladder, chosen: Rung) -> list[Rung]:
     below = [rung for k, rung in reversed(promising) if k < place]
     rungs = below + [rung for k, rung in promising if k >= place]
     kinds: list[Kind] = [kind for kind in ("full", "block") if kind in names]
-    if not kinds or assembly.field.dimension > _SMALL:
+    if not kinds or assembly.field.dimension > _SMALL or assembly.aim.spent():
         return rungs
     margins = [(assembly.margin(rung.weighting), rung) for rung in [chosen, *rungs]]
     best, start = max(margins, key=lambda pair: pair[0])

@@ -15,14 +15,16 @@ from certify.checker.reader import FORMAT, Reader, read
 from certify.checker.sets import read_set
 from certify.equilibrium import Basin, Equilibrium
 from certify.file import save_data
+from certify.known import described_class, known_method
 from certify.metric.small_gain import float_above, float_below
 from certify.region import Ball, Box, Policies, Region
-from certify.known import described_class, known_method
 from certify.steps.step_size import StepSize
 from certify.structure import players, rebuild
 from dgames.strategy import Strategy, ravel
 
 Status = Literal["proved", "refuted", "undecided"]
+# Before the names of methods without a step, in the provenance of a file, which says why.
+NO_STEP = "no step of "
 
 
 class GainReport(NamedTuple):
@@ -138,6 +140,16 @@ class Certificate:
         return self.claims.step_sizes
 
     @property
+    def without(self) -> dict[str, str]:
+        """Methods that were asked for and are not in `step_sizes`, by name, and why."""
+        provenance = self.data.get("provenance", {})
+        return {
+            key.removeprefix(NO_STEP): str(why)
+            for key, why in provenance.items()
+            if key.startswith(NO_STEP)
+        }
+
+    @property
     def equilibrium(self) -> Equilibrium:
         """Enclosure of the only equilibrium in the region.
 
@@ -176,10 +188,11 @@ class Certificate:
         """
         name, make = known_method(method), cast(Callable[..., dg.AbstractMethod], method)
         if name is None or name not in self.step_sizes:
+            why = None if name is None else self.without.get(name)
             raise ValueError(
                 f"the certificate has no step for {described_class(method)}, only for "
-                f"{', '.join(self.step_sizes) or 'no method'}; name it in certify(methods=...), or "
-                "certify its steps with certify.contraction."
+                f"{', '.join(self.step_sizes) or 'no method'}; "
+                + (f"{why}." if why else "name it in certify(methods=...), or see contraction.")
             )
         step = self.step_sizes[name]
         return make(step.best, *(() if step.momentum is None else (step.momentum,)))

@@ -4,12 +4,15 @@ What a checkpoint holds becomes evidence, so it deserves the trust that the memo
 has: its checksum finds damage, not malice. Keep it where nobody else can write.
 """
 
+import contextlib
 import functools
 import hashlib
 import io
 import json
 import os
 import time
+import uuid
+import warnings
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -62,7 +65,7 @@ class Checkpoint:
 
     def __init__(self, path: str | Path, identity: Identity):
         self.path, self._identity = Path(path), identity
-        self._due = time.perf_counter() + SECONDS
+        self._due, self._warned = time.perf_counter() + SECONDS, False
 
     def resume(self, region: Region) -> Frontier | None:
         """The frontier in the file; None if there is no file yet.
@@ -112,19 +115,31 @@ class Checkpoint:
         arrays: dict[str, Any] = {**frontier.to_arrays()}
         arrays["checksum"] = np.array(_checksum(self._identity, arrays))
         arrays["identity"] = np.array(_text(self._identity))
-        # Always the same name: a process that is killed here leaves no more than one behind.
-        temporary = self.path.with_name(self.path.name + ".part")
+        # A name of its own: another run may have been given the same file.
+        temporary = self.path.with_name(f"{self.path.name}.{uuid.uuid4().hex}.part")
         try:
             with open(temporary, "wb") as file:
                 np.savez(file, **arrays)
                 file.flush()
                 os.fsync(file.fileno())
             os.replace(temporary, self.path)
-        except BaseException:
-            temporary.unlink(missing_ok=True)
-            raise
+        except OSError as error:
+            self._warn(error)
+        finally:
+            with contextlib.suppress(OSError):  # nothing is left of it if all went well
+                temporary.unlink(missing_ok=True)
         now = time.perf_counter()
         self._due = now + max(SECONDS, (now - start) / _SHARE)
+
+    def _warn(self, error: OSError) -> None:
+        """Says once that there is no file: the search is worth more than its checkpoint."""
+        if not self._warned:
+            self._warned = True
+            warnings.warn(
+                f"certify: the checkpoint {self.path} cannot be written ({error.strerror or error})"
+                "; the search goes on without it.",
+                stacklevel=2,
+            )
 
 
 def _text(value: Any) -> str:

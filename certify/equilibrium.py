@@ -11,6 +11,7 @@ import numpy as np
 import optimistix as optx
 from jaxtyping import Float
 
+from certify.compiling import for_once
 from certify.constraints import Constraints
 from certify.enclosure.enclose import enclose
 from certify.flat import FlatField, compiled_jacobian, compiled_value
@@ -46,27 +47,37 @@ class Basin(NamedTuple):
     radius: float
 
 
-def find_zero(field: FlatField, region: Region) -> np.ndarray | None:
-    """A float near a zero of the field in the region, or None when Newton's method finds none."""
+def find_zero(
+    field: FlatField, region: Region, spent: Callable[[], bool] = lambda: False
+) -> np.ndarray | None:
+    """A float near a zero of the field in the region, or None when Newton's method finds none.
+
+    Args:
+        field: The field.
+        region: Where.
+        spent: Whether to give up.
+    """
     lower, upper = region.bounds()
     start = jnp.asarray(0.5 * lower + 0.5 * upper)
     if isinstance(region, Policies):  # whose bounds are those of probabilities
         start = ravel(region.center)[0]
         lower, upper = np.full_like(lower, -np.inf), np.full_like(upper, np.inf)
-    for guess in _near_zeros(field, start):
+    for guess in _near_zeros(field, start, spent):
         point = polished(field, guess)
         if point is not None and (lower < point).all() and (point < upper).all():
             return point
     return None
 
 
-def _near_zeros(field: FlatField, start: Any) -> Iterator[np.ndarray]:
+def _near_zeros(field: FlatField, start: Any, spent: Callable[[], bool]) -> Iterator[np.ndarray]:
     """Points from which a few Newton steps may reach a zero, those that cost least first."""
     # Regions are often drawn around an equilibrium: then nothing has to be compiled.
     close = polished(field, np.asarray(start))
     if close is not None:
         yield close
     for solver in (optx.Newton(1e-12, 1e-12), optx.LevenbergMarquardt(1e-12, 1e-12)):
+        if spent():
+            return
         solution = optx.root_find(_residual, solver, start, field, throw=False, max_steps=200)
         yield np.asarray(solution.value)
 
@@ -176,4 +187,5 @@ def constrained_radius(
 
 @functools.lru_cache(maxsize=32)
 def _compiled_enclosure(field: FlatField) -> Callable:
-    return jax.jit(enclose(field.function))
+    point = jax.ShapeDtypeStruct((field.dimension,), jnp.float64)
+    return for_once(enclose(field.function), point)

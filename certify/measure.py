@@ -17,6 +17,7 @@ import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from certify.checker.rederive import entries
+from certify.compiling import compiled, for_once, on_arrays
 from certify.enclosure.affine import (
     AffineFamily,
     Form,
@@ -86,12 +87,13 @@ Measure = Callable[[list[Cell]], Iterable[Measured]]
 
 
 @functools.lru_cache(maxsize=32)
-def evaluator(field: FlatField, form: Form | None = None) -> Evaluator:
+def evaluator(field: FlatField, form: Form | None = None, *, quickly: bool = False) -> Evaluator:
     """Compiles the enclosures of a field for the devices of this process, once.
 
     Args:
         field: The pseudo-gradient as a function of vectors.
         form: How Jacobians are enclosed; the best one when not given.
+        quickly: Whether to run them operation by operation instead, on one device.
     """
     n = field.dimension
     form = form or jacobian_form(field.function, n)
@@ -107,11 +109,15 @@ def evaluator(field: FlatField, form: Form | None = None) -> Evaluator:
         found = family(lower, upper)
         return dataclasses.replace(found, finite=found.finite & smooth)
 
+    if quickly or form == "constant":  # of which there is one cell
+        block = jax.ShapeDtypeStruct((width, n), jnp.float64)
+        once = jax.vmap(evaluate) if quickly else for_once(jax.vmap(evaluate), block, block)
+        return Evaluator(on_arrays(once), width, 1, field.signs)
     devices = jax.local_devices()
     # Compiled ahead of the first call: a block of another shape would be an error, not another
     # compilation.
     corner = jax.ShapeDtypeStruct((width * len(devices), n), jnp.float64)
-    program = _sharded(jax.vmap(evaluate), devices).lower(corner, corner).compile()
+    program = compiled(_sharded(jax.vmap(evaluate), devices).trace(corner, corner))
     return Evaluator(program, width, len(devices), field.signs)
 
 
@@ -221,6 +227,7 @@ def in_process(
     *,
     form: Form | None = None,
     batch_size: int | None = None,
+    quickly: bool = False,
 ) -> Measure:
     """Measures cells in this process, on all its devices.
 
@@ -229,13 +236,14 @@ def in_process(
         weights: The metric: one weight per coordinate, or a matrix.
         form: How Jacobians are enclosed; the best one when not given.
         batch_size: Cells at a time, rounded up to whole blocks on all devices.
+        quickly: As for `evaluator`.
     """
-    compiled = evaluator(field, form)
-    step = compiled.width * compiled.devices
+    program = evaluator(field, form, quickly=quickly)
+    step = program.width * program.devices
     size = BLOCKS * step if batch_size is None else rounded_up(batch_size, step)
 
     def run(cells: list[Cell]) -> Iterator[Measured]:
         for batch in batches(cells, size):
-            yield from measure(compiled, batch, weights)
+            yield from measure(program, batch, weights)
 
     return run

@@ -29,7 +29,7 @@ def rounds(say: Say, console: Console | None = None) -> Report:
 
     def report(state: Progress) -> None:
         nonlocal due
-        line = f"{state.cells} cells, margin to prove {state.margin:.6g} of {state.target:.6g}"
+        line = state.in_words
         if console.is_terminal:
             say(line)
         elif time.monotonic() > due:

@@ -4,21 +4,22 @@ import functools
 import math
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, cast, get_args
+from typing import Any, NamedTuple, cast, get_args
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
 
 import dgames as dg
+from certify.arguments import check_methods, check_objective, check_region, misfit
 from certify.assembly import Assembly
 from certify.attempts import Attempts, attempt
-from certify.branch import Budget, Progress, cover
+from certify.branch import Budget, OutOfTime, Progress, Stages, cover
 from certify.certificate import Certificate
 from certify.checker.reader import digest
 from certify.checkpoint import Checkpoint, identity
 from certify.constants import sample_jacobians
+from certify.degeneracy import degenerate
 from certify.differential import compare
 from certify.enclosure.affine import (
     AFFINE_LIMIT,
@@ -26,20 +27,30 @@ from certify.enclosure.affine import (
     Form,
     jacobian_form,
 )
-from certify.enclosure.enclose import enclose
-from certify.enclosure.registry import RULES, SMOOTH_RULES
 from certify.equilibrium import find_constrained, find_zero
-from certify.flat import FlatField, flat_field
-from certify.forms import by_taylor, usual_form
-from certify.messages import clipped, coordinate_names, listed, vector_in_words
+from certify.flat import FlatField, compiled_jacobian, flat_field
+from certify.forms import PATIENCE, by_taylor, plan, usual_form
 from certify.known import METHODS, described_class, known_method
+from certify.messages import clipped, listed
 from certify.metric.ladder import Choice, Ladder, Rung, climb
 from certify.metric.metric import Metric
+from certify.metric.objective import Aim
 from certify.metric.weights import sampled_margin
-from certify.region import Region
+from certify.refutation import refute
+from certify.region import Policies, Region
 from certify.steps import onto_sets
 from certify.workers import crew
 
+_KEY, _SAMPLES = jax.random.key(0), 256
+_THERE = "at the equilibrium"
+_NOT_ONTO = (
+    "the equilibrium may be on the boundary of the strategy sets, and there is no theorem on its "
+    "projected steps"
+)
+_NO_MATRIX = (
+    "the equilibrium may be on the boundary of the strategy sets, where projections need a metric "
+    "of weights"
+)
 _NOT_SMOOTH = "on some cell the costs were not shown to be smooth"
 
 
@@ -51,6 +62,7 @@ def certify(
     args: Any = None,
     weights: dict[str, float] | None = None,
     metric: str | Float[np.ndarray, "n n"] = "auto",
+    objective: str = "basin",
     tightness: float = 0.97,
     form: str | None = None,
     max_cells: int = 10_000,
@@ -91,12 +103,20 @@ def certify(
             extend beyond the game's strategy sets if
             the costs do; then, and for equilibria on their boundary, metrics are of weights, and
             methods those whose theorems allow projections (simultaneous, extragradient).
-        methods: Classes of methods to find safe step sizes for.
+        methods: Classes of methods to find safe step sizes for. One to which no theorem applies
+            here is left out of `step_sizes`, and `Certificate.without` says why.
         args: Passed to the costs; fixed.
-        weights: The metric to use, by player; chosen by sampling when not given.
+        weights: The metric to use, by player; chosen by sampling when not given. All claims are in
+            the metric that is given, whatever another one would prove.
         metric: How general a metric may be chosen: "weights" (one per player), "block" (a matrix
             for each player), "full", or "auto", the simplest that promises to suffice. Or a matrix
             to use, in the order of the coordinates, symmetric and positive definite.
+        objective: What a metric that is not given is chosen for. "basin": the roundest one, in the
+            units of the region, with at least 95% of the best margin, so that the basin is no
+            sliver; where that is less than half as round again, the one of the best margin.
+            "margin": that one. "step" and "rate": the largest step and the best rate of
+            simultaneous steps. Weights are at most 10^6 times one another in those units, unless
+            only others have a positive margin.
         tightness: Cells are cut until the proved margin is at least this share of what further
             cutting could prove, in (0, 1).
         form: How Jacobians are enclosed: by "taylor" polynomials of the expression graph of the
@@ -107,9 +127,11 @@ def certify(
             points or units and for linear systems, the last beyond.
         max_cells: Cut no further than to this many cells; what they prove is kept, and if that is
             no margin at all, the status is "undecided".
-        max_seconds: The same for the seconds of this call. They are looked at between rounds of
-            cells, so compiling and the last round may exceed them, and the proof comes after.
-        progress: Called with a `Progress` before each round of cells.
+        max_seconds: The same for the seconds of this call. They are looked at between stages and
+            between rounds of cells; a form of enclosure that would take longer to compile than
+            there is time makes room for another one, or the status is "undecided". The last round
+            may exceed them, and the proof comes after.
+        progress: Called with a `Progress` as each stage begins, and before each round of cells.
         checkpoint: A file from which the search goes on if it exists and which is written every few
             seconds, when a budget is used up and on Ctrl-C, which still raises `KeyboardInterrupt`.
             After `kill -9` the same call goes on from the last file and gives the same certificate,
@@ -141,6 +163,162 @@ def certify(
         ('proved', 2.0)
     """
     budget = Budget(max_cells, max_seconds)
+    _check_options(tightness, max_cells, max_seconds, batch_size, n_jobs)
+    region, goal = check_region("certify", region), check_objective(objective)
+    names = [_method_name(method) for method in check_methods(methods)]
+    stages, promoted = Stages(budget, progress), ()
+    try:
+        stages.begin("tracing the costs")
+        field = traced("certify", game, region, args)
+        promoted = field.promoted
+        asked = _form(form, field)
+        given = _given(weights, metric, field)
+        without = functools.partial(Certificate, promoted=promoted)
+        start = _start(field, region, names, stages, asked, metric, given)
+        if isinstance(start, Certificate):
+            return start
+        aim = Aim(goal, _half_widths(region), field.is_gradient, stages.deadline(0.3))
+        stages.begin("choosing a metric")
+        ladder = given or climb(start.samples, field.sizes, cast(Choice, start.metric), aim)
+        weighting = ladder.chosen.weighting
+        if sampled_margin(start.samples, weighting) <= 0:
+            return without("undecided", (_no_metric(ladder, field),))
+        stages.begin("preparing the enclosures of the game's derivatives")
+        left = PATIENCE if budget.seconds is None else budget.left
+        chosen = plan(field, asked, left, free=form is None and checkpoint is None)
+        if chosen.short and budget.seconds is not None:
+            return without("undecided", (chosen.short,))
+        file = None
+        if checkpoint is not None:
+            file = Checkpoint(checkpoint, identity(field, region, weighting, tightness, asked))
+        with crew(
+            game,
+            region,
+            args,
+            field,
+            weighting,
+            chosen.form,
+            batch_size=batch_size,
+            n_jobs=n_jobs,
+            quickly=not chosen.compiled,
+        ) as measure:
+            tree = cover(
+                field,
+                region,
+                weighting,
+                tightness=tightness,
+                budget=budget,
+                progress=progress,
+                measure=measure,
+                checkpoint=file,
+            )
+    except OutOfTime as reason:
+        return Certificate("undecided", (str(reason),), promoted=promoted)
+    if not all(family.finite for family in tree.families()):
+        found = Attempts(None, ladder._replace(failed=((ladder.chosen.name, _NOT_SMOOTH),)))
+    else:
+        # Where both can be had, a statement about projected steps has larger basins.
+        constraints = field.constraints
+        sets = constraints if constraints.bind and all(map(onto_sets, start.names)) else None
+        aim = aim._replace(seconds=lambda: budget.left)
+        onward = functools.partial(climb, start.samples, field.sizes, "full", aim)
+        free = given is None and start.metric == "auto" and budget.left > 0
+        found = attempt(
+            Assembly(
+                field,
+                region,
+                tree,
+                start.point,
+                sets,
+                aim=aim,
+                given=given is not None,
+                unproved=start.unproved,
+            ),
+            start.names,
+            ladder,
+            onward if free else None,
+        )
+    data = found.data
+    if data is None:
+        return without("undecided", (*found.reasons, *filter(None, [tree.shortfall])))
+    compare(game, region, args, field, tree)
+    data["provenance"]["enclosure"] = chosen.form
+    data["provenance"]["metric"] = str(found.ladder)
+    data["provenance"]["objective"] = goal if given is None else "none: the metric was given"
+    data["provenance"]["seconds"] = f"{budget.elapsed:.2f}"
+    return Certificate("proved", data={**data, "digest": digest(data)}, promoted=field.promoted)
+
+
+class _Start(NamedTuple):
+    """What is known before there is a metric.
+
+    Attributes:
+        samples: Jacobians at points of the region.
+        point: Nearly the equilibrium.
+        names: Of the methods to which a theorem may apply.
+        unproved: The others, and why not.
+        metric: How general a metric may be chosen.
+    """
+
+    samples: np.ndarray
+    point: np.ndarray
+    names: list[str]
+    unproved: dict[str, str]
+    metric: Any
+
+
+def _start(
+    field: FlatField,
+    region: Region,
+    names: list[str],
+    stages: Stages,
+    form: Form,
+    metric: Any,
+    given: Ladder | None,
+) -> _Start | Certificate:
+    """Jacobians at points of the region and nearly the equilibrium; or why there is no proof."""
+    without = functools.partial(Certificate, promoted=field.promoted)
+    constraints = field.constraints
+    inside = constraints.outside(region) is None
+    stages.begin("looking at Jacobians at points of the region")
+    samples = sample_jacobians(field, region, 1 if form == "constant" else _SAMPLES, _KEY)
+    if not np.isfinite(samples).all():
+        return without("undecided", ("the Jacobian is not finite everywhere in the region",))
+    if singular := degenerate(field, samples, "at every point looked at"):
+        return without("undecided", (singular,))
+    stages.begin("looking for an equilibrium")
+    spent = stages.deadline(0.7)
+    point = find_zero(field, region, lambda: spent() <= 0) if inside else None
+    stages.begin("looking for costs that are not convex")
+    refutation = refute(field, region, samples) if inside and field.is_gradient else None
+    if refutation:
+        return without("refuted", (refutation,))
+    if point is not None:
+        singular = degenerate(field, np.asarray(compiled_jacobian(field)(point))[None], _THERE)
+        if singular and field.natural is None:
+            return without("undecided", (singular,))
+    unproved: dict[str, str] = {}
+    if constraints.bind and point is None:
+        stages.begin("looking for an equilibrium on the boundary of the strategy sets")
+        point = find_constrained(field, region, float(np.linalg.norm(samples, 2, (-2, -1)).max()))
+        metric = "weights"
+        unproved = {name: _NOT_ONTO for name in names if not onto_sets(name)}
+        if point is not None and given is not None and given.chosen.weighting.ndim > 1:
+            return without("undecided", (_NO_MATRIX,))
+    if point is None:
+        if spent() <= 0:
+            stages.begin("choosing a metric")  # says what the time was used for
+        return without("undecided", ("no equilibrium was found in the region",))
+    return _Start(samples, point, [n for n in names if n not in unproved], unproved, metric)
+
+
+def _check_options(
+    tightness: float,
+    max_cells: int,
+    max_seconds: float | None,
+    batch_size: int | None,
+    n_jobs: int | None,
+) -> None:
     if not 0 < tightness < 1:
         raise ValueError(f"certify: tightness is {tightness}; it must be between 0 and 1.")
     if max_cells < 1:
@@ -151,72 +329,35 @@ def certify(
         raise ValueError(f"certify: batch_size is {batch_size}; it must be at least 1.")
     if n_jobs == 0:
         raise ValueError("certify: n_jobs is 0; give a number of processes, or -1 for all cores.")
-    names = [_method_name(method) for method in methods]
-    field = flat_field(game, region, args)
-    chosen_form = _form(form, field)
-    given = _given(weights, metric, field)
-    constraints = field.constraints
-    inside = constraints.outside(region) is None
-    point = find_zero(field, region) if inside else None
-    samples = sample_jacobians(field, region, 256, jax.random.key(0))
-    without = functools.partial(Certificate, promoted=field.promoted)
-    if not np.isfinite(samples).all():
-        return without("undecided", ("the Jacobian is not finite everywhere in the region",))
-    refutation = _refute(field, region, samples) if inside and field.is_gradient else None
-    if refutation:
-        return without("refuted", (refutation,))
-    onto = constraints.bind and point is None
-    if onto:
-        point = find_constrained(field, region, float(np.linalg.norm(samples, 2, (-2, -1)).max()))
-    if point is None:
-        return without("undecided", ("no equilibrium was found in the region",))
-    if onto:
-        reason = _not_onto_sets(names, metric, given)
-        if reason is not None:
-            return without("undecided", (reason,))
-        metric = "weights"
-    ladder = given or climb(samples, field.sizes, cast(Choice, metric))
-    weighting, why = ladder.chosen.weighting, str(ladder)
-    if sampled_margin(samples, weighting) <= 0:
-        return without(
-            "undecided", (f"no metric with a positive margin was found by sampling ({why})",)
+
+
+def traced(caller: str, game: Any, region: Region, args: Any) -> FlatField:
+    """The field of a game on a region; an error of its costs becomes one about both."""
+    try:
+        return flat_field(game, region, args)
+    except (KeyError, IndexError) as error:
+        raise misfit(caller, region, error) from error
+
+
+def _half_widths(region: Region) -> np.ndarray:
+    """Of the region, for the units of a metric; policies have none."""
+    lower, upper = region.bounds()
+    return np.ones(len(lower)) if isinstance(region, Policies) else 0.5 * (upper - lower)
+
+
+def _no_metric(ladder: Ladder, field: FlatField) -> str:
+    """Why no metric was found."""
+    reason = f"no metric with a positive margin was found by sampling ({ladder})"
+    if ladder.flat is not None:
+        player, curvature = ladder.flat
+        reason += (
+            f"; no matrix was tried: the own curvature of '{clipped(field.names[player])}' is "
+            f"{curvature + 0.0:.4g}, and a zero of the field is known to be an equilibrium only "
+            "where all of them are positive"
         )
-    file = None
-    if checkpoint is not None:
-        file = Checkpoint(checkpoint, identity(field, region, weighting, tightness, chosen_form))
-    with crew(
-        game, region, args, field, weighting, chosen_form, batch_size=batch_size, n_jobs=n_jobs
-    ) as measure:
-        tree = cover(
-            field,
-            region,
-            weighting,
-            tightness=tightness,
-            budget=budget,
-            progress=progress,
-            measure=measure,
-            checkpoint=file,
-        )
-    if not all(family.finite for family in tree.families()):
-        found = Attempts(None, ladder._replace(failed=((ladder.chosen.name, _NOT_SMOOTH),)))
-    else:
-        # Where both can be had, a statement about projected steps has larger basins.
-        sets = constraints if constraints.bind and all(map(onto_sets, names)) else None
-        onward = functools.partial(climb, samples, field.sizes, "full")
-        found = attempt(
-            Assembly(field, region, tree, point, sets),
-            names,
-            ladder,
-            onward if given is None and metric == "auto" else None,
-        )
-    data = found.data
-    if data is None:
-        return without("undecided", (*found.reasons, *filter(None, [tree.shortfall])))
-    compare(game, region, args, field, tree)
-    data["provenance"]["enclosure"] = chosen_form
-    data["provenance"]["metric"] = str(found.ladder)
-    data["provenance"]["seconds"] = f"{budget.elapsed:.2f}"
-    return Certificate("proved", data={**data, "digest": digest(data)}, promoted=field.promoted)
+    if ladder.hurried:
+        reason += "; some matrices were not tried for want of time"
+    return reason
 
 
 def _method_name(method: type[dg.AbstractMethod]) -> str:
@@ -228,23 +369,6 @@ def _method_name(method: type[dg.AbstractMethod]) -> str:
             "dgames; steps of others are proved as they are by certify.contraction."
         )
     return name
-
-
-def _not_onto_sets(names: list[str], metric: Any, given: Ladder | None) -> str | None:
-    """Why nothing can be proved about an equilibrium on the boundary of the strategy sets."""
-    others = [name for name in names if not onto_sets(name)]
-    if others:
-        return (
-            "the equilibrium may be on the boundary of the strategy sets, and there is no theorem "
-            f"on projected steps of {', '.join(others)}"
-        )
-    matrix = metric in ("block", "full") if given is None else given.chosen.weighting.ndim > 1
-    if matrix:
-        return (
-            "the equilibrium may be on the boundary of the strategy sets, where projections need a "
-            "metric of weights"
-        )
-    return None
 
 
 def _form(form: str | None, field: FlatField) -> Form:
@@ -307,35 +431,3 @@ def _given(weights: dict[str, float] | None, metric: Any, field: FlatField) -> L
         raise ValueError("certify: weights must be positive and finite.")
     chosen = Rung("weights that were given", np.repeat(values, field.sizes), math.nan)
     return Ladder((), chosen, math.nan)
-
-
-def _refute(field: FlatField, region: Region, jacobians: np.ndarray) -> str | None:
-    """Proves, at one point, that some player's cost is not convex in the player's own strategy."""
-    points = region.sample(jax.random.key(0), len(jacobians))
-    starts = np.concatenate([[0], np.cumsum(field.sizes)])
-    for name, first, last in zip(field.names, starts[:-1], starts[1:], strict=True):
-        own = jacobians[:, first:last, first:last]
-        values, vectors = np.linalg.eigh(0.5 * (own + np.swapaxes(own, -1, -2)))
-        worst = int(values[:, 0].argmin())
-        if values[worst, 0] >= 0:
-            continue
-        direction = np.zeros(jacobians.shape[-1])
-        direction[first:last] = vectors[worst, :, 0]
-        along = jnp.asarray(direction)
-
-        def curvature(x: Any, along: Any = along) -> Any:
-            return jnp.vdot(along, jax.jvp(field.function, (x,), (along,))[1])
-
-        point, rules = jnp.asarray(points[worst]), RULES | SMOOTH_RULES
-        bound = enclose(curvature, rules)(point)
-        # Where a cost is undefined its derivative may look well: 1 / x where log(x) is none.
-        values = jax.tree.leaves((enclose(field.costs, rules)(point), bound))
-        if all(np.isfinite(value).all() for value in values) and bool(bound.upper < 0):
-            called = coordinate_names(field.names, field.sizes)
-            where = vector_in_words(points[worst], called)
-            along_own = vector_in_words(direction[first:last], called[first:last])
-            return (
-                f"the cost of player '{clipped(name)}' is not convex in the player's own strategy: "
-                f"at {where} its curvature along {along_own} is at most {float(bound.upper):.6g}"
-            )
-    return None

@@ -43,12 +43,14 @@ class Work(NamedTuple):
         hash: Of the costs as this process has traced them.
         weights: The metric: one weight per coordinate, or a matrix.
         form: How Jacobians are enclosed.
+        quickly: Whether operation by operation.
     """
 
     game: bytes
     hash: str
     weights: np.ndarray
     form: Form
+    quickly: bool = False
 
 
 @contextlib.contextmanager
@@ -62,6 +64,7 @@ def crew(
     *,
     batch_size: int | None = None,
     n_jobs: int | None = None,
+    quickly: bool = False,
 ) -> Iterator[Measure]:
     """Measures cells with joblib, or in this process if that comes to one job.
 
@@ -75,17 +78,18 @@ def crew(
         batch_size: Cells at a time, in each process, rounded up to whole blocks.
         n_jobs: As joblib understands it; when not given, what an active `joblib.parallel_config`
             says, else one.
+        quickly: Whether cells are measured operation by operation, without compiling.
 
     Raises:
         ValueError: If joblib is needed and missing, or the game cannot be sent to other processes.
     """
     jobs = _jobs(n_jobs)
     if jobs == 1:
-        yield in_process(field, weights, form=form, batch_size=batch_size)
+        yield in_process(field, weights, form=form, batch_size=batch_size, quickly=quickly)
         return
     import joblib
 
-    work = Work(_pickled(game, region, args), field.hash, weights, form)
+    work = Work(_pickled(game, region, args), field.hash, weights, form, quickly)
     width = block_width(field, form)
     # Typed loosely: what joblib accepts and returns is wider than its annotations say.
     parallel: Any = joblib.Parallel
@@ -108,7 +112,7 @@ def remotely(work: Work, cells: list[Cell]) -> list[Measured]:
     """Measures a batch of cells in a worker."""
     jax.config.update("jax_enable_x64", True)
     with _ONE_COMPILES:
-        compiled = _compiled(work.game, work.hash, work.form)
+        compiled = _compiled(work.game, work.hash, work.form, work.quickly)
     return measure(compiled, cells, work.weights)
 
 
@@ -117,7 +121,7 @@ _ONE_COMPILES = threading.Lock()
 
 
 @functools.lru_cache(maxsize=8)
-def _compiled(pickled: bytes, digest: str, form: Form) -> Evaluator:
+def _compiled(pickled: bytes, digest: str, form: Form, quickly: bool) -> Evaluator:
     """The evaluator of a search, once per process."""
     import cloudpickle
 
@@ -127,7 +131,7 @@ def _compiled(pickled: bytes, digest: str, form: Form) -> Evaluator:
             "certify: in another process the costs are another function; they must depend on "
             "nothing but the game, its arguments and code that all processes have alike."
         )
-    return evaluator(field, form)
+    return evaluator(field, form, quickly=quickly)
 
 
 def _pickled(game: dg.Game | dg.AbstractField, region: Region, args: Any) -> bytes:

@@ -12,6 +12,7 @@ from jaxtyping import Float
 
 from .lmi import Kind, abscissa, best_matrix
 from .metric import Weighting
+from .objective import LIMIT, SHARE, Aim
 from .weights import choose_weights, sampled_constants, sampled_margin, small_gain_weights
 
 Choice = Literal["auto", "weights", "block", "full"]
@@ -46,12 +47,17 @@ class Ladder(NamedTuple):
         bound: The smallest real part of the eigenvalues of sampled Jacobians: no constant metric
             has a larger sampled margin.
         failed: Rungs in which there was no proof on the cells, and why, in the order tried.
+        flat: The player whose own curvature is the smallest, and that, if for its sake no matrix
+            was tried.
+        hurried: Whether some rung was left out for want of time.
     """
 
     rungs: tuple[Rung, ...]
     chosen: Rung
     bound: float
     failed: tuple[tuple[str, str], ...] = ()
+    flat: tuple[int, float] | None = None
+    hurried: bool = False
 
     def __str__(self) -> str:
         if not self.rungs:
@@ -65,12 +71,15 @@ class Ladder(NamedTuple):
 
 
 def climb(
-    jacobians: Float[np.ndarray, "samples n n"], sizes: tuple[int, ...], choice: Choice = "auto"
+    jacobians: Float[np.ndarray, "samples n n"],
+    sizes: tuple[int, ...],
+    choice: Choice = "auto",
+    aim: Aim | None = None,
 ) -> Ladder:
     """Chooses a metric from sampled Jacobians.
 
-    First the metrics with one weight per player: all ones, those of the small-gain test, and the
-    best that a direct search finds. With "auto" that is all, if the last has a positive margin of
+    First the metrics with one weight per player: all ones, those of the small-gain test, and those
+    that `choose_weights` finds. With "auto" that is all, if the last have a positive margin of
     at least half the bound. Otherwise semidefinite programs follow, over weights, then one block
     per player, then full matrices. A matrix is taken in place of weights if they have no positive
     margin, or one at least twice as large; a full one in place of blocks if it gains five per cent.
@@ -81,15 +90,17 @@ def climb(
         jacobians: Finite, at points of the region.
         sizes: Coordinates of each player, n in all.
         choice: "auto", or where to stop and what to take: "weights", "block", "full".
+        aim: What it is chosen for; a basin in a region of one width when not given.
 
     Example:
         >>> ladder = climb(np.array([[[1.0, 5.0], [-5.0, 1.0]]]), (1, 1))
         >>> ladder.chosen.name, ladder.chosen.margin
         ('weights', 1.0)
     """
+    aim = aim or Aim.usual(sum(sizes))
     if (jacobians == jacobians[0]).all():  # of a quadratic game; looked at thousands of times
         jacobians = jacobians[:1]
-    weights = choose_weights(jacobians, sizes)
+    weights = choose_weights(jacobians, sizes, aim)
     small = small_gain_weights(jacobians, sizes)
     candidates = {"Euclidean": np.ones(len(sizes)), "small-gain weights": small, "weights": weights}
     rungs = [
@@ -99,17 +110,20 @@ def climb(
     ]
     chosen, bound = rungs[-1], abscissa(jacobians)
     enough = chosen.margin > 0 and chosen.margin >= _WEIGHTS_SUFFICE * bound
-    curvature = sampled_constants(jacobians, sizes)[0]
     if choice == "weights" or (choice == "auto" and (enough or bound <= 0)):
         return Ladder(tuple(rungs), chosen, bound)
-    frame = chosen.weighting
+    curvature = sampled_constants(jacobians, sizes)[0]
+    flat = curvature.min() <= 0 and aim.convex
     kinds: tuple[Kind, ...] = ("weights", "block", "full")
-    if choice == "block" or curvature.min() <= 0:
-        kinds = kinds[: 2 if curvature.min() > 0 else 1]
+    kinds = kinds[:1] if flat else kinds[:2] if choice == "block" else kinds
+    hurried, frame = False, chosen.weighting
     for kind in kinds:
         if kind == "block" and len(sizes) == sum(sizes):  # blocks of one coordinate are weights
             continue
-        matrix = best_matrix(jacobians, sizes, kind, frame)
+        if aim.seconds() < _seconds(kind, sizes):
+            hurried = True
+            continue
+        matrix = best_matrix(jacobians, sizes, kind, frame, SHARE[aim.objective])
         if matrix is None:
             continue
         if kind == "weights":
@@ -117,11 +131,25 @@ def climb(
         else:
             rung = _rung(kind, matrix, jacobians)
         rungs.append(rung)
-        if _pays(rung, chosen) or choice == kind:
+        if choice == kind or (_pays(rung, chosen) and _is_round(rung, chosen, aim)):
             chosen = rung
         if kind == "weights" and choice == "auto" and chosen.margin >= _WEIGHTS_SUFFICE * bound:
             break
-    return Ladder(tuple(rungs), chosen, bound)
+    player = int(curvature.argmin())
+    smallest = (player, float(curvature[player])) if flat else None
+    return Ladder(tuple(rungs), chosen, bound, flat=smallest, hurried=hurried)
+
+
+def _seconds(kind: Kind, sizes: tuple[int, ...]) -> float:
+    """About how long a semidefinite program may take; measured for up to 16 coordinates."""
+    n = sum(sizes)
+    unknown = {"weights": len(sizes), "block": sum(k * k for k in sizes), "full": n * n}[kind]
+    return 3.0 * (n / 16) ** 4 * (unknown / 256) ** 0.5
+
+
+def _is_round(rung: Rung, chosen: Rung, aim: Aim) -> bool:
+    """Whether balls of a metric are no slivers, unless only slivers have a positive margin."""
+    return chosen.margin <= 0 or aim.roundness(rung.weighting) >= LIMIT**-0.5
 
 
 def _rung(name: str, weighting: Weighting, jacobians: np.ndarray) -> Rung:

@@ -22,8 +22,6 @@ Kind = Literal["weights", "block", "full"]
 CONDITION = 1e4
 # The bisection ends when this share of the margin in question is decided.
 _PRECISION = 0.02
-# The roundest metric with this share of the margin found is taken.
-_ROUND = 0.95
 # Of Jacobians that the program knows of, and rounds in which the worst of the others are added.
 _ROUNDS = 4
 _ADDED = 4
@@ -42,6 +40,7 @@ def best_matrix(
     sizes: tuple[int, ...],
     kind: Kind,
     frame: Float[np.ndarray, " n"],
+    share: float = 0.95,
 ) -> Float[np.ndarray, "n n"] | None:
     """A matrix P of a kind with a nearly largest sampled margin, and nearly the roundest of those.
 
@@ -55,6 +54,7 @@ def best_matrix(
         kind: "weights" (`P = diag(w_i I)`), "block" (one block per player), or "full".
         frame: A metric of weights, one per coordinate, relative to which P is at most
             `CONDITION` times longer in one direction than in another.
+        share: Of the margin found, that the roundest P is to have.
 
     Returns:
         P, symmetric and positive definite, in short binary numbers; None if there is none. Without
@@ -72,7 +72,7 @@ def best_matrix(
     candidates = [np.eye(len(root)), *(_lyapunov(scaled.mean(0)) if kind == "full" else [])]
     best = max(candidates, key=functools.partial(margin_in, scaled))
     try:
-        best = _improved(scaled, sizes, kind, best)
+        best = _improved(scaled, sizes, kind, best, share)
     except ImportError:
         if kind != "full":
             return None
@@ -93,7 +93,9 @@ def margin_in(jacobians: Float[np.ndarray, "samples n n"], matrix: Any) -> float
     return found if np.isfinite(found) else -np.inf
 
 
-def _improved(jacobians: np.ndarray, sizes: tuple[int, ...], kind: Kind, best: Any) -> Any:
+def _improved(
+    jacobians: np.ndarray, sizes: tuple[int, ...], kind: Kind, best: Any, share: float
+) -> Any:
     active: list[int] = []
     guess = best
     for _ in range(_ROUNDS):
@@ -109,22 +111,27 @@ def _improved(jacobians: np.ndarray, sizes: tuple[int, ...], kind: Kind, best: A
             abscissa(jacobians[active]),
             program(jacobians[active], sizes, kind),
             best,
+            share,
         )
         # It may be worse elsewhere; then the next round knows those Jacobians.
-        best = _preferred(jacobians, best, guess)
+        best = _preferred(jacobians, best, guess, share)
     return best
 
 
-def _preferred(jacobians: np.ndarray, known: Any, found: Any) -> Any:
+def _preferred(jacobians: np.ndarray, known: Any, found: Any, share: float) -> Any:
     """The larger margin, or a rounder metric that has almost the same."""
     before, after = margin_in(jacobians, known), margin_in(jacobians, found)
     rounder = after > -np.inf and Metric(found).condition < Metric(known).condition
-    enough = before - (1 - _ROUND) * abs(before) * (1.01 if rounder else 0.0)
+    enough = before - (1 - share) * abs(before) * (1.01 if rounder else 0.0)
     return found if after >= enough else known
 
 
 def bisected(
-    margin_of: Callable[[Any], float], high: float, solve: Callable[[float], Any], start: Any
+    margin_of: Callable[[Any], float],
+    high: float,
+    solve: Callable[[float], Any],
+    start: Any,
+    share: float = 0.95,
 ) -> Any:
     """The best solution, and a rounder one in its place if it is almost as good.
 
@@ -133,6 +140,7 @@ def bisected(
         high: A bound that no margin exceeds.
         solve: The roundest solution with a margin, or None, or anything.
         start: A solution.
+        share: Of the best margin, that the rounder one is to have.
     """
     best, low = start, margin_of(start)
     while high - low > _PRECISION * max(abs(low), abs(high)):
@@ -144,7 +152,9 @@ def bisected(
             high = wanted
         if margin > low:
             best, low = found, margin
-    enough = low - (1 - _ROUND) * abs(low)
+    enough = low - (1 - share) * abs(low)
+    if not np.isfinite(low):  # nothing of all this is a solution
+        return best
     rounder = solve(enough)
     return rounder if margin_of(rounder) >= enough - 1e-6 * abs(enough) else best
 

@@ -79,9 +79,11 @@ class Metric:
 
     def length_above(self, bounds: Float[np.ndarray, " n"]) -> float:
         """At least `|x|_P` for all `|x| <= bounds`, entry by entry."""
+        unit = float(np.exp2(np.round(np.log2(max(float(bounds.max()), 2.0**-1000)))))
+        bounds = bounds / unit  # whose squares are neither too large nor too small
         if not self.is_matrix:
-            return float(np.sqrt(np.sum(self.weighting * bounds**2)))
-        return float(np.sqrt(bounds @ np.abs(self.weighting) @ bounds))
+            return unit * float(np.sqrt(np.sum(self.weighting * bounds**2)))
+        return unit * float(np.sqrt(bounds @ np.abs(self.weighting) @ bounds))
 
     def framed(self, matrices: Any) -> Any:
         """`D J D^-1`: Jacobians in the frame."""

@@ -101,6 +101,50 @@ def small_gain(curvature: Any, coupling: Any) -> SmallGain:
     return _assembled(lefts, rights, upper)
 
 
+def rounder_gain(
+    curvature: Float[np.ndarray, " players"],
+    coupling: Float[np.ndarray, "players players"],
+    gain: SmallGain,
+    share: float,
+) -> SmallGain | None:
+    """The same test with weights that differ less, and at least about a share of the margin.
+
+    Where some players do not act on others in a circle, weights that approach the best margin grow
+    apart without end. For `alpha` below it, `v = (K - alpha)^-1 1` and `u = (K - alpha)^-T 1` are
+    positive, and no larger than they have to be.
+
+    Args:
+        curvature: As for `small_gain`.
+        coupling: As for `small_gain`; dense.
+        gain: What that found.
+        share: Of its margin.
+
+    Returns:
+        What was proved; None if nothing, or if the margin of `gain` is not positive.
+
+    Example:
+        >>> mu, L = np.array([2.0, 2.0]), np.array([[0.0, 1.0], [0.0, 0.0]])
+        >>> rounder = rounder_gain(mu, L, small_gain(mu, L), 0.95)
+        >>> round(rounder.margin, 5), round(float(rounder.weights[1] / rounder.weights[0]), 2)
+        (1.9, 121.0)
+    """
+    mu, L = validated("small_gain", curvature, coupling)
+    if gain.margin <= 0 or mu.size > _DENSE:
+        return None
+    shifted = np.diag(mu - share * gain.margin) - L.toarray()
+    try:
+        left, right = (np.linalg.solve(K, np.ones(mu.size)) for K in (shifted.T, shifted))
+    except np.linalg.LinAlgError:
+        return None
+    if not ((left > 0).all() and (right > 0).all()):
+        return None
+    margin = min(proved_below(mu, L, right), proved_below(mu, L.T.tocsr(), left))
+    weights = left / right
+    if not (margin > 0 and np.isfinite(weights).all() and (weights > 0).all()):
+        return None
+    return SmallGain(margin, weights, left, right, upper=gain.upper)
+
+
 class _Proofs:
     """What vectors have proved, best first."""
 

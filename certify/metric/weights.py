@@ -6,14 +6,21 @@ A choice needs no proof: whatever weights come out, the margin in them is proved
 import itertools
 
 import numpy as np
-import scipy.optimize
 from jaxtyping import Float
 
+from .cuts import Cuts, spread
 from .metric import Metric, Weighting
+from .objective import LIMIT, ROUNDER, SHARE, Aim, units
 from .small_gain import small_gain
 
 # Weights of one are kept when within this share of the best: simpler numbers, rounder basin.
 _PREFER_ONES = 0.995
+# How much of the margin may be left unfound; and, of up to so many coordinates, in the end.
+_PRECISION = 1e-3
+_FINE, _FEW = 1e-7, 16
+# Samples and rounds of trials for steps and rates.
+_SOME = 32
+_TRIALS = 8
 # Numbers in the largest array of equally shaped blocks, about.
 _NUMBERS = 2**22
 
@@ -25,39 +32,93 @@ def sampled_margin(jacobians: Float[np.ndarray, "samples n n"], weights: Weighti
 
 
 def choose_weights(
-    jacobians: Float[np.ndarray, "samples n n"], sizes: tuple[int, ...]
+    jacobians: Float[np.ndarray, "samples n n"], sizes: tuple[int, ...], aim: Aim | None = None
 ) -> Float[np.ndarray, " players"]:
-    """Weights, one per player, with a nearly largest sampled margin.
+    """Weights, one per player, that serve an aim, judged by sampled margins.
 
-    Tries ones and the small-gain weights of the sampled constants, and improves on the better by a
-    simplex search when there are few players. For a zero-sum game ones are the best: no weights
-    have a larger margin than the own blocks, and with ones the coupling cancels.
+    Tries ones, the inverse squares of the region's widths and the small-gain weights of the sampled
+    constants, and improves on the best of them by cutting planes; then the aim decides. For a
+    zero-sum game ones have the largest margin: no weights have a larger one than the own blocks,
+    and with ones the coupling cancels.
+
+    Args:
+        jacobians: Finite.
+        sizes: Coordinates of each player.
+        aim: A basin in a region of one width when not given.
+
+    Example:
+        >>> triangular = np.array([[[2.0, 1.0], [0.0, 2.0]]])
+        >>> weights = choose_weights(triangular, (1, 1))
+        >>> bool(1.89 < sampled_margin(triangular, weights) < 1.91)
+        True
     """
-    players = len(sizes)
+    aim = aim or Aim.usual(sum(sizes))
     if (jacobians == jacobians[0]).all():  # of a quadratic game: one says it all
         jacobians = jacobians[:1]
-
-    def margin(log_weights: np.ndarray) -> float:
-        return sampled_margin(jacobians, np.repeat(np.exp(log_weights), sizes))
-
-    ones = np.zeros(players)
-    candidates = [ones]
+    base, ones = units(aim.half_widths, sizes), np.ones(len(sizes))
+    cuts = Cuts(jacobians, sizes, base, aim.spent)
+    for multiples in (within_limit(ones / base), ones):
+        cuts.look(multiples)
     small = small_gain_weights(jacobians, sizes)
     if small is not None:
-        candidates.append(_centred(np.log(small)))
-    best = max(candidates, key=margin)
-    if 1 < players <= 10:
-        search = scipy.optimize.minimize(
-            lambda free: -margin(np.append(free, 0.0)),
-            (best - best[-1])[:-1],
-            method="Nelder-Mead",
-            options={"maxfev": 150 * players, "xatol": 1e-4, "fatol": 1e-7},
-        )
-        best = max(best, _centred(np.append(search.x, 0.0)), key=margin)
-    top = margin(best)
-    if margin(ones) >= top - (1 - _PREFER_ONES) * abs(top):
-        best = ones
-    return _rounded(np.exp(best))
+        cuts.look(within_limit(small / base))
+    cuts.improve(_PRECISION)
+    if cuts.margin <= 0:
+        if small is not None and sampled_margin(jacobians, np.repeat(small, sizes)) > 0:
+            return _rounded(small)  # time scales are so different that no others will do
+        return _rounded(cuts.best * base)
+    chosen = cuts.best
+    if aim.objective != "margin":
+        rounder = cuts.roundest(SHARE[aim.objective] * cuts.margin)
+        if spread(rounder) * ROUNDER**2 <= spread(chosen):
+            chosen = rounder
+    if aim.objective in ("step", "rate"):
+        return _rounded(_faster(jacobians, sizes, base, [cuts.best, chosen], aim) * base)
+    if chosen is cuts.best and sum(sizes) <= _FEW:
+        cuts.improve(_FINE)
+        chosen = cuts.best
+    # Ones are simpler numbers.
+    least = cuts.margin * (SHARE[aim.objective] if chosen is not cuts.best else _PREFER_ONES)
+    round_enough = spread(within_limit(ones / base)) <= ROUNDER**2 * spread(chosen)
+    if round_enough and sampled_margin(jacobians, np.ones(sum(sizes))) >= least:
+        return ones
+    return _rounded(chosen * base)
+
+
+def _faster(
+    jacobians: np.ndarray,
+    sizes: tuple[int, ...],
+    base: np.ndarray,
+    starts: list[np.ndarray],
+    aim: Aim,
+) -> np.ndarray:
+    """Multiples with a large step `2 a / b^2`, or a good rate, `sqrt(1 - a^2 / b^2)`; by trial."""
+    power = 2 if aim.objective == "step" else 1
+    some = jacobians[:_SOME]
+
+    def score(logs: np.ndarray) -> float:
+        spread = np.repeat(np.exp(logs) * base, sizes)
+        margin, root = sampled_margin(some, spread), np.sqrt(spread)
+        norms = np.linalg.norm(some * (root[:, None] / root), ord=2, axis=(-2, -1))
+        return margin / max(float(norms.max()), 1e-300) ** power if margin > 0 else -np.inf
+
+    first, second = (np.log(start) for start in starts)
+    shares = np.linspace(0.0, 1.0, 9)
+    pairs = ((first, second), (second, 0.0 * first))
+    candidates = [(1 - t) * a + t * b for a, b in pairs for t in shares]
+    best = max(candidates, key=score)
+    value, length = score(best), 0.5
+    for _ in range(_TRIALS):  # along one player's weight after another, with shrinking steps
+        before = value
+        for player, sign in itertools.product(range(len(sizes)), (1.0, -1.0)):
+            if aim.spent():
+                return np.exp(best - best.min())
+            tried = best.copy()
+            tried[player] += sign * length
+            if np.ptp(tried) <= np.log(LIMIT) and (found := score(tried)) > value:
+                best, value = tried, found
+        length *= 1.0 if value > before * (1 + 1e-3) else 0.5
+    return np.exp(best - best.min())
 
 
 def small_gain_weights(
@@ -99,8 +160,10 @@ def sampled_constants(
     return low, high, coupling
 
 
-def _centred(log_weights: np.ndarray) -> np.ndarray:
-    return log_weights - log_weights.mean()
+def within_limit(multiples: Float[np.ndarray, " players"]) -> Float[np.ndarray, " players"]:
+    """The smallest one 1, and drawn together until they are within `LIMIT` of each other."""
+    logs = np.log(multiples / multiples.min())
+    return np.exp(logs * min(1.0, np.log(LIMIT) / max(float(logs.max()), 1e-300)))
 
 
 def _rounded(weights: np.ndarray) -> np.ndarray:

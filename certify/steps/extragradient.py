@@ -39,10 +39,10 @@ def from_monotonicity(setting: Setting) -> Step | None:
     largest = float_below(1 / b)
     if not Fraction(largest) * b < 1:
         largest = float(np.nextafter(largest, 0.0))
-    best = scipy.optimize.fminbound(
-        lambda h: float(squared_factor(Fraction(float(h)), a, b)), 0.0, largest, xtol=1e-9 * largest
+    share = scipy.optimize.fminbound(
+        lambda t: float(squared_factor(Fraction(float(t) * largest), a, b)), 0.0, 1.0, xtol=1e-9
     )
-    best = float(np.asarray(best))
+    best = float(np.asarray(share)) * largest
     h = Fraction(largest)
     stretch = root_above(max(Fraction(1), 1 - 2 * h * a + (h * b) ** 2))
     basin = (setting.reach - setting.radius) / stretch * (1 - 2.0**-40) - setting.radius

@@ -135,7 +135,9 @@ class TestProbes:
 
     def test_conversions_and_roundings(self):
         def own(x):
-            return 0.0 * jnp.floor(3.0 * x["a"]) + 0.0 * x["b"].astype(jnp.int32).astype(jnp.float64)
+            return 0.0 * jnp.floor(3.0 * x["a"]) + 0.0 * x["b"].astype(jnp.int32).astype(
+                jnp.float64
+            )
 
         decided = flat_field(game(own), REGION)
         gaps = decision_gaps(decided.costs, 2)

@@ -125,9 +125,7 @@ def test_policies():
     start = (jnp.array([0.9, 0.1]), jnp.array([0.5, 0.5]))
     found = certify.certify_policies(pennies)
     assert bool(
-        dg.nash_gap(
-            pennies, dg.solve(pennies, dg.MirrorDescent, start, step_size=found).strategy
-        )
+        dg.nash_gap(pennies, dg.solve(pennies, dg.MirrorDescent, start, step_size=found).strategy)
         < 1e-6
     )
     hotter = dg.Regularised(dg.games.MatrixGame.matching_pennies(), temperature=0.6)
@@ -222,9 +220,7 @@ def test_the_basin(certificate):
     for method in (dg.Simultaneous, dg.Extragradient):
         step = certificate.step_sizes[dg.method_name(method)]
         weights = (
-            certificate.small_gain.weights
-            if step.theorem == "small_gain"
-            else certificate.weights
+            certificate.small_gain.weights if step.theorem == "small_gain" else certificate.weights
         )
         reach = step.basin / weights["a"] ** 0.5
         middle = certificate.basin.center
