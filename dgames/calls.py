@@ -89,16 +89,6 @@ def _sentence(what: str, error: Exception, x: Strategy, args: PyTree) -> str:
 def _place(error: Exception) -> str:
     """The last line of the user's own code."""
     own = Path(__file__).parent
-    packages = (
-        "jax",
-        "jaxlib",
-        "equinox",
-        "jaxtyping",
-        "optimistix",
-        "diffrax",
-        "beartype",
-        "numpy",
-    )
     for frame in reversed(traceback.extract_tb(error.__traceback__)):
         path = Path(frame.filename)
         outside = "site-packages" not in path.parts and own not in path.parents

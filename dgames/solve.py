@@ -1,5 +1,6 @@
 """Running a method until the residual is small."""
 
+import functools
 import warnings
 from collections.abc import Callable
 from typing import Any
@@ -7,20 +8,24 @@ from typing import Any
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import numpy as np
 from diffrax import AbstractProgressMeter, NoProgressMeter, TextProgressMeter
 from jax.core import Tracer
 from jaxtyping import Array, Bool, Float, Int, PyTree
+from optimistix import ImplicitAdjoint
 
-from dgames.diagnose import natural_map
-from dgames.fields import AbstractField, as_field, check_field
-from dgames.fields.remembered import Notes, RememberedField, remember
+from dgames.fields import AbstractField, check_field, check_not_costs, not_finite, prepared
+from dgames.fields.remembered import Notes, remember
 from dgames.game import Game
 from dgames.history import History, Recorder, trim
+from dgames.implicit import with_implicit_derivative
 from dgames.methods import AbstractMethod
 from dgames.results import RESULTS
 from dgames.safe_steps import Domain, SafeSteps, with_step
-from dgames.strategy import Strategy, as_strategy, check_strategy, norm
+from dgames.scale import default_tolerance, epsilon, force_and_gains, scaled_residual, unit_of
+from dgames.strategy import Strategy, check_strategy, norm
 
+_IMPLICIT = ImplicitAdjoint()
 _CAPACITY = 1023  # odd, so that the last record survives when every second one is forgotten
 _BLOW_UP = 1e12
 
@@ -30,13 +35,16 @@ class Solution(eqx.Module):
 
     Attributes:
         strategy: The last strategy.
-        state: The method's state that belongs to it: `(strategy, state)` continues the run.
-        residual: The natural residual of `strategy`, see `dgames.residual`.
+        state: The method's state that belongs to it: `solve(..., solution.strategy,
+            state=solution.state)` continues the run.
+        residual: The natural residual of `strategy` in units of the field's own: that of
+            `dgames.residual`, with every player's block of the field divided by `unit`.
         steps: The number of steps taken.
         result: How the run ended, a member of `RESULTS`.
         history: Residuals along the way, and strategies if they were asked for.
         left: The number of steps after which the strategy was first outside the region of the
             certificate that gave the step size; -1 if it never was, or if there is none.
+        unit: One number per player: exactly one for fields of ordinary size, see `solve`.
     """
 
     strategy: Strategy
@@ -46,47 +54,70 @@ class Solution(eqx.Module):
     result: RESULTS
     history: History
     left: Int[Array, "*batch"]
+    unit: PyTree
 
 
 def solve(
     game: Game | AbstractField | Callable,
-    method: AbstractMethod | Callable[[Any], AbstractMethod],
+    method: Any,
     x0: Strategy,
     args: PyTree = None,
     *,
+    state: PyTree = None,
     step_size: SafeSteps | PyTree = None,
     max_steps: int = 10_000,
-    tol: float | int | Array = 1e-8,
+    tol: float | int | Array | None = None,
     progress: bool | AbstractProgressMeter = False,
     save_every: int | None = None,
     throw: bool = False,
+    adjoint: ImplicitAdjoint | None = _IMPLICIT,
 ) -> Solution:
     """Runs a method on a game until the natural residual is at most `tol`.
 
     The residual that stops the run is that of the strategy returned. It costs one evaluation of the
     field per step; methods that begin a step with the field at the strategy find it evaluated, so
-    that for them it costs nothing. Works under `jax.jit`, `jax.vmap` and forward-mode
-    differentiation; for the derivative of an equilibrium use `as_root_finder`. New values of arrays
-    (strategies, hyper-parameters, `args`, parameters of the game) do not recompile; Python numbers
-    inside `game` or `args` are compiled in.
+    that for them it costs nothing. New values of arrays (strategies, hyper-parameters, `args`,
+    parameters of the game) do not recompile; Python numbers inside `game` or `args` are compiled
+    in.
+
+    **Units.** The residual is an absolute number for games of ordinary size. So that a tolerance
+    means something in any unit of payoffs, the block of a player is divided by a unit of its own
+    where that size is extraordinary. It is measured once, at the start, as the root mean square
+    change of the block per unit of all strategies; between 1/10 and 10 the unit is exactly one,
+    beyond it brings the size to that range. What was used is `solution.unit`.
+
+    **Derivatives.** Under `jax.grad` and others, `solution.strategy` has the derivatives of the
+    equilibrium along `args` and the parameters of the game, by the implicit function theorem,
+    whatever the method was; strategies at the boundary of their sets are held to it. They are NaN
+    if the run was not successful, or the equilibrium is not isolated. Derivatives along the start
+    or the hyper-parameters are those of the steps, in forward mode only. Works under `jax.jit` and
+    `jax.vmap`, too.
 
     Args:
-        game: A game, any field, or a function `fn(x, args)` used as one.
+        game: A game, any field, or a function `fn(x, args)` used as one. A function that returns
+            costs is not a field: make a game of it with `dgames.game`.
         method: How to step; or, with `step_size`, a class of methods that takes one.
-        x0: The joint strategy to start from.
+        x0: The joint strategy to start from. Players may be `equinox.Module`s, such as neural
+            networks; their floating-point arrays move, the rest of them is kept.
         args: Passed to the costs.
+        state: The method's state to start from, that of an earlier `Solution`, to continue its
+            run (default: a new one). Steps and history are counted from there.
         step_size: A certificate of this game with these `args`, whose best proved step for the
             class of `method` is taken; there is a warning when the start is outside the proved
             basin, and when a strategy leaves the certified region, where nothing is proved. Or a
             number, or one per player.
         max_steps: The step budget.
-        tol: The residual at which to stop, an absolute number.
+        tol: The residual at which to stop (default: 1e-8 in float64, 1e-4 in float32, 1e-2 in
+            shorter types). With a tolerance of zero all steps are taken, and derivatives are those
+            of the steps.
         progress: True for a text progress meter, or any meter of diffrax. It shows the larger of
             the shares of the step budget used and of the way, in logarithms, to the tolerance.
         save_every: If given, the history holds the strategy and the residual every so many steps,
             and at the first and last. By default it holds residuals only, at up to 1024 evenly
             spaced steps, however long the run.
         throw: Whether to raise an error unless the run was successful.
+        adjoint: An `optimistix.ImplicitAdjoint`, whose linear solver is used for derivatives; or
+            None for those of the steps.
 
     Returns:
         A `Solution`; look at its `result` before trusting its `strategy`.
@@ -104,27 +135,29 @@ def solve(
     >>> {name: round(float(value), 6) for name, value in solution.strategy.items()}
     {'a': 1.0, 'b': -2.0}
     """
-    if max_steps < 0 or (save_every is not None and save_every < 1):
-        raise ValueError(
-            "max_steps must not be negative and save_every must be at least 1; "
-            f"got {max_steps} and {save_every}"
-        )
-    field, x0 = as_field(game), as_strategy(x0)
+    _check_options(max_steps, tol, save_every)
+    asked = game
+    field, x0, rest = prepared(game, x0)
     check_strategy(x0)
+    check_not_costs(asked, x0, args)
     method, region = with_step(method, step_size, field, x0, args)
     capacity = None if save_every is None else max_steps // save_every + 2
+    if adjoint is not None and not isinstance(tol, Tracer) and tol is not None and tol == 0:
+        adjoint = None
     solution = _run(
         field,
         method,
         x0,
         args,
+        state,
         jnp.asarray(max_steps),
-        jnp.asarray(tol, float),
+        jnp.asarray(default_tolerance(x0) if tol is None else tol, float),
         _as_meter(progress),
         capacity,
         save_every,
         region,
         any(isinstance(leaf, Tracer) for leaf in jax.tree.leaves((field, method, x0, args))),
+        adjoint,
     )
     if not isinstance(solution.left, Tracer) and (solution.left >= 0).any():
         warnings.warn(
@@ -132,11 +165,64 @@ def solve(
             "steps; from there on nothing is proved of this run.",
             stacklevel=2,
         )
+    _warn_where_not_finite(field, args, solution)
     solution = eqx.tree_at(lambda s: s.history, solution, trim(solution.history))
+    if jax.tree.leaves(rest):
+        solution = _completed(solution, rest)
     if throw:
         failed = solution.result != RESULTS.successful
         solution = solution.result.error_if(solution, failed)
     return solution
+
+
+def _check_options(max_steps: Any, tol: Any, save_every: Any) -> None:
+    whole = int | np.integer
+    if not isinstance(max_steps, whole) or isinstance(max_steps, bool):
+        raise ValueError(f"solve: max_steps must be a whole number, not {max_steps!r}")
+    if save_every is not None and (
+        not isinstance(save_every, whole) or isinstance(save_every, bool)
+    ):
+        raise ValueError(f"solve: save_every must be a whole number or None, not {save_every!r}")
+    if max_steps < 0 or (save_every is not None and save_every < 1):
+        raise ValueError(
+            "solve: max_steps must not be negative and save_every must be at least 1; "
+            f"got {max_steps} and {save_every}"
+        )
+    if tol is None or isinstance(tol, Tracer):
+        return
+    number = eqx.is_array_like(tol) and np.ndim(tol) == 0 and not np.iscomplexobj(tol)
+    if not number or not float(tol) >= 0:
+        raise ValueError(f"solve: tol must be a number that is not negative, or None; got {tol!r}")
+
+
+def _completed(solution: Solution, rest: PyTree) -> Solution:
+    """With whole modules in place of their numbers."""
+
+    def strategies(s: Solution) -> tuple:
+        return (s.strategy, s.history.strategy)
+
+    strategy = eqx.combine(solution.strategy, rest)
+    saved = solution.history.strategy
+    saved = saved if saved is None else eqx.combine(saved, rest)
+    return eqx.tree_at(strategies, solution, (strategy, saved), is_leaf=lambda leaf: leaf is None)
+
+
+def _warn_where_not_finite(field: AbstractField, args: PyTree, solution: Solution) -> None:
+    """Names the player, which a result cannot."""
+    if isinstance(solution.steps, Tracer):
+        return
+    if not bool(solution.result == RESULTS.field_not_finite):
+        return
+    x = solution.strategy
+    finite = all(bool(jnp.all(jnp.isfinite(leaf))) for leaf in jax.tree.leaves(x))
+    name = not_finite(field, x, args) if finite else None
+    where = "the strategy returned, which is" if name else "one that the last step tried, with a"
+    whose = f" of player '{name}'" if name else ""
+    warnings.warn(
+        f"solve: after {int(solution.steps)} steps the field{whose} is not finite at {where} "
+        "finite; look at the costs there, for norms and roots at zero, logarithms or divisions.",
+        stacklevel=3,
+    )
 
 
 @eqx.filter_jit
@@ -145,6 +231,7 @@ def _run(
     method: AbstractMethod,
     x0: Strategy,
     args: PyTree,
+    state: PyTree,
     max_steps: Int[Array, ""],
     tol: Float[Array, ""],
     meter: AbstractProgressMeter,
@@ -152,11 +239,14 @@ def _run(
     save_every: int | None,
     region: Domain | None,
     traced: bool,
+    adjoint: ImplicitAdjoint | None,
 ) -> Solution:
     check_field(field, x0, args)  # of shapes: once, as long as nothing is compiled anew
     # Every operation in the loop counts: a step of a small game takes less than a microsecond.
-    force = field(x0, args)
-    first = _residual(field, x0, force, args)
+    force, gains = force_and_gains(field, x0, args)
+    units = jax.tree.map(unit_of, gains)
+    shares = jax.tree.map(jnp.reciprocal, units)
+    first = scaled_residual(field, x0, force, shares, args)
     tol = tol.astype(first.dtype)
     limit = _BLOW_UP * jnp.maximum(norm(x0), 1)
     quiet = isinstance(meter, NoProgressMeter)
@@ -185,7 +275,7 @@ def _run(
         known = remember(field, carry["x"], carry["force"], args) if reuses else field
         x, state = method.step(known, carry["x"], carry["state"], args)
         force = field(x, args)
-        residual = _residual(field, x, force, args)
+        residual = scaled_residual(field, x, force, shares, args)
         # The remainder changes nothing. An addition alone would be done again wherever the count is
         # used, and the old count copied for that.
         steps = jax.lax.rem(carry["steps"] + 1, max_steps + 1)
@@ -208,7 +298,9 @@ def _run(
         return _strong(new)
 
     steps = jnp.zeros((), int)
-    state = method.init(remember(field, x0, force, args), x0, args)
+    given = (x0, method, state)
+    fresh = method.init(remember(field, x0, force, args), x0, args)
+    state = fresh if state is None else _fitting(state, fresh, method)
     reuses = _reuses(field, method, x0, state, force, args)
     start = dict(
         x=x0,
@@ -234,16 +326,54 @@ def _run(
     if not quiet:
         meter.close(end["meter"])
     x, residual = end["x"], latest(end)
-    success = RESULTS.where(residual <= tol, RESULTS.successful, RESULTS.max_steps_reached)
+    result = _result(x, residual, tol, limit, gains, units)
+    if adjoint is not None:
+        found = result == RESULTS.successful
+        x = with_implicit_derivative(field, x, args, given, found, gains, adjoint.linear_solver)
     return Solution(
         strategy=x,
         state=end["state"],
         residual=residual,
         steps=end["steps"],
-        result=RESULTS.where(failed(x, residual), RESULTS.diverged, success),
+        result=result,
         history=end["recorder"].history(end["steps"]),
         left=end["left"] if region is not None else jnp.full((), -1, int),
+        unit=units,
     )
+
+
+def _result(
+    x: Strategy, residual: Array, tol: Array, limit: Array, gains: Strategy, units: Strategy
+) -> RESULTS:
+    """How a run ended, from where it ended."""
+    leaves = jax.tree.leaves(x)
+    unknown = functools.reduce(jnp.logical_or, [jnp.any(jnp.isnan(leaf)) for leaf in leaves])
+    length, finite = norm(x), residual < jnp.inf
+    # Of moving every coordinate by its rounding error.
+    scaled = jax.tree.leaves(jax.tree.map(lambda gain, unit: jnp.max(gain / unit), gains, units))
+    most = functools.reduce(jnp.maximum, scaled).astype(residual.dtype)
+    rounding = epsilon(x) * (1 + length.astype(residual.dtype)) * most
+    stuck = (tol > 0) & (tol < rounding) & (residual <= 4 * rounding)
+    result = RESULTS.where(stuck, RESULTS.rounding_reached, RESULTS.max_steps_reached)
+    result = RESULTS.where(residual <= tol, RESULTS.successful, result)
+    result = RESULTS.where(finite, result, RESULTS.field_not_finite)
+    result = RESULTS.where(length <= limit, result, RESULTS.diverged)
+    return RESULTS.where(unknown, RESULTS.field_not_finite, result)
+
+
+def _fitting(state: PyTree, fresh: PyTree, method: AbstractMethod) -> PyTree:
+    """A given state as arrays, if it is one of the method for this strategy."""
+    state = jax.tree.map(lambda leaf: jnp.asarray(leaf) if eqx.is_array_like(leaf) else leaf, state)
+    same = jax.tree.structure(state) == jax.tree.structure(fresh) and all(
+        jnp.shape(a) == jnp.shape(b) and jnp.result_type(a) == jnp.result_type(b)
+        for a, b in zip(jax.tree.leaves(state), jax.tree.leaves(fresh), strict=True)
+    )
+    if not same:
+        raise ValueError(
+            f"solve: this state is none of {type(method).__name__} for such a strategy; give the "
+            "state of a Solution of the same method and players, or none"
+        )
+    return state
 
 
 def _loop(
@@ -293,11 +423,6 @@ def _reuses(
 
     eqx.filter_eval_shape(step, x, state, force)
     return notes.asked
-
-
-def _residual(field: AbstractField, x: Strategy, force: Strategy, args: PyTree) -> Array:
-    """The natural residual, where the field is known."""
-    return norm(natural_map(RememberedField(field, x, force, args), x, args))
 
 
 def _share(

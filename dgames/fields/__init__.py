@@ -5,6 +5,8 @@ from dgames.fields.base import FunctionField as FunctionField
 from dgames.fields.convert import as_field as as_field
 from dgames.fields.convert import check_field as check_field
 from dgames.fields.convert import check_game as check_game
+from dgames.fields.convert import check_not_costs as check_not_costs
+from dgames.fields.convert import not_finite as not_finite
 from dgames.fields.convert import prepared as prepared
 from dgames.fields.natural_gradient import NaturalGradient as NaturalGradient
 from dgames.fields.pseudo_gradient import PseudoGradient as PseudoGradient

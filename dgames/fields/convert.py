@@ -6,6 +6,7 @@ from typing import Any, cast
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax.core import Tracer
 from jaxtyping import PyTree
 from typing_extensions import override
@@ -25,6 +26,10 @@ from dgames.strategy import (
     player_names,
     split,
 )
+
+# Fixed and irregular, near and far, on both sides.
+_OFFSETS = np.outer([0.1, -0.3, 1.0, -1.3, 10.0, -11.0], [1.0, -0.7, 0.9, -1.2, 0.8, -1.1, 1.3])
+_OFFSETS = np.concatenate([_OFFSETS, _OFFSETS * np.array([1, -1, -1, 1, 1, -1, 1])])
 
 
 def as_field(game: Game | AbstractField | Callable) -> AbstractField:
@@ -201,6 +206,61 @@ def check_field(field: AbstractField, x: Strategy, args: PyTree = None) -> None:
                 f"{jax.tree_util.keystr(path)} it returned {what} "
                 f"for {leaf.dtype}{list(leaf.shape)}{hint}"
             )
+
+
+def check_not_costs(game: Any, x: Strategy, args: PyTree = None) -> None:
+    """Raises an error if a bare function, to be used as a field, looks like the costs of a game.
+
+    For players with one coordinate each, costs have the shapes of a field. But costs have a minimum
+    or a saddle, so that along the player's own coordinate they rise here and fall there, while
+    a field that does so for every player is rare. It is asked at a few points about `x`, of
+    functions that are not traced. Whoever means such a field says so: `FunctionField(fn)`.
+
+    Args:
+        game: As the user gave it.
+        x: A joint strategy, as arrays.
+        args: Passed to the function.
+
+    Raises:
+        ValueError: If every player's value rises and falls along the player's own coordinate.
+    """
+    bare = callable(game) and not isinstance(game, Game | AbstractField)
+    leaves = jax.tree.leaves(x)
+    if not bare or not leaves or len(leaves) != len(player_names(x)):
+        return
+    if any(leaf.shape != () or isinstance(leaf, Tracer) for leaf in leaves):
+        return
+    if any(isinstance(leaf, Tracer) for leaf in jax.tree.leaves(args)):
+        return
+    try:
+        slopes = _own_slopes(game, x, args)
+    except Exception:  # whatever is wrong with it is said elsewhere
+        return
+    if slopes is not None and bool(((slopes > 0).any(0) & (slopes < 0).any(0)).all()):
+        raise ValueError(
+            "a function given in place of a game is used as a field, but this one looks like "
+            "costs: it rises and falls along every player's own strategy. Wrap it with "
+            "dgames.game(fn); or with dgames.FunctionField(fn), if it is a field"
+        )
+
+
+@eqx.filter_jit
+def _own_slopes(fn: Callable, x: Strategy, args: PyTree) -> Any:
+    """Slopes of every value along the same player's strategy, shape (points, players)."""
+    leaves, structure = jax.tree.flatten(x)
+
+    def values(point: list) -> list:
+        return jax.tree.leaves(fn(structure.unflatten(point), args))
+
+    def slopes(point: list) -> Any:
+        matrix = jax.jacfwd(values)(point)
+        return jnp.stack([row[i].astype(float) for i, row in enumerate(matrix)])
+
+    points = [
+        leaf + jnp.asarray(_OFFSETS[:, (3 * i) % len(_OFFSETS[0])], leaf.dtype)
+        for i, leaf in enumerate(leaves)
+    ]
+    return jax.vmap(slopes)(points)
 
 
 def _may_be_costs(value: PyTree, x: Strategy) -> bool:

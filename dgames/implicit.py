@@ -1,0 +1,121 @@
+"""Derivatives of equilibria by the implicit function theorem, with active constraints too."""
+
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import lineax as lx
+from jaxtyping import Array, Bool, PyTree
+
+from dgames.diagnose import natural_map
+from dgames.fields import AbstractField
+from dgames.fields.remembered import RememberedField
+from dgames.scale import epsilon, times
+from dgames.strategy import Strategy, map_players, norm
+
+# Of the step against the field, times the gain: short, so that a strategy inside its set counts as
+# inside, however near to the boundary, unless the field presses it there.
+_STEP = 0.01
+
+
+def with_implicit_derivative(
+    field: AbstractField,
+    x: Strategy,
+    args: PyTree,
+    start: PyTree,
+    found: Bool[Array, ""],
+    gains: Strategy,
+    linear_solver: lx.AbstractLinearSolver,
+) -> Strategy:
+    """An equilibrium as it is, with its derivatives along all that the field depends on.
+
+    At an equilibrium `G(x) = x - P(x - h F(x))` is zero for every step h > 0, so that
+    `dx = -(dG / dx)^-1 dG`. Where a constraint is active, the derivative of the projection P holds
+    the strategy to it.
+
+    Args:
+        field: The field F, with its strategy sets.
+        x: The equilibrium.
+        args: Passed to the field.
+        start: What the run started from. Where derivatives along some of that are taken, those of
+            the steps themselves are kept.
+        found: Whether `x` is an equilibrium. The derivatives are NaN if not.
+        gains: How fast the field of each player changes; steps are inverse to it.
+        linear_solver: Solves the linear system.
+    """
+    steps = jax.tree.map(lambda gain: _STEP / gain, gains)
+
+    def residual(x: Strategy) -> Strategy:
+        force = field(x, args)
+        value = map_players(times, force, steps)
+        moved = natural_map(RememberedField(field, x, value, args), x, args)
+        return map_players(times, moved, jax.tree.map(jnp.reciprocal, steps))
+
+    # What the code of the field closes over becomes an argument, so that derivatives reach it.
+    residual = eqx.filter_closure_convert(residual, x)
+    return _attached(residual, x, start, found, linear_solver)
+
+
+class _Quiet(lx.AbstractLinearSolver):
+    """A linear solver that never complains: it returns zeros where there is no solution.
+
+    In reverse mode others raise an error there, whatever they were told. Whether there is a
+    solution is asked before.
+    """
+
+    solver: lx.AbstractLinearSolver
+
+    def init(self, operator: lx.AbstractLinearOperator, options: dict[str, Any]) -> Any:
+        return self.solver.init(operator, options)
+
+    def compute(self, state: Any, vector: Any, options: dict[str, Any]) -> Any:
+        value, _, statistics = self.solver.compute(state, vector, options)
+        value = jax.tree.map(lambda leaf: jnp.where(jnp.isfinite(leaf), leaf, 0), value)
+        return value, lx.RESULTS.successful, statistics
+
+    def transpose(self, state: Any, options: dict[str, Any]) -> Any:
+        return self.solver.transpose(state, options)
+
+    def conj(self, state: Any, options: dict[str, Any]) -> Any:
+        return self.solver.conj(state, options)
+
+    def assume_full_rank(self) -> bool:
+        return self.solver.assume_full_rank()
+
+
+@eqx.filter_custom_jvp
+def _attached(residual: Any, x: Strategy, start: PyTree, found: Array, linear_solver: Any) -> Any:
+    del residual, start, found, linear_solver
+    return x
+
+
+@_attached.def_jvp
+def _attached_jvp(primals: tuple, tangents: tuple) -> tuple[Strategy, Strategy]:
+    residual, _, _, found, linear_solver = primals
+    d_residual, through_steps, d_start, _, _ = tangents
+    x = _attached(*primals)
+    if jax.tree.leaves(d_start) or not jax.tree.leaves(d_residual):
+        return x, through_steps
+    value, moved = eqx.filter_jvp(lambda residual: residual(x), (residual,), (d_residual,))
+    moved = jax.tree.map(
+        lambda leaf, d: jnp.zeros_like(leaf) if d is None else d, value, moved, is_leaf=_is_none
+    )
+    operator = lx.JacobianLinearOperator(lambda x, residual: residual(x), x, residual)
+    # The factor comes before the solution, which in reverse mode is after it.
+    factor = jnp.where(found & _is_regular(operator, x, linear_solver), -1.0, jnp.nan)
+    moved = jax.tree.map(lambda leaf: factor.astype(leaf.dtype) * leaf, moved)
+    # Forwards, zeros would stand for NaN again.
+    value = lx.linear_solve(operator, moved, _Quiet(linear_solver), throw=False).value
+    return x, jax.tree.map(lambda leaf: jnp.square(factor).astype(leaf.dtype) * leaf, value)
+
+
+def _is_regular(operator: Any, x: Strategy, linear_solver: Any) -> Bool[Array, ""]:
+    """Whether a system has a solution that is not just rounding errors, for one right side."""
+    ones = jax.tree.map(jnp.ones_like, x)
+    found = norm(lx.linear_solve(operator, ones, linear_solver, throw=False).value)
+    return jax.lax.stop_gradient(found * (100 * epsilon(x)) < norm(ones))
+
+
+def _is_none(leaf: Any) -> bool:
+    return leaf is None
