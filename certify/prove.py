@@ -11,10 +11,11 @@ import numpy as np
 from jaxtyping import Float
 
 import dgames as dg
-from certify.arguments import check_methods, check_objective, check_region, misfit
+from certify.arguments import check_methods, check_objective, check_region, traced
 from certify.assembly import Assembly
 from certify.attempts import Attempts, attempt
-from certify.branch import Budget, OutOfTime, Progress, Stages, cover
+from certify.branch import cover
+from certify.budget import Budget, OutOfTime, Progress, Stages
 from certify.certificate import Certificate
 from certify.checker.reader import digest
 from certify.checkpoint import Checkpoint, identity
@@ -27,7 +28,7 @@ from certify.enclosure.affine import (
     jacobian_form,
 )
 from certify.equilibrium import find_constrained, find_zero
-from certify.flat import FlatField, compiled_jacobian, flat_field
+from certify.flat import FlatField, compiled_jacobian
 from certify.forms import PATIENCE, by_taylor, plan, usual_form
 from certify.messages import clipped
 from certify.metric.ladder import Choice, Ladder, Rung, climb
@@ -35,7 +36,7 @@ from certify.metric.metric import Metric
 from certify.metric.objective import Aim
 from certify.metric.weights import sampled_margin
 from certify.refutation import refute
-from certify.region import Policies, Region
+from certify.region import Region, half_widths
 from certify.steps import STEP_RULES, onto_sets
 from certify.workers import crew
 
@@ -162,7 +163,7 @@ def certify(
     """
     budget = Budget(max_cells, max_seconds)
     _check_options(tightness, max_cells, max_seconds, batch_size, n_jobs)
-    region, goal = check_region("certify", region), check_objective(objective)
+    region, goal = check_region("certify", region), check_objective("certify", objective)
     names = [_method_name(method) for method in check_methods(methods)]
     stages, promoted = Stages(budget, progress), ()
     try:
@@ -175,7 +176,7 @@ def certify(
         start = _start(field, region, names, stages, asked, metric, given)
         if isinstance(start, Certificate):
             return start
-        aim = Aim(goal, _half_widths(region), field.is_gradient, stages.deadline(0.3))
+        aim = Aim(goal, half_widths(region), field.is_gradient, stages.deadline(0.3))
         stages.begin("choosing a metric")
         ladder = given or climb(start.samples, field.sizes, cast(Choice, start.metric), aim)
         weighting = ladder.chosen.weighting
@@ -326,20 +327,6 @@ def _check_options(
         raise ValueError(f"certify: batch_size is {batch_size}; it must be at least 1.")
     if n_jobs == 0:
         raise ValueError("certify: n_jobs is 0; give a number of processes, or -1 for all cores.")
-
-
-def traced(caller: str, game: Any, region: Region, args: Any) -> FlatField:
-    """The field of a game on a region; an error of its costs becomes one about both."""
-    try:
-        return flat_field(game, region, args)
-    except (KeyError, IndexError) as error:
-        raise misfit(caller, region, error) from error
-
-
-def _half_widths(region: Region) -> np.ndarray:
-    """Of the region, for the units of a metric; policies have none."""
-    lower, upper = region.bounds()
-    return np.ones(len(lower)) if isinstance(region, Policies) else 0.5 * (upper - lower)
 
 
 def _no_metric(ladder: Ladder, field: FlatField) -> str:

@@ -74,7 +74,7 @@ def resumed(ripples, path, **options):
     found = certify.certify(
         ripples.game, ripples.region, checkpoint=path, progress=states.append, **options
     )
-    return found, states[0].cells
+    return found, next(state.cells for state in states if not state.stage)
 
 
 @pytest.mark.slow
@@ -89,8 +89,8 @@ def test_killed_in_the_middle(ripples, whole, tmp_path, how):
     found, begin = resumed(ripples, tmp_path / "run.npz", batch_size=3)
     assert 60 < begin < whole.cells
     assert proof(found) == proof(whole)
-    left = {path.name for path in tmp_path.iterdir()} - {"ripples.py", "__pycache__"}
-    assert left <= {"run.npz", "run.npz.part"}
+    left = {path.name for path in tmp_path.iterdir()} - {"ripples.py", "__pycache__", "run.npz"}
+    assert len(left) <= 1 and all(name.endswith(".part") for name in left)
 
 
 def test_interrupted_in_this_process(ripples, whole, tmp_path):
