@@ -28,7 +28,7 @@ from certify.enclosure.affine import (
     jacobian_form,
 )
 from certify.equilibrium import find_constrained, find_zero
-from certify.flat import FlatField, compiled_jacobian
+from certify.flat import FlatField, compiled_jacobian, compiled_value
 from certify.forms import PATIENCE, by_taylor, plan, usual_form
 from certify.messages import clipped
 from certify.metric.ladder import Choice, Ladder, Rung, climb
@@ -39,6 +39,7 @@ from certify.refutation import refute
 from certify.region import Region, half_widths
 from certify.steps import STEP_RULES, onto_sets
 from certify.workers import crew
+from dgames.strategy import ravel
 
 _KEY, _SAMPLES = jax.random.key(0), 256
 _THERE = "at the equilibrium"
@@ -284,6 +285,8 @@ def _start(
         return without("undecided", ("the Jacobian is not finite everywhere in the region",))
     if singular := degenerate(field, samples, "at every point looked at"):
         return without("undecided", (singular,))
+    if inside and (singular := _singular_centre(field, region, samples)):
+        return without("undecided", (singular,))
     stages.begin("looking for an equilibrium")
     spent = stages.deadline(0.7)
     point = find_zero(field, region, lambda: spent() <= 0) if inside else None
@@ -308,6 +311,18 @@ def _start(
             stages.begin("choosing a metric")  # says what the time was used for
         return without("undecided", ("no equilibrium was found in the region",))
     return _Start(samples, point, [n for n in names if n not in unproved], unproved, metric)
+
+
+def _singular_centre(field: FlatField, region: Region, samples: np.ndarray) -> str | None:
+    """About the centre, where regions are often drawn around an equilibrium, if it is one."""
+    if field.natural is not None:
+        return None
+    point = ravel(region.center)[0]
+    value = np.abs(np.asarray(compiled_value(field)(point)))
+    usual = np.abs(samples).max(0) @ half_widths(region)
+    if not (value <= 1e-12 * usual).all():
+        return None
+    return degenerate(field, np.asarray(compiled_jacobian(field)(point))[None], _THERE)
 
 
 def _check_options(

@@ -25,7 +25,7 @@ def test_the_best_margin_of_two_players_is_an_eigenvalue(seed):
     rng = np.random.default_rng(seed)
     mu, (b, c) = rng.uniform(1.0, 3.0, 2), np.exp(rng.uniform(-2.0, 1.0, 2))
     best = np.linalg.eigvals(np.array([[mu[0], -b], [-c, mu[1]]])).real.min()
-    weights, margin = chosen([[mu[0], b], [c, mu[1]]], "margin")
+    _, margin = chosen([[mu[0], b], [c, mu[1]]], "margin")
     assert margin == pytest.approx(best, rel=1e-6 if best > 0 else 1e-2)
     if best > 0:
         _, margin = chosen([[mu[0], b], [c, mu[1]]])
