@@ -306,6 +306,19 @@ def require_region(region: Any) -> None:
         )
 
 
+def half_widths(region: Region) -> np.ndarray:
+    """In every coordinate, those of the bounding box, for the units of a metric.
+
+    Of all policies they are ones: the coordinates are logits, and the region has no faces.
+
+    Example:
+        >>> half_widths(Box((0.0, 0.0), (1.0, 4.0))).tolist()
+        [0.5, 2.0]
+    """
+    lower, upper = region.bounds()
+    return np.ones(len(lower)) if isinstance(region, Policies) else 0.5 * (upper - lower)
+
+
 def _types(x: Strategy) -> tuple[str, ...]:
     return tuple(leaf.dtype.name for leaf in jax.tree.leaves(as_strategy(x)))
 
