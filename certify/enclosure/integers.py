@@ -77,7 +77,9 @@ def integer_interval(low: Any, high: Any, unknown: Any, dtype: Any) -> Interval:
     least, most = max(info.min, -_LARGEST), min(info.max, _LARGEST)
     bad = unknown | (low < least) | (high > most) | (low > high)
     low, high = (jnp.where(bad, 0, end).astype(dtype) for end in (low, high))
-    return Interval(*(jnp.where(bad, *ends) for ends in zip(_whole(dtype), (low, high), strict=True)))
+    return Interval(
+        *(jnp.where(bad, *ends) for ends in zip(_whole(dtype), (low, high), strict=True))
+    )
 
 
 def wide(x: Any) -> tuple[Any, Any, Any]:

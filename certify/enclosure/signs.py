@@ -160,4 +160,16 @@ _SIGNS: dict[str, Callable] = {
     "cumsum": _of_all,
 }
 # The sign of what these give depends on those of their operands.
-_PASSES = {*_SIGNS, *MOVES, "square", "integer_pow", "neg", "select_n", "max", "min", "reduce_max", "reduce_min", "clamp"}
+_PASSES = {
+    *_SIGNS,
+    *MOVES,
+    "square",
+    "integer_pow",
+    "neg",
+    "select_n",
+    "max",
+    "min",
+    "reduce_max",
+    "reduce_min",
+    "clamp",
+}

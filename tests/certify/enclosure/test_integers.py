@@ -47,9 +47,7 @@ WRAPPED = {
     "without sign": lambda x: (x.astype(jnp.int32) - 2).astype(jnp.uint32),
     "with sign": lambda x: (x.astype(jnp.uint8) + jnp.uint8(126)).astype(jnp.int8),
     "large constant": lambda x: x.astype(jnp.uint64) + jnp.uint64(2**64 - 2),
-    "clamped": lambda x: lax.clamp(
-        jnp.uint8(0), jnp.uint8(1) - x.astype(jnp.uint8), jnp.uint8(9)
-    ),
+    "clamped": lambda x: lax.clamp(jnp.uint8(0), jnp.uint8(1) - x.astype(jnp.uint8), jnp.uint8(9)),
     "least of two": lambda x: jnp.minimum(jnp.uint8(1) - x.astype(jnp.uint8), jnp.uint8(3)),
     "largest entry": lambda x: jnp.max(jnp.stack([-x, x]).astype(jnp.int8) - jnp.int8(127)),
     "place of the least": lambda x: jnp.argmin(

@@ -118,9 +118,9 @@ JUMPS = {
         jnp.stack([x, 1 - x]), -jnp.inf, lax.max, (2,), (1,), "VALID"
     )[0],
     "heaviside": lambda x: jnp.heaviside(x - 0.5, 0.5),
-    "searched": lambda x: jnp.searchsorted(
-        jnp.array([0.5, 3.0]), x, method="compare_all"
-    ).astype(jnp.float64),
+    "searched": lambda x: jnp.searchsorted(jnp.array([0.5, 3.0]), x, method="compare_all").astype(
+        jnp.float64
+    ),
     "digitized": lambda x: jnp.digitize(x, jnp.array([0.5, 3.0]), method="compare_all").astype(
         jnp.float64
     ),
