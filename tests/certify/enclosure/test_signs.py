@@ -57,6 +57,10 @@ ROOTS = {
 }  # fmt: skip
 
 
+def outer(x):
+    return lax.dot_general(x, x, (((), ()), ((), ())))
+
+
 @pytest.mark.parametrize("name", ROOTS)
 def test_roots(name):
     function, box, most = ROOTS[name]
@@ -79,6 +83,7 @@ def test_roots(name):
         lambda x: jnp.sqrt(0.0 * jnp.exp(1e3 * x)),
         lambda x: jnp.sqrt(0.0 * (1.0 / x)),
         lambda x: jnp.sqrt(jnp.log(x) ** 2 * 0.0),
+        lambda x: jnp.sqrt(outer(jnp.stack([x, -1.0 - x])))[0, 1],
     ],
 )
 def test_what_may_be_negative_or_undefined_stays_unknown(function):
