@@ -1,6 +1,7 @@
 """Steps that try to be proved wrongly: each is refused, or what runs does what was proved."""
 
 import functools
+import itertools
 from typing import Any
 
 import jax
@@ -270,6 +271,74 @@ def later():
     return step
 
 
+def much_later(count=1000):
+    """No trace and no comparison sees the other step; that it counts can be seen."""
+    calls = {"number": 0}
+
+    def step(field, x):
+        calls["number"] += 1
+        return move(x, field(x), 0.3 if calls["number"] < count else 9.0)
+
+    return step
+
+
+CALLS = 0
+
+
+def by_a_global(field, x):
+    global CALLS
+    CALLS += 1
+    return move(x, field(x), 0.3 if CALLS < 1000 else 9.0)
+
+
+def by_a_default(field, x, calls=np.zeros(1)):  # noqa: B008
+    calls += 1
+    return move(x, field(x), 0.3 if calls[0] < 1000 else 9.0)
+
+
+def by_a_counter():
+    numbers = itertools.count()
+    return lambda field, x: move(x, field(x), 0.3 if next(numbers) < 1000 else 9.0)
+
+
+class Counter:
+    def __init__(self):
+        self.calls = 0
+
+    def __call__(self, field, x):
+        self.calls += 1
+        return move(x, field(x), 0.3 if self.calls < 1000 else 9.0)
+
+
+class Bound(dg.AbstractMethod):
+    """The count is in an object that the method holds."""
+
+    counter: Any
+
+    def init(self, field, x, args=None):
+        return None
+
+    def step(self, field, x, state, args=None):
+        return self.counter(field, x), None
+
+
+class Global(dg.Simultaneous):
+    """The count is a global of the module of its class."""
+
+    def step(self, field, x, state, args=None):
+        return by_a_global(field, x), None
+
+
+class Mutable(dg.AbstractMethod):
+    """The count is in an object that the state holds."""
+
+    def init(self, field, x, args=None):
+        return Counter()
+
+    def step(self, field, x, state, args=None):
+        return state(field, x), state
+
+
 def keeping():
     kept = []
 
@@ -390,6 +459,16 @@ FALSE = {
     "infinite constants": each(lambda a: a + jnp.exp(1e4)),
     "calls that count": counting(),
     "calls that count later": later(),
+    "calls that count much later": much_later(),
+    "calls that a global counts": by_a_global,
+    "calls that a default counts": by_a_default,
+    "calls that an iterator counts": by_a_counter(),
+    "calls that an object counts": Counter(),
+    "calls that a bound method counts": Counter().__call__,
+    "calls counted under partial": functools.partial(lambda step, *rest: step(*rest), much_later()),
+    "calls counted in a method": Bound(Counter()),
+    "calls counted by a global in a method": Global(0.3),
+    "calls counted in a state": Mutable(),
     "values that are kept": keeping(),
     "when it is traced": when_traced,
     "the class of the field": of_the_class,
