@@ -8,7 +8,7 @@ import pytest
 import certify
 import dgames as dg
 from certify.checker import performance
-from certify.rates.schemes import scheme_of
+from certify.rates.schemes import RungeKutta, scheme_of
 
 STEP = 0.3
 METHODS = {
@@ -122,3 +122,58 @@ def test_other_methods_are_refused(method):
 def test_an_unknown_tableau_is_refused():
     with pytest.raises(ValueError, match="no tableau"):
         certify.RungeKutta.named("rk5", 0.1)
+
+
+class Pushed(dg.Momentum):
+    def step(self, field, x, state, args=None):
+        return jax.tree.map(lambda a, b: a + self.step_size * b, x, field(x, args)), state
+
+
+class Same(dg.Optimistic):
+    """The same in all: a subclass all the same."""
+
+
+class Late(dg.Extragradient):
+    def step(self, field, x, state, args=None):
+        return x, state
+
+
+class Loose(RungeKutta):
+    @property
+    def weights(self):
+        return (-1.0,)
+
+
+def changed(method):
+    object.__setattr__(method, "step", lambda *_: None)
+    return method
+
+
+STRANGERS = {
+    "a subclass with another step": Pushed(STEP, -0.2),
+    "a subclass without": Same(STEP),
+    "a subclass of extragradient": Late(STEP),
+    "a class of the same name": type("Momentum", (Pushed,), {})(STEP, -0.2),
+    "another class of a known name": type("Heun", (dg.SSPRK3,), {})(STEP),
+    "an object that was changed": changed(dg.Simultaneous(STEP)),
+    "a tableau of another class": Loose(STEP, ((),), (1.0,)),
+    "alternating": dg.ComplexMomentum(STEP, 0.1j, alternating=True),
+    "no number": dg.Simultaneous(float("nan")),
+    "no bound": dg.Momentum(STEP, float("inf")),
+    "negative": dg.Simultaneous(-STEP),
+    "complex": dg.ComplexMomentum(0.3j, 0.1),
+    "one for each": dg.Simultaneous((STEP, STEP)),
+    "an array": dg.Simultaneous(jnp.full(2, STEP)),
+    "none": RungeKutta(None, ((),), (1.0,)),
+    "a matrix that is not lower": RungeKutta(STEP, ((), (1.0, 0.5)), (0.5, 0.5)),
+    "no weights": RungeKutta(STEP, (), ()),
+    "complex weights": RungeKutta(STEP, ((),), (1.0j,)),
+    "infinite weights": RungeKutta(STEP, ((),), (float("inf"),)),
+}
+
+
+@pytest.mark.parametrize("stranger", STRANGERS)
+def test_only_known_methods_have_schemes(stranger):
+    with pytest.raises(ValueError) as caught:
+        certify.rate(STRANGERS[stranger], 0.5, 1.0)
+    assert 20 < len(str(caught.value)) < 400
