@@ -170,7 +170,8 @@ def metric(certificate: Certificate) -> Markup:
     """The norm of all this."""
     matrix = certificate.metric
     values = np.linalg.eigvalsh(matrix)
-    number = near(float(values[-1] / values[0]), 4)
+    with np.errstate(all="ignore"):
+        number = near(float(values[-1] / values[0]), 4)
     if certificate.claims.weights is not None:
         words = "‖x‖<sub>P</sub>² = Σ wᵢ ‖xᵢ‖², one weight per player (in the table)"
     else:
