@@ -11,7 +11,6 @@ import xml.etree.ElementTree as ET
 from decimal import Decimal
 from html.parser import HTMLParser
 from pathlib import Path
-from types import SimpleNamespace
 
 import jax
 import jax.numpy as jnp
@@ -30,7 +29,7 @@ from certify.flat import flat_field
 from certify.graph import graph_data
 from certify.report import cells, figures, page, report, sections, words
 from certify.report.projections import projection
-from certify.report.run import _field, pseudo_gradient, simulate
+from certify.report.run import _natural, pseudo_gradient, simulate
 from certify.report.svg import Axis, labelled
 from certify.tables import certificate_table
 from tests.certify.checker.quadratic import quadratic
@@ -550,9 +549,9 @@ def test_many_players_or_coordinates(sizes):
 
 
 def text_of(table):
-    console = Console(width=100, file=io.StringIO())
-    console.print(table)
-    return " ".join(console.file.getvalue().split())
+    output = io.StringIO()
+    Console(width=100, file=output).print(table)
+    return " ".join(output.getvalue().split())
 
 
 @pytest.mark.parametrize("name", [path.name for path in sorted(CORPUS.glob("valid_*"))])
@@ -604,15 +603,9 @@ def test_natural_gradients_of_a_page_are_those_of_dgames(key):
     game = dg.Regularised(dg.games.MatrixGame(*payoffs), 0.7)
     region = certify.Policies((jnp.zeros(2), jnp.zeros(3)))
     field = dg.NaturalGradient(game)
-    data = {
-        "field": "NaturalGradient",
-        "natural": {"temperature": (0.7).hex(), "reference": [(0.0).hex()] * 5},
-        "graph": graph_data(flat_field(field, region)),
-    }
-    certificate = SimpleNamespace(
-        data={"game": data, "region": {"groups": [2, 3]}}, field="NaturalGradient"
-    )
-    _, found = _field(certificate, [2, 3])
+    natural = {"temperature": (0.7).hex(), "reference": [(0.0).hex()] * 5}
+    data = {"game": {"natural": natural}, "region": {"groups": [2, 3]}}
+    _, found = _natural(data, Reader(graph_data(flat_field(field, region))), [2, 3])
     x = jnp.array([0.3, -1.0, 0.2, 2.0, -0.5])
     expected = field((x[:2], x[2:]))
     np.testing.assert_allclose(found(np.asarray(x)), np.concatenate(expected), rtol=1e-12)
