@@ -1,5 +1,6 @@
 """The `certify` command."""
 
+import io
 import os
 import re
 import sys
@@ -322,7 +323,7 @@ _UsageError: Any = typer.BadParameter.__bases__[0]
 def main() -> None:
     """Runs the command; bad input ends in one sentence and exit status 2, Ctrl-C in 130."""
     for stream in (sys.stdout, sys.stderr):
-        if hasattr(stream, "reconfigure"):  # where a terminal lacks a character, it is spelled out
+        if isinstance(stream, io.TextIOWrapper):  # what a terminal cannot show is spelled out
             stream.reconfigure(errors="backslashreplace")
     with heeded() as pressed:
         status = _status()
