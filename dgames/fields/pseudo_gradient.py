@@ -8,11 +8,14 @@ from jaxtyping import PyTree
 from typing_extensions import override
 
 from dgames.fields.base import AbstractField
+from dgames.fields.own_gradients import own_gradients
 from dgames.game import Game, ZeroSum
 from dgames.network import NetworkGame
 from dgames.stacked import Stacked, is_stacked
 from dgames.strategy import Block, Strategy, as_strategy, blocks, join, replace
 from dgames.strategy import block as own_block
+
+_FEW = 8  # players, of whom each can have a transpose of all the costs
 
 
 class PseudoGradient(AbstractField):
@@ -40,6 +43,8 @@ class PseudoGradient(AbstractField):
             return self.game.gradients(x, args)
         if is_stacked(x):
             return _stacked_gradients(self.game, x, args)
+        if len(blocks(x)) > _FEW:
+            return join(x, own_gradients(lambda x: blocks(self.game.costs(x, args)), x))
         costs, derivative = jax.linearize(lambda x: blocks(self.game.costs(x, args)), x)
         gradients = []
         for i, cost in enumerate(costs):
