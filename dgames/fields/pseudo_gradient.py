@@ -9,6 +9,7 @@ from jaxtyping import PyTree
 from typing_extensions import override
 
 from dgames.fields.base import AbstractField
+from dgames.fields.own_gradients import own_gradients
 from dgames.game import (
     Game,
     ZeroSum,
@@ -31,6 +32,8 @@ from dgames.strategy import (
     split,
 )
 from dgames.strategy import block as own_block
+
+_FEW = 8  # players, of whom each can have a transpose of all the costs
 
 
 class PseudoGradient(AbstractField):
@@ -100,6 +103,8 @@ def _gradients(game: Game, x: Strategy, args: PyTree, minimiser: int) -> Strateg
         return game.gradients(x, args)
     if is_stacked(x):
         return _stacked_gradients(game, x, args)
+    if len(blocks(x)) > _FEW:
+        return join(x, own_gradients(lambda x: blocks(game.costs(x, args)), x))
     costs, derivative = jax.linearize(lambda x: blocks(game.costs(x, args)), x)
     gradients = []
     for i, cost in enumerate(costs):
