@@ -1,6 +1,7 @@
 """Running a method until the residual is small."""
 
 import functools
+import operator
 import warnings
 from collections.abc import Callable
 from typing import Any
@@ -175,13 +176,18 @@ def solve(
 
 
 def _check_options(max_steps: Any, tol: Any, save_every: Any) -> None:
-    whole = int | np.integer
-    if not isinstance(max_steps, whole) or isinstance(max_steps, bool):
-        raise ValueError(f"solve: max_steps must be a whole number, not {max_steps!r}")
-    if save_every is not None and (
-        not isinstance(save_every, whole) or isinstance(save_every, bool)
+    for name, value, optional in (
+        ("max_steps", max_steps, ""),
+        ("save_every", save_every, " or None"),
     ):
-        raise ValueError(f"solve: save_every must be a whole number or None, not {save_every!r}")
+        if value is None and optional:
+            continue
+        try:
+            whole = operator.index(value) == value and not isinstance(value, bool)
+        except (TypeError, jax.errors.JAXTypeError):
+            whole = False
+        if not whole:
+            raise ValueError(f"solve: {name} must be a whole number{optional}, not {value!r}")
     if max_steps < 0 or (save_every is not None and save_every < 1):
         raise ValueError(
             "solve: max_steps must not be negative and save_every must be at least 1; "

@@ -343,7 +343,11 @@ def check_strategy(x: Strategy) -> None:
 
 def _numbers(x: PyTree) -> PyTree:
     """`x` itself if all of it is numbers, else only the floating-point arrays in it."""
-    if all(hasattr(leaf, "shape") or np.isscalar(leaf) for leaf in jax.tree.leaves(x)):
+
+    def is_number(leaf: Any) -> bool:
+        return _is_inexact(leaf) or (isinstance(leaf, int | float) and not isinstance(leaf, bool))
+
+    if all(map(is_number, jax.tree.leaves(x))):
         return x
     return split(as_strategy(x))[0]
 

@@ -9,6 +9,7 @@ from jaxtyping import PyTree
 from typing_extensions import override
 
 from dgames.fields.base import AbstractField
+from dgames.fields.marks import mark_of
 from dgames.game import Game, ZeroSum, check_shapes, completed, zero_sum_costs
 from dgames.network import NetworkGame
 from dgames.roles import minimiser_of
@@ -50,7 +51,8 @@ class PseudoGradient(AbstractField):
         x, rest = split(as_strategy(x))
         game = completed(self.game, rest)
         try:
-            return _gradients(game, x, args, first)
+            with mark_of(game.strategy_set(x), x):
+                return _gradients(game, x, args, first)
         except (KeyError, IndexError, AttributeError, TypeError, ValueError):
             # Of a malformed game this is an error that says what is wrong with it.
             check_shapes(self.game, given, args, order_is_known=True)
