@@ -142,7 +142,8 @@ def solve(
     check_strategy(x0)
     check_not_costs(asked, x0, args)
     capacity = None if save_every is None else max_steps // save_every + 2
-    if adjoint is not None and not isinstance(tol, Tracer) and tol is not None and tol == 0:
+    traced = any(isinstance(leaf, Tracer) for leaf in jax.tree.leaves((field, method, x0, args)))
+    if traced and not isinstance(tol, Tracer) and tol is not None and tol == 0:
         adjoint = None
     solution = _run(
         field,
@@ -156,7 +157,7 @@ def solve(
         capacity,
         save_every,
         region,
-        any(isinstance(leaf, Tracer) for leaf in jax.tree.leaves((field, method, x0, args))),
+        traced,
         adjoint,
     )
     if not isinstance(solution.left, Tracer) and (solution.left >= 0).any():
@@ -165,11 +166,11 @@ def solve(
             "steps; from there on nothing is proved of this run.",
             stacklevel=2,
         )
-    _warn_where_not_finite(field, args, solution)
     solution = eqx.tree_at(lambda s: s.history, solution, trim(solution.history))
     if jax.tree.leaves(rest):
         solution = _completed(solution, rest)
     if throw:
+        _raise_where_not_finite(field, args, solution)
         failed = solution.result != RESULTS.successful
         solution = solution.result.error_if(solution, failed)
     return solution
@@ -212,22 +213,20 @@ def _completed(solution: Solution, rest: PyTree) -> Solution:
     return eqx.tree_at(strategies, solution, (strategy, saved), is_leaf=lambda leaf: leaf is None)
 
 
-def _warn_where_not_finite(field: AbstractField, args: PyTree, solution: Solution) -> None:
+def _raise_where_not_finite(field: AbstractField, args: PyTree, solution: Solution) -> None:
     """Names the player, which a result cannot."""
-    if isinstance(solution.steps, Tracer):
+    if isinstance(solution.steps, Tracer) or solution.steps.ndim:
         return
-    if not bool(solution.result == RESULTS.field_not_finite):
-        return
-    x = solution.strategy
+    x, at_fault = eqx.filter(solution.strategy, eqx.is_inexact_array), None
     finite = all(bool(jnp.all(jnp.isfinite(leaf))) for leaf in jax.tree.leaves(x))
-    name = not_finite(field, x, args) if finite else None
-    where = "the strategy returned, which is" if name else "one that the last step tried, with a"
-    whose = f" of player '{name}'" if name else ""
-    warnings.warn(
-        f"solve: after {int(solution.steps)} steps the field{whose} is not finite at {where} "
-        "finite; look at the costs there, for norms and roots at zero, logarithms or divisions.",
-        stacklevel=3,
-    )
+    if finite and bool(solution.result == RESULTS.field_not_finite):
+        at_fault = not_finite(field, x, args)
+    if at_fault is not None:
+        raise RuntimeError(
+            f"solve: after {int(solution.steps)} steps the field of player '{at_fault}' is not "
+            "finite at the strategy reached, which is; look at the costs there, for norms and "
+            "roots at zero, logarithms or divisions."
+        )
 
 
 @eqx.filter_jit

