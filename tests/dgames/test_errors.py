@@ -45,7 +45,7 @@ GAMES = {
     "one cost": (of(lambda x, args: x[0] + x[1]), (1.0, 1.0), "one scalar for each of 0, 1"),
     "a vector": (of(lambda x, args: (x[0],)), (jnp.ones(2),), "scalar, but it has shape"),
     "a constant": (of(lambda x, args: (x[0], 3)), (1.0, 1.0), "'1' must be a scalar array"),
-    "complex costs": (of(lambda x, args: (x[0] * 1j,)), (1.0,), "real floating point"),
+    "complex costs": (of(lambda x, args: (x[0].astype(complex),)), (1.0,), "real floating point"),
     "arguments": (of(lambda x, args: (x[0] * args["tax"],)), (1.0,), "args is None"),
     "a sum with None": (of(lambda x, args: (x[0] + args,)), (1.0,), "args is None"),
     "branches": (of(lambda x, args: (x[0] if x[0] > 0 else -x[0],)), (1.0,), "jnp.where"),
