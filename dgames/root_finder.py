@@ -20,18 +20,19 @@ class MethodRootFinder(optx.AbstractRootFinder):
     """A method as an `optimistix.AbstractRootFinder`; made by `as_root_finder`.
 
     It stops when the norm of the field at the strategy it returns is at most `atol`, in units of
-    the field's own as for `dgames.solve`.
+    the field's own as for `dgames.solve`; or, if `suited`, at most the default tolerance there.
     """
 
     method: AbstractMethod
-    rtol: float | None
-    atol: float | None
+    rtol: float
+    atol: float
     norm: Callable[[PyTree], Float[Array, ""]] = norm
+    suited: bool = False
 
     @override
     def init(self, fn, y, args, options, f_struct, aux_struct, tags) -> Any:
         del options, f_struct, aux_struct, tags
-        if hasattr(fn, "jaxpr") and ignores_sets(fn.jaxpr):
+        if ignores_sets(getattr(fn, "jaxpr", None)):
             raise ValueError(
                 "as_root_finder: the field has strategy sets, which optimistix cannot see; use "
                 "dgames.solve, whose strategies have the derivatives of the equilibrium, with "
@@ -57,7 +58,7 @@ class MethodRootFinder(optx.AbstractRootFinder):
     def terminate(self, fn, y, args, options, state, tags) -> tuple[Bool[Array, ""], optx.RESULTS]:
         del fn, args, options, tags
         residual = state[1]
-        atol = default_tolerance(y) if self.atol is None else self.atol
+        atol = default_tolerance(y) if self.suited else self.atol
         finite = jnp.isfinite(residual)
         result = optx.RESULTS.where(finite, optx.RESULTS.successful, optx.RESULTS.nonfinite)
         return residual <= atol, result
@@ -94,7 +95,8 @@ def as_root_finder(method: Any, tol: float | None = None) -> MethodRootFinder:
         raise ValueError(
             f"as_root_finder: a method is needed, such as Simultaneous(0.1), not {method!r:.60}"
         )
-    return MethodRootFinder(method=method, rtol=tol, atol=tol)
+    given = 1e-8 if tol is None else tol
+    return MethodRootFinder(method=method, rtol=given, atol=given, suited=tol is None)
 
 
 def _field(fn: Callable[[Strategy, PyTree], tuple[Strategy, Any]]) -> FunctionField:

@@ -197,7 +197,12 @@ def ravel(x: Strategy) -> tuple[Float[Array, " coordinates"], Callable[[Array], 
     if numbers is not x:
         vector, unravel = ravel(numbers)
         _, rest = split(as_strategy(x))
-        return vector, lambda vector: eqx.combine(unravel(vector), rest)
+        inner = unravel
+
+        def whole(vector: Array) -> Strategy:
+            return eqx.combine(inner(vector), rest)
+
+        return vector, whole
     items, structure = jax.tree.flatten(x, is_leaf=is_stacked)
     stacks = [item if is_stacked(item) else None for item in items]
     # A stack of players counts as one array, with one row per player.

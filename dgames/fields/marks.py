@@ -32,7 +32,7 @@ def projected() -> AbstractContextManager:
 
 def ignores_sets(jaxpr: Any) -> bool:
     """Whether traced code evaluates a field with strategy sets outside of `projected`."""
-    for equation in jaxpr.eqns:
+    for equation in getattr(jaxpr, "eqns", ()):
         scope = str(equation.source_info.name_stack)
         if _PROJECTED in scope:
             continue

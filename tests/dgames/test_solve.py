@@ -1,5 +1,7 @@
 """Running methods until the residual is small."""
 
+from typing import Any
+
 import diffrax
 import equinox as eqx
 import jax
@@ -130,7 +132,7 @@ def test_long_histories_are_thinned_evenly(budget):
 )
 def test_state_continues_the_run(method):
     """Two halves are the whole, to the last bit; steps and history are of each call."""
-    options = dict(max_steps=5, tol=0.0, save_every=1)
+    options: Any = dict(max_steps=5, tol=0.0, save_every=1)
     first = dg.solve(SADDLE, method, START, ONE, **options)
     second = dg.solve(SADDLE, method, first.strategy, ONE, state=first.state, **options)
     whole = dg.solve(SADDLE, method, START, ONE, **{**options, "max_steps": 10})
