@@ -177,10 +177,9 @@ def solve(
 
 
 def _check_options(max_steps: Any, tol: Any, save_every: Any) -> None:
-    for name, value, optional in (
-        ("max_steps", max_steps, ""),
-        ("save_every", save_every, " or None"),
-    ):
+    options: list[tuple[str, Any, str]] = [("max_steps", max_steps, "")]
+    options.append(("save_every", save_every, " or None"))
+    for name, value, optional in options:
         if value is None and optional:
             continue
         try:

@@ -195,14 +195,8 @@ def ravel(x: Strategy) -> tuple[Float[Array, " coordinates"], Callable[[Array], 
     """
     numbers = _numbers(x)
     if numbers is not x:
-        vector, unravel = ravel(numbers)
-        _, rest = split(as_strategy(x))
-        inner = unravel
-
-        def whole(vector: Array) -> Strategy:
-            return eqx.combine(inner(vector), rest)
-
-        return vector, whole
+        (flat, back), (_, rest) = ravel(numbers), split(as_strategy(x))
+        return flat, lambda vector: eqx.combine(back(vector), rest)
     items, structure = jax.tree.flatten(x, is_leaf=is_stacked)
     stacks = [item if is_stacked(item) else None for item in items]
     # A stack of players counts as one array, with one row per player.

@@ -1,7 +1,7 @@
 """Everything that can be used as a field."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 import equinox as eqx
 import jax
@@ -233,7 +233,7 @@ def check_not_costs(game: Any, x: Strategy, args: PyTree = None) -> None:
     if any(isinstance(leaf, Tracer) for leaf in jax.tree.leaves(args)):
         return
     try:
-        slopes = _own_slopes(game, x, args)
+        slopes = _own_slopes(cast(Callable, game), x, args)
     except Exception:  # whatever is wrong with it is said elsewhere
         return
     if slopes is not None and bool(((slopes > 0).any(0) & (slopes < 0).any(0)).all()):

@@ -8,7 +8,13 @@ import pytest
 import dgames as dg
 
 METHOD = dg.Simultaneous(0.1)
-SQUARES = dg.game(lambda x, args: {"a": x["a"] ** 2, "b": x["b"] ** 2})
+
+
+def squares(x, args):
+    return {"a": x["a"] ** 2, "b": x["b"] ** 2}
+
+
+SQUARES = dg.game(squares)
 X = {"a": 1.0, "b": 1.0}
 
 
@@ -54,12 +60,12 @@ GAMES = {
     "shapes": (of(lambda x, args: (jnp.ones(3) @ x[0],)), (jnp.ones(2),), "TypeError: dot"),
     "a typo": (of(lambda x, args: (jnp.sum(sine(x[0])),)), (1.0,), "NameError: name 'sine'"),
     "three players": (dg.zero_sum(lambda x, args: x[0]), (1.0,) * 3, "two players.*3: 0, 1, 2"),
-    "a simplex of numbers": (dg.game(SQUARES.fn, dg.Simplex()), X, "Simplex of player 'a'"),
-    "bounds": (dg.game(SQUARES.fn, dg.Box(jnp.zeros(3), 1.0)), X, "Box of player 'a'"),
-    "lists of bounds": (dg.game(SQUARES.fn, dg.Box([0, 1], [1, 2])), X, "Box of player 'a'"),
-    "a missing set": (dg.game(SQUARES.fn, {"a": dg.Box(0.0, 1.0)}), X, "players a, b; got a"),
-    "no set at all": (dg.game(SQUARES.fn, {"a": None, "b": 3.0}), X, "float for 'b'"),
-    "a class of sets": (dg.game(SQUARES.fn, dg.Box), X, "the class Box"),
+    "a simplex of numbers": (dg.game(squares, dg.Simplex()), X, "Simplex of player 'a'"),
+    "bounds": (dg.game(squares, dg.Box(jnp.zeros(3), 1.0)), X, "Box of player 'a'"),
+    "lists of bounds": (dg.game(squares, dg.Box([0, 1], [1, 2])), X, "Box of player 'a'"),
+    "a missing set": (dg.game(squares, {"a": dg.Box(0.0, 1.0)}), X, "players a, b; got a"),
+    "no set at all": (dg.game(squares, {"a": None, "b": 3.0}), X, "float for 'b'"),
+    "a class of sets": (dg.game(squares, dg.Box), X, "the class Box"),
 }
 
 
@@ -166,10 +172,10 @@ def test_what_is_no_game(game, message):
 @pytest.mark.parametrize(
     ("use", "message"),
     [
-        (lambda: dg.game(3), "must be a function|parameter 'costs'"),
-        (lambda: dg.game(SQUARES), "a game already|parameter 'costs'"),
-        (lambda: dg.zero_sum(SQUARES), "a game already|parameter 'payoff'"),
-        (lambda: dg.check_game(NoArguments, X), "expected a game|parameter 'game'"),
+        (lambda: dg.game(3), "must be a function|parameter 'costs'"),  # pyright: ignore
+        (lambda: dg.game(SQUARES), "a game already|parameter 'costs'"),  # pyright: ignore
+        (lambda: dg.zero_sum(SQUARES), "a game already|parameter 'payoff'"),  # pyright: ignore
+        (lambda: dg.check_game(NoArguments, X), "expected a game|parameter 'game'"),  # pyright: ignore
         (lambda: dg.as_root_finder(dg.Simultaneous), "a method is needed"),
     ],
 )

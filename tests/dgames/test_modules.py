@@ -1,5 +1,7 @@
 """Modules that hold more than numbers as players, and other things that are no arrays."""
 
+from typing import Any
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -10,7 +12,7 @@ import dgames as dg
 
 
 def network(**options):
-    options = {"activation": jnp.tanh} | options
+    options: Any = {"activation": jnp.tanh} | options
     return eqx.nn.MLP(2, 1, 3, 1, dtype=jnp.float64, key=jax.random.key(0), **options)
 
 
