@@ -66,8 +66,10 @@ def with_step(
     """
     if step_size is None:
         if not isinstance(method, AbstractMethod):
+            text = method.__name__ if isinstance(method, type) else repr(method)
+            text = text if len(text) <= 60 else type(method).__name__
             raise ValueError(
-                f"solve: {method!r} is no method; give one, such as Simultaneous(0.1), or a class "
+                f"solve: {text} is no method; give one, such as Simultaneous(0.1), or a class "
                 "of methods together with step_size."
             )
         return method, None
@@ -77,7 +79,20 @@ def with_step(
             "with step_size, or leave step_size out."
         )
     if not hasattr(step_size, "safe_method"):  # `isinstance` would ask for the region, too early
-        return method(step_size), None
+        try:
+            made = method(step_size) if callable(method) else None
+        except TypeError as error:
+            name = getattr(method, "__name__", type(method).__name__)
+            raise ValueError(
+                f"solve: {name} cannot be made of a step size alone; make it, say "
+                f"{name}(0.1, ...), and leave step_size out."
+            ) from error
+        if not isinstance(made, AbstractMethod):
+            raise ValueError(
+                "solve: with step_size, the method is a class of methods such as Simultaneous, or "
+                f"a function of the step size that returns one; got {type(method).__name__}."
+            )
+        return made, None
     if not (isinstance(method, type) and issubclass(method, AbstractMethod)):
         raise ValueError(
             "solve: a certificate knows methods by their classes; give the class, such as "

@@ -233,7 +233,7 @@ def check_not_costs(game: Any, x: Strategy, args: PyTree = None) -> None:
     if any(isinstance(leaf, Tracer) for leaf in jax.tree.leaves(args)):
         return
     try:
-        slopes = _own_slopes(game, x, args)
+        slopes = _own_slopes(cast(Callable, game), x, args)
     except Exception:  # whatever is wrong with it is said elsewhere
         return
     if slopes is not None and bool(((slopes > 0).any(0) & (slopes < 0).any(0)).all()):
@@ -250,7 +250,10 @@ def _own_slopes(fn: Callable, x: Strategy, args: PyTree) -> Any:
     leaves, structure = jax.tree.flatten(x)
 
     def values(point: list) -> list:
-        return jax.tree.leaves(fn(structure.unflatten(point), args))
+        found = fn(structure.unflatten(point), args)
+        if jax.tree.structure(found) != structure:
+            raise ValueError("not one number per player")
+        return jax.tree.leaves(found)
 
     def slopes(point: list) -> Any:
         matrix = jax.jacfwd(values)(point)
@@ -272,6 +275,9 @@ def _may_be_costs(value: PyTree, x: Strategy) -> bool:
 
 
 def _brief(value: PyTree) -> str:
+    if jax.tree_util.all_leaves([value]):
+        shape = getattr(value, "shape", None)
+        return "one value of " + (type(value).__name__ if shape is None else f"shape {shape}")
     text = eqx.tree_pformat(value)
     text = " ".join(text.split())
     return text if len(text) <= 80 else text[:77] + "..."

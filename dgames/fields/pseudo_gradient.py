@@ -9,6 +9,7 @@ from jaxtyping import PyTree
 from typing_extensions import override
 
 from dgames.fields.base import AbstractField
+from dgames.fields.marks import mark_of
 from dgames.fields.own_gradients import own_gradients
 from dgames.game import (
     Game,
@@ -60,7 +61,8 @@ class PseudoGradient(AbstractField):
         x, rest = split(as_strategy(x))
         game = completed(self.game, rest)
         try:
-            return _gradients(game, x, args, first)
+            with mark_of(game.strategy_set(x), x):
+                return _gradients(game, x, args, first)
         except (KeyError, IndexError, AttributeError, TypeError, ValueError):
             # Of a malformed game this is an error that says what is wrong with it.
             check_shapes(self.game, given, args, order_is_known=True)
