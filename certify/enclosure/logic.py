@@ -182,8 +182,8 @@ def smooth_convert_element_type(op: Operation, x: Any) -> Any:
     from .structural import convert_element_type
 
     result = convert_element_type(op, x)
-    jumps = isinstance(x, Interval) and x.lower.dtype == bool
-    return where_entire(_undecided(x), result) if jumps else result
+    numbers = isinstance(x, Interval) and x.lower.dtype == bool and result.lower.dtype != bool
+    return where_entire(_undecided(x), result) if numbers else result
 
 
 @rule("max", "min", table=SMOOTH_RULES)
