@@ -276,9 +276,9 @@ def renewed(data: dict[str, Any], path: Path) -> dict[str, Any]:
         if isinstance(graph, dict) and {"hash", "nodes", "outputs"} <= set(graph):
             graph["hash"] = graph_hash(graph["nodes"], graph["outputs"])
     game = data.get("game")
-    if path[:1] == ("game",) and path[-1] != "hash" and isinstance(game, dict) and "hash" in game:
-        if isinstance(game.get("graph"), dict) and "hash" in game["graph"]:
-            game["hash"] = game_hash(game)
+    graph = game.get("graph") if isinstance(game, dict) else None
+    if path[:1] == ("game",) and path[-1] != "hash" and isinstance(graph, dict) and "hash" in graph:
+        game["hash"] = game_hash(game)
     return {**data, "digest": digest(data)}
 
 

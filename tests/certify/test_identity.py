@@ -171,7 +171,7 @@ class TestClasses:
             """Whatever it does."""
 
         for method in (Simultaneous, Heun):
-            with pytest.raises(ValueError, match="contraction|no step"):
+            with pytest.raises(ValueError, match=r"contraction|no step"):
                 certify.certify(GAME, REGION, [method], args=1.0)
 
     def test_a_certificate_has_no_steps_for_derived_methods(self, certificate):
