@@ -356,6 +356,11 @@ BROKEN = {
         3,
         r"\(return x if x\[0\] > 0 else x\): TracerBool",
     ),
+    "exit in costs": (
+        "import sys, dgames as dg\ngame = dg.game(lambda x, args: sys.exit(0))",
+        2,
+        "SystemExit: 0",
+    ),
     "index": (
         "import dgames as dg\ngame = dg.game(lambda x, args: (x[0], x[7]))",
         2,
@@ -482,6 +487,21 @@ def test_interrupted(command, quadratic, tmp_path, monkeypatch, name):
     status, _, err = command(name, *arguments.get(name, ()))
     assert status == 130
     assert err.startswith("certify: interrupted") and err.count("\n") == 1
+
+
+@pytest.mark.parametrize("arguments", [("schema",), ("check", CORPUS / "valid_ball.json"), ("-h",)])
+def test_output_that_nobody_reads_is_not_a_rejection(arguments):
+    """Such as `certify check c.json | true`: status 1 would say that the file was rejected."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "certify.cli", *map(str, arguments)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env={**os.environ, "PYTHONPATH": str(Path(certify.__file__).parents[1])},
+    )
+    assert process.stdout is not None and process.stderr is not None
+    process.stdout.close()
+    assert (process.stderr.read(), process.wait(timeout=60)) == (b"", 141)
+    process.stderr.close()
 
 
 DEAF = """
