@@ -6,8 +6,11 @@ lists, dictionaries, sets and arrays in them.
 
 import functools
 import inspect
+import sys
+import sysconfig
 import types
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -16,6 +19,15 @@ import dgames as dg
 from certify.enclosure.registry import EnclosureError
 from certify.known import known_instance
 
+# Where code is that is not the user's.
+_LIBRARIES = tuple(
+    Path(path).resolve()
+    for path in (
+        sysconfig.get_path("stdlib"),
+        Path(dg.__file__).parent,
+        Path(__file__).parents[1],
+    )
+)
 # How far references are followed, and to how many objects; entries of an array that are looked at.
 _DEPTH, _MOST = 6, 2**14
 
@@ -103,6 +115,9 @@ def _references(value: Any) -> Iterator[tuple[str, Any]]:
         yield "a function", value.func
         yield "arguments", [*value.args, value.keywords]
     elif isinstance(value, types.FunctionType):
+        yield "a function", getattr(value, "__wrapped__", None)
+        if _is_of_a_library(value):
+            return
         cells = zip(value.__code__.co_freevars, value.__closure__ or (), strict=True)
         for name, cell in cells:
             try:
@@ -124,6 +139,12 @@ def _references(value: Any) -> Iterator[tuple[str, Any]]:
             yield "a call", call
 
 
+def _is_of_a_library(function: types.FunctionType) -> bool:
+    """Whether a function is installed code, which may keep what it likes."""
+    path = Path(function.__globals__.get("__file__") or function.__code__.co_filename)
+    return "site-packages" in path.parts or any(path.is_relative_to(root) for root in _LIBRARIES)
+
+
 def _names(code: types.CodeType) -> set[str]:
     """Names that may be globals, in functions within functions too."""
     inner = (part for part in code.co_consts if isinstance(part, types.CodeType))
@@ -131,5 +152,7 @@ def _names(code: types.CodeType) -> set[str]:
 
 
 def _is_of_the_user(value: Any) -> bool:
-    library = type(value).__module__.split(".")[0]
-    return hasattr(value, "__dict__") and library not in ("jax", "jaxlib", "equinox", "optax")
+    module = sys.modules.get(type(value).__module__)
+    path = Path(getattr(module, "__file__", None) or "").resolve()
+    installed = "site-packages" in path.parts or any(path.is_relative_to(r) for r in _LIBRARIES)
+    return hasattr(value, "__dict__") and not installed

@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from jax.core import Tracer
 
 import certify
 import dgames as dg
@@ -31,6 +32,15 @@ def move(x, force, step: Any = 0.3):
 def each(function):
     """A step that does something else to every coordinate on the way."""
     return lambda field, x: jax.tree.map(function, move(x, field(x)))
+
+
+def by_solving(solve, system=lambda v: 2.0 * v):
+    """Solves a linear system, or says so."""
+
+    def one(a):
+        return jax.lax.custom_linear_solve(system, a, lambda _, b: solve(b))
+
+    return each(one)
 
 
 def start_of(found):
@@ -151,6 +161,7 @@ class Patient(dg.AbstractMethod):
 
 
 TRUE = {
+    "a linear system": by_solving(lambda b: 0.5 * b),
     "jit": lambda field, x: jax.jit(lambda y: move(y, field(y)))(x),
     "nested jit": lambda field, x: jax.jit(lambda y: jax.jit(field)(y))(move(x, field(x))),
     "checkpoint": lambda field, x: jax.checkpoint(lambda y: move(y, field(y)))(x),
@@ -350,7 +361,7 @@ def keeping():
 
 
 def when_traced(field, x):
-    return move(x, field(x), 0.3 if isinstance(x["a"], jax.core.Tracer) else 9.0)
+    return move(x, field(x), 0.3 if isinstance(x["a"], Tracer) else 9.0)
 
 
 def of_the_class(field, x):
@@ -475,6 +486,9 @@ FALSE = {
     "a count in the state": Counting(),
     "a real count": Fading(),
     "a random key": Keyed(),
+    "another solution": by_solving(lambda b: 0.9 * b),
+    "another solution far away": by_solving(lambda b: jnp.where(b > 0.999, 5.0 * b, 0.5 * b)),
+    "a system that is not linear": by_solving(lambda b: 0.5 * b, lambda v: v * v * v),
     "a state that grows": Growing(),
     "a coarse state": Coarse(),
     "a bent first state": Bent(),
