@@ -2,7 +2,7 @@
 
 import collections
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, cast
 
 import jax
 import jax.numpy as jnp
@@ -153,7 +153,7 @@ def _placed(equation: core.JaxprEqn, values: dict[Any, Array]) -> list[Array] | 
     if name == "stack":
         value, before, length = jnp.expand_dims(value, axis), k, len(equation.invars)
     else:
-        lengths = [atom.aval.shape[axis] for atom in equation.invars]
+        lengths = [cast(Any, atom.aval).shape[axis] for atom in equation.invars]
         before, length = sum(lengths[:k]), sum(lengths)
     margins = [(0, 0, 0)] * value.ndim
     margins[axis] = (before, length - before - value.shape[axis], 0)
