@@ -27,8 +27,9 @@ def own_gradients(costs: Callable[[Strategy], Sequence[Any]], x: Strategy) -> tu
         costs: From a joint strategy to one scalar per player.
         x: A joint strategy.
 
-    >>> own_gradients(lambda x: (x[0] * x[1], x[1] * (x[0] + x[1])), (2.0, 3.0))
-    (Array(3., dtype=float32, weak_type=True), Array(8., dtype=float32, weak_type=True))
+    >>> found = own_gradients(lambda x: (x[0] * x[1], x[1] * (x[0] + x[1])), (2.0, 3.0))
+    >>> [float(own) for own in found]
+    [3.0, 8.0]
     """
     leaves, structure = jax.tree.flatten(x)
     written = jax.make_jaxpr(lambda *leaves: costs(jax.tree.unflatten(structure, leaves)))(*leaves)
