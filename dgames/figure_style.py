@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+
 # Okabe and Ito's palette without its yellow: told apart with every kind of colour vision.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")
@@ -13,7 +15,7 @@ GRID = "#E6E9ED"
 WIDTH = 1.8
 
 # Matplotlib's settings, for our own figures only: see `axes_of`.
-_SETTINGS = {
+_SETTINGS: dict[Any, Any] = {
     "axes.edgecolor": DARK,
     "axes.labelcolor": DARK,
     "axes.linewidth": 0.8,
@@ -65,16 +67,16 @@ def colours_of_many(ax: Any, count: int, what: str) -> list[Any]:
     """Colours for more things than the palette has, by their number, with a bar that says so."""
     import matplotlib as mpl
     from matplotlib.cm import ScalarMappable
-    from matplotlib.colors import Normalize
+    from matplotlib.colors import ListedColormap, Normalize
 
     shades = mpl.colormaps["viridis"]
     # To 0.9: the brightest yellow is hard to see on white.
     table = shades.resampled(256)(range(231))
     numbers = Normalize(0, max(count - 1, 1))
-    scale = ScalarMappable(numbers, mpl.colors.ListedColormap(table))
+    scale = ScalarMappable(numbers, ListedColormap(table))
     bar = ax.figure.colorbar(scale, ax=ax, label=what)
     whole_ticks(bar.ax.yaxis)
-    return [scale.to_rgba(i) for i in range(count)]
+    return [tuple(colour) for colour in np.atleast_2d(scale.to_rgba(np.arange(count)))]
 
 
 def legend_width(labels: Sequence[str] | None) -> float:

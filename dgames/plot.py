@@ -228,7 +228,7 @@ def spectrum(
     return axes
 
 
-def _eigenvalues(matrices: Any) -> list[np.ndarray]:
+def _eigenvalues(matrices: Any) -> list[Any]:
     """Those of each matrix, whatever the batch axes."""
     found = np.asarray(matrices)
     if found.ndim < 2 or found.shape[-1] != found.shape[-2]:

@@ -2,7 +2,7 @@
 
 import collections
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, cast
 
 import jax
 import jax.numpy as jnp
@@ -27,8 +27,9 @@ def own_gradients(costs: Callable[[Strategy], Sequence[Any]], x: Strategy) -> tu
         costs: From a joint strategy to one scalar per player.
         x: A joint strategy.
 
-    >>> own_gradients(lambda x: (x[0] * x[1], x[1] * (x[0] + x[1])), (2.0, 3.0))
-    (Array(3., dtype=float32, weak_type=True), Array(8., dtype=float32, weak_type=True))
+    >>> found = own_gradients(lambda x: (x[0] * x[1], x[1] * (x[0] + x[1])), (2.0, 3.0))
+    >>> [float(own) for own in found]
+    [3.0, 8.0]
     """
     leaves, structure = jax.tree.flatten(x)
     written = jax.make_jaxpr(lambda *leaves: costs(jax.tree.unflatten(structure, leaves)))(*leaves)
@@ -153,7 +154,7 @@ def _placed(equation: core.JaxprEqn, values: dict[Any, Array]) -> list[Array] | 
     if name == "stack":
         value, before, length = jnp.expand_dims(value, axis), k, len(equation.invars)
     else:
-        lengths = [atom.aval.shape[axis] for atom in equation.invars]
+        lengths = [cast(Any, atom.aval).shape[axis] for atom in equation.invars]
         before, length = sum(lengths[:k]), sum(lengths)
     margins = [(0, 0, 0)] * value.ndim
     margins[axis] = (before, length - before - value.shape[axis], 0)
