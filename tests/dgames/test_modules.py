@@ -11,8 +11,8 @@ import pytest
 import dgames as dg
 
 
-def network(**options):
-    options: Any = {"activation": jnp.tanh} | options
+def network(**given):
+    options: Any = {"activation": jnp.tanh} | given
     return eqx.nn.MLP(2, 1, 3, 1, dtype=jnp.float64, key=jax.random.key(0), **options)
 
 
