@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+import certify
 import dgames as dg
 
 
@@ -156,6 +157,12 @@ def test_python_integers_are_numbers(x):
 
 def _square(block):
     return sum(leaf**2 for leaf in jax.tree.leaves(block))
+
+
+def test_regions_are_of_numbers():
+    for make in (certify.Box.around, certify.Ball):
+        with pytest.raises(ValueError, match=r"equinox\.partition"):
+            make(START, 0.1)
 
 
 SETS = [
