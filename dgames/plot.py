@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import PyTree
 
-from dgames.fields import AbstractField, as_field, check_field
+from dgames.fields import AbstractField, check_field, prepared
 from dgames.game import Game
 from dgames.strategy import Strategy, as_strategy, player_names, ravel
 
@@ -75,7 +75,7 @@ def phase_portrait(
         >>> ax = plot.phase_portrait(game, trajectories=run, equilibrium=(0.0, 0.0))
         >>> ax.figure.savefig("portrait.png")  # doctest: +SKIP
     """
-    field, like = as_field(game), as_strategy(like)
+    field, like, _ = prepared(game, like)
     vector, unravel = ravel(like)
     if vector.size != 2:
         raise ValueError(
