@@ -16,7 +16,7 @@ from jaxtyping import Array, Bool
 
 from certify.enclosure.enclose import require_x64
 from certify.enclosure.promotion import exactly
-from dgames.strategy import Strategy, as_strategy, blocks, player_names, ravel
+from dgames.strategy import Strategy, as_strategy, blocks, player_names, ravel, split
 
 # Which lower and which upper faces of a box limit what is inside, per coordinate.
 Limits = tuple[Bool[np.ndarray, " n"], Bool[np.ndarray, " n"]]
@@ -331,7 +331,14 @@ def _zeros(like: Strategy, types: tuple[str, ...]) -> Strategy:
 
 def _corner(name: str, x: Strategy) -> Strategy:
     require_x64()
-    x = jax.tree.map(lambda leaf: jnp.asarray(exactly(leaf)), as_strategy(x))
+    x, rest = split(as_strategy(x))
+    if jax.tree.leaves(rest):
+        raise ValueError(
+            f"the region's {name} holds modules with more than numbers in them; take the numbers, "
+            "say numbers, rest = equinox.partition(x, equinox.is_inexact_array), and put them "
+            "together in the costs with equinox.combine(x, rest)."
+        )
+    x = jax.tree.map(lambda leaf: jnp.asarray(exactly(leaf)), x)
     if all(leaf.dtype == jnp.float64 and _all_finite(leaf) for leaf in jax.tree.leaves(x)):
         return x
     for player, block in zip(player_names(x), blocks(x), strict=True):

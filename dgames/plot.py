@@ -15,7 +15,7 @@ import numpy as np
 from jaxtyping import PyTree
 
 from dgames import figure_style as style
-from dgames.fields import AbstractField, as_field, check_field
+from dgames.fields import AbstractField, check_field, prepared
 from dgames.figure_style import COLOURS as COLOURS
 from dgames.game import Game
 from dgames.strategy import Strategy, as_strategy, player_names, ravel
@@ -72,7 +72,7 @@ def phase_portrait(
         >>> ax = plot.phase_portrait(game, trajectories=run, equilibrium=(0.0, 0.0))
         >>> ax.figure.savefig("portrait.png")  # doctest: +SKIP
     """
-    field, like = as_field(game), as_strategy(like)
+    field, like, _ = prepared(game, like)
     vector, unravel = ravel(like)
     if vector.size != 2:
         raise ValueError(

@@ -4,7 +4,7 @@ import functools
 import operator
 import warnings
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 import equinox as eqx
 import jax
@@ -178,13 +178,14 @@ def solve(
 
 
 def _check_options(max_steps: Any, tol: Any, save_every: Any) -> None:
-    options: list[tuple[str, Any, str]] = [("max_steps", max_steps, "")]
-    options.append(("save_every", save_every, " or None"))
-    for name, value, optional in options:
+    for name, value, optional in (
+        ("max_steps", max_steps, ""),
+        ("save_every", save_every, " or None"),
+    ):
         if value is None and optional:
             continue
         try:
-            whole = operator.index(value) == value and not isinstance(value, bool)
+            whole = operator.index(cast(Any, value)) == value and not isinstance(value, bool)
         except (TypeError, jax.errors.JAXTypeError):
             whole = False
         if not whole:

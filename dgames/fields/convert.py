@@ -15,7 +15,7 @@ from dgames.calls import shapes_of
 from dgames.fields.base import AbstractField, FunctionField
 from dgames.fields.pseudo_gradient import PseudoGradient
 from dgames.game import Game, ZeroSum, check_shapes, completed, is_zero_sum
-from dgames.roles import minimiser_of
+from dgames.roles import check_order, minimiser_of
 from dgames.sets import check_sets
 from dgames.strategy import (
     Strategy,
@@ -77,6 +77,8 @@ def prepared(
     field = as_field(game)
     if jax.tree_util.all_leaves([x]):
         x = as_strategy(x)  # an error
+    if isinstance(field, PseudoGradient) and not is_zero_sum(field.game):
+        check_order(field.game, x)
     if isinstance(field, PseudoGradient) and is_zero_sum(field.game):
         if len(player_names(x)) == 2:
             minimiser_of(cast(ZeroSum, field.game), x, field.order_is_known)

@@ -8,11 +8,12 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+import certify
 import dgames as dg
 
 
-def network(**options):
-    options: Any = {"activation": jnp.tanh} | options
+def network(**given):
+    options: Any = {"activation": jnp.tanh} | given
     return eqx.nn.MLP(2, 1, 3, 1, dtype=jnp.float64, key=jax.random.key(0), **options)
 
 
@@ -156,6 +157,12 @@ def test_python_integers_are_numbers(x):
 
 def _square(block):
     return sum(leaf**2 for leaf in jax.tree.leaves(block))
+
+
+def test_regions_are_of_numbers():
+    for make in (certify.Box.around, certify.Ball):
+        with pytest.raises(ValueError, match=r"equinox\.partition"):
+            make(START, 0.1)
 
 
 SETS = [

@@ -178,3 +178,21 @@ def test_certificates_are_of_the_game_that_is_meant():
     assert meant.status == "proved" and meant.margin == pytest.approx(1.0, abs=1e-3)
     opposite = certify.certify(dg.zero_sum(payoff, minimiser="max"), region)
     assert opposite.status == "refuted"
+
+
+POSITIONAL = [
+    dg.games.MatrixGame([[3.0, 0.0], [5.0, 1.0]]),
+    dg.games.MatrixGame([[2.0, 0.0], [0.0, 1.0]], [[1.0, 0.0], [0.0, 2.0]]),
+    dg.Regularised(dg.games.MatrixGame.matching_pennies(), 0.5),
+    dg.games.PreferenceGame([[0.5, 0.9], [0.1, 0.5]]),
+]
+
+
+@pytest.mark.parametrize("game", POSITIONAL, ids=lambda game: type(game).__name__)
+def test_games_that_know_players_by_position(game):
+    """The row player of a matrix is the first, and not the one who comes later in the alphabet."""
+    mixed = jnp.array([0.25, 0.75]), jnp.array([0.5, 0.5])
+    with pytest.raises(ValueError, match=r"by their position.*order row, column"):
+        dg.residual(game, {"row": mixed[0], "column": mixed[1]})
+    by_name = dg.residual(game, {"a row": mixed[0], "column": mixed[1]})
+    assert by_name == dg.residual(game, mixed)
