@@ -4,6 +4,7 @@ import warnings
 from typing import Any, Protocol, runtime_checkable
 
 import jax
+from jax.core import Tracer
 from jaxtyping import Array, Bool, PyTree
 
 from dgames.fields import AbstractField
@@ -98,7 +99,7 @@ def with_step(
             "solve: a certificate knows methods by their classes; give the class, such as "
             "Simultaneous, or a number as step_size."
         )
-    if any(isinstance(leaf, jax.core.Tracer) for leaf in jax.tree.leaves((field, args))):
+    if any(isinstance(leaf, Tracer) for leaf in jax.tree.leaves((field, args))):
         raise ValueError(
             "solve: under a transformation of its parameters or args a game cannot be compared "
             "with that of the certificate; give the step as a number, such as "
@@ -107,7 +108,7 @@ def with_step(
     safe = step_size.safe_method(method)
     step_size.require_game(field, x0, args)
     inside = step_size.in_basin(method, x0)
-    if not isinstance(inside, jax.core.Tracer) and not inside:
+    if not isinstance(inside, Tracer) and not inside:
         warnings.warn(
             "solve: the start is outside the certified basin of the method, so that nothing is "
             "proved of where this run goes.",

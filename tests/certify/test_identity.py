@@ -188,7 +188,7 @@ class TestClasses:
             def contains(self, x):
                 return jnp.asarray(True)
 
-        region = Larger(REGION.lower, REGION.upper)
+        region = Larger(REGION.lower, REGION.upper)  # pyright: ignore[reportCallIssue]
         with pytest.raises(ValueError, match="Box"):
             certify.certify(GAME, region, args=1.0)
 
