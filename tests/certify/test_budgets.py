@@ -114,7 +114,7 @@ class TestForms:
         assert 150.0 < seconds_to_compile(52_853) < 300.0  # 207 s
 
     def test_another_form_where_there_is_no_time(self):
-        game, centre = linear_quadratic(6, bent=0.02)
+        game, centre = linear_quadratic(9, bent=0.02)
         field = flat_field(game, certify.Box.around(centre, 0.02))
         assert usual_form(field) == "arithmetic"
         needed = seconds(field, "arithmetic")
@@ -128,10 +128,10 @@ class TestForms:
             )
 
     def test_nothing_is_begun_that_cannot_end(self, monkeypatch):
-        game, centre = linear_quadratic(6, bent=0.02)
+        game, centre = linear_quadratic(9, bent=0.02)
         monkeypatch.setattr("certify.forms._length", lambda field: 10**9)
         monkeypatch.setattr("certify.forms.by_taylor", lambda field: False)
-        monkeypatch.setattr("certify.prove.find_zero", lambda field, region, spent: np.zeros(12))
+        monkeypatch.setattr("certify.prove.find_zero", lambda field, region, spent: np.zeros(18))
         monkeypatch.setattr("certify.prove.crew", lambda *arguments, **options: 1 / 0)
         found = certify.certify(game, certify.Box.around(centre, 0.02), max_seconds=500.0)
         assert found.status == "undecided"
