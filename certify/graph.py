@@ -389,8 +389,8 @@ def _scan(builder: Builder, params: Any, operands: list[Any]) -> list[Any]:
 
     def entry(x: Any, k: int) -> Any:
         if isinstance(x, _Order):
-            return _Order(x.low[k], x.high[k])
-        return _Nodes(x.numbers[k]) if isinstance(x, _Nodes) else np.asarray(x)[k]
+            return _Order(np.asarray(x.low[k]), np.asarray(x.high[k]))
+        return _Nodes(np.asarray(x.numbers[k])) if isinstance(x, _Nodes) else np.asarray(x)[k]
 
     rounds = range(params["length"])
     found: dict[int, list[Any]] = {}

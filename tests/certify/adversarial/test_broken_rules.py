@@ -1,0 +1,206 @@
+"""Rules broken on purpose: whatever operation is read wrongly, somebody notices.
+
+There is one rule of expression graphs after the other, in a game that uses them all; and some rules
+of intervals, of which nothing may be proved once they are too narrow.
+"""
+
+import functools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from jax import lax
+
+import certify
+import dgames as dg
+from certify import graph as graphs
+from certify import measure
+from certify.differential import MismatchError, compare
+from certify.enclosure.interval import Interval
+from certify.enclosure.registry import RULES, SMOOTH_RULES
+from certify.flat import flat_field
+
+REGION = certify.Box.around({"a": 0.125, "b": 0.0}, 0.5)
+
+
+def _vector(a, b):
+    return jnp.stack([a, b, 0.5 + 0.0 * a])
+
+
+def _system(a, b):
+    rows = jnp.stack([jnp.stack([2.0 + a, b, 0.1 * a]), jnp.stack([a, 3.0 + b, b])])
+    matrix = jnp.concatenate([rows, jnp.stack([b, a, 4.0 + a])[None]])
+    return jnp.linalg.solve(matrix, _vector(a, b))
+
+
+# What uses a rule, of numbers in REGION.
+USES = {
+    "add": lambda a, b: (a + b) ** 2,
+    "add_any": lambda a, b: jax.grad(lambda x: x * x * x)(a),
+    "sub": lambda a, b: (a - b) ** 2,
+    "mul": lambda a, b: a * b,
+    "div": lambda a, b: a / (3.0 + b),
+    "max": lambda a, b: jnp.maximum(a, b),
+    "min": lambda a, b: jnp.minimum(a, b),
+    "pow": lambda a, b: jnp.power(2.0 + a, 0.5 + b),
+    "neg": lambda a, b: jnp.exp(-a),
+    "abs": lambda a, b: jnp.abs(a),
+    "exp": lambda a, b: jnp.exp(a),
+    "sqrt": lambda a, b: jnp.sqrt(2.0 + a),
+    "sin": lambda a, b: jnp.sin(a),
+    "cos": lambda a, b: jnp.cos(a),
+    "tan": lambda a, b: jnp.tan(a),
+    "tanh": lambda a, b: jnp.tanh(a),
+    "sinh": lambda a, b: jnp.sinh(a),
+    "cosh": lambda a, b: jnp.cosh(a),
+    "atan": lambda a, b: jnp.arctan(a),
+    "asin": lambda a, b: jnp.arcsin(a),
+    "acos": lambda a, b: jnp.arccos(a),
+    "erf": lambda a, b: jax.scipy.special.erf(a),
+    "asinh": lambda a, b: jnp.arcsinh(a),
+    "acosh": lambda a, b: jnp.arccosh(2.0 + a),
+    "atanh": lambda a, b: jnp.arctanh(a),
+    "logistic": lambda a, b: jax.nn.sigmoid(a),
+    "logaddexp": lambda a, b: jnp.logaddexp(a, b),
+    "log": lambda a, b: jnp.log(2.0 + a),
+    "log1p": lambda a, b: jnp.log1p(a),
+    "expm1": lambda a, b: jnp.expm1(a),
+    "exp2": lambda a, b: jnp.exp2(a),
+    "erfc": lambda a, b: jax.scipy.special.erfc(a),
+    "rsqrt": lambda a, b: lax.rsqrt(2.0 + a),
+    "sign": lambda a, b: jnp.sign(a),
+    "square": lambda a, b: jnp.square(a),
+    "integer_pow": lambda a, b: a**3,
+    "clamp": lambda a, b: jnp.clip(a, -0.1, 0.1),
+    "dot_general": lambda a, b: _vector(a, b) @ _vector(b, a),
+    "reduce_sum": lambda a, b: jnp.sum(_vector(a, b)) ** 2,
+    "reduce_prod": lambda a, b: jnp.prod(_vector(a, b)),
+    "reduce_max": lambda a, b: jnp.max(_vector(a, b)),
+    "reduce_min": lambda a, b: jnp.min(_vector(a, b)),
+    "cumsum": lambda a, b: jnp.cumsum(_vector(a, b))[1] ** 2,
+    "cumprod": lambda a, b: jnp.cumprod(_vector(a, b))[1],
+    "solution": lambda a, b: _system(a, b)[1],
+    "lt": lambda a, b: jnp.where(a < b, a, b * b),
+    "le": lambda a, b: jnp.where(a <= b, a, b * b),
+    "gt": lambda a, b: jnp.where(a > b, a, b * b),
+    "ge": lambda a, b: jnp.where(a >= b, a, b * b),
+    "is_finite": lambda a, b: jnp.where(jnp.isfinite(jnp.exp(a)), a, b * b),
+    "select_n": lambda a, b: jnp.where(a < 0.1, a, b),
+    "convert_element_type": lambda a, b: (a < b).astype(jnp.float64),
+    "not": lambda a, b: jnp.where(~(a < 0.2), a, b * b),
+}
+# Any number may stand for an anchor.
+HARMLESS = {"anchor"}
+
+
+@functools.cache
+def game_of_all():
+    """Every operation in one cost, at a rate that makes none of them small beside another."""
+
+    def costs(x, args):
+        a, b = x["a"], x["b"]
+        return {"a": a**2 + sum(use(a, b) for use in USES.values()), "b": b**2 + a * b}
+
+    return dg.game(costs)
+
+
+@pytest.fixture(autouse=True)
+def fresh():
+    """Broken rules must not leave graphs behind, nor good graphs hide broken rules."""
+    caches = (graphs.graph_data, graphs.graph_of, measure.evaluator)
+    for cache in caches:
+        cache.cache_clear()
+    yield
+    for cache in caches:
+        cache.cache_clear()
+
+
+def _broken(rule):
+    """Another result of the same kind, in its first entry."""
+
+    def wrong(builder, params, *operands):
+        found = rule(builder, params, *operands)
+        if isinstance(found, graphs._Order):
+            return graphs._Order(found.high, found.low)
+        if isinstance(found, np.ndarray):
+            return ~found
+        numbers = found.numbers.copy()
+        flat = numbers.ravel()
+        flat[0] = builder.node("add", int(flat[0]), builder.constant(0.03125))
+        return graphs._Nodes(flat.reshape(numbers.shape))
+
+    return wrong
+
+
+def test_every_rule_of_graphs_is_used():
+    used = set()
+
+    def noted(name, rule):
+        def run(*arguments):
+            used.add(name)
+            return rule(*arguments)
+
+        return run
+
+    field = flat_field(game_of_all(), REGION)
+    with pytest.MonkeyPatch.context() as patch:
+        for name, rule in graphs._RULES.items():
+            patch.setitem(graphs._RULES, name, noted(name, rule))
+        graphs.graph_of(field)
+    assert used == set(USES) == graphs._RULES.keys() - HARMLESS
+
+
+def test_right_rules_are_not_accused():
+    compare(game_of_all(), REGION, None, flat_field(game_of_all(), REGION))
+
+
+@pytest.mark.parametrize("name", USES)
+def test_a_broken_rule_of_graphs_is_noticed(name, monkeypatch):
+    monkeypatch.setitem(graphs._RULES, name, _broken(graphs._RULES[name]))
+    with pytest.raises(MismatchError, match="nothing is proved"):
+        compare(game_of_all(), REGION, None, flat_field(game_of_all(), REGION))
+
+
+# Of intervals: what a game does, the rule that is broken, and whether its slope is.
+INTERVAL_RULES = {
+    "sin": lambda a, b: 0.3 * jnp.sin(2.0 * a) * b,
+    "cos": lambda a, b: 0.3 * jnp.cos(2.0 * a) * b,
+    "exp": lambda a, b: 0.3 * jnp.exp(a) * b,
+    "log": lambda a, b: 0.3 * jnp.log(3.0 + a) * a,
+    "mul": lambda a, b: 0.3 * a * a * b * b,
+    "div": lambda a, b: 0.3 * a * b / (3.0 + a),
+    "integer_pow": lambda a, b: 0.1 * a**4 + 0.1 * a * b,
+    "square": lambda a, b: 0.3 * jnp.square(jnp.square(a + b)),
+    "derivative": lambda a, b: 0.3 * jnp.tanh(2.0 * a) * b,
+    "sqrt": lambda a, b: 0.3 * jnp.sqrt(3.0 + a) * a,
+    "cosh": lambda a, b: 0.3 * jnp.cosh(a + b),
+    "dot_general": lambda a, b: 0.1 * jnp.square(jnp.stack([a, b]) @ jnp.stack([b * b, a])),
+}
+
+
+def _narrow(rule):
+    """The upper half of what is true."""
+
+    def wrong(op, *operands):
+        found = rule(op, *operands)
+        middle = 0.5 * found.lower + 0.5 * found.upper
+        return Interval(jnp.where(jnp.isfinite(middle), middle, found.lower), found.upper)
+
+    return wrong
+
+
+@pytest.mark.parametrize("name", INTERVAL_RULES)
+def test_a_broken_rule_of_intervals_is_noticed(name, monkeypatch):
+    def costs(x, args):
+        a, b = x["a"], x["b"]
+        return {"a": a**2 + INTERVAL_RULES[name](a, b), "b": b**2 + 0.1 * a * b}
+
+    for table in (RULES, SMOOTH_RULES):
+        if name in table:
+            monkeypatch.setitem(table, name, _narrow(table[name]))
+    try:
+        found = certify.certify(dg.game(costs), REGION, form="interval", max_cells=1)
+    except MismatchError:
+        return
+    assert found.status != "proved"
