@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, get_args
 
 import dgames as dg
+from certify.flat import FlatField, flat_field
 from certify.messages import clipped, listed
 from certify.metric.objective import Objective
 from certify.region import Ball, Box, Policies, Region
@@ -67,17 +68,25 @@ def check_methods(methods: Any) -> Sequence[type[dg.AbstractMethod]]:
     return list(dict.fromkeys(methods))
 
 
-def check_objective(objective: Any) -> Objective:
+def check_objective(caller: str, objective: Any) -> Objective:
     """What a metric is chosen for."""
     if objective not in get_args(Objective):
         raise ValueError(
-            f"certify: objective is {clipped(repr(objective))}; it must be one of "
+            f"{caller}: objective is {clipped(repr(objective))}; it must be one of "
             f"{', '.join(get_args(Objective))}."
         )
     return objective
 
 
-def misfit(caller: str, region: Region, error: Exception) -> ValueError:
+def traced(caller: str, game: Any, region: Region, args: Any) -> FlatField:
+    """The field of a game on a region; an error of its costs becomes one about both."""
+    try:
+        return flat_field(game, region, args)
+    except (KeyError, IndexError) as error:
+        raise _misfit(caller, region, error) from error
+
+
+def _misfit(caller: str, region: Region, error: Exception) -> ValueError:
     """An error that the costs raised on a strategy of the region, as a sentence."""
     what = {KeyError: "there is no player or key", IndexError: "there is no player or entry"}
     said = next((text for kind, text in what.items() if isinstance(error, kind)), "they say")

@@ -130,9 +130,9 @@ class Assembly:
     def _gain(self, constants: BlockConstants) -> SmallGain:
         """The small-gain test: with the largest margin, or with weights that differ much less."""
         best = small_gain(constants.curvature, constants.coupling)
-        share = SHARE[self.aim.objective]
-        if share == 1.0:
+        if self.aim.objective != "basin":
             return best
+        share = SHARE[self.aim.objective]
         found = rounder_gain(constants.curvature, constants.coupling, best, share)
         return best if found is None or not self._much_rounder(found, best) else found
 

@@ -1,5 +1,6 @@
 """The `certify` command."""
 
+import io
 import os
 import re
 import sys
@@ -21,8 +22,9 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-# Exit statuses: accepted or proved, rejected or not proved, unusable input; and INTERRUPTED.
-OK, NO, UNUSABLE = 0, 1, 2
+# Exit statuses: accepted or proved, rejected or not proved, unusable input; and INTERRUPTED. The
+# last is that of the output having been closed by whoever reads it, as shells expect it.
+OK, NO, UNUSABLE, CUT_OFF = 0, 1, 2, 141
 # Bytes of a plain file from which on it is worth saying what compression would save.
 LARGE = 4 * 2**20
 # Characters of a message at most.
@@ -322,7 +324,7 @@ _UsageError: Any = typer.BadParameter.__bases__[0]
 def main() -> None:
     """Runs the command; bad input ends in one sentence and exit status 2, Ctrl-C in 130."""
     for stream in (sys.stdout, sys.stderr):
-        if hasattr(stream, "reconfigure"):  # where a terminal lacks a character, it is spelled out
+        if isinstance(stream, io.TextIOWrapper):  # what a terminal cannot show is spelled out
             stream.reconfigure(errors="backslashreplace")
     with heeded() as pressed:
         status = _status()
@@ -348,9 +350,9 @@ def _status() -> int:
     except _UsageError as error:
         where = error.ctx.command_path if error.ctx is not None else "certify"
         return _say(f"{error.format_message().rstrip('.')} ({where} --help)", UNUSABLE)
-    except BrokenPipeError:  # the reader of the output has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return UNUSABLE
+    except (BrokenPipeError, SystemExit):  # by libraries, which would say 1: not proved
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # else Python complains on its way out
+        return CUT_OFF
     except (ValueError, OSError) as error:
         return _say(str(error), UNUSABLE)
     except MemoryError as error:

@@ -64,8 +64,8 @@ def compiled(traced: Any) -> Callable:
 
     if threading.current_thread() is not threading.main_thread():
         return lowered.compile()
-    threading.Thread(target=work, daemon=True).start()
     try:
+        threading.Thread(target=work, daemon=True).start()
         while not done.wait(0.2):
             pass
     except KeyboardInterrupt:

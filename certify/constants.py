@@ -1,7 +1,7 @@
 """Constants of a game over a region: curvature, smoothness, coupling. Proved, or estimated."""
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 import equinox as eqx
@@ -10,11 +10,14 @@ import numpy as np
 from jaxtyping import Array, Float, Key
 
 import dgames as dg
+from certify.arguments import check_objective, check_region, traced
+from certify.budget import Budget, Progress, Stages
 from certify.enclosure.affine import AffineFamily
-from certify.flat import FlatField, compiled_jacobians, flat_field
+from certify.flat import FlatField, compiled_jacobians
 from certify.metric.cell_margin import MAX_VERTICES, block_vertices
+from certify.metric.objective import Aim
 from certify.metric.weights import choose_weights, sampled_constants, sampled_margin
-from certify.region import Region
+from certify.region import Region, half_widths
 
 # Numbers in the largest array of equally shaped blocks, about.
 _NUMBERS = 2**22
@@ -132,6 +135,9 @@ def estimate(
     *,
     key: Key[Array, ""],
     args: Any = None,
+    objective: str = "basin",
+    max_seconds: float | None = None,
+    progress: Callable[[Progress], None] | None = None,
 ) -> Estimate:
     """Samples the constants of a game over a region: quick, and no proof of anything.
 
@@ -141,6 +147,9 @@ def estimate(
         samples: Number of uniform random points, at least 1; corners are not looked at.
         key: A JAX random key.
         args: Passed to the costs.
+        objective: What the weights are chosen for, as in `certify.certify`.
+        max_seconds: After so many, weights are not improved any more.
+        progress: Called with a `Progress` as each stage begins.
 
     Returns:
         An `Estimate`, never a certificate.
@@ -158,9 +167,15 @@ def estimate(
     """
     if samples < 1:
         raise ValueError(f"estimate: {samples} samples were asked for; take at least 1.")
-    field = flat_field(game, region, args)
+    region, goal = check_region("estimate", region), check_objective("estimate", objective)
+    stages = Stages(Budget(1, max_seconds), progress)
+    stages.begin("tracing the costs")
+    field = traced("estimate", game, region, args)
+    stages.begin("looking at Jacobians at points of the region", must=True)
     jacobians = sample_jacobians(field, region, samples, key)
-    weights = choose_weights(jacobians, field.sizes)
+    stages.begin("choosing weights", must=True)
+    aim = Aim(goal, half_widths(region), field.is_gradient, lambda: stages.budget.left)
+    weights = choose_weights(jacobians, field.sizes, aim)
     spread = np.repeat(weights, field.sizes)
     root = np.sqrt(spread)
     low, high, coupling = sampled_constants(jacobians, field.sizes)

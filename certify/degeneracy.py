@@ -59,7 +59,8 @@ def degenerate(
         along = vector_in_words(first[moving], [called[k] for k in moving])
     more = len(directions) - 1
     others = f" and {more} more direction{'s' if more > 1 else ''}" if more else ""
-    sentence = f"the Jacobian {where} is singular along {along}{others}, so no metric has a positive margin"
+    what = f"the Jacobian {where} is singular along {along}{others}"
+    sentence = f"{what}, so no metric has a positive margin"
     alone = [block for block in np.split(first, np.cumsum(field.sizes)[:-1]) if block.any()]
     if len(alone) == 1 and len(alone[0]) > 1 and np.isin(alone[0], (0.0, 1.0)).all():
         sentence += (

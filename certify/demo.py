@@ -14,6 +14,7 @@ from certify.checker import check
 from certify.progress import on_terminal
 from certify.prove import certify
 from certify.region import Box
+from certify.stages import stages
 from certify.tables import certificate_table
 from dgames.strategy import Strategy, ravel
 
@@ -26,7 +27,8 @@ def demonstrate(output: Path, console: Console) -> bool:
     game = dg.games.Oligopoly.murphy_sherali_soyster()
     console.rule("1. Learning finds the equilibrium")
     begin = tuple(jnp.asarray(30.0) for _ in range(5))
-    solution = dg.solve(game, dg.Extragradient(0.5), begin, max_steps=20_000, tol=1e-11)
+    with stages("compiling the steps, and learning"):
+        solution = dg.solve(game, dg.Extragradient(0.5), begin, max_steps=20_000, tol=1e-11)
     found = ", ".join(f"{float(q):.3f}" for q in solution.strategy)
     console.print(f"outputs ({found}) after {int(solution.steps)} steps of extragradient;")
     console.print("published in 1982: (36.933, 41.818, 43.707, 42.659, 39.179)")
@@ -51,7 +53,8 @@ def demonstrate(output: Path, console: Console) -> bool:
         name = dg.method_name(method)
         step = certificate.step_sizes[name]
         for size, bound in ((step.best, step.rate), (step.max, 1.0)):
-            observed = worst_factor(game, certificate, name, method(size))
+            with stages("64 runs from random starts"):
+                observed = worst_factor(game, certificate, name, method(size))
             kept = kept and observed <= bound
             promise = f"proved {bound:.6f}" if bound < 1 else "proved below 1"
             console.print(

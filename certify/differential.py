@@ -29,8 +29,10 @@ from certify.tree import Leaf, Split, Tree
 from dgames.strategy import Strategy, blocks, player_names, ravel
 
 # Rounding errors are taken for such up to these shares: of the largest number on the way, and of
-# the result.
+# the result. Code in lower precision computes something else than the real numbers that it stands
+# for, but not something else altogether.
 _OF_SCALE, _OF_VALUE = 1e-9, 1e-6
+_OF_SCALE_LOW, _OF_VALUE_LOW = 2.0**-7, 2.0**-4
 # Points at which Jacobians are computed: as many as are sampled to choose a metric, so that nothing
 # is compiled for it.
 _JACOBIANS = 256
@@ -61,16 +63,28 @@ def compare(
     """
     points = probes(field, region)
     if field.natural is None:
-        _compare_values(dg.as_field(game), args, field, points)
+        _compare_values(dg.as_field(game), region, args, field, points)
     if tree is not None:
         _compare_families(field, tree, region, points[:_JACOBIANS])
 
 
 def _compare_values(
-    given: dg.AbstractField, args: Any, field: FlatField, points: Float[np.ndarray, "points n"]
+    given: dg.AbstractField,
+    region: Region,
+    args: Any,
+    field: FlatField,
+    points: Float[np.ndarray, "points n"],
 ) -> None:
-    example = field.unravel(jnp.asarray(points[0]))
-    force, costs = map(np.asarray, _computed(given, example, args, jnp.asarray(points)))
+    # In the user's own types: what overflows in these is not finite, whatever it is in float64.
+    unravel = ravel(region.example)[1]
+    rounded = jax.vmap(lambda point: ravel(unravel(point))[0])(jnp.asarray(points))
+    points = np.asarray(rounded, np.float64)
+    lower, upper = region.bounds()
+    points = points[((lower <= points) & (points <= upper)).all(1)]
+    force, costs = (
+        np.asarray(found, np.float64)
+        for found in _computed(given, region.example, args, jnp.asarray(points))
+    )
     whole = np.isfinite(force).all(1) & np.isfinite(costs).all(1)
     if not whole.all():
         k = int(np.flatnonzero(~whole)[0])
@@ -80,11 +94,14 @@ def _compare_values(
             "been shown to be harmless in real arithmetic; the code divides by zero, overflows, or "
             "differentiates a branch that it does not take (guard the argument, not the result)."
         )
+    low = bool(field.promoted)
+    of_scale = _OF_SCALE_LOW if low else _OF_SCALE
+    of_value = _OF_VALUE_LOW if low else _OF_VALUE
     expected, values, scale = _expected(field, points, force.shape[1])
     for what, mine, theirs in (("the field", expected, force), ("the costs", values, costs)):
         if mine is None or not mine.size:
             continue
-        slack = _OF_SCALE * scale[:, None] + _OF_VALUE * np.abs(theirs)
+        slack = of_scale * scale[:, None] + of_value * np.abs(theirs)
         wrong = ~(np.abs(mine - theirs) <= slack)
         if wrong.any():
             k, column = map(int, np.argwhere(wrong)[0])

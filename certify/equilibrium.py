@@ -9,12 +9,18 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optimistix as optx
+from flint import ctx  # pyright: ignore[reportMissingTypeStubs]
 from jaxtyping import Float
 
+from certify.checker.intervals import Interval as Ball
+from certify.checker.jets import Arithmetic
+from certify.checker.rederive import PRECISION, entries
 from certify.compiling import for_once
 from certify.constraints import Constraints
 from certify.enclosure.enclose import enclose
 from certify.flat import FlatField, compiled_jacobian, compiled_value
+from certify.forms import by_taylor
+from certify.graph import graph_of
 from certify.region import Policies, Region
 from dgames.strategy import Strategy, ravel
 
@@ -149,13 +155,36 @@ def polished(field: FlatField, point: np.ndarray) -> np.ndarray | None:
 def residual_bound(
     field: FlatField, point: Float[np.ndarray, " n"], value: Float[np.ndarray, " n"] | None = None
 ) -> Float[np.ndarray, " n"]:
-    """An upper bound on `|F(point) - value|`, entry by entry; proved. The value may be left out."""
+    """An upper bound on `|F(point) - value|`, entry by entry; proved. The value may be left out.
+
+    Of short costs by their expression graph, in ball arithmetic, for which nothing is compiled.
+    """
+    if field.natural is None and by_taylor(field):
+        return _residual_of_graph(field, point, np.zeros_like(point) if value is None else value)
     found = _compiled_enclosure(field)(jnp.asarray(point))
     if value is None:
         return np.asarray(found.magnitude)
     lower, upper = np.asarray(found.lower), np.asarray(found.upper)
     # A difference of two floats is off by half a unit in the last place, or exact.
     return np.nextafter(np.maximum(np.abs(upper - value), np.abs(value - lower)), np.inf)
+
+
+def _residual_of_graph(
+    field: FlatField, point: Float[np.ndarray, " n"], value: Float[np.ndarray, " n"]
+) -> Float[np.ndarray, " n"]:
+    made = entries([*field.sizes], field.zero_sum, field.is_gradient)
+    with ctx.workprec(PRECISION):
+        first = Arithmetic(1)
+        start = first.around([Ball.point(Fraction(x)) for x in point.tolist()])
+        jets, obliged = graph_of(field).obliged(start, first.operations)
+        if not all(x.is_finite() for jet in (*jets, *obliged) for x in jet.values()):
+            return np.full(len(point), np.inf)
+        errors = [
+            jets[output].get(variables, Ball.point(0)).times(sign) - Ball.point(Fraction(stated))
+            for (output, sign, variables), stated in zip(made, value.tolist(), strict=True)
+        ]
+        sizes = [float(error.magnitude().upper()) for error in errors]
+    return np.nextafter(np.array(sizes), np.inf)
 
 
 def constrained_radius(

@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, Literal
 
 import dgames as dg
+from certify.budget import Budget
 from certify.certificate import Certificate
 from certify.constraints import Constraints, OutsideStrategySet
 from certify.prove import certify
@@ -23,6 +24,7 @@ def grow(
     most: float = 1e3,
     accuracy: float = 0.05,
     max_cells: int = 1000,
+    max_seconds: float | None = None,
     progress: Callable[[float, Certificate], None] | None = None,
     **options: Any,
 ) -> Certificate:
@@ -40,6 +42,7 @@ def grow(
         most: The largest radius to try.
         accuracy: Stop when radii that differ by this share are proved and not proved.
         max_cells: For each try.
+        max_seconds: For all tries together; the largest region proved by then is returned.
         progress: Called with each radius that was tried, and the certificate of it.
         **options: For `certify.certify`.
 
@@ -64,14 +67,17 @@ def grow(
     if not 0 < accuracy < 1:
         raise ValueError(f"grow: the accuracy is {accuracy}; it must be between 0 and 1.")
 
+    budget = Budget(max_cells, max_seconds)
+
     def attempt(radius: float) -> Certificate:
+        left = None if max_seconds is None else max(budget.left, 1e-3)
         region = _SHAPES[shape](center, radius)
         constraints = Constraints.of(game, region)
         if isinstance(region, Box):
             region = constraints.clipped(region)
         else:
             constraints.require_inside(region)
-        found = certify(game, region, methods, max_cells=max_cells, **options)
+        found = certify(game, region, methods, max_cells=max_cells, max_seconds=left, **options)
         if progress is not None:
             progress(radius, found)
         return found
@@ -87,14 +93,14 @@ def grow(
     if best.status != "proved":
         return best
     high, factor = most, 4.0
-    while low < high:  # towards `most`, until a try fails
+    while low < high and budget.left > 0:  # towards `most`, until a try fails
         radius = min(low * factor, high)
         found = proved(radius)
         if found is None:
             high = radius
             break
         low, best, factor = radius, found, factor**2
-    while high > low * (1 + accuracy):
+    while high > low * (1 + accuracy) and budget.left > 0:
         radius = (low * high) ** 0.5
         found = proved(radius)
         low, high, best = (low, radius, best) if found is None else (radius, high, found)

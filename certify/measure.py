@@ -99,7 +99,7 @@ def evaluator(field: FlatField, form: Form | None = None, *, quickly: bool = Fal
     form = form or jacobian_form(field.function, n)
     width = block_width(field, form)
     if form == "taylor":
-        return Evaluator(_by_taylor(field), width, 1, field.signs)
+        return Evaluator(_by_taylor(field, width), width, 1, field.signs)
     family = jacobian_family(field.function, form)
     smooth_costs = is_smooth(field.costs, form)
 
@@ -121,7 +121,7 @@ def evaluator(field: FlatField, form: Form | None = None, *, quickly: bool = Fal
     return Evaluator(program, width, len(devices), field.signs)
 
 
-def _by_taylor(field: FlatField) -> Callable[[np.ndarray, np.ndarray], AffineFamily]:
+def _by_taylor(field: FlatField, width: int) -> Callable[[np.ndarray, np.ndarray], AffineFamily]:
     """Families from the expression graph, where the code of the costs itself is smooth, too.
 
     The graph was read from the code, but it is another program. So the code is asked as well,
@@ -130,11 +130,15 @@ def _by_taylor(field: FlatField) -> Callable[[np.ndarray, np.ndarray], AffineFam
     of_costs = field.is_gradient or field.natural is not None
     made = entries([*field.sizes], field.zero_sum, of_costs)
     family = taylor_family(graph_of(field), made, field.natural)
-    smooth_code = jax.jit(jax.vmap(is_smooth(field.costs, "interval")))
+    smooth_costs = is_smooth(field.costs, "interval")
+    corner = jax.ShapeDtypeStruct((width, field.dimension), jnp.float64)
+    smooth_code = for_once(
+        jax.vmap(lambda lower, upper: smooth_costs(Interval(lower, upper))), corner, corner
+    )
 
     def evaluate(lower: np.ndarray, upper: np.ndarray) -> AffineFamily:
         found = family(lower, upper)
-        smooth = np.asarray(smooth_code(Interval(jnp.asarray(lower), jnp.asarray(upper))))
+        smooth = np.asarray(smooth_code(jnp.asarray(lower), jnp.asarray(upper)))
         # Nothing tells which coordinate is to blame: the widest is.
         width = np.broadcast_to((upper - lower)[:, :, None, None], found.share.shape)
         share = np.where((found.finite & ~smooth)[:, None, None, None], width, found.share)

@@ -37,4 +37,4 @@ def game_name(game: Any) -> str:
 
 def shown_name(name: str) -> str:
     """The name of a game in a file, as people are to see it."""
-    return "a game" if name in _NAMELESS else name
+    return "a game" if name in _NAMELESS or not name.strip() else name

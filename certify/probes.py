@@ -17,7 +17,7 @@ from jaxtyping import Float
 from certify.enclosure.control import UNROLL
 from certify.enclosure.inline import branches, replay, rounds
 from certify.flat import FlatField
-from certify.region import Box, Policies, Region
+from certify.region import Ball, Box, Policies, Region
 from dgames.strategy import ravel
 
 # Random points of the region, and the most on its faces.
@@ -36,11 +36,22 @@ def probes(field: FlatField, region: Region) -> Float[np.ndarray, "points n"]:
         region: Where.
     """
     n = field.dimension
-    random = region.sample(jax.random.key(1), max(RANDOM // max(n // 16, 1), 64))
     if isinstance(region, Policies):
-        return random
+        return region.sample(jax.random.key(1), RANDOM)
+    random = _inside(region, max(RANDOM // max(n // 16, 1), 64))
     points = np.concatenate([random, _faces(region, random)])
     return np.concatenate([points, _decisions(field, region, points)])
+
+
+def _inside(region: Box | Ball, count: int) -> np.ndarray:
+    """Random points; by NumPy, so that nothing is compiled."""
+    generator, (lower, upper) = np.random.default_rng(1), region.bounds()
+    if isinstance(region, Box):
+        return lower + generator.uniform(size=(count, len(lower))) * (upper - lower)
+    directions = generator.normal(size=(count, len(lower)))
+    directions /= np.linalg.norm(directions, axis=1, keepdims=True)
+    lengths = region.radius * generator.uniform(size=(count, 1)) ** (1 / len(lower))
+    return np.asarray(ravel(region.center)[0]) + (1 - 1e-12) * lengths * directions
 
 
 def _faces(region: Region, inside: np.ndarray) -> np.ndarray:

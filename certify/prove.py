@@ -11,10 +11,11 @@ import numpy as np
 from jaxtyping import Float
 
 import dgames as dg
-from certify.arguments import check_methods, check_objective, check_region, misfit
+from certify.arguments import check_methods, check_objective, check_region, traced
 from certify.assembly import Assembly
 from certify.attempts import Attempts, attempt
-from certify.branch import Budget, OutOfTime, Progress, Stages, cover
+from certify.branch import cover
+from certify.budget import Budget, OutOfTime, Progress, Stages
 from certify.certificate import Certificate
 from certify.checker.reader import digest
 from certify.checkpoint import Checkpoint, identity
@@ -28,7 +29,7 @@ from certify.enclosure.affine import (
     jacobian_form,
 )
 from certify.equilibrium import find_constrained, find_zero
-from certify.flat import FlatField, compiled_jacobian, flat_field
+from certify.flat import FlatField, compiled_jacobian, compiled_value
 from certify.forms import PATIENCE, by_taylor, plan, usual_form
 from certify.known import METHODS, described_class, known_method
 from certify.messages import clipped, listed
@@ -37,9 +38,10 @@ from certify.metric.metric import Metric
 from certify.metric.objective import Aim
 from certify.metric.weights import sampled_margin
 from certify.refutation import refute
-from certify.region import Policies, Region
+from certify.region import Region, half_widths
 from certify.steps import onto_sets
 from certify.workers import crew
+from dgames.strategy import ravel
 
 _KEY, _SAMPLES = jax.random.key(0), 256
 _THERE = "at the equilibrium"
@@ -164,7 +166,7 @@ def certify(
     """
     budget = Budget(max_cells, max_seconds)
     _check_options(tightness, max_cells, max_seconds, batch_size, n_jobs)
-    region, goal = check_region("certify", region), check_objective(objective)
+    region, goal = check_region("certify", region), check_objective("certify", objective)
     names = [_method_name(method) for method in check_methods(methods)]
     stages, promoted = Stages(budget, progress), ()
     try:
@@ -177,7 +179,7 @@ def certify(
         start = _start(field, region, names, stages, asked, metric, given)
         if isinstance(start, Certificate):
             return start
-        aim = Aim(goal, _half_widths(region), field.is_gradient, stages.deadline(0.3))
+        aim = Aim(goal, half_widths(region), field.is_gradient, stages.deadline(0.3))
         stages.begin("choosing a metric")
         ladder = given or climb(start.samples, field.sizes, cast(Choice, start.metric), aim)
         weighting = ladder.chosen.weighting
@@ -286,6 +288,8 @@ def _start(
         return without("undecided", ("the Jacobian is not finite everywhere in the region",))
     if singular := degenerate(field, samples, "at every point looked at"):
         return without("undecided", (singular,))
+    if inside and (singular := _singular_centre(field, region, samples)):
+        return without("undecided", (singular,))
     stages.begin("looking for an equilibrium")
     spent = stages.deadline(0.7)
     point = find_zero(field, region, lambda: spent() <= 0) if inside else None
@@ -312,6 +316,18 @@ def _start(
     return _Start(samples, point, [n for n in names if n not in unproved], unproved, metric)
 
 
+def _singular_centre(field: FlatField, region: Region, samples: np.ndarray) -> str | None:
+    """About the centre, where regions are often drawn around an equilibrium, if it is one."""
+    if field.natural is not None:
+        return None
+    point = ravel(region.center)[0]
+    value = np.abs(np.asarray(compiled_value(field)(point)))
+    usual = np.abs(samples).max(0) @ half_widths(region)
+    if not (value <= 1e-12 * usual).all():
+        return None
+    return degenerate(field, np.asarray(compiled_jacobian(field)(point))[None], _THERE)
+
+
 def _check_options(
     tightness: float,
     max_cells: int,
@@ -329,20 +345,6 @@ def _check_options(
         raise ValueError(f"certify: batch_size is {batch_size}; it must be at least 1.")
     if n_jobs == 0:
         raise ValueError("certify: n_jobs is 0; give a number of processes, or -1 for all cores.")
-
-
-def traced(caller: str, game: Any, region: Region, args: Any) -> FlatField:
-    """The field of a game on a region; an error of its costs becomes one about both."""
-    try:
-        return flat_field(game, region, args)
-    except (KeyError, IndexError) as error:
-        raise misfit(caller, region, error) from error
-
-
-def _half_widths(region: Region) -> np.ndarray:
-    """Of the region, for the units of a metric; policies have none."""
-    lower, upper = region.bounds()
-    return np.ones(len(lower)) if isinstance(region, Policies) else 0.5 * (upper - lower)
 
 
 def _no_metric(ladder: Ladder, field: FlatField) -> str:

@@ -16,7 +16,7 @@ from jaxtyping import Array, Bool
 
 from certify.enclosure.enclose import require_x64
 from certify.enclosure.promotion import exactly
-from dgames.strategy import Strategy, as_strategy, blocks, player_names, ravel
+from dgames.strategy import Strategy, as_strategy, blocks, player_names, ravel, split
 
 # Which lower and which upper faces of a box limit what is inside, per coordinate.
 Limits = tuple[Bool[np.ndarray, " n"], Bool[np.ndarray, " n"]]
@@ -306,6 +306,19 @@ def require_region(region: Any) -> None:
         )
 
 
+def half_widths(region: Region) -> np.ndarray:
+    """In every coordinate, those of the bounding box, for the units of a metric.
+
+    Of all policies they are ones: the coordinates are logits, and the region has no faces.
+
+    Example:
+        >>> half_widths(Box((0.0, 0.0), (1.0, 4.0))).tolist()
+        [0.5, 2.0]
+    """
+    lower, upper = region.bounds()
+    return np.ones(len(lower)) if isinstance(region, Policies) else 0.5 * (upper - lower)
+
+
 def _types(x: Strategy) -> tuple[str, ...]:
     return tuple(leaf.dtype.name for leaf in jax.tree.leaves(as_strategy(x)))
 
@@ -318,7 +331,14 @@ def _zeros(like: Strategy, types: tuple[str, ...]) -> Strategy:
 
 def _corner(name: str, x: Strategy) -> Strategy:
     require_x64()
-    x = jax.tree.map(lambda leaf: jnp.asarray(exactly(leaf)), as_strategy(x))
+    x, rest = split(as_strategy(x))
+    if jax.tree.leaves(rest):
+        raise ValueError(
+            f"the region's {name} holds modules with more than numbers in them; take the numbers, "
+            "say numbers, rest = equinox.partition(x, equinox.is_inexact_array), and put them "
+            "together in the costs with equinox.combine(x, rest)."
+        )
+    x = jax.tree.map(lambda leaf: jnp.asarray(exactly(leaf)), x)
     if all(leaf.dtype == jnp.float64 and _all_finite(leaf) for leaf in jax.tree.leaves(x)):
         return x
     for player, block in zip(player_names(x), blocks(x), strict=True):

@@ -11,6 +11,7 @@ from rich.text import Text
 from certify.certificate import Certificate
 from certify.checker import Verdict
 from certify.checker.reader import Reader, printable
+from certify.interior import equilibrium_is_interior, region_is_interior
 from certify.messages import clipped
 from certify.naming import shown_name
 from certify.policies import PolicyCertificate
@@ -101,7 +102,9 @@ def _claim(certificate: Certificate) -> RenderableType:
     table.add_row("Lipschitz constant", f"at most {_brief(certificate.lipschitz)}")
     place = f"{_what(certificate)}, enclosed to +-{_width(certificate):.2g}"
     table.add_row("equilibrium", Text(place))
-    start = "every start in the strategy sets" if sets else "every start"
+    start = "every start"
+    if not region_is_interior(certificate):
+        start = "every start in the strategy sets"
     basin = _brief(certificate.basin.radius)
     table.add_row("basin", f"{start} within {basin} of its centre, in the metric")
     return table
@@ -128,7 +131,7 @@ def _width(certificate: Certificate) -> float:
 
 
 def _what(certificate: Certificate) -> str:
-    sets = "sets" in certificate.data["game"]
+    sets = not equilibrium_is_interior(certificate)
     if certificate.field is not None:
         kind = "solution of the variational inequality" if sets else "zero"
         return f"exactly one {kind} of {printable(clipped(certificate.field))} in the region"

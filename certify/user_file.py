@@ -186,7 +186,7 @@ def check_costs(user: UserFile, region: Region) -> None:
     """
     try:
         check_field(dg.as_field(user.game), region.example, user.args)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         if isinstance(error, ValueError) and _line_of(error, user.path) is None:
             raise  # a sentence of this project, which names the player
         raise ValueError(

@@ -62,9 +62,10 @@ def _sentence(what: str, error: Exception, x: Strategy, args: PyTree) -> str:
     place = _place(error)
     subject = f"{what} failed{place}"
     if isinstance(error, KeyError) and error.args and str(error.args[0]) not in player_names(x):
+        others = f", nor among args: {', '.join(map(str, args))}" if isinstance(args, dict) else ""
         return (
-            f"{subject}: they ask for '{error.args[0]}', but the players of the strategy are "
-            f"{players}; give the strategy the players that the costs name"
+            f"{subject}: they ask for '{error.args[0]}', which is not among the players of the "
+            f"strategy: {players}{others}"
         )
     if isinstance(error, jax.errors.TracerBoolConversionError):
         return (

@@ -8,6 +8,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, PyTree
 
 from dgames.fields import AbstractField, check_field, prepared
+from dgames.fields.marks import projected
 from dgames.game import Game
 from dgames.methods import AbstractMethod
 from dgames.sets import Euclidean, map_sets
@@ -25,7 +26,8 @@ def natural_map(field: AbstractField, x: Strategy, args: PyTree = None) -> Strat
         x: A joint strategy.
         args: Passed to the field.
     """
-    value = field(x, args)
+    with projected():
+        value = field(x, args)
 
     def own(feasible, block, force):
         if isinstance(feasible, Euclidean):

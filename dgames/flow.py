@@ -11,10 +11,11 @@ import numpy as np
 from jax.core import Tracer
 from jaxtyping import Array, Bool, Float, PyTree
 
-from dgames.diagnose import natural_map, residual
-from dgames.fields import AbstractField, as_field, check_field
+from dgames.diagnose import natural_map
+from dgames.fields import AbstractField, check_field, check_not_costs, prepared
 from dgames.game import Game
-from dgames.strategy import Strategy, as_strategy
+from dgames.scale import default_tolerance, force_and_gains, scaled_residual, unit_of
+from dgames.strategy import Strategy
 
 
 class Trajectory(eqx.Module):
@@ -25,7 +26,7 @@ class Trajectory(eqx.Module):
         strategies: The strategies at those times, stacked along a new first axis.
         strategy: The last strategy.
         time: Its time: `t1`, or earlier if the flow stopped at an equilibrium.
-        residual: Its natural residual, see `dgames.residual`.
+        residual: Its natural residual in units of the field's own, see `dgames.solve`.
         converged: Whether that residual is at most the tolerance. A flow can reach `t1` without
             having converged: a cycle does.
         result: How diffrax ended the integration; `diffrax.is_okay(result)` says whether well.
@@ -53,7 +54,7 @@ def flow(
     dt0: float | None = None,
     stepsize_controller: diffrax.AbstractStepSizeController | None = None,
     saveat: diffrax.SaveAt | None = None,
-    tol: float | int | Array = 1e-6,
+    tol: float | int | Array | None = None,
     stop: bool = False,
     max_steps: int = 100_000,
     progress: bool | diffrax.AbstractProgressMeter = False,
@@ -78,7 +79,8 @@ def flow(
         stepsize_controller: A diffrax controller, used instead of `rtol` and `atol`.
         saveat: What to save (default: 101 evenly spaced times from `t0` to `t1`, or every step if
             `stop`).
-        tol: The residual at which a strategy counts as an equilibrium. Keep it well above the
+        tol: The residual at which a strategy counts as an equilibrium (default: 1e-6 in float64,
+            1e-2 in shorter types, a hundred times that of `dgames.solve`). Keep it well above the
             integration error: below the noise of the integrator it is never reached.
         stop: Whether to stop there, before `t1`.
         max_steps: The budget of integration steps.
@@ -97,8 +99,10 @@ def flow(
     >>> [round(float(block), 6) for block in trajectory.strategy]
     [0.367879, 0.135335]
     """
-    field, x0 = as_field(game), as_strategy(x0)
+    asked = game
+    field, x0, rest = prepared(game, x0)
     check_field(field, x0, args)
+    check_not_costs(asked, x0, args)
     dtype = _time_dtype(x0)
     start, stop_time = jnp.asarray(t0, dtype), jnp.asarray(t1, dtype)
     if saveat is None and stop:
@@ -115,7 +119,7 @@ def flow(
         start,
         stop_time,
         args,
-        jnp.asarray(tol, float),
+        jnp.asarray(100 * default_tolerance(x0) if tol is None else tol, float),
         dict(
             solver=diffrax.Tsit5() if solver is None else solver,
             dt0=dt0,
@@ -127,7 +131,14 @@ def flow(
         saveat,
         stop,
     )
-    return _trim(trajectory)
+    trajectory = _trim(trajectory)
+    if not jax.tree.leaves(rest):
+        return trajectory
+    return eqx.tree_at(
+        lambda t: (t.strategies, t.strategy),
+        trajectory,
+        (eqx.combine(trajectory.strategies, rest), eqx.combine(trajectory.strategy, rest)),
+    )
 
 
 @eqx.filter_jit
@@ -145,8 +156,14 @@ def _integrate(
     def velocity(t: Any, x: Strategy, args: PyTree) -> Strategy:
         return jax.tree.map(jnp.negative, natural_map(field, x, args))
 
+    _, gains = force_and_gains(field, x0, args)
+    shares = jax.tree.map(lambda gain: 1 / unit_of(gain), gains)
+
+    def residual(x: Strategy) -> Array:
+        return scaled_residual(field, x, field(x, args), shares, args)
+
     def at_rest(t: Any, x: Strategy, args: PyTree, **kwargs: Any) -> Bool[Array, ""]:
-        value = residual(field, x, args)
+        value = residual(x)
         return value <= tol.astype(value.dtype)
 
     subs = {"asked": saveat.subs, "end": diffrax.SubSaveAt(t1=True)}
@@ -166,7 +183,7 @@ def _integrate(
         for name in ("asked", "end")
     )
     strategy = jax.tree.map(lambda leaf: leaf[0], end)
-    final = residual(field, strategy, args)
+    final = residual(strategy)
     return Trajectory(
         times=solution.ts["asked"],
         strategies=asked,

@@ -237,7 +237,7 @@ def _or_anywhere(strategy_set: Any) -> Any:
 
 def _function(maker: str, what: str, value: Any) -> Callable:
     if isinstance(value, Game):
-        raise ValueError(f"{maker}: {type(value).__name__} is a game already; use it as it is")
+        raise ValueError(f"{maker}: this is a game already, not its {what}; use it as it is")
     if not callable(value):
         raise ValueError(
             f"{maker}: the {what} must be a function of the joint strategy and args, not "

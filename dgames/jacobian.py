@@ -6,7 +6,8 @@ from collections.abc import Callable
 import jax
 import jax.numpy as jnp
 import lineax as lx
-from jaxtyping import PyTree
+from jax.core import Tracer
+from jaxtyping import Array, PyTree
 
 from dgames.fields import AbstractField, check_field, prepared
 from dgames.game import Game
@@ -49,7 +50,18 @@ def jacobian_blocks(
     ends = list(itertools.accumulate(dimensions(x)))
     starts = [0, *ends[:-1]]
     spans = list(zip(starts, ends, strict=True))
-    return join(x, tuple(join(x, tuple(matrix[a:b, c:d] for c, d in spans)) for a, b in spans))
+    return join(x, tuple(join(x, tuple(_cut(matrix, a, b) for b in spans)) for a in spans))
+
+
+def _cut(matrix: Array, rows: tuple[int, int], columns: tuple[int, int]) -> Array:
+    """A block, which begins at a number that is not compiled in: else each takes its own compiling.
+
+    Traced code has the number in it, as it is compiled together anyway.
+    """
+    (a, b), (c, d) = rows, columns
+    if isinstance(matrix, Tracer):
+        return matrix[a:b, c:d]
+    return jax.lax.dynamic_slice(matrix, (a, c), (b - a, d - c))
 
 
 def jacobian_operator(

@@ -1,7 +1,9 @@
 """Figures: phase portraits, residuals and spectra.
 
 Every function draws on the `ax` it is given, or on a new figure, and returns the Axes; nothing is
-shown or saved. Needs matplotlib: `pip install "dgames[plot]"`.
+shown or saved. What `jax.vmap` made of runs or matrices, with any number of batch axes, is drawn
+one by one: in colours of their own, or by number with a colour bar where they are many. Needs
+matplotlib: `pip install "dgames[plot]"`.
 """
 
 from collections.abc import Callable, Sequence
@@ -12,19 +14,14 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import PyTree
 
-from dgames.fields import AbstractField, as_field, check_field
+from dgames import figure_style as style
+from dgames.fields import AbstractField, check_field, prepared
+from dgames.figure_style import COLOURS as COLOURS
 from dgames.game import Game
 from dgames.strategy import Strategy, as_strategy, player_names, ravel
 
 if TYPE_CHECKING:
     import matplotlib.axes
-
-# Okabe and Ito's palette without its yellow: told apart with every kind of colour vision.
-COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
-_MARKERS = ("o", "s", "^", "D", "v", "P", "X")
-_DASHES = ("-", "--", "-.", ":")
-_FAINT = "#B8BEC6"
-_DARK = "#30363D"
 
 
 def phase_portrait(
@@ -51,8 +48,8 @@ def phase_portrait(
         ylim: Range of the second coordinate.
         trajectories: A list, or one, of: what `solve(..., save_every=...)` or `flow` returns; a
             history; an array of shape `(points, 2)`. A list may also hold strategies stacked along
-            a new first axis.
-        labels: One name per trajectory, for a legend.
+            a new first axis. All may have batch axes before that.
+        labels: One name per trajectory, or per entry of the list, for a legend.
         equilibrium: A joint strategy to mark with a star.
         like: A joint strategy, for its structure: `{"a": 0.0, "b": 0.0}` for players a and b, whose
             names then label the axes.
@@ -75,7 +72,7 @@ def phase_portrait(
         >>> ax = plot.phase_portrait(game, trajectories=run, equilibrium=(0.0, 0.0))
         >>> ax.figure.savefig("portrait.png")  # doctest: +SKIP
     """
-    field, like = as_field(game), as_strategy(like)
+    field, like, _ = prepared(game, like)
     vector, unravel = ravel(like)
     if vector.size != 2:
         raise ValueError(
@@ -83,7 +80,9 @@ def phase_portrait(
         )
     check_field(field, like, args)
     tall = (ylim[1] - ylim[0]) / (xlim[1] - xlim[0])
-    axes = _axes(ax, (4.9 + _legend_width(labels), min(max(4.2 * tall, 1.6), 7.0) + 0.4))
+    axes = style.axes_of(
+        ax, (4.9 + style.legend_width(labels), min(max(4.2 * tall, 1.6), 7.0) + 0.4)
+    )
 
     _draw_streams(
         axes,
@@ -92,9 +91,10 @@ def phase_portrait(
         ylim,
         density,
     )
-    for i, run in enumerate(_several(trajectories)):
-        label = None if labels is None else labels[i]
-        _draw_path(axes, _path(run), COLOURS[i % len(COLOURS)], label, xlim, ylim)
+    paths = [_paths(run, like) for run in _several(trajectories)]
+    looks = _looks(axes, [len(entry) for entry in paths], labels, "trajectory")
+    for path, look in zip((path for entry in paths for path in entry), looks, strict=True):
+        _draw_path(axes, path, look, xlim, ylim)
     if equilibrium is not None:
         point, _ = ravel(as_strategy(equilibrium))
         axes.plot(*np.asarray(point), "*", color="black", markersize=12, zorder=5)
@@ -109,7 +109,7 @@ def phase_portrait(
     axes.set_ylim(ylim)
     axes.set_aspect("equal")
     if labels is not None:
-        _legend(axes, beside=ax is None)
+        style.legend(axes, beside=ax is None)
     return axes
 
 
@@ -120,8 +120,8 @@ def residual_history(
 
     Args:
         runs: A list, or one, of: what `solve` returns; a history; an array of residuals, one per
-            step.
-        labels: One name per run, for a legend.
+            step. All may have batch axes before that: then there is one line for each run.
+        labels: One name per run, or per entry of the list, for a legend.
         ax: Where to draw.
 
     Returns:
@@ -129,6 +129,7 @@ def residual_history(
 
     Raises:
         ImportError: Without matplotlib.
+        ValueError: If a run has no residuals along the way, or there are too many or few labels.
 
     Example:
         >>> import dgames as dg
@@ -138,25 +139,18 @@ def residual_history(
         >>> runs = [dg.solve(game, method, (1.0, 1.0)) for method in methods]
         >>> ax = plot.residual_history(runs, ["extragradient", "optimistic"])
     """
-    axes = _axes(ax, (5.6, 3.8))
-    for i, run in enumerate(_several(runs)):
-        history = getattr(run, "history", run)
-        residual = np.asarray(getattr(history, "residual", history), float)
-        steps = np.asarray(getattr(history, "steps", np.arange(residual.size)))
-        axes.plot(
-            steps,
-            np.where((residual > 0) & (steps >= 0), residual, np.nan),
-            color=COLOURS[i % len(COLOURS)],
-            linestyle=_DASHES[i // len(COLOURS) % len(_DASHES)],
-            linewidth=1.8,
-            label=None if labels is None else labels[i],
-        )
+    entries = [_residuals(run) for run in _several(runs)]
+    axes = style.axes_of(ax, (5.6, 3.8))
+    looks = _looks(axes, [len(entry) for entry in entries], labels, "run")
+    for line, look in zip((line for entry in entries for line in entry), looks, strict=True):
+        axes.plot(*line, **look)
     axes.set_yscale("log")
     axes.set_xlabel("step")
     axes.set_ylabel("residual")
-    _quiet_frame(axes)
+    style.whole_ticks(axes.xaxis)
+    style.quiet_frame(axes)
     if labels is not None:
-        _legend(axes, beside=False)
+        style.legend(axes, beside=False)
     return axes
 
 
@@ -166,11 +160,11 @@ def spectrum(
     """Draws eigenvalues in the complex plane, with the unit circle.
 
     Of the one-step map of a method (`dgames.step_jacobian`), eigenvalues inside the circle decay;
-    the legend gives the spectral radius `rho`. Each further series is drawn smaller, so that
-    eigenvalues that coincide all stay visible.
+    the legend gives the spectral radius `rho`. Marks are hollow, each of its own form and smaller
+    than the one before, so that eigenvalues that coincide all stay visible.
 
     Args:
-        matrices: A square matrix, or a list of them.
+        matrices: A square matrix, or a list of them; they may have batch axes before the two.
         labels: One name per matrix.
         ax: Where to draw.
 
@@ -179,6 +173,7 @@ def spectrum(
 
     Raises:
         ImportError: Without matplotlib.
+        ValueError: If a matrix is not square or not finite, or there are too many or few labels.
 
     Example:
         >>> import dgames as dg
@@ -188,52 +183,95 @@ def spectrum(
         >>> steps = [dg.step_jacobian(game, method, (0.0, 0.0)) for method in methods.values()]
         >>> ax = plot.spectrum(steps, list(methods))
     """
-    axes = _axes(
-        ax, (4.9 + _legend_width([f"{name}, rho = 0.1234" for name in labels or ("",)]), 4.6)
-    )
+    spectra = [values for entry in _several(matrices) for values in _eigenvalues(entry)]
+    if labels is not None and len(labels) != len(spectra):
+        raise ValueError(
+            f"spectrum: {len(spectra)} matrices need as many labels, not {len(labels)}"
+        )
+    many = labels is None and len(spectra) > len(style.MARKERS)
+    room = [f"{name}, rho = 0.1234" for name in labels or ("",)]
+    axes = style.axes_of(ax, (4.9 + style.legend_width(None if many else room), 4.6))
     from matplotlib.patches import Circle
 
-    axes.axhline(0, color=_FAINT, linewidth=0.8, zorder=0)
-    axes.axvline(0, color=_FAINT, linewidth=0.8, zorder=0)
+    axes.axhline(0, color=style.FAINT, linewidth=0.8, zorder=0)
+    axes.axvline(0, color=style.FAINT, linewidth=0.8, zorder=0)
     axes.add_patch(Circle((0, 0), 1, facecolor="#F3F5F7", edgecolor="none", zorder=-1))
-    axes.add_patch(Circle((0, 0), 1, fill=False, edgecolor=_DARK, linewidth=1.0, zorder=1))
-    reach = 1.0
-    for i, matrix in enumerate(_several(matrices)):
-        values = np.linalg.eigvals(np.asarray(matrix))
-        radius = float(np.max(np.abs(values)))
-        reach = max(reach, radius)
-        name = "" if labels is None else f"{labels[i]}, "
-        axes.plot(
-            values.real,
-            values.imag,
-            _MARKERS[i % len(_MARKERS)],
-            color=COLOURS[i % len(COLOURS)],
-            markeredgecolor="white",
-            markeredgewidth=0.7,
-            markersize=max(9 - 1.5 * i, 4),
-            linestyle="none",
-            zorder=2 + i,
-            label=rf"{name}$\rho = {radius:.4g}$",
-        )
-    reach *= 1.12
+    axes.add_patch(Circle((0, 0), 1, fill=False, edgecolor=style.DARK, linewidth=1.0, zorder=1))
+    radii = [float(np.max(np.abs(values), initial=0)) for values in spectra]
+    if many:
+        colours = style.colours_of_many(axes, len(spectra), "matrix")
+        for values, colour in zip(spectra, colours, strict=True):
+            axes.plot(values.real, values.imag, "o", color=colour, markersize=4, zorder=2)
+    else:
+        sizes = np.linspace(14, 6, len(spectra)) if len(spectra) > 1 else (8,)
+        for i, (values, radius, size) in enumerate(zip(spectra, radii, sizes, strict=True)):
+            name = "" if labels is None else f"{labels[i]}, "
+            axes.plot(
+                values.real,
+                values.imag,
+                style.MARKERS[i % len(style.MARKERS)],
+                color=COLOURS[i % len(COLOURS)],
+                markerfacecolor="none",
+                markeredgewidth=1.6,
+                markersize=size,
+                linestyle="none",
+                zorder=2 + i,
+                label=rf"{name}$\rho = {radius:.4g}$",
+            )
+        style.legend(axes, beside=ax is None)
+    reach = 1.12 * max([1.0, *radii])
     axes.set_xlim(-reach, reach)
     axes.set_ylim(-reach, reach)
     axes.set_aspect("equal")
     axes.set_xlabel(r"Re $\lambda$")
     axes.set_ylabel(r"Im $\lambda$")
-    _legend(axes, beside=ax is None)
     return axes
 
 
-def _axes(ax: Any, size: tuple[float, float]) -> Any:
-    """The given Axes, or those of a new figure of a size in inches."""
-    try:
-        import matplotlib.pyplot as plt
-    except ImportError as error:
-        raise ImportError(
-            'figures need matplotlib, which is optional: pip install "dgames[plot]"'
-        ) from error
-    return plt.subplots(figsize=size, layout="compressed")[1] if ax is None else ax
+def _eigenvalues(matrices: Any) -> list[Any]:
+    """Those of each matrix, whatever the batch axes."""
+    found = np.asarray(matrices)
+    if found.ndim < 2 or found.shape[-1] != found.shape[-2]:
+        raise ValueError(f"spectrum: a matrix must be square, not of shape {found.shape}")
+    if not np.isfinite(found).all():
+        raise ValueError("spectrum: a matrix has entries that are not finite, so no eigenvalues")
+    return list(np.linalg.eigvals(found.reshape(-1, *found.shape[-2:])))
+
+
+def _looks(ax: Any, counts: list[int], labels: Any, what: str) -> list[dict[str, Any]]:
+    """How to draw each line, of entries that hold one or several.
+
+    Args:
+        ax: Where they are to be drawn.
+        counts: How many lines each entry holds.
+        labels: One per line, one per entry, or None.
+        what: A line is.
+    """
+    total = sum(counts)
+    if labels is not None and len(labels) not in (total, len(counts)):
+        raise ValueError(
+            f"{len(labels)} labels do not fit: give one for each {what}, which are {total}, or for "
+            f"each entry of the list, which are {len(counts)}"
+        )
+    if labels is None and len(counts) == 1 and total > len(COLOURS):
+        colours = style.colours_of_many(ax, total, what)
+        return [{"color": colour, "linewidth": style.WIDTH / 2} for colour in colours]
+    if len(counts) == 1 or total == len(counts) or (labels is not None and len(labels) == total):
+        names = labels if labels is not None and len(labels) == total else None
+        looks = [style.line_style(i) for i in range(total)]
+        if labels is not None and names is None:  # one name for all the lines of one entry
+            looks = [style.line_style(0) for _ in range(total)]
+            names = [labels[0], *([None] * (total - 1))]
+        return [
+            look | {"label": None if names is None else names[i]} for i, look in enumerate(looks)
+        ]
+    looks = []
+    for i, count in enumerate(counts):
+        faint = {"linewidth": style.WIDTH / 2, "alpha": 0.7} if count > 1 else {}
+        for k in range(count):
+            label = labels[i] if labels is not None and k == 0 else None
+            looks.append(style.line_style(i) | faint | {"label": label})
+    return looks
 
 
 def _draw_streams(ax: Any, field: Callable, xlim: Any, ylim: Any, density: float | int) -> None:
@@ -263,16 +301,14 @@ def _draw_streams(ax: Any, field: Callable, xlim: Any, ylim: Any, density: float
     )
 
 
-def _draw_path(
-    ax: Any, path: np.ndarray, colour: str, label: str | None, xlim: Any, ylim: Any
-) -> None:
-    ax.plot(*path.T, color=colour, linewidth=1.6, zorder=3, label=label)
-    for point, size, face in ((path[0], 6.5, "white"), (path[-1], 5.5, colour)):
+def _draw_path(ax: Any, path: np.ndarray, look: dict[str, Any], xlim: Any, ylim: Any) -> None:
+    ax.plot(*path.T, zorder=3, **look | {"linestyle": "-"})
+    for point, size, face in ((path[:1], 6.5, "white"), (path[-1:], 5.5, look["color"])):
         inside = np.all((point >= (xlim[0], ylim[0])) & (point <= (xlim[1], ylim[1])))
         ax.plot(
-            *point,
+            *point.T,
             "o",
-            color=colour,
+            color=look["color"],
             markerfacecolor=face,
             markersize=size,
             clip_on=not inside,
@@ -284,36 +320,45 @@ def _several(value: Any) -> list[Any]:
     return list(value) if isinstance(value, list | tuple) else [value]
 
 
-def _has_strategies(run: Any) -> bool:
-    return any(hasattr(run, name) for name in ("history", "strategies", "strategy"))
+def _residuals(run: Any) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Steps and residuals of each run, whatever the batch axes; nothing where there are none."""
+    history = getattr(run, "history", run)
+    found = getattr(history, "residual", history)
+    of_a_flow = hasattr(history, "residual") and not hasattr(history, "steps")  # its last one only
+    if of_a_flow or jnp.ndim(found) == 0:
+        raise ValueError(
+            "residual_history: residuals are an array with one per step, or what `solve` returns; "
+            f"{type(run).__name__} has none along the way"
+        )
+    residual = np.asarray(found, float)
+    steps = np.asarray(getattr(history, "steps", np.arange(residual.shape[-1])))
+    steps = np.broadcast_to(steps, residual.shape).reshape(-1, residual.shape[-1])
+    lines = residual.reshape(steps.shape)
+    lines = np.where((lines > 0) & (steps >= 0), lines, np.nan)
+    return list(zip(steps, lines, strict=True))
 
 
-def _path(run: Any) -> np.ndarray:
-    """The points of a trajectory, of shape (points, 2)."""
-    strategies = getattr(run, "strategies", None)
-    if strategies is None and _has_strategies(run):
-        strategies = getattr(run, "history", run).strategy
+def _paths(run: Any, like: Strategy) -> list[np.ndarray]:
+    """The points of each trajectory, of shape (points, 2), whatever the batch axes."""
+    strategies, steps = getattr(run, "strategies", None), None
+    if strategies is None and any(hasattr(run, name) for name in ("history", "strategy")):
+        history = getattr(run, "history", run)
+        strategies, steps = history.strategy, getattr(history, "steps", None)
         if strategies is None:
             raise ValueError("this run kept no strategies: solve it with `save_every=1`")
-    leaves = map(np.asarray, jax.tree.leaves(run if strategies is None else strategies))
-    path = np.concatenate([leaf.reshape(len(leaf), -1) for leaf in leaves], axis=1)
-    if path.shape[1] != 2:
-        raise ValueError(f"a trajectory here has two coordinates, got {path.shape[1]}")
-    return path[np.all(np.isfinite(path), axis=1)]
-
-
-def _quiet_frame(ax: Any) -> None:
-    ax.spines[["top", "right"]].set_visible(False)
-    ax.grid(True, which="major", color="#E6E9ED", linewidth=0.8)
-    ax.set_axisbelow(True)
-
-
-def _legend_width(labels: Sequence[str] | None) -> float:
-    """Room in inches that a legend beside the axes takes, about."""
-    return 0.0 if labels is None else 0.6 + 0.075 * max(map(len, labels), default=0)
-
-
-def _legend(ax: Any, beside: bool) -> None:
-    # Beside the axes on a figure of our own; inside, where there may be neighbours.
-    owner, place = (ax.figure, "outside right center") if beside else (ax, "best")
-    owner.legend(loc=place, frameon=True, framealpha=0.92, edgecolor="none", fontsize="small")
+    leaves = [
+        np.asarray(leaf) for leaf in jax.tree.leaves(run if strategies is None else strategies)
+    ]
+    axes = [jnp.ndim(leaf) for leaf in jax.tree.leaves(like)]
+    if len(axes) != len(leaves):  # an array with both coordinates, say
+        axes = [1] * len(leaves) if len(leaves) == 1 else [0] * len(leaves)
+    batch = np.shape(steps)[:-1] if steps is not None else leaves[0].shape[: -1 - axes[0]]
+    points = leaves[0].shape[len(batch)] if leaves[0].ndim > len(batch) else 0
+    count = int(np.prod(batch))
+    path = np.concatenate([leaf.reshape(count, points, -1) for leaf in leaves], axis=2)
+    if path.shape[2] != 2:
+        raise ValueError(f"a trajectory here has two coordinates, got {path.shape[2]}")
+    used = np.all(np.isfinite(path), axis=2)
+    if steps is not None:
+        used &= np.asarray(steps).reshape(count, points) >= 0
+    return [one[kept] for one, kept in zip(path, used, strict=True)]

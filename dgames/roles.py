@@ -61,6 +61,26 @@ def in_roles(game: Any, x: Strategy) -> tuple[Block, Block]:
     return (first, second) if minimiser_of(game, x, True) == 0 else (second, first)
 
 
+def check_order(game: Any, x: Strategy) -> None:
+    """Raises an error where a game of `dgames.games` would take one player for another.
+
+    Those games know players by their position: the first has the first payoffs. That is the order
+    of the pytree, and not the one in which the keys of a dictionary were written, if they differ.
+    """
+    while hasattr(game, "game"):
+        game = game.game
+    known = type(game).__module__.startswith("dgames.games.")
+    if not known or not isinstance(x, dict) or isinstance(x, OrderedDict):
+        return
+    written, names = tuple(map(str, x)), player_names(x)
+    if written != names:
+        raise ValueError(
+            f"{type(game).__name__} knows players by their position, and the keys were written in "
+            f"the order {', '.join(written[:6])}, but JAX sorts them to {', '.join(names[:6])}; "
+            "write them in that order, or give a tuple"
+        )
+
+
 def check_roles(minimiser: Any, maximiser: Any) -> None:
     """Raises an error unless roles are the names of two players, or None."""
     for role, name in (("minimiser", minimiser), ("maximiser", maximiser)):

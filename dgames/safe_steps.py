@@ -4,6 +4,7 @@ import warnings
 from typing import Any, Protocol, runtime_checkable
 
 import jax
+from jax.core import Tracer
 from jaxtyping import Array, Bool, PyTree
 
 from dgames.fields import AbstractField
@@ -66,8 +67,10 @@ def with_step(
     """
     if step_size is None:
         if not isinstance(method, AbstractMethod):
+            text = method.__name__ if isinstance(method, type) else repr(method)
+            text = text if len(text) <= 60 else type(method).__name__
             raise ValueError(
-                f"solve: {method!r} is no method; give one, such as Simultaneous(0.1), or a class "
+                f"solve: {text} is no method; give one, such as Simultaneous(0.1), or a class "
                 "of methods together with step_size."
             )
         return method, None
@@ -77,13 +80,26 @@ def with_step(
             "with step_size, or leave step_size out."
         )
     if not hasattr(step_size, "safe_method"):  # `isinstance` would ask for the region, too early
-        return method(step_size), None
+        try:
+            made = method(step_size) if callable(method) else None
+        except TypeError as error:
+            name = getattr(method, "__name__", type(method).__name__)
+            raise ValueError(
+                f"solve: {name} cannot be made of a step size alone; make it, say "
+                f"{name}(0.1, ...), and leave step_size out."
+            ) from error
+        if not isinstance(made, AbstractMethod):
+            raise ValueError(
+                "solve: with step_size, the method is a class of methods such as Simultaneous, or "
+                f"a function of the step size that returns one; got {type(method).__name__}."
+            )
+        return made, None
     if not (isinstance(method, type) and issubclass(method, AbstractMethod)):
         raise ValueError(
             "solve: a certificate knows methods by their classes; give the class, such as "
             "Simultaneous, or a number as step_size."
         )
-    if any(isinstance(leaf, jax.core.Tracer) for leaf in jax.tree.leaves((field, args))):
+    if any(isinstance(leaf, Tracer) for leaf in jax.tree.leaves((field, args))):
         raise ValueError(
             "solve: under a transformation of its parameters or args a game cannot be compared "
             "with that of the certificate; give the step as a number, such as "
@@ -92,7 +108,7 @@ def with_step(
     safe = step_size.safe_method(method)
     step_size.require_game(field, x0, args)
     inside = step_size.in_basin(method, x0)
-    if not isinstance(inside, jax.core.Tracer) and not inside:
+    if not isinstance(inside, Tracer) and not inside:
         warnings.warn(
             "solve: the start is outside the certified basin of the method, so that nothing is "
             "proved of where this run goes.",

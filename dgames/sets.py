@@ -257,9 +257,49 @@ def map_sets(fn: Callable, strategy_set: Any, x: Strategy, *rest: Any) -> Strate
     return map_players(lambda block, own, *values: fn(own, block, *values), x, sets, *rest)
 
 
+def is_constrained(strategy_set: Any, x: Strategy) -> bool:
+    """Whether the set of any player is not the whole space."""
+    sets = _own_sets(strategy_set, x)
+    if is_stacked(sets):
+        return type(sets.blocks) is not Euclidean
+    own = (sets,) if isinstance(sets, AbstractSet) else blocks(sets)
+    return not all(type(each) is Euclidean for each in own)
+
+
 def check_sets(strategy_set: Any, x: Strategy) -> None:
-    """Raises an error unless a strategy set fits the players of `x`; see `player_sets`."""
-    _own_sets(strategy_set, x)
+    """Raises an error unless a strategy set fits the players of `x`; see `player_sets`.
+
+    Projections are traced for their shapes; nothing is computed.
+    """
+    sets = _own_sets(strategy_set, x)
+    if is_stacked(x):
+        one = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape[1:], leaf.dtype), x.blocks)
+        own = sets if isinstance(sets, AbstractSet) else sets[0]
+        _check_set("each stacked player", own, one)
+        return
+    names = player_names(x)
+    each = (sets,) * len(names) if isinstance(sets, AbstractSet) else blocks(sets)
+    for name, own, block in zip(names, each, blocks(x), strict=True):
+        _check_set(f"player '{name}'", own, block)
+
+
+def _check_set(who: str, own: AbstractSet, block: Block) -> None:
+    if type(own) is Euclidean:
+        return
+    try:
+        found = eqx.filter_eval_shape(lambda own, block: own.project(block), own, block)
+    except Exception as error:
+        found, reason = None, error
+    else:
+        reason = None
+    shapes = [jnp.shape(leaf) for leaf in jax.tree.leaves(block)]
+    if found is not None and [leaf.shape for leaf in jax.tree.leaves(found)] == shapes:
+        return
+    raise ValueError(
+        f"the set {type(own).__name__} of {who} does not fit the player's strategy of shape "
+        f"{', '.join(map(str, shapes))}: its numbers are scalars or arrays that broadcast to it, "
+        "and a simplex needs an axis"
+    ) from reason
 
 
 def player_sets(strategy_set: Any, x: Strategy) -> tuple[AbstractSet, ...]:
@@ -326,8 +366,13 @@ def _all_sets(strategy_set: Any) -> bool:
 
 
 def _found(strategy_set: Any) -> str:
-    leaf = jax.tree_util.all_leaves([strategy_set])
-    return type(strategy_set).__name__ if leaf else brief_names(strategy_set)
+    if jax.tree_util.all_leaves([strategy_set]):
+        of_class = isinstance(strategy_set, type)
+        return f"the class {strategy_set.__name__}" if of_class else type(strategy_set).__name__
+    for name, own in zip(player_names(strategy_set), blocks(strategy_set), strict=True):
+        if not isinstance(own, AbstractSet):
+            return f"a {type(own).__name__} for '{name}', which is no set"
+    return brief_names(strategy_set)
 
 
 def _as_float(value: Any) -> Array:

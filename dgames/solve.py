@@ -1,9 +1,10 @@
 """Running a method until the residual is small."""
 
 import functools
+import operator
 import warnings
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 import equinox as eqx
 import jax
@@ -142,7 +143,8 @@ def solve(
     check_not_costs(asked, x0, args)
     method, region = with_step(method, step_size, field, x0, args)
     capacity = None if save_every is None else max_steps // save_every + 2
-    if adjoint is not None and not isinstance(tol, Tracer) and tol is not None and tol == 0:
+    traced = any(isinstance(leaf, Tracer) for leaf in jax.tree.leaves((field, method, x0, args)))
+    if traced and not isinstance(tol, Tracer) and tol is not None and tol == 0:
         adjoint = None
     solution = _run(
         field,
@@ -156,7 +158,7 @@ def solve(
         capacity,
         save_every,
         region,
-        any(isinstance(leaf, Tracer) for leaf in jax.tree.leaves((field, method, x0, args))),
+        traced,
         adjoint,
     )
     if not isinstance(solution.left, Tracer) and (solution.left >= 0).any():
@@ -165,24 +167,29 @@ def solve(
             "steps; from there on nothing is proved of this run.",
             stacklevel=2,
         )
-    _warn_where_not_finite(field, args, solution)
     solution = eqx.tree_at(lambda s: s.history, solution, trim(solution.history))
     if jax.tree.leaves(rest):
         solution = _completed(solution, rest)
     if throw:
+        _raise_where_not_finite(field, args, solution)
         failed = solution.result != RESULTS.successful
         solution = solution.result.error_if(solution, failed)
     return solution
 
 
 def _check_options(max_steps: Any, tol: Any, save_every: Any) -> None:
-    whole = int | np.integer
-    if not isinstance(max_steps, whole) or isinstance(max_steps, bool):
-        raise ValueError(f"solve: max_steps must be a whole number, not {max_steps!r}")
-    if save_every is not None and (
-        not isinstance(save_every, whole) or isinstance(save_every, bool)
+    for name, value, optional in (
+        ("max_steps", max_steps, ""),
+        ("save_every", save_every, " or None"),
     ):
-        raise ValueError(f"solve: save_every must be a whole number or None, not {save_every!r}")
+        if value is None and optional:
+            continue
+        try:
+            whole = operator.index(cast(Any, value)) == value and not isinstance(value, bool)
+        except (TypeError, jax.errors.JAXTypeError):
+            whole = False
+        if not whole:
+            raise ValueError(f"solve: {name} must be a whole number{optional}, not {value!r}")
     if max_steps < 0 or (save_every is not None and save_every < 1):
         raise ValueError(
             "solve: max_steps must not be negative and save_every must be at least 1; "
@@ -207,22 +214,20 @@ def _completed(solution: Solution, rest: PyTree) -> Solution:
     return eqx.tree_at(strategies, solution, (strategy, saved), is_leaf=lambda leaf: leaf is None)
 
 
-def _warn_where_not_finite(field: AbstractField, args: PyTree, solution: Solution) -> None:
+def _raise_where_not_finite(field: AbstractField, args: PyTree, solution: Solution) -> None:
     """Names the player, which a result cannot."""
-    if isinstance(solution.steps, Tracer):
+    if isinstance(solution.steps, Tracer) or solution.steps.ndim:
         return
-    if not bool(solution.result == RESULTS.field_not_finite):
-        return
-    x = solution.strategy
+    x, at_fault = eqx.filter(solution.strategy, eqx.is_inexact_array), None
     finite = all(bool(jnp.all(jnp.isfinite(leaf))) for leaf in jax.tree.leaves(x))
-    name = not_finite(field, x, args) if finite else None
-    where = "the strategy returned, which is" if name else "one that the last step tried, with a"
-    whose = f" of player '{name}'" if name else ""
-    warnings.warn(
-        f"solve: after {int(solution.steps)} steps the field{whose} is not finite at {where} "
-        "finite; look at the costs there, for norms and roots at zero, logarithms or divisions.",
-        stacklevel=3,
-    )
+    if finite and bool(solution.result == RESULTS.field_not_finite):
+        at_fault = not_finite(field, x, args)
+    if at_fault is not None:
+        raise RuntimeError(
+            f"solve: after {int(solution.steps)} steps the field of player '{at_fault}' is not "
+            "finite at the strategy reached, which is; look at the costs there, for norms and "
+            "roots at zero, logarithms or divisions."
+        )
 
 
 @eqx.filter_jit

@@ -195,9 +195,8 @@ def ravel(x: Strategy) -> tuple[Float[Array, " coordinates"], Callable[[Array], 
     """
     numbers = _numbers(x)
     if numbers is not x:
-        vector, unravel = ravel(numbers)
-        _, rest = split(as_strategy(x))
-        return vector, lambda vector: eqx.combine(unravel(vector), rest)
+        (flat, back), (_, rest) = ravel(numbers), split(as_strategy(x))
+        return flat, lambda vector: eqx.combine(back(vector), rest)
     items, structure = jax.tree.flatten(x, is_leaf=is_stacked)
     stacks = [item if is_stacked(item) else None for item in items]
     # A stack of players counts as one array, with one row per player.
@@ -343,7 +342,11 @@ def check_strategy(x: Strategy) -> None:
 
 def _numbers(x: PyTree) -> PyTree:
     """`x` itself if all of it is numbers, else only the floating-point arrays in it."""
-    if all(hasattr(leaf, "shape") or np.isscalar(leaf) for leaf in jax.tree.leaves(x)):
+
+    def is_number(leaf: Any) -> bool:
+        return _is_inexact(leaf) or (isinstance(leaf, int | float) and not isinstance(leaf, bool))
+
+    if all(map(is_number, jax.tree.leaves(x))):
         return x
     return split(as_strategy(x))[0]
 

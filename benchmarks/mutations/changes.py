@@ -275,10 +275,10 @@ def renewed(data: dict[str, Any], path: Path) -> dict[str, Any]:
         graph = data["game"].get("graph")
         if isinstance(graph, dict) and {"hash", "nodes", "outputs"} <= set(graph):
             graph["hash"] = graph_hash(graph["nodes"], graph["outputs"])
-    game = data.get("game")
-    if path[:1] == ("game",) and path[-1] != "hash" and isinstance(game, dict) and "hash" in game:
-        if isinstance(game.get("graph"), dict) and "hash" in game["graph"]:
-            game["hash"] = game_hash(game)
+    if path[:1] == ("game",) and path[-1] != "hash" and isinstance(data["game"], dict):
+        graph = data["game"].get("graph")
+        if isinstance(graph, dict) and "hash" in graph:
+            data["game"]["hash"] = game_hash(data["game"])
     return {**data, "digest": digest(data)}
 
 

@@ -26,7 +26,7 @@ from jax.extend import core
 from jaxtyping import Array, Bool, Float
 
 from .affine_form import as_form
-from .derivatives import evaluate
+from .derivatives import around, evaluate
 from .enclose import enclose
 from .expansion import Ends, ball, expand, middle_of
 from .interpreter import interpret
@@ -164,10 +164,15 @@ def jacobian_family(
 
 
 def is_smooth(function: Callable, form: Form) -> Callable[[Interval], Bool[Array, ""]]:
-    """Whether a function is defined and has no jump or kink in a cell, as far as can be told."""
+    """Whether a function is defined and has no jump or kink in a cell, as far as can be told.
+
+    Where the cell has no width that is asked of a little more: `where(x == 0, 0, x)` has a
+    derivative of its own at zero.
+    """
     rules = RULES | SMOOTH_RULES
 
     def smooth(cell: Interval) -> Bool[Array, ""]:
+        cell = around(cell)
         if form == "arithmetic":
             values = evaluate(function, cell, rules, "affine", most_generators(cell.lower.size))
         else:

@@ -174,7 +174,7 @@ def derivative_enclosure(
     continuous = enclose(function, _CONTINUOUS if order == 1 else _SMOOTH)
 
     def enclosed(box: Interval) -> Interval:
-        box = _around(box)
+        box = around(box)
         value = continuous(box)
         defined = jnp.isfinite(value.lower) & jnp.isfinite(value.upper)
         result = evaluate(code, box, RULES if order == 1 else _SMOOTH, method, symbols)
@@ -185,7 +185,7 @@ def derivative_enclosure(
     return enclosed
 
 
-def _around(box: Interval) -> Interval:
+def around(box: Interval) -> Interval:
     """The box, a little wider where it has no width.
 
     The derivative at a point is a matter of what happens around it: code for `x = 0` alone, as in

@@ -88,10 +88,10 @@ def _rules(value: Any) -> Iterator[Any]:
         yield from _rules(value.f)
         return
     inside = []
-    if isinstance(value, types.FunctionType) and id(value) not in _registered():
-        if _file(value) in _AROUND:
-            contents = [cell.cell_contents for cell in value.__closure__ or ()]
-            inside = [x for x in contents if isinstance(x, WrappedFun) or _is_code(x)]
+    is_function = isinstance(value, types.FunctionType) and id(value) not in _registered()
+    if is_function and _file(value) in _AROUND:
+        contents = [cell.cell_contents for cell in value.__closure__ or ()]
+        inside = [x for x in contents if isinstance(x, WrappedFun) or _is_code(x)]
     if not inside:
         yield value
     for part in inside:

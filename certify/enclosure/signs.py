@@ -134,7 +134,8 @@ def _of_product(_: Any, x: Interval, y: Interval) -> tuple[Any, Any]:
 
 
 def _of_matrix_product(equation: Any, x: Interval, y: Interval) -> tuple[Any, Any]:
-    if equation.invars[0] is equation.invars[1] and x.ndim == 1:
+    contracted = [len(axes) for axes in equation.params["dimension_numbers"][0]]
+    if equation.invars[0] is equation.invars[1] and contracted == [x.ndim, x.ndim] == [1, 1]:
         return jnp.array(True), jnp.array(False)
     (a, b), (c, d) = ((jnp.all(z.lower >= 0), jnp.all(z.upper <= 0)) for z in (x, y))
     return (a & c) | (b & d), (a & d) | (b & c)

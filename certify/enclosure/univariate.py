@@ -30,6 +30,7 @@ from .interval import Interval
 from .polynomial import Polynomial, differentiated, enclosed_value, plus, real_roots, times, value
 from .registry import BARE, Operation, rule
 from .rounding import where_defined, where_entire
+from .sinc import Sinc
 
 # Floats around 2 / sqrt(pi) and 1 / e.
 _BELL_HEIGHT = (1.1283791670955123, 1.1283791670955128)
@@ -259,6 +260,7 @@ FUNCTIONS: dict[str, Univariate] = {
         lambda x, k: lax.rsqrt(1.0 + x * x) ** (2 * k - 1),
     ),
     "entropy": Entropy(),
+    "sinc": Sinc(),
     # The variance of a coin with that probability of heads.
     "variance": Power((0, 1, -1)),
 }

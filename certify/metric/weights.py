@@ -6,6 +6,7 @@ A choice needs no proof: whatever weights come out, the margin in them is proved
 import itertools
 
 import numpy as np
+import scipy.optimize
 from jaxtyping import Float
 
 from .cuts import Cuts, spread
@@ -15,9 +16,9 @@ from .small_gain import small_gain
 
 # Weights of one are kept when within this share of the best: simpler numbers, rounder basin.
 _PREFER_ONES = 0.995
-# How much of the margin may be left unfound; and, of up to so many coordinates, in the end.
+# How much of the margin may be left unfound, unless there are no more than so many players.
 _PRECISION = 1e-3
-_FINE, _FEW = 1e-7, 16
+_FEW = 6
 # Samples and rounds of trials for steps and rates.
 _SOME = 32
 _TRIALS = 8
@@ -74,15 +75,31 @@ def choose_weights(
             chosen = rounder
     if aim.objective in ("step", "rate"):
         return _rounded(_faster(jacobians, sizes, base, [cuts.best, chosen], aim) * base)
-    if chosen is cuts.best and sum(sizes) <= _FEW:
-        cuts.improve(_FINE)
+    if chosen is cuts.best and 1 < len(sizes) <= _FEW and not aim.spent():
+        _polish(cuts)
         chosen = cuts.best
     # Ones are simpler numbers.
-    least = cuts.margin * (SHARE[aim.objective] if chosen is not cuts.best else _PREFER_ONES)
+    share = 1 - 1e-9 if aim.objective == "margin" else _PREFER_ONES
+    least = cuts.margin * (share if chosen is cuts.best else SHARE[aim.objective])
     round_enough = spread(within_limit(ones / base)) <= ROUNDER**2 * spread(chosen)
     if round_enough and sampled_margin(jacobians, np.ones(sum(sizes))) >= least:
         return ones
     return _rounded(chosen * base)
+
+
+def _polish(cuts: Cuts) -> None:
+    """The last digits of the best weights of few players, by a simplex search."""
+    start = np.log(cuts.best)
+    scipy.optimize.minimize(
+        lambda free: -cuts.look(np.exp(_at_least_zero(np.append(free, 0.0)))),
+        (start - start[-1])[:-1],
+        method="Nelder-Mead",
+        options={"maxfev": 60 * len(start), "xatol": 1e-5, "fatol": 1e-9},
+    )
+
+
+def _at_least_zero(logs: np.ndarray) -> np.ndarray:
+    return np.minimum(logs - logs.min(), np.log(LIMIT))
 
 
 def _faster(

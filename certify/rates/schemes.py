@@ -120,11 +120,7 @@ def scheme_of(method: Method, *, memory: bool = False) -> tuple[Scheme, Fraction
     """
     if type(method) is RungeKutta:
         return runge_kutta(*_tableau(method), memory), step_of(method)
-    if known_instance(method) is None:
-        raise ValueError(
-            f"a rate is proved of the methods of dgames themselves, not of {_described(method)}, "
-            "which may step otherwise; prove its step as it is by certify.contraction."
-        )
+    _require_known(method)
     name = _TABLEAU_OF.get(type(method))
     if name is not None:
         exact = RungeKutta.named(name, 1.0)
@@ -138,6 +134,14 @@ def scheme_of(method: Method, *, memory: bool = False) -> tuple[Scheme, Fraction
     else:
         raise ValueError(f"there is no scheme for the method {method!r}.")
     return scheme, step_of(method)
+
+
+def _require_known(method: Any) -> None:
+    if known_instance(method) is None:
+        raise ValueError(
+            f"a rate is proved of the methods of dgames themselves, not of {_described(method)}, "
+            "which may step otherwise; prove its step as it is by certify.contraction."
+        )
 
 
 def _described(method: Any) -> str:
@@ -174,9 +178,14 @@ def step_of(method: Method) -> Fraction:
 
 
 def with_step(method: Method, step_size: float) -> Method:
-    """The same method with another step size."""
-    if isinstance(method, RungeKutta):
+    """The same method with another step size.
+
+    Raises:
+        ValueError: If the method is not a known one.
+    """
+    if type(method) is RungeKutta:
         return method._replace(step_size=step_size)
+    _require_known(method)
     names = {name: value for name, value in vars(method).items() if name != "step_size"}
     make: Any = type(method)
     return make(step_size=step_size, **names)

@@ -216,8 +216,10 @@ def picture(
     whole = "" if shown[1] else f" Of the cells, {len(shown[0])} or groups of them are drawn."
     height = plot.height
     if room is not None and room[0] > room[1]:
-        ends = [brief(value, 3) for value in room]
-        parts.append(colour_bar(height, *ends, _shade(0.0), _shade(1.0), "room for the margin"))
+        most, least = (brief(value, 3) for value in room)
+        parts.append(
+            colour_bar(height, most, least, _shade(0.0), _shade(1.0), "room for the margin")
+        )
         height += 34
     return figure("The cells of the proof", words + whole, height, plot.frame(), *parts)
 

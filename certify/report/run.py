@@ -164,7 +164,7 @@ def _field(certificate: Certificate, sizes: list[int]) -> tuple[Graph, Field]:
     game = certificate.data["game"]
     file, n = Reader(game)["graph"], sum(sizes)
     if "natural" in game:
-        return _natural(certificate, file, sizes)
+        return _natural(certificate.data, file, sizes)
     if certificate.field is not None:
         graph = read_graph(file, n, n)
         operations, zero = _operations(0), np.zeros(0)
@@ -176,14 +176,13 @@ def _field(certificate: Certificate, sizes: list[int]) -> tuple[Graph, Field]:
     return graph, pseudo_gradient(graph, sizes, zero_sum)
 
 
-def _natural(certificate: Certificate, file: Reader, sizes: list[int]) -> tuple[Graph, Field]:
+def _natural(data: dict[str, Any], file: Reader, sizes: list[int]) -> tuple[Graph, Field]:
     """The natural gradient of a regularised game, whose costs of policies the graph spells out.
 
     In differences of logits x it is `temperature (x - reference)` plus the gradient of the costs at
     the policies of x, where the probability of the last action is what the others leave.
     """
-    natural = certificate.data["game"]["natural"]
-    groups = certificate.data["region"]["groups"]
+    natural, groups = data["game"]["natural"], data["region"]["groups"]
     graph = read_graph(file, sum(sizes), len(sizes))
     payoffs = pseudo_gradient(graph, sizes)
     temperature = float.fromhex(natural["temperature"])

@@ -9,6 +9,7 @@ import numpy as np
 from certify.certificate import Certificate
 from certify.checker import Verdict
 from certify.checker.reader import Reader
+from certify.interior import equilibrium_is_interior, region_is_interior
 from certify.metric.timescale_band import timescale_band
 from certify.naming import shown_name
 from certify.report import cells, figures
@@ -92,12 +93,13 @@ def claim(certificate: Certificate) -> Markup:
     """In words and as formulas."""
     sets = "sets" in certificate.data["game"]
     inside = "the region and the strategy sets" if sets else "the region"
-    start = "every start in the strategy sets" if sets else "every start"
-    flow = "the projected flow" if sets else "the flow x′ = −F(x)"
+    projected = not region_is_interior(certificate)
+    start = "every start in the strategy sets" if projected else "every start"
+    flow = "the projected flow" if projected else "the flow x′ = −F(x)"
     return section(
         "What is proved",
         paragraph(
-            f"{_what(certificate, sets)}, and {flow} converges to it from every start in the "
+            f"{_what(certificate)}, and {flow} converges to it from every start in the "
             "basin below; so does every method in the table of step sizes from every start in its "
             "own basin, with every step size up to its largest"
             f"{_projected(sets)}. In detail, for all points x and y of {inside}"
@@ -133,8 +135,9 @@ def claim(certificate: Certificate) -> Markup:
     )
 
 
-def _what(certificate: Certificate, sets: bool) -> str:
+def _what(certificate: Certificate) -> str:
     """What there is one of."""
+    sets = not equilibrium_is_interior(certificate)
     if certificate.field is not None:
         kind = "solution x* of the variational inequality" if sets else "zero x*"
         return (
@@ -144,8 +147,8 @@ def _what(certificate: Certificate, sets: bool) -> str:
     if sets:
         return (
             "In the region below the game has exactly one solution x* of the variational "
-            "inequality of the strategy sets: a Nash equilibrium within them, on their boundary or "
-            "not"
+            "inequality of the strategy sets: a Nash equilibrium within them, which may be on "
+            "their boundary"
         )
     return (
         "In the region below the game has exactly one stationary point x*. It is a Nash "
@@ -170,7 +173,8 @@ def metric(certificate: Certificate) -> Markup:
     """The norm of all this."""
     matrix = certificate.metric
     values = np.linalg.eigvalsh(matrix)
-    number = near(float(values[-1] / values[0]), 4)
+    with np.errstate(all="ignore"):
+        number = near(float(values[-1] / values[0]), 4)
     if certificate.claims.weights is not None:
         words = "‖x‖<sub>P</sub>² = Σ wᵢ ‖xᵢ‖², one weight per player (in the table)"
     else:

@@ -31,6 +31,8 @@ th:first-child{text-align:left;padding-left:0;min-width:5.5rem;
 overflow-wrap:break-word}
 thead th{color:var(--soft);font-weight:600}
 data{white-space:nowrap}
+bdi{overflow-wrap:anywhere}
+td>span{min-width:0}
 code{font:.85em ui-monospace,monospace}
 figure{margin:1rem 0;max-width:31rem}
 svg{display:block;width:100%;height:auto}

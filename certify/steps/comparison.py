@@ -18,8 +18,8 @@ from dgames.strategy import Strategy, ravel
 
 # Steps from each start; starts that run together, and as plain numbers.
 _STEPS, _MANY, _FEW = 3, 32, 2
-# What rounding may do, as a share of all that is added up.
-_ROUNDING = 2.0**-20
+# What rounding may do, as a share of all that is added up; and in lower precision.
+_ROUNDING, _COARSE = 2.0**-20, 2.0**-4
 
 
 def require_same(
@@ -27,6 +27,8 @@ def require_same(
     run: Callable[[Strategy, int], list[Strategy]],
     unravel: Callable[[jax.Array], Strategy],
     starts: Float[np.ndarray, "s n"],
+    *,
+    promoted: bool = False,
 ) -> None:
     """Raises where a step that runs is not the certified map, or not a number.
 
@@ -36,13 +38,14 @@ def require_same(
             steps, as the user's own code makes them.
         unravel: From a vector to a strategy for `run`.
         starts: Vectors from which to start.
+        promoted: Whether the costs themselves round to lower precision when they run.
     """
 
     def vectors(start: jax.Array, steps: int) -> jax.Array:
         return jnp.stack([ravel(x)[0] for x in run(unravel(start), steps)])
 
     expected, sizes = zip(*(_expected(step, start) for start in starts), strict=True)
-    allowed = _ROUNDING * np.max(sizes, axis=0) + 2.0**-1000
+    allowed = (_COARSE if promoted else _ROUNDING) * np.max(sizes, axis=0) + 2.0**-1000
     with explained():
         together = np.asarray(jax.vmap(lambda x: vectors(x, _STEPS))(jnp.asarray(starts)))
         alone = [np.asarray(vectors(jnp.asarray(x), 1)) for x in starts[:_FEW]]

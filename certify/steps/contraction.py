@@ -21,6 +21,7 @@ from certify.measure import Cell, Measured
 from certify.region import Box, Region
 from certify.steps.comparison import require_same, starts_in
 from certify.steps.contraction_file import MetricBox, assembled
+from certify.steps.purity import Surroundings
 from certify.steps.rate import metric_inverse, rate, rounded_metric
 from certify.steps.state_metric import candidates, factor, robust
 from certify.steps.step_map import StepMap
@@ -341,7 +342,7 @@ class Problem(NamedTuple):
                 found.append(x)
             return found
 
-        require_same(step, run, unravel, starts_in(*start))
+        require_same(step, run, unravel, starts_in(*start), promoted=bool(self.field.promoted))
 
 
 def as_method(method: dg.AbstractMethod | StepFunction) -> dg.AbstractMethod:
@@ -479,6 +480,7 @@ def proved(
     compare: bool = True,
 ) -> Contraction:
     """As `contraction`, for a problem; without the comparison with what runs if so wanted."""
+    surroundings = Surroundings(method)
     step = problem.step_map(method)
     center = fixed_point(step, problem.center)
     _, jacobian = step.at(center)
@@ -495,6 +497,7 @@ def proved(
             )
             if compare:
                 problem.require_what_runs(method, step, found.start)
+            surroundings.require_unchanged()
             return found
     return Contraction("undecided", (reason,))
 

@@ -24,6 +24,7 @@ TRUSTED = (
     "float64 functions in certify/enclosure/rounding.py, and from JAX's derivative rules.",
     "The step map is the real-valued function that the code of the method and of the costs spells "
     "out, with constants taken exactly; what a computer adds by rounding at run time is not in it.",
+    "Step and costs are pure functions: the code that was traced is the code that runs.",
     "The hashes of game and step say which code the bounds were computed from; no code is in this "
     "file that could be compared with them: Contraction.is_about traces it again.",
     "The checker and the Python interpreter that runs it.",

@@ -152,7 +152,10 @@ class RecordedField(AbstractField):
 
     @override
     def strategy_set(self, x: Strategy) -> Any:
-        passing = (PassingSet(own, k) for k, own in enumerate(self._given.player_sets))
+        passing = (
+            own if type(own) is dg.Euclidean else PassingSet(own, k)
+            for k, own in enumerate(self._given.player_sets)
+        )
         return join(x, tuple(passing))
 
     @override
@@ -190,8 +193,6 @@ class PassingSet(AbstractSet):
 
     @override
     def project(self, x: Block) -> Block:
-        if type(self.own) is dg.Euclidean:
-            return x
         leaves, structure = jax.tree.flatten(x)
         leaves = map(as_array, leaves)
         return structure.unflatten(project_p.bind(*leaves, player=self.player, structure=structure))

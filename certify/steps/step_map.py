@@ -129,6 +129,11 @@ class StepMap:
         self._fixed = {k: leaf for k, leaf in enumerate(leaves) if not _is_real(leaf)}
         moving = [leaf for leaf in leaves if _is_real(leaf)]
         for leaf in self._fixed.values():
+            if not eqx.is_array_like(leaf) and not isinstance(leaf, str | bytes):
+                raise ValueError(
+                    f"the method keeps a {type(leaf).__name__} in its state, of which nothing is "
+                    "known; a state that can be certified holds arrays."
+                )
             if eqx.is_array_like(leaf) and jnp.issubdtype(
                 jnp.result_type(leaf), jnp.complexfloating
             ):
@@ -182,7 +187,7 @@ class StepMap:
                 moving.append(as_array(leaf))
             elif eqx.is_array_like(leaf):
                 fixed.append(as_array(leaf))
-            elif leaf is not self._fixed[k]:
+            elif leaf != self._fixed[k]:
                 raise ValueError(_COUNTS)
         shapes = [(part.shape, part.dtype) for part in jax.tree.leaves(self._unravel_shapes)]
         if [(leaf.shape, leaf.dtype) for leaf in moving] != shapes:

@@ -178,7 +178,7 @@ def _evaluated(
             (equation.params["player"], equation.params["structure"], inputs)
         )
         return inputs
-    if name == "stop_gradient":  # as a map it is the identity
+    if name in ("stop_gradient", "device_put"):  # as maps they are the identity
         return inputs
     if name.startswith("debug_"):
         return []

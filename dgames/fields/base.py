@@ -8,6 +8,7 @@ import equinox as eqx
 from jaxtyping import PyTree
 from typing_extensions import override
 
+from dgames.fields.marks import mark_of
 from dgames.sets import AbstractSet, Euclidean, map_sets
 from dgames.strategy import Block, Strategy
 from dgames.strategy import block as own_block
@@ -69,7 +70,8 @@ class FunctionField(AbstractField):
 
     @override
     def __call__(self, x: Strategy, args: PyTree = None) -> Strategy:
-        return self.fn(x, args)
+        with mark_of(self.sets, x):
+            return self.fn(x, args)
 
     @override
     def strategy_set(self, x: Strategy) -> Any:

@@ -15,7 +15,7 @@ from dgames.calls import shapes_of
 from dgames.fields.base import AbstractField, FunctionField
 from dgames.fields.pseudo_gradient import PseudoGradient
 from dgames.game import Game, ZeroSum, check_shapes, completed, is_zero_sum
-from dgames.roles import minimiser_of
+from dgames.roles import check_order, minimiser_of
 from dgames.sets import check_sets
 from dgames.strategy import (
     Strategy,
@@ -77,6 +77,8 @@ def prepared(
     field = as_field(game)
     if jax.tree_util.all_leaves([x]):
         x = as_strategy(x)  # an error
+    if isinstance(field, PseudoGradient) and not is_zero_sum(field.game):
+        check_order(field.game, x)
     if isinstance(field, PseudoGradient) and is_zero_sum(field.game):
         if len(player_names(x)) == 2:
             minimiser_of(cast(ZeroSum, field.game), x, field.order_is_known)
@@ -233,7 +235,7 @@ def check_not_costs(game: Any, x: Strategy, args: PyTree = None) -> None:
     if any(isinstance(leaf, Tracer) for leaf in jax.tree.leaves(args)):
         return
     try:
-        slopes = _own_slopes(game, x, args)
+        slopes = _own_slopes(cast(Callable, game), x, args)
     except Exception:  # whatever is wrong with it is said elsewhere
         return
     if slopes is not None and bool(((slopes > 0).any(0) & (slopes < 0).any(0)).all()):
@@ -250,7 +252,10 @@ def _own_slopes(fn: Callable, x: Strategy, args: PyTree) -> Any:
     leaves, structure = jax.tree.flatten(x)
 
     def values(point: list) -> list:
-        return jax.tree.leaves(fn(structure.unflatten(point), args))
+        found = fn(structure.unflatten(point), args)
+        if jax.tree.structure(found) != structure:
+            raise ValueError("not one number per player")
+        return jax.tree.leaves(found)
 
     def slopes(point: list) -> Any:
         matrix = jax.jacfwd(values)(point)
@@ -272,6 +277,9 @@ def _may_be_costs(value: PyTree, x: Strategy) -> bool:
 
 
 def _brief(value: PyTree) -> str:
+    if jax.tree_util.all_leaves([value]):
+        shape = getattr(value, "shape", None)
+        return "one value of " + (type(value).__name__ if shape is None else f"shape {shape}")
     text = eqx.tree_pformat(value)
     text = " ".join(text.split())
     return text if len(text) <= 80 else text[:77] + "..."

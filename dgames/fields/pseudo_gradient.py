@@ -9,6 +9,8 @@ from jaxtyping import PyTree
 from typing_extensions import override
 
 from dgames.fields.base import AbstractField
+from dgames.fields.marks import mark_of
+from dgames.fields.own_gradients import own_gradients
 from dgames.game import (
     Game,
     ZeroSum,
@@ -31,6 +33,8 @@ from dgames.strategy import (
     split,
 )
 from dgames.strategy import block as own_block
+
+_FEW = 8  # players, of whom each can have a transpose of all the costs
 
 
 class PseudoGradient(AbstractField):
@@ -57,7 +61,8 @@ class PseudoGradient(AbstractField):
         x, rest = split(as_strategy(x))
         game = completed(self.game, rest)
         try:
-            return _gradients(game, x, args, first)
+            with mark_of(game.strategy_set(x), x):
+                return _gradients(game, x, args, first)
         except (KeyError, IndexError, AttributeError, TypeError, ValueError):
             # Of a malformed game this is an error that says what is wrong with it.
             check_shapes(self.game, given, args, order_is_known=True)
@@ -100,6 +105,8 @@ def _gradients(game: Game, x: Strategy, args: PyTree, minimiser: int) -> Strateg
         return game.gradients(x, args)
     if is_stacked(x):
         return _stacked_gradients(game, x, args)
+    if len(blocks(x)) > _FEW:
+        return join(x, own_gradients(lambda x: blocks(game.costs(x, args)), x))
     costs, derivative = jax.linearize(lambda x: blocks(game.costs(x, args)), x)
     gradients = []
     for i, cost in enumerate(costs):

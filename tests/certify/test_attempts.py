@@ -25,9 +25,9 @@ def sampling_lies(monkeypatch):
 def choose(monkeypatch, chosen, *others):
     """The ladder comes out with these rungs; further climbing is not disturbed."""
 
-    def climbed(jacobians, sizes, choice="auto"):
+    def climbed(jacobians, sizes, choice="auto", aim=None):
         return (
-            climb(jacobians, sizes, choice)
+            climb(jacobians, sizes, choice, aim)
             if choice == "full"
             else Ladder((*others, chosen), chosen, 1.0)
         )

@@ -74,7 +74,7 @@ def resumed(ripples, path, **options):
     found = certify.certify(
         ripples.game, ripples.region, checkpoint=path, progress=states.append, **options
     )
-    return found, states[0].cells
+    return found, next(state.cells for state in states if not state.stage)
 
 
 @pytest.mark.slow
@@ -89,8 +89,8 @@ def test_killed_in_the_middle(ripples, whole, tmp_path, how):
     found, begin = resumed(ripples, tmp_path / "run.npz", batch_size=3)
     assert 60 < begin < whole.cells
     assert proof(found) == proof(whole)
-    left = {path.name for path in tmp_path.iterdir()} - {"ripples.py", "__pycache__"}
-    assert left <= {"run.npz", "run.npz.part"}
+    left = {path.name for path in tmp_path.iterdir()} - {"ripples.py", "__pycache__", "run.npz"}
+    assert len(left) <= 1 and all(name.endswith(".part") for name in left)
 
 
 def test_interrupted_in_this_process(ripples, whole, tmp_path):
@@ -213,3 +213,45 @@ def test_files_of_another_version_are_refused(ripples, file):
 def test_a_folder_that_does_not_exist(ripples, tmp_path):
     with pytest.raises(ValueError, match=r"the folder of the checkpoint .* does not exist"):
         resumed(ripples, tmp_path / "no" / "run.npz")
+
+
+@pytest.mark.parametrize("failing", ["open", "os.replace", "os.fsync"])
+def test_a_file_that_cannot_be_written_is_no_end(ripples, whole, tmp_path, monkeypatch, failing):
+    """A full disk, a read-only folder: one warning, and the search goes on."""
+    calls = []
+
+    def fails(*arguments, **options):
+        calls.append(arguments)
+        raise OSError(28, "No space left on device")
+
+    where = {"open": "builtins.open"}.get(failing, failing)
+    real = open
+
+    def only_parts(path, *arguments, **options):
+        return (fails if str(path).endswith(".part") else real)(path, *arguments, **options)
+
+    monkeypatch.setattr(where, only_parts if failing == "open" else fails)
+    monkeypatch.setattr("certify.checkpoint.SECONDS", 0.0)
+    with pytest.warns(UserWarning, match="No space left on device") as warned:
+        found = certify.certify(ripples.game, ripples.region, checkpoint=tmp_path / "run.npz")
+    assert len(calls) >= 1
+    assert len([one for one in warned if "checkpoint" in str(one.message)]) == 1
+    assert proof(found) == proof(whole)
+    assert not list(tmp_path.iterdir())
+
+
+def test_two_runs_with_one_file_do_not_meet(ripples, tmp_path, monkeypatch):
+    """Each writes under a name of its own before it takes the place of the last file."""
+    names, replace = [], os.replace
+
+    def remembered(source, target):
+        names.append(Path(source).name)
+        replace(source, target)
+
+    monkeypatch.setattr("os.replace", remembered)
+    for _ in range(2):
+        path = tmp_path / "run.npz"
+        path.unlink(missing_ok=True)
+        certify.certify(ripples.game, ripples.region, max_cells=10, checkpoint=path)
+    assert len(set(names)) == len(names) >= 2
+    assert [path.name for path in tmp_path.iterdir()] == ["run.npz"]

@@ -171,7 +171,7 @@ class TestClasses:
             """Whatever it does."""
 
         for method in (Simultaneous, Heun):
-            with pytest.raises(ValueError, match="contraction|no step"):
+            with pytest.raises(ValueError, match=r"contraction|no step"):
                 certify.certify(GAME, REGION, [method], args=1.0)
 
     def test_a_certificate_has_no_steps_for_derived_methods(self, certificate):
@@ -188,7 +188,7 @@ class TestClasses:
             def contains(self, x):
                 return jnp.asarray(True)
 
-        region = Larger(REGION.lower, REGION.upper)
+        region = Larger(REGION.lower, REGION.upper)  # pyright: ignore[reportCallIssue]
         with pytest.raises(ValueError, match="Box"):
             certify.certify(GAME, region, args=1.0)
 

@@ -1,6 +1,7 @@
 """The page about a certificate: true, escaped, self-contained, and readable in a browser."""
 
 import copy
+import io
 import json
 import math
 import re
@@ -9,22 +10,33 @@ import subprocess
 import xml.etree.ElementTree as ET
 from decimal import Decimal
 from html.parser import HTMLParser
+from pathlib import Path
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from rich.console import Console
 
 import certify
 import dgames as dg
-from certify.certificate import Certificate
-from certify.checker import check_data
+from certify.certificate import Certificate, of_data
+from certify.checker import Verdict, check_data
 from certify.checker.graph import read_graph
 from certify.checker.reader import Reader, digest
 from certify.file import to_text
+from certify.flat import flat_field
+from certify.graph import graph_data
+from certify.interior import inside
 from certify.report import cells, figures, page, report, sections, words
 from certify.report.projections import projection
-from certify.report.run import pseudo_gradient, simulate
+from certify.report.run import _natural, pseudo_gradient, simulate
+from certify.report.svg import Axis, labelled
+from certify.tables import certificate_table
+from tests.certify.checker.quadratic import quadratic
 
+CORPUS = Path(__file__).parent / "checker" / "corpus"
+MOST = (1.7e308).hex()
 VOID = {"meta", "link", "br"}
 HOSTILE = "</title><script>alert(1)</script><img src=x onerror=alert(2)>\u202e&\"'"
 
@@ -385,11 +397,19 @@ def test_single_steps_have_a_shorter_page(linear_game, tmp_path, command):
 
 BROWSER = next(filter(None, map(shutil.which, ("chromium", "google-chrome", "chrome"))), None)
 MEASURE = """<script>
+const shown = [...document.querySelectorAll("main *")].filter(e => !e.closest("thead, svg"));
+const worst = shown.map(e => e.getBoundingClientRect().right).reduce((a, b) => Math.max(a, b), 0);
 const root = document.documentElement;
-const worst = [...document.querySelectorAll("main > *, section > *")]
-  .map(e => e.getBoundingClientRect().right).reduce((a, b) => Math.max(a, b), 0);
-root.dataset.widths = [root.scrollWidth, innerWidth, Math.ceil(worst)].join(" ");
+parent.postMessage([innerWidth, root.scrollWidth, Math.ceil(worst)].join(" "), "*");
 </script>"""
+# Frames of the widths of a telephone, a tablet, and two windows on a desk.
+WIDTHS = (390, 700, 1000, 1200)
+FRAMES = """<!DOCTYPE html><body><script>
+addEventListener("message", e => { document.body.append("[" + e.data + "]"); });
+</script>""" + "".join(
+    f'<iframe src="page.html" style="width:{width}px;height:500px;border:0"></iframe>'
+    for width in WIDTHS
+)
 
 
 def browse(folder, *options):
@@ -414,14 +434,15 @@ def browse(folder, *options):
 
 
 @pytest.mark.skipif(BROWSER is None, reason="needs chromium or google-chrome on the path")
-@pytest.mark.parametrize("name", ["linear", "oligopoly", "hostile"])
+@pytest.mark.parametrize("name", ["oligopoly", "hostile", "long names"])
 def test_in_a_browser(request, name, tmp_path):
-    """On a telephone nothing is wider than the screen; no complaint stands on the console."""
-    if name == "hostile":
-        data = hostile(request.getfixturevalue("linear_certificate"))
-        source = page(data, check_data(data))
+    """Nothing is wider than the screen, whatever its size; no complaint stands on the console."""
+    if name == "oligopoly":
+        source = report(request.getfixturevalue("oligopoly_certificate"))
     else:
-        source = report(request.getfixturevalue(f"{name}_certificate"))
+        of_file = hostile(request.getfixturevalue("linear_certificate"))
+        data = of_file if name == "hostile" else odd("long names")
+        source = page(data, check_data(data))
     file = tmp_path / "page.html"
     file.write_text(source, encoding="utf-8")
     dom, log = browse(tmp_path, "--window-size=390,2400", "--dump-dom", file.as_uri())
@@ -431,9 +452,223 @@ def test_in_a_browser(request, name, tmp_path):
     policy = re.compile(r'<meta http-equiv="Content-Security-Policy"[^>]*>')
     assert len(policy.findall(source)) == 1
     file.write_text(policy.sub("", source).replace("</body>", MEASURE + "</body>"))
-    dom, log = browse(tmp_path, "--window-size=390,2400", "--dump-dom", file.as_uri())
-    (widths,) = re.findall(r'data-widths="([^"]*)"', dom)
-    scroll, window, worst = map(int, widths.split())
-    assert window <= 500, "the window is that of a telephone, or what the browser makes of it"
-    assert scroll <= window and worst <= window
+    frames = tmp_path / "frames.html"
+    frames.write_text(FRAMES)
+    dom, log = browse(tmp_path, "--window-size=1400,3000", "--dump-dom", frames.as_uri())
+    found = [tuple(map(int, sizes.split())) for sizes in re.findall(r"\[(\d+ \d+ \d+)\]", dom)]
+    assert sorted(width for width, _, _ in found) == list(WIDTHS)
+    assert [sizes for sizes in found if max(sizes[1:]) > sizes[0]] == []
     assert "CONSOLE" not in log
+
+
+# Odd files that the checker accepts
+
+
+def odd(name):
+    """A certificate by hand with something in it that is rare."""
+    data = quadratic([2, 1])
+    claims, players = data["claims"], data["game"]["players"]
+    if name == "one player":
+        data = quadratic([3])
+    elif name == "no name":
+        data["game"]["name"] = ""
+    elif name == "function":
+        data["game"]["name"] = "_FunctionGame"
+    elif name == "negative zero":
+        claims["equilibrium"]["center"] = ["-0x0.0p+0"] * 3
+        claims["equilibrium"]["radius"] = (2.0**-30).hex()
+    elif name == "huge box":
+        data["region"] = {"kind": "box", "lower": [(-1e300).hex()] * 3, "upper": [MOST] * 3}
+    elif name == "huge ball":
+        data["region"] = {"kind": "ball", "center": ["-0x0.0p+0"] * 3, "radius": (1e308).hex()}
+    elif name == "huge basin":
+        data["region"] = {"kind": "box", "lower": [(-1e300).hex()] * 3, "upper": [MOST] * 3}
+        claims["basin"]["radius"] = (1e299).hex()
+    elif name == "weights far apart":
+        claims["weights"] = [(2.0**-1000).hex(), (2.0**500).hex()]
+        claims["basin"]["radius"] = (2.0**-900).hex()
+        claims["equilibrium"]["radius"] = (2.0**-800).hex()
+    elif name == "provenance":
+        data["provenance"] = {"a\x1b": {"b": [1] * 2000}, "metric": [], "": ""}
+        data["trusted"] = ["x" * 100_000, ""]
+    elif name in ("unicode names", "long names"):
+        names = ["Ålesund ✨ 漢字", "x\u202e\x1b[2J\nb"]
+        if name == "long names":
+            names = ["n" * 5000, "[bold]<b>&" + "漢" * 500]
+        for player, own in zip(players, names, strict=True):
+            player["name"] = own
+        items = data["game"]["structure"]["items"]
+        pairs = [list(pair) for pair in zip(names, items, strict=True)]
+        data["game"]["structure"] = {"kind": "players", "items": pairs}
+    return renewed(data)
+
+
+ODD = [
+    "one player",
+    "no name",
+    "function",
+    "negative zero",
+    "huge box",
+    "huge ball",
+    "huge basin",
+    "weights far apart",
+    "provenance",
+    "unicode names",
+    "long names",
+]
+
+
+@pytest.mark.parametrize("name", ODD)
+def test_odd_files_are_shown(name, command, tmp_path):
+    file, target = tmp_path / "odd.json", tmp_path / "odd.html"
+    file.write_text(json.dumps(odd(name)))
+    assert command("check", file)[0] == 0
+    status, out, err = command("show", file)
+    assert (status, err) == (0, "")
+    assert "\x1b" not in out and "\u202e" not in out and "_Function" not in out
+    assert len(out) < 6000 and not re.search(r"-0\b(?!\.)|\bnan\b", out)
+    status, out, err = command("report", file)
+    assert (status, err) == (0, ""), out
+    found = Page(target.read_text(encoding="utf-8"))
+    assert "_Function" not in found.source and len(found.source) < 60_000
+    assert not re.search(r">-0<|>nan<|>inf<", found.source)
+    if name in ("no name", "function"):
+        assert "<title>Certificate of a game</title>" in found.source
+    if name == "unicode names":
+        assert "Ålesund ✨ 漢字" in found.source
+
+
+@pytest.mark.parametrize("sizes", [[1] * 120, [500]], ids=["players", "coordinates"])
+def test_many_players_or_coordinates(sizes):
+    """Without the check, which takes a minute for so many."""
+    data = renewed(quadratic(sizes))
+    shown = text_of(certificate_table(of_data(data)))
+    assert len(shown) < 8000
+    assert ("first 60 of 120 players" in shown) == (len(sizes) == 120)
+    found = Page(page(data, Verdict(True, (), 0.0)))
+    assert len(found.source) < 200_000 and str(max(len(sizes), sizes[0])) in found.source
+
+
+def text_of(table):
+    output = io.StringIO()
+    Console(width=100, file=output).print(table)
+    return " ".join(output.getvalue().split())
+
+
+# The one of stacks describes more players than anything is built for.
+VALID = sorted(path.name for path in CORPUS.glob("valid_*") if "stacks" not in path.name)
+
+
+@pytest.mark.parametrize("name", VALID)
+def test_every_kind_of_file_has_a_table_and_a_page(name, command, tmp_path):
+    file, target = CORPUS / name, tmp_path / "page.html"
+    status, out, err = command("show", file)
+    assert (status, err) == (0, "")
+    sets = name.startswith("valid_sets")
+    plain = " ".join(out.split())
+    if name not in ("valid_contraction.json", "valid_contraction_state.json"):
+        assert ("stationary" in plain) == (not sets)
+        assert ("variational inequality" in plain) == sets
+    bounds = {"box": "box from 0 to inf", "ball": "ball of radius 1", "simplex": "probability"}
+    if sets:
+        kind = name.removeprefix("valid_sets_").removesuffix(".json")
+        assert bounds[kind] in plain and "every start in the strategy sets" in plain
+    assert command("report", file, "-o", target)[0] == 0
+    source = target.read_text(encoding="utf-8")
+    Page(source)
+    if sets:
+        assert "stationary" not in source and "the projected flow" in source
+
+
+HALF = {"kind": "box", "lower": [(0.0).hex(), "-inf"], "upper": ["inf", "inf"]}
+DISC = {"kind": "ball", "center": [(0.0).hex()] * 2, "radius": (5.0).hex()}
+
+
+@pytest.mark.parametrize(
+    ("own", "low", "high", "expected"),
+    [
+        ({"kind": "euclidean"}, [-1e300, -1e300], [1e300, 1e300], True),
+        (HALF, [0, 0], [1, 1], False),
+        (HALF, [5e-324, -1e300], [1, 1], True),
+        (DISC, [-3, 0], [0, 4], False),
+        (DISC, [-3, 0], [0, 3.999], True),
+        ({"kind": "simplex", "groups": [2]}, [0.4, 0.4], [0.6, 0.6], False),
+    ],
+)
+def test_interiors_of_strategy_sets(own, low, high, expected):
+    data = {"game": {"players": [{"name": "a", "size": 2}], "sets": [own]}}
+    assert inside(data, np.array(low, float), np.array(high, float)) == expected
+
+
+def test_an_equilibrium_that_feels_no_strategy_set_is_a_stationary_point(oligopoly_certificate):
+    """The firms' outputs are not negative, and far from zero: the region is inside of the sets."""
+    assert "sets" in oligopoly_certificate.data["game"]
+    shown = text_of(certificate_table(oligopoly_certificate))
+    assert "exactly one stationary point, a Nash equilibrium" in shown
+    assert "box from 0 to inf" in shown and "every start within" in shown
+    source = report(oligopoly_certificate)
+    assert "exactly one stationary point x*" in source and "the flow x′ = −F(x)" in source
+
+
+def test_all_policies_have_a_table_and_a_page(command, tmp_path):
+    """Natural gradients on `certify.Policies`, and files of `certify_policies`."""
+    game = dg.Regularised(dg.games.MatrixGame.matching_pennies(), 1.0)
+    region = certify.Policies((jnp.zeros(1), jnp.zeros(1)))
+    natural = certify.certify(dg.NaturalGradient(game), region, (dg.Simultaneous,), tightness=0.5)
+    files = {"natural": natural, "policies": certify.certify_policies(game)}
+    for name, certificate in files.items():
+        file = certificate.save(tmp_path / f"{name}.json")
+        assert command("check", file, "--level", 2)[0] == 0
+        status, out, _ = command("show", file)
+        assert status == 0 and "all po" in " ".join(out.split())
+        assert command("report", file)[0] == 0
+        Page((tmp_path / f"{name}.html").read_text(encoding="utf-8"))
+    source = (tmp_path / "natural.html").read_text(encoding="utf-8")
+    assert "all policies with positive probabilities of 2, 2 actions" in source
+    assert "probability, player 0" in source and "the curve" not in source
+    run = simulate(natural)
+    assert not isinstance(run, str) and run.stays_below
+
+
+def test_natural_gradients_of_a_page_are_those_of_dgames(key):
+    payoffs = jax.random.normal(key, (2, 3, 4))
+    game = dg.Regularised(dg.games.MatrixGame(*payoffs), 0.7)
+    region = certify.Policies((jnp.zeros(2), jnp.zeros(3)))
+    field = dg.NaturalGradient(game)
+    natural = {"temperature": (0.7).hex(), "reference": [(0.0).hex()] * 5}
+    data = {"game": {"natural": natural}, "region": {"groups": [2, 3]}}
+    _, found = _natural(data, Reader(graph_data(flat_field(field, region))), [2, 3])
+    x = jnp.array([0.3, -1.0, 0.2, 2.0, -0.5])
+    expected = field((x[:2], x[2:]))
+    np.testing.assert_allclose(found(np.asarray(x)), np.concatenate(expected), rtol=1e-12)
+
+
+# Figures
+
+
+def test_ticks_that_count_are_whole_numbers():
+    for low, high in [(0.0, 0.7), (0.5, 1.5), (-0.5, 2.5), (0.0, 11.3), (0.0, 1e6)]:
+        for tick in Axis(low, high, "", whole=True).ticks():
+            assert tick == round(tick) and low <= tick <= high
+    assert Axis(3.5, 4.5, "", whole=True).ticks() == [4.0]
+    assert Axis(0.0, 1.05, "", whole=True).ticks() == [0.0, 1.0]
+
+
+def test_labels_of_ticks_differ():
+    for ticks in ([1e9 + 1, 1e9 + 2], [1.00000001, 1.00000002], [0.0, 1.0], [-0.0, 1e-300]):
+        assert len({label for _, label in labelled(ticks)}) == len(ticks)
+    for low, high in [(0.0, 0.0), (0.0, math.inf), (math.nan, 1.0)]:
+        with pytest.raises(ValueError, match="cannot be drawn"):
+            Axis(low, high, "").ticks()
+
+
+def test_colours_have_a_bar(whole, oligopoly_certificate):
+    titles = {
+        drawing.get("aria-label"): "".join(drawing.itertext())
+        for certificate in (whole, oligopoly_certificate)
+        for drawing in Page(report(certificate)).drawings()
+    }
+    assert "room for the margin" in titles["The cells of the proof"]
+    assert "coupling Lᵢⱼ / curvature μᵢ" in titles["Couplings between the players"]
+    counts = re.findall(r"[\d.]+", titles["Sizes of the cells"].split("cells", 1)[0])
+    assert all("." not in count for count in counts)

@@ -4,6 +4,7 @@ import sys
 import warnings
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 import matplotlib
 import numpy as np
@@ -184,3 +185,142 @@ def test_names_the_extra_when_matplotlib_is_missing(monkeypatch):
     ):
         with pytest.raises(ImportError, match=r"pip install \"dgames\[plot\]\""):
             draw()
+
+
+# --- what `jax.vmap` made of runs ---------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def sweep():
+    """Two starts, three step sizes: runs with two batch axes, which end at different steps."""
+    game = dg.game(lambda x, args: (x[0] ** 2 + x[0] * x[1], x[1] ** 2 - x[0] * x[1]))
+
+    def run(start, h):
+        return dg.solve(game, dg.Simultaneous(h), (start, 1.0), max_steps=60, save_every=5)
+
+    each = jax.vmap(jax.vmap(run, (None, 0)), (0, None))
+    return each(jnp.array([1.0, -0.5]), jnp.array([0.05, 0.1, 0.3]))
+
+
+def picked(sweep, i, j):
+    return jax.tree.map(lambda leaf: leaf[i, j], sweep.history)
+
+
+def test_residuals_of_a_sweep_are_one_line_per_run(sweep):
+    drawn = lines(plot.residual_history(sweep))
+    assert len(drawn) == 6
+    for data, (i, j) in zip(drawn, np.ndindex(2, 3), strict=True):
+        one = picked(sweep, i, j)
+        used = np.asarray(one.steps) >= 0
+        np.testing.assert_array_equal(data[used, 0], one.steps[used])
+        np.testing.assert_array_equal(data[used, 1], one.residual[used])
+        assert np.isnan(data[~used, 1]).all()
+    one_axis = jax.tree.map(lambda leaf: leaf[0], sweep.history)
+    assert len(lines(plot.residual_history(one_axis))) == 3
+    assert len(lines(plot.residual_history(np.ones((2, 3, 4))))) == 6
+
+
+def test_paths_of_a_sweep_are_one_per_run(sweep):
+    drawn = lines(plot.phase_portrait(GAME, trajectories=sweep))
+    assert len(drawn) == 6
+    for data, (i, j) in zip(drawn, np.ndindex(2, 3), strict=True):
+        one = picked(sweep, i, j)
+        used = np.asarray(one.steps) >= 0
+        np.testing.assert_array_equal(data, np.stack(one.strategy, axis=1)[used])
+    flows = jax.vmap(lambda a: dg.flow(GAME, (a, 0.5), 1.0))(jnp.arange(3.0))
+    drawn = lines(plot.phase_portrait(GAME, trajectories=flows))
+    assert [path[0].tolist() for path in drawn] == [[0, 0.5], [1, 0.5], [2, 0.5]]
+    one_player = dg.FunctionField(lambda x, args: x)
+    arrays = np.random.default_rng(0).normal(size=(2, 5, 2))
+    for paths in (arrays, [tuple(np.moveaxis(arrays, -1, 0))]):
+        for data, path in zip(
+            lines(plot.phase_portrait(one_player, trajectories=paths)), arrays, strict=True
+        ):
+            np.testing.assert_array_equal(data, path)
+
+
+def test_spectra_of_many_matrices():
+    def matrix(h):
+        return dg.step_jacobian(GAME, dg.Extragradient(h), (0.0, 0.0))
+
+    few, many = jax.vmap(matrix)(jnp.arange(3) / 3), jax.vmap(matrix)(jnp.linspace(0, 1, 20))
+    assert len(lines(plot.spectrum(few, list("abc")))) == 2 + 3
+    ax = plot.spectrum(many)
+    assert len(lines(ax)) == 2 + 20
+    _, bar = ax.figure.axes
+    assert bar.get_ylabel() == "matrix"
+    assert (np.asarray(bar.get_yticks()) % 1 == 0).all()
+
+
+def test_many_runs_of_one_sweep_are_coloured_by_number():
+    ax = plot.residual_history(np.geomspace(1, 1e-3, 4) * np.ones((30, 1)))
+    assert len({tuple(np.atleast_1d(line.get_color())) for line in ax.get_lines()}) == 30
+    _, bar = ax.figure.axes
+    assert bar.get_ylabel() == "run"
+
+
+def test_labels_of_lines_and_of_entries(sweep):
+    def named(ax):
+        return [text.get_text() for text in ax.get_legend().get_texts()]
+
+    alone = np.array([1.0, 0.1])
+    assert named(plot.residual_history(sweep, list("abcdef"))) == list("abcdef")
+    assert named(plot.residual_history(sweep, ["all"])) == ["all"]
+    ax = plot.residual_history([sweep, alone], ["sweep", "alone"])
+    assert named(ax) == ["sweep", "alone"]
+    assert len({line.get_color() for line in ax.get_lines()}) == 2
+    with pytest.raises(ValueError, match=r"2 labels do not fit: .* 6, or .* 1$"):
+        plot.residual_history(sweep, ["a", "b"])
+    with pytest.raises(ValueError, match="3 labels do not fit"):
+        plot.phase_portrait(GAME, trajectories=sweep, labels=list("abc"))
+    with pytest.raises(ValueError, match="2 matrices need as many labels, not 1"):
+        plot.spectrum([np.eye(2)] * 2, ["a"])
+
+
+@pytest.mark.parametrize("number", (1, 2, 5, 7))
+def test_marks_of_spectra_stay_visible(number):
+    """Hollow, of different forms and sizes, none less than 6 points: also where they coincide."""
+    ax = plot.spectrum([np.diag([0.5, 1.0])] * number)
+    marks: list[Any] = ax.get_lines()[2:]
+    sizes = [mark.get_markersize() for mark in marks]
+    assert min(sizes) >= 6 and sizes == sorted(set(sizes), reverse=True)
+    assert len({mark.get_marker() for mark in marks}) == number
+    assert {mark.get_markerfacecolor() for mark in marks} == {"none"}
+    assert all(mark.get_markeredgecolor() == mark.get_color() for mark in marks)
+
+
+def test_one_style_and_nobody_elses(sweep):
+    before = dict(matplotlib.rcParams)
+    axes = [
+        plot.residual_history(sweep),
+        plot.spectrum(np.eye(2)),
+        plot.phase_portrait(GAME),
+    ]
+    assert dict(matplotlib.rcParams) == before
+    assert len({ax.xaxis.label.get_color() for ax in axes}) == 1
+    steps = plot.residual_history(np.array([1.0, 0.1, 0.01])).get_xticks()
+    assert (np.asarray(steps) % 1 == 0).all()
+
+
+@pytest.mark.parametrize(
+    ("draw", "message"),
+    (
+        (lambda: plot.residual_history(1.0), "residuals are an array with one per step"),
+        (lambda: plot.residual_history([1.0, 0.1]), "residuals are an array with one per step"),
+        (lambda: plot.residual_history(dg.flow(GAME, START, 1.0)), "Trajectory has none along"),
+        (
+            lambda: plot.residual_history(
+                jax.vmap(lambda a: dg.flow(GAME, (a, 0.5), 1.0))(jnp.arange(3.0))
+            ),
+            "Trajectory has none along",
+        ),
+        (lambda: plot.spectrum(np.ones(3)), r"square, not of shape \(3,\)"),
+        (lambda: plot.spectrum(np.ones((2, 3))), r"square, not of shape \(2, 3\)"),
+        (lambda: plot.spectrum(np.full((2, 2), np.nan)), "not finite"),
+        (lambda: plot.phase_portrait(GAME, trajectories=np.ones((4, 5, 3))), "coordinates, got 3"),
+    ),
+)
+def test_what_cannot_be_drawn_is_said_in_a_sentence(draw, message):
+    with pytest.raises(ValueError, match=message) as caught:
+        draw()
+    assert len(str(caught.value)) < 250

@@ -93,7 +93,7 @@ def random_payoffs(sizes, seed, chosen):
 
 
 def common_interests(sizes, seed, chosen):
-    """Players who want nearly the same, some of it very much: branches turn more often."""
+    """Players who want nearly the same, some of it very much."""
     drawn = np.random.default_rng(seed).uniform(0, 1, (100, len(sizes), *sizes)) ** 4 * 10
     return (0.3 * drawn + 0.7 * drawn[:, :1])[[*chosen, *range(4)]]
 

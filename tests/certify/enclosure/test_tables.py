@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 from jax import lax
 
+import certify
+import dgames as dg
 from certify.enclosure import EnclosureError, Interval, enclose
 from certify.enclosure.derivatives import _CONTINUOUS as FOR_SLOPES
 from certify.enclosure.integers import PREFIX
@@ -157,3 +159,27 @@ def test_jumps_and_kinks(name):
         wide = uncompiled(enclose(function))(box)
     assert (values >= np.asarray(wide.lower) - 1e-12).all()
     assert (values <= np.asarray(wide.upper) + 1e-12).all()
+
+
+def scattered(x, args):
+    """Its cost jumps at a = 0, by the place at which something is added."""
+    a, b = x["a"], x["b"]
+    which = jnp.zeros(2).at[(a > 0).astype(jnp.int32)].add(1.0)
+    target = which @ jnp.array([-0.3, 0.5])
+    return {"a": (a - target) ** 2 + 0.1 * a * b, "b": b**2 + 0.1 * a * b}
+
+
+def wrapped(x, args):
+    """Its cost jumps at a = 1 and a = 2, where an unsigned integer wraps around."""
+    a, b = x["a"], x["b"]
+    k = jnp.uint8(1) - a.astype(jnp.uint8)
+    own = jnp.where(k == 0, (a - 1.8) ** 2, (a - 0.6) ** 2)
+    return {"a": own + 0.1 * a * b, "b": b**2 + 0.1 * a * b}
+
+
+@pytest.mark.parametrize(
+    ("costs", "low", "high"), [(scattered, -0.9, 1.1), (wrapped, 0.2, 2.8)], ids=["scatter", "wrap"]
+)
+def test_games_that_jump_are_not_proved(costs, low, high):
+    box = certify.Box({"a": low, "b": -1.0}, {"a": high, "b": 1.0})
+    assert certify.certify(dg.game(costs), box, max_cells=20).status != "proved"

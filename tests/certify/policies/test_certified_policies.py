@@ -3,6 +3,7 @@
 import itertools
 from decimal import Decimal, localcontext
 from pathlib import Path
+from typing import Any
 
 import diffrax
 import equinox as eqx
@@ -458,6 +459,7 @@ def changed(thing, **attributes):
 
 
 PLAIN = MatrixGame(PENNIES)
+SAME_NAME: Any = type("MatrixGame", (Flipped,), {})
 STRANGERS = {
     "another pull": lambda: (Pushed(PLAIN, 0.5), None),
     "no change at all": lambda: (Renamed(PLAIN, 0.5), None),
@@ -471,7 +473,7 @@ STRANGERS = {
         None,
     ),
     "other costs": lambda: (Flipped(PENNIES, -PENNIES), 0.5),
-    "a MatrixGame of somebody else": lambda: (type("MatrixGame", (Flipped,), {})(PENNIES), 0.5),
+    "a MatrixGame of somebody else": lambda: (SAME_NAME(PENNIES), 0.5),
     "costs of its own": lambda: (
         changed(MatrixGame(PENNIES), costs=lambda x, args=None: (x[0][0], x[1][0])),
         0.5,

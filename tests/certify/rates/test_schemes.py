@@ -1,5 +1,8 @@
 """The schemes of the rate engine and of the checker are the methods of `dgames`."""
 
+from fractions import Fraction
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -8,7 +11,7 @@ import pytest
 import certify
 import dgames as dg
 from certify.checker import performance
-from certify.rates.schemes import scheme_of
+from certify.rates.schemes import RungeKutta, scheme_of
 
 STEP = 0.3
 METHODS = {
@@ -122,3 +125,67 @@ def test_other_methods_are_refused(method):
 def test_an_unknown_tableau_is_refused():
     with pytest.raises(ValueError, match="no tableau"):
         certify.RungeKutta.named("rk5", 0.1)
+
+
+class Pushed(dg.Momentum):
+    def step(self, field, x, state, args=None):
+        return jax.tree.map(lambda a, b: a + self.step_size * b, x, field(x, args)), state
+
+
+class Same(dg.Optimistic):
+    """The same in all: a subclass all the same."""
+
+
+class Late(dg.Extragradient):
+    def step(self, field, x, state, args=None):
+        return x, state
+
+
+class Loose(RungeKutta):
+    """The coefficients are not used as they stand."""
+
+    def __getattribute__(self, name):
+        return (-1.0,) if name == "weights" else super().__getattribute__(name)
+
+
+def changed(method):
+    object.__setattr__(method, "step", lambda *_: None)
+    return method
+
+
+TABLEAU: Any = RungeKutta
+STRANGERS: dict[str, Any] = {
+    "a subclass with another step": Pushed(STEP, -0.2),
+    "a subclass without": Same(STEP),
+    "a subclass of extragradient": Late(STEP),
+    "a class of the same name": type("Momentum", (Pushed,), {})(STEP, -0.2),
+    "another class of a known name": type("Heun", (dg.SSPRK3,), {})(STEP),
+    "an object that was changed": changed(dg.Simultaneous(STEP)),
+    "a tableau of another class": Loose(STEP, ((),), (Fraction(1),)),
+    "alternating": dg.ComplexMomentum(STEP, 0.1j, alternating=True),
+    "no number": dg.Simultaneous(float("nan")),
+    "no bound": dg.Momentum(STEP, float("inf")),
+    "negative": dg.Simultaneous(-STEP),
+    "complex": dg.ComplexMomentum(0.3j, 0.1),
+    "one for each": dg.Simultaneous((STEP, STEP)),
+    "an array": dg.Simultaneous(jnp.full(2, STEP)),
+    "none": TABLEAU(None, ((),), (1.0,)),
+    "a matrix that is not lower": TABLEAU(STEP, ((), (1.0, 0.5)), (0.5, 0.5)),
+    "no weights": TABLEAU(STEP, (), ()),
+    "complex weights": TABLEAU(STEP, ((),), (1.0j,)),
+    "infinite weights": TABLEAU(STEP, ((),), (float("inf"),)),
+}
+
+
+@pytest.mark.parametrize("stranger", STRANGERS)
+def test_only_known_methods_have_schemes(stranger):
+    with pytest.raises(ValueError) as caught:
+        certify.rate(STRANGERS[stranger], 0.5, 1.0)
+    assert 20 < len(str(caught.value)) < 400
+
+
+@pytest.mark.parametrize("stranger", ["a subclass with another step", "an object that was changed"])
+@pytest.mark.parametrize("question", [certify.largest_rate_step, certify.best_rate_step])
+def test_their_best_steps_are_not_looked_for(stranger, question):
+    with pytest.raises(ValueError, match=r"not of .* by certify\.contraction"):
+        question(STRANGERS[stranger], 0.5, 1.0)

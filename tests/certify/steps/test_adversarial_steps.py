@@ -1,14 +1,18 @@
 """Steps that try to be proved wrongly: each is refused, or what runs does what was proved."""
 
 import functools
+import itertools
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from jax.core import Tracer
 
 import certify
 import dgames as dg
+from certify.steps.direct import _is_simultaneous
 
 GAME = dg.game(
     lambda x, args: {
@@ -21,13 +25,22 @@ BOX = certify.Box.around(LIKE, 1.0)
 FAR = 2.0**102
 
 
-def move(x, force, step=0.3):
+def move(x, force, step: Any = 0.3):
     return jax.tree.map(lambda own, f: own - step * f, x, force)
 
 
 def each(function):
     """A step that does something else to every coordinate on the way."""
     return lambda field, x: jax.tree.map(function, move(x, field(x)))
+
+
+def by_solving(solve, system=lambda v: 2.0 * v):
+    """Solves a linear system, or says so."""
+
+    def one(a):
+        return jax.lax.custom_linear_solve(system, a, lambda _, b: solve(b))
+
+    return each(one)
 
 
 def start_of(found):
@@ -118,7 +131,7 @@ def swapped(field, x):
 
 
 def noisy_by_a_fixed_key(field, x):
-    noise = 1e-2 * jax.random.normal(jax.random.key(0))
+    noise = 1e-2 * jax.random.uniform(jax.random.key(0))
     return jax.tree.map(lambda own: own + noise, move(x, field(x)))
 
 
@@ -148,6 +161,7 @@ class Patient(dg.AbstractMethod):
 
 
 TRUE = {
+    "a linear system": by_solving(lambda b: 0.5 * b),
     "jit": lambda field, x: jax.jit(lambda y: move(y, field(y)))(x),
     "nested jit": lambda field, x: jax.jit(lambda y: jax.jit(field)(y))(move(x, field(x))),
     "checkpoint": lambda field, x: jax.checkpoint(lambda y: move(y, field(y)))(x),
@@ -268,6 +282,74 @@ def later():
     return step
 
 
+def much_later(count=1000):
+    """No trace and no comparison sees the other step; that it counts can be seen."""
+    calls = {"number": 0}
+
+    def step(field, x):
+        calls["number"] += 1
+        return move(x, field(x), 0.3 if calls["number"] < count else 9.0)
+
+    return step
+
+
+CALLS = 0
+
+
+def by_a_global(field, x):
+    global CALLS
+    CALLS += 1
+    return move(x, field(x), 0.3 if CALLS < 1000 else 9.0)
+
+
+def by_a_default(field, x, calls=np.zeros(1)):  # noqa: B008
+    calls += 1
+    return move(x, field(x), 0.3 if calls[0] < 1000 else 9.0)
+
+
+def by_a_counter():
+    numbers = itertools.count()
+    return lambda field, x: move(x, field(x), 0.3 if next(numbers) < 1000 else 9.0)
+
+
+class Counter:
+    def __init__(self):
+        self.calls = 0
+
+    def __call__(self, field, x):
+        self.calls += 1
+        return move(x, field(x), 0.3 if self.calls < 1000 else 9.0)
+
+
+class Bound(dg.AbstractMethod):
+    """The count is in an object that the method holds."""
+
+    counter: Any
+
+    def init(self, field, x, args=None):
+        return None
+
+    def step(self, field, x, state, args=None):
+        return self.counter(field, x), None
+
+
+class Global(dg.Simultaneous):
+    """The count is a global of the module of its class."""
+
+    def step(self, field, x, state, args=None):
+        return by_a_global(field, x), None
+
+
+class Mutable(dg.AbstractMethod):
+    """The count is in an object that the state holds."""
+
+    def init(self, field, x, args=None):
+        return Counter()
+
+    def step(self, field, x, state, args=None):
+        return state(field, x), state
+
+
 def keeping():
     kept = []
 
@@ -279,7 +361,7 @@ def keeping():
 
 
 def when_traced(field, x):
-    return move(x, field(x), 0.3 if isinstance(x["a"], jax.core.Tracer) else 9.0)
+    return move(x, field(x), 0.3 if isinstance(x["a"], Tracer) else 9.0)
 
 
 def of_the_class(field, x):
@@ -388,12 +470,25 @@ FALSE = {
     "infinite constants": each(lambda a: a + jnp.exp(1e4)),
     "calls that count": counting(),
     "calls that count later": later(),
+    "calls that count much later": much_later(),
+    "calls that a global counts": by_a_global,
+    "calls that a default counts": by_a_default,
+    "calls that an iterator counts": by_a_counter(),
+    "calls that an object counts": Counter(),
+    "calls that a bound method counts": Counter().__call__,
+    "calls counted under partial": functools.partial(lambda step, *rest: step(*rest), much_later()),
+    "calls counted in a method": Bound(Counter()),
+    "calls counted by a global in a method": Global(0.3),
+    "calls counted in a state": Mutable(),
     "values that are kept": keeping(),
     "when it is traced": when_traced,
     "the class of the field": of_the_class,
     "a count in the state": Counting(),
     "a real count": Fading(),
     "a random key": Keyed(),
+    "another solution": by_solving(lambda b: 0.9 * b),
+    "another solution far away": by_solving(lambda b: jnp.where(b > 0.999, 5.0 * b, 0.5 * b)),
+    "a system that is not linear": by_solving(lambda b: 0.5 * b, lambda v: v * v * v),
     "a state that grows": Growing(),
     "a coarse state": Coarse(),
     "a bent first state": Bent(),
@@ -486,3 +581,208 @@ def test_the_very_arguments_are_certified(method, args):
     assert found.is_about(SCALED, method, LIKE, args=args)
     assert not found.is_about(SCALED, dg.Simultaneous(0.29), LIKE, args=args)
     assert not found.is_about(SCALED, method, LIKE, args=1.75)
+
+
+# --- sets and fields ------------------------------------------------------------------------------
+
+
+class Walled(dg.Game):
+    """Player a between -1 and 1, player b hardly anywhere."""
+
+    def costs(self, x, args=None):
+        return GAME.costs(x, args)
+
+    def strategy_set(self, x):
+        return {"a": dg.Box(-1.0, 1.0), "b": dg.Box(-0.3, 0.3)}
+
+
+WALLED_BOX = certify.Box({"a": -1.0, "b": -0.3}, {"a": 1.0, "b": 0.3})
+
+
+def to_the_wrong_set(field, x):
+    """Player a's new strategy has been projected onto the set of player b."""
+    sets, moved = field.strategy_set(x), move(x, field(x))
+    return {"a": sets["b"].project(moved["a"]), "b": moved["b"]}
+
+
+def by_a_trial_in_the_wrong_set(field, x):
+    sets = field.strategy_set(x)
+    return move(x, field({**x, "a": sets["b"].project(x["a"])}))
+
+
+def by_class_of_set(field, x):
+    known = isinstance(field.strategy_set(x)["a"], dg.Box)
+    return move(x, field(x), 9.0 if known else 0.3)
+
+
+@pytest.mark.parametrize("step", [to_the_wrong_set, by_a_trial_in_the_wrong_set])
+def test_projections_onto_another_players_set_are_trials(step):
+    found = certify.contraction(Walled(), step, WALLED_BOX, max_cells=1)
+    assert found.status == "undecided"
+    assert "strategy set" in found.reasons[0]
+
+
+def test_projections_onto_the_own_set_do_nothing_inside():
+    for step in (
+        lambda field, x: field.project(move(x, field(x))),
+        lambda field, x: jax.jit(lambda y: field.project(move(y, field(y))))(x),
+    ):
+        found = certify.contraction(Walled(), step, WALLED_BOX, max_cells=1)
+        assert found.status == "proved"
+        require_true(found, step, dg.pseudo_gradient(Walled()))
+
+
+def test_steps_that_look_at_the_class_of_a_set():
+    with pytest.raises(ValueError, match="not the step that was traced"):
+        certify.contraction(Walled(), by_class_of_set, WALLED_BOX)
+
+
+class Following(Walled):
+    """Its sets follow the strategy."""
+
+    def strategy_set(self, x):
+        return {"a": dg.Box(x["a"] - 1.0, x["a"] + 1.0), "b": dg.Box(-0.3, 0.3)}
+
+
+class Deciding(Walled):
+    def strategy_set(self, x):
+        return {"a": dg.Box(-1.0, 1.0) if x["a"] < 0.5 else dg.Euclidean(), "b": dg.Euclidean()}
+
+
+@pytest.mark.parametrize("game", [Following(), Deciding()])
+def test_sets_that_depend_on_the_strategy(game):
+    with pytest.raises(ValueError, match="depends on the strategy"):
+        certify.contraction(game, dg.Simultaneous(0.3), certify.Box.around(LIKE, 0.1))
+
+
+class OwnBlock(dg.AbstractField):
+    """Alternating methods ask for blocks, and get something else than the field."""
+
+    def __call__(self, x, args=None):
+        return dg.pseudo_gradient(GAME)(x, args)
+
+    def block(self, x, player, args=None):
+        return -super().block(x, player, args)
+
+
+class OwnProjection(OwnBlock):
+    def project(self, x):
+        return jax.tree.map(lambda own: -own, x)
+
+
+@pytest.mark.parametrize(
+    ("field", "method"),
+    [(OwnBlock(), dg.Alternating(0.3)), (OwnProjection(), dg.Simultaneous(0.3))],
+)
+def test_fields_with_blocks_or_projections_of_their_own(field, method):
+    with pytest.raises(ValueError, match="of its own"):
+        certify.contraction(field, method, BOX)
+
+
+def test_fields_are_certified_as_games_are():
+    field, method = OwnBlock(), dg.Simultaneous(0.3)
+    found = certify.contraction(field, method, BOX)
+    assert found.status == "proved"
+    require_true(found, method, field)
+
+
+STACKED = dg.game(
+    lambda x, args: dg.Stacked(0.5 * x.blocks**2 + 0.1 * x.blocks * jnp.sum(x.blocks))
+)
+
+
+class OfAStack(dg.Simultaneous):
+    """Another step if it sees that the players are stacked."""
+
+    def step(self, field, x, state, args=None):
+        step = 9.0 if isinstance(x, dg.Stacked) else 0.3
+        return move(x, field(x, args), step), None
+
+
+def test_steps_that_look_at_the_form_of_a_strategy():
+    box = certify.Box.around(dg.Stacked(jnp.zeros(3)), 1.0)
+    assert certify.contraction(STACKED, dg.Simultaneous(0.3), box).status == "proved"
+    with pytest.raises(ValueError, match="not the step that was traced"):
+        certify.contraction(STACKED, OfAStack(0.3), box)
+
+
+# --- the name of a step, and smaller ones ---------------------------------------------------------
+
+
+SAME_NAME = type("Simultaneous", (Jacobi,), {"__module__": __name__})
+
+
+def test_files_name_methods_by_what_they_are():
+    for method, name in (
+        (dg.Simultaneous(0.3), "simultaneous"),
+        (Jacobi(0.3), f"{__name__}.Jacobi"),
+        (SAME_NAME(0.3), f"{__name__}.Simultaneous"),
+    ):
+        found = certify.contraction(GAME, method, BOX)
+        assert found.data["method"]["name"] == name
+        assert bool(found.equilibrium) == (name == "simultaneous")
+        assert found.is_about(GAME, method, LIKE)
+    # The same code has the same hash, whatever it is called.
+    assert found.is_about(GAME, Jacobi(0.3), LIKE)
+    assert not found.is_about(GAME, Jacobi(0.31), LIKE)
+    assert not found.is_about(GAME, dg.Simultaneous(0.3), LIKE)
+    other = dg.game(lambda x, args: {"a": x["a"] ** 2, "b": x["b"] ** 2})
+    assert not found.is_about(other, method, LIKE)
+
+
+class OwnPartial(functools.partial):
+    """Of `functools.partial`, with another call."""
+
+    def __call__(self, h):
+        return dg.Simultaneous(min(h, 0.1))
+
+
+@pytest.mark.parametrize(
+    ("method", "smaller"),
+    [
+        (dg.Simultaneous, True),
+        (functools.partial(dg.Simultaneous), True),
+        (functools.partial(dg.Simultaneous, 0.1), False),
+        (functools.partial(dg.Momentum, momentum=0.0), False),
+        (functools.partial(lambda factor, h: dg.Simultaneous(factor * h), 1.0), False),
+        (OwnPartial(dg.Simultaneous), False),
+        (lambda h: dg.Simultaneous(h), False),
+        (Jacobi, False),
+        (SAME_NAME, False),
+        (dg.Alternating, False),
+        (lambda h: lambda field, x: move(x, field(x), h), False),
+    ],
+)
+def test_every_smaller_step_is_claimed_of_one_class_alone(method, smaller):
+    assert _is_simultaneous(method) is smaller
+
+
+def test_functions_that_use_the_step_otherwise_claim_one_step():
+    """With a player whose own curvature is negative, small steps diverge."""
+    root = 2.2**0.5
+    game = dg.game(
+        lambda x, args: {
+            "a": -0.5 * x["a"] ** 2 + root * x["a"] * x["b"],
+            "b": x["b"] ** 2 - root * x["a"] * x["b"],
+        }
+    )
+    found = certify.largest_step(
+        game, lambda h: dg.Simultaneous({"a": h, "b": h * h}), BOX, tolerance=0.2, max_cells=1
+    )
+    assert found.max > 1
+    assert found.at_max.status == "proved"
+    assert not found.smaller
+    jacobian, h = np.array([[-1.0, root], [-root, 2.0]]), 0.25 * found.max
+    radius = np.abs(np.linalg.eigvals(np.eye(2) - np.diag([h, h * h]) @ jacobian)).max()
+    assert radius > 1.01
+
+
+def test_functions_that_make_other_methods_each_time():
+    made = []
+
+    def method(h):
+        made.append(h)
+        return dg.Simultaneous(h * (1.0 if len(made) % 2 else 0.9))
+
+    with pytest.raises(ValueError, match="another method each time"):
+        certify.largest_step(GAME, method, BOX, tolerance=0.5, max_cells=1)

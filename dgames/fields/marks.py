@@ -1,0 +1,45 @@
+"""Names of scopes in traced code, by which others see that it is of a field with strategy sets.
+
+They change nothing that is computed. A root finder of optimistix is given the traced code of a
+field and nothing else, and must not ignore strategy sets in silence.
+"""
+
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any
+
+import jax
+
+from dgames.sets import is_constrained
+from dgames.strategy import Strategy
+
+_SETS = "dgames_field_with_strategy_sets"
+_PROJECTED = "dgames_natural_map"
+
+
+def mark_of(strategy_set: Any, x: Strategy) -> AbstractContextManager:
+    """The scope in which a field is evaluated, with a name if it has strategy sets."""
+    try:
+        constrained = is_constrained(strategy_set, x)
+    except ValueError:  # sets that do not fit: said elsewhere
+        return nullcontext()
+    return jax.named_scope(_SETS) if constrained else nullcontext()
+
+
+def projected() -> AbstractContextManager:
+    """The scope in which somebody takes care of the sets."""
+    return jax.named_scope(_PROJECTED)
+
+
+def ignores_sets(jaxpr: Any) -> bool:
+    """Whether traced code evaluates a field with strategy sets outside of `projected`."""
+    for equation in getattr(jaxpr, "eqns", ()):
+        scope = str(equation.source_info.name_stack)
+        if _PROJECTED in scope:
+            continue
+        if _SETS in scope:
+            return True
+        for value in equation.params.values():
+            inner = getattr(value, "jaxpr", value)
+            if hasattr(inner, "eqns") and ignores_sets(inner):
+                return True
+    return False

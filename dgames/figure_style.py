@@ -1,0 +1,90 @@
+"""How all figures look: colours, markers, frames, legends and ticks. The one place for it."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+# Okabe and Ito's palette without its yellow: told apart with every kind of colour vision.
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+MARKERS = ("o", "s", "^", "D", "v", "P", "X")
+DASHES = ("-", "--", "-.", ":")
+FAINT = "#B8BEC6"
+DARK = "#30363D"
+GRID = "#E6E9ED"
+WIDTH = 1.8
+
+# Matplotlib's settings, for our own figures only: see `axes_of`.
+_SETTINGS: dict[Any, Any] = {
+    "axes.edgecolor": DARK,
+    "axes.labelcolor": DARK,
+    "axes.linewidth": 0.8,
+    "text.color": DARK,
+    "xtick.color": DARK,
+    "ytick.color": DARK,
+}
+
+
+def axes_of(ax: Any, size: tuple[float, float]) -> Any:
+    """The given Axes as they are, or those of a new figure in our style, of a size in inches."""
+    try:
+        import matplotlib as mpl
+        import matplotlib.pyplot as plt
+    except ImportError as error:
+        raise ImportError(
+            'figures need matplotlib, which is optional: pip install "dgames[plot]"'
+        ) from error
+    if ax is not None:
+        return ax
+    with mpl.rc_context(_SETTINGS):  # which leaves the settings of others alone
+        return plt.subplots(figsize=size, layout="compressed")[1]
+
+
+def line_style(i: int) -> dict[str, Any]:
+    """Of the line of an index: colours first, and when these are used up, dashes."""
+    return {
+        "color": COLOURS[i % len(COLOURS)],
+        "linestyle": DASHES[i // len(COLOURS) % len(DASHES)],
+        "linewidth": WIDTH,
+    }
+
+
+def quiet_frame(ax: Any) -> None:
+    """A frame of two sides, and a faint grid below everything."""
+    ax.spines[["top", "right"]].set_visible(False)
+    ax.grid(True, which="major", color=GRID, linewidth=0.8)
+    ax.set_axisbelow(True)
+
+
+def whole_ticks(axis: Any) -> None:
+    """Ticks at whole numbers only, of an axis that counts."""
+    from matplotlib.ticker import MaxNLocator
+
+    axis.set_major_locator(MaxNLocator(integer=True))
+
+
+def colours_of_many(ax: Any, count: int, what: str) -> list[Any]:
+    """Colours for more things than the palette has, by their number, with a bar that says so."""
+    import matplotlib as mpl
+    from matplotlib.cm import ScalarMappable
+    from matplotlib.colors import ListedColormap, Normalize
+
+    shades = mpl.colormaps["viridis"]
+    # To 0.9: the brightest yellow is hard to see on white.
+    table = shades.resampled(256)(range(231))
+    numbers = Normalize(0, max(count - 1, 1))
+    scale = ScalarMappable(numbers, ListedColormap(table))
+    bar = ax.figure.colorbar(scale, ax=ax, label=what)
+    whole_ticks(bar.ax.yaxis)
+    return [tuple(colour) for colour in np.atleast_2d(scale.to_rgba(np.arange(count)))]
+
+
+def legend_width(labels: Sequence[str] | None) -> float:
+    """Room in inches that a legend beside the axes takes, about."""
+    return 0.0 if labels is None else 0.6 + 0.075 * max(map(len, labels), default=0)
+
+
+def legend(ax: Any, beside: bool) -> None:
+    """A legend: beside the axes on a figure of our own; inside, where there may be neighbours."""
+    owner, place = (ax.figure, "outside right center") if beside else (ax, "best")
+    owner.legend(loc=place, frameon=True, framealpha=0.92, edgecolor="none", fontsize="small")
