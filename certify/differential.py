@@ -18,6 +18,7 @@ from jaxtyping import Float
 
 import dgames as dg
 from certify.checker.rederive import entries
+from certify.constraints import Constraints
 from certify.enclosure.affine import AffineFamily
 from certify.flat import FlatField, compiled_jacobians
 from certify.graph import graph_of
@@ -61,11 +62,25 @@ def compare(
     Raises:
         MismatchError: Where they differ, or the code is not finite.
     """
+    given = dg.as_field(game)
+    if field.constraints is not None:
+        _compare_sets(given, region, field)
     points = probes(field, region)
     if field.natural is None:
-        _compare_values(dg.as_field(game), region, args, field, points)
+        _compare_values(given, region, args, field, points)
     if tree is not None:
         _compare_families(field, tree, region, points[:_JACOBIANS])
+
+
+def _compare_sets(given: dg.AbstractField, region: Region, field: FlatField) -> None:
+    """The strategy sets as they are read now: code that is not pure may give others."""
+    again = Constraints.of(given, region)
+    sets = (field.constraints.sets, again.sets)
+    if not eqx.tree_equal(*sets):
+        raise MismatchError(
+            "certify: the strategy sets are others each time that they are asked for, so nothing "
+            "is proved; let strategy_set be a function of nothing but the structure of a strategy."
+        )
 
 
 def _compare_values(

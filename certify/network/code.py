@@ -156,6 +156,11 @@ class PlayerCode(NamedTuple):
 
         return enclosed
 
+    def values(self) -> Callable:
+        """One player's gradient at a point, in floating point."""
+        gradient = self.of_vector(self.gradient)
+        return lambda point, _, *parameters: gradient(point, *parameters)
+
     def chunks(
         self, compiled: Callable, corners: tuple[np.ndarray, np.ndarray], chunk: int
     ) -> Iterator[tuple[slice, int, Any]]:

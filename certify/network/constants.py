@@ -92,7 +92,13 @@ def network_constants(
         raise ValueError(f"network_constants: chunk is {chunk}; it must be at least 1.")
     if method not in ("interval", "affine"):
         raise ValueError(f'network_constants: method {method!r}; use "interval" or "affine".')
-    code = PlayerCode.of(game, region, args)
+    return constants_of(PlayerCode.of(game, region, args), game, region, method, chunk)
+
+
+def constants_of(
+    code: PlayerCode, game: dg.NetworkGame, region: Box, method: Method, chunk: int
+) -> NetworkConstants:
+    """The same, of code that was traced already."""
     compiled = jax.jit(jax.vmap(code.second_derivatives(method)))
     neighbours = np.asarray(game.neighbours)
     corners = rows_of(region.lower), rows_of(region.upper)

@@ -9,6 +9,7 @@ import numpy as np
 from jaxtyping import Float
 
 import dgames as dg
+from certify.differential import MismatchError
 from certify.enclosure.derivatives import Method
 from certify.enclosure.promotion import exactly
 from certify.metric.perron import resolvent
@@ -19,8 +20,10 @@ from dgames.sets import map_sets
 from dgames.strategy import ravel
 
 from .code import PlayerCode, rows_of
-from .constants import CHUNK, NetworkConstants, network_constants
+from .constants import CHUNK, NetworkConstants, constants_of
 
+# Points at which the game is compared with the code that was traced, and what rounding may do.
+_POINTS, _ROUNDING, _ROUNDING_LOW = 3, 1e-6, 1e-2
 _TINY = float(np.finfo(np.float64).tiny)
 
 
@@ -136,6 +139,7 @@ def certify_network(
     Raises:
         ValueError: As `network_constants`, or if the region leaves the strategy set.
         EnclosureError: As `network_constants`.
+        MismatchError: If the game computes something else than what was traced.
 
     Example:
         >>> import certify, jax.numpy as jnp, dgames as dg
@@ -150,7 +154,12 @@ def certify_network(
         >>> bool(proof.equilibrium.radius.max() < 1e-12)
         True
     """
-    constants = network_constants(game, region, args, method=method, chunk=chunk)
+    if chunk < 1:
+        raise ValueError(f"certify_network: chunk is {chunk}; it must be at least 1.")
+    if method not in ("interval", "affine"):
+        raise ValueError(f'certify_network: method {method!r}; use "interval" or "affine".')
+    code = PlayerCode.of(game, region, args)
+    constants = constants_of(code, game, region, method, chunk)
     gain = small_gain(constants.curvature, constants.coupling)
     if not gain.margin > 0:
         reason = f"the small-gain margin that was proved is {gain.margin:.6g}, not positive"
@@ -165,13 +174,37 @@ def certify_network(
     center = rows_of(point)
     if center.shape != rows_of(region.lower).shape or not np.isfinite(center).all():
         return NetworkProof("undecided", ("no equilibrium was found",), constants, gain, step)
-    code = PlayerCode.of(game, region, args)
     residual = _residual(code, center, chunk)
     equilibrium = _equilibrium(region, center, residual, scale, margin)
     if equilibrium is None:
         reason = "the ball that contains the equilibrium is not inside the region"
         return NetworkProof("undecided", (reason,), constants, gain, step)
+    _require_same(game, region, args, code, chunk)
     return NetworkProof("proved", (), constants, gain, step, equilibrium)
+
+
+def _require_same(
+    game: dg.NetworkGame, region: Box, args: Any, code: PlayerCode, chunk: int
+) -> None:
+    """A last net, as `certify.differential`: what the game computes now, and what was traced."""
+    compiled = jax.jit(jax.vmap(code.values()))
+    field, unravel = dg.pseudo_gradient(game), ravel(region.center)[1]
+    force = jax.jit(lambda x: field(x, args))
+    for point in region.sample(jax.random.key(1), _POINTS):
+        x = unravel(jnp.asarray(point))
+        found = rows_of(force(x)).astype(np.float64)
+        for players, real, values in code.chunks(compiled, (rows_of(x), rows_of(x)), chunk):
+            theirs, mine = found[players], np.asarray(values)[:real]
+            slack = (_ROUNDING_LOW if code.promoted else _ROUNDING) * (1 + np.abs(mine))
+            wrong = ~(np.abs(theirs - mine) <= slack)
+            if wrong.any():
+                row, column = map(int, np.argwhere(wrong)[0])
+                raise MismatchError(
+                    f"certify_network: entry {column} of the gradient of player "
+                    f"'{players.start + row}' is {theirs[row, column]:.6g} at some point, but "
+                    f"{mine[row, column]:.6g} by the code that was traced; nothing is proved. The "
+                    "cost has to be a pure function."
+                )
 
 
 def _scale(constants: NetworkConstants, gain: SmallGain) -> tuple[np.ndarray, float]:
