@@ -16,6 +16,7 @@ import dgames as dg
 from certify.checker.reader import Reader
 from certify.checker.sets import StrategySet, read_set
 from certify.enclosure.promotion import exactly
+from certify.known import is_as_made
 from certify.region import Box, Limits, Region
 from dgames.sets import AbstractSet, player_sets
 from dgames.strategy import blocks, player_names, ravel
@@ -63,7 +64,7 @@ class Constraints:
         Of subclasses nothing is: they may project as they like.
         """
         for name, own in zip(self.names, self.sets, strict=True):
-            if type(own) not in _KNOWN:
+            if type(own) not in _KNOWN or not is_as_made(own):
                 raise OutsideStrategySet(
                     f"nothing is known about the strategy set of player '{name}' "
                     f"({type(own).__name__}), so no region is known to be inside; use "

@@ -24,6 +24,7 @@ from certify.flat import FlatField, compiled_jacobians
 from certify.graph import graph_of
 from certify.graph_builder import GraphError
 from certify.graph_floats import evaluate
+from certify.known import is_pseudo_gradient
 from certify.probes import probes
 from certify.region import Region
 from certify.tree import Leaf, Split, Tree
@@ -146,7 +147,7 @@ def _compiled_values(field: FlatField) -> Callable:
 
 def _own_costs(given: dg.AbstractField, x: Strategy, args: Any) -> Any:
     """All costs as the game computes them, one after the other; of a field nothing."""
-    if type(given) is not dg.PseudoGradient:
+    if not is_pseudo_gradient(given):
         return jnp.zeros(0)
     costs = given.game.costs(x, args)
     if isinstance(costs, dg.Stacked):

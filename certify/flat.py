@@ -24,6 +24,7 @@ from certify.enclosure.plain import plain
 from certify.enclosure.promotion import Promotion, exactly, is_low, names, promoted
 from certify.enclosure.registry import RULES, SMOOTH_RULES, EnclosureError
 from certify.fingerprint import fingerprint
+from certify.known import is_as_made, is_pseudo_gradient
 from certify.naming import game_name
 from certify.region import Policies, Region, require_region
 from certify.symmetry import mirror_signs
@@ -140,7 +141,7 @@ def flat_field(game: dg.Game | dg.AbstractField, region: Region, args: Any = Non
     if isinstance(region, Policies):
         return _of_policies(given, region, args)
     # Known by its exact type: a class derived from it may be any field, and is taken for one.
-    if type(given) is dg.PseudoGradient:
+    if is_pseudo_gradient(given):
         return _of_game(given.game, region, args)
     return _of_field(given, region, args)
 
@@ -158,7 +159,7 @@ def traced_code(given: dg.AbstractField, x: Any, args: Any = None) -> core.Close
         EnclosureError: As for `flat_field`.
     """
     require_x64()
-    if type(given) is not dg.PseudoGradient:
+    if not is_pseudo_gradient(given):
         check_field(given, x, args)
         return _code(given, x, args, "the field").code
     game = given.game
@@ -223,6 +224,7 @@ def _of_policies(given: dg.AbstractField, region: Policies, args: Any) -> FlatFi
         and type(given.game) is dg.Regularised
         and type(given.gauge) is dg.LogitDifferences
         and given.weights is None
+        and all(map(is_as_made, (given, given.game, given.gauge)))
     ):
         raise ValueError(
             "certify: all policies are a region for natural gradients of regularised games in "

@@ -18,6 +18,7 @@ from certify.fingerprint import fingerprint
 from certify.flat import traced_code
 from certify.graph import expression_graph
 from certify.graph_builder import GraphError
+from certify.known import is_pseudo_gradient
 from certify.policies.tables import game_data
 from certify.region import Ball, Box, Policies, Region
 from certify.structure import rebuild
@@ -92,7 +93,7 @@ def _coordinates(data: dict[str, Any]) -> int:
 def policies_difference(data: dict[str, Any], game: dg.Game | dg.AbstractField) -> str | None:
     """The same for a file about policies, which holds payoff tables; see `difference`."""
     given = dg.as_field(game)
-    inner = given.game if type(given) is dg.PseudoGradient else None
+    inner = given.game if is_pseudo_gradient(given) else None
     if type(inner) is dg.Regularised and game_data(inner) == data["game"]:
         return None
     return "its payoffs, temperature or references are others"
@@ -124,7 +125,7 @@ def difference(
     found = [*zip(player_names(x), dimensions(x), strict=True)]
     if players != found:
         return f"its players and coordinates are {_counted(players)}, not {_counted(found)}"
-    of_costs = type(given) is dg.PseudoGradient
+    of_costs = is_pseudo_gradient(given)
     if of_costs == ("field" in said):
         return f"it is about {'a field' if of_costs else 'the costs of a game'}"
     if of_costs and is_zero_sum(given.game) != said.get("zero_sum", False):

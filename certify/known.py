@@ -63,6 +63,20 @@ def is_as_made(module: Any) -> bool:
     return set(vars(module)) <= {field.name for field in dataclasses.fields(module)}
 
 
+def is_pseudo_gradient(given: Any) -> bool:
+    """Whether a field is the pseudo-gradient of a game and nothing else.
+
+    Example:
+        >>> field = dg.pseudo_gradient(dg.game(lambda x, args: (x[0] ** 2,)))
+        >>> is_pseudo_gradient(field)
+        True
+        >>> object.__setattr__(field, "block", lambda x, i, args=None: 0.0)
+        >>> is_pseudo_gradient(field)
+        False
+    """
+    return type(given) is dg.PseudoGradient and is_as_made(given)
+
+
 def described_class(cls: Any) -> str:
     """A class as a message names it: with its module where its name is that of a known method.
 

@@ -259,7 +259,9 @@ class _Rewriting:
 def _only_rounds(equation: core.JaxprEqn) -> bool:
     """Whether an equation on lower precision does nothing but change the precision."""
     if equation.primitive.name == "reduce_precision":
-        return True
+        # To fewer bits than any of these types has is a staircase that somebody wants.
+        bits = tuple(equation.params[part] for part in ("exponent_bits", "mantissa_bits"))
+        return bits in {(kind.nexp, kind.nmant) for kind in map(jnp.finfo, LOW)}
     if equation.primitive.name != "convert_element_type":
         return False
     before, after = map(_type, (*equation.invars, *equation.outvars))

@@ -1,6 +1,7 @@
 """The direct route: a step of a method, as it is, is proved to contract over a region."""
 
 import dataclasses
+import inspect
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
@@ -16,7 +17,7 @@ from certify.enclosure.affine import AffineFamily
 from certify.equilibrium import find_zero
 from certify.file import save_data
 from certify.flat import FlatField, flat_field
-from certify.known import known_instance
+from certify.known import is_pseudo_gradient, known_instance
 from certify.measure import Cell, Measured
 from certify.region import Box, Region
 from certify.steps.comparison import require_same, starts_in
@@ -309,7 +310,12 @@ class Problem(NamedTuple):
         self, method: dg.AbstractMethod | StepFunction, *, rigorous: bool = True
     ) -> StepMap:
         """The step of a method as a map of vectors."""
-        plain, kind = type(self.given) is dg.PseudoGradient, type(self.given)
+        plain = is_pseudo_gradient(self.given)
+
+        def inherits(name: str) -> bool:
+            written = (inspect.getattr_static(x, name) for x in (self.given, dg.AbstractField))
+            return next(written) is next(written)
+
         return StepMap(
             self.field,
             self.strategy_set,
@@ -317,8 +323,8 @@ class Problem(NamedTuple):
             self.center,
             args=self.args,
             rigorous=rigorous,
-            own_blocks=plain or kind.block is dg.AbstractField.block,
-            own_projection=plain or kind.project is dg.AbstractField.project,
+            own_blocks=plain or inherits("block"),
+            own_projection=plain or inherits("project"),
         )
 
     def require_what_runs(
