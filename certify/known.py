@@ -6,7 +6,7 @@ theorem says nothing. Their steps are certified as they are by `certify.contract
 
 import dataclasses
 from types import MappingProxyType
-from typing import Any
+from typing import Any, TypeGuard
 
 import dgames as dg
 
@@ -63,7 +63,7 @@ def is_as_made(module: Any) -> bool:
     return set(vars(module)) <= {field.name for field in dataclasses.fields(module)}
 
 
-def is_pseudo_gradient(given: Any) -> bool:
+def is_pseudo_gradient(given: Any) -> TypeGuard[dg.PseudoGradient]:
     """Whether a field is the pseudo-gradient of a game and nothing else.
 
     Example:

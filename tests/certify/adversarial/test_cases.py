@@ -9,8 +9,6 @@ from jax import lax
 import certify
 import dgames as dg
 
-SMALL = {"max_cells": 100}
-
 
 def wave(of_a, x, shift=0.0):
     """A cost of a, and a bowl for b."""
@@ -64,7 +62,7 @@ GAMES = {
 @pytest.mark.parametrize("name", GAMES)
 def test_what_jumps_or_is_undefined_is_undecided(name):
     of_a, region = GAMES[name]
-    found = certify.certify(dg.game(lambda x, args: wave(of_a, x)), region, **SMALL)
+    found = certify.certify(dg.game(lambda x, args: wave(of_a, x)), region, max_cells=100)
     assert found.status == "undecided"
     assert "smooth" in str(found.reasons) or "finite" in str(found.reasons)
 
@@ -214,11 +212,14 @@ class _OtherMomentum(dg.Momentum):
 
 def test_fields_are_certified_as_what_they_are():
     game = dg.game(lambda x, args: wave(lambda a: a**2, x))
-    assert certify.certify(_Flipped(game), around(0.1), **SMALL).status != "proved"
+    assert certify.certify(_Flipped(game), around(0.1), max_cells=100).status != "proved"
 
 
 def test_costs_of_a_subclass_are_its_own():
-    assert certify.certify(_OwnCosts(), around(0.1), [dg.Alternating], **SMALL).status != "proved"
+    assert (
+        certify.certify(_OwnCosts(), around(0.1), [dg.Alternating], max_cells=100).status
+        != "proved"
+    )
 
 
 @pytest.mark.parametrize("method", [Simultaneous, Heun])

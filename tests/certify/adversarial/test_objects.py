@@ -4,6 +4,7 @@ import jax
 import jax.numpy as jnp
 import pytest
 from jax import lax
+from jax.core import Tracer
 
 import certify
 import dgames as dg
@@ -63,7 +64,7 @@ def test_steps_that_know_their_field_are_not_certified():
         return jax.tree.map(lambda a, b: a - h * b, x, field(x))
 
     def by_trace(field, x):
-        h = 0.3 if isinstance(x["a"], jax.core.Tracer) else 3.0
+        h = 0.3 if isinstance(x["a"], Tracer) else 3.0
         return jax.tree.map(lambda a, b: a - h * b, x, field(x))
 
     for step in (by_class, by_trace):

@@ -111,7 +111,7 @@ def require_runs(found, inside, oracle, zero, rng):
         first = distances(found, step, oracle.kind.sizes, starts, zero)
         for h in (step.best, step.max):
             points = run(name, oracle.field, h, starts, oracle.players, step.momentum)
-            rounds = 60 if h == step.best else 400
+            rounds, left = 60 if h == step.best else 400, first
             for k, x in enumerate(itertools.islice(points, rounds), 1):
                 assert inside(x).all()
                 left = distances(found, step, oracle.kind.sizes, x, zero)
