@@ -15,11 +15,11 @@ import certify
 import dgames as dg
 from certify.enclosure import EnclosureError
 from certify.enclosure.handwritten import is_of_jax
+from certify.flat import vetted
 
 # Functions with rules of their own, which their types do not show.
 RELU: Any = jax.nn.relu
 RELU6: Any = jax.nn.relu6
-from certify.flat import vetted
 
 V, M = jnp.ones(3), jnp.ones((3, 2))
 
