@@ -348,7 +348,9 @@ def _compared(swapped: bool) -> Callable:
 def _select(builder: Builder, params: Any, which: Any, *cases: Any) -> Any:
     if not isinstance(which, _Order):
         numbers = [_real(builder, case).numbers for case in cases]
-        return _Nodes(np.choose(np.broadcast_to(np.asarray(which, int), numbers[0].shape), numbers))
+        index = np.broadcast_to(np.asarray(which, int), numbers[0].shape)
+        # NumPy makes plain numbers of arrays without axes.
+        return _Nodes(np.asarray(np.choose(index, numbers)))
     if len(cases) != 2:
         raise GraphError("the costs choose between more than two cases by real numbers")
     if any(isinstance(case, _Order) for case in cases):
