@@ -10,6 +10,7 @@ import os
 import tempfile
 import time
 from pathlib import Path
+from typing import Any
 
 import jax
 import numpy as np
@@ -36,7 +37,7 @@ def main() -> None:
     region = certify.Box.around(dg.games.Oligopoly.published_equilibrium(), 20.0)
     field = flat_field(game, region)
 
-    def search(file: Checkpoint | None = None, **options: int | None) -> tuple[Tree, float]:
+    def search(file: Checkpoint | None = None, **options: Any) -> tuple[Tree, float]:
         with crew(game, region, None, field, WEIGHTS, FORM, **options) as measure:
             start = time.perf_counter()
             budget = Budget(100_000)

@@ -59,7 +59,7 @@ class PlayerCode(NamedTuple):
         # A subclass may have other costs than those of its `cost`.
         if type(game) is not dg.NetworkGame:
             raise ValueError(f"expected a dgames.NetworkGame, not {type(game).__name__}.")
-        if not isinstance(region, Box):
+        if type(region) is not Box:
             raise ValueError(
                 f"the region of a network game is a certify.Box, not {type(region).__name__}."
             )

@@ -11,7 +11,6 @@ from certify.checker.steps import STEP_RULES as THEOREMS
 from certify.checker.steps import UNPROJECTED
 
 from . import alternating, extragradient, performance, simultaneous
-from .known import known_method as known_method
 from .noise import noise_ball as noise_ball
 from .step_size import Setting as Setting
 from .step_size import Step as Step

@@ -1,5 +1,7 @@
 """What cannot be is said in one sentence, at once, with what can."""
 
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -58,7 +60,7 @@ def test_players_of_the_region_that_the_game_does_not_have():
     for names in ({"a": 1.0, "d": 1.0}, {"x": 1.0}, {"a": 1.0, "longer" * 50: 1.0}):
         region = certify.Box.around(names, 1.0)
         for call in (certify.certify, certify.estimate):
-            options = {"key": jax.random.key(0)} if call is certify.estimate else {}
+            options: Any = {"key": jax.random.key(0)} if call is certify.estimate else {}
             with pytest.raises(ValueError, match="players are") as error:
                 call(GAME, region, **options)
             assert len(str(error.value)) <= 400

@@ -5,6 +5,7 @@ import math
 import signal
 import threading
 import time
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -63,7 +64,7 @@ class TestStages:
         monkeypatch.setattr("certify.arguments.flat_field", tracing)
         for call in (certify.certify, certify.estimate):
             states.clear()
-            options = {"key": jax.random.key(0)} if call is certify.estimate else {}
+            options: Any = {"key": jax.random.key(0)} if call is certify.estimate else {}
             with pytest.raises(KeyboardInterrupt):
                 call(GAME, BOX, progress=states.append, **options)
 

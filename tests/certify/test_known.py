@@ -7,8 +7,8 @@ import pytest
 
 import certify
 import dgames as dg
-from certify.known import METHODS
-from certify.steps import STEP_RULES, known_method
+from certify.known import METHODS, known_method
+from certify.steps import STEP_RULES
 
 
 class Simultaneous(dg.AbstractMethod):

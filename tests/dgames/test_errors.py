@@ -58,7 +58,11 @@ GAMES = {
     "loops": (of(lambda x, args: (sum(x[0] for _ in range(int(x[1]))), x[1])), (1.0, 1.0), "jax"),
     "NumPy": (of(lambda x, args: (np.sin(x[0]),)), (1.0,), "jax.numpy"),
     "shapes": (of(lambda x, args: (jnp.ones(3) @ x[0],)), (jnp.ones(2),), "TypeError: dot"),
-    "a typo": (of(lambda x, args: (jnp.sine(x[0]),)), (1.0,), "AttributeError: .*'sine'"),
+    "a typo": (
+        of(lambda x, args: (jnp.sine(x[0]),)),  # pyright: ignore[reportAttributeAccessIssue]
+        (1.0,),
+        "AttributeError: .*'sine'",
+    ),
     "three players": (dg.zero_sum(lambda x, args: x[0]), (1.0,) * 3, "two players.*3: 0, 1, 2"),
     "a simplex of numbers": (dg.game(squares, dg.Simplex()), X, "Simplex of player 'a'"),
     "bounds": (dg.game(squares, dg.Box(jnp.zeros(3), 1.0)), X, "Box of player 'a'"),

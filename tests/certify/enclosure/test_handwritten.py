@@ -1,6 +1,7 @@
 """Hand-written derivatives are found whatever they wrap; those of JAX itself are known."""
 
 import functools
+from typing import Any
 
 import equinox as eqx
 import jax
@@ -15,6 +16,10 @@ import dgames as dg
 from certify.enclosure import EnclosureError
 from certify.enclosure.handwritten import is_of_jax
 from certify.flat import vetted
+
+# Functions with rules of their own, which their types do not show.
+RELU: Any = jax.nn.relu
+RELU6: Any = jax.nn.relu6
 
 V, M = jnp.ones(3), jnp.ones((3, 2))
 
@@ -39,7 +44,7 @@ def with_rule(function, define):
 
 
 def rule_of_relu(function):
-    function.defjvp(jax.nn.relu.jvp)
+    function.defjvp(RELU.jvp)
 
 
 OF_JAX = {
@@ -70,7 +75,7 @@ OF_JAX = {
     "logit": (jax.vmap(special.logit), V),
     "determinant": (jnp.linalg.det, jnp.eye(4)),
     "logarithm of a determinant": (jnp.linalg.slogdet, jnp.eye(3)),
-    "again with its rule": (with_rule(jax.nn.relu.fun, rule_of_relu), 1.0),
+    "again with its rule": (with_rule(RELU.fun, rule_of_relu), 1.0),
 }
 
 
@@ -123,11 +128,11 @@ OF_USERS = {
     "compiled around": jax.jit(with_rule(jnp.cos, by_slopes)),
     "nested": with_rule(with_rule(jnp.sin, by_slopes), by_rule),
     "relu": with_rule(jax.nn.relu, by_slopes),
-    "function of relu": with_rule(jax.nn.relu.fun, by_slopes),
+    "function of relu": with_rule(RELU.fun, by_slopes),
     "part of a function": with_rule(functools.partial(jnp.add, 1.0), by_slopes),
     "closure": with_rule(lambda x: jnp.logaddexp(x, V[0]), by_rule),
     "rule of another function": with_rule(jnp.tanh, rule_of_relu),
-    "disguised": with_rule(functools.wraps(jax.nn.relu.fun)(lambda x: x**2), rule_of_relu),
+    "disguised": with_rule(functools.wraps(RELU.fun)(lambda x: x**2), rule_of_relu),
     "rule that is a function of JAX": with_rule(jnp.sin, lambda f: f.defjvps(jnp.multiply)),
     "part of a rule": with_rule(
         jnp.sin,
@@ -163,12 +168,12 @@ def test_rules_of_users_are_refused(name, around):
 def test_a_rule_that_replaces_one_of_jax_is_refused():
     """The rules are those that were there at first."""
     assert is_of_jax(next(handwritten(jax.make_jaxpr(jax.nn.relu6)(1.0).jaxpr)))
-    rule = jax.nn.relu6.jvp
+    rule = RELU6.jvp
     try:
         by_slopes(jax.nn.relu6)
         code = jax.make_jaxpr(lambda x: jax.nn.relu6(x))(1.0)
     finally:
-        jax.nn.relu6.jvp = rule
+        RELU6.jvp = rule
     with pytest.raises(EnclosureError, match="hand-written derivative"):
         vetted(code, "the costs")
 

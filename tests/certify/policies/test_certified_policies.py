@@ -472,7 +472,7 @@ STRANGERS = {
         changed(dg.Regularised(PLAIN, 0.5), pull=lambda log_p: log_p),
         None,
     ),
-    "other costs": lambda: (Flipped(PENNIES, -PENNIES), 0.5),
+    "other costs": lambda: (Flipped(PENNIES, -PENNIES), 0.5),  # pyright: ignore[reportCallIssue]
     "a MatrixGame of somebody else": lambda: (SAME_NAME(PENNIES), 0.5),
     "costs of its own": lambda: (
         changed(MatrixGame(PENNIES), costs=lambda x, args=None: (x[0][0], x[1][0])),
