@@ -57,7 +57,7 @@ class FlatField:
         promoted: What was not float64 in the region and in the costs, and what it was taken for;
             sentences.
         constraints: The strategy sets.
-        own_blocks: Whether the field computes a player's block in another way than the whole; then
+        other_blocks: Whether the field computes a player's block in another way than the whole; then
             nothing is known about methods that ask for single blocks.
     """
 
@@ -74,7 +74,7 @@ class FlatField:
     gradient: Any = field(default=None, compare=False)
     promoted: tuple[str, ...] = field(default=(), compare=False)
     constraints: Any = field(default=None, compare=False)
-    own_blocks: bool = field(default=False, compare=False)
+    other_blocks: bool = field(default=False, compare=False)
 
     @property
     def dimension(self) -> int:
@@ -209,7 +209,7 @@ def _of_field(given: dg.AbstractField, region: Region, args: Any) -> FlatField:
         region,
         name=_name(given),
         is_gradient=False,
-        own_blocks=_writes(given, "block"),
+        other_blocks=_writes(given, "block"),
         promoted=(*_promoted(region), *notes),
         constraints=constraints,
     )

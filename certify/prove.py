@@ -49,6 +49,10 @@ _NOT_ONTO = (
     "the equilibrium may be on the boundary of the strategy sets, and there is no theorem on its "
     "projected steps"
 )
+_OTHER_BLOCKS = (
+    "the field computes the block of a player in a way of its own, so that nothing is known of "
+    "methods that ask for blocks"
+)
 _NO_MATRIX = (
     "the equilibrium may be on the boundary of the strategy sets, where projections need a metric "
     "of weights"
@@ -302,11 +306,13 @@ def _start(
         if singular and field.natural is None:
             return without("undecided", (singular,))
     unproved: dict[str, str] = {}
+    if field.other_blocks and "alternating" in names:
+        unproved["alternating"] = _OTHER_BLOCKS
     if constraints.bind and point is None:
         stages.begin("looking for an equilibrium on the boundary of the strategy sets")
         point = find_constrained(field, region, float(np.linalg.norm(samples, 2, (-2, -1)).max()))
         metric = "weights"
-        unproved = {name: _NOT_ONTO for name in names if not onto_sets(name)}
+        unproved |= {name: _NOT_ONTO for name in names if not onto_sets(name)}
         if point is not None and given is not None and given.chosen.weighting.ndim > 1:
             return without("undecided", (_NO_MATRIX,))
     if point is None:

@@ -203,6 +203,21 @@ class TestClasses:
         with pytest.raises(ValueError, match="depends on the strategy"):
             certify.certify(Moving(), REGION)
 
+    def test_fields_that_compute_blocks_in_a_way_of_their_own(self):
+        """The whole is certified; methods that ask for single blocks are not."""
+
+        class Split(dg.AbstractField):
+            def __call__(self, x, args=None):
+                return dg.pseudo_gradient(GAME)(x, 1.0)
+
+            def block(self, x, player, args=None):
+                return -self(x, args)["ab"[player]]
+
+        methods = [dg.Simultaneous, dg.Alternating]
+        found = certify.certify(Split(), REGION, methods)
+        assert found.status == "proved" and set(found.step_sizes) == {"simultaneous"}
+        assert "blocks" in found.without["alternating"]
+
     def test_fields_that_project_in_a_way_of_their_own(self):
         class Bent(dg.AbstractField):
             def __call__(self, x, args=None):
