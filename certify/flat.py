@@ -57,7 +57,7 @@ class FlatField:
         promoted: What was not float64 in the region and in the costs, and what it was taken for;
             sentences.
         constraints: The strategy sets.
-        other_blocks: Whether the field computes a player's block in another way than the whole; then
+        other_blocks: Whether the field computes one player's block in a way of its own; then
             nothing is known about methods that ask for single blocks.
     """
 
