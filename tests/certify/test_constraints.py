@@ -135,6 +135,8 @@ def test_false_claims_are_rejected(case, path, change, reason):
     *_, solution, found = case
     if "basin" in path and solution is None:
         return  # all policies are in it already, and larger balls have no more of them
+    if "radius" in path and solution == CASES["box"][2] and reason == "defect":
+        return  # F is known exactly at the corner, so that no radius is too small
     verdict = check_data(mutated(found.data, path, change))
     assert not verdict.ok
     assert any(reason in sentence for sentence in verdict.reasons)
@@ -163,11 +165,12 @@ def test_no_theorem_without_weights_or_for_unprojected_steps(case):
     assert "with strategy sets the metric is one of weights" in verdict.reasons
 
 
-def test_undecided_where_there_is_no_theorem():
+def test_what_has_no_theorem_is_not_claimed():
     game, region, _ = CASES["box"]
-    found = certify.certify(game, region, [dg.Optimistic])
-    assert found.status == "undecided" and "projected steps of optimistic" in found.reasons[0]
-    found = certify.certify(game, region, metric="full")
+    found = certify.certify(game, region, [dg.Optimistic, dg.Simultaneous])
+    assert found.status == "proved" and set(found.step_sizes) == {"simultaneous"}
+    assert "projected steps" in found.without["optimistic"]
+    found = certify.certify(game, region, metric=np.array([[2.0, 0.1], [0.1, 1.0]]))
     assert found.status == "undecided" and "metric of weights" in found.reasons[0]
 
 
