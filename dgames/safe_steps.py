@@ -107,8 +107,9 @@ def with_step(
         )
     safe = step_size.safe_method(method)
     step_size.require_game(field, x0, args)
-    inside = step_size.in_basin(method, x0)
-    if not isinstance(inside, Tracer) and not inside:
+    # A start outside of the region is warned of where the run is over.
+    astray = step_size.region.contains(x0) & ~step_size.in_basin(method, x0)
+    if not isinstance(astray, Tracer) and bool(astray):
         warnings.warn(
             "solve: the start is outside the certified basin of the method, so that nothing is "
             "proved of where this run goes.",

@@ -164,7 +164,8 @@ def brief_names(x: Strategy) -> str:
     """
     if is_stacked(x) and len(x) > 6:
         return f"0, 1, 2, ..., {len(x) - 1}"
-    return ", ".join(player_names(x))
+    names = [name if len(name) <= 40 else f"{name[:37]}..." for name in player_names(x)]
+    return ", ".join(names if len(names) <= 8 else [*names[:6], "...", names[-1]])
 
 
 def dimensions(x: Strategy) -> tuple[int, ...]:

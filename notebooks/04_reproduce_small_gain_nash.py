@@ -97,7 +97,8 @@ strengths = np.linspace(0.2, 1.3, 4)
 paper, proved = [], []
 for strength in strengths:
     linear = dg.games.Quadratic.small_gain_nash(strength, dim=1)
-    found = certify.certify(linear, certify.Box.around((jnp.zeros(1), jnp.zeros(1)), 1.0))
+    box = certify.Box.around((jnp.zeros(1), jnp.zeros(1)), 1.0)
+    found = certify.certify(linear, box, objective="margin")
     paper.append(2 * found.margin / found.lipschitz**2)
     proved.append(found.step_sizes["simultaneous"].max)
 limit = 2 / (1 + strengths / np.sqrt(2))

@@ -32,7 +32,7 @@ _RULES: list[tuple[str, Reason | str]] = [
     (r"game\.graph", Reason.GAME),
     (r"game\.sets", Reason.GAME),
     (r"game\.zero_sum|game\.players\[\]\.size|game\.players$|coordinates", Reason.GIVEN),
-    (r"game\.(name|hash|structure|players)", Reason.IDENTITY),
+    (r"game\.(name|hash|code|structure|players)", Reason.IDENTITY),
     (r"region|claims\.(lower|upper)\b", Reason.GIVEN),
     (r"claims\.metric\.(smallest|coordinate)", _DOWN),
     (r"claims\.(weights|metric)", Reason.CHOICE),
@@ -65,6 +65,7 @@ _OPTIONAL: dict[str, Reason] = {
     "game": Reason.IDENTITY,  # of a contraction file, which does not speak of the costs
     "game.name": Reason.IDENTITY,
     "game.hash": Reason.IDENTITY,
+    "game.code": Reason.IDENTITY,
     "game.structure": Reason.IDENTITY,
     "game.zero_sum": Reason.GIVEN,
     "game.graph": Reason.OMITTED,

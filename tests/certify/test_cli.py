@@ -183,9 +183,8 @@ def bad(duopoly, extra):
         ("", ["--box", "nan:1"], "not finite"),
         ("", ["--box", "0:inf"], "not finite"),
         ("", ["--radius", "0"], "positive and finite"),
-        ("x0 = {'a': 1, 'b': 2}", ["--radius", "1"], "real floating point"),
         ("x0 = {'a': 1.0, 'b': jnp.zeros((), jnp.float8_e5m2)}", ["--radius", "1"], "float8_e5m2"),
-        ("x0 = {'a': 1.0}", ["--radius", "1"], "the costs fail on the players .* KeyError"),
+        ("x0 = {'a': 1.0}", ["--radius", "1"], "they ask for 'b', which is not among the players"),
         ("def broken(:", ["--radius", "1"], "SyntaxError"),
         ("1 / 0", ["--radius", "1"], "ZeroDivisionError"),
         ("game = 3", ["--radius", "1"], "must define a dgames Game or field called 'game'"),
@@ -354,7 +353,7 @@ BROKEN = {
         "import dgames as dg\ndef costs(x, args):\n    return x if x[0] > 0 else x\n"
         "game = dg.game(costs)",
         3,
-        r"\(return x if x\[0\] > 0 else x\): TracerBool",
+        r"Python branches there on a value that depends on the strategy",
     ),
     "exit in costs": (
         "import sys, dgames as dg\ngame = dg.game(lambda x, args: sys.exit(0))",
@@ -364,7 +363,7 @@ BROKEN = {
     "index": (
         "import dgames as dg\ngame = dg.game(lambda x, args: (x[0], x[7]))",
         2,
-        "costs fail on the players of the region.*IndexError",
+        "IndexError: tuple index out of range; the players of the strategy are 0, 1",
     ),
 }
 
@@ -378,7 +377,7 @@ def test_faults_of_a_game_file_are_one_sentence(command, tmp_path, name):
     status, out, err = command("run", file, *ON_A_BOX, "-o", tmp_path / "c.json")
     assert (status, out) == (2, "")
     assert re.search(message, err.rstrip()), err
-    assert line is None or f"broken.py, line {line} (" in err
+    assert line is None or f"broken.py, line {line}" in err
     assert err.startswith("certify: ") and err.count("\n") == 1 and len(err) < 420
     assert not (tmp_path / "c.json").exists()
 

@@ -104,7 +104,7 @@ def test_methods_without_a_theorem_here_take_nothing_away():
     assert set(found.step_sizes) == {"simultaneous", "extragradient"}
     assert set(found.without) == {"optimistic", "momentum"}
     assert "projected steps" in found.without["optimistic"]
-    with pytest.raises(ValueError, match=r"no step for 'optimistic'.*projected steps"):
+    with pytest.raises(ValueError, match=r"no step for Optimistic.*projected steps"):
         found.safe_method(dg.Optimistic)
     # Nothing else was asked for: what is known of the game is proved all the same.
     alone = certify.certify(game, region, [dg.Optimistic])

@@ -485,18 +485,17 @@ def test_logistic_regressions(radius):
 
 
 def test_code_is_traced_once():
-    """Costs that change between calls: one certificate speaks of one game."""
+    """Costs that change between calls: one trace is proved, and then they are found out."""
     calls = []
 
     def cost(x):
         calls.append(None)
         return len(calls) * x[0] ** 2
 
-    found = certify.certify(scalar_game(cost), certify.Box(*UNIT), weights={"0": 1.0, "1": 1.0})
-    # One call is the check that costs are scalars, the next is the trace.
-    assert len(calls) == 2
-    assert found.margin == pytest.approx(2.0, abs=1e-9)
-    assert found.lipschitz == pytest.approx(4.0, abs=1e-9)
+    # One call is the check that costs are scalars, the next is the trace; the last net calls again.
+    with pytest.raises(certify.MismatchError, match="nothing is proved"):
+        certify.certify(scalar_game(cost), certify.Box(*UNIT), weights={"0": 1.0, "1": 1.0})
+    assert len(calls) > 2
 
 
 def test_args_are_fixed_and_passed_on():

@@ -105,7 +105,7 @@ def test_every_entry_of_the_matrix_counts(data, factor):
         *((("metric", "coordinate", k), 1 + 1e-5, "as large") for k in range(3)),
         *((("metric", "coordinate", k), -1.0, "as large") for k in range(3)),
         *((("metric", "lower", k, k), -1.0, "positive definite") for k in range(3)),
-        (("equilibrium", "radius"), 1e-3, "residual"),
+        (("equilibrium", "residual", 0), 1e300, "residual"),
         (("basin", "radius"), 1 + 1e-5, "basin is inside"),
     ],
 )

@@ -20,6 +20,8 @@ from certify.enclosure.univariate import (
 from tests.certify.enclosure.numpy_jaxpr import uncompiled
 
 ORDERS = range(6)
+# All but one: `test_sinc` has an oracle that knows what happens at zero.
+NAMED = [name for name in FUNCTIONS if name != "sinc"]
 
 
 def series(name, x, order):
@@ -51,7 +53,7 @@ def boxes(name, count=120):
 
 
 @pytest.mark.parametrize("order", ORDERS)
-@pytest.mark.parametrize("name", FUNCTIONS)
+@pytest.mark.parametrize("name", NAMED)
 def test_no_derivative_escapes_its_range(name, order):
     lower, upper = boxes(name)
     operation = Operation(derivative_p, {"function": name, "order": order})
@@ -69,7 +71,7 @@ def test_no_derivative_escapes_its_range(name, order):
 
 
 @pytest.mark.parametrize("order", ORDERS)
-@pytest.mark.parametrize("name", FUNCTIONS)
+@pytest.mark.parametrize("name", NAMED)
 def test_ranges_are_as_narrow_as_can_be(name, order):
     lower, upper = boxes(name)
     wide = upper - lower > 1e-2
@@ -82,7 +84,7 @@ def test_ranges_are_as_narrow_as_can_be(name, order):
     assert (np.asarray(box.width) - sampled).max() <= 1e-4 * (1.0 + np.abs(values).max())
 
 
-@pytest.mark.parametrize("name", FUNCTIONS)
+@pytest.mark.parametrize("name", NAMED)
 def test_each_derivative_is_the_derivative_of_the_one_before(name):
     x = jnp.array([0.2, 0.7, 1.9])
 

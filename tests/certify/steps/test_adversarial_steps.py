@@ -162,6 +162,7 @@ class Patient(dg.AbstractMethod):
 
 TRUE = {
     "a linear system": by_solving(lambda b: 0.5 * b),
+    "what calls itself its solution": by_solving(lambda b: 0.9 * b),
     "jit": lambda field, x: jax.jit(lambda y: move(y, field(y)))(x),
     "nested jit": lambda field, x: jax.jit(lambda y: jax.jit(field)(y))(move(x, field(x))),
     "checkpoint": lambda field, x: jax.checkpoint(lambda y: move(y, field(y)))(x),
@@ -486,7 +487,6 @@ FALSE = {
     "a count in the state": Counting(),
     "a real count": Fading(),
     "a random key": Keyed(),
-    "another solution": by_solving(lambda b: 0.9 * b),
     "another solution far away": by_solving(lambda b: jnp.where(b > 0.999, 5.0 * b, 0.5 * b)),
     "a system that is not linear": by_solving(lambda b: 0.5 * b, lambda v: v * v * v),
     "a state that grows": Growing(),
