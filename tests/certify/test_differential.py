@@ -190,3 +190,30 @@ def test_graphs_in_floats():
     stacked = lambda x: jnp.stack(function(x))  # noqa: E731
     np.testing.assert_allclose(found.outputs, jax.vmap(stacked)(points), rtol=1e-13)
     np.testing.assert_allclose(found.gradients, jax.vmap(jax.jacfwd(stacked))(points), rtol=1e-12)
+
+
+ZOO = {
+    "oligopoly": (
+        dg.games.Oligopoly.murphy_sherali_soyster(),
+        tuple(jnp.asarray(q) for q in dg.games.Oligopoly.published_equilibrium()),
+    ),
+    "bilinear": (dg.games.Bilinear(1.0), {"x": 0.1, "y": 0.2}),
+    "quadratic": (dg.games.Quadratic.small_gain_nash(0.5, dim=1), (jnp.zeros(1), jnp.zeros(1))),
+    "matrix game in logits": (
+        dg.InLogits(dg.Regularised(dg.games.MatrixGame.matching_pennies(), 0.5)),
+        (jnp.zeros(1), jnp.zeros(1)),
+    ),
+    "markov game": (
+        dg.NaturalGradient(dg.Regularised(dg.games.MarkovGame.small_gain_nash(), 1.0)),
+        (jnp.zeros((2, 1)), jnp.zeros((2, 1))),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", ZOO)
+def test_the_zoo_is_what_it_is_taken_for(name):
+    zoo, center = ZOO[name]
+    if name == "bilinear":
+        center = tuple(jnp.asarray(value) for value in center.values())
+    region = certify.Box.around(center, 0.3)
+    compare(zoo, region, None, flat_field(zoo, region))
