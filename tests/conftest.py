@@ -5,6 +5,7 @@ import gc
 import os
 import pkgutil
 import shutil
+import signal
 import tempfile
 
 # Workers inherit it: matrices are small and processes many, so that threads of linear algebra would
@@ -34,6 +35,11 @@ jaxtyping.install_import_hook(["dgames", *_modules], "beartype.beartype")
 
 import jax  # noqa: E402
 import pytest  # noqa: E402
+
+# A shell that starts the tests in the background has them ignore Ctrl-C, and so would the programs
+# that they start and interrupt.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 jax.config.update("jax_enable_x64", True)
 jax.config.update("jax_numpy_dtype_promotion", "strict")
