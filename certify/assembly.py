@@ -37,10 +37,11 @@ TRUSTED = (
     "the stated family on each cell, and the residual bound. Level 2 of the checker re-derives it "
     "from the costs in this file; else it comes from certify.enclosure. Where provenance says that "
     "the enclosure is 'taylor', families rest on IEEE-754 arithmetic in NumPy, python-flint, and "
-    "the graph of the costs in this file being that of their code; the residual, and all other "
-    "families, on JAX's derivative rules for that code, IEEE-754 arithmetic, and the error margins "
-    "for JAX's float64 functions in certify/enclosure/rounding.py. Where the file calls the game "
-    "zero-sum, (B) also says that the two costs are a payoff and its negative.",
+    "the graph of the costs in this file being that of their code; so does the residual of costs "
+    "that are short enough for Taylor polynomials, whatever the enclosure. All other residuals and "
+    "families rest on JAX's derivative rules for that code, IEEE-754 arithmetic, and the error "
+    "margins for JAX's float64 functions in certify/enclosure/rounding.py. Where the file calls the "
+    "game zero-sum, (B) also says that the two costs are a payoff and its negative.",
     "The costs mean the real-valued functions that their code spells out, with constants taken "
     "exactly; flow and steps are those of real arithmetic.",
     "The checker and the Python interpreter that runs it.",
