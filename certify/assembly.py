@@ -15,8 +15,8 @@ from certify.checker.steps import SYMMETRIC, UNPROJECTED
 from certify.constants import BlockConstants, block_constants
 from certify.constraints import Constraints
 from certify.enclosure.affine import AffineFamily
+from certify.enclosure.margins import EPSILON
 from certify.enclosure.natural import Natural
-from certify.enclosure.rounding import EPSILON
 from certify.equilibrium import constrained_radius, residual_bound
 from certify.flat import FlatField, compiled_value
 from certify.graph import graph_data
@@ -40,7 +40,7 @@ TRUSTED = (
     "the graph of the costs in this file being that of their code; so does the residual of costs "
     "that are short enough for Taylor polynomials, whatever the enclosure. All other residuals and "
     "families rest on JAX's derivative rules for that code, IEEE-754 arithmetic, and the error "
-    "margins for JAX's float64 functions in certify/enclosure/rounding.py. Where the file calls "
+    "margins for JAX's float64 functions in certify/enclosure/elementary. Where the file calls "
     "the game zero-sum, (B) also says that the two costs are a payoff and its negative.",
     "The costs mean the real-valued functions that their code spells out, with constants taken "
     "exactly; flow and steps are those of real arithmetic.",

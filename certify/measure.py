@@ -26,7 +26,7 @@ from certify.enclosure.affine import (
     jacobian_form,
 )
 from certify.enclosure.interval import Interval
-from certify.enclosure.rounding import flush
+from certify.enclosure.margins import flush
 from certify.enclosure.taylor_family import taylor_family
 from certify.flat import FlatField
 from certify.graph import graph_of

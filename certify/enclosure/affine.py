@@ -31,9 +31,9 @@ from .enclose import enclose
 from .expansion import Ends, ball, expand, middle_of
 from .interpreter import interpret
 from .interval import Interval, is_interval
+from .margins import TINY, flush
 from .plain import plain
 from .registry import RULES, SMOOTH_RULES, Rule
-from .rounding import TINY, flush
 
 # Second derivatives of the Jacobian have n^4 entries: beyond this many coordinates the Jacobian is
 # enclosed entry by entry instead.

@@ -20,7 +20,7 @@ from jaxtyping import Array, Float
 
 from . import direct
 from .interval import Interval
-from .rounding import EPSILON, TINY
+from .margins import EPSILON, TINY
 
 
 class AffineForm(Interval):

@@ -15,10 +15,10 @@ from .enclose import as_given, as_operand, enclose, require_x64
 from .inline import anchored
 from .interpreter import interpret
 from .interval import Interval, is_interval
+from .margins import EPSILON, TINY, where_entire
 from .plain import plain
 from .promotion import promoted
 from .registry import RULES, SMOOTH_RULES, EnclosureError, Rule
-from .rounding import EPSILON, TINY, where_entire
 from .self_test import self_test
 
 Method = Literal["affine", "interval"]

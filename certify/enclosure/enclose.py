@@ -10,10 +10,10 @@ import numpy as np
 from .inline import anchored
 from .interpreter import interpret
 from .interval import Interval, is_concrete, is_interval
+from .margins import exact_point, flush, where_entire
 from .promotion import exactly, promoted
 from .registry import RULES, EnclosureError, Rule
 from .repeats import without_dead_code
-from .rounding import exact_point, flush, where_entire
 from .self_test import self_test
 from .shifts import anchor_p
 

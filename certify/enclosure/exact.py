@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from .interval import Interval
-from .rounding import TINY
+from .margins import TINY
 
 _ARITHMETIC: dict[str, Callable] = {
     "add": operator.add,

@@ -8,7 +8,7 @@ arithmetic is that of the arrays it is given, NumPy's or JAX's, rounded outward.
 
 from typing import Any, NamedTuple
 
-from .rounding import EPSILON, TINY
+from .margins import EPSILON, TINY
 
 
 class Ends(NamedTuple):

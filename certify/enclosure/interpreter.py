@@ -14,8 +14,7 @@ import numpy as np
 from jax.extend import core, source_info_util
 
 from . import (  # noqa: F401  (fill the table of rules)
-    domains,
-    elementwise,
+    elementary,
     integers,
     known,
     linear,
@@ -26,17 +25,15 @@ from . import (  # noqa: F401  (fill the table of rules)
     scatters,
     shifts,
     softmax,
-    special,
+    steps,
     structural,
-    trigonometric,
-    univariate,
 )
 from .control import CONTROL
 from .exact import exact_result
 from .interval import Interval, is_concrete
+from .margins import exact_point, where_entire
 from .registry import RULES, EnclosureError, Operation, Rule
 from .repeats import without_repeats
-from .rounding import exact_point, where_entire
 from .signs import keep_sign, signed
 from .written_out import WRITTEN_OUT, written_out
 

@@ -18,11 +18,12 @@ from jax.extend import core
 from jax.interpreters import ad, batching, mlir
 
 from .determinants import determinant
-from .elementwise import add, exp, log1p
+from .elementary.arithmetic import add
+from .elementary.exponentials import EXP, LOG1P
+from .elementary.univariate import derivative
 from .interval import Interval
+from .margins import where_defined
 from .registry import Operation, rule
-from .rounding import where_defined
-from .univariate import derivative
 
 logaddexp_p = core.Primitive("logaddexp")
 
@@ -52,7 +53,7 @@ def enclose_logaddexp(op: Operation, x: Interval, y: Interval) -> Interval:
     def at(a: Any, b: Any) -> Interval:
         low, high = Interval.point(jnp.minimum(a, b)), Interval.point(jnp.maximum(a, b))
         difference = add(op, low, Interval.point(-high.lower))
-        return add(op, high, log1p(op, exp(op, difference)))
+        return add(op, high, LOG1P.enclose(EXP.enclose(difference)))
 
     return Interval(at(x.lower, y.lower).lower, at(x.upper, y.upper).upper)
 

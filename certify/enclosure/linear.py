@@ -15,8 +15,8 @@ from jax import lax
 
 from . import direct
 from .interval import Interval
+from .margins import EPSILON, TINY, outward, widened
 from .registry import Operation, rule
-from .rounding import EPSILON, TINY, outward, widened
 
 # Interval products with at most this many terms are formed term by term, exactly as wide as they
 # must be; larger ones in midpoint-radius form, at most half as wide again but at the speed of four

@@ -25,11 +25,11 @@ import numpy as np
 from jax.extend import core
 from jax.interpreters import ad, batching, mlir
 
-from .elementwise import add, div, mul, sub
+from .elementary.arithmetic import add, div, mul, sub
 from .interval import Interval
 from .linear import dot_general
+from .margins import TINY, where_entire
 from .registry import EnclosureError, Operation, rule
-from .rounding import TINY, where_entire
 
 _SWEEPS = 3
 solution_p = core.Primitive("solution")

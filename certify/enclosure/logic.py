@@ -11,8 +11,8 @@ import jax.numpy as jnp
 from jax import lax
 
 from .interval import Interval
+from .margins import where_defined, where_entire
 from .registry import SMOOTH_RULES, EnclosureError, Operation, rule
-from .rounding import where_defined, where_entire
 
 
 def _ends(x: Any) -> tuple[Any, Any]:

@@ -15,7 +15,7 @@ import numpy as np
 from jaxtyping import Float
 
 from certify.enclosure.expansion import Ends
-from certify.enclosure.rounding import EPSILON, TINY
+from certify.enclosure.margins import EPSILON, TINY
 
 
 class Natural(NamedTuple):

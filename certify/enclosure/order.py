@@ -8,8 +8,8 @@ from jax import lax
 
 from .integers import ends_of, integer_interval, unknown_in, wide
 from .interval import Interval
+from .margins import where_entire
 from .registry import SMOOTH_RULES, EnclosureError, Operation, rule
-from .rounding import where_entire
 
 
 @rule("argmax", "argmin")

@@ -6,10 +6,10 @@ from typing import Any
 import jax.numpy as jnp
 from jax import lax
 
-from .elementwise import mul
+from .elementary.arithmetic import mul
 from .interval import Interval
+from .margins import where_entire
 from .registry import SMOOTH_RULES, Operation, rule
-from .rounding import where_entire
 
 
 @rule("reduce_prod")

@@ -7,12 +7,12 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from .elementwise import mul, neg
+from .elementary.arithmetic import mul, neg
 from .integers import PREFIX, positions, require_room, wide
 from .interval import Interval, is_concrete
 from .linear import sum_error
+from .margins import where_entire, widened
 from .registry import SMOOTH_RULES, EnclosureError, Operation, rule
-from .rounding import where_entire, widened
 
 
 def _bound(function: Any, op: Operation, x: Any, indices: Any, updates: Any) -> Any:

@@ -24,8 +24,8 @@ from jax.extend import core
 from jax.interpreters import ad, batching, mlir
 
 from .interval import Interval, is_concrete
+from .margins import TINY, where_entire
 from .registry import Operation, rule
-from .rounding import TINY, where_entire
 
 # Stands in for a `stop_gradient` that is proved irrelevant.
 anchor_p = core.Primitive("anchor")

@@ -6,8 +6,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from .interval import Interval, is_concrete
+from .margins import outward, where_entire
 from .registry import EnclosureError, Operation, rule
-from .rounding import outward, where_entire
 
 MOVES = {
     "reshape",

@@ -17,7 +17,7 @@ from jaxtyping import Float, Int
 
 from certify.checker.intervals import Interval, exact
 from certify.checker.jets import SERIES, power_series, real_power_series, series_over
-from certify.enclosure.rounding import EPSILON, TINY
+from certify.enclosure.margins import EPSILON, TINY
 
 # Bits of ball arithmetic in elementary functions: twice those of a float.
 _PRECISION = 106

@@ -8,7 +8,7 @@ from jaxtyping import Float
 
 from certify.checker.graph import Graph
 from certify.checker.jets import PRODUCTS
-from certify.enclosure.rounding import EPSILON, TINY
+from certify.enclosure.margins import EPSILON, TINY
 from certify.enclosure.taylor import Arithmetic, Jet
 
 

@@ -11,13 +11,13 @@ from certify.checker.graph import Graph
 from certify.checker.rederive import ORDER, Entry
 from certify.enclosure.affine import AffineFamily
 from certify.enclosure.expansion import Ends, expand, middle_of
+from certify.enclosure.margins import EPSILON, TINY
 from certify.enclosure.natural import (
     Natural,
     natural_curvature,
     natural_jacobian,
     natural_slope,
 )
-from certify.enclosure.rounding import EPSILON, TINY
 from certify.enclosure.taylor import Arithmetic, Jet
 from certify.enclosure.taylor_expansion import expansions
 

@@ -14,7 +14,7 @@ from certify.enclosure.affine_form import ball
 from certify.enclosure.enclose import enclose
 from certify.enclosure.expansion import middle_of
 from certify.enclosure.interval import Interval
-from certify.enclosure.rounding import flush
+from certify.enclosure.margins import flush
 from certify.enclosure.taylor_family import flushed, taylor_family
 from certify.flat import FlatField
 from certify.forms import usual_form

@@ -10,10 +10,10 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from .elementwise import add, mul
-from .interval import Interval
-from .registry import BARE
-from .rounding import EPSILON, TINY, widened
+from ..interval import Interval
+from ..margins import EPSILON, TINY, widened
+from ..registry import BARE
+from .arithmetic import add, mul
 
 Polynomial = tuple[int, ...]
 

@@ -13,10 +13,10 @@ from typing import Any
 import jax.numpy as jnp
 import numpy as np
 
-from . import elementwise
-from .interval import Interval
-from .registry import BARE
-from .rounding import EPSILON, where_entire, widened
+from ..interval import Interval
+from ..margins import EPSILON, where_entire, widened
+from ..registry import BARE
+from . import arithmetic
 
 # Up to here by a power series, with so many terms, and beyond by a recursion.
 _NEAR, _TERMS = 2.0, 18
@@ -103,6 +103,6 @@ class Sinc:
         middle = jnp.clip(0.5 * x.lower + 0.5 * x.upper, x.lower, x.upper)
         centre = Interval.point(middle)
         most = jnp.full_like(middle, float(np.nextafter(1.0 / (order + 2), 1.0)))
-        away = elementwise.sub(BARE, x, centre)
-        change = elementwise.mul(BARE, Interval(-most, most), away)
-        return elementwise.add(BARE, self._at(middle, order), change)
+        away = arithmetic.sub(BARE, x, centre)
+        change = arithmetic.mul(BARE, Interval(-most, most), away)
+        return arithmetic.add(BARE, self._at(middle, order), change)
