@@ -15,15 +15,26 @@ import numpy as np
 from jax import lax
 from jax.experimental.xla_metadata import set_xla_metadata
 
-from . import known, linear, linear_systems, logic, structural
-from .affine_form import AffineForm, aligned, as_form, ball, form, moved, raw, settled, up
-from .elementary import SLOPES
-from .elementary.arithmetic import add, sub
-from .elementary.exponentials import LOGISTIC
-from .elementary.powers import integer_slope, integral_exponents, reciprocal
-from .interval import Interval
-from .margins import EPSILON, TINY, where_entire
-from .registry import BARE, RULES, Operation, Rule
+from certify.enclosure import known_functions, linear, linear_systems, logic, structural
+from certify.enclosure.affine_form import (
+    AffineForm,
+    aligned,
+    as_form,
+    ball,
+    form,
+    moved,
+    raw,
+    settled,
+    up,
+)
+from certify.enclosure.elementary import SLOPES
+from certify.enclosure.elementary.arithmetic import add, sub
+from certify.enclosure.elementary.exponentials import LOGISTIC
+from certify.enclosure.elementary.powers import integer_slope, integral_exponents, reciprocal
+from certify.enclosure.interval import Interval
+from certify.enclosure.margins import where_entire
+from certify.enclosure.registry import BARE, RULES, Operation, Rule
+from certify.rounding import EPSILON, TINY
 
 # Products are expanded into pairs of symbols, or of coordinates, up to this many of them.
 _PAIRS = 2**16
@@ -413,7 +424,7 @@ class AffineRules:
 def _softplus(x: Interval, order: int) -> Interval:
     """The derivatives of `log(1 + exp(x))`."""
     if order == 0:
-        return known.enclose_logaddexp(BARE, x, Interval.point(jnp.zeros(x.shape)))
+        return known_functions.enclose_logaddexp(BARE, x, Interval.point(jnp.zeros(x.shape)))
     assert LOGISTIC.derivatives is not None
     return LOGISTIC.derivatives.enclose(x, order - 1)
 

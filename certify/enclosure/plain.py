@@ -7,11 +7,11 @@ import jax
 import jax.numpy as jnp
 from jax.extend import core
 
-from .elementary import REPLACEMENTS
-from .inline import FLOW, Replacement, anchored, replay
-from .patterns import Patterns
-from .promotion import promoted
-from .reductions import product_tree
+from certify.enclosure.elementary import REPLACEMENTS
+from certify.enclosure.inline import FLOW, Replacement, anchored, replay
+from certify.enclosure.patterns import Patterns
+from certify.enclosure.promotion import promoted
+from certify.enclosure.reductions import product_tree
 
 
 def plain(function: Callable) -> Callable:

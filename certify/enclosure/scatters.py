@@ -7,12 +7,12 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from .elementary.arithmetic import mul, neg
-from .integers import PREFIX, positions, require_room, wide
-from .interval import Interval, is_concrete
-from .linear import sum_error
-from .margins import where_entire, widened
-from .registry import SMOOTH_RULES, EnclosureError, Operation, rule
+from certify.enclosure.elementary.arithmetic import mul, neg
+from certify.enclosure.integers import PREFIX, positions, require_room, wide
+from certify.enclosure.interval import Interval, is_concrete
+from certify.enclosure.linear import sum_error
+from certify.enclosure.margins import where_entire, widened
+from certify.enclosure.registry import SMOOTH_RULES, EnclosureError, Operation, rule
 
 
 def _bound(function: Any, op: Operation, x: Any, indices: Any, updates: Any) -> Any:

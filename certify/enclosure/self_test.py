@@ -16,11 +16,12 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from .elementary import RECORDS
-from .elementary.decimals import DIGITS
-from .elementary.record import Elementary
-from .margins import EPSILON, MARGINS, TINY
-from .registry import EnclosureError
+from certify.enclosure.elementary import RECORDS
+from certify.enclosure.elementary.decimals import DIGITS
+from certify.enclosure.elementary.record import Elementary
+from certify.enclosure.margins import MARGINS
+from certify.enclosure.registry import EnclosureError
+from certify.rounding import EPSILON, TINY
 
 # What is measured: everything that has a margin.
 MEASURED: dict[str, Elementary] = {

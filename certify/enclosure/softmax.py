@@ -14,15 +14,15 @@ import jax.numpy as jnp
 from jax.extend import core
 from jax.interpreters import ad, batching, mlir
 
-from .elementary.arithmetic import add, sub
-from .elementary.exponentials import EXP, LOG
-from .elementary.powers import integer_power
-from .elementary.univariate import derivative
-from .interval import Interval
-from .known import logaddexp
-from .linear import sum_of
-from .margins import clamp, where_entire
-from .registry import BARE, Operation, rule
+from certify.enclosure.elementary.arithmetic import add, sub
+from certify.enclosure.elementary.exponentials import EXP, LOG
+from certify.enclosure.elementary.powers import integer_power
+from certify.enclosure.elementary.univariate import derivative
+from certify.enclosure.interval import Interval
+from certify.enclosure.known_functions import logaddexp
+from certify.enclosure.linear import sum_of
+from certify.enclosure.margins import clamp, where_entire
+from certify.enclosure.registry import BARE, Operation, rule
 
 
 def softmax(x: Any, axes: tuple[int, ...]) -> Any:

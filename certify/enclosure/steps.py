@@ -4,11 +4,11 @@ from typing import Any
 
 import jax.numpy as jnp
 
-from .elementary.arithmetic import div, mul, sub
-from .interval import Interval
-from .logic import maximum, minimum
-from .margins import where_defined, where_entire
-from .registry import SMOOTH_RULES, EnclosureError, Operation, rule
+from certify.enclosure.elementary.arithmetic import div, mul, sub
+from certify.enclosure.interval import Interval
+from certify.enclosure.logic import maximum, minimum
+from certify.enclosure.margins import where_defined, where_entire
+from certify.enclosure.registry import SMOOTH_RULES, EnclosureError, Operation, rule
 
 
 @rule("rem")

@@ -5,9 +5,9 @@ from typing import Any
 import jax.numpy as jnp
 import numpy as np
 
-from .interval import Interval, is_concrete
-from .margins import outward, where_entire
-from .registry import EnclosureError, Operation, rule
+from certify.enclosure.interval import Interval, is_concrete
+from certify.enclosure.margins import outward, where_entire
+from certify.enclosure.registry import EnclosureError, Operation, rule
 
 MOVES = {
     "reshape",

@@ -3,12 +3,19 @@
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from ..interval import Interval
-from ..margins import MARGINS
-from ..registry import RULES, SMOOTH_RULES, rule
-from . import arithmetic, error_functions, exponentials, hyperbolic, powers, trigonometric
-from .record import Elementary
-from .univariate import DERIVATIVES, slope_of_derivative
+from certify.enclosure.elementary import (
+    arithmetic,
+    error_functions,
+    exponentials,
+    hyperbolic,
+    powers,
+    trigonometric,
+)
+from certify.enclosure.elementary.record import Elementary
+from certify.enclosure.elementary.univariate import DERIVATIVES, slope_of_derivative
+from certify.enclosure.interval import Interval
+from certify.enclosure.margins import MARGINS
+from certify.enclosure.registry import RULES, SMOOTH_RULES, rule
 
 _FAMILIES = (arithmetic, powers, exponentials, trigonometric, hyperbolic, error_functions)
 

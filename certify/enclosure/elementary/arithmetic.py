@@ -5,12 +5,12 @@ from typing import Any
 import numpy as np
 from jax import lax
 
-from .. import direct
-from ..interval import Interval
-from ..margins import Margin, outward, units, where_entire
-from ..registry import Operation
-from .record import Elementary
-from .samples import SIGN, S, T
+from certify.enclosure import direct
+from certify.enclosure.elementary.record import Elementary
+from certify.enclosure.elementary.samples import SIGN, S, T
+from certify.enclosure.interval import Interval
+from certify.enclosure.margins import Margin, outward, units, where_entire
+from certify.enclosure.registry import Operation
 
 
 def add(op: Operation, x: Interval, y: Interval) -> Interval:

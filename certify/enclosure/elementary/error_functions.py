@@ -9,16 +9,17 @@ import numpy as np
 from jax import lax
 from scipy import special
 
-from ..interval import Interval
-from ..margins import EPSILON, TINY, Margin, where_entire
-from ..registry import BARE, Operation
-from . import decimals
-from .arithmetic import mul
-from .exponentials import EXP
-from .polynomial_derivatives import Bell
-from .powers import square
-from .record import Elementary, monotone
-from .samples import T, mixed, with_small
+from certify.enclosure.elementary import decimals
+from certify.enclosure.elementary.arithmetic import mul
+from certify.enclosure.elementary.exponentials import EXP
+from certify.enclosure.elementary.polynomial_derivatives import Bell
+from certify.enclosure.elementary.powers import square
+from certify.enclosure.elementary.record import Elementary, monotone
+from certify.enclosure.elementary.samples import T, mixed, with_small
+from certify.enclosure.interval import Interval
+from certify.enclosure.margins import Margin, where_entire
+from certify.enclosure.registry import BARE, Operation
+from certify.rounding import EPSILON, TINY
 
 # Floats around 2 / sqrt(pi).
 _BELL_HEIGHT = (1.1283791670955123, 1.1283791670955128)

@@ -8,15 +8,15 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from ..interval import Interval
-from ..margins import Margin, where_entire
-from ..registry import BARE, Operation
-from . import decimals
-from .arithmetic import add, mul
-from .polynomial_derivatives import Power, Saturation, hull
-from .powers import integer_power, reciprocal
-from .record import Elementary, monotone
-from .samples import SIGN, WIDE, T, mixed, with_small
+from certify.enclosure.elementary import decimals
+from certify.enclosure.elementary.arithmetic import add, mul
+from certify.enclosure.elementary.polynomial_derivatives import Power, Saturation, hull
+from certify.enclosure.elementary.powers import integer_power, reciprocal
+from certify.enclosure.elementary.record import Elementary, monotone
+from certify.enclosure.elementary.samples import SIGN, WIDE, T, mixed, with_small
+from certify.enclosure.interval import Interval
+from certify.enclosure.margins import Margin, where_entire
+from certify.enclosure.registry import BARE, Operation
 
 EXP = monotone(
     "exp",

@@ -7,15 +7,23 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from ..interval import Interval
-from ..margins import Margin, clamp_lower, outward, units, where_defined
-from ..registry import Operation
-from . import decimals
-from .polynomial_derivatives import Bell, Saturation
-from .powers import RSQRT, integer_power
-from .record import Elementary, monotone
-from .samples import NEAR_ONE, SIGN, SIGNED_WIDE, T, mixed, with_hard, with_small
-from .trigonometric import square_plus_one
+from certify.enclosure.elementary import decimals
+from certify.enclosure.elementary.polynomial_derivatives import Bell, Saturation
+from certify.enclosure.elementary.powers import RSQRT, integer_power
+from certify.enclosure.elementary.record import Elementary, monotone
+from certify.enclosure.elementary.samples import (
+    NEAR_ONE,
+    SIGN,
+    SIGNED_WIDE,
+    T,
+    mixed,
+    with_hard,
+    with_small,
+)
+from certify.enclosure.elementary.trigonometric import square_plus_one
+from certify.enclosure.interval import Interval
+from certify.enclosure.margins import Margin, clamp_lower, outward, units, where_defined
+from certify.enclosure.registry import Operation
 
 
 @where_defined

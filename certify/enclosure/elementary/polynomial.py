@@ -10,10 +10,11 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from ..interval import Interval
-from ..margins import EPSILON, TINY, widened
-from ..registry import BARE
-from .arithmetic import add, mul
+from certify.enclosure.elementary.arithmetic import add, mul
+from certify.enclosure.interval import Interval
+from certify.enclosure.margins import widened
+from certify.enclosure.registry import BARE
+from certify.rounding import EPSILON, TINY
 
 Polynomial = tuple[int, ...]
 

@@ -17,10 +17,18 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ..interval import Interval
-from ..registry import BARE
-from .arithmetic import mul
-from .polynomial import Polynomial, differentiated, enclosed_value, plus, real_roots, times, value
+from certify.enclosure.elementary.arithmetic import mul
+from certify.enclosure.elementary.polynomial import (
+    Polynomial,
+    differentiated,
+    enclosed_value,
+    plus,
+    real_roots,
+    times,
+    value,
+)
+from certify.enclosure.interval import Interval
+from certify.enclosure.registry import BARE
 
 
 class Saturation(NamedTuple):

@@ -9,13 +9,20 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from ..interval import Interval, is_concrete
-from ..margins import Margin, clamp_lower, outward, units, where_defined, where_entire
-from ..registry import BARE, EnclosureError, Operation
-from . import decimals
-from .arithmetic import corners, mul, sub
-from .record import Elementary, monotone
-from .samples import SIGN, SMALL, WIDE, S, T, mixed, with_hard
+from certify.enclosure.elementary import decimals
+from certify.enclosure.elementary.arithmetic import corners, mul, sub
+from certify.enclosure.elementary.record import Elementary, monotone
+from certify.enclosure.elementary.samples import SIGN, SMALL, WIDE, S, T, mixed, with_hard
+from certify.enclosure.interval import Interval, is_concrete
+from certify.enclosure.margins import (
+    Margin,
+    clamp_lower,
+    outward,
+    units,
+    where_defined,
+    where_entire,
+)
+from certify.enclosure.registry import BARE, EnclosureError, Operation
 
 # Powers of integers.
 

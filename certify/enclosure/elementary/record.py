@@ -13,10 +13,18 @@ from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
-from ..interval import Interval
-from ..margins import Margin, clamp, clamp_lower, outward, units, where_defined, where_entire
-from ..registry import BARE, Rule
-from .univariate import Univariate, derivative
+from certify.enclosure.elementary.univariate import Univariate, derivative
+from certify.enclosure.interval import Interval
+from certify.enclosure.margins import (
+    Margin,
+    clamp,
+    clamp_lower,
+    outward,
+    units,
+    where_defined,
+    where_entire,
+)
+from certify.enclosure.registry import BARE, Rule
 
 
 class Nodes(Protocol):

@@ -7,16 +7,26 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from ..interval import Interval
-from ..margins import EPSILON, Margin, clamp, outward, units, where_defined, where_entire
-from ..registry import BARE, Operation
-from . import decimals
-from .arithmetic import add
-from .polynomial_derivatives import Bell
-from .powers import integer_power, square
-from .record import Elementary, monotone
-from .samples import ANGLES, NEAR_ONE, SIGN, SIGNED_WIDE, S, T, mixed, with_small
-from .sinc import Sinc
+from certify.enclosure.elementary import decimals
+from certify.enclosure.elementary.arithmetic import add
+from certify.enclosure.elementary.polynomial_derivatives import Bell
+from certify.enclosure.elementary.powers import integer_power, square
+from certify.enclosure.elementary.record import Elementary, monotone
+from certify.enclosure.elementary.samples import (
+    ANGLES,
+    NEAR_ONE,
+    SIGN,
+    SIGNED_WIDE,
+    S,
+    T,
+    mixed,
+    with_small,
+)
+from certify.enclosure.elementary.sinc import Sinc
+from certify.enclosure.interval import Interval
+from certify.enclosure.margins import Margin, clamp, outward, units, where_defined, where_entire
+from certify.enclosure.registry import BARE, Operation
+from certify.rounding import EPSILON
 
 # Upper bounds of pi and its half.
 PI_UP = float(np.nextafter(np.pi, np.inf))

@@ -11,9 +11,9 @@ import jax
 from jax.extend import core
 from jax.interpreters import ad, batching, mlir
 
-from ..interval import Interval
-from ..margins import where_defined
-from ..registry import Operation, rule
+from certify.enclosure.interval import Interval
+from certify.enclosure.margins import where_defined
+from certify.enclosure.registry import Operation, rule
 
 
 class Univariate(Protocol):

@@ -13,8 +13,8 @@ from certify.enclosure import Interval
 from certify.enclosure.elementary import FLOATS, GRAPH, RECORDS, REPLACEMENTS, SLOPES
 from certify.enclosure.interpreter import RULES, SMOOTH_RULES
 from certify.enclosure.registry import Operation
-from certify.graph import expression_graph
-from certify.graph_floats import evaluate
+from certify.graph.floats import evaluate
+from certify.graph.trace import expression_graph
 
 ENTIRE = Interval(jnp.full(1, -jnp.inf), jnp.full(1, jnp.inf))
 # Operands at which every function is defined and smooth, and no derivative vanishes.

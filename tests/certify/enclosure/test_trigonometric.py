@@ -9,8 +9,8 @@ from flint import arb
 from jax import lax
 
 from certify.enclosure import Interval, enclose, margins
-from certify.enclosure.affine import jacobian_family
 from certify.enclosure.elementary import trigonometric
+from certify.jacobian.by_jaxpr import jacobian_family
 from tests.certify.enclosure.numpy_jaxpr import uncompiled
 
 from .conftest import random_boxes
