@@ -19,7 +19,7 @@ import numpy as np
 
 from benchmarks.probes import PROBES, RADIUS, Probe
 from certify.enclosure import Interval, enclose
-from certify.enclosure.plain import plain
+from certify.enclosure.programs.plain import plain
 
 jax.config.update("jax_enable_x64", True)
 
