@@ -181,7 +181,7 @@ def test_the_wheel_holds_both_packages_and_their_types(tmp_path):
         for path in (ROOT / package).rglob("*.py")
     }
     assert sources <= names
-    assert {f"certify/schemas/{kind}.json" for kind in ("certificate", "contraction")} <= names
+    assert {f"certify/file/schemas/{kind}.json" for kind in ("certificate", "contraction")} <= names
     entry_points = zipfile.ZipFile(wheel).read(f"{info}/entry_points.txt").decode()
     assert "certify = certify.command.cli:main" in entry_points
 

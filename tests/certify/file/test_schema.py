@@ -34,7 +34,7 @@ def fits(data):
 @pytest.mark.parametrize("kind", ["certificate", "contraction"])
 def test_the_schemas_are_schemas(kind):
     Draft202012Validator.check_schema(certify.schema(kind))
-    assert files("certify").joinpath("schemas", f"{kind}.json").is_file()
+    assert files("certify.file").joinpath("schemas", f"{kind}.json").is_file()
 
 
 @pytest.mark.parametrize("name", REAL)
