@@ -12,7 +12,6 @@ from typing import Any
 
 from flint import arb, fmpq  # pyright: ignore[reportMissingTypeStubs]
 
-_ZERO = arb(0)
 # Squaring doubles exponents, which have any length: a few thousand squarings would fill the memory.
 _MAX_EXPONENT = 2**30
 
@@ -97,7 +96,7 @@ class Interval:
             return Interval(low, high)
         if self.high <= 0:
             return Interval(high, low)
-        return Interval(_ZERO, low.max(high)) if self.is_finite() else UNKNOWN
+        return Interval(arb(0), low.max(high)) if self.is_finite() else UNKNOWN
 
     def times(self, factor: Fraction | int) -> "Interval":
         """The product with a rational number."""
@@ -117,6 +116,7 @@ class Interval:
 
 
 UNKNOWN = Interval(arb.nan(), arb.nan())
+ZERO = Interval.point(0)
 
 
 def _hull(*values: Any) -> Interval:
@@ -151,7 +151,7 @@ def cosh(x: Interval) -> Interval:
 def _magnitudes(x: Interval) -> Interval:
     if x.low >= 0:
         return x
-    return -x if x.high <= 0 else Interval(_ZERO, (-x.low).max(x.high))
+    return -x if x.high <= 0 else Interval(arb(0), (-x.low).max(x.high))
 
 
 def cos(x: Interval) -> Interval:

@@ -11,15 +11,12 @@ function has d continuous derivatives on X.
 from collections.abc import Callable
 from fractions import Fraction
 from functools import lru_cache
-from itertools import pairwise
-from math import factorial
 from typing import Any, NamedTuple
 
-from flint import arb, arb_series  # pyright: ignore[reportMissingTypeStubs]
-
 from .graph import Graph
-from .intervals import UNKNOWN, Interval, cos, cosh, exact, increasing, real_power, sin, tan
+from .intervals import UNKNOWN, ZERO, Interval
 from .reader import Unusable
+from .series import SERIES, Series, power_series, real_power_series, series_over
 
 # A monomial, by its variables in increasing order: t_0 t_3^2 is (0, 3, 3).
 Monomial = tuple[int, ...]
@@ -27,7 +24,6 @@ Monomial = tuple[int, ...]
 Jet = dict[Monomial, Interval]
 
 _CONSTANT: Monomial = ()
-ZERO = Interval.point(0)
 # Products of coefficients of one order that checking a file may take: some ten minutes.
 MAX_PRODUCTS = 2**28
 # What an elementary function costs beside the products that are counted one by one.
@@ -36,9 +32,6 @@ _SERIES_PRODUCTS = 2**8
 MAX_COEFFICIENTS = 2**21
 # Operations of graphs after which an expansion is sharpened: most is lost in products.
 PRODUCTS = ("mul", "div")
-# Pieces into which the argument of an elementary function is cut to bound its derivatives, whose
-# formulas name the argument more than once.
-_PIECES = 8
 
 
 @lru_cache(maxsize=2**18)
@@ -158,7 +151,7 @@ class Arithmetic:
 
         return applied
 
-    def _elementary(self, series: "Series") -> Callable[[Jet], Jet]:
+    def _elementary(self, series: Series) -> Callable[[Jet], Jet]:
         def applied(x: Jet) -> Jet:
             self.spend(_SERIES_PRODUCTS)
             return self.compose(series_over(series, x.get(_CONSTANT, ZERO), self.order), x)
@@ -237,153 +230,3 @@ class Expansions:
             if bound.is_finite():
                 box[monomial] = box[monomial].meet(bound)
         return Expansion(middle, box)
-
-
-Series = Callable[[Interval, int], list[Interval]]
-
-
-def series_over(series: Series, u: Interval, order: int) -> list[Interval]:
-    """The coefficients of a function on an interval, as unions of those on pieces of it."""
-    if u.low is u.high or not u.is_finite():
-        return series(u, order)
-    width = (u.high - u.low) / _PIECES
-    cuts = [u.low, *(u.low + k * width for k in range(1, _PIECES)), u.high]
-    found, *others = (series(Interval(a, b), order) for a, b in pairwise(cuts))
-    for piece in others:
-        found = [a.union(b) for a, b in zip(found, piece, strict=True)]
-    return found
-
-
-def power_series(u: Interval, exponent: int, order: int) -> list[Interval]:
-    """`(u + v)^n = sum_k binomial(n, k) u^(n - k) v^k`."""
-    series, factor = [ZERO] * (order + 1), Fraction(1)
-    for k in range(order + 1):
-        if factor:
-            series[k] = (u ** (exponent - k)).times(factor)
-        factor = factor * (exponent - k) / (k + 1)
-    return series
-
-
-def real_power_series(u: Interval, power: Any, order: int) -> list[Interval]:
-    """The same with a ball as the exponent, for positive u."""
-    series, factor = [], arb(1)
-    for k in range(order + 1):
-        series.append(real_power(u, power - k) * Interval(factor, factor))
-        factor = factor * (power - k) / (k + 1)
-    return series
-
-
-def _share(x: Interval, k: int) -> Interval:
-    return x.times(Fraction(1, factorial(k)))
-
-
-def _exp(u: Interval, order: int) -> list[Interval]:
-    value = increasing("exp")(u)
-    return [_share(value, k) for k in range(order + 1)]
-
-
-def _log(u: Interval, order: int) -> list[Interval]:
-    if not u.low > 0:
-        return [UNKNOWN] * (order + 1)
-    slopes = ((u**-k).times(Fraction((-1) ** (k + 1), k)) for k in range(1, order + 1))
-    return [increasing("log")(u), *slopes]
-
-
-def _sqrt(u: Interval, order: int) -> list[Interval]:
-    result, factor = [], Fraction(1)
-    for k in range(order + 1):
-        result.append(real_power(u, exact(Fraction(1, 2) - k)).times(factor))
-        factor = factor * (Fraction(1, 2) - k) / (k + 1)
-    return result
-
-
-def _cycle(order: int, *values: Interval) -> list[Interval]:
-    return [_share(values[k % len(values)], k) for k in range(order + 1)]
-
-
-def _sin(u: Interval, order: int) -> list[Interval]:
-    sine, cosine = sin(u), cos(u)
-    return _cycle(order, sine, cosine, -sine, -cosine)
-
-
-def _cos(u: Interval, order: int) -> list[Interval]:
-    sine, cosine = sin(u), cos(u)
-    return _cycle(order, cosine, -sine, -cosine, sine)
-
-
-def _sinh(u: Interval, order: int) -> list[Interval]:
-    return _cycle(order, increasing("sinh")(u), cosh(u))
-
-
-def _cosh(u: Interval, order: int) -> list[Interval]:
-    return _cycle(order, cosh(u), increasing("sinh")(u))
-
-
-def _tanh(u: Interval, order: int) -> list[Interval]:
-    """With `t = tanh u`, the slope is `s = 1 - t^2 = cosh(u)^-2`."""
-    return _tangent(increasing("tanh")(u), cosh(u) ** -2, order, -1)
-
-
-def _tan(u: Interval, order: int) -> list[Interval]:
-    """The same with `s = 1 + t^2`."""
-    t = tan(u)
-    return _tangent(t, t**2 + Interval.point(1), order, 1)
-
-
-def _tangent(t: Interval, s: Interval, order: int, sign: int) -> list[Interval]:
-    """Coefficients of a function t of u with the slope `s = 1 + sign t^2`.
-
-    If its k-th derivative is `s p(t)`, the next one is `s (s p'(t) + 2 sign t p(t))`, again s times
-    a polynomial in t.
-    """
-    result, p = [t], [1]
-    for k in range(1, order + 1):
-        value = ZERO
-        for exponent, c in enumerate(p):
-            value = value + (t**exponent).times(c)
-        result.append(_share(s * value, k))
-        longer = [0] * (len(p) + 1)
-        for exponent, c in enumerate(p):
-            longer[exponent + 1] += 2 * sign * c
-            if exponent:
-                longer[exponent - 1] += exponent * c
-                longer[exponent + 1] += sign * exponent * c
-        p = longer
-    return result
-
-
-def _by_slope(name: str) -> Series:
-    """Of increasing functions whose higher derivatives the library computes, by power series."""
-
-    def series(u: Interval, order: int) -> list[Interval]:
-        middle, radius = (u.low + u.high) / 2, (u.high - u.low) / 2
-        ball = middle + arb(0, 1) * radius
-        found = getattr(arb_series([ball, 1], prec=order + 1), name)().coeffs()
-        found = [Interval(c, c) for c in [*found, *[arb(0)] * (order + 1 - len(found))]]
-        return [increasing(name)(u), *found[1:]]
-
-    return series
-
-
-def _acos(u: Interval, order: int) -> list[Interval]:
-    """`pi / 2 - asin`."""
-    first, *others = _by_slope("asin")(u, order)
-    half = arb.pi() / 2
-    return [Interval(half, half) - first, *(-x for x in others)]
-
-
-SERIES: dict[str, Series] = {
-    "exp": _exp,
-    "log": _log,
-    "sqrt": _sqrt,
-    "sin": _sin,
-    "cos": _cos,
-    "tan": _tan,
-    "sinh": _sinh,
-    "cosh": _cosh,
-    "tanh": _tanh,
-    "atan": _by_slope("atan"),
-    "asin": _by_slope("asin"),
-    "acos": _acos,
-    "erf": _by_slope("erf"),
-}

@@ -14,6 +14,8 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any, NoReturn
 
+from .matrices import Matrix
+
 FORMAT = "dgames certificate"
 VERSION = 1
 CONTRACTION = "dgames contraction"
@@ -207,6 +209,12 @@ class Reader:
         """An integer (not a boolean) of bounded length."""
         return Reader([self.value], self.where).integers(1)[0]
 
+    def integer_within(self, least: int, most: int) -> int:
+        """An integer between two others, or one of these."""
+        if not least <= self.integer() <= most:
+            self.fail(f"an integer from {least} to {most}")
+        return self.value
+
     def integers(self, length: int) -> list[int]:
         """A list of them."""
         values = self.value
@@ -215,6 +223,11 @@ class Reader:
         if not all(type(x) is int and x.bit_length() <= MAX_BITS for x in values):
             self.fail(f"integers of at most {MAX_BITS} bits")
         return values
+
+    def matrix(self, rows: int, columns: int) -> Matrix:
+        """A matrix of integers, in one list, row by row."""
+        flat = self.integers(rows * columns)
+        return [flat[i * columns : (i + 1) * columns] for i in range(rows)]
 
     def number(self) -> Fraction:
         """A finite hexadecimal float, taken exactly and spelled as Python spells it."""

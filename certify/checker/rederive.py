@@ -29,16 +29,17 @@ all of it. Each coordinate's own parabola is bounded as a whole. The first piece
 this is not enough, a piece is cut in two.
 """
 
-from collections.abc import Callable
 from fractions import Fraction
 from itertools import accumulate, pairwise
 from math import factorial, prod
 from typing import Any
 
+from .cells import Corner, Family, Progress, cells_of
+from .claims import Claims
 from .graph import Graph, game_hash
-from .proof import Claims, along, cells_of
+from .matrices import Matrix
 from .reader import Reader, Unusable
-from .region import require
+from .verdict import require
 
 # Bits of ball arithmetic: the file's numbers have 53, and the checker is to lose nothing.
 PRECISION = 128
@@ -51,9 +52,7 @@ MAX_PIECES = 2**12
 FINEST = 2**48
 
 
-def rederive(
-    file: Reader, claims: Claims, progress: Callable[[int, int], None] | None = None
-) -> tuple[str, ...]:
+def rederive(file: Reader, claims: Claims, progress: Progress | None = None) -> tuple[str, ...]:
     """Re-derives statement (B) from the graph of the costs; rejects the file where it cannot.
 
     Args:
@@ -85,7 +84,8 @@ def rederive(
     with ctx.workprec(PRECISION):
         derivation = _Derivation(claims.graph, claims, file["evidence"]["unit"].integer())
         derivation.check_residual()
-        cells = cells_of(file["evidence"]["cells"].items(), claims.region, progress)
+        region, nodes = claims.region, file["evidence"]["cells"]
+        cells = cells_of(nodes, region.lower, region.upper, region.misses, progress)
         pieces = [derivation.check_cell(*cell) for cell in cells]
     count = f"{len(pieces)} cells, cut into {sum(pieces)} pieces"
     costs = "the payoff, and its negative as the other cost," if claims.zero_sum else "the costs"
@@ -201,13 +201,14 @@ class _Derivation:
                     result[a][b] = arithmetic.add(result[a][b], term)
         return result
 
-    def check_cell(self, node: Reader, lower: list[Fraction], upper: list[Fraction]) -> int:
+    def check_cell(self, node: Reader, lower: Corner, upper: Corner) -> int:
         """The Jacobian is in the family on one cell; returns the number of pieces it took."""
         entries = self.size**3 * (self.size + 1) // 2  # of the Jacobian's second derivatives
         self.expansions.wide.spend(entries)
         cell = list(zip(lower, upper, strict=True))
-        family = _Family(node, self.number, self.scale, cell)
-        pending, pieces = [family.cell], 0
+        family = Family(node, self.size, self.size)
+        stated = _Affine(family, self.number, self.scale, cell)
+        pending, pieces = [cell], 0
         while pending:
             require(
                 pieces + len(pending) <= MAX_PIECES,
@@ -216,12 +217,12 @@ class _Derivation:
             )
             piece = pending.pop()
             self.expansions.wide.spend(entries)
-            axis = self._failing(family, piece)
+            axis = self._failing(stated, piece)
             if axis is None:
                 pieces += 1
                 continue
             low, high = piece[axis]
-            first, last = family.cell[axis]
+            first, last = cell[axis]
             require(
                 (high - low) * FINEST >= last - first,
                 f"{node.where}: the Jacobian is in the stated family (level 2, not shown with "
@@ -234,7 +235,7 @@ class _Derivation:
             ]
         return pieces
 
-    def _failing(self, family: "_Family", piece: list[tuple[Fraction, Fraction]]) -> int | None:
+    def _failing(self, stated: "_Affine", piece: list[tuple[Fraction, Fraction]]) -> int | None:
         """None if `|D| <= R` is shown on a piece, else the coordinate that adds most to a bound."""
         middle = [(low + high) / 2 for low, high in piece]
         half = [self.number.point((high - low) / 2) for low, high in piece]
@@ -246,28 +247,28 @@ class _Derivation:
         if not _finite([*over, *(pair.box for pair in obliged)]):
             shares = [
                 (high - low) / (end - start)
-                for (low, high), (start, end) in zip(piece, family.cell, strict=True)
+                for (low, high), (start, end) in zip(piece, stated.cell, strict=True)
             ]
             return shares.index(max(shares))
         box = [self.number.of(*ends) for ends in piece]
         near = self._jacobian(at, [self.number.point(m) for m in middle], self.expansions.near)
         wide = self._jacobian(over, box, self.expansions.wide)
-        centres, axes = family.at(middle), range(self.size)
+        centres, axes = stated.at(middle), range(self.size)
         scores, shown = [0.0] * self.size, True
         for a in axes:
             for b in axes:
                 parts = []
                 for k in axes:
-                    slope = self._entry(near[a][b], k) - family.slopes[k][a][b]
+                    slope = self._entry(near[a][b], k) - stated.slopes[k][a][b]
                     part = _parabola(slope, self._entry(wide[a][b], k, k), half[k])
                     for m in range(k):
                         both = half[k] * half[m] * self.number.of(-1, 1)
                         part = part + self._entry(wide[a][b], m, k) * both
                     parts.append(part)
-                value, most = self._entry(near[a][b]) - centres[a][b], family.remainder[a][b].low
+                value, most = self._entry(near[a][b]) - centres[a][b], stated.remainder[a][b].low
                 require(
                     not (value.low > most or value.high < -most),
-                    f"{family.where}: the Jacobian is in the stated family (level 2)",
+                    f"{stated.where}: the Jacobian is in the stated family (level 2)",
                 )
                 if not sum(parts, value).magnitude() <= most:
                     shown = False
@@ -278,7 +279,7 @@ class _Derivation:
         # Where no coordinate adds anything, what is too large is the rounding error of the graph.
         require(
             max(scores) > 0,
-            f"{family.where}: the Jacobian is in the stated family (level 2, lost in roundings)",
+            f"{stated.where}: the Jacobian is in the stated family (level 2, lost in roundings)",
         )
         return max(axes, key=scores.__getitem__)
 
@@ -294,29 +295,31 @@ def _finite(jets: list[Any]) -> bool:
     return all(value.is_finite() for jet in jets for value in jet.values())
 
 
-class _Family:
-    """The family of a cell; `slopes` are its derivatives along each coordinate."""
+class _Affine:
+    """What a file states of J on a cell: `C + sum_k e_k(x) G_k`, up to a remainder.
+
+    `slopes` are its derivatives along each coordinate.
+    """
 
     def __init__(
-        self, node: Reader, number: Any, scale: Fraction, cell: list[tuple[Fraction, Fraction]]
+        self, family: Family, number: Any, scale: Fraction, cell: list[tuple[Fraction, Fraction]]
     ) -> None:
-        self.cell, self.where, size, zero = cell, node.where, len(cell), number.point(0)
+        size = len(cell)
 
-        def matrix(file: Reader, factor: Fraction = scale) -> list[list[Any]]:
-            flat = [number.point(x * factor) for x in file.integers(size * size)]
-            return [flat[i * size : (i + 1) * size] for i in range(size)]
+        def balls(m: Matrix, factor: Fraction = scale) -> list[list[Any]]:
+            return [[number.point(x * factor) for x in row] for row in m]
 
-        self.number, self.middle = number, [(low + high) / 2 for low, high in cell]
-        self.centre, self.remainder = matrix(node["centre"]), matrix(node["remainder"])
-        self.slopes = [[[zero] * size for _ in range(size)] for _ in range(size)]
-        matrices = node["generators"].items()
-        for k, generator in zip(along(node, len(matrices), size), matrices, strict=True):
+        self.cell, self.where = cell, family.node.where
+        self.middle = [(low + high) / 2 for low, high in cell]
+        self.centre, self.remainder = balls(family.centre), balls(family.remainder)
+        self.slopes = [[[number.point(0)] * size for _ in range(size)] for _ in range(size)]
+        for k, generator in zip(family.along(), family.generators, strict=True):
             if k >= 0:
                 radius = (cell[k][1] - cell[k][0]) / 2
-                self.slopes[k] = _plus(self.slopes[k], matrix(generator, scale / radius))
+                self.slopes[k] = _plus(self.slopes[k], balls(generator, scale / radius))
 
     def at(self, point: list[Fraction]) -> list[list[Any]]:
-        """`C + sum_k e_k G_k` at a point."""
+        """Its value at a point."""
         result = self.centre
         for p, c, slope in zip(point, self.middle, self.slopes, strict=True):
             if p != c:

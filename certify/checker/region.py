@@ -6,16 +6,7 @@ from itertools import accumulate, pairwise
 
 from .reader import Reader
 from .sets import Extent
-
-
-class Rejected(Exception):
-    """A claim of the file does not follow from its evidence."""
-
-
-def require(condition: bool, claim: str) -> None:
-    """Rejects the certificate unless `condition` holds."""
-    if not condition:
-        raise Rejected(claim)
+from .verdict import require
 
 
 class Region:

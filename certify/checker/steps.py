@@ -10,9 +10,10 @@ from fractions import Fraction
 from functools import partial
 
 from . import performance
-from .proof import Claims
+from .claims import Claims
 from .reader import Reader, Unusable
-from .region import require
+from .schemes import MOMENTA, SCHEMES
+from .verdict import require
 
 MAX_PIECES = 64
 
@@ -201,7 +202,7 @@ def _performance(
     the region: there the inequalities hold. Without a state, `V = p |x|^2`.
     """
     largest, best, rate, constant, stretch, basin = step
-    scheme = performance.SCHEMES[method](*momentum.numbers(performance.MOMENTA[method]))
+    scheme = SCHEMES[method](*momentum.numbers(MOMENTA[method]))
     entries = file.items()
     if not 2 <= len(entries) <= MAX_PIECES:
         file.fail(f"from 2 to {MAX_PIECES} pieces")
@@ -262,6 +263,6 @@ STEP_RULES: dict[tuple[str, str], Rule] = {
             ("constant", "stretch", "basin"),
             ("momentum", "pieces"),
         )
-        for method in performance.SCHEMES
+        for method in SCHEMES
     },
 }

@@ -16,7 +16,7 @@ from flint import arb, ctx  # pyright: ignore[reportMissingTypeStubs]
 from jaxtyping import Float, Int
 
 from certify.checker.intervals import Interval, exact
-from certify.checker.jets import SERIES, power_series, real_power_series, series_over
+from certify.checker.series import SERIES, power_series, real_power_series, series_over
 from certify.enclosure.rounding import EPSILON, TINY
 
 # Bits of ball arithmetic in elementary functions: twice those of a float.

@@ -11,11 +11,11 @@ from hypothesis import given
 import certify
 import dgames as dg
 from certify.checker import Unusable, check_data
+from certify.checker.claims import Claims
 from certify.checker.graph import graph_hash
-from certify.checker.proof import Claims
 from certify.checker.reader import Reader
 from certify.checker.rederive import _parabola, rederive
-from certify.checker.region import Rejected
+from certify.checker.verdict import Rejected
 from tests.certify.checker.mutations import mutated, nudged
 
 
