@@ -1,29 +1,19 @@
 """The independent checker: verifies a certificate file with exact arithmetic and nothing else.
 
 This folder is the trusted part, the thing to audit. It imports the standard library alone: no JAX,
-no NumPy, nothing from the rest of the project. Of each kind of file one module has the argument,
-step by step, with the theorem of each step:
+no NumPy, nothing from the rest of the project. Three modules hold the arguments, each for one kind
+of file:
 
-- `proof`: of certificates of games, with `equilibrium` (that there is one, where, and its basin),
-  `steps` (the theorems on step sizes) and `performance` (on methods with several stages or a
-  memory, which `schemes` describes);
-- `contraction`: of files that prove a step of a method to contract;
-- `policies`: of games on simplices, over all policies, with `payoffs` and `logarithm`.
+- `proof`: certificates of games, by `equilibrium`, `steps`, `performance` and `schemes`;
+- `contraction`: that one step of a method contracts;
+- `policies`: games on simplices, over all policies, by `payoffs` and `logarithm`.
 
-They rest on
-
-- `reader`: reads the file strictly;
-- `claims`, `region`, `metric`, `sets`: what a certificate states, where and in which norm;
-- `cells`: cells that cover a region, and families of Jacobians on them;
-- `exact`, `matrices`: positive definiteness, decided with integers;
-- `verdict`: what the checker says.
+They are about what `claims`, `region`, `metric` and `sets` state, on the `cells` of a region, and
+rest on `reader` (of files), `exact` and `matrices` (positive definite or not) and `verdict`.
 
 That is level 1: the inequalities, given the bounds on derivatives that the file states. Level 2
-re-derives these bounds from the costs, which the file spells out, and needs python-flint:
-
-- `graph`: the costs, as an expression graph of real functions;
-- `intervals`, `series`, `jets`: their derivatives over boxes, by truncated Taylor polynomials;
-- `rederive`: that the bounds follow.
+needs python-flint: `rederive` finds these bounds again from the costs, which the file spells out as
+a `graph`, by truncated Taylor polynomials (`jets`, `series`, `intervals`).
 
 Run it as `python -m certify.checker [--level 2] FILE`. The folder is also a distribution of its
 own, `certify-checker`, see its README.
@@ -42,8 +32,8 @@ from .verdict import Rejected, Verdict
 
 __version__ = "0.1.0"
 
-# What each format of files claims is verified by one function of the file, the level and a
-# progress: it returns what was re-derived from the costs, or says by `Rejected` what fails.
+# Of each format, the function that verifies a file at a level: it returns what was re-derived from
+# the costs, or raises `Rejected` with the claims that fail.
 KINDS: dict[str, Callable[[Reader, int, Progress | None], tuple[str, ...]]] = {
     FORMAT: check_convergence,
     CONTRACTION: check_contraction,
@@ -72,7 +62,7 @@ def check(path: str | Path, progress: Progress | None = None, *, level: int = 1)
 
 
 def check_data(data: dict, progress: Progress | None = None, *, level: int = 1) -> Verdict:
-    """As `check`, for the parsed contents of a file."""
+    """Verifies the parsed contents of a file, as `check` does."""
     if level not in (1, 2):
         raise ValueError(f"check: the level is {level}; it must be 1 or 2.")
     start, file = time.perf_counter(), Reader(data)

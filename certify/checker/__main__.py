@@ -26,7 +26,7 @@ class Meter:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Checks each file and prints one line for it, and at level 2 what was re-derived."""
+    """Runs the program on its arguments, those of the command line by default."""
     levels = {"1": 1, "2": 2}
     level, paths = 1, sys.argv[1:] if arguments is None else arguments
     if paths[:1] == ["--level"] and len(paths) > 1 and paths[1] in levels:
@@ -39,7 +39,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def check_files(paths: list[str], level: int = 1) -> int:
-    """Does the same for given files; returns the exit status."""
+    """Checks files at a level and prints a line for each; returns the exit status."""
     status = 0
     for path in paths:
         try:

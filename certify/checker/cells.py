@@ -33,7 +33,7 @@ def cells_of(
     misses: Callable[[Corner, Corner], bool] | None = None,
     progress: Progress | None = None,
 ) -> Iterator[tuple[Reader, Corner, Corner]]:
-    """The cells of a box with their corners; at the end of the iteration they cover the region.
+    """Yields the cells with their corners; at its end they are known to cover the region.
 
     Args:
         file: The list of nodes.
@@ -132,9 +132,10 @@ class Family:
         modes: list[Matrix] | None = None,
         remainder: Matrix | None = None,
     ) -> None:
-        """`form(J) + constant` is positive definite for all J; `form` linear, symmetric.
+        """Requires that `form(J) + constant` is positive definite for all J of the family.
 
-        `remainder` bounds `form(E)` entry by entry, by `form(R)` when it is not given.
+        `form` is linear and makes symmetric matrices; `remainder` bounds `form(E)` entry by entry,
+        by `form(R)` when it is not given.
         """
         generators = [
             generator(form(g), rows, work)

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from .cells import MAX_DIMENSION
 from .graph import Graph, read_graph
-from .metric import Metric
+from .metric import ExactMetric
 from .reader import Reader, Unusable
 from .region import Region
 from .sets import Extent, StrategySet, read_set
@@ -15,7 +15,7 @@ from .verdict import require
 METRIC_POSITIVE = "the metric is positive definite, and as large as the file says"
 
 
-class Natural(NamedTuple):
+class NaturalTerm(NamedTuple):
     """What a natural gradient adds to the slopes of costs of policies."""
 
     temperature: Fraction
@@ -23,7 +23,7 @@ class Natural(NamedTuple):
 
 
 class Claims:
-    """What the file claims, in exact numbers: what every step of the proof refers to."""
+    """What the file claims, in exact numbers, to which every step of the proof refers."""
 
     def __init__(self, file: Reader) -> None:
         game = file["game"]
@@ -48,12 +48,12 @@ class Claims:
         self.players, n = range(len(sizes)), sum(sizes)
         self.coordinates = [slice(*ends) for ends in pairwise(accumulate(sizes, initial=0))]
         self.sizes, self.region = sizes, Region(file["region"], n)
-        self.natural: Natural | None = None
+        self.natural: NaturalTerm | None = None
         if self.region.groups or "natural" in game:
             if self.is_gradient or "sets" in game or not self.region.groups:
                 raise Unusable("a natural gradient is a field, without sets, over all policies")
             temperature, reference = game["natural"].fields("temperature", "reference")
-            self.natural = Natural(temperature.number(), reference.numbers(n))
+            self.natural = NaturalTerm(temperature.number(), reference.numbers(n))
         self.sets: list[StrategySet] = []
         if "sets" in game:
             entries = zip(game["sets"].items(len(sizes)), sizes, strict=True)
@@ -66,7 +66,7 @@ class Claims:
         self.extents: list[Extent] = [(None, None)] * n
         if self.sets:
             self.extents = [extent for own in self.sets for extent in own.extents]
-        self.metric = Metric(file["claims"], sizes)
+        self.metric = ExactMetric(file["claims"], sizes)
         lowest = min(self.metric.smallest, *self.metric.coordinate)
         require(lowest > 0, "the weights are positive" if kind == "weights" else METRIC_POSITIVE)
         self.margin, self.lipschitz = margin.number(), lipschitz.number()
@@ -101,7 +101,7 @@ class Claims:
         self.steps = steps.items()
 
     def spread(self, values: list) -> list:
-        """One value per player becomes one per coordinate."""
+        """Repeats one value per player for all coordinates of the player."""
         return [x for x, size in zip(values, self.sizes, strict=True) for _ in range(size)]
 
     def reaches(self, radius: Fraction, weights: list[Fraction] | None = None) -> bool:

@@ -54,7 +54,7 @@ class Symmetric:
         return scaled(int(multiple), self.matrix)
 
     def entry(self, i: int, j: int) -> Fraction:
-        """One entry, as it is."""
+        """An entry as a number, not in units."""
         return self.matrix[i][j] * Fraction(2) ** self.unit
 
     def largest_square(self, bounds: list[Fraction]) -> Fraction:
@@ -147,7 +147,7 @@ def _check_factor(
     claim: str,
     work: Work,
 ) -> None:
-    """`[[factor^2 M, T'], [T, Q]]` is positive definite for every T of the family of a node.
+    """Requires that `[[factor^2 M, T'], [T, Q]]` is positive definite for all T of a family.
 
     That is `T' Q^-1 T < factor^2 M` (Schur complement).
     """

@@ -14,14 +14,14 @@ from functools import lru_cache
 from typing import Any, NamedTuple
 
 from .graph import Graph
-from .intervals import UNKNOWN, ZERO, Interval
+from .intervals import UNKNOWN, ZERO, BallInterval
 from .reader import Unusable
 from .series import SERIES, Series, power_series, real_power_series, series_over
 
 # A monomial, by its variables in increasing order: t_0 t_3^2 is (0, 3, 3).
 Monomial = tuple[int, ...]
 # Coefficients by monomial. One that is missing is zero.
-Jet = dict[Monomial, Interval]
+Jet = dict[Monomial, BallInterval]
 
 _CONSTANT: Monomial = ()
 # Products of coefficients of one order that checking a file may take: some ten minutes.
@@ -39,7 +39,7 @@ def _product(one: Monomial, other: Monomial) -> Monomial:
     return tuple(sorted(one + other))
 
 
-class Arithmetic:
+class JetArithmetic:
     """The operations of a graph on jets of one order.
 
     Attributes:
@@ -51,7 +51,7 @@ class Arithmetic:
     def __init__(self, order: int) -> None:
         self.order, self.products, self.kept = order, 0, 0
         operations: dict[str, Callable] = {
-            "constant": lambda value: {_CONSTANT: Interval.point(value)},
+            "constant": lambda value: {_CONSTANT: BallInterval.point(value)},
             "power": self.power,
             "add": self.add,
             "sub": lambda x, y: self.add(x, self.neg(y)),
@@ -74,23 +74,23 @@ class Arithmetic:
             raise Unusable("the graph of the costs has too many Taylor coefficients for level 2")
 
     def inputs(self, box: list[tuple[Fraction, Fraction]]) -> list[Jet]:
-        """The coordinates themselves on a box."""
-        return self.around([Interval.of(*ends) for ends in box])
+        """The jets of the coordinates on a box."""
+        return self.around([BallInterval.of(*ends) for ends in box])
 
-    def around(self, box: list[Interval]) -> list[Jet]:
-        """The same on a box of intervals."""
-        one, self.kept = Interval.point(1), 0
+    def around(self, box: list[BallInterval]) -> list[Jet]:
+        """The jets of the coordinates on a box, given by intervals."""
+        one, self.kept = BallInterval.point(1), 0
         return [{_CONSTANT: ends, (k,): one} for k, ends in enumerate(box)]
 
     def add(self, x: Jet, y: Jet) -> Jet:
-        """Term by term."""
+        """The sum of two jets."""
         result = dict(x)
         for key, b in y.items():
             result[key] = result[key] + b if key in result else b
         return result
 
     def neg(self, x: Jet) -> Jet:
-        """Term by term."""
+        """The negative of a jet."""
         return {key: -a for key, a in x.items()}
 
     def times(self, x: Jet, y: Jet, order: int) -> Jet:
@@ -120,13 +120,13 @@ class Arithmetic:
         return exponential(self.times(y, logarithm(x), self.order))
 
     def choose(self, x: Jet, y: Jet, less: Jet, other: Jet) -> Jet:
-        """By the order of x and y, where all of the box agrees on it and nowhere are they equal."""
+        """One of two jets, by the order of x and y if that is strict on all of the box."""
         gap = y.get(_CONSTANT, ZERO) - x.get(_CONSTANT, ZERO)
         if gap.low > 0:
             return less
         return other if gap.high < 0 else {_CONSTANT: UNKNOWN}
 
-    def compose(self, series: list[Interval], x: Jet) -> Jet:
+    def compose(self, series: list[BallInterval], x: Jet) -> Jet:
         """`sum_k series_k v^k` for `x = u + v`, v without constant term: Horner's rule."""
         v = {key: a for key, a in x.items() if key}
         result: Jet = {_CONSTANT: series[-1]}
@@ -136,7 +136,7 @@ class Arithmetic:
         return result
 
     def _counted(self, rule: Callable[..., Jet]) -> Callable[..., Jet]:
-        """The rule, on account: results are kept, and their values are not of absurd size."""
+        """The rule, after which the account is charged and values of absurd size are given up."""
 
         def applied(*operands: Jet | Fraction | int) -> Jet:
             result = rule(*operands)
@@ -173,7 +173,7 @@ def derivative(jet: Jet, variables: Monomial, order: int) -> Jet:
     return result
 
 
-class Expansion(NamedTuple):
+class JetExpansion(NamedTuple):
     """A function on a box: its jet at a point of the box, of one order less, and over all of it."""
 
     middle: Jet
@@ -184,35 +184,36 @@ class Expansions:
     """Expansions of the outputs of a graph and of its obligations, for jets of one order."""
 
     def __init__(self, order: int) -> None:
-        self.near, self.wide = Arithmetic(order - 1), Arithmetic(order)
+        self.near, self.wide = JetArithmetic(order - 1), JetArithmetic(order)
 
     def of(
         self, graph: Graph, middle: list[Fraction], box: list[tuple[Fraction, Fraction]]
-    ) -> tuple[list[Expansion], list[Expansion]]:
+    ) -> tuple[list[JetExpansion], list[JetExpansion]]:
         """The outputs and the obligations on a box with that middle."""
         reach = [
-            Interval.of(*ends) - Interval.point(m) for m, ends in zip(middle, box, strict=True)
+            BallInterval.of(*ends) - BallInterval.point(m)
+            for m, ends in zip(middle, box, strict=True)
         ]
         points, boxes = self.near.inputs([(m, m) for m in middle]), self.wide.inputs(box)
 
         def both(name: str) -> Callable:
             at, over = self.near.operations[name], self.wide.operations[name]
 
-            def applied(*operands: Any) -> Expansion:
+            def applied(*operands: Any) -> JetExpansion:
                 first, second = (
-                    [getattr(x, side) if isinstance(x, Expansion) else x for x in operands]
-                    for side in Expansion._fields
+                    [getattr(x, side) if isinstance(x, JetExpansion) else x for x in operands]
+                    for side in JetExpansion._fields
                 )
-                found = Expansion(at(*first), over(*second))
+                found = JetExpansion(at(*first), over(*second))
                 return self._sharpened(found, reach) if name in PRODUCTS else found
 
             return applied
 
-        inputs = [Expansion(*pair) for pair in zip(points, boxes, strict=True)]
+        inputs = [JetExpansion(*pair) for pair in zip(points, boxes, strict=True)]
         return graph.obliged(inputs, {name: both(name) for name in self.wide.operations})
 
-    def _sharpened(self, found: Expansion, reach: list[Interval]) -> Expansion:
-        """By the mean value theorem, coefficient by coefficient, higher degrees first.
+    def _sharpened(self, found: JetExpansion, reach: list[BallInterval]) -> JetExpansion:
+        """Narrows coefficients by the mean value theorem, those of higher degrees first.
 
         The derivative of the coefficient of m along coordinate k is `m_k + 1` times that of
         `m t_k`. Where nothing is known, that remains so.
@@ -229,4 +230,4 @@ class Expansions:
                     bound = bound + (slope * distance).times(monomial.count(k) + 1)
             if bound.is_finite():
                 box[monomial] = box[monomial].meet(bound)
-        return Expansion(middle, box)
+        return JetExpansion(middle, box)

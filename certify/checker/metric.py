@@ -10,7 +10,7 @@ from .reader import Reader
 Rows = list[dict[int, int]]
 
 
-class Metric:
+class ExactMetric:
     """The norm `|x|_P^2 = x' P x` of a symmetric P, positive definite by `proof.check_metric`.
 
     The file has either `weights`, one per player, `P = diag(w_i I)`; or `metric`, with the lower
@@ -46,7 +46,7 @@ class Metric:
                     self.rows[i][j] = self.rows[j][i] = x
 
     def entries(self) -> list[Fraction]:
-        """Those of P, and nothing twice if it is made of weights."""
+        """The entries of P, or the weights that it is made of."""
         return [x for row in self.rows for x in row.values()] if self.is_matrix else self.weights
 
     def whole(self, bits: int) -> Rows:

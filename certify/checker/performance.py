@@ -14,6 +14,7 @@ so a positive definite `upper - lower - sum_k l_k inequality_k` with `l_k >= 0` 
 
 from collections.abc import Callable
 from fractions import Fraction
+from functools import partial
 from itertools import combinations
 from typing import NamedTuple
 
@@ -89,32 +90,19 @@ def check_piece(scheme: Scheme, margin: Fraction, piece: Piece) -> dict[str, boo
     signs = [piece.multipliers, *(multipliers for _, multipliers in piece.bounds)]
     claims = {
         "the interval is not empty": 0 <= low <= high and high > 0,
-        "V is a form": all(
-            row == list(column)
-            for row, column in zip(piece.lyapunov, zip(*piece.lyapunov, strict=True), strict=True)
-        )
+        "V is a form": piece.lyapunov == [list(x) for x in zip(*piece.lyapunov, strict=True)]
         and piece.lyapunov[0][0] > 0,
         "no multiplier is negative": all(x >= 0 for row in signs for x in row),
         "each inequality has its multiplier": len(piece.multipliers) == inequalities(len(every)),
-        "V decreases": positive(lambda h: decrease_form(scheme, margin, piece, h), low, high),
+        "V decreases": positive(partial(decrease_form, scheme, margin, piece), low, high),
     }
     goals = visited(scheme)
     claims["each position has its bound"] = len(goals) == len(piece.bounds)
     for number, ((offset, known), bound) in enumerate(zip(goals, piece.bounds, strict=False)):
         start = low if bound[1] else high
-        fits = len(bound[1]) in (0, inequalities(known))
-
-        def form(
-            h: Fraction,
-            offset: Vector = offset,
-            known: int = known,
-            bound: tuple[Fraction, list[Fraction]] = bound,
-        ) -> Form:
-            return bound_form(scheme, margin, piece, offset, known, bound, h)
-
-        claims[f"position {number} is bounded"] = (
-            fits and bound[0] > 0 and positive(form, start, high)
-        )
+        fits = len(bound[1]) in (0, inequalities(known)) and bound[0] > 0
+        form = partial(bound_form, scheme, margin, piece, offset, known, bound)
+        claims[f"position {number} is bounded"] = fits and positive(form, start, high)
     return claims
 
 
@@ -129,7 +117,7 @@ def visited(scheme: Scheme) -> list[tuple[Vector, int]]:
 
 
 def inequalities(points: int) -> int:
-    """Two for each pair of these points and x*."""
+    """The number of inequalities: two for each pair of these points and x*."""
     return points * (points + 1)
 
 
@@ -235,7 +223,7 @@ def positive(form: Callable[[Fraction], Form], low: Fraction, high: Fraction) ->
 
 
 def form_of(scheme: Scheme) -> Form:
-    """The form 0."""
+    """The form that is zero."""
     return [[Fraction(0)] * (scheme.size + 1) for _ in range(scheme.size + 1)]
 
 

@@ -42,7 +42,6 @@ from .exact import Work, positive_definite
 from .matrices import Matrix, block, bordered, diagonal, scaled, square, symmetric, transposed
 from .metric import dense, loose, times
 from .reader import Reader, Unusable
-from .rederive import rederive
 from .steps import check_steps
 from .verdict import Rejected, require
 
@@ -70,11 +69,17 @@ def check_convergence(file: Reader, level: int, progress: Progress | None) -> tu
             reasons += rejected.args
     if reasons:
         raise Rejected(*reasons)
-    return rederive(file, claims, progress) if level == 2 else ()
+    if level == 1:
+        return ()
+    try:
+        from .rederive import rederive
+    except ImportError:
+        raise Unusable("level 2 needs ball arithmetic: install python-flint") from None
+    return rederive(file, claims, progress)
 
 
 def check_metric(claims: Claims) -> None:
-    """A matrix P is positive definite, and the file bounds it from below as `Metric` says.
+    """A matrix P is positive definite, and the file bounds it from below as `ExactMetric` says.
 
     `P - smallest I > 0` with `smallest > 0`, and `P - coordinate_k e_k e_k' > 0` for each unit
     vector e_k. Of weights there is nothing more to verify than that they are positive.

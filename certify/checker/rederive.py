@@ -34,9 +34,13 @@ from itertools import accumulate, pairwise
 from math import factorial, prod
 from typing import Any
 
+from flint import ctx  # pyright: ignore[reportMissingTypeStubs]
+
 from .cells import Corner, Family, Progress, cells_of
 from .claims import Claims
 from .graph import Graph, game_hash
+from .intervals import ZERO, BallInterval
+from .jets import Expansions, Jet, JetArithmetic, derivative
 from .matrices import Matrix
 from .reader import Reader, Unusable
 from .verdict import require
@@ -64,7 +68,7 @@ def rederive(file: Reader, claims: Claims, progress: Progress | None = None) -> 
         What was re-derived, one sentence each.
 
     Raises:
-        Unusable: If there is no graph in the file, or python-flint is not installed.
+        Unusable: If there is no graph in the file.
         Rejected: If something of (B) does not follow from the graph.
     """
     if claims.graph is None:
@@ -72,10 +76,6 @@ def rederive(file: Reader, claims: Claims, progress: Progress | None = None) -> 
             "the file has no graph of the costs, so nothing can be re-derived from it (level 2); "
             "its claims can be checked given its bounds (level 1)"
         )
-    try:
-        from flint import ctx  # pyright: ignore[reportMissingTypeStubs]
-    except ImportError:
-        raise Unusable("level 2 needs ball arithmetic: install python-flint") from None
     game = file["game"]
     require(
         game["hash"].text() == game_hash(game.value),
@@ -98,6 +98,9 @@ def rederive(file: Reader, claims: Claims, progress: Progress | None = None) -> 
     )
 
 
+Balls = list[list[BallInterval]]
+# A box, by its sides.
+Sides = list[tuple[Fraction, Fraction]]
 # An entry of F: an output of the graph, a sign, and along what that is differentiated.
 Entry = tuple[int, int, tuple[int, ...]]
 
@@ -121,16 +124,12 @@ class _Derivation:
     """The costs of a game, and what a file says of their derivatives."""
 
     def __init__(self, graph: Graph, claims: Claims, unit: int) -> None:
-        from .intervals import Interval
-        from .jets import Arithmetic, Expansions, derivative
-
-        self.number, self.derivative = Interval, derivative
         self.graph, self.claims = graph, claims
         self.scale = Fraction(2) ** unit
         self.size = len(claims.center)
         of_costs = claims.is_gradient or claims.natural is not None
         self.entries = entries(claims.sizes, claims.zero_sum, of_costs)
-        self.first, self.expansions = Arithmetic(1), Expansions(ORDER)
+        self.first, self.expansions = JetArithmetic(1), Expansions(ORDER)
         smooth = "the costs are smooth" if claims.is_gradient else "the field is smooth"
         self.smooth = f"{smooth} on the region (level 2)"
         self.defined = "every operation of the graph is defined on the region (level 2)"
@@ -138,7 +137,7 @@ class _Derivation:
     def check_residual(self) -> None:
         """`|F(center) - value| <= residual`."""
         center, natural = self.claims.center, self.claims.natural
-        point = self._policies() if self.claims.natural else map(self.number.point, center)
+        point = self._policies() if self.claims.natural else map(BallInterval.point, center)
         jets, obliged = self.graph.obliged(self.first.around([*point]), self.first.operations)
         require(_finite(obliged), self.defined)
         require(_finite(jets), self.smooth)
@@ -146,21 +145,23 @@ class _Derivation:
             entry = self._entry(jets[output], *variables).times(sign)
             if natural is not None:
                 pull = (center[k] - natural.reference[k]) * natural.temperature
-                entry = entry + self.number.point(pull)
-            error = (entry - self.number.point(self.claims.value[k])).magnitude()
-            holds = error <= self.number.point(self.claims.residual[k]).low
+                entry = entry + BallInterval.point(pull)
+            error = (entry - BallInterval.point(self.claims.value[k])).magnitude()
+            holds = error <= BallInterval.point(self.claims.residual[k]).low
             require(bool(holds), "the residual at the centre holds (level 2)")
 
-    def _policies(self) -> list[Any]:
-        """Those of the centre, `q_a = e^x_a / (1 + sum_b e^x_b)` for each probability vector."""
+    def _policies(self) -> list[BallInterval]:
+        """The policies at the centre, `q_a = e^x_a / (1 + sum_b e^x_b)` for each vector."""
         result, center = [], self.claims.center
         for low, high in pairwise([0, *accumulate(self.claims.region.groups)]):
-            powers = [self.number.exp(c) for c in center[low:high]]
-            total = sum(powers, self.number.point(1))
+            powers = [BallInterval.exp(c) for c in center[low:high]]
+            total = sum(powers, BallInterval.point(1))
             result += [power * total**-1 for power in powers]
         return result
 
-    def _jacobian(self, jets: list[Any], box: list[Any], arithmetic: Any) -> list[list[Any]]:
+    def _jacobian(
+        self, jets: list[Jet], box: list[BallInterval], arithmetic: JetArithmetic
+    ) -> list[list[Jet]]:
         """The jets of J: of derivatives of F, one order less than theirs.
 
         Of a natural gradient, `J = temperature I + H S`, with H the derivatives of g in place of F,
@@ -171,10 +172,7 @@ class _Derivation:
         axes, natural = range(self.size), self.claims.natural
         slopes = [
             [
-                {
-                    m: x.times(sign)
-                    for m, x in self.derivative(jets[output], (*along, b), order).items()
-                }
+                {m: x.times(sign) for m, x in derivative(jets[output], (*along, b), order).items()}
                 for b in axes
             ]
             for output, sign, along in self.entries
@@ -207,7 +205,7 @@ class _Derivation:
         self.expansions.wide.spend(entries)
         cell = list(zip(lower, upper, strict=True))
         family = Family(node, self.size, self.size)
-        stated = _Affine(family, self.number, self.scale, cell)
+        stated = _Affine(family, self.scale, cell)
         pending, pieces = [cell], 0
         while pending:
             require(
@@ -235,10 +233,10 @@ class _Derivation:
             ]
         return pieces
 
-    def _failing(self, stated: "_Affine", piece: list[tuple[Fraction, Fraction]]) -> int | None:
+    def _failing(self, stated: "_Affine", piece: Sides) -> int | None:
         """None if `|D| <= R` is shown on a piece, else the coordinate that adds most to a bound."""
         middle = [(low + high) / 2 for low, high in piece]
-        half = [self.number.point((high - low) / 2) for low, high in piece]
+        half = [BallInterval.point((high - low) / 2) for low, high in piece]
         found, obliged = self.expansions.of(self.graph, middle, piece)
         at, over = [pair.middle for pair in found], [pair.box for pair in found]
         require(_finite([pair.middle for pair in obliged]), self.defined)
@@ -250,8 +248,8 @@ class _Derivation:
                 for (low, high), (start, end) in zip(piece, stated.cell, strict=True)
             ]
             return shares.index(max(shares))
-        box = [self.number.of(*ends) for ends in piece]
-        near = self._jacobian(at, [self.number.point(m) for m in middle], self.expansions.near)
+        box = [BallInterval.of(*ends) for ends in piece]
+        near = self._jacobian(at, [BallInterval.point(m) for m in middle], self.expansions.near)
         wide = self._jacobian(over, box, self.expansions.wide)
         centres, axes = stated.at(middle), range(self.size)
         scores, shown = [0.0] * self.size, True
@@ -262,7 +260,7 @@ class _Derivation:
                     slope = self._entry(near[a][b], k) - stated.slopes[k][a][b]
                     part = _parabola(slope, self._entry(wide[a][b], k, k), half[k])
                     for m in range(k):
-                        both = half[k] * half[m] * self.number.of(-1, 1)
+                        both = half[k] * half[m] * BallInterval.of(-1, 1)
                         part = part + self._entry(wide[a][b], m, k) * both
                     parts.append(part)
                 value, most = self._entry(near[a][b]) - centres[a][b], stated.remainder[a][b].low
@@ -283,15 +281,15 @@ class _Derivation:
         )
         return max(axes, key=scores.__getitem__)
 
-    def _entry(self, jet: Any, *variables: int) -> Any:
+    def _entry(self, jet: Jet, *variables: int) -> BallInterval:
         """A derivative of a function: a coefficient times the factorials of its exponents."""
         if variables not in jet:
-            return self.number.point(0)
+            return BallInterval.point(0)
         counts = (variables.count(k) for k in set(variables))
         return jet[variables].times(prod(map(factorial, counts)))
 
 
-def _finite(jets: list[Any]) -> bool:
+def _finite(jets: list[Jet]) -> bool:
     return all(value.is_finite() for jet in jets for value in jet.values())
 
 
@@ -301,24 +299,22 @@ class _Affine:
     `slopes` are its derivatives along each coordinate.
     """
 
-    def __init__(
-        self, family: Family, number: Any, scale: Fraction, cell: list[tuple[Fraction, Fraction]]
-    ) -> None:
+    def __init__(self, family: Family, scale: Fraction, cell: Sides) -> None:
         size = len(cell)
 
-        def balls(m: Matrix, factor: Fraction = scale) -> list[list[Any]]:
-            return [[number.point(x * factor) for x in row] for row in m]
+        def balls(m: Matrix, factor: Fraction = scale) -> Balls:
+            return [[BallInterval.point(x * factor) for x in row] for row in m]
 
         self.cell, self.where = cell, family.node.where
         self.middle = [(low + high) / 2 for low, high in cell]
         self.centre, self.remainder = balls(family.centre), balls(family.remainder)
-        self.slopes = [[[number.point(0)] * size for _ in range(size)] for _ in range(size)]
+        self.slopes = [[[ZERO] * size for _ in range(size)] for _ in range(size)]
         for k, generator in zip(family.along(), family.generators, strict=True):
             if k >= 0:
                 radius = (cell[k][1] - cell[k][0]) / 2
                 self.slopes[k] = _plus(self.slopes[k], balls(generator, scale / radius))
 
-    def at(self, point: list[Fraction]) -> list[list[Any]]:
+    def at(self, point: list[Fraction]) -> Balls:
         """Its value at a point."""
         result = self.centre
         for p, c, slope in zip(point, self.middle, self.slopes, strict=True):
@@ -327,15 +323,15 @@ class _Affine:
         return result
 
 
-def _plus(one: list[list[Any]], other: list[list[Any]]) -> list[list[Any]]:
+def _plus(one: Balls, other: Balls) -> Balls:
     return [[x + y for x, y in zip(*rows, strict=True)] for rows in zip(one, other, strict=True)]
 
 
-def _parabola(slope: Any, curvature: Any, half: Any) -> Any:
+def _parabola(slope: BallInterval, curvature: BallInterval, half: BallInterval) -> BallInterval:
     """Contains `slope d + curvature d^2 / 2` for all `|d| <= half`, a number."""
 
     def highest(bend: Any) -> Any:
-        """With the most of all curvatures.
+        """The highest value of a parabola with some slope and at most the given curvature.
 
         Bent down, no parabola rises above its vertex, and one with its vertex beyond `half` not
         above its end.
@@ -347,5 +343,4 @@ def _parabola(slope: Any, curvature: Any, half: Any) -> Any:
             return steepness**2 / (-2 * bend)
         return steepness * end + bend.max(0 * bend) * end**2 / 2
 
-    number = type(slope)
-    return number(-highest(-curvature.low), highest(curvature.high))
+    return BallInterval(-highest(-curvature.low), highest(curvature.high))

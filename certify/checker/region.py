@@ -40,7 +40,7 @@ class Region:
             file["kind"].fail('"box", "ball" or "policies"')
 
     def misses(self, lower: list[Fraction], upper: list[Fraction]) -> bool:
-        """Whether a cell lies outside.
+        """Whether a cell lies outside of the region.
 
         Of a ball: its nearest point is farther than the radius. Of policies: probabilities of one
         vector sum to more than one.

@@ -75,7 +75,7 @@ def _simultaneous_small_gain(claims: Claims, step: list[Fraction]) -> dict[str, 
     The entries of N(h) are convex in h and N(0) = I, so a safe step makes all smaller ones safe.
 
     The basin is a ball of W' around the centre, as in `equilibrium.py`; x* is within
-    `radius * max sqrt(w' / w)` of the centre in W', for the weights w of `Metric`.
+    `radius * max sqrt(w' / w)` of the centre in W', for the weights w of `ExactMetric`.
     """
     largest, best, rate, near, basin = step
     u, v, players = claims.left, claims.right, claims.players

@@ -9,6 +9,7 @@ from jaxtyping import Float
 
 from certify.checker.exact import rational_positive_definite
 from certify.checker.performance import Form
+from certify.checker.schemes import Vector
 from certify.rates.problems import BoundProblem
 from certify.rates.semidefinite import smallest_bound
 
@@ -73,13 +74,13 @@ def dyadic(value: float) -> Fraction:
     return Fraction(round(float(value) * scale), scale)
 
 
-def as_floats(matrix: Form) -> Float[np.ndarray, "m n"]:
+def as_floats(matrix: Sequence[Vector]) -> Float[np.ndarray, "m n"]:
     """A rational matrix, rounded."""
     return np.array([[float(x) for x in row] for row in matrix], np.float64)
 
 
 def stacked(matrices: Sequence[Form], size: int) -> Float[np.ndarray, "k {size} {size}"]:
-    """Several of them, rounded."""
+    """Several rational matrices, rounded."""
     if not matrices:
         return np.zeros((0, size, size))
     return np.stack([as_floats(matrix) for matrix in matrices])

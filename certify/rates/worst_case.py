@@ -299,7 +299,7 @@ def _lyapunov_at(iteration: _Iteration, square: float) -> Form | None:
 
 def _searcher(iteration: _Iteration) -> Callable[[float], np.ndarray | None]:
     scheme, step, field, pairwise = iteration
-    before, after = (as_floats([list(v) for v in frame]) for frame in frames(scheme, step))
+    before, after = (as_floats(frame) for frame in frames(scheme, step))
     size = scheme.size + 1
     inequalities, earlier = (
         stacked(pair_inequalities(scheme, step, field, known, pairwise=pairwise), size)
@@ -314,7 +314,7 @@ def _searcher(iteration: _Iteration) -> Callable[[float], np.ndarray | None]:
 
 
 def _rounded(matrix: np.ndarray) -> Form:
-    """Exactly, of size one."""
+    """A matrix of size one with the floats of another, scaled, as exact numbers."""
     return [[Fraction(float(x)) for x in row] for row in matrix / np.abs(matrix).max()]
 
 

@@ -13,7 +13,7 @@ from certify.flat import FlatField
 from certify.known import known_instance
 from certify.provenance import provenance
 from certify.steps.families import Matrices
-from certify.steps.rate import Rate, metric_inverse, rate, rounded_metric
+from certify.steps.rate import FamilyFactor, metric_inverse, rate, rounded_metric
 from certify.steps.step_map import StepMap
 from certify.tree import Leaf, Split, Tree
 
@@ -192,7 +192,9 @@ def _scaled(family: Matrices, unit: int) -> Matrices:
     return Matrices(*(np.ldexp(part, unit) for part in family))
 
 
-def _nodes(tree: Tree, families: list[Matrices], bounds: list[Rate]) -> list[dict[str, Any]]:
+def _nodes(
+    tree: Tree, families: list[Matrices], bounds: list[FamilyFactor]
+) -> list[dict[str, Any]]:
     result: list[dict[str, Any]] = []
     cells = iter(zip(families, bounds, strict=True))
     for node in tree.preorder():
@@ -203,7 +205,7 @@ def _nodes(tree: Tree, families: list[Matrices], bounds: list[Rate]) -> list[dic
     return result
 
 
-def _cell(family: Matrices, bound: Rate) -> dict[str, Any]:
+def _cell(family: Matrices, bound: FamilyFactor) -> dict[str, Any]:
     return {
         "centre": _integers(family.centre),
         "generators": [_integers(g) for g in family.generators],
