@@ -100,17 +100,13 @@ class Claims:
         require(self.basin > 0, "the basin has a positive radius")
         self.steps = steps.items()
 
-    def spread(self, values: list) -> list:
-        """Repeats one value per player for all coordinates of the player."""
-        return [x for x, size in zip(values, self.sizes, strict=True) for _ in range(size)]
-
     def reaches(self, radius: Fraction, weights: list[Fraction] | None = None) -> bool:
         """Whether the points of K in the ball of that radius around the centre are in the region.
 
         In the metric, or in another one that has the given weights per player.
         """
         if weights is not None:
-            floors = self.spread(weights)
+            floors = [w for w, size in zip(weights, self.sizes, strict=True) for _ in range(size)]
         elif self.region.is_box:
             floors = self.metric.coordinate
         else:
