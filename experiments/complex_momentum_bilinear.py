@@ -27,8 +27,9 @@ from matplotlib.figure import Figure
 import certify
 import dgames as dg
 from experiments.momentum import spectra
-from experiments.run import Run
-from experiments.study import Data, Study
+from experiments.stages import Run
+from experiments.storage import Data
+from experiments.study import Study
 
 GAME = dg.games.Bilinear()
 ORIGIN = (0.0, 0.0)

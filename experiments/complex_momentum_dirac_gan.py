@@ -20,8 +20,9 @@ from matplotlib.figure import Figure
 import certify
 import dgames as dg
 from experiments.momentum.counting import evaluations
-from experiments.run import Run
-from experiments.study import Data, Study
+from experiments.stages import Run
+from experiments.storage import Data
+from experiments.study import Study
 
 GAME = dg.games.DiracGAN()
 START = (1.0, 1.0)

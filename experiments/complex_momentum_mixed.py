@@ -33,8 +33,9 @@ import certify
 import dgames as dg
 from experiments.momentum import spectra
 from experiments.momentum.counting import complex_momentum, evaluations
-from experiments.run import Run
-from experiments.study import Data, Study
+from experiments.stages import Run
+from experiments.storage import Data
+from experiments.study import Study
 
 GAIN = 1e-6
 

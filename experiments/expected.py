@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 from experiments import storage
-from experiments.study import Number
+from experiments.storage import Number
 
 FOLDER = Path(__file__).parent / "expected"
 

@@ -32,8 +32,9 @@ from matplotlib.figure import Figure
 
 import dgames as dg
 from experiments.mixture.ring import CENTRES, TYPE, data_batch, gan, networks, quality
-from experiments.run import Run
-from experiments.study import Data, Study
+from experiments.stages import Run
+from experiments.storage import Data
+from experiments.study import Study
 
 
 @dataclass(frozen=True)

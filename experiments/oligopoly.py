@@ -21,8 +21,9 @@ from matplotlib.figure import Figure
 
 import certify
 import dgames as dg
-from experiments.run import Run
-from experiments.study import Data, Study
+from experiments.stages import Run
+from experiments.storage import Data
+from experiments.study import Study
 
 
 @dataclass(frozen=True)

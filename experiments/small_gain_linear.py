@@ -27,8 +27,9 @@ import certify
 import dgames as dg
 from certify.spectra import eigenvalue_bounds, norm_bounds
 from certify.steps.simultaneous import lipschitz_step, small_gain_step
-from experiments.run import Run
-from experiments.study import Data, Study
+from experiments.stages import Run
+from experiments.storage import Data
+from experiments.study import Study
 
 GUIDELINE = 2.5  # the paper's Runge-Kutta step, in units of 1 / lipschitz
 

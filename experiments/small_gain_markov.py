@@ -25,8 +25,9 @@ import certify
 import dgames as dg
 from benchmarks.peers import small_gain_procedure as peer
 from certify.flat import compiled_jacobians, flat_field
-from experiments.run import Run
-from experiments.study import Data, Study
+from experiments.stages import Run
+from experiments.storage import Data
+from experiments.study import Study
 
 CENTER = (jnp.zeros((2, 1)), jnp.zeros((2, 1)))
 GAME = dg.Regularised(dg.games.MarkovGame.small_gain_nash(), 1.0)

@@ -26,8 +26,9 @@ from benchmarks.peers import small_gain_procedure as peer
 from certify.flat import compiled_jacobians, flat_field
 from certify.steps.simultaneous import lipschitz_step
 from experiments import cells
-from experiments.run import Run
-from experiments.study import Data, Study
+from experiments.stages import Run
+from experiments.storage import Data
+from experiments.study import Study
 
 CENTER = (jnp.zeros((2, 1)), jnp.zeros((2, 1)))
 NATURAL = dg.NaturalGradient(dg.Regularised(dg.games.MarkovGame.small_gain_nash(), 1.0))

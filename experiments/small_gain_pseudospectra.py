@@ -26,9 +26,10 @@ from scipy.optimize import minimize, minimize_scalar
 
 import certify
 import dgames as dg
-from experiments.run import Run
 from experiments.small_gain_toy import game
-from experiments.study import Data, Study
+from experiments.stages import Run
+from experiments.storage import Data
+from experiments.study import Study
 
 ROOT = np.sqrt([1.0, 200.0])
 

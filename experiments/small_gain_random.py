@@ -25,8 +25,9 @@ import certify
 import dgames as dg
 from certify.spectra import eigenvalue_bounds, norm_bounds
 from certify.steps.simultaneous import lipschitz_step, small_gain_step
-from experiments.run import Run
-from experiments.study import Data, Study
+from experiments.stages import Run
+from experiments.storage import Data
+from experiments.study import Study
 
 FIRST, SECOND, RATIO = 10.0, 0.05, 200.0
 KINDS = ("dense", "rank one", "a quarter of the rows")

@@ -23,8 +23,9 @@ from matplotlib.figure import Figure
 import certify
 import dgames as dg
 from certify.spectra import eigenvalue_bounds, norm_bounds
-from experiments.run import Run
-from experiments.study import Data, Study
+from experiments.stages import Run
+from experiments.storage import Data
+from experiments.study import Study
 
 GUIDELINE = 2.5
 

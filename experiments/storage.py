@@ -5,10 +5,14 @@ import math
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import jax
 import numpy as np
+
+# What stages return and files keep: plain data, as in JSON, with non-finite floats allowed.
+Data: TypeAlias = Any
+Number: TypeAlias = float | int | bool | str | list[Any]
 
 _NON_FINITE = {"inf": math.inf, "-inf": -math.inf, "nan": math.nan}
 

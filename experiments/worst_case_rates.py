@@ -19,8 +19,9 @@ from matplotlib.figure import Figure
 import certify
 import dgames as dg
 from experiments import storage
-from experiments.run import Run
-from experiments.study import Data, Study
+from experiments.stages import Run
+from experiments.storage import Data
+from experiments.study import Study
 
 _REFERENCE = Path(__file__).parent / "reference" / "rates.json"
 _METHODS = {

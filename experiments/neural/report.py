@@ -9,8 +9,9 @@ import numpy as np
 from matplotlib.figure import Figure
 
 import dgames as dg
+from experiments.neural.config import Config, game_of
 from experiments.neural.game import FineTuning
-from experiments.study import Data
+from experiments.storage import Data
 
 
 def numbers(data: Mapping[str, Data]) -> dict[str, Any]:
@@ -91,7 +92,7 @@ def largest(entry: Data) -> float:
     return max((one["radius"] for one in entry["tries"] if one["status"] == "proved"), default=0.0)
 
 
-def training(config: Any, data: Mapping[str, Data]) -> Figure:
+def training(config: Config, data: Mapping[str, Data]) -> Figure:
     """Distances from the equilibrium, in the metric of each proof, beside what is proved."""
     figure, axes = plt.subplots(1, 2, figsize=(9.5, 3.8), sharey=True, layout="constrained")
     titles = {"theorem": "step by the theorem", "direct": "step by the direct route"}
@@ -107,7 +108,7 @@ def training(config: Any, data: Mapping[str, Data]) -> Figure:
     return figure
 
 
-def regularisation(config: Any, data: Mapping[str, Data]) -> Figure:
+def regularisation(config: Config, data: Mapping[str, Data]) -> Figure:
     """How far proofs reach, and what they promise, by the strength of the pull."""
     figure, (width, margin) = plt.subplots(1, 2, figsize=(9.5, 3.8), layout="constrained")
     sweep = data["sweep"]
@@ -144,10 +145,8 @@ def regularisation(config: Any, data: Mapping[str, Data]) -> Figure:
     return figure
 
 
-def networks(config: Any, data: Mapping[str, Data]) -> Figure:
+def networks(config: Config, data: Mapping[str, Data]) -> Figure:
     """What both networks do, before and after, for the strengths of the sweep."""
-    from experiments.neural_game import game_of
-
     figure, (left, right) = plt.subplots(1, 2, figsize=(9.5, 3.8), layout="constrained")
     inputs = jnp.linspace(-1.6, 1.6, 161)
     game: FineTuning = game_of(config, config.weight)
