@@ -11,6 +11,8 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    __version__: str
+
     from certify.certificate import Certificate as Certificate
     from certify.certificate import load as load
     from certify.checker import Unusable as Unusable
@@ -111,6 +113,10 @@ _HOMES = {
 
 
 def __getattr__(name: str) -> Any:
+    if name == "__version__":
+        from importlib.metadata import version
+
+        return version("dgames")
     if name not in _HOMES:
         raise AttributeError(f"module 'certify' has no attribute {name!r}")
     value = getattr(importlib.import_module(f"certify.{_HOMES[name]}"), name)

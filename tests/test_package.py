@@ -39,6 +39,16 @@ def test_public_names_exist_and_are_listed(package):
     assert set(names) <= set(dir(package))
 
 
+def test_the_version_is_stated_once():
+    """The packages read it from the distribution; other files repeat that of `pyproject.toml`."""
+    assert dg.__version__ == certify.__version__ == PROJECT["version"]
+    citation = (ROOT / "CITATION.cff").read_text(encoding="utf-8")
+    changelog = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+    assert f"\nversion: {PROJECT['version']}\n" in citation
+    newest = re.search(r"^## \[(.+?)\]", changelog, flags=re.MULTILINE)
+    assert newest is not None and newest[1] == PROJECT["version"]
+
+
 def test_transformations_are_public():
     assert callable(dg.transforms.complex_momentum) and callable(dg.transforms.complex_adam)
 
