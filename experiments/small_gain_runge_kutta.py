@@ -22,7 +22,7 @@ from matplotlib.figure import Figure
 
 import certify
 import dgames as dg
-from certify.spectra import eigenvalue_bounds, norm_bounds
+from certify.metric.spectra import eigenvalue_bounds, norm_bounds
 from experiments.stages import Run
 from experiments.storage import Data
 from experiments.study import Study
