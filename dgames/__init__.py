@@ -42,10 +42,10 @@ from dgames.policy_game import PolicyGame as PolicyGame
 from dgames.policy_game import Regularised as Regularised
 
 # Mirror maps: the geometry in which strategies move
-from dgames.mirror import AbstractMirrorMap as AbstractMirrorMap
-from dgames.mirror import EntropyMirror as EntropyMirror
-from dgames.mirror import EuclideanMirror as EuclideanMirror
-from dgames.mirror import divergence as divergence
+from dgames.mirror_map import AbstractMirrorMap as AbstractMirrorMap
+from dgames.mirror_map import EntropyMirror as EntropyMirror
+from dgames.mirror_map import EuclideanMirror as EuclideanMirror
+from dgames.mirror_map import divergence as divergence
 
 # Fields: which way each player would move
 from dgames.fields import AbstractField as AbstractField

@@ -12,7 +12,7 @@ from jaxtyping import PyTree
 from typing_extensions import override
 
 from dgames.calls import shapes_of
-from dgames.fields.base import AbstractField, FunctionField
+from dgames.fields.field import AbstractField, FunctionField
 from dgames.fields.pseudo_gradient import PseudoGradient
 from dgames.game import Game, ZeroSum, check_shapes, completed, is_zero_sum
 from dgames.roles import check_order, minimiser_of

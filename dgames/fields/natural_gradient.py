@@ -8,7 +8,7 @@ import jax.numpy as jnp
 from jaxtyping import PyTree
 from typing_extensions import override
 
-from dgames.fields.base import AbstractField
+from dgames.fields.field import AbstractField
 from dgames.fields.pseudo_gradient import PseudoGradient
 from dgames.game import Game
 from dgames.logits import AbstractGauge, LogitDifferences, log_policies, log_to_logits, policies

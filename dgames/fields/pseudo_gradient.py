@@ -8,7 +8,7 @@ import jax.numpy as jnp
 from jaxtyping import PyTree
 from typing_extensions import override
 
-from dgames.fields.base import AbstractField
+from dgames.fields.field import AbstractField
 from dgames.fields.marks import mark_of
 from dgames.fields.own_gradients import own_gradients
 from dgames.game import (

@@ -7,7 +7,7 @@ import jax
 from jaxtyping import PyTree
 from typing_extensions import override
 
-from dgames.fields.base import AbstractField, FunctionField
+from dgames.fields.field import AbstractField, FunctionField
 from dgames.fields.natural_gradient import NaturalGradient
 from dgames.fields.pseudo_gradient import PseudoGradient
 from dgames.strategy import Block, Strategy

@@ -12,7 +12,7 @@ from typing_extensions import override
 
 from dgames.fields import AbstractField, PseudoGradient
 from dgames.fields.natural_gradient import policy_gradient
-from dgames.methods.base import (
+from dgames.methods.method import (
     AbstractMethod,
     State,
     add,
@@ -21,7 +21,7 @@ from dgames.methods.base import (
     scale,
     subtract,
 )
-from dgames.mirror import AbstractMirrorMap, EntropyMirror
+from dgames.mirror_map import AbstractMirrorMap, EntropyMirror
 from dgames.policy_game import Regularised
 from dgames.sets import map_sets
 from dgames.strategy import Strategy, map_players

@@ -10,7 +10,7 @@ from jaxtyping import Array, PyTree
 from typing_extensions import override
 
 from dgames.fields import AbstractField
-from dgames.methods.base import (
+from dgames.methods.method import (
     AbstractMethod,
     State,
     add,

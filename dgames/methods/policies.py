@@ -10,7 +10,7 @@ from typing import Any
 from jaxtyping import Array, PyTree
 
 from dgames.methods.mirror import Magnet, MirrorDescent, MirrorProx, NashMD, Schedule
-from dgames.mirror import AbstractMirrorMap, EntropyMirror
+from dgames.mirror_map import AbstractMirrorMap, EntropyMirror
 from dgames.strategy import Strategy
 
 Number = PyTree[Any]  # one number, or one per player
