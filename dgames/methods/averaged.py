@@ -1,4 +1,4 @@
-"""The average of the strategies played."""
+"""Averages of the strategies that a method plays."""
 
 from typing import NamedTuple
 

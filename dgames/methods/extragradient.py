@@ -1,4 +1,4 @@
-"""A trial step, then the step."""
+"""The extragradient method: a trial step, then the step."""
 
 import equinox as eqx
 from jaxtyping import Array, PyTree

@@ -1,4 +1,4 @@
-"""Any optax optimiser as a method."""
+"""Optimisers of optax as methods."""
 
 from typing import Any
 

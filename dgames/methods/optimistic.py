@@ -1,4 +1,4 @@
-"""The past stands in for the trial step."""
+"""The optimistic method: a past value of the field replaces that of the trial step."""
 
 import equinox as eqx
 from jaxtyping import Array, PyTree

@@ -1,4 +1,4 @@
-"""Everyone steps at once."""
+"""Simultaneous gradient steps: all players move at once."""
 
 import equinox as eqx
 from jaxtyping import Array, PyTree
