@@ -22,8 +22,8 @@ _FRAME = {
 def names() -> list[str]:
     """The names of all studies, in alphabetical order."""
     package = importlib.import_module("experiments")
-    found = (module.name for module in pkgutil.iter_modules(package.__path__) if not module.ispkg)
-    return sorted(name for name in found if name not in _FRAME)
+    modules = (module.name for module in pkgutil.iter_modules(package.__path__) if not module.ispkg)
+    return sorted(name for name in modules if name not in _FRAME)
 
 
 def load(name: str) -> Study:

@@ -40,20 +40,20 @@ from experiments.study import Study
 
 @eqx.filter_jit
 def equilibrium(game: FineTuning) -> Array:
-    """The weights that training from the first ones comes to, to twelve digits."""
-    found = dg.solve(game, dg.Extragradient(0.2), game.start, tol=1e-12, max_steps=200_000)
-    return dg.ravel(found.strategy)[0]
+    """Returns the weights to which training from the first ones converges, to twelve digits."""
+    solution = dg.solve(game, dg.Extragradient(0.2), game.start, tol=1e-12, max_steps=200_000)
+    return dg.ravel(solution.strategy)[0]
 
 
 @eqx.filter_jit
 def jacobian(game: FineTuning, vector: Array) -> Array:
-    """Of the pseudo-gradient, as a matrix."""
+    """Returns the Jacobian of the pseudo-gradient."""
     field, (_, unravel) = dg.pseudo_gradient(game), dg.ravel(game.start)
     return jax.jacfwd(lambda v: dg.ravel(field(unravel(v)))[0])(vector)
 
 
 def sweep(config: Config, run: Run) -> Data:
-    """For each strength of the pull: the equilibrium, and the largest box with a proof."""
+    """Finds the equilibrium and the largest box with a proof, for each strength of the pull."""
 
     def one(weight: float) -> Data:
         game = game_of(config, weight)
@@ -83,8 +83,8 @@ def sweep(config: Config, run: Run) -> Data:
 
 
 def tries(config: Config, game: FineTuning, x: Any) -> Data:
-    """Larger and larger boxes, until one has no proof."""
-    found, start = [], np.asarray(dg.ravel(game.start)[0])
+    """Certifies larger and larger boxes, until one has no proof."""
+    entries, start = [], np.asarray(dg.ravel(game.start)[0])
     for radius in config.radii:
         box = certify.Box.around(x, radius)
         proof = certify.certify(game, box, metric="weights", max_cells=config.cells, tightness=0.5)
@@ -98,10 +98,10 @@ def tries(config: Config, game: FineTuning, x: Any) -> Data:
                 "basin": proof.basin.radius,
                 "start": distances(start, np.asarray(center), proof.metric),
             }
-        found.append(entry)
+        entries.append(entry)
         if proof.status != "proved":
             break
-    return found
+    return entries
 
 
 def _claims(proof: certify.Certificate) -> dict[str, Any]:
@@ -146,24 +146,24 @@ def _closer(config: Config, run: Run) -> tuple[FineTuning, certify.Box]:
 
 
 def _found(config: Config, data: Mapping[str, Data]) -> Data:
-    """What the sweep found for the strength of the closer look."""
+    """Returns the entry of the sweep for the strength of the closer look."""
     return next(entry for entry in data["sweep"] if entry["weight"] == config.weight)
 
 
 def direct(config: Config, run: Run) -> Data:
     """The largest step that is proved by enclosing the step itself."""
     game, region = _closer(config, run)
-    found = certify.largest_step(
+    largest = certify.largest_step(
         game, dg.Simultaneous, region, tolerance=config.tolerance, max_cells=config.step_cells
     )
-    proof = found.at_best
+    proof = largest.at_best
     path = proof.save(run.folder / "networks-step.json")
     return {
         "accepted": certify.check(path).ok,
-        "max": found.max,
-        "best": found.best,
-        "rate": found.rate,
-        "limit": found.limit,
+        "max": largest.max,
+        "best": largest.best,
+        "rate": largest.rate,
+        "limit": largest.limit,
         "metric": proof.metric,
         "center": proof.center,
         "basin": proof.basin,
@@ -183,12 +183,12 @@ def training(config: Config, run: Run) -> Data:
     ):
         center, metric = np.array(claims["center"]), np.array(claims["metric"])
         starts = in_ball(center, metric, claims["basin"], config.runs, key)
-        found = paths(game, dg.Simultaneous(h), starts, game.start, config.steps)
-        away = distances(found, center, metric) / claims["basin"]
+        trajectories = paths(game, dg.Simultaneous(h), starts, game.start, config.steps)
+        away = distances(trajectories, center, metric) / claims["basin"]
         result[name] = {
             "step": h,
             "rate": rate,
-            "slowest": slowest(found, center, metric, 1e-6 * claims["basin"]),
+            "slowest": slowest(trajectories, center, metric, 1e-6 * claims["basin"]),
             "largest": away.max(0),
             "median": np.median(away, 0),
             "smallest": away.min(0),
@@ -197,7 +197,7 @@ def training(config: Config, run: Run) -> Data:
 
 
 def failing(config: Config, run: Run) -> Data:
-    """From which step size on runs from the certified basin do not come to the equilibrium."""
+    """Finds the step size from which on runs from the certified basin fail to converge."""
     game, _ = _closer(config, run)
     proof = run.data["certificate"]
     center, metric = np.array(proof["center"]), np.array(proof["metric"])
@@ -213,9 +213,9 @@ def failing(config: Config, run: Run) -> Data:
 
 
 def outside(config: Config, run: Run) -> Data:
-    """Where runs end that start outside of the box: farther and farther, or afresh.
+    """Runs from farther and farther outside of the box, and records where they end.
 
-    For each strength of the pull, with extragradient steps.
+    The runs take extragradient steps, for each strength of the pull.
     """
     sizes = np.array([0.5, 1.0, 2.0, 4.0])
     key = jax.random.key(config.seed + 3)
@@ -248,7 +248,7 @@ def batches(config: Config, run: Run) -> Data:
     start, noise = jax.random.split(jax.random.key(config.seed + 4))
     starts = in_ball(center, np.diag(weights), proof["basin"], config.runs, start)
     steps, every = config.batch_steps, config.batch_steps // 100
-    found = squared_distances(
+    squares = squared_distances(
         game,
         box,
         jnp.asarray(center),
@@ -264,7 +264,7 @@ def batches(config: Config, run: Run) -> Data:
         "variance": {"bound": bound, "middle": middle},
         "proved": certify.noise_ball(*constants, bound),
         "steps": every * np.arange(1, 101),
-        "found": found,
+        "squares": squares,
     }
 
 

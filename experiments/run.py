@@ -26,7 +26,7 @@ from experiments.study import Study
 
 @dataclasses.dataclass(frozen=True)
 class Results:
-    """What a run found.
+    """The results of a run.
 
     Attributes:
         numbers: See `Study.numbers`.
@@ -51,11 +51,11 @@ def run(
     fresh: bool = False,
     console: Console | None = None,
 ) -> Results:
-    """Runs a study, or what is left of it.
+    """Runs a study, or the stages that are not kept yet.
 
     Stages are kept in `output/NAME/KEY`, where KEY tells the configuration, the study's source
-    (with that of what it imports from folders of this package) and the versions of dgames, jax and
-    NumPy; what lies there from an earlier run is taken as it is.
+    (with the modules that it imports from folders of this package) and the versions of dgames, jax
+    and NumPy; the stages that an earlier run has kept there are not repeated.
 
     Args:
         study: The study.
@@ -110,7 +110,7 @@ def _draw(study: Study, config: Any, data: Mapping[str, Data], folder: Path) -> 
 
 
 def _origin(study: Study, config: Any) -> dict[str, Any]:
-    """Everything that decides the numbers, as far as it can be told from here."""
+    """Collects what the numbers depend on, as far as a program can know it."""
     source = "".join(map(inspect.getsource, _modules(study.name)))
     versions = {
         "dgames": importlib.metadata.version("dgames"),

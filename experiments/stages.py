@@ -15,7 +15,7 @@ class Run:
     """One run of a study, as its stages see it.
 
     Attributes:
-        data: What earlier stages found, by name.
+        data: The data of earlier stages, by name.
         folder: For files that a stage wants to keep beside its data, certificates for example.
     """
 
@@ -70,7 +70,7 @@ class Run:
 
 
 def _complete_lines(path: Path) -> list[Data]:
-    """What a stage kept of its items; a last line that was cut off does not count."""
+    """Reads the items that a stage has kept, without a last line that was cut off."""
     if not path.exists():
         return []
     lines = path.read_text(encoding="utf-8").splitlines(keepends=True)

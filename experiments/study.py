@@ -16,7 +16,7 @@ Stage: TypeAlias = Callable[[Any, Run], Data]
 
 @dataclass(frozen=True)
 class Study:
-    """One study: stages that compute, numbers drawn from what they found, and figures.
+    """One study: stages that compute, and numbers and figures drawn from their data.
 
     Attributes:
         name: The name of its module, of its results and of its file of expected numbers.
@@ -24,8 +24,8 @@ class Study:
         config: A frozen dataclass with everything that the study depends on, seeds included.
         quick: The same class with less to do: for a look, and for the tests.
         stages: What to compute, in order. A stage gets the configuration and the run, whose `data`
-            holds what earlier stages found, and returns plain data. It is kept as soon as it is
-            done; long ones go through `Run.each`, which keeps every item.
+            holds the data of earlier stages, and returns plain data, which are kept as soon as it
+            is done; long ones go through `Run.each`, which keeps every item.
         numbers: The numbers that the study is about, from the data of all stages.
         figures: Figures by name, drawn from the configuration and the data of all stages alone, so
             that they can be drawn again without computing anything.

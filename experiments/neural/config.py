@@ -12,22 +12,22 @@ from experiments.neural.game import FineTuning, pretrained
 
 @dataclass(frozen=True)
 class Config:
-    """What the study depends on.
+    """The configuration of the study.
 
     Attributes:
-        seed: Of the first weights and of all runs.
+        seed: The seed of the first weights and of all runs.
         units: Hidden units of critic and generator.
-        noise: What the generator is fed with; it has learnt to return the same numbers.
+        noise: The inputs of the generator, which has learnt to return the same numbers.
         shift: By how much the new data are larger than those.
         weights: Strengths of the pull to the first weights.
-        weight: That of the closer look, one of them.
+        weight: The strength of the closer look, one of them.
         radius: Half-width of the box of the closer look.
-        cells: Cells of a proof, at most.
+        cells: The most cells of a proof.
         radii: Half-widths of the boxes that are tried for each strength, until one has no proof.
-        tolerance: To which the largest step of the direct route is found.
-        step_cells: Cells of a proof on that route, at most.
+        tolerance: The relative tolerance of the largest step of the direct route.
+        step_cells: The most cells of a proof on that route.
         runs: Training runs from the basin, and from each other kind of start.
-        steps: Of each of these.
+        steps: The number of steps of each run.
         batch_step: Step size of training with mini-batches.
         batch_steps: How many of these steps, a multiple of 100; none at all if zero.
         sizes: Further games, by their hidden units.
