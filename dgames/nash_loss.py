@@ -101,7 +101,7 @@ def nash_loss_bound(game: MatrixGame, loss: Any, temperature: Any = 0.0) -> Floa
     Args:
         game: A game with payoffs in [0, 1], for its shape.
         loss: A value of `nash_loss`, not of an estimate.
-        temperature: That of the loss.
+        temperature: The temperature of the loss.
 
     >>> float(nash_loss_bound(MatrixGame.matching_pennies(), 0.25))
     2.0

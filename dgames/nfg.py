@@ -24,10 +24,10 @@ class NormalForm:
     """The contents of an `.nfg` file.
 
     Attributes:
-        title: Of the game.
+        title: The title of the game.
         players: Their names.
         actions: The names of each player's actions.
-        payoffs: Of shape `(players, *actions)`, in float64.
+        payoffs: An array of shape `(players, *actions)`, in float64.
         comment: Any text.
     """
 

@@ -239,7 +239,7 @@ def map_sets(fn: Callable, strategy_set: Any, x: Strategy, *rest: Any) -> Strate
     """Applies `fn` to every player's set and block: `map_players` with the sets in front.
 
     Args:
-        fn: Of one player's set, block, and values from `rest`.
+        fn: A function of one player's set, block, and values from `rest`.
         strategy_set: As for `player_sets`.
         x: A joint strategy.
         rest: One value per player each, in the first-level structure of `x`.

@@ -45,8 +45,8 @@ class Config:
     """The configuration of the study.
 
     Attributes:
-        families: Which of the two.
-        seed: Of the games, of the parameters that searches start from, and of the starts of runs.
+        families: The families of games, of which there are two.
+        seed: The seed of games, of the starts of searches, and of the starts of runs.
         size: Coordinates of each player.
         games: How many games stand behind each rate.
         spreads: Largest over smallest eigenvalue (of B, H, U) and singular value (of A).
@@ -54,7 +54,7 @@ class Config:
         guesses: Random parameters that each search looks at first.
         searches: How many of them it improves.
         budget: Runs stop after that many steps.
-        proofs: At which of the points proofs are looked for, of the games with the first spread.
+        proofs: The points at which games with the first spread are certified.
     """
 
     families: tuple[str, ...] = ("paper", "shared cost")

@@ -34,7 +34,7 @@ class Config:
     """The configuration of the study.
 
     Attributes:
-        seed: Of the parameters that searches start from, and of the starts of runs.
+        seed: The seed of the starts of searches, and of the starts of runs.
         kappas: Ratios of the largest singular value to the smallest.
         values: How many singular values there are.
         guesses: Random parameters that each search looks at first.

@@ -42,10 +42,10 @@ class Config:
     """The configuration of the study.
 
     Attributes:
-        seeds: Of networks and data; every cell is trained with each of them.
-        evaluations: Of the pseudo-gradient, for each training.
+        seeds: The seeds of networks and data; every cell is trained with each of them.
+        evaluations: The evaluations of the pseudo-gradient in each training.
         batch: Samples of data, and of noise, per evaluation.
-        width: Of both hidden layers of both networks.
+        width: The width of both hidden layers of both networks.
         noise: Dimension of the generator's input.
         checkpoints: How often the quality is measured; the last 3 count.
         samples: How many samples measure it.

@@ -31,7 +31,7 @@ class Config:
     """The configuration of the study.
 
     Attributes:
-        seed: Of the sampled points.
+        seed: The seed of the sampled points.
         radii: Half-widths of the boxes, in units of output.
         samples: Points in each box.
         tightness: The share of what more cells could prove at which a search stops.

@@ -39,15 +39,15 @@ class Config:
     """The configuration of the study.
 
     Attributes:
-        dimension: Of each player.
+        dimension: The coordinates of each player.
         strengths: Where the published constants are compared.
         strongest: Figures go from strength 0 to this one.
         resolution: Points in each direction of the maps.
         steps: Steps of each simulation.
         certified: Strengths at which certificates are made and checked.
-        proof_dimension: Of each player in certificates, and where the largest provable steps are
+        proof_dimension: The same in certificates, and where the largest provable steps are
             searched for; all constants are the same in every dimension.
-        seed: Of the starts of simulations.
+        seed: The seed of the starts of simulations.
     """
 
     dimension: int = 32

@@ -40,7 +40,7 @@ class Config:
     """The configuration of the study.
 
     Attributes:
-        radius: Of the cube of logits that the paper's procedure is compared on.
+        radius: Half-width of the cube of logits on which the paper's procedure is compared.
         searched: Radii of cubes whose inside is searched for worse constants than at the corners.
         candidates: Random points of each search, and improvements of the best of them.
         samples: Random points at which margins are sampled.
@@ -50,8 +50,8 @@ class Config:
         starts: Runs of each kind of gradient.
         spread: Starts are in cubes of logit differences, up to this radius.
         time: How long, in units of the natural gradient flow.
-        step_size: Of all runs; small enough to be almost the flow.
-        seed: Of samples and starts.
+        step_size: The step of all runs, small enough to be almost the flow.
+        seed: The seed of samples and starts.
     """
 
     radius: float = 0.1

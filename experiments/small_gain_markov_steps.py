@@ -42,7 +42,7 @@ class Config:
     """The configuration of the study.
 
     Attributes:
-        radius: Of the cube of logits in which everything happens; in logit differences twice that.
+        radius: Half-width of the cube of logits; in logit differences it is twice that.
         cuts: Cells along each coordinate of that cube.
         larger: Radii of larger cubes over which steps are proved, and their cuts.
         sizes: How many common step sizes are tried.
@@ -50,7 +50,7 @@ class Config:
         starts: Runs for each.
         steps: Length of each run.
         samples: Jacobians that the band of weights is measured at.
-        seed: Of starts and samples.
+        seed: The seed of starts and samples.
     """
 
     radius: float = 0.1

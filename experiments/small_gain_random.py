@@ -38,14 +38,14 @@ class Config:
     """The configuration of the study.
 
     Attributes:
-        dimension: Of each player.
+        dimension: The coordinates of each player.
         games: Random games, with seeds from 0.
-        strengths: Of their couplings.
+        strengths: The strengths of their couplings.
         certified: Games of which certificates are made and checked, at the greatest strength.
-        strength: Of the coupling that is disturbed.
+        strength: The strength of the coupling that is disturbed.
         noise: Sizes of the noise, as shares of the coupling's norm.
-        trials: For each size and kind of noise.
-        seed: Of the noise.
+        trials: The number of trials for each size and kind of noise.
+        seed: The seed of the noise.
     """
 
     dimension: int = 32

@@ -29,7 +29,7 @@ class Config:
 
     Attributes:
         start: Where the run starts.
-        step_size: Of the simultaneous gradient steps.
+        step_size: The step of the simultaneous gradient steps.
         steps: How many.
         radius: Half-width of the box around the equilibrium that is certified.
     """

@@ -16,7 +16,7 @@ class Run:
 
     Attributes:
         data: The data of earlier stages, by name.
-        folder: For files that a stage wants to keep beside its data, certificates for example.
+        folder: The folder of files that a stage keeps beside its data, such as certificates.
     """
 
     def __init__(self, folder: Path, progress: Progress):

@@ -45,7 +45,7 @@ def make_copy(script: Path) -> Path:
     """Runs a script as a notebook, in an empty folder, and writes its copy.
 
     Args:
-        script: In percent format.
+        script: A script in percent format.
 
     Returns:
         The path of the copy.

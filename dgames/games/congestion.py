@@ -42,7 +42,7 @@ class CongestionGame(AbstractField):
             stationary distribution.
         congestion: Shape `(states,)`: what a state loses per share of the crowd.
         discount: At least 0 and less than 1.
-        strength: Of the regulariser, positive.
+        strength: The positive strength of the regulariser.
 
     Example:
         >>> game = CongestionGame.two_roads(congestion=1.0, strength=2.0)
@@ -123,7 +123,7 @@ class CongestionGame(AbstractField):
         The first state pays 1 more.
 
         Args:
-            congestion: Of both states.
+            congestion: The congestion of both states.
             strength: See the class.
             discount: See the class.
         """

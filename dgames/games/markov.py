@@ -149,7 +149,7 @@ class MarkovGame(PolicyGame):
         """Returns expected rewards of each player, then chances of each next state, in every state.
 
         Args:
-            policies: Of all players.
+            policies: The policies of all players.
             free: A player whose actions are left open, as the last axis.
         """
         _, states, *actions = self.rewards.shape

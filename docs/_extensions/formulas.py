@@ -43,7 +43,7 @@ def converted(formulas: list[Formula]) -> list[tuple[str, str]]:
     """Each formula as MathML, or what is wrong with it, in one run of KaTeX.
 
     Args:
-        formulas: In LaTeX, without dollars.
+        formulas: Formulas in LaTeX, without dollars.
 
     Returns:
         Pairs of MathML and of a message, one of which is empty.

@@ -49,7 +49,7 @@ def evaluations(
         make: From parameters to a method.
         start: Where all runs start.
         parameters: Arrays of one length, one run for each entry.
-        radius: Of the ball around the origin.
+        radius: The radius of the ball around the origin.
         budget: Runs stop after that many steps.
 
     Returns:

@@ -99,7 +99,7 @@ def smallest(rate: Any, starts: np.ndarray, restarts: int = 3) -> tuple[float, n
     Rates have kinks where roots meet, so the simplex is set up again where it has collapsed.
 
     Args:
-        rate: Of a vector of parameters.
+        rate: A function of a vector of parameters.
         starts: Where to start, shape `(number, parameters)`.
         restarts: How often each search starts again.
 

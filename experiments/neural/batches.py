@@ -67,9 +67,9 @@ def squared_distances(
         game: The game.
         box: Onto which each step is projected.
         center: The point.
-        weights: Of the norm.
+        weights: The weights of the norm.
         starts: A row per run.
-        step_size: Of the steps.
+        step_size: The step size.
         steps: How many.
         every: How often the distance is looked at.
         key: Draws the batches.

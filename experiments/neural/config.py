@@ -18,7 +18,7 @@ class Config:
         seed: The seed of the first weights and of all runs.
         units: Hidden units of critic and generator.
         noise: The inputs of the generator, which has learnt to return the same numbers.
-        shift: By how much the new data are larger than those.
+        shift: The difference of the new data from the old data.
         weights: Strengths of the pull to the first weights.
         weight: The strength of the closer look, one of them.
         radius: Half-width of the box of the closer look.

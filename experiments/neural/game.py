@@ -102,7 +102,7 @@ def pretrained(
         new: What it is to imitate.
         noise: What it is fed with.
         weight: See `FineTuning`.
-        key: For the first weights.
+        key: A random key for the first weights.
     """
     first, second = jax.random.split(key)
     # There is no bias behind the hidden layer, because the payoff would not depend on it.
