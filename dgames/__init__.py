@@ -124,4 +124,4 @@ from dgames import plot as plot
 
 from importlib.metadata import version as _version
 
-__version__ = _version("dgames")  # as `pyproject.toml` states it
+__version__ = _version("dgames")

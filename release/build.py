@@ -14,7 +14,6 @@ import shutil
 import subprocess
 import sys
 import tempfile
-import tomllib
 import venv
 from pathlib import Path
 
@@ -23,18 +22,14 @@ CHECKER = ROOT / "certify" / "checker"
 
 
 def main() -> None:
-    """Checks the versions, builds, tries, and says what lies where."""
+    """Builds both wheels, compares versions, tries the wheels, and leaves them in a folder."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n\n")[0])
     parser.add_argument("--output", type=Path, default=ROOT / "dist", help="folder of the wheels")
     output = parser.parse_args().output.resolve()
-    version = agreed_version()
     with tempfile.TemporaryDirectory() as folder:
         place = Path(folder)
-        built = place / "wheels"
-        project, checker = build(ROOT, built), build(CHECKER, built)
-        for wheel in (project, checker):
-            if f"-{version}-" not in wheel.name:
-                raise SystemExit(f"{wheel.name} is not of version {version}")
+        project, checker = build(ROOT, place / "wheels"), build(CHECKER, place / "wheels")
+        version = agreed_version(project, checker)
         certificate = try_project(project, place)
         try_checker(checker, certificate, place)
         output.mkdir(parents=True, exist_ok=True)
@@ -42,36 +37,23 @@ def main() -> None:
     print(f"\nversion {version}, both wheels tried:", *wheels, sep="\n  ")
 
 
-def agreed_version() -> str:
-    """The version, which is the same wherever it is written down.
+def agreed_version(*wheels: Path) -> str:
+    """Returns the version of the wheels, the citation and the newest entry of the changelog.
 
     Raises:
-        SystemExit: If two places disagree.
+        SystemExit: If two of them differ.
     """
-    stated = {
-        "pyproject.toml": project_table(ROOT)["version"],
-        "CITATION.cff": re.search(r"^version: (\S+)$", read("CITATION.cff"), re.MULTILINE),
-        "CHANGELOG.md": re.search(r"^## \[(.+?)\]", read("CHANGELOG.md"), re.MULTILINE),
-    }
-    versions = {
-        name: value[1] if isinstance(value, re.Match) else value for name, value in stated.items()
-    }
-    checker = project_table(CHECKER)
-    if "version" in checker:  # else it takes the project's
-        versions["certify/checker/pyproject.toml"] = checker["version"]
+    versions = {wheel.name: wheel.name.split("-")[1] for wheel in wheels}
+    for name, pattern in (
+        ("CITATION.cff", r"^version: (\S+)$"),
+        ("CHANGELOG.md", r"^## \[(.+?)\]"),
+    ):
+        text = (ROOT / name).read_text(encoding="utf-8")
+        match = re.search(pattern, text, flags=re.MULTILINE)
+        versions[name] = match[1] if match else "none"
     if len(set(versions.values())) != 1:
-        raise SystemExit(f"versions disagree: {versions}")
-    return versions["pyproject.toml"]
-
-
-def read(name: str) -> str:
-    """The text of a file at the root."""
-    return (ROOT / name).read_text(encoding="utf-8")
-
-
-def project_table(folder: Path) -> dict:
-    """The table `project` of the `pyproject.toml` in a folder."""
-    return tomllib.loads((folder / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+        raise SystemExit(f"versions differ: {versions}")
+    return versions["CITATION.cff"]
 
 
 def build(source: Path, target: Path) -> Path:
@@ -93,14 +75,20 @@ def try_project(wheel: Path, place: Path) -> Path:
 
 
 def try_checker(wheel: Path, certificate: Path, place: Path) -> None:
-    """Installs the checker's wheel without its extras: it accepts the file, and brings nothing."""
+    """Installs the checker's wheel, which brings no other package, and has it check the file.
+
+    Level 2 is tried in an environment of its own, with the extra that it needs.
+    """
     python = environment(place / "checker")
     empty = installed(python)
     run(python, "-m", "pip", "install", "-q", "--no-index", wheel)
     added = installed(python) - empty
     if len(added) != 1:
         raise SystemExit(f"the checker brought other packages: {sorted(added)}")
-    run(python, "-m", "certify_checker", certificate, cwd=place)
+    run(python.parent / "certify-checker", certificate, cwd=place)
+    python = environment(place / "level-2")
+    run(python, "-m", "pip", "install", "-q", "-c", ROOT / "constraints.txt", f"{wheel}[flint]")
+    run(python, "-m", "certify_checker", "--level", "2", certificate, cwd=place)
 
 
 def environment(folder: Path) -> Path:
