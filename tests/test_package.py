@@ -38,6 +38,15 @@ def test_public_names_exist_and_are_listed(package):
     assert set(names) <= set(dir(package))
 
 
+def test_every_place_states_the_same_version():
+    assert dg.__version__ == certify.__version__
+    citation = (ROOT / "CITATION.cff").read_text(encoding="utf-8")
+    changelog = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+    assert f"\nversion: {dg.__version__}\n" in citation
+    newest = re.search(r"^## \[(.+?)\]", changelog, flags=re.MULTILINE)
+    assert newest is not None and newest[1] == dg.__version__
+
+
 def test_transformations_are_public():
     assert callable(dg.transforms.complex_momentum) and callable(dg.transforms.complex_adam)
 
