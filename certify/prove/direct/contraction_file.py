@@ -21,7 +21,7 @@ TRUSTED = (
     "Statement (B) of certify/checker/contraction.py: that the Jacobian of the step map lies in "
     "the stated family on each cell, that of the first state too, and the residuals. They come "
     "from certify.prove.direct.step_map, hence from certify.enclosure and the error margins for "
-    "JAX's float64 functions in certify/enclosure/rounding.py, and from JAX's derivative rules.",
+    "JAX's float64 functions in certify/enclosure/elementary, and from JAX's derivative rules.",
     "The step map is the real-valued function that the code of the method and of the costs spells "
     "out, with constants taken exactly; what a computer adds by rounding at run time is not in it.",
     "Step and costs are pure functions: the code that was traced is the code that runs.",
