@@ -27,11 +27,12 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 import certify
 import dgames as dg
 from benchmarks.markov import game as markov
-from certify.branch import Budget, Progress, cover
-from certify.enclosure.affine import Form
-from certify.flat import FlatField, compiled_jacobians, flat_field
-from certify.measure import in_process
+from certify.jacobian.by_jaxpr import Form
 from certify.metric.weights import sampled_margin
+from certify.problem.field import FlatField, compiled_jacobians, flat_field
+from certify.search.branch import cover
+from certify.search.budget import Budget, Progress
+from certify.search.measure import in_process
 
 jax.config.update("jax_enable_x64", True)
 

@@ -17,13 +17,14 @@ import numpy as np
 
 import certify
 import dgames as dg
-from certify import checkpoint
-from certify.branch import Budget, cover
-from certify.checkpoint import Checkpoint, identity
-from certify.enclosure.affine import Form
-from certify.flat import flat_field
-from certify.tree import Split, Tree
-from certify.workers import crew
+from certify.jacobian.by_jaxpr import Form
+from certify.problem.field import flat_field
+from certify.search import checkpoint
+from certify.search.branch import cover
+from certify.search.budget import Budget
+from certify.search.checkpoint import Checkpoint, identity
+from certify.search.tree import Split, Tree
+from certify.search.workers import crew
 
 jax.config.update("jax_enable_x64", True)
 

@@ -21,8 +21,8 @@ from rich.table import Table
 
 import certify
 import dgames as dg
-from certify.constants import sample_jacobians
-from certify.flat import flat_field
+from certify.problem.field import flat_field
+from certify.prove.estimate import sample_jacobians
 
 jax.config.update("jax_enable_x64", True)
 

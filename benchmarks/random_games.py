@@ -21,8 +21,8 @@ import numpy as np
 
 import certify
 import dgames as dg
-from certify import prove
-from certify.flat import FlatField, compiled_value, flat_field
+from certify.problem.field import FlatField, compiled_value, flat_field
+from certify.prove import monotone as prove
 
 jax.config.update("jax_enable_x64", True)
 

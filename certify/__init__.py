@@ -1,8 +1,9 @@
 """From a game and a region to a checked certificate.
 
-Read left to right, the modules are the argument of a proof:
+Each folder is a floor, and imports only from the floors below it. From the top to the ground:
 
-    region -> enclosure -> constants -> metric -> steps -> equilibrium -> certificate -> checker
+    command, report, prove, claims, file, search, steps, metric, jacobian, graph, problem,
+    enclosure, rates, rounding, checker
 
 Names load on first use, so that `import certify.checker` needs neither JAX nor NumPy.
 """
@@ -11,21 +12,19 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from certify.certificate import Certificate as Certificate
-    from certify.certificate import load as load
     from certify.checker import Unusable as Unusable
     from certify.checker import Verdict as Verdict
-    from certify.constants import Estimate as Estimate
-    from certify.constants import estimate as estimate
-    from certify.differential import MismatchError as MismatchError
+    from certify.claims.certificate import Certificate as Certificate
+    from certify.claims.certificate import load as load
+    from certify.claims.identity import check as check
+    from certify.claims.policies import PolicyCertificate as PolicyCertificate
+    from certify.claims.policies import load_policies as load_policies
     from certify.enclosure import EnclosureError as EnclosureError
     from certify.enclosure import Interval as Interval
     from certify.enclosure import enclose as enclose
     from certify.enclosure import enclose_hessian as enclose_hessian
     from certify.enclosure import enclose_jacobian as enclose_jacobian
-    from certify.file import schema as schema
-    from certify.growth import grow as grow
-    from certify.identity import check as check
+    from certify.file.save import schema as schema
     from certify.metric.robust import RobustMetric as RobustMetric
     from certify.metric.robust import robust_metric as robust_metric
     from certify.metric.sensitivities import Sensitivities as Sensitivities
@@ -33,80 +32,68 @@ if TYPE_CHECKING:
     from certify.metric.small_gain import SmallGain as SmallGain
     from certify.metric.small_gain import small_gain as small_gain
     from certify.metric.timescale_band import timescale_band as timescale_band
-    from certify.network import NetworkConstants as NetworkConstants
-    from certify.network import NetworkEquilibrium as NetworkEquilibrium
-    from certify.network import NetworkProof as NetworkProof
-    from certify.network import NetworkStep as NetworkStep
-    from certify.network import certify_network as certify_network
-    from certify.network import network_constants as network_constants
-    from certify.policies import PolicyCertificate as PolicyCertificate
-    from certify.policies import certify_policies as certify_policies
-    from certify.policies import load_policies as load_policies
-    from certify.prove import certify as certify
+    from certify.problem.region import Ball as Ball
+    from certify.problem.region import Box as Box
+    from certify.problem.region import Policies as Policies
+    from certify.prove.differential import MismatchError as MismatchError
+    from certify.prove.direct.contraction import Contraction as Contraction
+    from certify.prove.direct.contraction import contraction as contraction
+    from certify.prove.direct.largest_step import DirectStep as DirectStep
+    from certify.prove.direct.largest_step import largest_step as largest_step
+    from certify.prove.estimate import Estimate as Estimate
+    from certify.prove.estimate import estimate as estimate
+    from certify.prove.growth import grow as grow
+    from certify.prove.monotone import certify as certify
+    from certify.prove.network import NetworkConstants as NetworkConstants
+    from certify.prove.network import NetworkEquilibrium as NetworkEquilibrium
+    from certify.prove.network import NetworkProof as NetworkProof
+    from certify.prove.network import NetworkStep as NetworkStep
+    from certify.prove.network import certify_network as certify_network
+    from certify.prove.network import network_constants as network_constants
+    from certify.prove.policies import certify_policies as certify_policies
     from certify.rates import Rate as Rate
     from certify.rates import RungeKutta as RungeKutta
     from certify.rates import best_rate_step as best_rate_step
     from certify.rates import largest_rate_step as largest_rate_step
     from certify.rates import rate as rate
-    from certify.region import Ball as Ball
-    from certify.region import Box as Box
-    from certify.region import Policies as Policies
     from certify.report import report_page as report_page
     from certify.steps import StepSize as StepSize
     from certify.steps import noise_ball as noise_ball
-    from certify.steps.contraction import Contraction as Contraction
-    from certify.steps.contraction import contraction as contraction
-    from certify.steps.direct import DirectStep as DirectStep
-    from certify.steps.direct import largest_step as largest_step
 
+# The module of each public name.
 _HOMES = {
-    "Ball": "region",
-    "Box": "region",
-    "Certificate": "certificate",
-    "Contraction": "steps.contraction",
-    "DirectStep": "steps.direct",
-    "EnclosureError": "enclosure",
-    "Estimate": "constants",
-    "Interval": "enclosure",
-    "MismatchError": "differential",
-    "NetworkConstants": "network",
-    "NetworkEquilibrium": "network",
-    "NetworkProof": "network",
-    "NetworkStep": "network",
-    "PolicyCertificate": "policies",
-    "Rate": "rates",
-    "Policies": "region",
-    "RobustMetric": "metric.robust",
-    "RungeKutta": "rates",
-    "Sensitivities": "metric.sensitivities",
-    "SmallGain": "metric.small_gain",
-    "StepSize": "steps",
-    "Unusable": "checker",
-    "Verdict": "checker",
-    "best_rate_step": "rates",
-    "certify": "prove",
-    "certify_network": "network",
-    "certify_policies": "policies",
-    "check": "identity",
-    "contraction": "steps.contraction",
-    "enclose": "enclosure",
-    "enclose_hessian": "enclosure",
-    "enclose_jacobian": "enclosure",
-    "estimate": "constants",
-    "grow": "growth",
-    "largest_rate_step": "rates",
-    "largest_step": "steps.direct",
-    "load": "certificate",
-    "load_policies": "policies",
-    "network_constants": "network",
-    "noise_ball": "steps",
-    "rate": "rates",
-    "report_page": "report",
-    "robust_metric": "metric.robust",
-    "schema": "file",
-    "sensitivities": "metric.sensitivities",
-    "small_gain": "metric.small_gain",
-    "timescale_band": "metric.timescale_band",
+    name: home
+    for home, names in {
+        "checker": ("Unusable", "Verdict"),
+        "claims.certificate": ("Certificate", "load"),
+        "claims.identity": ("check",),
+        "claims.policies": ("PolicyCertificate", "load_policies"),
+        "enclosure": (
+            *("EnclosureError", "Interval", "enclose", "enclose_hessian", "enclose_jacobian"),
+        ),
+        "file.save": ("schema",),
+        "metric.robust": ("RobustMetric", "robust_metric"),
+        "metric.sensitivities": ("Sensitivities", "sensitivities"),
+        "metric.small_gain": ("SmallGain", "small_gain"),
+        "metric.timescale_band": ("timescale_band",),
+        "problem.payoff_tables": ("game_terms",),
+        "problem.region": ("Ball", "Box", "Policies"),
+        "prove.differential": ("MismatchError",),
+        "prove.direct.contraction": ("Contraction", "contraction"),
+        "prove.direct.largest_step": ("DirectStep", "largest_step"),
+        "prove.estimate": ("Estimate", "estimate"),
+        "prove.growth": ("grow",),
+        "prove.monotone": ("certify",),
+        "prove.network": (
+            *("NetworkConstants", "NetworkEquilibrium", "NetworkProof", "NetworkStep"),
+            *("certify_network", "network_constants"),
+        ),
+        "prove.policies": ("certify_policies",),
+        "rates": ("Rate", "RungeKutta", "best_rate_step", "largest_rate_step", "rate"),
+        "report": ("report_page",),
+        "steps": ("StepSize", "noise_ball"),
+    }.items()
+    for name in names
 }
 
 

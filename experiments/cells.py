@@ -13,9 +13,9 @@ from jaxtyping import Float
 
 import certify
 import dgames as dg
-from certify.flat import flat_field
-from certify.measure import evaluator
-from certify.spectra import eigenvalue_bounds, norm_bounds
+from certify.metric.spectra import eigenvalue_bounds, norm_bounds
+from certify.problem.field import flat_field
+from certify.search.measure import evaluator
 
 _BATCH = 4096
 _EPSILON = 2.0**-52

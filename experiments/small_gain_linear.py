@@ -25,7 +25,7 @@ from scipy.optimize import brentq
 
 import certify
 import dgames as dg
-from certify.spectra import eigenvalue_bounds, norm_bounds
+from certify.metric.spectra import eigenvalue_bounds, norm_bounds
 from certify.steps.simultaneous import lipschitz_step, small_gain_step
 from experiments.run import Run
 from experiments.study import Data, Study
@@ -75,8 +75,8 @@ def constants(strength: float, config: Config) -> Data:
     """Margin, Lipschitz constant and Euler steps at one strength: measured, and proved.
 
     The Jacobian is a matrix of floats, taken exactly. Bounds on curvatures, couplings and the
-    weighted norm come from `certify.spectra`, with every rounding error paid for; the margin from
-    them is proved with integers.
+    weighted norm come from `certify.metric.spectra`, with every rounding error paid for; the margin
+    from them is proved with integers.
     """
     matrix, n = jacobian(strength, config), config.dimension
     spectrum = np.linalg.eigvals(matrix)

@@ -23,7 +23,7 @@ from matplotlib.figure import Figure
 import certify
 import dgames as dg
 from benchmarks.peers import small_gain_procedure as peer
-from certify.flat import compiled_jacobians, flat_field
+from certify.problem.field import compiled_jacobians, flat_field
 from certify.steps.simultaneous import lipschitz_step
 from experiments import cells
 from experiments.run import Run

@@ -23,7 +23,7 @@ from matplotlib.figure import Figure
 
 import certify
 import dgames as dg
-from certify.spectra import eigenvalue_bounds, norm_bounds
+from certify.metric.spectra import eigenvalue_bounds, norm_bounds
 from certify.steps.simultaneous import lipschitz_step, small_gain_step
 from experiments.run import Run
 from experiments.study import Data, Study

@@ -183,7 +183,7 @@ def test_the_wheel_holds_both_packages_and_their_types(tmp_path):
     assert sources <= names
     assert {f"certify/schemas/{kind}.json" for kind in ("certificate", "contraction")} <= names
     entry_points = zipfile.ZipFile(wheel).read(f"{info}/entry_points.txt").decode()
-    assert "certify = certify.cli:main" in entry_points
+    assert "certify = certify.command.cli:main" in entry_points
 
 
 def test_no_file_names_a_package_index():

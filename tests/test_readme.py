@@ -97,7 +97,7 @@ def test_set_up_commands_name_what_exists():
     sentence = re.search(r"^Extras: (.*?)\.", README, flags=re.MULTILINE)
     assert sentence is not None
     assert set(re.findall(r"`(\w+)`", sentence[1])) == set(project["optional-dependencies"])
-    assert project["scripts"]["certify"] == "certify.cli:main"
+    assert project["scripts"]["certify"] == "certify.command.cli:main"
     assert (ROOT / "constraints.txt").is_file()
 
 

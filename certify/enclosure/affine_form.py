@@ -18,9 +18,9 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from . import direct
-from .interval import Interval
-from .rounding import EPSILON, TINY
+from certify.enclosure import direct
+from certify.enclosure.interval import Interval
+from certify.rounding import EPSILON, TINY
 
 
 class AffineForm(Interval):

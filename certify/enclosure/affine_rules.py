@@ -15,13 +15,24 @@ import numpy as np
 from jax import lax
 from jax.experimental.xla_metadata import set_xla_metadata
 
-from . import elementwise, linear, linear_systems, logic, structural
-from .affine_form import AffineForm, aligned, as_form, ball, form, moved, raw, settled, up
-from .elementwise import integral_exponents
-from .interval import Interval
-from .registry import BARE, RULES, Operation, Rule
-from .rounding import EPSILON, TINY, where_entire
-from .slopes import RANGES, integer_slope, reciprocal, softplus
+from certify.enclosure import elementwise, linear, linear_systems, logic, structural
+from certify.enclosure.affine_form import (
+    AffineForm,
+    aligned,
+    as_form,
+    ball,
+    form,
+    moved,
+    raw,
+    settled,
+    up,
+)
+from certify.enclosure.elementwise import integral_exponents
+from certify.enclosure.interval import Interval
+from certify.enclosure.registry import BARE, RULES, Operation, Rule
+from certify.enclosure.rounding import where_entire
+from certify.enclosure.slopes import RANGES, integer_slope, reciprocal, softplus
+from certify.rounding import EPSILON, TINY
 
 # Products are expanded into pairs of symbols, or of coordinates, up to this many of them.
 _PAIRS = 2**16

@@ -10,9 +10,9 @@ from jax import lax
 from jax.extend import core
 from jax.extend.core import primitives
 
-from .integers import PREFIX, clamp, is_integer
-from .interval import Interval, is_concrete
-from .registry import EnclosureError, Operation, Rule
+from certify.enclosure.integers import PREFIX, clamp, is_integer
+from certify.enclosure.interval import Interval, is_concrete
+from certify.enclosure.registry import EnclosureError, Operation, Rule
 
 # Loops of at most this many rounds are unrolled: what is known exactly, counters above all, stays
 # known. Longer scans become scans over intervals; longer while loops are refused.

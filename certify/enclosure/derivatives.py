@@ -9,17 +9,18 @@ import jax.numpy as jnp
 import numpy as np
 from jax.extend import core
 
-from .affine_form import coordinates, settled
-from .affine_rules import AffineRules
-from .enclose import as_given, as_operand, enclose, require_x64
-from .inline import anchored
-from .interpreter import interpret
-from .interval import Interval, is_interval
-from .plain import plain
-from .promotion import promoted
-from .registry import RULES, SMOOTH_RULES, EnclosureError, Rule
-from .rounding import EPSILON, TINY, where_entire
-from .self_test import self_test
+from certify.enclosure.affine_form import coordinates, settled
+from certify.enclosure.affine_rules import AffineRules
+from certify.enclosure.enclose import as_given, as_operand, enclose, require_x64
+from certify.enclosure.inline import anchored
+from certify.enclosure.interpreter import interpret
+from certify.enclosure.interval import Interval, is_interval
+from certify.enclosure.plain import plain
+from certify.enclosure.promotion import promoted
+from certify.enclosure.registry import RULES, SMOOTH_RULES, EnclosureError, Rule
+from certify.enclosure.rounding import where_entire
+from certify.enclosure.self_test import self_test
+from certify.rounding import EPSILON, TINY
 
 Method = Literal["affine", "interval"]
 

@@ -11,7 +11,7 @@ from typing import Any
 import jax.numpy as jnp
 import numpy as np
 
-from .registry import EnclosureError
+from certify.enclosure.registry import EnclosureError
 
 # Twice the size takes the square of the number of minors.
 LARGEST_DETERMINANT = 10

@@ -9,10 +9,10 @@ from typing import Any
 
 import jax.numpy as jnp
 
-from .elementwise import integral_exponents
-from .interval import Interval
-from .registry import RULES, SMOOTH_RULES, Operation, rule
-from .rounding import where_entire
+from certify.enclosure.elementwise import integral_exponents
+from certify.enclosure.interval import Interval
+from certify.enclosure.registry import RULES, SMOOTH_RULES, Operation, rule
+from certify.enclosure.rounding import where_entire
 
 # Where each function, defined up to there, is not smooth.
 _ENDS: dict[str, Callable[[Interval], Any]] = {

@@ -7,10 +7,17 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from . import direct
-from .interval import Interval, is_concrete
-from .registry import EnclosureError, Operation, rule
-from .rounding import clamp, clamp_lower, margin, outward, where_defined, where_entire
+from certify.enclosure import direct
+from certify.enclosure.interval import Interval, is_concrete
+from certify.enclosure.registry import EnclosureError, Operation, rule
+from certify.enclosure.rounding import (
+    clamp,
+    clamp_lower,
+    margin,
+    outward,
+    where_defined,
+    where_entire,
+)
 
 
 @rule("add", "add_any")

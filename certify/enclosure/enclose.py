@@ -7,15 +7,15 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from .inline import anchored
-from .interpreter import interpret
-from .interval import Interval, is_concrete, is_interval
-from .promotion import exactly, promoted
-from .registry import RULES, EnclosureError, Rule
-from .repeats import without_dead_code
-from .rounding import exact_point, flush, where_entire
-from .self_test import self_test
-from .shifts import anchor_p
+from certify.enclosure.inline import anchored
+from certify.enclosure.interpreter import interpret
+from certify.enclosure.interval import Interval, is_concrete, is_interval
+from certify.enclosure.promotion import exactly, promoted
+from certify.enclosure.registry import RULES, EnclosureError, Rule
+from certify.enclosure.repeats import without_dead_code
+from certify.enclosure.rounding import exact_point, flush, where_entire
+from certify.enclosure.self_test import self_test
+from certify.enclosure.shifts import anchor_p
 
 
 def enclose(function: Callable, rules: Mapping[str, Rule] = RULES) -> Callable:

@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from .interval import Interval
-from .rounding import TINY
+from certify.enclosure.interval import Interval
+from certify.rounding import TINY
 
 _ARITHMETIC: dict[str, Callable] = {
     "add": operator.add,

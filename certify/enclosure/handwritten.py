@@ -19,8 +19,8 @@ import numpy as np
 from jax.extend import core
 from jax.extend.linear_util import WrappedFun
 
-from .interpreter import CALLS, body
-from .known import known_function
+from certify.enclosure.interpreter import CALLS, body
+from certify.enclosure.known_functions import known_function
 
 # JAX's functions whose rules are their derivatives. Those that are missing in another version of
 # JAX are refused there; so is `custom_root`, whose rule is made of what the user gives.

@@ -8,14 +8,14 @@ import jax.numpy as jnp
 from jax import lax
 from jax.extend import core, source_info_util
 
-from .control import UNROLL
-from .interpreter import CALLS, body
-from .known import known_function
-from .registry import EnclosureError
-from .repeats import without_dead_code
-from .shifts import all_cancel, anchor_p
-from .solvers import Factors, linear_solve
-from .written_out import WRITTEN_OUT, written_out
+from certify.enclosure.control import UNROLL
+from certify.enclosure.interpreter import CALLS, body
+from certify.enclosure.known_functions import known_function
+from certify.enclosure.registry import EnclosureError
+from certify.enclosure.repeats import without_dead_code
+from certify.enclosure.shifts import all_cancel, anchor_p
+from certify.enclosure.solvers import Factors, linear_solve
+from certify.enclosure.written_out import WRITTEN_OUT, written_out
 
 # What to put in place of an equation: gets it, its operands and a function that replays a jaxpr.
 Replacement = Callable[[core.JaxprEqn, list[Any], Callable], list[Any]]

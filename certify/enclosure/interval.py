@@ -9,7 +9,7 @@ import numpy as np
 from jax.core import Tracer
 from jaxtyping import Array, Bool, Float
 
-from . import direct
+from certify.enclosure import direct
 
 
 class Interval(eqx.Module):

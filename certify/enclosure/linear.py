@@ -13,10 +13,11 @@ from typing import Any
 import jax.numpy as jnp
 from jax import lax
 
-from . import direct
-from .interval import Interval
-from .registry import Operation, rule
-from .rounding import EPSILON, TINY, outward, widened
+from certify.enclosure import direct
+from certify.enclosure.interval import Interval
+from certify.enclosure.registry import Operation, rule
+from certify.enclosure.rounding import outward, widened
+from certify.rounding import EPSILON, TINY
 
 # Interval products with at most this many terms are formed term by term, exactly as wide as they
 # must be; larger ones in midpoint-radius form, at most half as wide again but at the speed of four

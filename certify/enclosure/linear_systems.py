@@ -25,11 +25,12 @@ import numpy as np
 from jax.extend import core
 from jax.interpreters import ad, batching, mlir
 
-from .elementwise import add, div, mul, sub
-from .interval import Interval
-from .linear import dot_general
-from .registry import EnclosureError, Operation, rule
-from .rounding import TINY, where_entire
+from certify.enclosure.elementwise import add, div, mul, sub
+from certify.enclosure.interval import Interval
+from certify.enclosure.linear import dot_general
+from certify.enclosure.registry import EnclosureError, Operation, rule
+from certify.enclosure.rounding import where_entire
+from certify.rounding import TINY
 
 _SWEEPS = 3
 solution_p = core.Primitive("solution")

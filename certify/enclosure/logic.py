@@ -10,9 +10,9 @@ from typing import Any
 import jax.numpy as jnp
 from jax import lax
 
-from .interval import Interval
-from .registry import SMOOTH_RULES, EnclosureError, Operation, rule
-from .rounding import where_defined, where_entire
+from certify.enclosure.interval import Interval
+from certify.enclosure.registry import SMOOTH_RULES, EnclosureError, Operation, rule
+from certify.enclosure.rounding import where_defined, where_entire
 
 
 def _ends(x: Any) -> tuple[Any, Any]:
@@ -179,7 +179,7 @@ def smooth_select_n(op: Operation, which: Any, *cases: Any) -> Any:
 @rule("convert_element_type", table=SMOOTH_RULES)
 def smooth_convert_element_type(op: Operation, x: Any) -> Any:
     """An undecided boolean that becomes a number is a jump: nothing is known."""
-    from .structural import convert_element_type
+    from certify.enclosure.structural import convert_element_type
 
     result = convert_element_type(op, x)
     numbers = isinstance(x, Interval) and x.lower.dtype == bool and result.lower.dtype != bool

@@ -6,10 +6,10 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from .integers import ends_of, integer_interval, unknown_in, wide
-from .interval import Interval
-from .registry import SMOOTH_RULES, EnclosureError, Operation, rule
-from .rounding import where_entire
+from certify.enclosure.integers import ends_of, integer_interval, unknown_in, wide
+from certify.enclosure.interval import Interval
+from certify.enclosure.registry import SMOOTH_RULES, EnclosureError, Operation, rule
+from certify.enclosure.rounding import where_entire
 
 
 @rule("argmax", "argmin")

@@ -8,11 +8,11 @@ import jax.numpy as jnp
 from jax import lax
 from jax.extend import core
 
-from .inline import FLOW, Replacement, anchored, replay
-from .patterns import Patterns
-from .promotion import promoted
-from .reductions import product_tree
-from .univariate import derivative
+from certify.enclosure.inline import FLOW, Replacement, anchored, replay
+from certify.enclosure.patterns import Patterns
+from certify.enclosure.promotion import promoted
+from certify.enclosure.reductions import product_tree
+from certify.enclosure.univariate import derivative
 
 
 def plain(function: Callable) -> Callable:

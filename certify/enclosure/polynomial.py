@@ -10,10 +10,11 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from .elementwise import add, mul
-from .interval import Interval
-from .registry import BARE
-from .rounding import EPSILON, TINY, widened
+from certify.enclosure.elementwise import add, mul
+from certify.enclosure.interval import Interval
+from certify.enclosure.registry import BARE
+from certify.enclosure.rounding import widened
+from certify.rounding import EPSILON, TINY
 
 Polynomial = tuple[int, ...]
 

@@ -18,10 +18,10 @@ import numpy as np
 from jax import lax
 from jax.extend import core, source_info_util
 
-from .interval import is_concrete
-from .registry import EnclosureError
-from .repeats import without_dead_code
-from .structural import MOVES
+from certify.enclosure.interval import is_concrete
+from certify.enclosure.registry import EnclosureError
+from certify.enclosure.repeats import without_dead_code
+from certify.enclosure.structural import MOVES
 
 LOW = tuple(np.dtype(kind) for kind in (np.float32, jnp.bfloat16, np.float16))
 

@@ -6,10 +6,10 @@ from typing import Any
 import jax.numpy as jnp
 from jax import lax
 
-from .elementwise import mul
-from .interval import Interval
-from .registry import SMOOTH_RULES, Operation, rule
-from .rounding import where_entire
+from certify.enclosure.elementwise import mul
+from certify.enclosure.interval import Interval
+from certify.enclosure.registry import SMOOTH_RULES, Operation, rule
+from certify.enclosure.rounding import where_entire
 
 
 @rule("reduce_prod")

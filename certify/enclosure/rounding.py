@@ -26,11 +26,9 @@ from typing import Any
 import jax.numpy as jnp
 import numpy as np
 
-from . import direct
-from .interval import Interval, is_concrete
-
-EPSILON = 2.0**-52
-TINY = float(np.finfo(np.float64).tiny)
+from certify.enclosure import direct
+from certify.enclosure.interval import Interval, is_concrete
+from certify.rounding import EPSILON, TINY
 
 # Worst relative errors, in units of 2^-52, that the enclosures allow for each float64 operation.
 # "rounded": IEEE-754 correctly rounded, at most half a unit. "measured": the largest error seen in

@@ -17,9 +17,10 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from . import decimals
-from .registry import EnclosureError
-from .rounding import EPSILON, MARGINS, TINY
+from certify.enclosure import decimals
+from certify.enclosure.registry import EnclosureError
+from certify.enclosure.rounding import MARGINS
+from certify.rounding import EPSILON, TINY
 
 FUNCTIONS: dict[str, Callable] = {
     "add": lax.add,

@@ -23,9 +23,10 @@ import numpy as np
 from jax.extend import core
 from jax.interpreters import ad, batching, mlir
 
-from .interval import Interval, is_concrete
-from .registry import Operation, rule
-from .rounding import TINY, where_entire
+from certify.enclosure.interval import Interval, is_concrete
+from certify.enclosure.registry import Operation, rule
+from certify.enclosure.rounding import where_entire
+from certify.rounding import TINY
 
 # Stands in for a `stop_gradient` that is proved irrelevant.
 anchor_p = core.Primitive("anchor")

@@ -16,8 +16,8 @@ import jax.numpy as jnp
 from jax import lax
 from jax.extend import core
 
-from .interval import Interval
-from .structural import MOVES
+from certify.enclosure.interval import Interval
+from certify.enclosure.structural import MOVES
 
 
 def signed(jaxpr: core.Jaxpr, outputs: bool) -> set[Any]:

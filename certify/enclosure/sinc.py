@@ -13,10 +13,11 @@ from typing import Any
 import jax.numpy as jnp
 import numpy as np
 
-from . import elementwise
-from .interval import Interval
-from .registry import BARE
-from .rounding import EPSILON, where_entire, widened
+from certify.enclosure import elementwise
+from certify.enclosure.interval import Interval
+from certify.enclosure.registry import BARE
+from certify.enclosure.rounding import where_entire, widened
+from certify.rounding import EPSILON
 
 # Up to here by a power series, with so many terms, and beyond by a recursion.
 _NEAR, _TERMS = 2.0, 18

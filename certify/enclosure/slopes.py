@@ -8,11 +8,12 @@ from collections.abc import Callable
 
 import jax.numpy as jnp
 
-from . import elementwise, known, trigonometric
-from .interval import Interval
-from .registry import BARE, Operation
-from .rounding import where_entire
-from .univariate import FUNCTIONS
+from certify.enclosure import elementwise, trigonometric
+from certify.enclosure import known_functions as known
+from certify.enclosure.interval import Interval
+from certify.enclosure.registry import BARE, Operation
+from certify.enclosure.rounding import where_entire
+from certify.enclosure.univariate import FUNCTIONS
 
 
 def reciprocal(x: Interval, order: int) -> Interval:

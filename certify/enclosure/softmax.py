@@ -14,13 +14,13 @@ import jax.numpy as jnp
 from jax.extend import core
 from jax.interpreters import ad, batching, mlir
 
-from . import elementwise
-from .interval import Interval
-from .known import logaddexp
-from .linear import sum_of
-from .registry import BARE, Operation, rule
-from .rounding import clamp, where_entire
-from .univariate import derivative
+from certify.enclosure import elementwise
+from certify.enclosure.interval import Interval
+from certify.enclosure.known_functions import logaddexp
+from certify.enclosure.linear import sum_of
+from certify.enclosure.registry import BARE, Operation, rule
+from certify.enclosure.rounding import clamp, where_entire
+from certify.enclosure.univariate import derivative
 
 
 def softmax(x: Any, axes: tuple[int, ...]) -> Any:

@@ -15,9 +15,9 @@ import jax.numpy as jnp
 import numpy as np
 from jax.extend import core
 
-from .interpreter import CALLS, body
-from .linear_systems import solution
-from .registry import EnclosureError
+from certify.enclosure.interpreter import CALLS, body
+from certify.enclosure.linear_systems import solution
+from certify.enclosure.registry import EnclosureError
 
 
 class Factors:

@@ -5,11 +5,12 @@ from typing import Any
 import jax.numpy as jnp
 from jax import lax
 
-from .elementwise import div, increasing, mul, sub
-from .interval import Interval
-from .logic import maximum, minimum
-from .registry import SMOOTH_RULES, EnclosureError, Operation, rule
-from .rounding import EPSILON, TINY, clamp, margin, outward, where_defined, where_entire
+from certify.enclosure.elementwise import div, increasing, mul, sub
+from certify.enclosure.interval import Interval
+from certify.enclosure.logic import maximum, minimum
+from certify.enclosure.registry import SMOOTH_RULES, EnclosureError, Operation, rule
+from certify.enclosure.rounding import clamp, margin, outward, where_defined, where_entire
+from certify.rounding import EPSILON, TINY
 
 
 @rule("erf")

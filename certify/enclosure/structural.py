@@ -5,9 +5,9 @@ from typing import Any
 import jax.numpy as jnp
 import numpy as np
 
-from .interval import Interval, is_concrete
-from .registry import EnclosureError, Operation, rule
-from .rounding import outward, where_entire
+from certify.enclosure.interval import Interval, is_concrete
+from certify.enclosure.registry import EnclosureError, Operation, rule
+from certify.enclosure.rounding import outward, where_entire
 
 MOVES = {
     "reshape",

@@ -7,10 +7,18 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from .elementwise import increasing
-from .interval import Interval
-from .registry import Operation, rule
-from .rounding import EPSILON, clamp, clamp_lower, margin, outward, where_defined, where_entire
+from certify.enclosure.elementwise import increasing
+from certify.enclosure.interval import Interval
+from certify.enclosure.registry import Operation, rule
+from certify.enclosure.rounding import (
+    clamp,
+    clamp_lower,
+    margin,
+    outward,
+    where_defined,
+    where_entire,
+)
+from certify.rounding import EPSILON
 
 # Floats that enclose pi and its half, and an upper bound on pi.
 _HALF_PI_UP = float(np.nextafter(np.pi / 2, np.inf))

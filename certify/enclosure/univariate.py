@@ -24,13 +24,21 @@ from jax import lax
 from jax.extend import core
 from jax.interpreters import ad, batching, mlir
 
-from . import elementwise, special, trigonometric
-from .elementwise import mul
-from .interval import Interval
-from .polynomial import Polynomial, differentiated, enclosed_value, plus, real_roots, times, value
-from .registry import BARE, Operation, rule
-from .rounding import where_defined, where_entire
-from .sinc import Sinc
+from certify.enclosure import elementwise, special, trigonometric
+from certify.enclosure.elementwise import mul
+from certify.enclosure.interval import Interval
+from certify.enclosure.polynomial import (
+    Polynomial,
+    differentiated,
+    enclosed_value,
+    plus,
+    real_roots,
+    times,
+    value,
+)
+from certify.enclosure.registry import BARE, Operation, rule
+from certify.enclosure.rounding import where_defined, where_entire
+from certify.enclosure.sinc import Sinc
 
 # Floats around 2 / sqrt(pi) and 1 / e.
 _BELL_HEIGHT = (1.1283791670955123, 1.1283791670955128)

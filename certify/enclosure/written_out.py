@@ -17,8 +17,8 @@ import numpy as np
 from jax import lax
 from jax.extend import core
 
-from .determinants import cholesky
-from .registry import EnclosureError
+from certify.enclosure.determinants import cholesky
+from certify.enclosure.registry import EnclosureError
 
 # A window or a running sum of more entries than this is refused, because each has its own equation.
 _LONGEST = 512
@@ -123,7 +123,7 @@ def cumlogsumexp(x: Any, *, axis: int, reverse: bool) -> Any:
 
 
 def _logaddexp(x: Any, y: Any) -> Any:
-    from .known import logaddexp
+    from certify.enclosure.known_functions import logaddexp
 
     return logaddexp(x, y)
 

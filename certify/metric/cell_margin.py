@@ -10,7 +10,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from jaxtyping import Float, Int
 
-from certify.enclosure.affine import AffineFamily, most_generators
+from certify.jacobian.by_jaxpr import most_generators
+from certify.jacobian.family import AffineFamily
 from certify.metric.metric import Metric, Weighting
 from certify.metric.modes import Modes, choose_modes
 
@@ -156,10 +157,10 @@ def margin_bounds(
     """Margins of a batch of cells in a metric.
 
     Args:
-        family: The cells, mirrored by `certify.symmetry.mirrored`.
+        family: The cells, mirrored by `certify.jacobian.family.mirrored`.
         weights: The metric: one weight per coordinate, or a matrix.
-        signs: From `certify.symmetry.mirror_signs`: entries of the remainder that are opposite
-            numbers cancel in the symmetric part as far as their weights are equal.
+        signs: From `certify.problem.symmetry.mirror_signs`: entries of the remainder that are
+            opposite numbers cancel in the symmetric part as far as their weights are equal.
         modes: From `margin_modes`, which is called when they are not given.
     """
     metric, modes = Metric(weights), modes or margin_modes(family, weights, signs)

@@ -11,12 +11,11 @@ import jax
 import numpy as np
 from jaxtyping import Float, Int
 
-from certify.enclosure.affine import AffineFamily
-
-from .cell_margin import margin_bounds, reduced, vertices
-from .hull import Hull
-from .lmi import Kind, rounded
-from .robust import solve
+from certify.jacobian.family import AffineFamily
+from certify.metric.cell_margin import margin_bounds, reduced, vertices
+from certify.metric.hull import Hull
+from certify.metric.lmi import Kind, rounded
+from certify.metric.robust import solve
 
 # Generators of a cell whose vertices are looked at; cells that enter the program in a round, and
 # rounds.

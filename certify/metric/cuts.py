@@ -16,7 +16,7 @@ import numpy as np
 import scipy.optimize
 from jaxtyping import Float
 
-from .objective import LIMIT
+from certify.metric.objective import LIMIT
 
 # How many of the samples take part, and enter when they turn out to be the worst.
 _ACTIVE = 8

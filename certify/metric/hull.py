@@ -30,8 +30,7 @@ import scipy.linalg
 from jaxtyping import Float
 
 from certify.checker.performance import is_positive
-
-from .small_gain import float_below
+from certify.rounding import float_below
 
 # Added to the direction that decides about multipliers: how much other directions count.
 _REGULARIZATIONS = (1e-4, 0.01, 0.1, 0.5)

@@ -10,10 +10,15 @@ from typing import Literal, NamedTuple
 import numpy as np
 from jaxtyping import Float
 
-from .lmi import Kind, abscissa, best_matrix
-from .metric import Weighting
-from .objective import LIMIT, SHARE, Aim
-from .weights import choose_weights, sampled_constants, sampled_margin, small_gain_weights
+from certify.metric.lmi import Kind, abscissa, best_matrix
+from certify.metric.metric import Weighting
+from certify.metric.objective import LIMIT, SHARE, Aim
+from certify.metric.weights import (
+    choose_weights,
+    sampled_constants,
+    sampled_margin,
+    small_gain_weights,
+)
 
 Choice = Literal["auto", "weights", "block", "full"]
 

@@ -13,8 +13,8 @@ import numpy as np
 import scipy.linalg
 from jaxtyping import Float
 
-from .metric import Metric
-from .weights import sampled_margin
+from certify.metric.metric import Metric
+from certify.metric.weights import sampled_margin
 
 Kind = Literal["weights", "block", "full"]
 

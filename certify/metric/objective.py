@@ -12,7 +12,7 @@ from typing import Literal, NamedTuple
 import numpy as np
 from jaxtyping import Float
 
-from .metric import Metric, Weighting
+from certify.metric.metric import Metric, Weighting
 
 Objective = Literal["basin", "step", "rate", "margin"]
 

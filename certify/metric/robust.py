@@ -11,10 +11,10 @@ from typing import Any, NamedTuple
 import numpy as np
 from jaxtyping import Float
 
-from .hull import Hull, Proposal, margin_on, proved_margin, terms, tuned, usable
-from .lmi import CONDITION, Kind, abscissa, bisected, guess, rounded, variable
-from .small_gain import small_gain
-from .weights import sampled_constants
+from certify.metric.hull import Hull, Proposal, margin_on, proved_margin, terms, tuned, usable
+from certify.metric.lmi import CONDITION, Kind, abscissa, bisected, guess, rounded, variable
+from certify.metric.small_gain import small_gain
+from certify.metric.weights import sampled_constants
 
 # Hulls that the program knows of, and rounds in which the worst of the others are added.
 _ROUNDS = 4

@@ -6,7 +6,7 @@ import numpy as np
 import scipy.sparse
 from jaxtyping import Float
 
-from .small_gain import SmallGain, small_gain, validated
+from certify.metric.small_gain import SmallGain, small_gain, validated
 
 
 class Sensitivities(NamedTuple):

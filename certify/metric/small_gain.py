@@ -9,7 +9,6 @@ semidefinite program, no grid: and two positive vectors prove it.
 
 import itertools
 from collections.abc import Callable, Iterator
-from fractions import Fraction
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -17,8 +16,8 @@ import scipy.linalg
 import scipy.sparse
 from jaxtyping import Float
 
-from .perron import Network, bounding_vectors, inner_vector, joined
-from .quotients import proved_above, proved_below
+from certify.metric.perron import Network, bounding_vectors, inner_vector, joined
+from certify.metric.quotients import proved_above, proved_below
 
 # Up to so many players, LAPACK makes the first guess; beyond, the matrix is never dense.
 _DENSE = 50
@@ -253,22 +252,3 @@ def _dense_vectors(network: Network) -> Iterator[tuple[np.ndarray, np.ndarray]]:
             yield np.linalg.solve(shifted.T, ones), np.linalg.solve(shifted, ones)
         except np.linalg.LinAlgError:
             continue
-
-
-def float_below(x: Fraction) -> float:
-    """The largest float64 that is at most `x`."""
-    value = float(x)
-    return value if Fraction(value) <= x else float(np.nextafter(value, -np.inf))
-
-
-def float_above(x: Fraction) -> float:
-    """The smallest float64 that is at least `x`."""
-    return -float_below(-x)
-
-
-def root_above(square: Fraction) -> float:
-    """A float64 whose square is at least `square`, and hardly more."""
-    root = float(square) ** 0.5
-    while Fraction(root) ** 2 < square:
-        root = float(np.nextafter(root, np.inf))
-    return root

@@ -12,8 +12,8 @@ import numpy as np
 import scipy.sparse
 import scipy.sparse.linalg
 
-from .quotients import RowSums
-from .small_gain import small_gain, validated
+from certify.metric.quotients import RowSums
+from certify.metric.small_gain import small_gain, validated
 
 # How far the guessed ends are moved inward, relative to themselves, until they are proved.
 _STEPS = np.geomspace(1e-15, 1e-2, 40)

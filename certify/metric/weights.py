@@ -9,10 +9,10 @@ import numpy as np
 import scipy.optimize
 from jaxtyping import Float
 
-from .cuts import Cuts, spread
-from .metric import Metric, Weighting
-from .objective import LIMIT, ROUNDER, SHARE, Aim, units
-from .small_gain import small_gain
+from certify.metric.cuts import Cuts, spread
+from certify.metric.metric import Metric, Weighting
+from certify.metric.objective import LIMIT, ROUNDER, SHARE, Aim, units
+from certify.metric.small_gain import small_gain
 
 # Weights of one are kept when within this share of the best: simpler numbers, rounder basin.
 _PREFER_ONES = 0.995

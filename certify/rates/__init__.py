@@ -8,8 +8,8 @@
 - `worst_case`: all of it together.
 """
 
-from .schemes import RungeKutta as RungeKutta
-from .worst_case import Rate as Rate
-from .worst_case import best_rate_step as best_rate_step
-from .worst_case import largest_rate_step as largest_rate_step
-from .worst_case import rate as rate
+from certify.rates.schemes import RungeKutta as RungeKutta
+from certify.rates.worst_case import Rate as Rate
+from certify.rates.worst_case import best_rate_step as best_rate_step
+from certify.rates.worst_case import largest_rate_step as largest_rate_step
+from certify.rates.worst_case import rate as rate

@@ -8,7 +8,7 @@ import equinox as eqx
 import numpy as np
 
 import dgames as dg
-from certify.known import described_class, known_instance, known_method
+from certify.problem.exact_types import described_class, known_instance, known_method
 
 Vector = tuple[Fraction, ...]
 

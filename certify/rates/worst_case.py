@@ -9,12 +9,12 @@ import scipy.optimize
 from jaxtyping import Float
 
 import dgames as dg
-from certify.metric.small_gain import root_above
 from certify.rates.inequalities import FieldClass, Matrix, pair_inequalities
 from certify.rates.lmi import lyapunov_matrix
 from certify.rates.problems import Problem, decrease, distance, frames, start
 from certify.rates.proof import Bound, as_floats, prove_bound, proves, stacked
 from certify.rates.schemes import Method, Scheme, scheme_of, with_step
+from certify.rounding import root_above
 
 Convergence = Literal["equilibrium", "pairwise"]
 

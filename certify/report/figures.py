@@ -5,10 +5,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from certify.report.cells import Cell, drawable
+from certify.report.markup import Markup, lower, text, upper
+from certify.report.pieces import Cell, drawable
 from certify.report.run import Run
 from certify.report.svg import WIDTH, Axis, Plot, brief, colour_bar, figure, label, labelled
-from certify.report.words import Markup, lower, text, upper
 from certify.steps.step_size import StepSize
 
 Outline = list[tuple[float, float]]

@@ -3,15 +3,15 @@
 from pathlib import Path
 from typing import Any
 
-from certify.certificate import Certificate
 from certify.checker import Verdict, check_data
 from certify.checker.reader import CONTRACTION, POLICIES, read
-from certify.policies import PolicyCertificate
-from certify.report.contraction import contraction_parts
-from certify.report.policies import policy_parts
+from certify.claims.certificate import Certificate
+from certify.claims.policies import PolicyCertificate
+from certify.report.contraction_page import contraction_parts
+from certify.report.markup import Markup, text
+from certify.report.policy_page import policy_parts
 from certify.report.sections import parts
 from certify.report.style import STYLE
-from certify.report.words import Markup, text
 
 # Nothing is loaded and no script runs, whatever a file says: browsers are told so as well.
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"

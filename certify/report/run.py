@@ -7,9 +7,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 import dgames as dg
-from certify.certificate import Certificate
 from certify.checker.graph import Graph, read_graph
 from certify.checker.reader import Reader
+from certify.claims.certificate import Certificate
 from certify.report.projections import projection
 
 Field = Callable[[np.ndarray], np.ndarray]

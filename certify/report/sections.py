@@ -6,15 +6,15 @@ from typing import Any
 
 import numpy as np
 
-from certify.certificate import Certificate
 from certify.checker import Verdict
 from certify.checker.reader import Reader
-from certify.interior import equilibrium_is_interior, region_is_interior
+from certify.claims.certificate import Certificate
+from certify.claims.interior import equilibrium_is_interior, region_is_interior
 from certify.metric.timescale_band import timescale_band
-from certify.naming import shown_name
-from certify.report import cells, figures
-from certify.report.run import policies_of, simulate
-from certify.report.words import (
+from certify.problem.naming import shown_name
+from certify.report import figures
+from certify.report import pieces as cells
+from certify.report.markup import (
     Markup,
     enclosure,
     facts,
@@ -29,6 +29,7 @@ from certify.report.words import (
     upper,
     vector,
 )
+from certify.report.run import policies_of, simulate
 from dgames.strategy import blocks, ravel
 
 # Rows of a table, and entries of a list.

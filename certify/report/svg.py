@@ -4,7 +4,7 @@ import math
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-from certify.report.words import Markup, text
+from certify.report.markup import Markup, text
 
 # Of the drawing, in its own units: about those of a telephone, which shows it without shrinking.
 WIDTH = 360.0

@@ -9,12 +9,11 @@ from functools import partial
 
 from certify.checker.steps import STEP_RULES as THEOREMS
 from certify.checker.steps import UNPROJECTED
-
-from . import alternating, extragradient, performance, simultaneous
-from .noise import noise_ball as noise_ball
-from .step_size import Setting as Setting
-from .step_size import Step as Step
-from .step_size import StepSize as StepSize
+from certify.steps import alternating, extragradient, performance, simultaneous
+from certify.steps.noise import noise_ball as noise_ball
+from certify.steps.step_size import Setting as Setting
+from certify.steps.step_size import Step as Step
+from certify.steps.step_size import StepSize as StepSize
 
 STEP_RULES: dict[str, tuple[Callable[[Setting], Step | None], ...]] = {
     "simultaneous": (simultaneous.from_lipschitz, simultaneous.from_small_gain),

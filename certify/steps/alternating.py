@@ -12,10 +12,10 @@ import numpy as np
 import scipy.optimize
 from jaxtyping import Float
 
-from certify.metric.small_gain import SmallGain, float_above
-
-from .simultaneous import small_gain_step
-from .step_size import Setting, Step
+from certify.metric.small_gain import SmallGain
+from certify.rounding import float_above
+from certify.steps.simultaneous import small_gain_step
+from certify.steps.step_size import Setting, Step
 
 # The vector of the rate is a resolvent, not an eigenvector: positive, and of like size as the
 # small-gain vector even where players hardly see each other. It costs this share of `1 - rate`.

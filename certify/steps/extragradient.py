@@ -9,9 +9,8 @@ from fractions import Fraction
 import numpy as np
 import scipy.optimize
 
-from certify.metric.small_gain import float_below, root_above
-
-from .step_size import Setting, Step
+from certify.rounding import float_below, root_above
+from certify.steps.step_size import Setting, Step
 
 
 def squared_factor(h: Fraction, a: Fraction, b: Fraction) -> Fraction:

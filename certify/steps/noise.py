@@ -4,7 +4,7 @@ import math
 from fractions import Fraction
 from typing import Any
 
-from certify.metric.small_gain import float_above
+from certify.rounding import float_above
 
 
 def noise_ball(margin: Any, lipschitz: Any, step_size: Any, variance: Any) -> float:

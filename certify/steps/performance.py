@@ -13,10 +13,10 @@ import numpy as np
 
 import dgames as dg
 from certify.checker import performance as exact
-from certify.metric.small_gain import root_above
 from certify.rates.lmi import CAP, minimise
 from certify.rates.schemes import Method, step_of
 from certify.rates.worst_case import best_rate_step, largest_rate_step
+from certify.rounding import root_above
 from certify.steps.step_size import Setting, Step
 
 # What is claimed of every step up to the largest: that V shrinks by the factor

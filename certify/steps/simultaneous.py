@@ -6,15 +6,9 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float
 
-from certify.metric.small_gain import (
-    SmallGain,
-    float_above,
-    float_below,
-    root_above,
-    small_gain,
-)
-
-from .step_size import Setting, Step
+from certify.metric.small_gain import SmallGain, small_gain
+from certify.rounding import float_above, float_below, root_above
+from certify.steps.step_size import Setting, Step
 
 
 def lipschitz_step(margin: float, lipschitz: float) -> dict[str, float]:

@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from certify.constants import BlockConstants
+from certify.metric.block_constants import BlockConstants
 from certify.metric.small_gain import SmallGain
 
 # A step as a rule proposes it: the fields of its entry in the file, numbers not yet in hexadecimal.

@@ -9,7 +9,7 @@ import pytest
 
 import certify
 import dgames as dg
-from certify import cli
+from certify.command import cli
 
 
 @pytest.fixture

@@ -14,12 +14,12 @@ from jax import lax
 
 import certify
 import dgames as dg
-from certify import graph as graphs
-from certify import measure
-from certify.differential import MismatchError, compare
 from certify.enclosure.interval import Interval
 from certify.enclosure.registry import RULES, SMOOTH_RULES
-from certify.flat import flat_field
+from certify.graph import trace as graphs
+from certify.problem.field import flat_field
+from certify.prove.differential import MismatchError, compare
+from certify.search import measure
 
 REGION = certify.Box.around({"a": 0.125, "b": 0.0}, 0.5)
 

@@ -12,10 +12,10 @@ import certify
 import dgames as dg
 from certify.checker.intervals import Interval as Ball
 from certify.checker.jets import Arithmetic
-from certify.enclosure.affine import is_smooth
-from certify.flat import flat_field
-from certify.graph import graph_of
-from certify.graph_builder import GraphError
+from certify.graph.builder import GraphError
+from certify.graph.trace import graph_of
+from certify.jacobian.by_jaxpr import is_smooth
+from certify.problem.field import flat_field
 from tests.certify.adversarial.programs import HIDERS, PARTIAL, program
 
 REGION = certify.Box({"a": -0.5, "b": -0.5}, {"a": 0.5, "b": 0.5})

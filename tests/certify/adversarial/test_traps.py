@@ -16,8 +16,8 @@ from jax import lax
 
 import certify
 import dgames as dg
-from certify.enclosure.affine import is_smooth
-from certify.flat import flat_field
+from certify.jacobian.by_jaxpr import is_smooth
+from certify.problem.field import flat_field
 from tests.certify.adversarial.traps import KINDS
 
 BOX = certify.Box({"a": -0.9, "b": -1.0}, {"a": 1.1, "b": 1.0})

@@ -17,8 +17,8 @@ from certify.checker.graph import read_graph
 from certify.checker.intervals import Interval, exact
 from certify.checker.jets import Arithmetic, Expansions
 from certify.checker.reader import Reader
-from certify.graph import expression_graph
-from tests.certify.test_graph import PROGRAMS
+from certify.graph.trace import expression_graph
+from tests.certify.graph.test_graph import PROGRAMS
 
 QUARTERS = st.integers(-24, 24).map(lambda k: Fraction(k, 8))
 PAIRS = st.tuples(QUARTERS, QUARTERS).map(sorted)

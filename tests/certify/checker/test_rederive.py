@@ -197,7 +197,7 @@ def test_a_rejected_file_is_not_looked_at_any_further(data):
 def test_as_a_command(zero_sum, tmp_path, capsys):
     from certify.checker.__main__ import main
 
-    path = certify.file.save_data(zero_sum, tmp_path / "game.json")
+    path = certify.file.save.save_data(zero_sum, tmp_path / "game.json")
     assert main(["--level", "2", str(path)]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].startswith("accepted") and all("re-derived" in line for line in lines[1:])

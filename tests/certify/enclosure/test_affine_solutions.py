@@ -10,7 +10,7 @@ import pytest
 from flint import arb
 
 from certify.enclosure import affine_rules, linear
-from certify.enclosure.affine import jacobian_family
+from certify.jacobian.by_jaxpr import jacobian_family
 from tests.certify.enclosure import oracle
 from tests.certify.enclosure.form_checks import corners, exact, forms, in_numpy, outside
 

@@ -7,10 +7,11 @@ import pytest
 from flint import arb
 from jax import lax
 
-from certify.enclosure import EnclosureError, Interval, enclose, known, shifts
-from certify.enclosure.affine import jacobian_family
+from certify.enclosure import EnclosureError, Interval, enclose, shifts
+from certify.enclosure import known_functions as known
 from certify.enclosure.inline import anchored
 from certify.enclosure.registry import RULES, SMOOTH_RULES
+from certify.jacobian.by_jaxpr import jacobian_family
 from tests.certify.enclosure.numpy_jaxpr import uncompiled
 
 SMOOTH = RULES | SMOOTH_RULES

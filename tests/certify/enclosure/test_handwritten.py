@@ -15,7 +15,7 @@ import certify
 import dgames as dg
 from certify.enclosure import EnclosureError
 from certify.enclosure.handwritten import is_of_jax
-from certify.flat import vetted
+from certify.problem.field import vetted
 
 # Functions with rules of their own, which their types do not show.
 RELU: Any = jax.nn.relu

@@ -9,9 +9,9 @@ from flint import fmpq, fmpq_mat
 from jax import lax
 
 from certify.enclosure import EnclosureError, Interval, enclose
-from certify.enclosure.affine import jacobian_family
 from certify.enclosure.plain import plain
-from certify.flat import vetted
+from certify.jacobian.by_jaxpr import jacobian_family
+from certify.problem.field import vetted
 from tests.certify.enclosure.numpy_jaxpr import uncompiled
 
 

@@ -9,7 +9,7 @@ from flint import arb
 from jax import lax
 
 from certify.enclosure import Interval, enclose, rounding, trigonometric
-from certify.enclosure.affine import jacobian_family
+from certify.jacobian.by_jaxpr import jacobian_family
 from tests.certify.enclosure.numpy_jaxpr import uncompiled
 
 from .conftest import random_boxes

@@ -5,7 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 
-from certify.enclosure.affine import AffineFamily
+from certify.jacobian.family import AffineFamily
 from certify.metric.cell_margin import margin_bounds
 
 N, CELLS = 4, 30

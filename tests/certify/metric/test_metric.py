@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from certify.enclosure.affine import AffineFamily
+from certify.jacobian.family import AffineFamily
 from certify.metric.cell_margin import lipschitz_bounds, margin_bounds, margin_modes
 from certify.metric.metric import Metric
 

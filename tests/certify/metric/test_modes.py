@@ -13,10 +13,10 @@ import certify
 import dgames as dg
 from certify.checker import Unusable, check_data
 from certify.checker.exact import Work, family_positive_definite, generator
-from certify.enclosure.affine import AffineFamily
-from certify.equilibrium import find_zero
-from certify.flat import flat_field
+from certify.jacobian.family import AffineFamily
 from certify.metric.cell_margin import margin_bounds, margin_modes, vertices
+from certify.problem.field import flat_field
+from certify.prove.zeros import find_zero
 
 
 def random_family(rng, n, count, rank, cells=1, loose=0.0):

@@ -1,0 +1,33 @@
+"""What a certificate says of its equilibrium: an enclosure, and where every start converges."""
+
+from typing import NamedTuple
+
+from dgames.strategy import Strategy
+
+
+class Equilibrium(NamedTuple):
+    """An enclosure of the unique equilibrium of a game in a region.
+
+    Attributes:
+        lower: Below the equilibrium in every coordinate; a joint strategy.
+        upper: Above it.
+        center: The point around which it was proved.
+        radius: The equilibrium is within this distance of `center` in the metric.
+    """
+
+    lower: Strategy
+    upper: Strategy
+    center: Strategy
+    radius: float
+
+
+class Basin(NamedTuple):
+    """A ball of starting points from all of which the flow, and every certified step, converges.
+
+    Attributes:
+        center: Its centre; a joint strategy.
+        radius: Its radius in the metric of the certificate.
+    """
+
+    center: Strategy
+    radius: float

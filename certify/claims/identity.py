@@ -1,0 +1,185 @@
+"""Whether a certificate speaks of a game: its code is traced again and compared with the file."""
+
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.extend import core
+
+import dgames as dg
+from certify import checker
+from certify.checker import Progress, Unusable, Verdict
+from certify.checker.reader import FORMAT, POLICIES, read
+from certify.enclosure.plain import plain
+from certify.graph.builder import GraphError
+from certify.graph.trace import expression_graph
+from certify.problem.constraints import Constraints
+from certify.problem.exact_types import is_pseudo_gradient
+from certify.problem.field import traced_code
+from certify.problem.fingerprint import fingerprint
+from certify.problem.payoff_tables import game_data
+from certify.problem.region import Ball, Box, Policies, Region
+from certify.problem.structure import rebuild
+from dgames.game import is_zero_sum
+from dgames.strategy import Strategy, dimensions, player_names, ravel
+
+
+def check(
+    path: str | Path,
+    progress: Progress | None = None,
+    *,
+    level: int = 1,
+    game: dg.Game | dg.AbstractField | None = None,
+    args: Any = None,
+    like: Strategy | None = None,
+) -> Verdict:
+    """Has the independent checker verify a certificate file; and is it of the game one thinks of?
+
+    The checker (`certify.checker.check`, which needs nothing but the standard library) decides
+    whether the claims follow from the file. That the costs in the file are those of some code it
+    cannot know: give the game, and its code is traced again and compared.
+
+    Args:
+        path: A file written by `save`.
+        progress: Called with the number of cells done and of all, before each and at the end.
+        level: 1 takes the bounds on derivatives that the file states as given; 2 re-derives them
+            from the costs that the file spells out, with python-flint.
+        game: The game, or the field, that the file is to speak of.
+        args: Passed to its costs.
+        like: A joint strategy of the game, where the file does not know its structure (equinox
+            modules, for example).
+
+    Returns:
+        The verdict; its `reasons` say which claims fail, and how the game differs.
+
+    Raises:
+        Unusable: If the file cannot be read at all, or is of a kind that level 2 cannot re-derive
+            or whose game cannot be compared.
+        ValueError: If there is no such level, or nothing can be proved of the game.
+
+    Example:
+        >>> import certify, dgames as dg, tempfile, pathlib
+        >>> game = dg.game(lambda x, args: (x[0] ** 2, args * x[1] ** 2))
+        >>> region = certify.Box.around((0.0, 0.0), 1.0)
+        >>> file = pathlib.Path(tempfile.mkdtemp()) / "game.json"
+        >>> path = certify.certify(game, region, args=1.0).save(file)
+        >>> certify.check(path, game=game, args=1.0).ok, certify.check(path, game=game, args=2.0).ok
+        (True, False)
+    """
+    verdict = checker.check(path, progress, level=level)
+    if game is None or not verdict.ok:
+        return verdict
+    data = read(path)
+    if data["format"] == POLICIES:
+        found = policies_difference(data, game)
+    elif data["format"] == FORMAT:
+        x = like
+        if x is None:
+            x = rebuild(data["game"]["structure"], np.zeros(_coordinates(data)))
+        found = difference(data, game, x, args)
+    else:
+        raise Unusable(f"{path} is a {data['format']} file: its game cannot be compared")
+    if found is None:
+        return verdict
+    return verdict._replace(ok=False, reasons=(f"the game is the one given: {found}",))
+
+
+def _coordinates(data: dict[str, Any]) -> int:
+    return sum(player["size"] for player in data["game"]["players"])
+
+
+def policies_difference(data: dict[str, Any], game: dg.Game | dg.AbstractField) -> str | None:
+    """The same for a file about policies, which holds payoff tables; see `difference`."""
+    given = dg.as_field(game)
+    inner = given.game if is_pseudo_gradient(given) else None
+    if type(inner) is dg.Regularised and game_data(inner) == data["game"]:
+        return None
+    return "its payoffs, temperature or references are others"
+
+
+def difference(
+    data: dict[str, Any],
+    game: dg.Game | dg.AbstractField,
+    x: Strategy,
+    args: Any = None,
+) -> str | None:
+    """What a certificate file says of its game that is not true of this one; None if nothing is.
+
+    The costs are the same if their traced code is, with every constant in it, or if it gives the
+    same expression graph.
+
+    Args:
+        data: The contents of the file.
+        game: A game or a field.
+        x: A joint strategy, for its players and shapes; its numbers do not matter.
+        args: Passed to the costs, or to the field.
+
+    Raises:
+        ValueError: As `certify.certify`, if the game is none that anything can be proved of.
+    """
+    said, given = data["game"], dg.as_field(game)
+    x = jax.tree.map(lambda leaf: jnp.zeros(jnp.shape(leaf), jnp.result_type(leaf)), x)
+    players = [(player["name"], player["size"]) for player in said["players"]]
+    found = [*zip(player_names(x), dimensions(x), strict=True)]
+    if players != found:
+        return f"its players and coordinates are {_counted(players)}, not {_counted(found)}"
+    of_costs = is_pseudo_gradient(given)
+    if of_costs == ("field" in said):
+        return f"it is about {'a field' if of_costs else 'the costs of a game'}"
+    if of_costs and is_zero_sum(given.game) != said.get("zero_sum", False):
+        return f"its game is {'not ' if is_zero_sum(given.game) else ''}zero-sum by construction"
+    code = traced_code(given, x, args)
+    if fingerprint(code) != said.get("code") and not _same_graph(said, code, x):
+        return f"{'its costs are' if of_costs else 'its field is'} another function"
+    return _other_sets(data, given, x)
+
+
+def _counted(players: list[tuple[str, int]]) -> str:
+    shown = ", ".join(f"{name} ({size})" for name, size in players[:6])
+    return shown if len(players) <= 6 else f"{shown} and {len(players) - 6} more"
+
+
+def _same_graph(said: dict[str, Any], code: core.ClosedJaxpr, x: Strategy) -> bool:
+    if "graph" not in said or "natural" in said:
+        return False
+    vector, unravel = ravel(x)
+
+    def costs(vector: Any) -> Any:
+        return plain(core.jaxpr_as_fun(code))(*jax.tree.leaves(unravel(vector)))
+
+    try:
+        graph = expression_graph(costs, vector.size)
+    except GraphError:
+        return False
+    return all(graph[part] == said["graph"][part] for part in ("nodes", "outputs"))
+
+
+def _other_sets(data: dict[str, Any], given: dg.AbstractField, x: Strategy) -> str | None:
+    """Methods project onto the strategy sets, so these have to be those of the certificate."""
+    region = region_of(data, x)
+    constraints = Constraints.of(given, region)
+    constraints.require_known()
+    if "sets" in data["game"]:
+        if constraints.to_json(lambda number: float(number).hex()) != data["game"]["sets"]:
+            return "its strategy sets are others"
+        return None
+    name = constraints.outside(region)
+    if name is not None:
+        return f"its region leaves the strategy set of player '{name}', of which it says nothing"
+    return None
+
+
+def region_of(data: dict[str, Any], x: Strategy) -> Region:
+    """The region of a certificate file, as one of joint strategies like this one."""
+    region, unravel = data["region"], ravel(x)[1]
+
+    def strategy(name: str) -> Strategy:
+        return unravel(jnp.asarray(np.array([float.fromhex(end) for end in region[name]])))
+
+    if region["kind"] == "policies":
+        return Policies(x)
+    if region["kind"] == "box":
+        return Box(strategy("lower"), strategy("upper"))
+    return Ball(strategy("center"), float.fromhex(region["radius"]))

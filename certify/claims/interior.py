@@ -1,0 +1,69 @@
+"""Whether strategy sets are felt: by the equilibrium, or anywhere in the region."""
+
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+
+from certify.checker.reader import Reader
+from certify.checker.sets import Ball, Box, Euclidean, read_set
+from certify.claims.certificate import Certificate
+from dgames.strategy import ravel
+
+
+def equilibrium_is_interior(certificate: Certificate) -> bool:
+    """Whether the equilibrium is known not to be on the boundary of a strategy set.
+
+    Then it is a stationary point as well. Without strategy sets it always is.
+    """
+    ends = (ravel(end)[0] for end in certificate.equilibrium[:2])
+    return inside(certificate.data, *map(np.asarray, ends))
+
+
+def region_is_interior(certificate: Certificate) -> bool:
+    """Whether the region is known to be inside of all strategy sets."""
+    return inside(certificate.data, *certificate.region.bounds())
+
+
+def inside(data: dict[str, Any], lower: np.ndarray, upper: np.ndarray) -> bool:
+    """Whether a box is in the interior of the strategy sets of a file, exactly.
+
+    Args:
+        data: Of the file; without strategy sets every box is.
+        lower: Corner of the box, shape (n,).
+        upper: The same.
+
+    Example:
+        >>> own = {"kind": "box", "lower": ["0x0.0p+0"], "upper": ["inf"]}
+        >>> game = {"players": [{"name": "a", "size": 1}], "sets": [own]}
+        >>> inside({"game": game}, np.array([0.1]), np.array([7.0]))
+        True
+        >>> inside({"game": game}, np.array([0.0]), np.array([7.0]))
+        False
+    """
+    game = data["game"]
+    if "sets" not in game:
+        return True
+    low, high = ([Fraction(x) for x in end.tolist()] for end in (lower, upper))
+    first = 0
+    for player, own in zip(game["players"], game["sets"], strict=True):
+        last = first + player["size"]
+        known = read_set(Reader(own), player["size"])
+        if not _inside(known, low[first:last], high[first:last]):
+            return False
+        first = last
+    return True
+
+
+def _inside(own: Any, lower: list[Fraction], upper: list[Fraction]) -> bool:
+    if isinstance(own, Euclidean):
+        return True
+    if isinstance(own, Box):
+        return all(
+            (least is None or least < low) and (most is None or high < most)
+            for low, high, (least, most) in zip(lower, upper, own.extents, strict=True)
+        )
+    if isinstance(own, Ball):
+        ends = zip(lower, upper, own.middle, strict=True)
+        return sum(max(m - low, high - m) ** 2 for low, high, m in ends) < own.radius**2
+    return False  # a simplex has no interior

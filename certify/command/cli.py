@@ -1,0 +1,392 @@
+"""The `certify` command."""
+
+import io
+import os
+import re
+import sys
+from importlib import metadata
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+
+from certify.command.interruption import INTERRUPTED, heeded, leave
+from certify.command.stages import stages
+
+app = typer.Typer(
+    name="certify",
+    help="Prove that learning dynamics of a game converge, and check such proofs.",
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+# Exit statuses: accepted or proved, rejected or not proved, unusable input; and INTERRUPTED. The
+# last is that of the output having been closed by whoever reads it, as shells expect it.
+OK, NO, UNUSABLE, CUT_OFF = 0, 1, 2, 141
+# Bytes of a plain file from which on it is worth saying what compression would save.
+LARGE = 4 * 2**20
+# Characters of a message at most.
+LONGEST = 400
+# The choices of `certify.certify`, repeated here because that takes seconds to import.
+FORMS = ("taylor", "affine", "arithmetic", "interval")
+METRICS = ("auto", "weights", "block", "full")
+
+
+class Interrupted(Exception):
+    """Ctrl-C, and what is left to be said about it."""
+
+
+def _version(wanted: bool) -> bool:
+    if wanted:
+        print(f"certify {metadata.version('dgames')}")
+        raise typer.Exit(OK)
+    return wanted
+
+
+@app.callback()
+def certify_command(
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=_version, is_eager=True, help="Show the version."),
+    ] = False,
+) -> None:
+    """Prove that learning dynamics of a game converge, and check such proofs."""
+
+
+@app.command()
+def run(
+    target: Annotated[str, typer.Argument(metavar="FILE.py[:NAME]", help="Defines the game.")],
+    box: Annotated[str | None, typer.Option(metavar="LOWER:UPPER", help="The region.")] = None,
+    around: Annotated[str | None, typer.Option(metavar="X0", help="Centre of a box.")] = None,
+    radius: Annotated[float | None, typer.Option(help="Half-width of the box.")] = None,
+    output: Annotated[Path | None, typer.Option("-o", "--output", help="Certificate file.")] = None,
+    max_cells: Annotated[int, typer.Option(min=1, help="Cut no further than this.")] = 10_000,
+    max_seconds: Annotated[float | None, typer.Option(help="Cut no longer than this.")] = None,
+    metric: Annotated[
+        str,
+        typer.Option(
+            metavar="|".join(METRICS),
+            help="The most general metric to try; auto: the simplest that suffices.",
+        ),
+    ] = "auto",
+    tightness: Annotated[float, typer.Option(help="Share of the reachable margin.")] = 0.97,
+    form: Annotated[
+        str | None,
+        typer.Option(
+            metavar="|".join(FORMS),
+            help="How Jacobians are enclosed. By default taylor for short costs of up to 16 "
+            "coordinates, affine for longer ones, arithmetic up to 48 and for sums over many data "
+            "points, interval beyond.",
+        ),
+    ] = None,
+    checkpoint: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Written now and then; resumed if it exists."),
+    ] = None,
+    batch_size: Annotated[int | None, typer.Option(min=1, help="Cells at a time.")] = None,
+    jobs: Annotated[int | None, typer.Option("-j", "--jobs", help="Processes; -1: all.")] = None,
+) -> None:
+    """Certify the game that a Python file defines.
+
+    FILE.py defines `game` (or NAME) and may define `region`, `methods`, `x0`
+    and `args`; options win over the file. Coordinates are comma-separated,
+    player after player; one number stands for all.
+    """
+    console, errors = Console(), Console(stderr=True)
+    try:
+        with stages("loading JAX", errors) as say:
+            certificate = _certificate(
+                target,
+                box,
+                around,
+                radius,
+                (output, checkpoint),
+                say,
+                errors,
+                dict(
+                    metric=metric,
+                    max_cells=max_cells,
+                    max_seconds=max_seconds,
+                    tightness=tightness,
+                    form=form,
+                    checkpoint=checkpoint,
+                    batch_size=batch_size,
+                    n_jobs=jobs,
+                ),
+            )
+    except KeyboardInterrupt:
+        kept = checkpoint is not None and checkpoint.exists()
+        rest = f"; the same command goes on from {checkpoint}" if kept else ""
+        raise Interrupted(f"interrupted, nothing is proved{rest}") from None
+    from certify.command.tables import certificate_table
+    from certify.file.save import compression
+
+    console.print(certificate_table(certificate))
+    if certificate.status != "proved":
+        raise typer.Exit(NO)
+    if output is not None:
+        print(f"written to {certificate.save(output)}")
+        size = output.stat().st_size
+        if output.suffix != ".gz" and size > LARGE:
+            times = f"{compression(output):.1f} times smaller"
+            print(f"it has {size / 2**20:.1f} MiB; as {output}.gz it would be {times}")
+
+
+def _certificate(
+    target: str,
+    box: str | None,
+    around: str | None,
+    radius: float | None,
+    files: tuple[Path | None, Path | None],
+    say: Any,
+    errors: Console,
+    options: dict[str, Any],
+) -> Any:
+    """Everything of `run` but its output."""
+    for name, value in {"radius": radius, "max-seconds": options["max_seconds"]}.items():
+        if value is not None and not 0 < value < float("inf"):
+            raise ValueError(f"--{name} is {value:g}; it must be positive and finite")
+    if not 0 < options["tightness"] < 1:
+        raise ValueError(f"--tightness is {options['tightness']:g}; it must be between 0 and 1")
+    for name, choices in {"form": FORMS, "metric": METRICS}.items():
+        if options[name] not in (*choices, None):
+            one = f"{', '.join(choices[:-1])} or {choices[-1]}"
+            raise ValueError(f"{name} is {options[name]!r}; it must be {one} (--{name})")
+    if options["n_jobs"] == 0:
+        raise ValueError("--jobs is 0; give a number of processes, or -1 for all cores")
+    if box is not None and (around is not None or radius is not None):
+        raise ValueError("give either --box, or --around and --radius: both are a region")
+    _check_targets(*files)
+    _use_float64()
+    from certify.command.progress import rounds
+    from certify.command.user_file import (
+        box_from_text,
+        check_costs,
+        load_user_file,
+        strategy_from_text,
+    )
+    from certify.problem.region import Box
+    from certify.prove.monotone import certify
+
+    say(f"running {target}")
+    user = load_user_file(target)
+    if any(file is not None and _same(file, user.path) for file in files):
+        raise ValueError(f"the output would replace {user.path}, which defines the game")
+    like = user.x0 if user.x0 is not None else getattr(user.region, "example", None)
+    region = user.region
+    if box is not None:
+        region = box_from_text(box, like)
+    elif around is not None or radius is not None:
+        center = strategy_from_text(around, like) if around is not None else user.x0
+        if center is None or radius is None:
+            raise ValueError(
+                "a box needs both its centre (--around, or x0 in the file) and --radius"
+            )
+        region = Box.around(center, radius)
+    if region is None:
+        raise ValueError(f"{target} defines no region; give --box, or --around and --radius")
+    say("tracing the costs")
+    check_costs(user, region)
+    say("tracing the costs and compiling their derivatives")
+    progress = rounds(say, errors)
+    return certify(user.game, region, user.methods, args=user.args, progress=progress, **options)
+
+
+@app.command()
+def check(
+    files: Annotated[list[Path], typer.Argument(metavar="CERTIFICATE", help="Files to check.")],
+    level: Annotated[
+        int,
+        typer.Option(min=1, max=2, help="2: also re-derive all bounds from the costs in the file."),
+    ] = 1,
+) -> None:
+    """Verify every inequality in certificate files with exact arithmetic, independently."""
+    from certify.checker.__main__ import check_files
+
+    raise typer.Exit(check_files([str(file) for file in files], level))
+
+
+@app.command()
+def show(file: Annotated[Path, typer.Argument(metavar="CERTIFICATE", help="The file.")]) -> None:
+    """Show a certificate as a table, with the checker's verdict."""
+    from certify.checker.reader import CONTRACTION, POLICIES
+
+    data, verdict = _accepted(file, 1)
+    _use_float64()
+    from certify.claims.certificate import of_data
+    from certify.command.tables import certificate_table, contraction_table, policy_table
+
+    if data["format"] == CONTRACTION:
+        table = contraction_table(data, verdict)
+    elif data["format"] == POLICIES:
+        table = policy_table(data, verdict)
+    else:
+        table = certificate_table(of_data(data), verdict)
+    Console().print(table)
+
+
+@app.command()
+def report(
+    file: Annotated[Path, typer.Argument(metavar="CERTIFICATE", help="The file.")],
+    output: Annotated[
+        Path | None,
+        typer.Option("-o", "--output", help="The page; by default beside the file, as .html."),
+    ] = None,
+    level: Annotated[
+        int,
+        typer.Option(min=1, max=2, help="2: also re-derive all bounds from the costs in the file."),
+    ] = 1,
+) -> None:
+    """Write a page about a certificate: one HTML file that needs nothing else."""
+    plain = file.with_suffix("") if file.suffix == ".gz" else file
+    target = plain.with_suffix(".html") if output is None else output
+    if _same(target, file):
+        raise ValueError(f"the page would replace the certificate {file}; name another -o")
+    _check_targets(target)
+    data, verdict = _accepted(file, level)
+    _use_float64()
+    from certify.file.save import save_bytes
+    from certify.report import page
+
+    print(f"written to {save_bytes(page(data, verdict, level).encode(), target)}")
+
+
+def _accepted(file: Path, level: int) -> tuple[dict[str, Any], Any]:
+    """The contents of a file and what the checker says of it, which is yes."""
+    from certify.checker import check_data
+    from certify.checker.__main__ import Meter
+    from certify.checker.reader import read
+
+    data = read(file)
+    verdict = check_data(data, Meter(), level=level)
+    if not verdict.ok:
+        print(f"rejected: {file}: " + "; ".join(verdict.reasons))
+        raise typer.Exit(NO)
+    return data, verdict
+
+
+@app.command()
+def schema(
+    contraction: Annotated[
+        bool, typer.Option("--contraction", help="Of files of certify.contraction.")
+    ] = False,
+) -> None:
+    """Print the JSON Schema of certificate files."""
+    import json
+
+    from certify.file import save as file
+
+    print(json.dumps(file.schema("contraction" if contraction else "certificate"), indent=2))
+
+
+@app.command()
+def demo(
+    output: Annotated[
+        Path, typer.Option("-o", "--output", help="Where to write the certificate.")
+    ] = Path("oligopoly.certificate.json"),
+) -> None:
+    """A real game, start to finish: the five-firm oligopoly of Murphy, Sherali and Soyster."""
+    _check_targets(output)
+    with stages("loading JAX", Console(stderr=True)):
+        _use_float64()
+        from certify.command.demo import demonstrate
+
+    raise typer.Exit(OK if demonstrate(output, Console()) else NO)
+
+
+def _check_targets(*targets: Path | None) -> None:
+    """Refuses files that cannot be written, before any work."""
+    from certify.file.save import check_writable
+
+    given = [target for target in targets if target is not None]
+    for target in given:
+        check_writable(target)
+    if len(given) > 1 and _same(*given[:2]):
+        raise ValueError(f"the certificate and the checkpoint cannot both be {given[0]}")
+
+
+def _same(first: Path, second: Path) -> bool:
+    return first.resolve() == second.resolve()
+
+
+def _use_float64() -> None:
+    import jax
+
+    jax.config.update("jax_enable_x64", True)
+
+
+# Of the library used for the command line, whichever copy of it typer brings.
+_UsageError: Any = typer.BadParameter.__bases__[0]
+
+
+def main() -> None:
+    """Runs the command; bad input ends in one sentence and exit status 2, Ctrl-C in 130."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # what a terminal cannot show is spelled out
+            stream.reconfigure(errors="backslashreplace")
+    with heeded() as pressed:
+        status = _status()
+        if status == INTERRUPTED and pressed():
+            leave()  # Python's own way out waits for compiled code, or crashes in it
+    sys.exit(status)
+
+
+def _status() -> int:
+    arguments = sys.argv[1:]
+    try:
+        status = app(arguments or ["--help"], prog_name="certify", standalone_mode=False)
+        if not arguments:
+            return UNUSABLE
+        if status == INTERRUPTED:
+            return _say("interrupted", INTERRUPTED)
+        sys.stdout.flush()
+        return status or OK
+    except (KeyboardInterrupt, typer.Abort):
+        return _say("interrupted", INTERRUPTED)
+    except Interrupted as interrupted:
+        return _say(str(interrupted), INTERRUPTED)
+    except _UsageError as error:
+        where = error.ctx.command_path if error.ctx is not None else "certify"
+        return _say(f"{error.format_message().rstrip('.')} ({where} --help)", UNUSABLE)
+    except (BrokenPipeError, SystemExit):  # by libraries, which would say 1: not proved
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # else Python complains on its way out
+        return CUT_OFF
+    except (ValueError, OSError) as error:
+        return _say(str(error), UNUSABLE)
+    except MemoryError as error:
+        return _say(f"there is not enough memory: {error}", UNUSABLE)
+    except Exception as error:
+        return _say(_unexpected(error), UNUSABLE)
+
+
+def _unexpected(error: Exception) -> str:
+    """An error that nobody has thought of: what, and where."""
+    place, step = "", error.__traceback__
+    while step is not None:
+        file = step.tb_frame.f_code.co_filename
+        if "certify" in Path(file).parts:
+            place = f" at {Path(file).name}, line {step.tb_lineno}"
+        step = step.tb_next
+    return f"unexpected {type(error).__name__}{place}, please report it: {error}"
+
+
+def _say(message: str, status: int) -> int:
+    print(f"certify: {sentence(message)}", file=sys.stderr)
+    return status
+
+
+def sentence(message: str) -> str:
+    r"""A message in one line of bounded length, without the name of the command in front.
+
+    Example:
+        >>> sentence("certify: metric is 'foo';\n  it must be a matrix.")
+        "metric is 'foo'; it must be a matrix."
+    """
+    line = " ".join(re.sub(r"^(?:certify(?:_\w+)?: *)+", "", message).split())
+    return line if len(line) <= LONGEST else line[: LONGEST - 3] + "..."
+
+
+if __name__ == "__main__":
+    main()

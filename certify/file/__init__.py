@@ -1,0 +1,1 @@
+"""How a certificate is written down: evidence in integers, saving, provenance, schemas."""

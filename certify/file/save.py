@@ -1,0 +1,134 @@
+"""Files that certificates are written to: whole or not at all, readable line by line, or gzip."""
+
+import gzip
+import json
+import os
+import tempfile
+from importlib.resources import files
+from pathlib import Path
+from typing import Any, Literal
+
+from certify.checker import reader
+
+# Entries shorter than this stand in one line.
+_WIDTH = 100
+# Nodes of the tree of cells have one of these fields, and always stand in one line.
+_CELL = {"centre", "split", "outside"}
+
+
+def save_data(data: dict[str, Any], path: str | Path) -> Path:
+    """Writes the contents of a certificate file, all of it or nothing.
+
+    Args:
+        data: The contents; their digest is renewed.
+        path: Where. With a name that ends in `.gz` the file is compressed, always to the same
+            bytes: no name and no time is in it.
+
+    Raises:
+        ValueError: If no reader would take the file, for its size; then nothing is written.
+    """
+    text = to_text(data)
+    if len(text) > reader.MAX_BYTES:
+        raise ValueError(
+            f"{path} is not written: it would have {len(text)} bytes, compressed or not, and the "
+            f"checker reads at most {reader.MAX_BYTES}; fewer cells make it smaller."
+        )
+    reader.parse(text, str(path))  # refuses what the checker would refuse
+    content = text.encode("ascii")
+    return save_bytes(_packed(content) if Path(path).suffix == ".gz" else content, path)
+
+
+def check_writable(path: str | Path) -> None:
+    """Refuses a path at which no file can be written, before there is anything to write.
+
+    Raises:
+        ValueError: If it is a folder, its folder does not exist, or nothing can be made in that.
+    """
+    path = Path(path)
+    if path.is_dir():
+        raise ValueError(f"{path} is a folder; name a file in it")
+    if not path.parent.is_dir():
+        raise ValueError(f"the folder of {path} does not exist")
+    if _is_special(path):
+        return
+    try:
+        handle, temporary = _temporary(path)
+    except OSError as error:
+        raise ValueError(f"{path} cannot be written: {error.strerror}") from None
+    os.close(handle)
+    Path(temporary).unlink()
+
+
+def save_bytes(content: bytes, path: str | Path) -> Path:
+    """Writes a file, all of it or nothing; what is no regular file, such as a pipe, is kept."""
+    path = Path(path)
+    if _is_special(path):
+        path.write_bytes(content)
+        return path
+    handle, temporary = _temporary(path)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(content)
+        os.chmod(temporary, 0o644)  # temporary files are private, certificates are to be shown
+        os.replace(temporary, path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+    return path
+
+
+def _is_special(path: Path) -> bool:
+    """Whether something stands there that is not to be replaced: a device, say, or a pipe."""
+    return path.exists() and not path.is_file() and not path.is_dir()
+
+
+def _temporary(path: Path) -> tuple[int, str]:
+    """A file beside another one, of a name that no other has."""
+    return tempfile.mkstemp(dir=path.parent, prefix=f".{path.name[:100]}-", suffix=".part")
+
+
+def compression(path: Path) -> float:
+    """How many times smaller a plain file would be if compressed."""
+    content = path.read_bytes()
+    return len(content) / len(_packed(content))
+
+
+def to_text(data: dict[str, Any]) -> str:
+    """The file as text: one line for each claim and each cell, so that differences can be read."""
+    return _lines({**data, "digest": reader.digest(data)}) + "\n"
+
+
+def schema(kind: Literal["certificate", "contraction"] = "certificate") -> dict[str, Any]:
+    """The JSON Schema (draft 2020-12) of a kind of file: its structure, without the mathematics.
+
+    Args:
+        kind: Of files of `Certificate.save`, or of those of `Contraction.save`.
+
+    Example:
+        >>> from certify import schema
+        >>> schema()["properties"]["version"]
+        {'const': 1}
+    """
+    return json.loads(files("certify.file").joinpath("schemas", f"{kind}.json").read_text("utf-8"))
+
+
+def _packed(content: bytes) -> bytes:
+    return gzip.compress(content, compresslevel=6, mtime=0)
+
+
+def _lines(value: Any, depth: int = 0) -> str:
+    """JSON with an entry in each line: of objects, of lists of more than numbers."""
+    if not isinstance(value, dict | list):
+        return json.dumps(value)
+    if isinstance(value, dict) and not _CELL.isdisjoint(value):
+        return json.dumps(value, separators=(",", ":"))
+    entries = value.values() if isinstance(value, dict) else value
+    line = json.dumps(value)
+    if len(line) < _WIDTH or not any(isinstance(x, dict | list | str) for x in entries):
+        return line
+    if isinstance(value, dict):
+        parts = [f"{json.dumps(key)}: {_lines(x, depth + 1)}" for key, x in value.items()]
+    else:
+        parts = [_lines(x, depth + 1) for x in value]
+    indent, (start, end) = "\n" + "  " * depth, "{}" if isinstance(value, dict) else "[]"
+    return start + indent + ("," + indent).join(parts) + "\n" + "  " * max(depth - 1, 0) + end

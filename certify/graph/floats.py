@@ -1,0 +1,138 @@
+"""Expression graphs in ordinary floating point, with gradients, at many points at once.
+
+Nothing is proved by it: it is for comparing a graph with the code that it was read from.
+"""
+
+import math
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+from jaxtyping import Float
+from scipy import special
+
+from certify.checker.graph import Graph
+
+
+class Dual(NamedTuple):
+    """A real function at some points: its values, shape (points,), and gradients."""
+
+    value: Float[np.ndarray, " points"]
+    gradient: Float[np.ndarray, "points inputs"]
+
+
+class Evaluation(NamedTuple):
+    """A graph at some points.
+
+    Attributes:
+        outputs: Their values, shape (points, outputs).
+        gradients: Their gradients, shape (points, outputs, inputs).
+        scale: The largest number, value or derivative, on the way, shape (points,): what rounding
+            errors are measured by.
+    """
+
+    outputs: Float[np.ndarray, "points outputs"]
+    gradients: Float[np.ndarray, "points outputs inputs"]
+    scale: Float[np.ndarray, " points"]
+
+
+def evaluate(graph: Graph, points: Float[np.ndarray, "points inputs"]) -> Evaluation:
+    """The outputs of a graph and their gradients; NaN where an operation is undefined.
+
+    Example:
+        >>> from certify.graph.trace import expression_graph
+        >>> from certify.checker.graph import read_graph
+        >>> from certify.checker.reader import Reader
+        >>> data = expression_graph(lambda x: [x[0] * x[1]], 2)
+        >>> found = evaluate(read_graph(Reader(data), 2, 1), np.array([[2.0, 3.0]]))
+        >>> found.outputs.tolist(), found.gradients.tolist()
+        ([[6.0]], [[[3.0, 2.0]]])
+    """
+    count = len(points)
+    units = np.broadcast_to(np.eye(graph.inputs), (count, graph.inputs, graph.inputs))
+    inputs = [Dual(points[:, k], units[:, k]) for k in range(graph.inputs)]
+    with np.errstate(all="ignore"):
+        values = graph.values(inputs, _operations(count, graph.inputs))
+    scale = np.ones(count)
+    for dual in values:
+        scale = np.fmax(scale, np.abs(dual.value))
+        scale = np.fmax(scale, np.abs(dual.gradient).max(1, initial=0.0))
+    ends = [values[k] for k in graph.outputs]
+    return Evaluation(
+        np.stack([end.value for end in ends], 1),
+        np.stack([end.gradient for end in ends], 1),
+        np.where(np.isfinite(scale), scale, np.inf),
+    )
+
+
+def _operations(points: int, inputs: int) -> dict[str, Callable]:
+    still = np.zeros((points, inputs))
+
+    def constant(value: Any) -> Dual:
+        return Dual(np.full(points, float(value)), still)
+
+    def power(x: Dual, exponent: int) -> Dual:
+        slope = exponent * x.value ** float(exponent - 1) if exponent else 0.0 * x.value
+        return _along(x, x.value ** float(exponent), slope)
+
+    def real_power(x: Dual, y: Dual) -> Dual:
+        base = np.where(x.value > 0, x.value, np.nan)
+        value = base**y.value
+        gradient = y.value[:, None] * (value / base)[:, None] * x.gradient
+        return Dual(value, gradient + (value * np.log(base))[:, None] * y.gradient)
+
+    def quotient(x: Dual, y: Dual) -> Dual:
+        value = x.value / np.where(y.value == 0, np.nan, y.value)
+        return Dual(value, (x.gradient - value[:, None] * y.gradient) / y.value[:, None])
+
+    def choose(x: Dual, y: Dual, less: Dual, other: Dual) -> Dual:
+        which = x.value < y.value
+        return Dual(
+            np.where(which, less.value, other.value),
+            np.where(which[:, None], less.gradient, other.gradient),
+        )
+
+    return {
+        "constant": constant,
+        "power": power,
+        "pow": real_power,
+        "add": lambda x, y: Dual(x.value + y.value, x.gradient + y.gradient),
+        "sub": lambda x, y: Dual(x.value - y.value, x.gradient - y.gradient),
+        "mul": lambda x, y: Dual(
+            x.value * y.value,
+            x.value[:, None] * y.gradient + y.value[:, None] * x.gradient,
+        ),
+        "div": quotient,
+        "neg": lambda x: Dual(-x.value, -x.gradient),
+        "abs": lambda x: _along(x, np.abs(x.value), np.sign(x.value)),
+        "max": lambda x, y: choose(x, y, y, x),
+        "min": lambda x, y: choose(x, y, x, y),
+        "choose": choose,
+        **{name: _unary(*functions) for name, functions in _UNARY.items()},
+    }
+
+
+def _along(x: Dual, value: np.ndarray, slope: np.ndarray) -> Dual:
+    return Dual(value, slope[:, None] * x.gradient)
+
+
+def _unary(function: Callable, slope: Callable) -> Callable[[Dual], Dual]:
+    return lambda x: _along(x, function(x.value), slope(x.value))
+
+
+# Functions of one variable, and their derivatives.
+_UNARY: dict[str, tuple[Callable, Callable]] = {
+    "exp": (np.exp, np.exp),
+    "log": (np.log, lambda x: 1 / x),
+    "sqrt": (np.sqrt, lambda x: 0.5 / np.sqrt(x)),
+    "sin": (np.sin, np.cos),
+    "cos": (np.cos, lambda x: -np.sin(x)),
+    "tan": (np.tan, lambda x: 1 + np.tan(x) ** 2),
+    "tanh": (np.tanh, lambda x: np.cosh(np.clip(x, -350, 350)) ** -2),
+    "sinh": (np.sinh, np.cosh),
+    "cosh": (np.cosh, np.sinh),
+    "atan": (np.arctan, lambda x: 1 / (1 + x * x)),
+    "asin": (np.arcsin, lambda x: 1 / np.sqrt(1 - x * x)),
+    "acos": (np.arccos, lambda x: -1 / np.sqrt(1 - x * x)),
+    "erf": (special.erf, lambda x: 2 / math.sqrt(math.pi) * np.exp(-x * x)),
+}

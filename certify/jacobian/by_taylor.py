@@ -1,0 +1,150 @@
+"""Affine families of Jacobians from Taylor polynomials of an expression graph: no compiling."""
+
+import functools
+from collections.abc import Callable, Sequence
+from math import comb, factorial, prod
+
+import numpy as np
+from jaxtyping import Float
+
+from certify.checker.graph import Graph
+from certify.checker.rederive import ORDER, Entry
+from certify.graph.taylor import Arithmetic, Jet
+from certify.graph.taylor_expansion import expansions
+from certify.jacobian.expansion import Ends, expand, middle_of
+from certify.jacobian.family import AffineFamily
+from certify.jacobian.natural_jacobian import natural_curvature, natural_jacobian, natural_slope
+from certify.problem.natural_gradient import Natural
+from certify.rounding import EPSILON, TINY
+
+# Products of coefficients for one cell, at most, if none were zero: a fraction of a second.
+_PRODUCTS = 2**21
+
+
+def is_affordable(graph: Graph) -> bool:
+    """Whether a graph is small enough for its families to be found quickly, cell by cell.
+
+    What a node costs depends on how many coordinates it moves with: those of a hidden unit of a
+    network are its own weights and what it is fed with, not all of the game's.
+    """
+    products = {"mul": 1, "add": 0, "sub": 0, "neg": 0, "constant": 0}
+    moving: list[frozenset[int]] = [frozenset((k,)) for k in range(graph.inputs)]
+    count = 0
+    for node in graph.nodes:
+        moving.append(frozenset().union(*(moving[k] for k in node.operands)))
+        pairs = comb(2 * len(moving[-1]) + ORDER, ORDER)
+        count += products.get(node.operation, ORDER + 1) * pairs
+    return count <= _PRODUCTS
+
+
+def taylor_family(
+    graph: Graph, entries: Sequence[Entry], natural: Natural | None = None
+) -> Callable[[Float[np.ndarray, "cells n"], Float[np.ndarray, "cells n"]], AffineFamily]:
+    """Encloses the Jacobian of a field over cells, rigorously.
+
+    Args:
+        graph: Of the costs, or of the field itself.
+        entries: How the field is made of the outputs of the graph.
+        natural: If the field is a natural gradient, and the graph one of policies, of which cells
+            are made too: what it adds to the slopes of the graph's outputs.
+
+    Returns:
+        A function of the lower and upper corners of a batch of cells. A family is `finite` where
+        all Taylor coefficients of the outputs and of the obligations are, up to degree `ORDER`:
+        then the graph is defined on the cell, and its outputs have that many continuous derivatives
+        there.
+    """
+    near, wide = (Arithmetic(graph.inputs, order) for order in (ORDER - 1, ORDER))
+
+    def family(lower: np.ndarray, upper: np.ndarray) -> AffineFamily:
+        lower, upper = flushed(lower, upper)
+        with np.errstate(all="ignore"):
+            middle, radius = middle_of(lower, upper)
+            pairs, obliged = expansions(graph, near, wide, middle, lower, upper, radius)
+            at, over = ([getattr(pair, side) for pair in pairs] for side in ("middle", "box"))
+            value, slope = (_derivatives(near, at, entries, order) for order in (1, 2))
+            values, slopes, curvature = (_derivatives(wide, over, entries, k) for k in (1, 2, 3))
+            if natural is not None:
+                point, cell = Ends(middle, middle), Ends(lower, upper)
+                slope = natural_slope(natural, point, value, slope)
+                value = natural_jacobian(natural, point, value)
+                curvature = natural_curvature(natural, cell, values, slopes, curvature)
+            parts = expand(value, slope, curvature, radius)
+        finite = [np.isfinite(part).reshape(len(lower), -1).all(-1) for part in parts]
+        needed = (*over, *(pair.box for pair in obliged))
+        finite += [np.broadcast_to(jet.is_finite(), len(lower)) for jet in (*at, *needed)]
+        known = np.all(finite, axis=0)
+        blame = _blame(wide, needed, len(lower))
+        share = np.where(known[:, None, None, None], parts.share, blame)
+        return AffineFamily(*parts._replace(share=share), known)
+
+    return family
+
+
+def flushed(lower: np.ndarray, upper: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Subnormal corners move outward, so that the middle of a cell, normal or zero, is in it."""
+    small = [np.abs(end) < TINY for end in (lower, upper)]
+    return (
+        np.where(small[0], np.where(lower < 0, -TINY, 0.0), lower),
+        np.where(small[1], np.where(upper > 0, TINY, 0.0), upper),
+    )
+
+
+def _blame(arithmetic: Arithmetic, jets: Sequence[Jet], boxes: int) -> np.ndarray:
+    """One for each coordinate in which an unknown coefficient is one of a power, else zero.
+
+    To cut others would not help.
+    """
+    result = np.zeros((boxes, arithmetic.inputs, 1, 1))
+    for jet in jets:
+        unknown = ~(np.isfinite(jet.low) & np.isfinite(jet.high))
+        for monomial, row in zip(jet.monomials, unknown, strict=True):
+            for k in set(arithmetic.exponents(monomial)):
+                result[:, k, 0, 0] += row
+    return np.minimum(result, 1.0)
+
+
+def _derivatives(
+    arithmetic: Arithmetic, jets: list[Jet], entries: Sequence[Entry], order: int
+) -> Ends:
+    """All derivatives of one order of the field, shape (cells, n, n, ...)."""
+    rows, factors = _places(arithmetic, tuple(jet.monomials for jet in jets), tuple(entries), order)
+    boxes = max(jet.low.shape[1] for jet in jets)
+    ends = []
+    for side in ("low", "high"):
+        table = [np.broadcast_to(getattr(jet, side), (len(jet.low), boxes)) for jet in jets]
+        found = np.concatenate([*table, np.zeros((1, boxes))])[rows] * factors[..., None]
+        ends.append(np.moveaxis(found, -1, 0))
+    low, high = np.minimum(*ends), np.maximum(*ends)  # a negative sign turns them round
+    unknown = ~(np.isfinite(low) & np.isfinite(high))
+    return Ends(
+        np.where(unknown, -np.inf, low - EPSILON * np.abs(low)),
+        np.where(unknown, np.inf, high + EPSILON * np.abs(high)),
+    )
+
+
+@functools.lru_cache(maxsize=256)
+def _places(
+    arithmetic: Arithmetic,
+    monomials: tuple[tuple[int, ...], ...],
+    entries: tuple[Entry, ...],
+    order: int,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Where each derivative stands among the coefficients of all outputs, and times what.
+
+    A derivative is a Taylor coefficient times the factorials of the exponents of its monomial; one
+    that is not there is zero, which stands last.
+    """
+    starts = np.cumsum([0, *map(len, monomials)])
+    known = [
+        {monomial: start + k for k, monomial in enumerate(own)}
+        for own, start in zip(monomials, starts[:-1], strict=True)
+    ]
+    shape = (len(entries),) + (arithmetic.inputs,) * order
+    rows, factors = np.empty(shape, np.int64), np.empty(shape)
+    for place in np.ndindex(shape):
+        output, sign, along = entries[place[0]]
+        variables = (*along, *place[1:])
+        rows[place] = known[output].get(arithmetic.monomial(*variables), starts[-1])
+        factors[place] = sign * prod(factorial(variables.count(k)) for k in set(variables))
+    return rows, factors

@@ -1,0 +1,72 @@
+"""Jacobians over a cell as an affine family of matrices, which keeps how entries move together."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import equinox as eqx
+import jax
+import numpy as np
+from jaxtyping import Array, Bool, Float, Int
+
+
+class AffineFamily(eqx.Module):
+    """Encloses the Jacobian of an `n`-dimensional field over one cell (or over a batch of cells).
+
+    Attributes:
+        centre: `C`, the middle of the family.
+        generators: `G_k`. The first `n` belong to the coordinates, unless there are none at all;
+            the others are what moves with a remainder that several entries share.
+        remainder: `R >= 0`.
+        share: How much of the remainder splitting each coordinate could remove (a score, not a
+            bound).
+        finite: Whether everything is finite and the field smooth over the cell; otherwise the rest
+            means nothing.
+    """
+
+    centre: Float[Array | np.ndarray, "*batch n n"]
+    generators: Float[Array | np.ndarray, "*batch m n n"]
+    remainder: Float[Array | np.ndarray, "*batch n n"]
+    share: Float[Array | np.ndarray, "*batch n n n"]
+    finite: Bool[Array | np.ndarray, "*batch"]
+
+
+def mirrored(family: AffineFamily, signs: Int[np.ndarray, "n n"]) -> AffineFamily:
+    """The same Jacobians, in a family whose mirrored entries agree exactly.
+
+    Two mirrored entries enclose one number up to the sign, with the same `e_k`; so either may stand
+    for both, and the one with the smaller remainder does.
+
+    Args:
+        family: Encloses `J` over one cell, or over a batch of cells.
+        signs: From `mirror_signs`.
+    """
+    remainder = np.asarray(family.remainder)
+    other = np.swapaxes(remainder, -1, -2)
+    # On a tie the entry above the diagonal, so that both entries of a pair choose alike.
+    above = np.triu(np.ones_like(signs, bool))
+    keep = np.where(above, remainder <= other, remainder < other) | (signs == 0)
+
+    def chosen(entries: Any, kept: np.ndarray, sign: np.ndarray) -> np.ndarray:
+        entries = np.asarray(entries)
+        return np.where(kept, entries, sign * np.swapaxes(entries, -1, -2))
+
+    each = keep[..., None, :, :]  # of the matrices for one coordinate or generator
+    return AffineFamily(
+        chosen(family.centre, keep, signs),
+        chosen(family.generators, each, signs),
+        chosen(remainder, keep, np.abs(signs)),
+        chosen(family.share, each, np.abs(signs)),
+        np.asarray(family.finite),
+    )
+
+
+def stack(families: list[AffineFamily]) -> AffineFamily:
+    """A batch of families."""
+    return jax.tree.map(lambda *parts: np.stack(parts), *families)
+
+
+def unstacked(batch: AffineFamily) -> Iterator[AffineFamily]:
+    """The families of a batch, as views of it."""
+    parts, structure = jax.tree.flatten(batch)
+    for k in range(len(parts[0])):
+        yield structure.unflatten([part[k, ...] for part in parts])

@@ -1,0 +1,246 @@
+"""Strategy sets in coordinates: what they restrict, and how a certificate states them."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.extend import core
+from jaxtyping import Array, Float
+
+import dgames as dg
+from certify.checker.reader import Reader
+from certify.checker.sets import StrategySet, read_set
+from certify.enclosure.promotion import exactly
+from certify.problem.exact_types import is_as_made
+from certify.problem.region import Box, Limits, Region
+from dgames.sets import AbstractSet, player_sets
+from dgames.strategy import blocks, player_names, ravel
+
+
+class OutsideStrategySet(ValueError):
+    """The region is not inside the game's strategy set."""
+
+
+@dataclass(frozen=True)
+class Constraints:
+    """The product K of the players' strategy sets, their numbers in float64.
+
+    Attributes:
+        names: The players.
+        sets: Of each player.
+        center: A joint strategy, for its structure.
+    """
+
+    names: tuple[str, ...]
+    sets: tuple[AbstractSet, ...]
+    center: Any
+
+    @classmethod
+    def of(cls, game: dg.Game | dg.AbstractField, region: Region) -> "Constraints":
+        """Those of a game or a field, with the structure of a region.
+
+        Raises:
+            OutsideStrategySet: If they depend on the strategy.
+        """
+        _require_fixed(game, region.example)
+        sets = player_sets(game.strategy_set(region.example), region.example)
+        # In lower precision, tests for membership would round.
+        sets = jax.tree.map(lambda leaf: exactly(leaf) if hasattr(leaf, "dtype") else leaf, sets)
+        return cls(player_names(region.center), sets, region.center)
+
+    @property
+    def bind(self) -> bool:
+        """Whether any player is restricted at all."""
+        return any(type(own) is not dg.Euclidean for own in self.sets)
+
+    def require_known(self) -> None:
+        """Raises unless something is known about each player's set.
+
+        Of subclasses nothing is: they may project as they like.
+        """
+        for name, own in zip(self.names, self.sets, strict=True):
+            if type(own) not in _KNOWN or not is_as_made(own):
+                raise OutsideStrategySet(
+                    f"nothing is known about the strategy set of player '{name}' "
+                    f"({type(own).__name__}), so no region is known to be inside; use "
+                    f"{', '.join(kind.__name__ for kind in _KNOWN)}."
+                )
+
+    def outside(self, region: Region) -> str | None:
+        """A player whose set the region is not known to be in; None if it is inside all of them."""
+        ends = [ravel(self.center)[1](jnp.asarray(end)) for end in region.bounds()]
+        rows = zip(self.names, self.sets, *map(blocks, ends), strict=True)
+        return next((name for name, *row in rows if not contains_box(*row)), None)
+
+    def require_inside(self, region: Region) -> None:
+        """Raises unless the region is inside the strategy set.
+
+        A convex set contains a box if it contains its corners; for boxes the extreme two suffice,
+        for a ball the farthest one.
+        """
+        name = self.outside(region)
+        if name is not None:
+            own = self.sets[self.names.index(name)]
+            raise OutsideStrategySet(
+                f"the region leaves the strategy set of player '{name}' ({type(own).__name__}); "
+                "this is about points inside the set, so give a region within it."
+            )
+
+    def limits(self, region: Region) -> Limits:
+        """Which lower and which upper faces of a region's bounding box K extends beyond."""
+        extents = [extent for own in self.exact() for extent in own.extents]
+        low, high = (np.empty(len(extents), bool) for _ in range(2))
+        for k, ((least, most), lower, upper) in enumerate(
+            zip(extents, *region.bounds(), strict=True)
+        ):
+            low[k] = least is None or least < Fraction(lower)
+            high[k] = most is None or most > Fraction(upper)
+        return low, high
+
+    def clipped(self, region: Box) -> Box:
+        """The part of a box within the bounds of each coordinate of K."""
+        pairs = zip(self.sets, blocks(self.center), strict=True)
+        least, most = np.concatenate([_extent(*pair) for pair in pairs], axis=1)
+        lower, upper = region.bounds()
+        low, high = np.maximum(lower, least), np.minimum(upper, most)
+        unravel = ravel(region.center)[1]
+        return Box(unravel(jnp.asarray(low)), unravel(jnp.asarray(high)), like=region.example)
+
+    def exact(self) -> list[StrategySet]:
+        """As the checker reads them."""
+        triples = zip(self.to_json(float.hex), _sizes(self.center), strict=True)
+        return [read_set(Reader(file), size) for file, size in triples]
+
+    def project(self, x: Float[Array, " n"]) -> Float[Array, " n"]:
+        """The point of K nearest to a vector, in ordinary floating point; traceable."""
+        pairs = zip(self.sets, blocks(ravel(self.center)[1](x)), strict=True)
+        return jnp.concatenate([ravel(own.project(block))[0] for own, block in pairs])
+
+    def snapped(self, x: Float[np.ndarray, " n"]) -> Float[np.ndarray, " n"]:
+        """A point next to one of K, moved by roundings, that is in K exactly."""
+        parts = np.split(x, np.cumsum(_sizes(self.center))[:-1])
+        triples = zip(self.sets, blocks(self.center), parts, strict=True)
+        return np.concatenate([_snapped(*triple) for triple in triples])
+
+    def to_json(self, number: Callable[[float], str]) -> list[dict[str, Any]]:
+        """The description in a certificate file."""
+        pairs = zip(self.sets, blocks(self.center), strict=True)
+        return [_described(own, block, number) for own, block in pairs]
+
+
+def _require_fixed(game: dg.Game | dg.AbstractField, example: Any) -> None:
+    """Raises if a game has other strategy sets at other strategies: nothing is known of those."""
+    moves = OutsideStrategySet(
+        "the strategy set depends on the strategy at which it is asked for, so no region is known "
+        "to be inside it; strategy_set(x) may look at the structure and the shapes of x alone."
+    )
+
+    def arrays(x: Any) -> list[Any]:
+        leaves = jax.tree.leaves(game.strategy_set(x))
+        return [jnp.asarray(leaf) for leaf in leaves if eqx.is_array_like(leaf)]
+
+    try:
+        code = jax.make_jaxpr(arrays)(jax.tree.map(jnp.asarray, example)).jaxpr
+    except (jax.errors.ConcretizationTypeError, jax.errors.TracerArrayConversionError):
+        raise moves from None
+    moving = set(code.invars)
+    for equation in code.eqns:
+        if any(not isinstance(x, core.Literal) and x in moving for x in equation.invars):
+            moving.update(equation.outvars)
+    if any(not isinstance(x, core.Literal) and x in moving for x in code.outvars):
+        raise moves
+
+
+def contains_box(own: Any, low: Any, high: Any) -> bool:
+    """Whether a player's set is known to contain the box between two of the player's blocks."""
+    if type(own) is dg.Euclidean:
+        return True
+    if type(own) is dg.Box:
+        return bool(own.contains(low)) and bool(own.contains(high))
+    if type(own) is dg.Ball:
+        center = dg.Ball(own.center, jnp.zeros(())).project(low)
+        farthest = jax.tree.map(
+            lambda c, a, b: jnp.where(jnp.abs(a - c) > jnp.abs(b - c), a, b), center, low, high
+        )
+        return bool(dg.Ball(own.center, own.radius * (1 - 1e-12)).contains(farthest))
+    # A simplex contains no box of full dimension, and of other sets, subclasses too, nothing is
+    # known.
+    return False
+
+
+# Of other sets, subclasses of these too, nothing is known: they may project as they like.
+_KNOWN = (dg.Euclidean, dg.Box, dg.Ball, dg.Simplex)
+
+
+def _extent(own: AbstractSet, block: Any) -> tuple[np.ndarray, np.ndarray]:
+    """About the bounds of a player's coordinates; of a box they are exact."""
+    flat, unravel = ravel(block)
+    match own:
+        case dg.Box():
+            ends = (unravel(jnp.full_like(flat, end)) for end in (-jnp.inf, jnp.inf))
+            low, high = (np.asarray(ravel(own.project(end))[0]) for end in ends)
+            return low, high
+        case dg.Ball():
+            middle, radius = _middle(own, block), float(own.radius)
+            return middle - radius, middle + radius
+        case dg.Simplex():
+            return np.zeros(flat.size), np.ones(flat.size)
+    return np.full(flat.size, -np.inf), np.full(flat.size, np.inf)
+
+
+def _snapped(own: AbstractSet, block: Any, x: np.ndarray) -> np.ndarray:
+    """A point of a player's set, exactly, next to one that is in it up to rounding."""
+    match own:
+        case dg.Box():
+            return np.clip(x, *_extent(own, block))
+        case dg.Ball():
+            middle, radius = _middle(own, block), Fraction(float(own.radius))
+            for share in (0.0, *(2.0**-k for k in range(53, 40, -1))):
+                inner = middle + (1 - share) * (x - middle)
+                offset = (Fraction(a) - Fraction(b) for a, b in zip(inner, middle, strict=True))
+                if sum(o * o for o in offset) <= radius**2:
+                    return inner
+            return middle
+        case dg.Simplex():
+            # On a grid of dyadic numbers sums are exact; the largest coordinate takes the rest.
+            whole = np.round(np.clip(x, 0.0, 1.0) * 2.0**52).astype(np.int64)
+            for group in np.split(whole, np.cumsum(_groups(block))[:-1]):
+                group[group.argmax()] += 2**52 - int(group.sum())
+            return whole / 2.0**52
+    return x
+
+
+def _described(own: AbstractSet, block: Any, number: Callable[[float], str]) -> dict[str, Any]:
+    """A player's set in a certificate file."""
+    match own:
+        case dg.Box():
+            low, high = (
+                [number(x) if np.isfinite(x) else str(x) for x in end.tolist()]
+                for end in _extent(own, block)
+            )
+            return {"kind": "box", "lower": low, "upper": high}
+        case dg.Ball():
+            middle = [number(x) for x in _middle(own, block).tolist()]
+            return {"kind": "ball", "center": middle, "radius": number(float(own.radius))}
+        case dg.Simplex():
+            return {"kind": "simplex", "groups": _groups(block)}
+    return {"kind": "euclidean"}
+
+
+def _middle(own: dg.Ball, block: Any) -> np.ndarray:
+    return np.asarray(ravel(dg.Ball(own.center, jnp.zeros(())).project(block))[0])
+
+
+def _groups(block: Any) -> list[int]:
+    """Sizes of the probability vectors along the last axes of a block."""
+    leaves = jax.tree.leaves(block)
+    return [leaf.shape[-1] for leaf in leaves for _ in range(leaf.size // leaf.shape[-1])]
+
+
+def _sizes(x: Any) -> list[int]:
+    return [sum(leaf.size for leaf in jax.tree.leaves(block)) for block in blocks(x)]

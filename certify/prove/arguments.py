@@ -1,0 +1,105 @@
+"""What is asked of `certify.certify`, looked at before anything is traced."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, get_args
+
+import dgames as dg
+from certify.metric.objective import Objective
+from certify.problem.field import FlatField, flat_field
+from certify.problem.messages import clipped, listed
+from certify.problem.region import Ball, Box, Policies, Region
+from dgames.strategy import dimensions, player_names
+
+# Coordinates that a file can hold.
+MOST_COORDINATES = 512
+
+
+def check_region(caller: str, region: Any) -> Region:
+    """The region, if it is one that a file can hold.
+
+    Raises:
+        ValueError: If it is none, has no players, or has too many coordinates or a player without.
+    """
+    if not isinstance(region, Box | Ball | Policies):
+        raise ValueError(
+            f"{caller}: the region is {_described(region)}; give a certify.Box, certify.Ball or "
+            "certify.Policies, such as certify.Box.around(strategy, radius)."
+        )
+    names, sizes = player_names(region.center), dimensions(region.center)
+    if not names:
+        raise ValueError(f"{caller}: the region has no players; give a block for each of them.")
+    for name, size in zip(names, sizes, strict=True):
+        if size == 0:
+            raise ValueError(
+                f"{caller}: player '{clipped(name)}' has no coordinates; leave the player out of "
+                "game and region, or give at least one number."
+            )
+    if sum(sizes) > MOST_COORDINATES:
+        raise ValueError(
+            f"{caller}: {sum(sizes)} coordinates; a file holds at most {MOST_COORDINATES}: use "
+            "certify.certify_network with dg.NetworkGame, where each player's cost depends on few "
+            "others."
+        )
+    return region
+
+
+def check_methods(methods: Any) -> Sequence[type[dg.AbstractMethod]]:
+    """The classes of methods.
+
+    Raises:
+        ValueError: If they are not in a list, or not classes of methods.
+    """
+    if isinstance(methods, type | dg.AbstractMethod) or callable(methods):
+        raise ValueError(
+            f"certify: methods is {_described(methods)}; give a list of classes, such as "
+            "methods=[dg.Simultaneous]."
+        )
+    if isinstance(methods, str) or not isinstance(methods, Sequence | set | frozenset):
+        raise ValueError(
+            f"certify: methods is {_described(methods)}; give a list of classes of methods, such "
+            "as [dg.Simultaneous]."
+        )
+    for method in methods:
+        if not (isinstance(method, type) and issubclass(method, dg.AbstractMethod)):
+            raise ValueError(
+                f"certify: methods contains {_described(method)}; give classes of methods, such as "
+                "dg.Simultaneous, without step sizes: these are what is looked for."
+            )
+    return list(dict.fromkeys(methods))
+
+
+def check_objective(caller: str, objective: Any) -> Objective:
+    """What a metric is chosen for."""
+    if objective not in get_args(Objective):
+        raise ValueError(
+            f"{caller}: objective is {clipped(repr(objective))}; it must be one of "
+            f"{', '.join(get_args(Objective))}."
+        )
+    return objective
+
+
+def traced(caller: str, game: Any, region: Region, args: Any) -> FlatField:
+    """The field of a game on a region; an error of its costs becomes one about both."""
+    try:
+        return flat_field(game, region, args)
+    except (KeyError, IndexError) as error:
+        raise _misfit(caller, region, error) from error
+
+
+def _misfit(caller: str, region: Region, error: Exception) -> ValueError:
+    """An error that the costs raised on a strategy of the region, as a sentence."""
+    what = {KeyError: "there is no player or key", IndexError: "there is no player or entry"}
+    said = next((text for kind, text in what.items() if isinstance(error, kind)), "they say")
+    return ValueError(
+        f"{caller}: the costs fail on strategies of the region, whose players are "
+        f"{listed(player_names(region.center))}: {said} {clipped(str(error))} "
+        f"({type(error).__name__}); give a region of the players that the costs are written for."
+    )
+
+
+def _described(value: Any) -> str:
+    if isinstance(value, type):
+        return f"the class {clipped(value.__name__)}"
+    if isinstance(value, Mapping | list | tuple):
+        return f"a {type(value).__name__}"
+    return f"{clipped(repr(value))} (a {type(value).__name__})"

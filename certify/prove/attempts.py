@@ -1,0 +1,112 @@
+"""The proof in the metric that was chosen, and if the cells have none in it, in other metrics.
+
+A metric is chosen by sampling; whether the cells bear it out is known when they are there. Their
+Jacobians do not depend on the metric, so other rungs of the ladder can be tried on the same cells,
+and a matrix made for these very cells.
+"""
+
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from certify.metric.cell_metric import cell_metric
+from certify.metric.ladder import Ladder, Rung
+from certify.metric.lmi import Kind
+from certify.prove.assembly import Assembly
+
+# Up to so many coordinates a matrix is made for the cells; beyond, that takes too long.
+_SMALL = 16
+# It is tried before simpler metrics if its margin on the cells is so many times theirs.
+_PAYS = 1.5
+
+
+class Attempts(NamedTuple):
+    """What came of them.
+
+    Attributes:
+        data: The contents of the file, or None.
+        ladder: The rung of the proof is the one chosen; those that failed are listed with reasons.
+    """
+
+    data: dict[str, Any] | None
+    ladder: Ladder
+
+    @property
+    def reasons(self) -> tuple[str, ...]:
+        """Why there is no proof, in the metric that was chosen and then in the others."""
+        (_, first), *others = self.ladder.failed
+        return first, *(f"in the metric '{name}': {reason}" for name, reason in others)
+
+
+def attempt(
+    assembly: Assembly, methods: list[str], ladder: Ladder, climb_on: Callable[[], Ladder] | None
+) -> Attempts:
+    """Proves in the chosen metric of a ladder, or else in another one.
+
+    The other ones are those with a positive sampled margin that have a positive margin on the cells
+    too: first the rungs below the chosen one, from general to simple, then those above it; and a
+    matrix for the cells, before them if it is much better. Sampling, solvers and floating point
+    decide only what is tried; what is returned, the checker has accepted.
+
+    Args:
+        assembly: The cells.
+        methods: Names of methods, as for `Assembly.proved`.
+        ladder: The rungs and the one that was chosen; without rungs no other metric is tried.
+        climb_on: Gives further rungs; called only when all known ones have failed.
+    """
+    failed: list[tuple[str, str]] = []
+    for rung in _candidates(assembly, ladder, climb_on):
+        if failed and (margin := assembly.margin(rung.weighting)) <= 0:
+            failed.append((rung.name, f"a margin of {margin:.4g} on the worst cell"))
+            continue
+        data, reason = assembly.proved(rung.weighting, methods)
+        if data is not None:
+            return Attempts(data, ladder._replace(chosen=rung, failed=tuple(failed)))
+        failed.append((rung.name, reason))
+    return Attempts(None, ladder._replace(failed=tuple(failed)))
+
+
+def _candidates(
+    assembly: Assembly, ladder: Ladder, climb_on: Callable[[], Ladder] | None
+) -> Iterator[Rung]:
+    """The chosen metric; then those that follow from the ladder, and from a longer one."""
+    yield ladder.chosen
+    tried = [ladder.chosen.weighting]
+    for climbed in (lambda: ladder, climb_on):
+        if climbed is None:
+            continue
+        for rung in _others(assembly, climbed(), ladder.chosen):
+            if not any(np.array_equal(rung.weighting, other) for other in tried):
+                tried.append(rung.weighting)
+                yield rung
+
+
+def _others(assembly: Assembly, ladder: Ladder, chosen: Rung) -> list[Rung]:
+    """In the order in which to try them."""
+    names = [rung.name for rung in ladder.rungs]
+    place = names.index(chosen.name) if chosen.name in names else len(names)
+    promising = [(k, rung) for k, rung in enumerate(ladder.rungs) if rung.margin > 0]
+    below = [rung for k, rung in reversed(promising) if k < place]
+    rungs = below + [rung for k, rung in promising if k >= place]
+    kinds: list[Kind] = [kind for kind in ("full", "block") if kind in names]
+    if not kinds or assembly.field.dimension > _SMALL or assembly.aim.spent():
+        return rungs
+    margins = [(assembly.margin(rung.weighting), rung) for rung in [chosen, *rungs]]
+    best, start = max(margins, key=lambda pair: pair[0])
+    made = _made_for_the_cells(assembly, kinds[0], start)
+    if made is None or made.margin <= max(best, 0.0):
+        return rungs
+    return [made, *rungs] if made.margin >= _PAYS * best else [*rungs, made]
+
+
+def _made_for_the_cells(assembly: Assembly, kind: Kind, start: Rung) -> Rung | None:
+    field, weighting = assembly.field, start.weighting
+    matrix = weighting if weighting.ndim == 2 else np.diag(weighting)
+    try:
+        found = cell_metric(
+            assembly.families, field.sizes, kind, matrix, field.signs, mirrored=field.zero_sum
+        )
+    except ImportError:  # without cvxpy
+        return None
+    return Rung(f"{kind}, for the cells", found, assembly.margin(found))

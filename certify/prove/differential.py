@@ -1,0 +1,221 @@
+"""A last net before anything is called proved: the user's own code, run at a few thousand points.
+
+It proves nothing. Proofs speak of an expression graph or of enclosures that were read from the
+code; if these differ from what the code computes by more than rounding, at any of the points that
+`probes` thinks of, something is wrong that nobody has thought of yet, and there is an error that
+shows the point.
+"""
+
+import functools
+from collections.abc import Callable
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Float
+
+import dgames as dg
+from certify.checker.rederive import entries
+from certify.graph.builder import GraphError
+from certify.graph.floats import evaluate
+from certify.graph.trace import graph_of
+from certify.jacobian.family import AffineFamily
+from certify.problem.constraints import Constraints
+from certify.problem.exact_types import is_pseudo_gradient
+from certify.problem.field import FlatField, compiled_jacobians
+from certify.problem.region import Region
+from certify.prove.probes import probes
+from certify.search.tree import Leaf, Split, Tree
+from dgames.strategy import Strategy, blocks, player_names, ravel
+
+# Rounding errors are taken for such up to these shares: of the largest number on the way, and of
+# the result. Code in lower precision computes something else than the real numbers that it stands
+# for, but not something else altogether.
+_OF_SCALE, _OF_VALUE = 1e-9, 1e-6
+_OF_SCALE_LOW, _OF_VALUE_LOW = 2.0**-7, 2.0**-4
+# Points at which Jacobians are computed: as many as are sampled to choose a metric, so that nothing
+# is compiled for it.
+_JACOBIANS = 256
+
+
+class MismatchError(ArithmeticError):
+    """Code computes something else than what was about to be proved of it; shows where."""
+
+
+def compare(
+    game: dg.Game | dg.AbstractField,
+    region: Region,
+    args: Any,
+    field: FlatField,
+    tree: Tree | None = None,
+) -> None:
+    """Compares the user's code with the graph and the families that a proof rests on.
+
+    Args:
+        game: The game or the field, as the user gave it.
+        region: Where.
+        args: Passed to it.
+        field: What was made of it.
+        tree: Cells with their families, to be compared with Jacobians.
+
+    Raises:
+        MismatchError: Where they differ, or the code is not finite.
+    """
+    given = dg.as_field(game)
+    if field.constraints is not None:
+        _compare_sets(given, region, field)
+    points = probes(field, region)
+    if field.natural is None:
+        _compare_values(given, region, args, field, points)
+    if tree is not None:
+        _compare_families(field, tree, region, points[:_JACOBIANS])
+
+
+def _compare_sets(given: dg.AbstractField, region: Region, field: FlatField) -> None:
+    """The strategy sets as they are read now: code that is not pure may give others."""
+    again = Constraints.of(given, region)
+    sets = (field.constraints.sets, again.sets)
+    if not eqx.tree_equal(*sets):
+        raise MismatchError(
+            "certify: the strategy sets are others each time that they are asked for, so nothing "
+            "is proved; let strategy_set be a function of nothing but the structure of a strategy."
+        )
+
+
+def _compare_values(
+    given: dg.AbstractField,
+    region: Region,
+    args: Any,
+    field: FlatField,
+    points: Float[np.ndarray, "points n"],
+) -> None:
+    # In the user's own types: what overflows in these is not finite, whatever it is in float64.
+    unravel = ravel(region.example)[1]
+    rounded = jax.vmap(lambda point: ravel(unravel(point))[0])(jnp.asarray(points))
+    points = np.asarray(rounded, np.float64)
+    lower, upper = region.bounds()
+    points = points[((lower <= points) & (points <= upper)).all(1)]
+    force, costs = (
+        np.asarray(found, np.float64)
+        for found in _computed(given, region.example, args, jnp.asarray(points))
+    )
+    whole = np.isfinite(force).all(1) & np.isfinite(costs).all(1)
+    if not whole.all():
+        k = int(np.flatnonzero(~whole)[0])
+        what = "the field" if np.isfinite(costs[k]).all() else "a cost"
+        raise MismatchError(
+            f"certify: {what} is not finite at {_shown(field, points[k])}, where the region has "
+            "been shown to be harmless in real arithmetic; the code divides by zero, overflows, or "
+            "differentiates a branch that it does not take (guard the argument, not the result)."
+        )
+    low = bool(field.promoted)
+    of_scale = _OF_SCALE_LOW if low else _OF_SCALE
+    of_value = _OF_VALUE_LOW if low else _OF_VALUE
+    expected, values, scale = _expected(field, points, force.shape[1])
+    for what, mine, theirs in (("the field", expected, force), ("the costs", values, costs)):
+        if mine is None or not mine.size:
+            continue
+        slack = of_scale * scale[:, None] + of_value * np.abs(theirs)
+        wrong = ~(np.abs(mine - theirs) <= slack)
+        if wrong.any():
+            k, column = map(int, np.argwhere(wrong)[0])
+            raise MismatchError(
+                f"certify: at {_shown(field, points[k])} entry {column} of {what} is "
+                f"{theirs[k, column]:.6g}, but what was read from the code gives "
+                f"{mine[k, column]:.6g}; nothing is proved. Please report this game."
+            )
+
+
+@eqx.filter_jit
+def _computed(given: dg.AbstractField, example: Strategy, args: Any, points: Any) -> Any:
+    """What the user's code makes of points, as joint strategies like the example."""
+    unravel = ravel(example)[1]
+
+    def at(point: Any) -> Any:
+        strategy = unravel(point)
+        return ravel(given(strategy, args))[0], _own_costs(given, strategy, args)
+
+    return jax.vmap(at)(points)
+
+
+@functools.lru_cache(maxsize=32)
+def _compiled_values(field: FlatField) -> Callable:
+    return jax.jit(jax.vmap(field.function))
+
+
+def _own_costs(given: dg.AbstractField, x: Strategy, args: Any) -> Any:
+    """All costs as the game computes them, one after the other; of a field nothing."""
+    if not is_pseudo_gradient(given):
+        return jnp.zeros(0)
+    costs = given.game.costs(x, args)
+    if isinstance(costs, dg.Stacked):
+        return jnp.ravel(costs.blocks)
+    return jnp.stack([jnp.asarray(cost) for cost in blocks(costs)])
+
+
+def _expected(
+    field: FlatField, points: np.ndarray, size: int
+) -> tuple[np.ndarray, np.ndarray | None, np.ndarray]:
+    """The field and the costs that the proof speaks of, and how large numbers get on the way."""
+    try:
+        graph = graph_of(field)
+    except GraphError:
+        force = np.asarray(_compiled_values(field)(jnp.asarray(points)))
+        return force, None, 1 + np.abs(force).max(1, initial=0.0)
+    found = evaluate(graph, points)
+    if not field.is_gradient:
+        return found.outputs, None, found.scale
+    made = entries([*field.sizes], field.zero_sum, True)
+    columns = [sign * found.gradients[:, output, variables[0]] for output, sign, variables in made]
+    costs = found.outputs
+    if field.zero_sum:
+        costs = np.concatenate([costs, -costs], 1)
+    return np.stack(columns, 1) if size else found.outputs[:, :0], costs, found.scale
+
+
+def _compare_families(
+    field: FlatField, tree: Tree, region: Region, points: Float[np.ndarray, "points n"]
+) -> None:
+    jacobians = np.asarray(compiled_jacobians(field)(jnp.asarray(points)))
+    for family, rows in _cells(tree, region, points):
+        reach = np.abs(np.asarray(family.generators)).sum(0) + np.asarray(family.remainder)
+        found = jacobians[rows]
+        slack = _OF_VALUE * (1 + np.abs(found).max((1, 2), keepdims=True))
+        wrong = ~(np.abs(found - np.asarray(family.centre)) <= reach + slack)
+        if wrong.any():
+            k, i, j = map(int, np.argwhere(wrong)[0])
+            raise MismatchError(
+                f"certify: at {_shown(field, points[rows[k]])} entry ({i}, {j}) of the Jacobian is "
+                f"{found[k, i, j]:.6g}, which is outside of its enclosure; nothing is proved. "
+                "Please report this game."
+            )
+
+
+def _cells(tree: Tree, region: Region, points: np.ndarray) -> list[tuple[AffineFamily, np.ndarray]]:
+    """The families of the cells that hold some points, and which points those are."""
+    pending, found = [(0, np.arange(len(points)))], []
+    while pending:
+        number, rows = pending.pop()
+        node = tree.nodes[number]
+        if isinstance(node, Leaf):
+            if len(rows) and node.family is not None:
+                found.append((node.family, rows))
+        elif isinstance(node, Split) and len(rows):
+            below = points[rows, node.axis] <= node.at
+            pending += [(node.below, rows[below]), (node.above, rows[~below])]
+    return found
+
+
+def _shown(field: FlatField, point: np.ndarray) -> str:
+    """A point with the names of players, the first few of them."""
+    if field.natural is not None:
+        return f"the policies {point[:6].tolist()}"
+    strategy = field.unravel(jnp.asarray(point))
+    pairs = zip(player_names(strategy), blocks(strategy), strict=True)
+    texts = [
+        f"{name} = {np.array2string(np.asarray(ravel(own)[0]), precision=17, threshold=6)}"
+        for name, own in pairs
+    ]
+    return ", ".join(texts[:4]) + (", ..." if len(texts) > 4 else "")

@@ -1,0 +1,1 @@
+"""The direct route: steps of methods, as they are, that are proved to contract."""

@@ -1,0 +1,243 @@
+"""From the cells of a step map to the contents of a file that the checker accepts."""
+
+from typing import Any, NamedTuple
+
+import equinox as eqx
+import jax
+import numpy as np
+
+import dgames as dg
+from certify.checker import Unusable, check_data
+from certify.checker.reader import CONTRACTION, FORMATS, digest
+from certify.file.provenance import provenance
+from certify.problem.exact_types import known_instance
+from certify.problem.field import FlatField
+from certify.prove.direct.factor import Rate, metric_inverse, rate, rounded_metric
+from certify.prove.direct.matrices import Matrices
+from certify.prove.direct.step_map import StepMap
+from certify.search.tree import Leaf, Split, Tree
+
+TRUSTED = (
+    "Statement (B) of certify/checker/contraction.py: that the Jacobian of the step map lies in "
+    "the stated family on each cell, that of the first state too, and the residuals. They come "
+    "from certify.prove.direct.step_map, hence from certify.enclosure and the error margins for "
+    "JAX's float64 functions in certify/enclosure/rounding.py, and from JAX's derivative rules.",
+    "The step map is the real-valued function that the code of the method and of the costs spells "
+    "out, with constants taken exactly; what a computer adds by rounding at run time is not in it.",
+    "Step and costs are pure functions: the code that was traced is the code that runs.",
+    "The hashes of game and step say which code the bounds were computed from; no code is in this "
+    "file that could be compared with them: Contraction.is_about traces it again.",
+    "The checker and the Python interpreter that runs it.",
+)
+
+
+class MetricBox(NamedTuple):
+    """A metric for a step, and where it is to contract in it."""
+
+    metric: np.ndarray
+    inverse: np.ndarray
+    lower: np.ndarray
+    upper: np.ndarray
+    reach: float
+
+
+def assembled(
+    field: FlatField,
+    step: StepMap,
+    method: Any,
+    center: np.ndarray,
+    setting: MetricBox,
+    tree: Tree,
+) -> tuple[dict[str, Any] | None, str]:
+    """The contents of a file that the checker accepts, or the reason why there is none."""
+    families = tree.families()
+    if not all(bool(family.finite) for family in families):
+        return None, (
+            "on some cell the costs were not shown to be smooth wherever the step evaluates them, "
+            "or a trial point to stay in its strategy set"
+        )
+    matrices = [
+        Matrices(np.asarray(f.centre), np.asarray(f.generators), np.asarray(f.remainder))
+        for f in families
+    ]
+    unit = _unit(matrices)
+    rounded = [_rounded(family, unit) for family in matrices]
+    bounds = [rate(_scaled(family, unit), setting.metric, setting.inverse) for family in rounded]
+    worst = max(bound.factor for bound in bounds)
+    if not worst < 1:
+        return None, (
+            f"the factor is not proved to be below 1 on some cell (at most {worst:.4g})"
+            + (f"; {tree.shortfall}" if tree.shortfall else "")
+        )
+    point = step.enclosed(center, center)
+    if not point.finite:
+        return None, "the step was not shown to be defined at its fixed point"
+    residual = _distance(point.value, center)
+    length = float(np.sqrt(residual @ np.abs(setting.metric) @ residual))
+    reason = "the bounds could not be proved exactly"
+    for slack in (2.0**-24, 2.0**-16, 2.0**-10):
+        # A short number that is still below one.
+        factor = worst + slack * (1 - worst)
+        factor = float(np.ceil(factor * 2.0**40) * 2.0**-40)
+        if not factor < 1:
+            continue
+        radius = max(length / (1 - factor) * (1 + 2.0**-20), 1e-150)
+        basin = setting.reach * (1 - 2.0**-14) - 2 * radius
+        if basin <= 0:
+            return None, "the ball that contains the fixed point is not inside the region"
+        metric_unit, metric = rounded_metric(setting.metric)
+        inverse_unit, inverse = rounded_metric(setting.inverse)
+        claims: dict[str, Any] = {
+            "lower": _hexes(setting.lower),
+            "upper": _hexes(setting.upper),
+            "metric": {"unit": metric_unit, "matrix": _integers(metric)},
+            "rate": factor.hex(),
+            "center": _hexes(center),
+            "residual": _hexes(residual),
+            "radius": float(radius).hex(),
+            "basin": float(basin).hex(),
+        }
+        evidence: dict[str, Any] = {
+            "inverse": {"unit": inverse_unit, "matrix": _integers(inverse)},
+            "unit": unit,
+            "cells": _nodes(tree, rounded, bounds),
+        }
+        if step.dimension > step.strategy:
+            start = _start(step, setting, center, basin, unit)
+            if start is None:
+                return None, "the first state of the method was not shown to lie in the box"
+            claims["start"], evidence["start"] = start
+        data = {
+            "format": CONTRACTION,
+            "version": FORMATS[CONTRACTION],
+            "game": {"name": field.name, "hash": field.hash},
+            "method": _described(method, step),
+            "coordinates": {
+                "strategy": step.strategy,
+                "state": step.dimension - step.strategy,
+            },
+            "claims": claims,
+            "trusted": [*TRUSTED, *field.promoted],
+            "provenance": provenance(),
+            "evidence": evidence,
+        }
+        try:
+            verdict = check_data(data)
+        except Unusable as error:
+            return None, str(error)
+        if verdict.ok:
+            return {**data, "digest": digest(data)}, ""
+        reason = "the bounds could not be proved exactly: " + "; ".join(verdict.reasons)
+    return None, reason
+
+
+def _start(
+    step: StepMap, setting: MetricBox, center: np.ndarray, basin: float, unit: int
+) -> tuple[dict[str, Any], dict[str, Any]] | None:
+    """A ball of strategies from which the method's own first state is in the basin."""
+    n = step.strategy
+    lower, upper = setting.lower[:n], setting.upper[:n]
+    found = step.started(lower, upper)
+    point = step.started(center[:n], center[:n])
+    if not (found.finite and point.finite):
+        return None
+    _, slope = step.start(center[:n])
+    metric_unit, integers = rounded_metric(slope.T @ setting.metric @ slope)
+    metric = np.ldexp(integers, metric_unit)
+    bound = rate(found.jacobian, metric, setting.inverse)
+    rounded = _rounded(bound.family, unit)
+    bound = rate(_scaled(rounded, unit), metric, setting.inverse)
+    if not np.isfinite(bound.factor):
+        return None
+    stretch = bound.factor * (1 + 2.0**-12)
+    residual = _distance(point.value, center)
+    offset = float(np.sqrt(residual @ np.abs(setting.metric) @ residual)) * (1 + 2.0**-20)
+    gaps = np.minimum(center[:n] - lower, upper - center[:n])
+    inside = gaps / np.sqrt(np.diag(metric_inverse(metric)))
+    radius = min((basin - offset) / stretch, float(inside.min())) * (1 - 2.0**-14)
+    if radius <= 0:
+        return None
+    claims = {
+        "metric": {"unit": metric_unit, "matrix": _integers(integers)},
+        "stretch": float(stretch).hex(),
+        "residual": _hexes(residual),
+        "radius": float(radius).hex(),
+    }
+    return claims, _cell(rounded, bound)
+
+
+def _distance(value: Matrices, center: np.ndarray) -> np.ndarray:
+    """An upper bound on the size of each entry of `value - center`."""
+    gap = np.abs(value.centre[:, 0] - center)
+    rounding = 2.0**-50 * (np.abs(value.centre[:, 0]) + np.abs(center))
+    return (gap + rounding + value.spread[:, 0]) * (1 + 2.0**-40)
+
+
+def _unit(families: list[Matrices]) -> int:
+    largest = max(float(np.abs(family.centre).max()) for family in families)
+    return int(np.ceil(np.log2(max(largest, 2.0**-900)))) - 46
+
+
+def _rounded(family: Matrices, unit: int) -> Matrices:
+    """In integer multiples of a unit, a little larger."""
+    generators = np.rint(np.ldexp(family.generators, -unit)) + 0.0
+    # Each rounded matrix is off by at most half a unit.
+    extra = np.ceil((1 + len(generators)) / 2)
+    remainder = np.ldexp(family.remainder, -unit) * (1 + 2.0**-50) + extra
+    centre = np.rint(np.ldexp(family.centre, -unit)) + 0.0
+    return Matrices(centre, generators, np.ceil(remainder))
+
+
+def _scaled(family: Matrices, unit: int) -> Matrices:
+    return Matrices(*(np.ldexp(part, unit) for part in family))
+
+
+def _nodes(tree: Tree, families: list[Matrices], bounds: list[Rate]) -> list[dict[str, Any]]:
+    result: list[dict[str, Any]] = []
+    cells = iter(zip(families, bounds, strict=True))
+    for node in tree.preorder():
+        if isinstance(node, Split):
+            result.append({"split": node.axis, "at": float(node.at).hex()})
+        elif isinstance(node, Leaf):
+            result.append(_cell(*next(cells)))
+    return result
+
+
+def _cell(family: Matrices, bound: Rate) -> dict[str, Any]:
+    return {
+        "centre": _integers(family.centre),
+        "generators": [_integers(g) for g in family.generators],
+        "remainder": _integers(family.remainder),
+        "scaling": bound.scaling,
+    }
+
+
+def _described(method: Any, step: StepMap) -> dict[str, Any]:
+    """For people, with the numbers in the method as they are; the claims stand without it.
+
+    What identifies the step is the hash of its code. The name is that of a method of `dgames` only
+    where it is this very method.
+    """
+    if not isinstance(method, dg.AbstractMethod):
+        name = getattr(method, "__name__", "step")
+        return {"name": name, "settings": "a user's own step", "hash": step.hash}
+    kind = type(method)
+    leaves = [np.asarray(leaf) for leaf in jax.tree.leaves(method) if eqx.is_inexact_array(leaf)]
+    return {
+        "name": known_instance(method) or f"{kind.__module__}.{kind.__qualname__}",
+        "settings": eqx.tree_pformat(method, short_arrays=False, width=10_000),
+        "numbers": [
+            float(part).hex() for leaf in leaves for x in leaf.ravel() for part in (x.real, x.imag)
+        ]
+        if any(np.iscomplexobj(leaf) for leaf in leaves)
+        else [float(x).hex() for leaf in leaves for x in leaf.ravel()],
+        "hash": step.hash,
+    }
+
+
+def _integers(matrix: np.ndarray) -> list[int]:
+    return [int(x) for x in np.ravel(matrix)]
+
+
+def _hexes(values: np.ndarray) -> list[str]:
+    return [float(value).hex() for value in values]

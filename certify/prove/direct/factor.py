@@ -1,0 +1,127 @@
+"""The factor of a family of Jacobians between two metrics, in floating point: for the exact proof.
+
+Everything here is ordinary floating point and proves nothing: it finds the numbers that the checker
+then proves with integers.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+import scipy.linalg
+from jaxtyping import Float
+
+from certify.metric.cell_margin import vertices
+from certify.prove.direct.matrices import Matrices
+
+# Sign vertices of so many generators are looked at; the others are part of the remainder.
+MOST_GENERATORS = 6
+_REGULARIZATIONS = (0.003, 0.03, 0.3)
+# Scalings are integers of so many bits: buffers and strategies may differ widely in size.
+_SCALING = 2.0**30
+
+
+class Rate(NamedTuple):
+    """A bound on `|T v|_P / |v|_M` over a family.
+
+    Attributes:
+        factor: The bound; infinite where there is none.
+        centre: The same for the centre alone.
+        scaling: Positive integers that absorb the remainder well, as the checker will use them.
+        scores: How much each generator moves the worst member, before they were folded.
+        family: With few generators, the largest first.
+    """
+
+    factor: float
+    centre: float
+    scaling: list[int]
+    scores: Float[np.ndarray, " k"]
+    family: Matrices
+
+
+def rate(
+    family: Matrices,
+    inner: Float[np.ndarray, "b b"],
+    inverse: Float[np.ndarray, "a a"],
+) -> Rate:
+    """The smallest `r` for which `[[r^2 M, T'], [T, Q]]` is found positive definite.
+
+    By the Schur complement this means `T' Q^-1 T < r^2 M`, and so `|T v|_P <= r |v|_M` for every
+    metric `P <= Q^-1`. The Jacobian stands there by itself, not multiplied by `P`: so its remainder
+    is not multiplied by `|P|` either.
+
+    Args:
+        family: Of `a x b` matrices `T`.
+        inner: `M`, the metric of the argument.
+        inverse: `Q`, about the inverse of the metric of the result.
+    """
+    a, b = family.centre.shape
+    left = np.linalg.cholesky(inner)  # M = left left'
+    right = np.linalg.cholesky(inverse)  # Q = right right'
+
+    def scaled(matrices: np.ndarray) -> np.ndarray:
+        """In coordinates in which both metrics are Euclidean: `right^-1 T left'^-1`."""
+        half = np.linalg.solve(right, matrices)
+        return np.swapaxes(np.linalg.solve(left, np.swapaxes(half, -1, -2)), -1, -2)
+
+    sizes = np.abs(scaled(family.generators)).sum((1, 2))
+    order = np.argsort(-sizes, kind="stable")
+    order = order[sizes[order] > 1e-14 * max(float(sizes.max(initial=0.0)), 1.0)]
+    rest = np.setdiff1d(np.arange(len(sizes)), order[:MOST_GENERATORS])
+    remainder = (family.remainder + np.abs(family.generators[rest]).sum(0)) * (1 + 2.0**-36)
+    family = Matrices(family.centre, family.generators[order[:MOST_GENERATORS]], remainder)
+    corners = vertices(family.centre[None], family.generators[None])[0]
+    norms = np.linalg.norm(scaled(corners), 2, axis=(-2, -1))
+    centre = float(np.linalg.norm(scaled(family.centre), 2))
+    worst = corners[norms.argmax()]
+    u, _, vt = np.linalg.svd(scaled(worst))
+    # The vector that the border maps to almost zero, in the coordinates of the border.
+    direction = np.abs(
+        np.concatenate(
+            [np.linalg.solve(left.T, vt[0]), norms.max() * np.linalg.solve(right.T, u[:, 0])]
+        )
+    )
+    typical = np.concatenate(
+        [1 / np.sqrt(np.diag(inner)), norms.max() / np.sqrt(np.diag(inverse))]
+    ) / np.sqrt(a + b)
+    best, scaling = np.inf, [1] * (a + b)
+    for regularization in _REGULARIZATIONS:
+        t = direction + regularization * typical + 1e-300
+        t = np.maximum(np.rint(t / t.max() * _SCALING), 1.0)
+        first, second = remainder.T @ t[b:] / t[:b], remainder @ t[:b] / t[b:]
+        factor = _factor(corners, left, inverse, first, second)
+        if factor < best:
+            best, scaling = factor, [int(x) for x in t]
+    moves = np.zeros(len(sizes))
+    moves[:] = sizes
+    return Rate(best, centre, scaling, moves, family)
+
+
+def _factor(
+    corners: np.ndarray,
+    left: np.ndarray,
+    inverse: np.ndarray,
+    first: np.ndarray,
+    second: np.ndarray,
+) -> float:
+    try:
+        root = np.linalg.cholesky(inverse - np.diag(second))
+    except np.linalg.LinAlgError:
+        return np.inf
+    half = np.linalg.solve(root, corners)
+    total = np.swapaxes(half, -1, -2) @ half + np.diag(first)
+    inner = np.linalg.solve(left, np.swapaxes(np.linalg.solve(left, total), -1, -2))
+    return float(np.sqrt(np.linalg.eigvalsh(inner).max()))
+
+
+def rounded_metric(matrix: np.ndarray) -> tuple[int, np.ndarray]:
+    """A metric as a multiple of a power of two by an integer matrix of 52 bits, symmetric."""
+    unit = int(np.ceil(np.log2(np.abs(matrix).max()))) - 52
+    upper = np.triu(np.rint(np.ldexp(matrix, -unit)))
+    return unit, upper + np.triu(upper, 1).T
+
+
+def metric_inverse(metric: np.ndarray) -> np.ndarray:
+    """About the inverse of a metric, a little smaller."""
+    scale = 1 / np.sqrt(np.diag(metric))
+    inverse = scipy.linalg.inv(metric * scale[:, None] * scale) * scale[:, None] * scale
+    return 0.5 * (inverse + inverse.T) * (1 - 2.0**-22)

@@ -1,0 +1,106 @@
+"""The pseudo-gradient over boxes: its values, and its Jacobians as affine families."""
+
+import functools
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from certify.checker.rederive import entries
+from certify.enclosure.affine_form import ball
+from certify.enclosure.enclose import enclose
+from certify.enclosure.interval import Interval
+from certify.enclosure.rounding import flush
+from certify.graph.trace import graph_of
+from certify.jacobian.by_jaxpr import is_smooth, jacobian_family, jacobian_form
+from certify.jacobian.by_taylor import flushed, taylor_family
+from certify.jacobian.expansion import middle_of
+from certify.jacobian.form import usual_form
+from certify.problem.field import FlatField
+from certify.prove.direct.matrices import Matrices, product, substituted, value
+
+
+class Stage:
+    """What is known of the field where one evaluation of it can take place.
+
+    Attributes:
+        value: F, a family of shape (n, 1) over the cell.
+        jacobian: Its Jacobian, a family of shape (n, n) over the cell.
+        finite: Whether the costs and F are shown to be defined and smooth there; else the rest
+            means nothing.
+    """
+
+    def __init__(self, field: FlatField, point: Matrices):
+        lower = np.nextafter(point.centre - point.spread, -np.inf)[:, 0]
+        upper = np.nextafter(point.centre + point.spread, np.inf)[:, 0]
+        found = [np.asarray(x) for x in _enclosed(field)(lower, upper)]
+        centre, generators, remainder, middle, radius, low, high, finite = found
+        n = len(middle)
+        # Only the generators of coordinates are tied to where the point is.
+        loose = (np.abs(generators[n:]).sum(0) + remainder) * (1 + 2.0**-36)
+        family = Matrices(centre, generators[:n], loose)
+        at_middle = Matrices.between(low[:, None], high[:, None])
+        self.value = value(at_middle, family, point, middle)
+        self.jacobian = substituted(family, point, middle, radius)
+        self.finite = bool(finite)
+
+    def along(self, moves: Matrices) -> Matrices:
+        """The derivative of F where its argument has the derivative `moves`."""
+        return product(self.jacobian, moves)
+
+
+@functools.lru_cache(maxsize=32)
+def varies(field: FlatField) -> bool:
+    """Whether the Jacobian may depend on where it is taken."""
+    return jacobian_form(field.function, field.dimension) != "constant"
+
+
+@functools.lru_cache(maxsize=32)
+def _enclosed(field: FlatField) -> Callable:
+    """From the corners of a cell to all that is known of the field on it."""
+    form = usual_form(field)
+    values = enclose(field.function)
+    if form == "taylor":
+        return _by_taylor(field, jax.jit(lambda x: values(Interval.point(x))))
+    family = jacobian_family(field.function, form)
+    smooth = is_smooth(field.costs, form)
+
+    def evaluate(lower: Any, upper: Any) -> Any:
+        lower, upper = jnp.asarray(lower), jnp.asarray(upper)
+        found = family(lower, upper)
+        cell = flush(Interval(lower, upper))
+        # The same numbers as in the family, whose symbols are `(x_k - middle_k) / radius_k`.
+        middle, radius = ball(cell)
+        at_middle = values(Interval.point(middle))
+        finite = found.finite & smooth(cell)
+        finite = finite & jnp.all(jnp.isfinite(at_middle.lower) & jnp.isfinite(at_middle.upper))
+        parts = (found.centre, found.generators, found.remainder)
+        return (*parts, middle, radius, at_middle.lower, at_middle.upper, finite)
+
+    # A constant Jacobian is looked at a few times only: compiling would take longer.
+    return evaluate if form == "constant" else jax.jit(evaluate)
+
+
+def _by_taylor(field: FlatField, value: Callable) -> Callable:
+    """The same by Taylor polynomials of the costs, without compiling more than F at a point.
+
+    Of the cells seen last the families are kept: other step sizes ask for them again.
+    """
+    made = entries([*field.sizes], field.zero_sum, field.is_gradient)
+    family = taylor_family(graph_of(field), made)
+
+    @functools.lru_cache(maxsize=256)
+    def known(cell: bytes) -> tuple[Any, ...]:
+        # The family's own corners, and so its own middle and radius.
+        lower, upper = flushed(*np.frombuffer(cell).reshape(2, -1))
+        found = family(lower[None], upper[None])
+        middle, radius = middle_of(lower, upper)
+        at_middle = value(jnp.asarray(middle))
+        low, high = np.asarray(at_middle.lower), np.asarray(at_middle.upper)
+        finite = found.finite[0] & np.isfinite(low).all() & np.isfinite(high).all()
+        parts = (found.centre[0], found.generators[0], found.remainder[0])
+        return (*map(np.asarray, parts), middle, radius, low, high, finite)
+
+    return lambda lower, upper: known(np.stack([lower, upper]).tobytes())

@@ -1,0 +1,193 @@
+"""The largest step of a method that is proved to contract, by the direct route."""
+
+import functools
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+
+import dgames as dg
+from certify.problem.field import compiled_jacobian
+from certify.problem.region import Region
+from certify.prove.direct.contraction import (
+    Contraction,
+    Problem,
+    StepFunction,
+    fixed_point,
+    problem_of,
+    proved,
+)
+
+# The first step to be tried, as a share of the spectral limit.
+_FIRST = 1 - 2.0**-10
+# Cells are cut while looking for the largest step until the factor is just below one, and for the
+# best one until the factor hardly improves.
+_LOOSE, _TIGHT = 0.05, 0.8
+
+
+class DirectStep(NamedTuple):
+    """Steps of a method that are proved to contract, by the direct route.
+
+    Where nothing was proved, `max` is zero, and `at_max` and `at_best` say why there is no proof.
+
+    Attributes:
+        max: The largest step proved. Smaller ones are proved as well only if `smaller`.
+        best: The step with the best proved factor, of those looked at.
+        rate: That factor per step, in the norm of `at_best.metric`; 1 where nothing was proved.
+        limit: About the largest step found, on a grid and by bisection in ordinary floating point,
+            with a spectral radius below 1 at the equilibrium.
+        smaller: Whether every positive step below `max` contracts too, in the norm and on the box
+            of `at_max`, with the same fixed point. So where the method that was given is the class
+            `dgames.Simultaneous` itself (or `functools.partial` of it without arguments): there
+            `T_h = (1 - t) I + t T_H` for `h = t H` and all t in (0, 1). Of other methods, and of
+            functions that make methods, nothing is known but the steps that were looked at: each
+            is a claim of its own; prove it with `certify.contraction`.
+        at_max: The proof for `max`, with metric, box and basin.
+        at_best: The proof for `best`, with its own.
+        route: "direct".
+    """
+
+    max: float
+    best: float
+    rate: float
+    limit: float
+    smaller: bool
+    at_max: Contraction
+    at_best: Contraction
+    route: str = "direct"
+
+
+def largest_step(
+    game: dg.Game | dg.AbstractField,
+    method: Callable[[float], dg.AbstractMethod | StepFunction],
+    region: Region,
+    *,
+    args: Any = None,
+    tolerance: float = 0.01,
+    max_cells: int = 64,
+) -> DirectStep:
+    """Looks for the largest step size for which a method provably contracts over a region.
+
+    No proof can pass the step where the spectral radius of the step's Jacobian at the equilibrium
+    reaches 1 for good. From there the search goes down by bisection, and every answer in it is a
+    proof (see `certify.contraction`): what is returned is *a* proved step, with no proof found for
+    the step that is larger by the tolerance. Each step has a metric of its own.
+
+    Args:
+        game: The game.
+        method: From a step size to a method: a class such as `dgames.Optimistic`, or
+            `functools.partial(dgames.Momentum, momentum=-0.2)`, or any function, which may also
+            return a step `(field, x) -> x` of the user's own. The same step size has to give the
+            same step each time. Only of the class `dgames.Simultaneous` itself smaller steps are
+            proved, too, see `DirectStep.smaller`.
+        region: Where the strategies are.
+        args: Passed to the costs; fixed.
+        tolerance: Of the bisection, relative.
+        max_cells: For each step looked at, cut no further than to this many cells.
+
+    Returns:
+        A `DirectStep`.
+
+    Raises:
+        ValueError: As `certify.contraction`; or if the function makes another method when it gets
+            the same step size again.
+        EnclosureError: As `certify.contraction`.
+
+    Example:
+        >>> import certify, dgames as dg
+        >>> game = dg.game(lambda x, args: (x[0] ** 2 + x[0] * x[1], x[1] ** 2 - x[0] * x[1]))
+        >>> found = largest_step(game, dg.Simultaneous, certify.Box.around((0.0, 0.0), 1.0))
+        >>> 0.99 * 0.8 < found.max < 0.8, found.smaller
+        (True, True)
+    """
+    if not 0 < tolerance < 1:
+        raise ValueError(f"largest_step: tolerance is {tolerance}; it must be between 0 and 1.")
+    problem = problem_of(game, region, args)
+    if isinstance(problem, str):
+        nothing = Contraction("undecided", (problem,))
+        return DirectStep(0.0, 0.0, 1.0, 0.0, False, nothing, nothing)
+    limit, favourite = _spectral_limit(problem, method)
+    if limit <= 0:
+        reason = "at the equilibrium no step of the method has a spectral radius below 1"
+        nothing = Contraction("undecided", (reason,))
+        return DirectStep(0.0, 0.0, 1.0, 0.0, False, nothing, nothing)
+
+    def attempt(step: float, tightness: float) -> Contraction:
+        return proved(problem, method(step), max_cells, tightness, compare=False)
+
+    def confirm(step: float, found: Contraction) -> None:
+        made = method(step)
+        again = problem.step_map(made)
+        hashes = {again.hash, problem.step_map(method(step)).hash}
+        if hashes != {found.data["method"]["hash"]}:
+            raise ValueError(
+                f"largest_step: for the step size {step:.6g} the function makes another method "
+                "each time it is called, so nothing is proved of those that it makes later."
+            )
+        problem.require_what_runs(made, again, found.start)
+
+    low, high = 0.0, limit
+    last = attempt(limit * _FIRST, _LOOSE)
+    found: dict[float, Contraction] = {}
+    if last.status == "proved":
+        low = limit * _FIRST
+        found[low] = last
+    else:
+        high = limit * _FIRST
+        for share in (0.9, 0.75, 0.5, 0.25, 0.1, 0.03):
+            last = attempt(limit * share, _LOOSE)
+            if last.status == "proved":
+                low = limit * share
+                found[low] = last
+                break
+            high = limit * share
+        while low and high > low * (1 + tolerance):
+            middle = 0.5 * (low + high)
+            last = attempt(middle, _LOOSE)
+            if last.status == "proved":
+                low, found[middle] = middle, last
+            else:
+                high = middle
+    if not found:
+        return DirectStep(0.0, 0.0, 1.0, limit, False, last, last)
+    largest = max(found)
+    quick = min(favourite, largest)
+    better = attempt(quick, _TIGHT)
+    if better.status == "proved" and (quick not in found or better.rate < found[quick].rate):
+        found[quick] = better
+    best = min(found, key=lambda step: found[step].rate)
+    for step in {largest, best}:
+        confirm(step, found[step])
+    smaller = _is_simultaneous(method)
+    return DirectStep(largest, best, found[best].rate, limit, smaller, found[largest], found[best])
+
+
+def _is_simultaneous(method: Any) -> bool:
+    """Whether a function of the step size is known to make simultaneous steps of just that size."""
+    if type(method) is functools.partial and not (method.args or method.keywords):
+        method = method.func
+    return method is dg.Simultaneous
+
+
+def _spectral_limit(
+    problem: Problem, method: Callable[[float], dg.AbstractMethod | StepFunction]
+) -> tuple[float, float]:
+    """The largest step found with a spectral radius below 1, and that with the smallest one."""
+
+    def radius(step: float) -> float:
+        stepped = problem.step_map(method(step), rigorous=False)
+        _, jacobian = stepped.at(fixed_point(stepped, problem.center))
+        finite = np.isfinite(jacobian).all()
+        return float(np.abs(np.linalg.eigvals(jacobian)).max()) if finite else np.inf
+
+    scale = np.linalg.norm(np.asarray(compiled_jacobian(problem.field)(problem.center)), 2)
+    grid = np.geomspace(0.03, 20.0, 24) / float(scale)
+    radii = np.array([radius(float(step)) for step in grid])
+    stable = np.flatnonzero(radii < 1)
+    if not len(stable):
+        return 0.0, 0.0
+    low, high = float(grid[stable[-1]]), float(grid[min(stable[-1] + 1, len(grid) - 1)])
+    for _ in range(16):
+        middle = 0.5 * (low + high)
+        low, high = (middle, high) if radius(middle) < 1 else (low, middle)
+    return low, float(grid[radii.argmin()])

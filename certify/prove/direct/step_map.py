@@ -1,0 +1,446 @@
+"""One step of a method as a map of vectors, and its Jacobian over whole boxes.
+
+The augmented state `(x, state)` of a method, flattened, is a vector `z`. A step evaluates the field
+a few times and combines what it gets:
+
+    y_j = A_j z + sum_(l < j) B_jl F(y_l) + a_j,      T(z) = A z + sum_l B_l F(y_l) + a.
+
+The matrices are read off the code of the method, by evaluating its derivative (which is proved to
+be constant) in interval arithmetic. Then the Jacobian follows by the chain rule,
+
+    D_j = A_j + sum_(l < j) B_jl J(y_l) D_l,          DT = A + sum_l B_l J(y_l) D_l,
+
+in which each `J(y_l)` is enclosed over every point that `y_l` can be. Nothing else is known of a
+method, so the user's own methods are treated like the others.
+"""
+
+import hashlib
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.extend import core
+from jaxtyping import Float
+
+import dgames as dg
+from certify.enclosure.enclose import enclose
+from certify.enclosure.plain import plain
+from certify.enclosure.registry import EnclosureError
+from certify.problem.constraints import contains_box
+from certify.problem.field import FlatField, compiled_jacobian, compiled_value
+from certify.problem.fingerprint import fingerprint
+from certify.prove.direct.field_call import (
+    Given,
+    RecordedField,
+    as_array,
+    numbers,
+    refused,
+    require_strategy,
+    same,
+)
+from certify.prove.direct.field_family import Stage, varies
+from certify.prove.direct.linearity import require_affine
+from certify.prove.direct.matrices import Matrices, added, product
+from certify.prove.direct.straight_code import Answers, Projection, run, traced
+from dgames.sets import AbstractSet
+from dgames.strategy import Block, Strategy, blocks, ravel
+
+
+class Enclosed(NamedTuple):
+    """A map over a cell.
+
+    Attributes:
+        value: Shape (k, 1).
+        jacobian: Shape (k, m), with respect to all coordinates of the cell.
+        finite: Whether the field was shown to be defined and smooth wherever the map evaluates it,
+            and every point that the method projects before the end to lie in its strategy set.
+    """
+
+    value: Matrices
+    jacobian: Matrices
+    finite: bool
+
+
+class _Code(NamedTuple):
+    """How a map combines its argument and the values of the field."""
+
+    constant: Matrices  # of all rows
+    linear: Matrices
+    argument: int  # coordinates of the argument
+    calls: int
+    results: slice  # rows of the results
+    projected: list[tuple[AbstractSet, Block, slice]]  # set, a block for its structure, rows
+    hash: str
+
+
+class StepMap:
+    """A step `T: R^m -> R^m` of a method on a game, the strategy first.
+
+    The code of the method is traced once, and again to see that it is the same code; whatever
+    follows is about this code. It has to be affine in the strategy, the buffers and the values of
+    the field by an operation-wise argument that holds on all of R^n, not on some box.
+
+    Args:
+        field: The game.
+        strategy_set: Of the game, at a strategy.
+        step: The method. It may evaluate the field that it is given with the arguments that it is
+            given, project onto the strategy sets, and ask nothing else of the game.
+        center: A strategy, as a vector, near the equilibrium.
+        args: The arguments of the costs, which the step is given too.
+        rigorous: Whether more than `at` and `start` will be asked for.
+        own_blocks: Whether the field gives one player's block as it gives all of them.
+        own_projection: Whether the field projects player by player onto its strategy sets.
+
+    Attributes:
+        strategy: Coordinates of the strategy, n.
+        dimension: Coordinates of the augmented state, m.
+        varies: Whether the Jacobian may depend on where it is taken.
+        hash: SHA-256 of the traced code of the step and of its first state, with all constants.
+
+    Raises:
+        ValueError: If the step depends on how many steps were made before, is another one each time
+            it is traced, or its state is not real.
+        EnclosureError: If the step is not linear in the strategy, the buffers and the values of
+            the field, evaluates the field with other arguments, or looks at numbers in Python.
+    """
+
+    def __init__(
+        self,
+        field: FlatField,
+        strategy_set: Any,
+        step: dg.AbstractMethod,
+        center: np.ndarray,
+        *,
+        args: Any = None,
+        rigorous: bool = True,
+        own_blocks: bool = True,
+        own_projection: bool = True,
+    ):
+        self.field, self.step, self._args = field, step, args
+        self.varies, self._rigorous = varies(field), rigorous
+        x = field.unravel(jnp.asarray(center))
+        self._given = Given(strategy_set, args, x, own_blocks, own_projection)
+        self._numbers = numbers(args)
+        state = step.init(_WithoutArguments(field.gradient, strategy_set), x, args)
+        leaves, self._structure = jax.tree.flatten(state)
+        self._fixed = {k: leaf for k, leaf in enumerate(leaves) if not _is_real(leaf)}
+        moving = [leaf for leaf in leaves if _is_real(leaf)]
+        for leaf in self._fixed.values():
+            if not eqx.is_array_like(leaf) and not isinstance(leaf, str | bytes):
+                raise ValueError(
+                    f"the method keeps a {type(leaf).__name__} in its state, of which nothing is "
+                    "known; a state that can be certified holds arrays."
+                )
+            if eqx.is_array_like(leaf) and jnp.issubdtype(
+                jnp.result_type(leaf), jnp.complexfloating
+            ):
+                raise ValueError(
+                    "the method keeps complex numbers in its state, which are not enclosed; keep "
+                    "their real and imaginary parts, as dgames.ComplexMomentum does."
+                )
+        coarse = {str(jnp.result_type(leaf)) for leaf in moving} - {"float64"}
+        if coarse:
+            raise ValueError(
+                f"the method keeps numbers of type {', '.join(sorted(coarse))} in its state, so "
+                "every step rounds them; keep them in the type of the strategy, which is float64 "
+                "here."
+            )
+        buffer, self._unravel = ravel([jnp.asarray(leaf) for leaf in moving])
+        self.strategy, self.dimension = len(center), len(center) + buffer.size
+        self._code = self._read(self._stepped, self.dimension)
+        self._init = self._read(self._started, self.strategy) if buffer.size else None
+        codes = [code.hash for code in (self._code, self._init) if code is not None]
+        self.hash = hashlib.sha256(" ".join(codes).encode()).hexdigest()
+
+    # The code, on vectors.
+
+    def _stepped(self, z: Any) -> tuple[list[Any], list[Any]]:
+        """Strategy and buffers after a step; and what else is in the state."""
+        n = self.strategy
+        x, moving = self.field.unravel(z[:n]), iter(self._unravel(z[n:]))
+        count = len(self._fixed) + len(jax.tree.leaves(self._unravel(z[n:])))
+        leaves = [self._fixed[k] if k in self._fixed else next(moving) for k in range(count)]
+        state = self._structure.unflatten(leaves)
+        return self._split(*self.step.step(RecordedField(self._given), x, state, self._args))
+
+    def _started(self, x: Any) -> tuple[list[Any], list[Any]]:
+        strategy = self.field.unravel(x)
+        return self._split(
+            strategy, self.step.init(RecordedField(self._given), strategy, self._args)
+        )
+
+    def _split(self, x: Any, state: Any) -> tuple[list[Any], list[Any]]:
+        x = jax.tree.map(as_array, x)
+        require_strategy(x, self._given.like)
+        after, structure = jax.tree.flatten(state)
+        if structure != self._structure:
+            raise ValueError(
+                "the step returns a state of another structure than `init`, so it is no map of "
+                "states to states."
+            )
+        moving, fixed = [], []
+        for k, leaf in enumerate(after):
+            if k not in self._fixed:
+                moving.append(as_array(leaf))
+            elif eqx.is_array_like(leaf):
+                fixed.append(as_array(leaf))
+            elif leaf != self._fixed[k]:
+                raise ValueError(_COUNTS)
+        shapes = [(part.shape, part.dtype) for part in jax.tree.leaves(self._unravel_shapes)]
+        if [(leaf.shape, leaf.dtype) for leaf in moving] != shapes:
+            raise ValueError(
+                "the step returns a state of other shapes or types than `init`, so it is no map of "
+                "states to states."
+            )
+        return [*jax.tree.leaves(x), *moving], fixed
+
+    @property
+    def _unravel_shapes(self) -> Any:
+        size = self.dimension - self.strategy
+        return jax.eval_shape(self._unravel, jax.ShapeDtypeStruct((size,), jnp.float64))
+
+    def _read(self, code: Callable, argument: int) -> _Code:
+        """Traces the code, with the values of the field as further arguments."""
+        n = self.strategy
+        flat, calls, projections = self._straight(code, argument)
+        size = argument + calls * n
+        combined = core.jaxpr_as_fun(flat)
+
+        def rows(w: Any) -> Any:
+            return combined(w)[0]
+
+        results = slice(calls * n, calls * n + self.dimension)
+        if not self._rigorous:
+            zero = jnp.zeros(size)
+            middle = np.asarray(rows(zero))[:, None], np.asarray(jax.jacfwd(rows)(zero))
+            constant, linear = (Matrices.ball(part, np.zeros_like(part)) for part in middle)
+            return _Code(constant, linear, argument, calls, results, [], "")
+        known = fingerprint(flat)
+        if fingerprint(self._straight(code, argument)[0]) != known:
+            raise ValueError(
+                "the step is another one each time that its code is traced (it counts calls, draws "
+                "random numbers or reads what changes), so no single map is certified."
+            )
+        zero = jnp.zeros(size)
+        constant, linear = enclose(lambda w: (rows(w), jax.jacfwd(plain(rows))(w)))(zero)
+        ends = [np.asarray(end) for x in (constant, linear) for end in (x.lower, x.upper)]
+        if not all((np.abs(end) < 2.0**500).all() for end in ends):
+            raise EnclosureError(
+                "the step computes numbers that are not finite, or that are not shown to be: look "
+                "at its step sizes and constants."
+            )
+        constant, linear = (
+            Matrices.between(*(end.reshape(-1, columns) for end in pair))
+            for pair, columns in ((ends[:2], 1), (ends[2:], size))
+        )
+        projected, row = [], results.stop
+        for own, block in projections:
+            width = ravel(block)[0].size
+            projected.append((own, block, slice(row, row + width)))
+            row += width
+        return _Code(constant, linear, argument, calls, results, projected, known)
+
+    def _straight(
+        self, code: Callable, argument: int
+    ) -> tuple[core.ClosedJaxpr, int, list[tuple[AbstractSet, Block]]]:
+        """The code on the vector of its argument and of the values of the field, proved affine.
+
+        Its result are the points where the field is evaluated, the results, and the trial points
+        that are projected, one after the other.
+        """
+        n = self.strategy
+        closed = traced(code, argument)
+        found: list[Answers] = []
+        trials: list[Projection] = []
+
+        def combined(w: Any, values: Any) -> Any:
+            answers = Answers(self._numbers, values)
+            found.append(answers)
+            outputs = run(closed, [w[:argument]], answers)
+            count = len(outputs) - sum(eqx.is_array_like(x) for x in self._fixed.values())
+            moved, fixed = outputs[:count], outputs[count:]
+            known = [as_array(x) for x in self._fixed.values() if eqx.is_array_like(x)]
+            if not all(map(same, fixed, known)):
+                raise ValueError(_COUNTS)
+            trials[:] = self._trials(answers.projections, moved)
+            parts = [*answers.points, *moved, *(leaf for _, _, leaves in trials for leaf in leaves)]
+            return jnp.concatenate([jnp.ravel(part) for part in parts])
+
+        jax.eval_shape(lambda w: combined(w, None), jax.ShapeDtypeStruct((argument,), jnp.float64))
+        calls = len(found[-1].points)
+
+        def whole(w: Any) -> Any:
+            return combined(w, [w[argument + n * k : argument + n * (k + 1)] for k in range(calls)])
+
+        flat = jax.make_jaxpr(whole)(jax.ShapeDtypeStruct((argument + calls * n,), jnp.float64))
+        require_affine(flat)
+        sets = self._given.player_sets
+        return (
+            flat,
+            calls,
+            [
+                (
+                    sets[player],
+                    structure.unflatten([jnp.zeros(jnp.shape(leaf)) for leaf in leaves]),
+                )
+                for player, structure, leaves in trials
+            ],
+        )
+
+    def _trials(self, projections: list[Projection], moved: list[Any]) -> list[Projection]:
+        """What was projected, but for the new strategy itself: its iterates are known to be inside.
+
+        A player's new block is one that was projected onto this player's own set.
+        """
+        count = len(jax.tree.leaves(self._given.like))
+        final = blocks(jax.tree.unflatten(jax.tree.structure(self._given.like), moved[:count]))
+        return [
+            (player, structure, leaves)
+            for player, structure, leaves in projections
+            if [id(leaf) for leaf in jax.tree.leaves(final[player])] != [id(x) for x in leaves]
+        ]
+
+    # The map and its Jacobian.
+
+    def enclosed(self, lower: np.ndarray, upper: np.ndarray) -> Enclosed:
+        """The step over the cell `[lower, upper]`, rigorously."""
+        return self._run(self._code, lower, upper)
+
+    def started(self, lower: np.ndarray, upper: np.ndarray) -> Enclosed:
+        """`x -> (x, init(x))` over a cell of strategies, rigorously."""
+        assert self._init is not None
+        return self._run(self._init, lower, upper)
+
+    def _run(self, code: _Code, lower: np.ndarray, upper: np.ndarray) -> Enclosed:
+        m, n = code.argument, self.strategy
+        middle = 0.5 * lower + 0.5 * upper
+        radius = np.maximum(upper - middle, middle - lower) * (1 + 2.0**-50)
+        z = Matrices(middle[:, None], np.diag(radius)[:, :, None], np.zeros((m, 1)))
+        # The derivative by z, not by the e_k: they stand for z in the families alone.
+        identity = Matrices.ball(np.eye(m), np.zeros((m, m)))
+        stages: list[tuple[Matrices, Matrices]] = []
+        finite = True
+
+        def combined(rows: slice) -> tuple[Matrices, Matrices]:
+            own = _part(code.linear, rows, slice(0, m))
+            value = added(_part(code.constant, rows, slice(0, 1)), product(own, z))
+            moves = product(own, identity) if m else own
+            for k, (found, slope) in enumerate(stages):
+                factor = _part(code.linear, rows, slice(m + n * k, m + n * (k + 1)))
+                if factor.centre.any() or factor.remainder.any():
+                    value = added(value, product(factor, found))
+                    moves = added(moves, product(factor, slope))
+            return value, moves
+
+        for k in range(code.calls):
+            point, moves = combined(slice(n * k, n * (k + 1)))
+            if not np.isfinite(point.magnitude).all():
+                finite = False
+                break
+            stage = Stage(self.field, point)
+            finite &= stage.finite
+            if not finite:
+                break
+            stages.append((stage.value, stage.along(moves)))
+        if not finite:
+            size = code.results.stop - code.results.start
+            value, jacobian = (
+                Matrices.ball(np.zeros(shape), np.full(shape, np.inf))
+                for shape in ((size, 1), (size, m))
+            )
+            return Enclosed(value, jacobian, False)
+        for own, block, rows in code.projected:
+            point, _ = combined(rows)
+            low = np.nextafter(point.centre - point.spread, -np.inf)
+            high = np.nextafter(point.centre + point.spread, np.inf)
+            unravel = ravel(block)[1]
+            finite &= contains_box(own, *(unravel(jnp.asarray(end[:, 0])) for end in (low, high)))
+        value, jacobian = combined(code.results)
+        finite &= bool(np.isfinite(jacobian.magnitude).all())
+        return Enclosed(value, jacobian, bool(finite))
+
+    def at(self, z: Float[np.ndarray, " m"]) -> tuple[np.ndarray, np.ndarray]:
+        """The step and its Jacobian at a point, in ordinary floating point."""
+        return self._at(self._code, z)
+
+    def start(self, x: Float[np.ndarray, " n"]) -> tuple[np.ndarray, np.ndarray]:
+        """`(x, init(x))` and its Jacobian, in ordinary floating point."""
+        if self._init is None:
+            return x, np.eye(len(x))
+        return self._at(self._init, x)
+
+    def first(self, x: Float[np.ndarray, " n"]) -> Float[np.ndarray, " m"]:
+        """`(x, init(x))` without its Jacobian."""
+        return x if self._init is None else self._values(self._init, x)[0]
+
+    def next(self, z: Float[np.ndarray, " m"]) -> tuple[np.ndarray, np.ndarray]:
+        """The step, and the sizes of what is added up for it, so of rounding errors."""
+        return self._values(self._code, z)
+
+    def _values(self, code: _Code, z: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        found, sizes = z, np.abs(z)
+        n = self.strategy
+        for rows in [*(slice(n * k, n * (k + 1)) for k in range(code.calls)), code.results]:
+            known = code.linear.centre[rows, : len(found)]
+            constant = code.constant.centre[rows, 0]
+            point, size = known @ found + constant, np.abs(known) @ sizes + np.abs(constant)
+            if rows is code.results:
+                return point, size
+            value = np.asarray(compiled_value(self.field)(jnp.asarray(point)))
+            # What moves a point by its rounding error moves the field by more.
+            found = np.concatenate([found, value])
+            sizes = np.concatenate([sizes, np.abs(value) + np.abs(value).max() + size])
+        raise AssertionError
+
+    def _at(self, code: _Code, z: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        m, n = code.argument, self.strategy
+        linear, constant = code.linear.centre, code.constant.centre[:, 0]
+        values, slopes = [z], [np.eye(m)]
+        for rows in [*(slice(n * k, n * (k + 1)) for k in range(code.calls)), code.results]:
+            known = linear[rows, : m + n * (len(values) - 1)]
+            point = known @ np.concatenate(values) + constant[rows]
+            moves = known @ np.concatenate(slopes)
+            if rows is code.results:
+                return point, moves
+            y = jnp.asarray(point)
+            values.append(np.asarray(compiled_value(self.field)(y)))
+            slopes.append(np.asarray(compiled_jacobian(self.field)(y)) @ moves)
+        raise AssertionError
+
+
+_COUNTS = (
+    "the step depends on how many steps were made before (its state counts them, as that of Adam "
+    "does, which also divides by the root of a buffer; or it holds a random key): it is no single "
+    "map, so no factor can be proved for it; certify a method whose state holds real numbers alone."
+)
+
+
+class _WithoutArguments(dg.AbstractField):
+    """A field whose arguments are bound: for the form of a first state alone."""
+
+    bound: dg.AbstractField
+    sets: Any
+
+    def __call__(self, x: Strategy, args: Any = None) -> Strategy:
+        """The field."""
+        return self.bound(x)
+
+    def strategy_set(self, x: Strategy) -> Any:
+        """Of the game."""
+        return self.sets
+
+    def __getattr__(self, name: str) -> Any:
+        return refused(name)
+
+
+def _is_real(leaf: Any) -> bool:
+    if not eqx.is_array_like(leaf):
+        return False
+    return bool(jnp.issubdtype(jnp.result_type(leaf), jnp.floating))
+
+
+def _part(x: Matrices, rows: slice, columns: slice) -> Matrices:
+    return Matrices.ball(x.centre[rows, columns], x.remainder[rows, columns])

@@ -1,0 +1,106 @@
+"""Constants of a game over a region: curvature, smoothness, coupling. Proved, or estimated."""
+
+from collections.abc import Callable
+from typing import Any
+
+import equinox as eqx
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Key
+
+import dgames as dg
+from certify.metric.objective import Aim
+from certify.metric.weights import choose_weights, sampled_constants, sampled_margin
+from certify.problem.field import FlatField, compiled_jacobians
+from certify.problem.region import Region, half_widths
+from certify.prove.arguments import check_objective, check_region, traced
+from certify.search.budget import Budget, Progress, Stages
+
+
+class Estimate(eqx.Module):
+    """Sampled constants. They bound nothing: the true margin may be smaller than `margin`.
+
+    Attributes:
+        margin: Smallest sampled strong-monotonicity modulus in the metric of `weights`.
+        lipschitz: Largest sampled norm of the Jacobian in that metric.
+        weights: Per player, by name.
+        curvature: Per player, smallest sampled eigenvalue of the own block.
+        smoothness: Per player, largest sampled eigenvalue of the own block.
+        coupling: Largest sampled norms of the other blocks, shape (N, N).
+        samples: How many points were looked at.
+    """
+
+    margin: float
+    lipschitz: float
+    weights: dict[str, float]
+    curvature: dict[str, float]
+    smoothness: dict[str, float]
+    coupling: np.ndarray
+    samples: int
+
+
+def estimate(
+    game: dg.Game | dg.AbstractField,
+    region: Region,
+    samples: int = 1000,
+    *,
+    key: Key[Array, ""],
+    args: Any = None,
+    objective: str = "basin",
+    max_seconds: float | None = None,
+    progress: Callable[[Progress], None] | None = None,
+) -> Estimate:
+    """Samples the constants of a game over a region: quick, and no proof of anything.
+
+    Args:
+        game: The game, or a field.
+        region: Where.
+        samples: Number of uniform random points, at least 1; corners are not looked at.
+        key: A JAX random key.
+        args: Passed to the costs.
+        objective: What the weights are chosen for, as in `certify.certify`.
+        max_seconds: After so many, weights are not improved any more.
+        progress: Called with a `Progress` as each stage begins.
+
+    Returns:
+        An `Estimate`, never a certificate.
+
+    Raises:
+        ValueError: If the game does not fit the region or `samples` is not positive.
+
+    Example:
+        >>> import certify, jax, dgames as dg
+        >>> game = dg.game(lambda x, args: (x[0] ** 2 + x[0] * x[1], x[1] ** 2 - x[0] * x[1]))
+        >>> region = certify.Box((-1.0, -1.0), (1.0, 1.0))
+        >>> found = certify.estimate(game, region, 10, key=jax.random.key(0))
+        >>> round(found.margin, 6)
+        2.0
+    """
+    if samples < 1:
+        raise ValueError(f"estimate: {samples} samples were asked for; take at least 1.")
+    region, goal = check_region("estimate", region), check_objective("estimate", objective)
+    stages = Stages(Budget(1, max_seconds), progress)
+    stages.begin("tracing the costs")
+    field = traced("estimate", game, region, args)
+    stages.begin("looking at Jacobians at points of the region", must=True)
+    jacobians = sample_jacobians(field, region, samples, key)
+    stages.begin("choosing weights", must=True)
+    aim = Aim(goal, half_widths(region), field.is_gradient, lambda: stages.budget.left)
+    weights = choose_weights(jacobians, field.sizes, aim)
+    spread = np.repeat(weights, field.sizes)
+    root = np.sqrt(spread)
+    low, high, coupling = sampled_constants(jacobians, field.sizes)
+    return Estimate(
+        sampled_margin(jacobians, spread),
+        float(np.linalg.norm(jacobians * (root[:, None] / root), ord=2, axis=(-2, -1)).max()),
+        dict(zip(field.names, weights.tolist(), strict=True)),
+        dict(zip(field.names, low.tolist(), strict=True)),
+        dict(zip(field.names, high.tolist(), strict=True)),
+        coupling,
+        samples,
+    )
+
+
+def sample_jacobians(field: FlatField, region: Region, samples: int, key: Any) -> np.ndarray:
+    """Jacobians of a field at random points of a region, shape (samples, n, n)."""
+    return np.asarray(compiled_jacobians(field)(jnp.asarray(region.sample(key, samples))))

@@ -1,0 +1,107 @@
+"""The largest region around a point that can be certified, about."""
+
+from collections.abc import Callable, Sequence
+from typing import Any, Literal
+
+import dgames as dg
+from certify.claims.certificate import Certificate
+from certify.problem.constraints import Constraints, OutsideStrategySet
+from certify.problem.region import Ball, Box
+from certify.prove.monotone import certify
+from certify.search.budget import Budget
+from dgames.strategy import Strategy
+
+_SHAPES = {"ball": Ball, "box": Box.around}
+
+
+def grow(
+    game: dg.Game | dg.AbstractField,
+    center: Strategy,
+    methods: Sequence[type[dg.AbstractMethod]] = (dg.Simultaneous,),
+    *,
+    shape: Literal["ball", "box"] = "ball",
+    least: float = 1e-3,
+    most: float = 1e3,
+    accuracy: float = 0.05,
+    max_cells: int = 1000,
+    max_seconds: float | None = None,
+    progress: Callable[[float, Certificate], None] | None = None,
+    **options: Any,
+) -> Certificate:
+    """Certifies about the largest ball or box around a point for which there is a proof.
+
+    Tries `least`, then radii that grow by factors while they can be proved, then bisects. That a
+    larger region has no proof says nothing about the game: more cells may find one.
+
+    Args:
+        game: As for `certify.certify`.
+        center: A joint strategy, near an equilibrium.
+        methods: Classes of methods to find safe step sizes for.
+        shape: "ball" (Euclidean), or "box" (of one half-width in every coordinate).
+        least: The smallest radius to try, positive.
+        most: The largest radius to try.
+        accuracy: Stop when radii that differ by this share are proved and not proved.
+        max_cells: For each try.
+        max_seconds: For all tries together; the largest region proved by then is returned.
+        progress: Called with each radius that was tried, and the certificate of it.
+        **options: For `certify.certify`.
+
+    Returns:
+        The certificate of the largest region that was proved; that of the smallest one tried, with
+        its status and reasons, if there is none.
+
+    Raises:
+        ValueError: If the options do not fit together, or as `certify.certify` does for the
+            smallest region; a larger one that leaves the strategy set is just too large.
+
+    Example:
+        >>> import jax.numpy as jnp, certify, dgames as dg
+        >>> game = dg.game(lambda x, args: (x[0] ** 2 + jnp.cos(x[0]), x[1] ** 2))
+        >>> certify.grow(game, (0.0, 0.0), most=10.0).region.radius
+        10.0
+    """
+    if shape not in _SHAPES:
+        raise ValueError(f'grow: the shape is {shape!r}; it must be "ball" or "box".')
+    if not 0 < least <= most:
+        raise ValueError(f"grow: radii from {least} to {most}; they must be positive, in order.")
+    if not 0 < accuracy < 1:
+        raise ValueError(f"grow: the accuracy is {accuracy}; it must be between 0 and 1.")
+
+    budget = Budget(max_cells, max_seconds)
+
+    def attempt(radius: float) -> Certificate:
+        left = None if max_seconds is None else max(budget.left, 1e-3)
+        region = _SHAPES[shape](center, radius)
+        constraints = Constraints.of(game, region)
+        if isinstance(region, Box):
+            region = constraints.clipped(region)
+        else:
+            constraints.require_inside(region)
+        found = certify(game, region, methods, max_cells=max_cells, max_seconds=left, **options)
+        if progress is not None:
+            progress(radius, found)
+        return found
+
+    def proved(radius: float) -> Certificate | None:
+        try:
+            found = attempt(radius)
+        except OutsideStrategySet:
+            return None
+        return found if found.status == "proved" else None
+
+    low, best = least, attempt(least)
+    if best.status != "proved":
+        return best
+    high, factor = most, 4.0
+    while low < high and budget.left > 0:  # towards `most`, until a try fails
+        radius = min(low * factor, high)
+        found = proved(radius)
+        if found is None:
+            high = radius
+            break
+        low, best, factor = radius, found, factor**2
+    while high > low * (1 + accuracy) and budget.left > 0:
+        radius = (low * high) ** 0.5
+        found = proved(radius)
+        low, high, best = (low, radius, best) if found is None else (radius, high, found)
+    return best

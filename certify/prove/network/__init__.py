@@ -1,0 +1,13 @@
+"""Network games of up to millions of players: constants, equilibrium and steps, all of it sparse.
+
+What is proved here is proved by this package: in floating point with every rounding error paid for
+and, for the small-gain margin, with integers. There is no certificate file, so nothing of it is
+*checked* by the independent checker.
+"""
+
+from certify.prove.network.block_bounds import NetworkConstants as NetworkConstants
+from certify.prove.network.block_bounds import network_constants as network_constants
+from certify.prove.network.stability import NetworkEquilibrium as NetworkEquilibrium
+from certify.prove.network.stability import NetworkProof as NetworkProof
+from certify.prove.network.stability import NetworkStep as NetworkStep
+from certify.prove.network.stability import certify_network as certify_network

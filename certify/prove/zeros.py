@@ -1,0 +1,193 @@
+"""Finding an equilibrium in floating point, and enclosing it rigorously."""
+
+import functools
+from collections.abc import Callable, Iterator
+from fractions import Fraction
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optimistix as optx
+from flint import ctx  # pyright: ignore[reportMissingTypeStubs]
+from jaxtyping import Float
+
+from certify.checker.intervals import Interval as Ball
+from certify.checker.jets import Arithmetic
+from certify.checker.rederive import PRECISION, entries
+from certify.enclosure.compiling import for_once
+from certify.enclosure.enclose import enclose
+from certify.graph.trace import graph_of
+from certify.jacobian.form import by_taylor
+from certify.problem.constraints import Constraints
+from certify.problem.field import FlatField, compiled_jacobian, compiled_value
+from certify.problem.region import Policies, Region
+from dgames.strategy import ravel
+
+
+def find_zero(
+    field: FlatField, region: Region, spent: Callable[[], bool] = lambda: False
+) -> np.ndarray | None:
+    """A float near a zero of the field in the region, or None when Newton's method finds none.
+
+    Args:
+        field: The field.
+        region: Where.
+        spent: Whether to give up.
+    """
+    lower, upper = region.bounds()
+    start = jnp.asarray(0.5 * lower + 0.5 * upper)
+    if isinstance(region, Policies):  # whose bounds are those of probabilities
+        start = ravel(region.center)[0]
+        lower, upper = np.full_like(lower, -np.inf), np.full_like(upper, np.inf)
+    for guess in _near_zeros(field, start, spent):
+        point = polished(field, guess)
+        if point is not None and (lower < point).all() and (point < upper).all():
+            return point
+    return None
+
+
+def _near_zeros(field: FlatField, start: Any, spent: Callable[[], bool]) -> Iterator[np.ndarray]:
+    """Points from which a few Newton steps may reach a zero, those that cost least first."""
+    # Regions are often drawn around an equilibrium: then nothing has to be compiled.
+    close = polished(field, np.asarray(start))
+    if close is not None:
+        yield close
+    for solver in (optx.Newton(1e-12, 1e-12), optx.LevenbergMarquardt(1e-12, 1e-12)):
+        if spent():
+            return
+        solution = optx.root_find(_residual, solver, start, field, throw=False, max_steps=200)
+        yield np.asarray(solution.value)
+
+
+def _residual(x: Any, field: FlatField) -> Any:
+    return compiled_value(field)(x)
+
+
+def find_constrained(
+    field: FlatField, region: Region, steepness: float
+) -> Float[np.ndarray, " n"] | None:
+    """A point of the strategy sets near an equilibrium, which may be on their boundary.
+
+    A solution of the variational inequality is a zero of `x - P(x - h F(x))`, which is piecewise
+    smooth: Newton's method finds it from nearby, and projected extragradient steps, with which a
+    strongly monotone field comes near from anywhere, bring it there.
+
+    Args:
+        field: With its constraints, the projection P.
+        region: Where.
+        steepness: About the Lipschitz constant of F in the region: `h` is its inverse.
+
+    Returns:
+        The point, which is in the strategy sets exactly; None when none is found in the region.
+    """
+    lower, upper = region.bounds()
+    project, value = field.constraints.project, field.function
+    h = 0.5 / max(steepness, 1e-300)
+
+    def move(x: Any, y: Any) -> Any:
+        return project(x - h * value(y))
+
+    @jax.jit
+    def approach(x: Any) -> Any:
+        return jax.lax.fori_loop(0, 1000, lambda _, x: move(x, move(x, x)), x)
+
+    x = project(jnp.asarray(0.5 * lower + 0.5 * upper))
+    solver = optx.Newton(1e-14, 1e-14)
+    for _ in range(3):
+        found = optx.root_find(
+            lambda x, _: x - move(x, x), solver, x, throw=False, max_steps=50
+        ).value
+        # The projected step puts coordinates on the boundary that belong there.
+        point = np.asarray(move(found, found))
+        close = np.abs(point - np.asarray(found)).max() <= 1e-9 * (1.0 + np.abs(point).max())
+        if np.isfinite(point).all() and close:
+            point = field.constraints.snapped(point)
+            return point if ((lower <= point) & (point <= upper)).all() else None
+        x = approach(x)
+    return None
+
+
+def polished(field: FlatField, point: np.ndarray) -> np.ndarray | None:
+    """A few more Newton steps in float64; None when the point is not close to a zero."""
+    step = np.full_like(point, np.inf)
+    for _ in range(3):
+        if not np.isfinite(point).all():
+            return None
+        jacobian, value = (f(field)(point) for f in (compiled_jacobian, compiled_value))
+        try:
+            step = np.linalg.solve(np.asarray(jacobian), np.asarray(value))
+        except np.linalg.LinAlgError:
+            return None
+        point = point - step
+    close = np.abs(step).max() <= 1e-6 * (1.0 + np.abs(point).max())
+    return point if close and np.isfinite(point).all() else None
+
+
+def residual_bound(
+    field: FlatField, point: Float[np.ndarray, " n"], value: Float[np.ndarray, " n"] | None = None
+) -> Float[np.ndarray, " n"]:
+    """An upper bound on `|F(point) - value|`, entry by entry; proved. The value may be left out.
+
+    Of short costs by their expression graph, in ball arithmetic, for which nothing is compiled.
+    """
+    if field.natural is None and by_taylor(field):
+        return _residual_of_graph(field, point, np.zeros_like(point) if value is None else value)
+    found = _compiled_enclosure(field)(jnp.asarray(point))
+    if value is None:
+        return np.asarray(found.magnitude)
+    lower, upper = np.asarray(found.lower), np.asarray(found.upper)
+    # A difference of two floats is off by half a unit in the last place, or exact.
+    return np.nextafter(np.maximum(np.abs(upper - value), np.abs(value - lower)), np.inf)
+
+
+def _residual_of_graph(
+    field: FlatField, point: Float[np.ndarray, " n"], value: Float[np.ndarray, " n"]
+) -> Float[np.ndarray, " n"]:
+    made = entries([*field.sizes], field.zero_sum, field.is_gradient)
+    with ctx.workprec(PRECISION):
+        first = Arithmetic(1)
+        start = first.around([Ball.point(Fraction(x)) for x in point.tolist()])
+        jets, obliged = graph_of(field).obliged(start, first.operations)
+        if not all(x.is_finite() for jet in (*jets, *obliged) for x in jet.values()):
+            return np.full(len(point), np.inf)
+        errors = [
+            jets[output].get(variables, Ball.point(0)).times(sign) - Ball.point(Fraction(stated))
+            for (output, sign, variables), stated in zip(made, value.tolist(), strict=True)
+        ]
+        sizes = [float(error.magnitude().upper()) for error in errors]
+    # With room for the checker, whose radii are rounded in another order.
+    return np.nextafter(np.array(sizes) * (1 + 2.0**-16), np.inf)
+
+
+def constrained_radius(
+    constraints: Constraints,
+    point: Float[np.ndarray, " n"],
+    value: Float[np.ndarray, " n"],
+    residual: Float[np.ndarray, " n"],
+    weights: Float[np.ndarray, " players"],
+    margin: float,
+    lipschitz: float,
+) -> float:
+    """How far from a point of the strategy sets the equilibrium may be, in a metric of weights.
+
+    The bound of `check_equilibrium` of the checker, for its proof, with room for rounding.
+    """
+    sets = constraints.exact()
+    ends = np.cumsum([len(own.extents) for own in sets])[:-1]
+    found = [
+        own.defect([Fraction(x) for x in c.tolist()], [Fraction(v) for v in f.tolist()])
+        for own, c, f in zip(sets, np.split(point, ends), np.split(value, ends), strict=True)
+    ]
+    spread = np.repeat(weights, [len(own.extents) for own in sets])
+    errors = residual + np.array([float(error) for d in found for error in d.errors])
+    shift = np.sqrt(sum(w * float(d.shift) ** 2 for w, d in zip(weights, found, strict=True)))
+    pulled = sum(w * float(d.pull * d.shift) ** 2 for w, d in zip(weights, found, strict=True))
+    defect = lipschitz * shift + np.sqrt(np.sum(spread * errors**2)) + np.sqrt(pulled)
+    return float(shift + defect / margin) * (1 + 2.0**-30)
+
+
+@functools.lru_cache(maxsize=32)
+def _compiled_enclosure(field: FlatField) -> Callable:
+    point = jax.ShapeDtypeStruct((field.dimension,), jnp.float64)
+    return for_once(enclose(field.function), point)

@@ -1,0 +1,1 @@
+"""Cells that cover a region, the worst cut first."""

@@ -1,0 +1,219 @@
+"""The frontier of branch and bound: the cells so far, and which of them to cut next."""
+
+import heapq
+from typing import NamedTuple
+
+import numpy as np
+
+from certify.jacobian.family import AffineFamily, unstacked
+from certify.problem.region import Region
+from certify.search.measure import Cell, Measured
+from certify.search.tree import Leaf, Split, Tree
+
+Arrays = dict[str, np.ndarray]
+
+
+class Open(NamedTuple):
+    """A cell that may still be cut."""
+
+    cell: Cell
+    known: Measured
+
+
+class Cut(NamedTuple):
+    """Where an open cell is to be cut."""
+
+    number: int
+    axis: int
+    at: float
+
+
+class Frontier:
+    """Cells that cover a region, the worst first; the same cells give the same order every time.
+
+    Attributes:
+        region: What is covered.
+        nodes: Of the tree, by number; children have larger numbers than their parents.
+        whole: False while a round is being entered: then it is not to be saved.
+    """
+
+    def __init__(self, region: Region):
+        self.region = region
+        self.nodes: list[Leaf | Split] = []
+        self.whole = True
+        self._open: dict[int, Open] = {}
+        self._worst: list[tuple[float, int]] = []  # exactly the open cells, as a heap
+        self._peaks: list[tuple[float, int]] = []  # a heap as well; closed cells leave it later
+
+    def __len__(self) -> int:
+        return len(self._open)
+
+    @property
+    def worst(self) -> float:
+        """The smallest margin of all cells."""
+        return self._worst[0][0]
+
+    @property
+    def peak(self) -> float:
+        """About the largest margin that more cells could reach."""
+        while self._peaks[0][1] not in self._open:
+            heapq.heappop(self._peaks)
+        return self._peaks[0][0]
+
+    @property
+    def generators(self) -> int:
+        """How many generators the families of all cells have."""
+        (_, number) = self._worst[0]
+        return len(self._open[number].known.family.generators)
+
+    def tree(self, shortfall: str) -> Tree:
+        """The cells as they are."""
+        return Tree(self.nodes, self.peak, shortfall)
+
+    def root(self) -> list[Cell]:
+        """The first cell: the bounding box of the region."""
+        return [Cell(*self.region.bounds())]
+
+    def plan(self, most: int, target: float) -> list[Cut] | None:
+        """Cuts for the worst cells below a target, at most so many; None if one is too small.
+
+        Changes nothing.
+        """
+        cuts = []
+        for number in self._smallest(most, target):
+            cell, known = self._open[number]
+            cut = _cut(number, cell, known.scores)
+            if cut is None:
+                return None
+            cuts.append(cut)
+        return cuts
+
+    def children(self, cuts: list[Cut]) -> tuple[list[Cell], list[Cell | None]]:
+        """Both halves of each cell: those to be measured, and all (None where outside)."""
+        halves = [half for cut in cuts for half in _halves(self._open[cut.number].cell, cut)]
+        inside = [None if self.region.misses(*half) else half for half in halves]
+        return [half for half in inside if half is not None], inside
+
+    def start(self, known: list[Measured]) -> None:
+        """Enters the first cell."""
+        self._add(self.root()[0], known[0])
+
+    def enter(self, cuts: list[Cut], halves: list[Cell | None], known: list[Measured]) -> None:
+        """Cuts cells and puts their measured halves in their place."""
+        self.whole = False
+        for _ in cuts:  # they are the worst, in order
+            heapq.heappop(self._worst)
+        measured = iter(known)
+        for k, cut in enumerate(cuts):
+            del self._open[cut.number]
+            below, above = (
+                self._add(half, next(measured)) if half is not None else self._outside()
+                for half in halves[2 * k : 2 * k + 2]
+            )
+            self.nodes[cut.number] = Split(cut.axis, cut.at, below, above)
+        self.whole = True
+
+    def _add(self, cell: Cell, known: Measured) -> int:
+        number = len(self.nodes)
+        self.nodes.append(Leaf(known.family))
+        self._remember(number, Open(cell, known))
+        return number
+
+    def _outside(self) -> int:
+        self.nodes.append(Leaf(None))
+        return len(self.nodes) - 1
+
+    def _remember(self, number: int, leaf: Open) -> None:
+        self._open[number] = leaf
+        heapq.heappush(self._worst, (leaf.known.margin, number))
+        heapq.heappush(self._peaks, (leaf.known.peak, number))
+
+    def _smallest(self, most: int, target: float) -> list[int]:
+        """The worst open cells, ties by number, without taking them out of the heap."""
+        found, candidates = [], [(self._worst[0], 0)] if self._worst else []
+        while candidates and len(found) < most and candidates[0][0][0] < target:
+            (_, number), place = heapq.heappop(candidates)
+            found.append(number)
+            for child in (2 * place + 1, 2 * place + 2):
+                if child < len(self._worst):
+                    heapq.heappush(candidates, (self._worst[child], child))
+        return found
+
+    def to_arrays(self) -> Arrays:
+        """Everything but the region, as arrays, number for number."""
+        splits = [node if isinstance(node, Split) else Split(-1, 0.0, 0, 0) for node in self.nodes]
+        leaves = [self._open[number].known for number in sorted(self._open)]
+        parts = {
+            part: np.stack([np.asarray(getattr(leaf.family, part)) for leaf in leaves])
+            for part in ("centre", "generators", "remainder", "finite")
+        }
+        return {
+            "axis": np.array([split.axis for split in splits], np.int64),
+            "at": np.array([split.at for split in splits], np.float64),
+            "below": np.array([split.below for split in splits], np.int64),
+            "above": np.array([split.above for split in splits], np.int64),
+            "open": np.array(sorted(self._open), np.int64),
+            "margin": np.array([leaf.margin for leaf in leaves], np.float64),
+            "peak": np.array([leaf.peak for leaf in leaves], np.float64),
+            "scores": np.stack([leaf.scores for leaf in leaves]),
+            **parts,
+        }
+
+    @classmethod
+    def from_arrays(cls, region: Region, arrays: Arrays) -> "Frontier":
+        """The frontier that `to_arrays` wrote; the cells follow from the region and the cuts.
+
+        Raises:
+            ValueError, KeyError, IndexError: If the arrays do not fit together.
+        """
+        frontier = cls(region)
+        cells = _cells(region, arrays)
+        frontier.nodes = [
+            Leaf(None) if axis < 0 else Split(int(axis), float(at), int(below), int(above))
+            for axis, at, below, above in zip(
+                *(arrays[name] for name in ("axis", "at", "below", "above")), strict=True
+            )
+        ]
+        count, n = len(arrays["open"]), region.dimension
+        shares = np.broadcast_to(np.float64(0.0), (count, n, n, n))
+        centre, generators, remainder, finite = (
+            arrays[part] for part in ("centre", "generators", "remainder", "finite")
+        )
+        families = unstacked(AffineFamily(centre, generators, remainder, shares, finite))
+        columns = (arrays[name].tolist() for name in ("open", "margin", "peak"))
+        for family, number, margin, peak, scores in zip(
+            families, *columns, arrays["scores"], strict=True
+        ):
+            frontier.nodes[number] = Leaf(family)
+            known = Measured(family, margin, peak, scores)
+            frontier._remember(number, Open(cells[number], known))
+        return frontier
+
+
+def _cut(number: int, cell: Cell, scores: np.ndarray) -> Cut | None:
+    """Halves the coordinate that contributes most to the remainder, else the widest.
+
+    None if there is no number between the ends.
+    """
+    low, high = cell
+    useful = np.isfinite(scores).all() and scores.max() > 0
+    axis = int(np.argmax(scores if useful else high - low))
+    at = float(0.5 * low[axis] + 0.5 * high[axis])
+    return Cut(number, axis, at) if low[axis] < at < high[axis] else None
+
+
+def _halves(cell: Cell, cut: Cut) -> tuple[Cell, Cell]:
+    middle_high, middle_low = cell.upper.copy(), cell.lower.copy()
+    middle_high[cut.axis] = middle_low[cut.axis] = cut.at
+    return Cell(cell.lower, middle_high), Cell(middle_low, cell.upper)
+
+
+def _cells(region: Region, arrays: Arrays) -> dict[int, Cell]:
+    """The cell of every node, from the cuts alone."""
+    cells = {0: Cell(*region.bounds())}
+    for number, axis in enumerate(arrays["axis"].tolist()):
+        if axis >= 0:
+            cut = Cut(number, axis, float(arrays["at"][number]))
+            below, above = int(arrays["below"][number]), int(arrays["above"][number])
+            cells[below], cells[above] = _halves(cells[number], cut)
+    return cells

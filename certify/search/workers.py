@@ -1,0 +1,160 @@
+"""Cells measured by several processes or machines, through joblib and any of its backends.
+
+A worker is sent the game, not its traced code: it traces the costs itself, makes sure that the
+trace is the same, tests the arithmetic of its platform as every process does, and compiles once.
+"""
+
+import contextlib
+import functools
+import importlib.util
+import sys
+import threading
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+
+import dgames as dg
+from certify.jacobian.by_jaxpr import Form
+from certify.metric.metric import Weighting
+from certify.problem.field import FlatField, flat_field
+from certify.problem.region import Region
+from certify.search.measure import (
+    BLOCKS,
+    Cell,
+    Evaluator,
+    Measure,
+    Measured,
+    batches,
+    block_width,
+    evaluator,
+    in_process,
+    measure,
+    rounded_up,
+)
+
+
+class Work(NamedTuple):
+    """What a worker has to know of a search.
+
+    Attributes:
+        game: Pickled, with its region and arguments.
+        hash: Of the costs as this process has traced them.
+        weights: The metric: one weight per coordinate, or a matrix.
+        form: How Jacobians are enclosed.
+        quickly: Whether operation by operation.
+    """
+
+    game: bytes
+    hash: str
+    weights: np.ndarray
+    form: Form
+    quickly: bool = False
+
+
+@contextlib.contextmanager
+def crew(
+    game: dg.Game | dg.AbstractField,
+    region: Region,
+    args: Any,
+    field: FlatField,
+    weights: Weighting,
+    form: Form,
+    *,
+    batch_size: int | None = None,
+    n_jobs: int | None = None,
+    quickly: bool = False,
+) -> Iterator[Measure]:
+    """Measures cells with joblib, or in this process if that comes to one job.
+
+    Args:
+        game: The game.
+        region: Where it is played.
+        args: Passed to the costs.
+        field: Of the game on the region.
+        weights: The metric: one weight per coordinate, or a matrix.
+        form: How Jacobians are enclosed.
+        batch_size: Cells at a time, in each process, rounded up to whole blocks.
+        n_jobs: As joblib understands it; when not given, what an active `joblib.parallel_config`
+            says, else one.
+        quickly: Whether cells are measured operation by operation, without compiling.
+
+    Raises:
+        ValueError: If joblib is needed and missing, or the game cannot be sent to other processes.
+    """
+    jobs = _jobs(n_jobs)
+    if jobs == 1:
+        yield in_process(field, weights, form=form, batch_size=batch_size, quickly=quickly)
+        return
+    import joblib
+
+    work = Work(_pickled(game, region, args), field.hash, weights, form, quickly)
+    width = block_width(field, form)
+    # Typed loosely: what joblib accepts and returns is wider than its annotations say.
+    parallel: Any = joblib.Parallel
+    with parallel(n_jobs=n_jobs, batch_size=1, pre_dispatch="all") as call:
+
+        def run(cells: list[Cell]) -> Iterator[Measured]:
+            # An even share for each, in whole blocks, so that nobody is kept waiting.
+            share = rounded_up(-(-len(cells) // jobs), width)
+            size = min(share, BLOCKS * width)
+            if batch_size is not None:
+                size = rounded_up(batch_size, width)
+            tasks = [joblib.delayed(remotely)(work, batch) for batch in batches(cells, size)]
+            for part in call(tasks):
+                yield from part
+
+        yield run
+
+
+def remotely(work: Work, cells: list[Cell]) -> list[Measured]:
+    """Measures a batch of cells in a worker."""
+    jax.config.update("jax_enable_x64", True)
+    with _ONE_COMPILES:
+        compiled = _compiled(work.game, work.hash, work.form, work.quickly)
+    return measure(compiled, cells, work.weights)
+
+
+# Threads of one worker process, such as those of Dask, wait for each other's compilation.
+_ONE_COMPILES = threading.Lock()
+
+
+@functools.lru_cache(maxsize=8)
+def _compiled(pickled: bytes, digest: str, form: Form, quickly: bool) -> Evaluator:
+    """The evaluator of a search, once per process."""
+    import cloudpickle
+
+    field = flat_field(*cloudpickle.loads(pickled))
+    if field.hash != digest:
+        raise ValueError(
+            "certify: in another process the costs are another function; they must depend on "
+            "nothing but the game, its arguments and code that all processes have alike."
+        )
+    return evaluator(field, form, quickly=quickly)
+
+
+def _pickled(game: dg.Game | dg.AbstractField, region: Region, args: Any) -> bytes:
+    import cloudpickle
+
+    try:
+        return cloudpickle.dumps((game, region, args))
+    except Exception as error:  # whatever the objects in a game raise when pickled
+        raise ValueError(
+            f"certify: the game cannot be sent to other processes ({type(error).__name__}: "
+            f"{error}); leave out n_jobs, or build it from picklable parts."
+        ) from error
+
+
+def _jobs(n_jobs: int | None) -> int:
+    """How many jobs run at a time; joblib is asked only if somebody has to do with it."""
+    if n_jobs == 1 or (n_jobs is None and "joblib" not in sys.modules):
+        return 1
+    if None in map(importlib.util.find_spec, ("joblib", "cloudpickle")):
+        raise ValueError(
+            "certify: n_jobs needs joblib and cloudpickle; install the extra 'parallel'."
+        )
+    import joblib
+
+    effective: Any = joblib.effective_n_jobs
+    return effective(n_jobs)

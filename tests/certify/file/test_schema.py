@@ -1,0 +1,226 @@
+"""The JSON Schema: as strict as the reader about structure, and never stricter than the checker."""
+
+import copy
+import json
+from fractions import Fraction
+from importlib.resources import files
+from pathlib import Path
+
+import hypothesis.strategies as st
+import pytest
+from hypothesis import example, given, settings
+from jsonschema import Draft202012Validator
+
+import certify
+from certify.checker import Unusable, check_data, graph, performance, proof, reader, steps
+from certify.checker.reader import Reader, decode, parse
+from tests.certify.checker.edits import edited, sealed
+from tests.certify.checker.mutations import mutated
+from tests.certify.checker.quadratic import ONE, ZERO, cell, contraction, quadratic
+
+VALIDATORS = {
+    f"dgames {kind}": Draft202012Validator(certify.schema(kind))
+    for kind in ("certificate", "contraction")
+}
+CORPUS = Path(__file__).parents[1] / "checker" / "corpus"
+REAL = {path.name: parse(decode(path.read_bytes())) for path in sorted(CORPUS.glob("valid_*"))}
+LONG = (0.1).hex()
+
+
+def fits(data):
+    return VALIDATORS[data["format"]].is_valid(data)
+
+
+@pytest.mark.parametrize("kind", ["certificate", "contraction"])
+def test_the_schemas_are_schemas(kind):
+    Draft202012Validator.check_schema(certify.schema(kind))
+    assert files("certify").joinpath("schemas", f"{kind}.json").is_file()
+
+
+@pytest.mark.parametrize("name", REAL)
+def test_real_files_fit(name):
+    data = REAL[name]
+    assert fits(data), next(VALIDATORS[data["format"]].iter_errors(data)).message
+    if data["format"] == reader.FORMAT:
+        assert fits(data | {"game": {k: v for k, v in data["game"].items() if k != "graph"}})
+
+
+def at(data, path):
+    """A copy, and the part of it at a path."""
+    part = data = copy.deepcopy(data)
+    for key in path:
+        part = part[key]
+    return data, part
+
+
+def changed(data, *path, to):
+    data, parent = at(data, path[:-1])
+    parent[path[-1]] = to
+    return data
+
+
+def without(data, *path):
+    data, parent = at(data, path[:-1])
+    del parent[path[-1]]
+    return data
+
+
+def extra(data, *path):
+    return changed(data, *path, "unknown", to=1)
+
+
+def structural():
+    """What the reader refuses for its structure, by file, and how it is changed."""
+    game, zero_sum = REAL["valid_weights.json"], REAL["valid_zero_sum.json"]
+    matrix, ball = REAL["valid_matrix.json"], REAL["valid_ball.json"]
+    boxes, simplex = REAL["valid_sets_box.json"], REAL["valid_sets_simplex.json"]
+    balls, state = REAL["valid_sets_ball.json"], REAL["valid_contraction_state.json"]
+    modes, plain = REAL["valid_modes.json.gz"], REAL["valid_contraction.json"]
+    leaf = next(i for i, node in enumerate(game["evidence"]["cells"]) if "centre" in node)
+    cut = next(i for i, node in enumerate(game["evidence"]["cells"]) if "split" in node)
+    nodes, cells, steps = ("game", "graph", "nodes"), ("evidence", "cells"), ("claims", "steps")
+    step = next(i for i, s in enumerate(zero_sum["claims"]["steps"]) if "pieces" in s)
+    for section in ("game", "region", "claims", "evidence"):
+        yield f"no {section}", without(game, section)
+    for path in (
+        ("region",),
+        ("claims",),
+        ("claims", "basin"),
+        ("claims", "small_gain"),
+        (*steps, 0),
+    ):
+        yield f"unknown field in {path}", extra(game, *path)
+        for key in game[path[0]] if len(path) == 1 else ():
+            yield f"no {path[0]}.{key}", without(game, *path, key)
+    for number in (1, 0.5, "0.5", "nan", "inf", "0x1p0", "0x1.8p+0", LONG.upper(), " " + LONG):
+        yield f"a margin of {number!r}", changed(game, "claims", "margin", to=number)
+    for number in ("0x1.0000000000000p+1024", "0x1.0000000000000p+01", "0x0.0p-0", LONG + "\n"):
+        yield f"a coordinate of {number!r}", changed(game, "region", "lower", 0, to=number)
+    yield "no players", changed(game, "game", "players", to=[])
+    yield "a player of no size", changed(game, "game", "players", 0, "size", to=0)
+    yield "a player of size true", changed(game, "game", "players", 0, "size", to=True)
+    yield "a player whose name is a number", changed(game, "game", "players", 0, "name", to=1)
+    yield "a torus", changed(game, "region", "kind", to="torus")
+    yield "a ball with bounds", changed(game, "region", "kind", to="ball")
+    yield "a ball without a centre", without(ball, "region", "center")
+    yield "both metrics", changed(matrix, "claims", "weights", to=[ONE] * 3)
+    yield "an unknown field of the metric", extra(matrix, "claims", "metric")
+    yield "a value without sets", changed(game, "claims", "equilibrium", "value", to=[ZERO] * 2)
+    yield "sets without a value", without(boxes, "claims", "equilibrium", "value")
+    yield "an unknown set", changed(boxes, "game", "sets", 0, to={"kind": "cone"})
+    yield (
+        "a plane with a radius",
+        changed(boxes, "game", "sets", 0, to={"kind": "euclidean", "radius": ONE}),
+    )
+    yield "a set below infinity", changed(boxes, "game", "sets", 0, "lower", 0, to="inf")
+    yield "a ball of no radius", changed(balls, "game", "sets", 0, "radius", to=ZERO)
+    yield "an empty group", changed(simplex, "game", "sets", 0, "groups", to=[2, 0])
+    yield "no groups", changed(simplex, "game", "sets", 0, "groups", to=[])
+    yield "a sum that is nearly zero", changed(zero_sum, "game", "zero_sum", to=1)
+    yield "an unknown field of the graph", extra(zero_sum, "game", "graph")
+    for node in (["exec", 0], ["add", 0], ["add", 0, 0, 0], ["neg", -1], ["neg", 0.5], [], None):
+        yield f"the node {node}", changed(zero_sum, *nodes, 0, to=node)
+    for node in (["power", 0, 1025], ["power", 0], ["constant", 1], ["choose", 0, 0, 0]):
+        yield f"the node {node}", changed(zero_sum, *nodes, 0, to=node)
+    yield "two payoffs", changed(zero_sum, "game", "graph", "outputs", to=[0, 0])
+    yield "a unit above one", changed(game, "evidence", "unit", to=1)
+    yield "a unit of nothing", changed(game, "evidence", "unit", to=-1201)
+    yield "no cells", without(game, "evidence", "cells")
+    yield "a cell that is none", changed(game, *cells, leaf, to={})
+    yield "a cell that is a list", changed(game, *cells, leaf, to=[])
+    for key in ("centre", "generators", "remainder", "margin_scaling", "lipschitz_scaling"):
+        yield f"a cell without {key}", without(game, *cells, leaf, key)
+    yield "an entry that is true", changed(game, *cells, leaf, "centre", 0, to=True)
+    yield "an entry that is text", changed(game, *cells, leaf, "centre", 0, to="1")
+    yield "257 generators", changed(game, *cells, leaf, to=cell(2, 257))
+    yield "a generator along -2", changed(modes, *cells, 0, "along", 0, to=-2)
+    yield "a cut without a place", without(game, *cells, cut, "at")
+    yield "a cut at a number", changed(game, *cells, cut, "at", to=0)
+    yield "an unknown field of modes", extra(modes, *cells, 0, "margin_modes")
+    yield "modes without a unit", without(modes, *cells, 0, "margin_modes", "unit")
+    yield "an unknown method", changed(game, *steps, 0, "method", to="newton")
+    yield "an unknown theorem", changed(game, *steps, 0, "theorem", to="monotone")
+    yield "a step without a rate", without(game, *steps, 0, "rate")
+    yield "no pieces", changed(zero_sum, *steps, step, "pieces", to=[])
+    piece = (*steps, step, "pieces", 0)
+    yield "an unknown field of a piece", extra(zero_sum, *piece)
+    for key in ("lyapunov", "multipliers", "bounds"):
+        yield f"one of {key} too few", mutated(zero_sum, (*piece, key), lambda x: x[:-1])
+    yield "momentum to spare", mutated(zero_sum, (*steps, step, "momentum"), lambda x: [*x, ONE])
+    yield "a state without a start", without(state, "claims", "start")
+    yield "evidence without a start", without(state, "evidence", "start")
+    start = state["claims"]["start"]
+    yield "a start without a state", changed(plain, "claims", "start", to=start)
+    for path in (("claims",), ("coordinates",), ("claims", "metric"), ("claims", "start")):
+        yield f"contraction: unknown field in {path}", extra(state, *path)
+    for path in (("coordinates", "strategy"), ("evidence", "inverse"), ("evidence", "unit")):
+        yield f"contraction: no {path}", without(state, *path)
+    yield "contraction: a fine unit", changed(plain, "evidence", "inverse", "unit", to=-1201)
+    yield "contraction: no scaling", without(plain, *cells, 0, "scaling")
+    yield "contraction: no strategy", changed(contraction(1), "coordinates", "strategy", to=0)
+
+
+MUTANTS = dict(structural())
+
+
+@pytest.mark.parametrize("name", MUTANTS)
+def test_what_the_reader_refuses_does_not_fit(name):
+    data = MUTANTS[name]
+    with pytest.raises(Unusable):
+        check_data(parse(json.dumps(sealed(data))))
+    assert not fits(data)
+
+
+@given(st.sampled_from(sorted(REAL)), st.randoms(use_true_random=False))
+@example("valid_modes.json.gz", None)
+@settings(max_examples=300, deadline=None)
+def test_what_the_checker_accepts_fits(name, random):
+    data = REAL[name] if random is None else edited(REAL[name], random)
+    try:
+        data = parse(json.dumps(sealed(data)))
+        accepted = check_data(data).ok
+    except Unusable:
+        return
+    assert fits(data) or not accepted
+
+
+@given(st.floats(allow_nan=False, allow_infinity=False))
+@example(0.0)
+@example(-0.0)
+@example(5e-324)
+@example(2.0**-1022)
+@example(1.7976931348623157e308)
+def test_every_float_fits(x):
+    pattern = Draft202012Validator({"$ref": "#/$defs/real", "$defs": schema_parts()})
+    assert pattern.is_valid(x.hex())
+    assert Reader(x.hex()).number() == Fraction(x)
+    positive = Draft202012Validator({"$ref": "#/$defs/positive", "$defs": schema_parts()})
+    assert positive.is_valid(x.hex()) == (x > 0)
+
+
+def schema_parts():
+    return certify.schema()["$defs"]
+
+
+def test_limits_and_names_are_those_of_the_checker():
+    whole, parts = certify.schema(), schema_parts()
+    assert str(reader.MAX_BYTES) in whole["description"]
+    assert str(reader.MAX_BITS) in whole["description"]
+    cells = whole["properties"]["evidence"]["properties"]["cells"]
+    assert cells["maxItems"] == reader.MAX_ITEMS
+    assert parts["vector"]["maxItems"] == proof.MAX_DIMENSION
+    assert parts["generators"]["maxItems"] == proof.MAX_GENERATORS
+    nodes = parts["graph"]["properties"]["nodes"]
+    assert nodes["maxItems"] == graph.MAX_NODES
+    named = [shape["prefixItems"][0] for shape in nodes["items"]["anyOf"]]
+    operations = [name for first in named for name in first.get("enum", [first.get("const")])]
+    assert sorted(operations) == sorted(graph.OPERANDS)
+    known = whole["properties"]["claims"]["properties"]["steps"]["items"]["anyOf"]
+    rules = [parts[entry["$ref"].split("/")[-1]]["properties"] for entry in known]
+    pairs = [(rule["method"]["const"], rule["theorem"]["const"]) for rule in rules]
+    assert sorted(pairs) == sorted(steps.STEP_RULES)
+    assert {m for m, t in pairs if t == "performance"} == set(performance.SCHEMES)
+
+
+def test_made_by_hand_fits():
+    assert fits(quadratic([2, 1])) and fits(contraction(2))

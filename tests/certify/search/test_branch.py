@@ -1,0 +1,150 @@
+"""Branch and bound: one answer however the cells are batched, and budgets that are kept."""
+
+import time
+
+import numpy as np
+import pytest
+
+import certify
+from certify.jacobian.family import AffineFamily
+from certify.problem.field import flat_field
+from certify.search.branch import cover
+from certify.search.budget import Budget
+from certify.search.frontier import Frontier
+from certify.search.measure import Measured
+from certify.search.tree import Split
+
+FAMILY = AffineFamily(
+    np.eye(2), np.zeros((0, 2, 2)), np.zeros((2, 2)), np.zeros((2, 2, 2)), np.array(True)
+)
+
+
+def proof(certificate):
+    """What a certificate says, without where and when it was made."""
+    ignored = ("provenance", "digest")
+    return {key: value for key, value in certificate.data.items() if key not in ignored}
+
+
+class TestOneAnswer:
+    def test_there_is_something_to_search(self, whole):
+        assert whole.cells > 150
+
+    @pytest.mark.parametrize("batch_size", [1, 2, 7, 16, 33, 64, 10_000])
+    def test_any_batch_size(self, ripples, whole, batch_size):
+        found = certify.certify(ripples.game, ripples.region, batch_size=batch_size)
+        assert proof(found) == proof(whole)
+
+    def test_nothing_compiles_again(self, ripples, whole, caplog):
+        """Blocks have one shape: after the first run no program is compiled for another batch."""
+        import jax
+
+        with jax.log_compiles(), caplog.at_level("WARNING"):
+            certify.certify(ripples.game, ripples.region, batch_size=5)
+        assert not [record for record in caplog.records if "evaluate" in record.getMessage()]
+        assert not [record for record in caplog.records if "Compiling" in record.getMessage()]
+
+
+class TestSearch:
+    @pytest.mark.parametrize("tightness", [0.5, 0.97, 0.995])
+    def test_every_cell_reaches_the_target(self, ripples, tightness):
+        field = flat_field(ripples.game, ripples.region)
+        states = []
+        tree = cover(
+            field,
+            ripples.region,
+            np.ones(2),
+            tightness=tightness,
+            budget=Budget(10_000),
+            progress=states.append,
+        )
+        assert tree.shortfall == ""
+        assert states[-1].margin >= tightness * tree.peak
+        assert [state.cells for state in states] == sorted({state.cells for state in states})
+        assert states[-1].cells == len(tree.families())
+
+    @pytest.mark.parametrize("levels", [1, 3, 1000])
+    def test_the_worst_cells_are_cut_and_ties_go_by_age(self, ripples, levels):
+        rng = np.random.default_rng(levels)
+        margins = []
+
+        def measured(cells):
+            margins.extend(rng.integers(levels, size=len(cells)).tolist())
+            scores = np.array([1.0, 0.5])
+            fresh = margins[-len(cells) :]
+            return [Measured(FAMILY, float(margin), 1.0, scores) for margin in fresh]
+
+        frontier = Frontier(ripples.region)
+        frontier.start(measured(frontier.root()))
+        remaining = {0}
+        for _ in range(12):
+            cuts = frontier.plan(5, 2000.0)
+            assert cuts is not None and frontier.plan(5, 2000.0) == cuts  # planning changes nothing
+            numbers = [cut.number for cut in cuts]
+            assert numbers == sorted(remaining, key=lambda number: (margins[number], number))[:5]
+            inside, halves = frontier.children(cuts)
+            before = len(frontier.nodes)
+            frontier.enter(cuts, halves, measured(inside))
+            remaining = remaining - set(numbers) | set(range(before, len(frontier.nodes)))
+            assert len(frontier) == len(remaining)
+            assert frontier.worst == min(margins[number] for number in remaining)
+        assert all(
+            isinstance(frontier.nodes[n], Split)
+            for n in range(len(frontier.nodes))
+            if n not in remaining
+        )
+
+    def test_cells_below_the_target_only(self, ripples):
+        frontier = Frontier(ripples.region)
+        frontier.start([Measured(FAMILY, 0.5, 1.0, np.ones(2))])
+        assert frontier.plan(5, 0.5) == []
+        assert frontier.plan(5, 0.6) is not None
+
+    def test_balls_leave_out_what_is_outside(self, ripples):
+        ball = certify.Ball((0.0, 0.0), 2.0)
+        inside = certify.certify(ripples.game, ball)
+        assert inside.status == "proved"
+        assert any("outside" in node for node in inside.data["evidence"]["cells"])
+
+
+class TestBudgets:
+    def test_cells(self, ripples):
+        for most in (1, 3, 50):
+            states = []
+            found = certify.certify(
+                ripples.game, ripples.region, max_cells=most, progress=states.append
+            )
+            assert max(state.cells for state in states) == most
+            if found.status != "proved":
+                assert f"budget of {most} cells" in found.reasons[-1]
+
+    def test_seconds(self, ripples):
+        found = certify.certify(ripples.game, ripples.region, max_seconds=1e-6)
+        assert found.status == "undecided"
+        assert "the budget of 1e-06 seconds was used up" in found.reasons[-1]
+
+    def test_seconds_end_a_search_between_rounds(self, ripples):
+        states = []
+
+        def slow(state):
+            if not state.stage:
+                states.append(state)
+                time.sleep(0.2)
+
+        certify.certify(ripples.game, ripples.region, max_seconds=1.5, progress=slow)
+        assert 1 <= len(states) <= 8  # of more than twenty
+        assert states[-1].seconds >= 1.2
+
+    def test_what_was_reached_is_proved(self, ripples, whole):
+        """A budget that ends the search early costs margin, not truth."""
+        found = certify.certify(ripples.game, ripples.region, max_cells=whole.cells - 20)
+        assert found.status == "proved"
+        assert 0 < found.margin <= whole.margin
+
+    @pytest.mark.parametrize(
+        "options",
+        [{"max_seconds": 0.0}, {"max_seconds": float("nan")}, {"batch_size": 0}, {"n_jobs": 0}],
+    )
+    def test_bad_options_are_one_sentence(self, ripples, options):
+        (name,) = options
+        with pytest.raises(ValueError, match=f"certify: {name} is"):
+            certify.certify(ripples.game, ripples.region, **options)
