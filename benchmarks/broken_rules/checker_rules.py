@@ -85,18 +85,30 @@ RULES = [
     Rule("exact", "_lowered", "-(-loss // t)", "loss // t"),
     Rule("exact", "_less", "x - sum(others)", "x"),
     Rule("exact", "generator", "abs(strength)", "strength"),
-    Rule("exact", "root_above", "isqrt(ceil(square * 4**scale)) + 1", "isqrt(ceil(square * 4**scale))"),
+    Rule(
+        "exact",
+        "root_above",
+        "isqrt(ceil(square * 4**scale)) + 1",
+        "isqrt(ceil(square * 4**scale))",
+    ),
     # Safe steps.
     Rule("checked steps", "check_steps", "value > 0", "True"),
     Rule("checked steps", "check_steps", "values[1] <= values[0]", "True"),
     Rule("checked steps", "check_steps", "values[2] < 1", "True"),
     Rule("checked steps", "check_steps", "not (claims.sets and rule[1] in UNPROJECTED)", "True"),
     Rule("checked steps", "check_steps", "claims.is_gradient or rule[1] not in SYMMETRIC", "True"),
-    Rule("checked steps", "_simultaneous_lipschitz", "largest * b**2 < 2 * a", "largest * b**2 < 4 * a"),
+    Rule(
+        "checked steps",
+        "_simultaneous_lipschitz",
+        "largest * b**2 < 2 * a",
+        "largest * b**2 < 4 * a",
+    ),
     Rule("checked steps", "_simultaneous_lipschitz", "rate**2", "rate"),
     Rule("checked steps", "_simultaneous_small_gain", "factor(largest) < 1", "True"),
     Rule("checked steps", "_simultaneous_small_gain", "factor(best) <= rate", "factor(best) <= 1"),
-    Rule("checked steps", "_simultaneous_small_gain", "near**2 >= ratio * claims.radius**2", "True"),
+    Rule(
+        "checked steps", "_simultaneous_small_gain", "near**2 >= ratio * claims.radius**2", "True"
+    ),
     Rule("checked steps", "_simultaneous_small_gain", "basin + 2 * near", "basin"),
     Rule("checked steps", "_simultaneous_small_gain", "max(*rows, *columns)", "max(*rows)"),
     Rule("checked steps", "_simultaneous_small_gain", "max(*rows, *columns)", "max(*columns)"),
@@ -117,7 +129,9 @@ RULES = [
     ),
     Rule("checked steps", "_alternating_small_gain", "basin + 2 * near", "basin"),
     Rule("checked steps", "_alternating_small_gain", "0 < a <= b", "0 < a"),
-    Rule("checked steps", "_alternating_small_gain", "[*s, *v[i:]]", "[*s, *(0 * x for x in v[i:])]"),
+    Rule(
+        "checked steps", "_alternating_small_gain", "[*s, *v[i:]]", "[*s, *(0 * x for x in v[i:])]"
+    ),
     Rule(
         "checked steps",
         "_alternating_small_gain",
@@ -132,7 +146,12 @@ RULES = [
         "True",
     ),
     Rule("checked steps", "_extragradient_monotonicity", "stretch**2 >= growth", "True"),
-    Rule("checked steps", "_extragradient_monotonicity", "claims.reaches(reach)", "claims.reaches(basin)"),
+    Rule(
+        "checked steps",
+        "_extragradient_monotonicity",
+        "claims.reaches(reach)",
+        "claims.reaches(basin)",
+    ),
     # Rates of methods with stages or a memory.
     Rule("performance", "_performance", "all(piece.decrease > 0 for piece in pieces)", "True"),
     Rule("performance", "_performance", "[piece.low for piece in cover] == ends[:-1]", "True"),
@@ -151,7 +170,12 @@ RULES = [
     Rule("performance", "check_piece", "positive(form, start, high)", "True"),
     Rule("performance", "check_piece", "low if bound[1] else high", "high"),
     Rule("performance", "decrease_form", "-piece.decrease", "piece.decrease"),
-    Rule("performance", "subtract_inequalities", "monotone * margin - lipschitz", "monotone - lipschitz"),
+    Rule(
+        "performance",
+        "subtract_inequalities",
+        "monotone * margin - lipschitz",
+        "monotone - lipschitz",
+    ),
     Rule("performance", "start_bound", "2 * abs(piece.lyapunov[0][1])", "0"),
     Rule(
         "performance",
@@ -185,7 +209,9 @@ RULES = [
     ),
     Rule("contraction", "check_contraction", "left >= 0 and size <= left**2", "left >= 0"),
     Rule("contraction", "Family.contracts", "factor**2", "factor"),
-    Rule("contraction", "Family.contracts", "bordered(self.remainder, none_top, none_bottom)", "zero"),
+    Rule(
+        "contraction", "Family.contracts", "bordered(self.remainder, none_top, none_bottom)", "zero"
+    ),
     Rule("contraction", "_check_inverse", "positive_definite(matrix)", "True"),
     Rule("contraction", "_largest_square", "abs(metric.entry(i, j))", "metric.entry(i, j)"),
     # Games on simplices, over all policies.
@@ -204,7 +230,12 @@ RULES = [
     Rule("policies", "check_step", "0 < best < largest", "True"),
     Rule("policies", "check_equilibrium", "excess**2 >= linear * size**2", "True"),
     Rule("policies", "check_equilibrium", "max(f - ceiling, 0)", "0"),
-    Rule("policies", "Couplings.__init__", "max(self.joint[i][j], quadrilateral(both))", "quadrilateral(both)"),
+    Rule(
+        "policies",
+        "Couplings.__init__",
+        "max(self.joint[i][j], quadrilateral(both))",
+        "quadrilateral(both)",
+    ),
     Rule("policies", "quadrilateral", "max(row) - min(row)", "max(row)"),
     Rule("policies", "logarithm", "exponent < 0", "False"),
     Rule("policies", "_near_one", "-above // k", "-(above // k)"),
@@ -233,22 +264,53 @@ RULES = [
     Rule("jets", "Interval.magnitude", "abs(self.low).max(abs(self.high))", "abs(self.high)"),
     Rule("jets", "cosh", "_magnitudes(x)", "x"),
     Rule("jets", "_wave", "arb(1) if passes(crest) else ends.high", "ends.high"),
-    Rule("jets", "tan", "x.is_finite() and _none_between(x.low / pi - half, x.high / pi - half)", "x.is_finite()"),
+    Rule(
+        "jets",
+        "tan",
+        "x.is_finite() and _none_between(x.low / pi - half, x.high / pi - half)",
+        "x.is_finite()",
+    ),
     Rule("jets", "Arithmetic.choose", "gap.low > 0", "gap.high > 0"),
     Rule("jets", "power_series", "factor * (exponent - k) / (k + 1)", "factor * (exponent - k)"),
     Rule("jets", "_tangent", "sign * exponent * c", "exponent * c"),
     Rule("jets", "_by_slope", "middle + arb(0, 1) * radius", "middle"),
     Rule("jets", "Expansions._sharpened", "monomial.count(k) + 1", "1"),
-    Rule("jets", "_cos", "_cycle(order, cosine, -sine, -cosine, sine)", "_cycle(order, cosine, sine, -cosine, -sine)"),
+    Rule(
+        "jets",
+        "_cos",
+        "_cycle(order, cosine, -sine, -cosine, sine)",
+        "_cycle(order, cosine, sine, -cosine, -sine)",
+    ),
 ]
 
 TESTS = {
-    "proof": ["checker/test_proof.py", "checker/test_metric.py", "checker/test_mutations.py", "checker/test_sets.py"],
+    "proof": [
+        "checker/test_proof.py",
+        "checker/test_metric.py",
+        "checker/test_mutations.py",
+        "checker/test_sets.py",
+    ],
     "metric": ["checker/test_metric.py", "checker/test_proof.py"],
-    "equilibrium": ["checker/test_proof.py", "checker/test_sets.py", "checker/test_metric.py", "certify/test_constraints.py"],
-    "region": ["checker/test_proof.py", "checker/test_sets.py", "checker/test_metric.py", "certify/test_constraints.py", "checker/test_rederive.py"],
-    "sets": ["checker/test_sets.py", "certify/test_constraints.py"],
-    "exact": ["checker/test_exact.py", "checker/test_metric.py", "metric/test_modes.py", "checker/test_proof.py"],
+    "equilibrium": [
+        "checker/test_proof.py",
+        "checker/test_sets.py",
+        "checker/test_metric.py",
+        "problem/test_constraints.py",
+    ],
+    "region": [
+        "checker/test_proof.py",
+        "checker/test_sets.py",
+        "checker/test_metric.py",
+        "problem/test_constraints.py",
+        "checker/test_rederive.py",
+    ],
+    "sets": ["checker/test_sets.py", "problem/test_constraints.py"],
+    "exact": [
+        "checker/test_exact.py",
+        "checker/test_metric.py",
+        "metric/test_modes.py",
+        "checker/test_proof.py",
+    ],
     "checked steps": [
         "checker/test_mutations.py",
         "steps/test_simultaneous.py",
@@ -260,7 +322,11 @@ TESTS = {
         "steps/test_performance.py",
     ],
     "performance": ["steps/test_performance.py"],
-    "contraction": ["steps/test_direct.py", "checker/test_hostile.py", "checker/test_mutations.py"],
+    "contraction": [
+        "direct/test_direct.py",
+        "checker/test_hostile.py",
+        "checker/test_mutations.py",
+    ],
     "policies": ["checker/test_policies.py", "checker/test_logarithm.py"],
     "level 2": ["checker/test_rederive.py", "checker/test_jets.py"],
     "jets": ["checker/test_jets.py", "checker/test_graph.py", "checker/test_rederive.py"],

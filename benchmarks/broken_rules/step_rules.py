@@ -42,9 +42,16 @@ RULES = [
         "False",
     ),
     Rule("step maps", "require_same", "wrong.any()", "False"),
-    Rule("step maps", "StepMap._read", "fingerprint(self._straight(code, argument)[0]) != known", "False"),
+    Rule(
+        "step maps",
+        "StepMap._read",
+        "fingerprint(self._straight(code, argument)[0]) != known",
+        "False",
+    ),
     Rule("step maps", "StepMap._straight", "all(map(same, fixed, known))", "True"),
-    Rule("families", "added", "total.remainder + other.remainder + error", "total.remainder + error"),
+    Rule(
+        "families", "added", "total.remainder + other.remainder + error", "total.remainder + error"
+    ),
     Rule("families", "product", "quadratic + loose + error", "loose + error"),
     Rule("families", "product", "quadratic + loose + error", "quadratic + error"),
     Rule(
@@ -58,7 +65,12 @@ RULES = [
     Rule("rates", "proves", "min(bound.multipliers, default=0) < 0", "False"),
     Rule("rates", "proves", "exactly_positive(combination(terms, len(problem.upper)))", "True"),
     Rule("rates", "pair_inequalities", "-field.margin", "field.margin"),
-    Rule("rates", "pair_inequalities", "combination([(one, dd), (-one, ee)], size + 1)", "combination([(one, dd)], size + 1)"),
+    Rule(
+        "rates",
+        "pair_inequalities",
+        "combination([(one, dd), (-one, ee)], size + 1)",
+        "combination([(one, dd)], size + 1)",
+    ),
 ]
 
 TESTS = {
@@ -68,7 +80,7 @@ TESTS = {
         "steps/test_extragradient.py",
         "steps/test_noise.py",
     ],
-    "step maps": ["steps/test_direct.py", "steps/test_adversarial_steps.py"],
-    "families": ["steps/test_direct.py", "steps/test_adversarial_steps.py"],
+    "step maps": ["direct/test_direct.py", "direct/test_adversarial_steps.py"],
+    "families": ["direct/test_direct.py", "direct/test_adversarial_steps.py"],
     "rates": ["rates/test_worst_case.py", "rates/test_schemes.py"],
 }

@@ -10,7 +10,7 @@ from jax import lax
 
 from certify.enclosure import Interval, enclose, rounding, trigonometric
 from certify.jacobian.by_jaxpr import jacobian_family
-from tests.certify.enclosure.numpy_jaxpr import uncompiled
+from tools.numpy_jaxpr import uncompiled
 
 from .conftest import random_boxes
 

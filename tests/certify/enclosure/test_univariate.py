@@ -17,7 +17,7 @@ from certify.enclosure.univariate import (
     derivative_p,
     enclose_derivative,
 )
-from tests.certify.enclosure.numpy_jaxpr import uncompiled
+from tools.numpy_jaxpr import uncompiled
 
 ORDERS = range(6)
 # All but one: `test_sinc` has an oracle that knows what happens at zero.

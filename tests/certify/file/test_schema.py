@@ -14,9 +14,9 @@ from jsonschema import Draft202012Validator
 import certify
 from certify.checker import Unusable, check_data, graph, performance, proof, reader, steps
 from certify.checker.reader import Reader, decode, parse
-from tests.certify.checker.edits import edited, sealed
 from tests.certify.checker.mutations import mutated
 from tests.certify.checker.quadratic import ONE, ZERO, cell, contraction, quadratic
+from tools.edits import edited, sealed
 
 VALIDATORS = {
     f"dgames {kind}": Draft202012Validator(certify.schema(kind))
