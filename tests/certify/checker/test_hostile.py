@@ -13,8 +13,8 @@ import pytest
 from certify.checker import Unusable, check_data
 from certify.checker.graph import Graph, Node
 from certify.checker.jets import JetArithmetic
-from tests.certify.checker.edits import sealed
 from tests.certify.checker.quadratic import ONE, ZERO, cell, contraction, quadratic
+from tools.edits import sealed
 
 LONGEST = 2**1100 - 1
 TINY, HUGE = "0x0.0000000000001p-1022", "0x1.fffffffffffffp+1023"

@@ -7,11 +7,11 @@ import sys
 
 import pytest
 
-from benchmarks.mutations import trial
-from benchmarks.mutations.changes import Mutant, changed
-from benchmarks.mutations.corpus import SPECIMENS, certificate
-from benchmarks.mutations.reasons import Reason, reason
 from tests.certify.checker.mutations import nudged
+from tools.mutants import trial
+from tools.mutants.changes import Mutant, changed
+from tools.mutants.corpus import SPECIMENS, certificate
+from tools.mutants.reasons import Reason, reason
 
 NAMES = ["linear", "box set", "step of simultaneous"]
 

@@ -12,7 +12,7 @@ from certify.enclosure import known_functions as known
 from certify.enclosure.inline import anchored
 from certify.enclosure.registry import RULES, SMOOTH_RULES
 from certify.jacobian.by_jaxpr import jacobian_family
-from tests.certify.enclosure.numpy_jaxpr import uncompiled
+from tools.numpy_jaxpr import uncompiled
 
 SMOOTH = RULES | SMOOTH_RULES
 

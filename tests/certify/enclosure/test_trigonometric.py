@@ -11,7 +11,7 @@ from jax import lax
 from certify.enclosure import Interval, enclose, margins
 from certify.enclosure.elementary import trigonometric
 from certify.jacobian.by_jaxpr import jacobian_family
-from tests.certify.enclosure.numpy_jaxpr import uncompiled
+from tools.numpy_jaxpr import uncompiled
 
 from .conftest import random_boxes
 

@@ -15,9 +15,9 @@ import certify
 from certify.checker import Unusable, check_data, graph, reader, schemes, steps
 from certify.checker.cells import MAX_DIMENSION, MAX_GENERATORS
 from certify.checker.reader import Reader, decode, parse
-from tests.certify.checker.edits import edited, sealed
 from tests.certify.checker.mutations import mutated
 from tests.certify.checker.quadratic import ONE, ZERO, cell, contraction, quadratic
+from tools.edits import edited, sealed
 
 VALIDATORS = {
     f"dgames {kind}": Draft202012Validator(certify.schema(kind))
