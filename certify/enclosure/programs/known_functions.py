@@ -18,6 +18,7 @@ from jax.extend import core
 
 from certify.enclosure.elementary.univariate import derivative
 from certify.enclosure.programs.determinants import determinant
+from certify.enclosure.rules.softmax import logaddexp
 
 
 def known_function(equation: core.JaxprEqn) -> Callable[..., list[Any]] | None:

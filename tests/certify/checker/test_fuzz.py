@@ -14,7 +14,7 @@ from hypothesis import given, settings
 
 from certify.checker import Unusable, check, check_data
 from certify.checker.reader import decode, parse
-from tests.certify.checker.edits import edited, sealed_bytes
+from tools.edits import edited, sealed_bytes
 
 CORPUS = {
     path.name: path.read_bytes() for path in sorted(Path(__file__).with_name("corpus").iterdir())

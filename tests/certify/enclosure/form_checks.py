@@ -17,7 +17,7 @@ from certify.enclosure.affine.affine_form import as_form, ball
 from certify.enclosure.derivatives import evaluate
 from certify.enclosure.margins import flush
 from certify.enclosure.registry import RULES
-from tests.certify.enclosure import numpy_jaxpr, oracle
+from tools import numpy_jaxpr, oracle
 
 
 class Form(NamedTuple):

@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from benchmarks.coverage import ORDERS, by_certify, enclosed, outcome, samples
-from benchmarks.probes import PROBES
 from certify.enclosure import Interval
-from tests.certify.enclosure.numpy_jaxpr import uncompiled
+from tools.coverage import ORDERS, by_certify, enclosed, outcome, samples
+from tools.numpy_jaxpr import uncompiled
+from tools.probes import PROBES
 
 # Every value, and one derivative in eight of each order; `python -m benchmarks.coverage` takes all.
 CASES = [

@@ -13,7 +13,7 @@ from jax.scipy.special import xlogy
 
 from certify.enclosure import Interval, enclose
 from certify.enclosure.derivatives import enclose_hessian, enclose_jacobian
-from tests.certify.enclosure.numpy_jaxpr import uncompiled
+from tools.numpy_jaxpr import uncompiled
 
 BOTH = pytest.mark.parametrize("method", ["interval", "affine"])
 

@@ -12,7 +12,7 @@ from certify.enclosure import EnclosureError, Interval, enclose
 from certify.enclosure.derivatives import _CONTINUOUS as FOR_SLOPES
 from certify.enclosure.registry import RULES, SMOOTH_RULES
 from certify.enclosure.rules.integers import PREFIX
-from tests.certify.enclosure.numpy_jaxpr import uncompiled
+from tools.numpy_jaxpr import uncompiled
 
 SMOOTH = RULES | SMOOTH_RULES
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from benchmarks.random_games import outcomes
+from tools.random_games import outcomes
 
 
 @pytest.mark.slow

@@ -8,8 +8,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from tests.certify.enclosure import oracle
 from tests.certify.enclosure.form_checks import corners, exact, forms, outside
+from tools import oracle
 
 COUNT = 60
 

@@ -12,8 +12,8 @@ from flint import arb
 from certify.enclosure.affine import curved_forms, linear_forms
 from certify.enclosure.rules import linear, linear_systems
 from certify.jacobian.by_jaxpr import jacobian_family
-from tests.certify.enclosure import oracle
 from tests.certify.enclosure.form_checks import corners, exact, forms, in_numpy, outside
+from tools import oracle
 
 COORDINATES, COUNT = 2, 40
 LARGEST = float(np.finfo(np.float64).max)

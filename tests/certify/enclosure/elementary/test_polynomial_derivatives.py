@@ -17,7 +17,7 @@ from certify.enclosure.elementary.univariate import (
     enclose_derivative,
 )
 from certify.enclosure.registry import Operation
-from tests.certify.enclosure.numpy_jaxpr import uncompiled
+from tools.numpy_jaxpr import uncompiled
 
 ORDERS = range(6)
 # All but one: `test_sinc` has an oracle that knows what happens at zero.

@@ -12,7 +12,7 @@ from certify.enclosure import Interval, enclose
 from certify.enclosure.derivatives import derivative_enclosure
 from certify.enclosure.elementary.univariate import DERIVATIVES
 from certify.enclosure.registry import RULES, SMOOTH_RULES
-from tests.certify.enclosure.numpy_jaxpr import uncompiled
+from tools.numpy_jaxpr import uncompiled
 
 SMOOTH = RULES | SMOOTH_RULES
 

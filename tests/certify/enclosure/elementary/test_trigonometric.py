@@ -12,7 +12,7 @@ from certify.enclosure import Interval, enclose, margins
 from certify.enclosure.elementary import trigonometric
 from certify.jacobian.by_jaxpr import jacobian_family
 from tests.certify.enclosure.conftest import random_boxes
-from tests.certify.enclosure.numpy_jaxpr import uncompiled
+from tools.numpy_jaxpr import uncompiled
 
 
 def in_domain(function, low, high):

@@ -14,7 +14,7 @@ from certify.enclosure import EnclosureError, Interval, enclose, enclose_jacobia
 from certify.enclosure.derivatives import derivative_enclosure
 from certify.enclosure.programs.plain import plain
 from certify.enclosure.programs.promotion import exactly, promoted
-from tests.certify.enclosure import numpy_jaxpr, oracle
+from tools import numpy_jaxpr, oracle
 
 F32 = jnp.float32
 LOW = [jnp.float32, jnp.bfloat16, jnp.float16]

@@ -8,7 +8,7 @@ from jax import lax
 
 from certify.enclosure import Interval, enclose
 from certify.enclosure.registry import RULES, SMOOTH_RULES
-from tests.certify.enclosure.numpy_jaxpr import uncompiled
+from tools.numpy_jaxpr import uncompiled
 
 SMOOTH = RULES | SMOOTH_RULES
 UNIT, LINE = Interval(0.0, 1.0), Interval(-1.0, 1.0)

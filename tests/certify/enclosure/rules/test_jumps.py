@@ -13,7 +13,7 @@ from jax import lax
 from certify.enclosure import Interval, enclose, margins
 from certify.enclosure.registry import RULES, SMOOTH_RULES
 from certify.jacobian.by_jaxpr import jacobian_family
-from tests.certify.enclosure.numpy_jaxpr import uncompiled
+from tools.numpy_jaxpr import uncompiled
 
 SMOOTH = RULES | SMOOTH_RULES
 

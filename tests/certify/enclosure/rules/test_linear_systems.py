@@ -12,7 +12,7 @@ from certify.enclosure import EnclosureError, Interval, enclose
 from certify.enclosure.programs.plain import plain
 from certify.jacobian.by_jaxpr import jacobian_family
 from certify.problem.field import vetted
-from tests.certify.enclosure.numpy_jaxpr import uncompiled
+from tools.numpy_jaxpr import uncompiled
 
 
 def rational(value):

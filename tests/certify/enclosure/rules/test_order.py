@@ -8,7 +8,7 @@ from jax import lax
 
 from certify.enclosure import EnclosureError, Interval, enclose
 from certify.enclosure.registry import RULES, SMOOTH_RULES
-from tests.certify.enclosure.numpy_jaxpr import uncompiled
+from tools.numpy_jaxpr import uncompiled
 
 SMOOTH = RULES | SMOOTH_RULES
 _K = jnp.array([[1.0, -2.0], [3.0, 0.0]])

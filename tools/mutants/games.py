@@ -15,8 +15,8 @@ import jax.numpy as jnp
 import numpy as np
 
 import dgames as dg
-from benchmarks.mutations.corpus import Specimen
 from dgames.strategy import blocks, ravel
+from tools.mutants.corpus import Specimen
 
 BITS = 400
 _NAMES = ("exp", "log", "sqrt", "sin", "cos", "tan", "sinh", "cosh", "tanh")

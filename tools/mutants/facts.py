@@ -9,8 +9,8 @@ import jax.numpy as jnp
 import numpy as np
 import scipy.optimize
 
-from benchmarks.mutations import games, methods, setting
-from benchmarks.mutations.setting import Cell, Region, real
+from tools.mutants import games, methods, setting
+from tools.mutants.setting import Cell, Region, real
 
 # Of double precision, for quantities of size one that take some hundred operations.
 ROUNDING = 1e-11

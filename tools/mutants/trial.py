@@ -7,13 +7,13 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from benchmarks.mutations.changes import Mutant, field_of, group_of, mutants
-from benchmarks.mutations.corpus import SPECIMENS, Specimen
-from benchmarks.mutations.oracle import Findings, Oracle
-from benchmarks.mutations.reasons import Reason, reason
-from benchmarks.mutations.steps import StepOracle
 from certify.checker import Unusable, check_data
 from certify.checker.reader import digest, parse
+from tools.mutants.changes import Mutant, field_of, group_of, mutants
+from tools.mutants.corpus import SPECIMENS, Specimen
+from tools.mutants.oracle import Findings, Oracle
+from tools.mutants.reasons import Reason, reason
+from tools.mutants.steps import StepOracle
 
 UNUSABLE, FIRST, SECOND = "unusable", "rejected at level 1", "rejected at level 2"
 ACCEPTED, WRONG = "accepted", "WRONG"

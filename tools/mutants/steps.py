@@ -12,11 +12,11 @@ import numpy as np
 from jax.flatten_util import ravel_pytree
 
 import dgames as dg
-from benchmarks.mutations import setting
-from benchmarks.mutations.corpus import Specimen
-from benchmarks.mutations.facts import ROUNDING, excess_of
-from benchmarks.mutations.oracle import Findings
-from benchmarks.mutations.setting import real, reals
+from tools.mutants import setting
+from tools.mutants.corpus import Specimen
+from tools.mutants.facts import ROUNDING, excess_of
+from tools.mutants.oracle import Findings
+from tools.mutants.setting import real, reals
 
 # Of a step on numbers of size one.
 _EXACT = 1e-14

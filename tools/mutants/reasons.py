@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from benchmarks.mutations.changes import Path, field_of, is_real
+from tools.mutants.changes import Path, field_of, is_real
 
 
 class Reason(enum.Enum):

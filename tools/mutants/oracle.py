@@ -16,10 +16,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from benchmarks.mutations import games, methods
-from benchmarks.mutations.corpus import Specimen
-from benchmarks.mutations.facts import BATCH, PRECISE, ROUNDING, Facts
-from benchmarks.mutations.setting import real, reals
+from tools.mutants import games, methods
+from tools.mutants.corpus import Specimen
+from tools.mutants.facts import BATCH, PRECISE, ROUNDING, Facts
+from tools.mutants.setting import real, reals
 
 
 class Findings(NamedTuple):
