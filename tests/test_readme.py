@@ -106,7 +106,7 @@ def test_links_to_files_are_not_broken():
     assert targets and [target for target in targets if not (ROOT / target).exists()] == []
 
 
-@pytest.mark.slow
+@pytest.mark.full
 def test_python_blocks_print_what_they_say(tmp_path):
     """As one program in a fresh interpreter, at the line numbers of the README."""
     source: list[str] = []
@@ -124,7 +124,7 @@ def test_python_blocks_print_what_they_say(tmp_path):
     assert {"duopoly.json", "duopoly.png"} <= {path.name for path in tmp_path.iterdir()}
 
 
-@pytest.mark.slow
+@pytest.mark.full
 @pytest.mark.parametrize("command", [shlex.join(c) for c in commands() if "demo" not in c])
 def test_command_lines_run(command, outputs):
     verb = command.split()[1]
@@ -137,7 +137,7 @@ def test_command_lines_run(command, outputs):
     assert promised in " ".join(outputs[command].split())
 
 
-@pytest.mark.slow
+@pytest.mark.full
 @pytest.mark.parametrize("command", [shlex.join(c) for c in experiments()])
 def test_experiments_run(command, tmp_path):
     python, *arguments = shlex.split(command)
@@ -166,7 +166,7 @@ def test_every_command_is_shown():
     assert {command[1] for command in commands()} == {"run", "check", "show", "report", "demo"}
 
 
-@pytest.mark.slow
+@pytest.mark.full
 def test_demo_prints_what_the_readme_quotes(folder):
     (demo,) = (command for command in commands() if "demo" in command)
     printed = run([*console_script(), *demo[1:]], folder)

@@ -140,7 +140,7 @@ def examined(seed):
     return proved
 
 
-@pytest.mark.slow
+@pytest.mark.full
 @pytest.mark.parametrize("seed", range(GAMES))
 def test_all_that_is_proved_is_so(seed):
     """Two hundred and eight in all; those around the equilibrium are mostly proved."""

@@ -168,7 +168,7 @@ def three_coefficients():
     flint.ctx.cap = previous
 
 
-@pytest.mark.slow
+@pytest.mark.full
 @settings(max_examples=40, deadline=None, derandomize=True, database=None)
 @given(st.integers(0, 2**32))
 def test_random_programs(seed):
@@ -176,7 +176,7 @@ def test_random_programs(seed):
     check(program(rng, int(rng.integers(1, 9))), rng, jit=False)
 
 
-@pytest.mark.slow
+@pytest.mark.full
 @settings(max_examples=5, deadline=None, derandomize=True, database=None)
 @given(st.integers(0, 2**32))
 def test_random_compiled_programs(seed):

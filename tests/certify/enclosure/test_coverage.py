@@ -32,7 +32,7 @@ def test_there_are_many():
     assert len(PROBES) >= 85
 
 
-@pytest.mark.slow
+@pytest.mark.full
 @pytest.mark.parametrize(
     ("name", "order"), CASES, ids=lambda x: x if isinstance(x, str) else ORDERS[x]
 )

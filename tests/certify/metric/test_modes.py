@@ -198,7 +198,7 @@ def firms():
     return certify.certify(*twelve_firms())
 
 
-@pytest.mark.slow
+@pytest.mark.full
 class TestTwelveFirms:
     def test_one_cell(self, firms):
         """26 cells, each tested at up to 2^8 vertices, when the smallest generators were folded."""

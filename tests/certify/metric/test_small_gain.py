@@ -115,7 +115,7 @@ def margins(weights, mu, coupling):
     return np.linalg.eigvalsh(0.5 * (scaled + np.swapaxes(scaled, 1, 2)))[:, 0]
 
 
-@pytest.mark.slow
+@pytest.mark.full
 @pytest.mark.parametrize("block", range(10))
 def test_never_below_any_of_2000_weight_vectors(block):
     """200 games; weights around the best ones, around one, and far away."""
@@ -131,7 +131,7 @@ def test_never_below_any_of_2000_weight_vectors(block):
         assert gain.margin >= gain.upper - 1e-9 * scale
 
 
-@pytest.mark.slow
+@pytest.mark.full
 def test_never_below_a_semidefinite_program():
     """Bisection over the margin; what the solver answers is evaluated by its own weights."""
     cvxpy = pytest.importorskip("cvxpy")

@@ -53,7 +53,7 @@ class TestOligopoly:
         assert found.small_gain.margin < 0  # aggregated constants prove nothing here
         assert found.save(tmp_path / "c.json").stat().st_size < 2**20
 
-    @pytest.mark.slow
+    @pytest.mark.full
     def test_radius_20(self, oligopoly, tmp_path):
         center = dg.games.Oligopoly.published_equilibrium()
         found = certify.certify(oligopoly, around(center, 20.0), tightness=0.92)

@@ -77,7 +77,7 @@ def resumed(ripples, path, **options):
     return found, next(state.cells for state in states if not state.stage)
 
 
-@pytest.mark.slow
+@pytest.mark.full
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT])
 def test_killed_in_the_middle(ripples, whole, tmp_path, how):
     (tmp_path / "ripples.py").write_text((ripples.folder / "ripples.py").read_text())
