@@ -28,6 +28,8 @@ from certify.jacobian.by_jaxpr import Form
 from certify.metric.ladder import Choice
 from certify.search.budget import Progress
 
+pytestmark = pytest.mark.thin(3)
+
 CORPUS = Path(__file__).parents[1] / "checker" / "corpus"
 
 DUOPOLY = """

@@ -13,6 +13,8 @@ from hypothesis import strategies as st
 
 from certify.enclosure import Interval, enclose
 
+pytestmark = pytest.mark.thin(3)
+
 N = 3
 MATRIX = np.array([[0.3, -1.2, 0.5], [2.0, 0.1, -0.4], [-0.7, 0.9, 1.1]])
 

@@ -14,6 +14,8 @@ from certify.enclosure.registry import RULES, SMOOTH_RULES
 from certify.jacobian.by_jaxpr import jacobian_family
 from tools.numpy_jaxpr import uncompiled
 
+pytestmark = pytest.mark.thin(4)
+
 SMOOTH = RULES | SMOOTH_RULES
 
 

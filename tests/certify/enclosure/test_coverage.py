@@ -8,6 +8,8 @@ from tools.coverage import ORDERS, by_certify, enclosed, outcome, samples
 from tools.numpy_jaxpr import uncompiled
 from tools.probes import PROBES
 
+pytestmark = pytest.mark.thin(6)
+
 # Every value, and one derivative in eight of each order; `python -m benchmarks.coverage` takes all.
 CASES = [
     (name, order)

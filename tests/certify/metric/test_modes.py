@@ -18,6 +18,8 @@ from certify.metric.cell_margin import margin_bounds, margin_modes, vertices
 from certify.problem.field import flat_field
 from certify.prove.zeros import find_zero
 
+pytestmark = pytest.mark.thin(3)
+
 
 def random_family(rng, n, count, rank, cells=1, loose=0.0):
     """Centres with eigenvalues from 1 on, and generators of a few random directions each."""

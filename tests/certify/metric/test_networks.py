@@ -11,6 +11,8 @@ from hypothesis import strategies as st
 import certify
 from certify.metric import small_gain as module
 
+pytestmark = pytest.mark.thin(3)
+
 
 @pytest.fixture
 def sparse_only(monkeypatch):

@@ -10,6 +10,8 @@ from hypothesis import strategies as st
 
 import certify
 
+pytestmark = pytest.mark.thin(3)
+
 
 def random_constants(seed, n, density=1.0):
     rng = np.random.default_rng(seed)

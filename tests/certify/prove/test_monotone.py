@@ -11,6 +11,8 @@ import dgames as dg
 from certify.checker import check_data
 from certify.command.tables import _what
 
+pytestmark = pytest.mark.thin(4)
+
 # Small-Gain Nash (arXiv 2512.06791), 64-dimensional LQ game: (lambda, margin, Lipschitz constant,
 # the largest stable step of the paper's rule, the true limit of forward Euler).
 SGN_LQ = [

@@ -13,6 +13,8 @@ import dgames as dg
 from certify.checker import performance
 from certify.rates.schemes import RungeKutta, scheme_of
 
+pytestmark = pytest.mark.thin(3)
+
 STEP = 0.3
 METHODS = {
     "simultaneous": dg.Simultaneous(STEP),

@@ -14,6 +14,8 @@ import pytest
 import certify
 import dgames as dg
 
+pytestmark = pytest.mark.thin(4)
+
 ROOT = Path(__file__).parents[3]
 
 # Waits before each round, so that there is time to be interrupted; says when a file can be there.
