@@ -37,10 +37,10 @@ with contextlib.nullcontext() if atheris is None else atheris.instrument_imports
     import certify.checker.jets
 
 from certify.checker import Unusable, check_data
-from certify.checker.proof import Claims
+from certify.checker.claims import Claims
 from certify.checker.reader import Reader, decode, parse
 from certify.checker.rederive import rederive
-from certify.checker.region import Rejected
+from certify.checker.verdict import Rejected
 from tools.edits import edited, sealed_bytes
 
 CORPUS = Path(__file__).parents[1] / "tests" / "certify" / "checker" / "corpus"

@@ -12,6 +12,8 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    __version__: str
+
     from certify.checker import Unusable as Unusable
     from certify.checker import Verdict as Verdict
     from certify.claims.certificate import Certificate as Certificate
@@ -98,6 +100,10 @@ _HOMES = {
 
 
 def __getattr__(name: str) -> Any:
+    if name == "__version__":
+        from importlib.metadata import version
+
+        return version("dgames")
     if name not in _HOMES:
         raise AttributeError(f"module 'certify' has no attribute {name!r}")
     value = getattr(importlib.import_module(f"certify.{_HOMES[name]}"), name)

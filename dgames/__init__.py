@@ -1,7 +1,7 @@
 """Differentiable games in JAX, and the dynamics that run on them."""
 
 # isort: skip_file
-# Read top down: strategies, games, fields, methods, running them, what came of it.
+# The order is that of the ideas: strategies, games, fields, methods, runs, diagnoses.
 
 # Joint strategies and the sets they live in
 from dgames.strategy import as_strategy as as_strategy
@@ -42,10 +42,10 @@ from dgames.policy_game import PolicyGame as PolicyGame
 from dgames.policy_game import Regularised as Regularised
 
 # Mirror maps: the geometry in which strategies move
-from dgames.mirror import AbstractMirrorMap as AbstractMirrorMap
-from dgames.mirror import EntropyMirror as EntropyMirror
-from dgames.mirror import EuclideanMirror as EuclideanMirror
-from dgames.mirror import divergence as divergence
+from dgames.mirror_map import AbstractMirrorMap as AbstractMirrorMap
+from dgames.mirror_map import EntropyMirror as EntropyMirror
+from dgames.mirror_map import EuclideanMirror as EuclideanMirror
+from dgames.mirror_map import divergence as divergence
 
 # Fields: which way each player would move
 from dgames.fields import AbstractField as AbstractField
@@ -79,10 +79,10 @@ from dgames.methods import Simultaneous as Simultaneous
 from dgames.methods import SSPRK3 as SSPRK3
 from dgames.methods import method_name as method_name
 
-# The same rules as plain optax transformations
+# Momenta of games as plain optax transformations
 from dgames import transforms as transforms
 
-# Running them: in steps, in continuous time, inside optimistix
+# Runs: in steps, in continuous time, inside optimistix
 from dgames.flow import Trajectory as Trajectory
 from dgames.flow import flow as flow
 from dgames.history import History as History
@@ -92,12 +92,12 @@ from dgames.root_finder import as_root_finder as as_root_finder
 from dgames.solve import Solution as Solution
 from dgames.solve import solve as solve
 
-# What came of it
+# Diagnoses of a point and of a method
 from dgames.diagnose import natural_map as natural_map
 from dgames.diagnose import residual as residual
 from dgames.diagnose import step_jacobian as step_jacobian
 
-# The same for games on simplices
+# Diagnoses for games on simplices
 from dgames.exploitability import best_response_costs as best_response_costs
 from dgames.exploitability import exploitability as exploitability
 from dgames.exploitability import kl_divergence as kl_divergence
@@ -112,7 +112,7 @@ from dgames.nash_loss import sample_profile as sample_profile
 from dgames.quantal_response import QuantalResponses as QuantalResponses
 from dgames.quantal_response import quantal_responses as quantal_responses
 
-# Games from outside
+# Games read from other formats and packages
 from dgames.nfg import NormalForm as NormalForm
 from dgames.nfg import read_nfg as read_nfg
 from dgames.nfg import write_nfg as write_nfg
@@ -121,3 +121,7 @@ from dgames.openspiel import from_openspiel as from_openspiel
 # Games of the literature, and figures (matplotlib is imported by the first figure)
 from dgames import games as games
 from dgames import plot as plot
+
+from importlib.metadata import version as _version
+
+__version__ = _version("dgames")

@@ -1,4 +1,4 @@
-"""Parameters of games as arrays."""
+"""Converts parameters of games to arrays."""
 
 from typing import Any
 
@@ -9,12 +9,12 @@ from jaxtyping import Array
 
 
 def as_float(value: Any) -> Array:
-    """Converts to a JAX array: of the default float dtype, unless it is a float array already."""
+    """Converts a value to a floating-point array, of the default dtype unless it has one."""
     if hasattr(value, "dtype") and jnp.issubdtype(value.dtype, jnp.floating):
         return value if isinstance(value, jax.Array) else jnp.asarray(value)
     return jnp.asarray(value, jnp.result_type(float))
 
 
 def is_known(value: Any) -> bool:
-    """Whether an array's values can be looked at, that is, it is not traced."""
+    """Returns whether the values of an array are at hand, that is, whether it is not traced."""
     return not isinstance(value, Tracer)

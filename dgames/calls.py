@@ -1,4 +1,4 @@
-"""Asking users' functions for shapes, with errors that say what is wrong with them."""
+"""Traces users' functions for shapes, and turns their errors into sentences."""
 
 import inspect
 import traceback
@@ -16,17 +16,17 @@ _LONGEST = 160
 
 
 def shapes_of(what: str, fn: Callable, x: Strategy, args: PyTree, *, of: Any = None) -> Any:
-    """The shapes of `fn(x, args)`; nothing is computed.
+    """Returns the shapes of `fn(x, args)` without computing anything.
 
     Args:
-        what: The function is, for messages: "the costs".
+        what: The name of the function in messages, such as "the costs".
         fn: The function.
         x: A joint strategy.
-        args: Passed to it.
+        args: The second argument of `fn`.
         of: The function as the user wrote it, where `fn` only calls it.
 
     Raises:
-        ValueError: If it does not take two arguments, or fails, in one sentence.
+        ValueError: If `fn` does not take two arguments, or fails; the message is one sentence.
     """
     _check_arguments(what, fn if of is None else of)
     try:
@@ -45,19 +45,19 @@ def _check_arguments(what: str, fn: Callable) -> None:
     try:
         signature = inspect.signature(fn)
     except (TypeError, ValueError):
-        return  # some callables cannot be asked
+        return  # some callables have no signature
     try:
         signature.bind(None, None)
     except TypeError:
-        found = str(signature) if len(str(signature)) <= 60 else "other arguments"
+        parameters = str(signature) if len(str(signature)) <= 60 else "other arguments"
         raise ValueError(
             f"{what} must be a function of two arguments, the joint strategy and args, such as "
-            f"lambda x, args: ...; this one takes {found}"
+            f"lambda x, args: ...; this one takes {parameters}"
         ) from None
 
 
 def _sentence(what: str, error: Exception, x: Strategy, args: PyTree) -> str:
-    """What went wrong inside a user's function, where, and what may be the reason."""
+    """Says what went wrong inside a user's function, where, and what may be the reason."""
     players = brief_names(x)
     place = _place(error)
     subject = f"{what} failed{place}"
@@ -76,19 +76,19 @@ def _sentence(what: str, error: Exception, x: Strategy, args: PyTree) -> str:
         error, jax.errors.ConcretizationTypeError | jax.errors.TracerArrayConversionError
     ):
         return (
-            f"{subject}: Python or NumPy wants the number behind a traced value there; use "
+            f"{subject}: Python or NumPy needs the number behind a traced value there; use "
             "jax.numpy and arrays"
         )
-    said = " ".join(str(error).split("\n\n")[0].split())
-    said = said if len(said) <= _LONGEST else said[: _LONGEST - 3] + "..."
+    message = " ".join(str(error).split("\n\n")[0].split())
+    message = message if len(message) <= _LONGEST else message[: _LONGEST - 3] + "..."
     hint = f"; the players of the strategy are {players}"
-    if args is None and "NoneType" in said:
+    if args is None and "NoneType" in message:
         hint = "; args is None: give the costs their args"
-    return f"{subject} with {type(error).__name__}: {said}{hint}"
+    return f"{subject} with {type(error).__name__}: {message}{hint}"
 
 
 def _place(error: Exception) -> str:
-    """The last line of the user's own code."""
+    """Names the last line of the user's own code in a traceback."""
     own = Path(__file__).parent
     for frame in reversed(traceback.extract_tb(error.__traceback__)):
         path = Path(frame.filename)

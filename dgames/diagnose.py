@@ -1,4 +1,4 @@
-"""What a point and a method are worth: residuals and one-step spectra."""
+"""Measures how good a point and a method are: residuals, and Jacobians of one step."""
 
 from collections.abc import Callable
 
@@ -31,7 +31,7 @@ def natural_map(field: AbstractField, x: Strategy, args: PyTree = None) -> Strat
 
     def own(feasible, block, force):
         if isinstance(feasible, Euclidean):
-            return force  # x - (x - F) would lose digits
+            return force  # because x - (x - F) would lose digits
         moved = feasible.project(jax.tree.map(jnp.subtract, block, force))
         return jax.tree.map(jnp.subtract, block, moved)
 

@@ -1,11 +1,12 @@
-"""How all figures look: colours, markers, frames, legends and ticks. The one place for it."""
+"""The style of all figures: colours, markers, frames, legends and ticks."""
 
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
-# Okabe and Ito's palette without its yellow: told apart with every kind of colour vision.
+# The palette of Okabe and Ito, which every kind of colour vision can tell apart, without its
+# yellow.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 DASHES = ("-", "--", "-.", ":")
@@ -14,7 +15,7 @@ DARK = "#30363D"
 GRID = "#E6E9ED"
 WIDTH = 1.8
 
-# Matplotlib's settings, for our own figures only: see `axes_of`.
+# Settings of matplotlib for figures that this package makes; see `axes_of`.
 _SETTINGS: dict[Any, Any] = {
     "axes.edgecolor": DARK,
     "axes.labelcolor": DARK,
@@ -26,7 +27,7 @@ _SETTINGS: dict[Any, Any] = {
 
 
 def axes_of(ax: Any, size: tuple[float, float]) -> Any:
-    """The given Axes as they are, or those of a new figure in our style, of a size in inches."""
+    """Returns the given Axes, or those of a new figure in our style, of a size in inches."""
     try:
         import matplotlib as mpl
         import matplotlib.pyplot as plt
@@ -36,12 +37,12 @@ def axes_of(ax: Any, size: tuple[float, float]) -> Any:
         ) from error
     if ax is not None:
         return ax
-    with mpl.rc_context(_SETTINGS):  # which leaves the settings of others alone
+    with mpl.rc_context(_SETTINGS):  # for this figure only
         return plt.subplots(figsize=size, layout="compressed")[1]
 
 
 def line_style(i: int) -> dict[str, Any]:
-    """Of the line of an index: colours first, and when these are used up, dashes."""
+    """Returns the style of the line with an index: colours first, then dashes."""
     return {
         "color": COLOURS[i % len(COLOURS)],
         "linestyle": DASHES[i // len(COLOURS) % len(DASHES)],
@@ -50,27 +51,27 @@ def line_style(i: int) -> dict[str, Any]:
 
 
 def quiet_frame(ax: Any) -> None:
-    """A frame of two sides, and a faint grid below everything."""
+    """Leaves two sides of the frame, and draws a faint grid below everything."""
     ax.spines[["top", "right"]].set_visible(False)
     ax.grid(True, which="major", color=GRID, linewidth=0.8)
     ax.set_axisbelow(True)
 
 
 def whole_ticks(axis: Any) -> None:
-    """Ticks at whole numbers only, of an axis that counts."""
+    """Puts ticks at whole numbers only, for an axis that counts."""
     from matplotlib.ticker import MaxNLocator
 
     axis.set_major_locator(MaxNLocator(integer=True))
 
 
 def colours_of_many(ax: Any, count: int, what: str) -> list[Any]:
-    """Colours for more things than the palette has, by their number, with a bar that says so."""
+    """Returns colours for more lines than the palette has, and draws a bar of their numbers."""
     import matplotlib as mpl
     from matplotlib.cm import ScalarMappable
     from matplotlib.colors import ListedColormap, Normalize
 
     shades = mpl.colormaps["viridis"]
-    # To 0.9: the brightest yellow is hard to see on white.
+    # The scale ends at 0.9, because the brightest yellow is hard to see on white.
     table = shades.resampled(256)(range(231))
     numbers = Normalize(0, max(count - 1, 1))
     scale = ScalarMappable(numbers, ListedColormap(table))
@@ -80,11 +81,11 @@ def colours_of_many(ax: Any, count: int, what: str) -> list[Any]:
 
 
 def legend_width(labels: Sequence[str] | None) -> float:
-    """Room in inches that a legend beside the axes takes, about."""
+    """Estimates the width of a legend beside the axes, in inches."""
     return 0.0 if labels is None else 0.6 + 0.075 * max(map(len, labels), default=0)
 
 
 def legend(ax: Any, beside: bool) -> None:
-    """A legend: beside the axes on a figure of our own; inside, where there may be neighbours."""
+    """Draws a legend: beside the axes on a figure of our own, inside them on a figure of others."""
     owner, place = (ax.figure, "outside right center") if beside else (ax, "best")
     owner.legend(loc=place, frameon=True, framealpha=0.92, edgecolor="none", fontsize="small")

@@ -1,4 +1,4 @@
-"""Running a field in continuous time."""
+"""Follows a field in continuous time."""
 
 from collections.abc import Callable
 from typing import Any
@@ -82,7 +82,7 @@ def flow(
         tol: The residual at which a strategy counts as an equilibrium (default: 1e-6 in float64,
             1e-2 in shorter types, a hundred times that of `dgames.solve`). Keep it well above the
             integration error: below the noise of the integrator it is never reached.
-        stop: Whether to stop there, before `t1`.
+        stop: Whether to stop at such a strategy, before `t1`.
         max_steps: The budget of integration steps.
         progress: True for a text progress meter, or any meter of diffrax.
         throw: Whether to raise an error if the integration fails.
@@ -196,7 +196,7 @@ def _integrate(
 
 
 def _time_dtype(x: Strategy) -> Any:
-    # diffrax promotes times and strategies to one dtype: let it be that of the strategies.
+    # diffrax promotes times and strategies to one dtype, which should be that of the strategies.
     with jax.numpy_dtype_promotion("standard"):
         return jnp.result_type(jnp.float32, *jax.tree.leaves(x))
 

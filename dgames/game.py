@@ -91,7 +91,7 @@ class ZeroSum(Game):
         maximiser: The name of the player who maximises it, or None.
     """
 
-    # Without annotations: those would make fields of them, before the fields of every subclass.
+    # These have no annotations, which would make them fields before the fields of every subclass.
     minimiser = cast("str | None", None)
     maximiser = cast("str | None", None)
 
@@ -155,7 +155,7 @@ class _FunctionGame(Game):
 class _FunctionZeroSum(ZeroSum):
     fn: Callable
     sets: PyTree
-    # Fields in place of attributes of the class.
+    # Here they are fields, because each instance has its own.
     minimiser: str | None = eqx.field(static=True, default=None)
     maximiser: str | None = eqx.field(static=True, default=None)
 
@@ -166,7 +166,7 @@ class _FunctionZeroSum(ZeroSum):
         return self.sets
 
 
-# As methods of games show it: equinox wraps what stands in the class.
+# The function as bound methods show it: equinox wraps what stands in the class.
 _ZERO_SUM_COSTS: Any = _FunctionZeroSum(lambda x, args: 0.0, None).costs.__func__  # pyright: ignore
 
 
@@ -247,11 +247,11 @@ def _function(maker: str, what: str, value: Any) -> Callable:
 
 
 class Completed(Game):
-    """A game of which modules that hold more than numbers are players, as a game of the numbers.
+    """The game of the numbers of players that are modules, which hold other things too.
 
     Attributes:
         game: The game.
-        rest: What else there is in a joint strategy, None in place of numbers.
+        rest: The other things in a joint strategy, with None in place of numbers.
     """
 
     game: Game
@@ -267,7 +267,7 @@ class Completed(Game):
 
 
 class CompletedZeroSum(ZeroSum):
-    """The same of a zero-sum game."""
+    """A `Completed` game with one payoff."""
 
     game: ZeroSum
     rest: PyTree
@@ -284,7 +284,7 @@ class CompletedZeroSum(ZeroSum):
 
 
 def completed(game: Game, rest: PyTree) -> Game:
-    """A game of numbers alone; `rest` is what `dgames.strategy.split` left."""
+    """Returns the game of the numbers alone; `rest` is what `dgames.strategy.split` left."""
     if not jax.tree.leaves(rest):
         return game
     if is_zero_sum(game):
@@ -335,7 +335,7 @@ def check_shapes(
 
 
 def _own(game: Game) -> Callable:
-    """The costs or the payoff as the user wrote them."""
+    """Returns the function of the costs or of the payoff that the user wrote."""
     while isinstance(game, Completed | CompletedZeroSum):
         game = game.game
     if isinstance(game, _FunctionGame | _FunctionZeroSum):
@@ -346,10 +346,10 @@ def _own(game: Game) -> Callable:
 def _check_stacked_costs(x: Stacked, costs: Any) -> None:
     if not is_stacked(costs) or not hasattr(costs.blocks, "shape"):
         what = "a dgames.Stacked of one array" if is_stacked(costs) else "a dgames.Stacked"
-        found = costs.blocks if is_stacked(costs) else costs
+        value = costs.blocks if is_stacked(costs) else costs
         raise ValueError(
             f"costs must return {what} for stacked players, of shape ({len(x)},), but it returned "
-            f"a single value {_describe(found)}"
+            f"a single value {_describe(value)}"
         )
     if costs.blocks.shape[:1] != (len(x),):
         raise ValueError(
@@ -361,19 +361,19 @@ def _check_stacked_costs(x: Stacked, costs: Any) -> None:
 
 
 def _check_names(names: tuple[str, ...], costs: PyTree) -> None:
-    found = () if jax.tree_util.all_leaves([costs]) else player_names(costs)
-    if found == names:
+    paying = () if jax.tree_util.all_leaves([costs]) else player_names(costs)
+    if paying == names:
         return
-    missing = [name for name in names if name not in found]
-    extra = [name for name in found if name not in names]
-    if not found:
+    missing = [name for name in names if name not in paying]
+    extra = [name for name in paying if name not in names]
+    if not paying:
         what = f"returned a single value {_describe(costs)}"
     elif missing:
-        what = f"returned no cost for player '{missing[0]}', only for {', '.join(found)}"
+        what = f"returned no cost for player '{missing[0]}', only for {', '.join(paying)}"
     elif extra:
         what = f"returned a cost for '{extra[0]}', who is no player"
     else:
-        what = f"returned costs in the order {', '.join(found)}"
+        what = f"returned costs in the order {', '.join(paying)}"
     raise ValueError(f"costs must return one scalar for each of {', '.join(names)}, but it {what}")
 
 

@@ -1,4 +1,4 @@
-"""A bounded record of a run."""
+"""Records a run in bounded memory."""
 
 import equinox as eqx
 import jax
@@ -29,10 +29,10 @@ class Recorder(eqx.Module):
     """Fills a history of fixed capacity inside a loop, with one write per step and array.
 
     It keeps every step that is a multiple of its stride, and the last one: step k is written to
-    record `ceil(k / stride)` whether it is due or not, and overwritten until the one that is due
-    comes along. When the last record is full, `thinned` forgets every second one and doubles the
-    stride, so that a run of any length leaves between half the capacity and all of it. That wants
-    an odd capacity, with which the last record is one of those kept.
+    record `ceil(k / stride)` whether it is due or not, and is overwritten until the step that is
+    due comes. When the last record is full, `thinned` forgets every second one and doubles the
+    stride, so that a run of any length leaves between half the capacity and all of it. The capacity
+    must be odd, so that the last record is one of those kept.
     """
 
     residual: Float[Array, " records"]
@@ -54,12 +54,12 @@ class Recorder(eqx.Module):
 
     @property
     def stride(self) -> Int[Array, ""]:
-        """How many steps a record stands for."""
+        """The number of steps that a record stands for."""
         return self.every << self.doublings
 
     @property
     def horizon(self) -> Int[Array, ""]:
-        """The last step there is room for."""
+        """The last step for which there is a record."""
         return (self.residual.shape[0] - 1) * self.stride
 
     def record(self, x: Strategy, residual: Array, step: Array) -> "Recorder":
@@ -88,7 +88,7 @@ class Recorder(eqx.Module):
         return Recorder(residual, strategy, self.doublings + 1, self.every)
 
     def history(self, last: Array) -> History:
-        """What was recorded.
+        """Returns the records as a history.
 
         Args:
             last: The last step recorded.
@@ -99,7 +99,7 @@ class Recorder(eqx.Module):
         return History(steps, self.residual, self.strategy)
 
     def _record(self, step: Array) -> Array:
-        # A division by a known number and a shift: one by `stride` would slow the loop down.
+        # A division by a constant and a shift are faster in the loop than a division by `stride`.
         multiple = jax.lax.div(step + (self.every - 1), jnp.full_like(step, self.every))
         return (multiple + (1 << self.doublings) - 1) >> self.doublings
 

@@ -14,8 +14,8 @@ from dgames.fields.remembered import RememberedField
 from dgames.scale import epsilon, times
 from dgames.strategy import Strategy, map_players, norm
 
-# Of the step against the field, times the gain: short, so that a strategy inside its set counts as
-# inside, however near to the boundary, unless the field presses it there.
+# The step against the field, as a share of the inverse gain. It is short, so that a strategy inside
+# its set counts as inside, however near to the boundary, unless the field presses it there.
 _STEP = 0.01
 
 
@@ -24,11 +24,11 @@ def with_implicit_derivative(
     x: Strategy,
     args: PyTree,
     start: PyTree,
-    found: Bool[Array, ""],
+    converged: Bool[Array, ""],
     gains: Strategy,
     linear_solver: lx.AbstractLinearSolver,
 ) -> Strategy:
-    """An equilibrium as it is, with its derivatives along all that the field depends on.
+    """Returns an equilibrium with its derivatives along everything that the field depends on.
 
     At an equilibrium `G(x) = x - P(x - h F(x))` is zero for every step h > 0, so that
     `dx = -(dG / dx)^-1 dG`. Where a constraint is active, the derivative of the projection P holds
@@ -38,9 +38,9 @@ def with_implicit_derivative(
         field: The field F, with its strategy sets.
         x: The equilibrium.
         args: Passed to the field.
-        start: What the run started from. Where derivatives along some of that are taken, those of
+        start: What the run started from. Where derivatives along a part of it are taken, those of
             the steps themselves are kept.
-        found: Whether `x` is an equilibrium. The derivatives are NaN if not.
+        converged: Whether `x` is an equilibrium. If not, the derivatives are NaN.
         gains: How fast the field of each player changes; steps are inverse to it.
         linear_solver: Solves the linear system.
     """
@@ -54,14 +54,14 @@ def with_implicit_derivative(
 
     # What the code of the field closes over becomes an argument, so that derivatives reach it.
     residual = eqx.filter_closure_convert(residual, x)
-    return _attached(residual, x, start, found, linear_solver)
+    return _attached(residual, x, start, converged, linear_solver)
 
 
 class _Quiet(lx.AbstractLinearSolver):
-    """A linear solver that never complains: it returns zeros where there is no solution.
+    """A linear solver that raises no error: it returns zeros where there is no solution.
 
-    In reverse mode others raise an error there, whatever they were told. Whether there is a
-    solution is asked before.
+    In reverse mode other solvers raise an error there, even with `throw=False`. Whether there is a
+    solution is decided before.
     """
 
     solver: lx.AbstractLinearSolver
@@ -85,14 +85,16 @@ class _Quiet(lx.AbstractLinearSolver):
 
 
 @eqx.filter_custom_jvp
-def _attached(residual: Any, x: Strategy, start: PyTree, found: Array, linear_solver: Any) -> Any:
-    del residual, start, found, linear_solver
+def _attached(
+    residual: Any, x: Strategy, start: PyTree, converged: Array, linear_solver: Any
+) -> Any:
+    del residual, start, converged, linear_solver
     return x
 
 
 @_attached.def_jvp
 def _attached_jvp(primals: tuple, tangents: tuple) -> tuple[Strategy, Strategy]:
-    residual, _, _, found, linear_solver = primals
+    residual, _, _, converged, linear_solver = primals
     d_residual, through_steps, d_start, _, _ = tangents
     x = _attached(*primals)
     if jax.tree.leaves(d_start) or not jax.tree.leaves(d_residual):
@@ -102,19 +104,19 @@ def _attached_jvp(primals: tuple, tangents: tuple) -> tuple[Strategy, Strategy]:
         lambda leaf, d: jnp.zeros_like(leaf) if d is None else d, value, moved, is_leaf=_is_none
     )
     operator = lx.JacobianLinearOperator(lambda x, residual: residual(x), x, residual)
-    # The factor comes before the solution, which in reverse mode is after it.
-    factor = jnp.where(found & _is_regular(operator, x, linear_solver), -1.0, jnp.nan)
+    # The factor is NaN where there is no solution. The solver turns NaN into zeros, so the factor
+    # multiplies both the right side and the solution: reverse mode goes through them backwards.
+    factor = jnp.where(converged & _is_regular(operator, x, linear_solver), -1.0, jnp.nan)
     moved = jax.tree.map(lambda leaf: factor.astype(leaf.dtype) * leaf, moved)
-    # Forwards, zeros would stand for NaN again.
     value = lx.linear_solve(operator, moved, _Quiet(linear_solver), throw=False).value
     return x, jax.tree.map(lambda leaf: jnp.square(factor).astype(leaf.dtype) * leaf, value)
 
 
 def _is_regular(operator: Any, x: Strategy, linear_solver: Any) -> Bool[Array, ""]:
-    """Whether a system has a solution that is not just rounding errors, for one right side."""
+    """Returns whether a system has a solution that is not just rounding errors."""
     ones = jax.tree.map(jnp.ones_like, x)
-    found = norm(lx.linear_solve(operator, ones, linear_solver, throw=False).value)
-    return jax.lax.stop_gradient(found * (100 * epsilon(x)) < norm(ones))
+    size = norm(lx.linear_solve(operator, ones, linear_solver, throw=False).value)
+    return jax.lax.stop_gradient(size * (100 * epsilon(x)) < norm(ones))
 
 
 def _is_none(leaf: Any) -> bool:

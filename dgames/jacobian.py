@@ -54,9 +54,10 @@ def jacobian_blocks(
 
 
 def _cut(matrix: Array, rows: tuple[int, int], columns: tuple[int, int]) -> Array:
-    """A block, which begins at a number that is not compiled in: else each takes its own compiling.
+    """Cuts a block out of the matrix.
 
-    Traced code has the number in it, as it is compiled together anyway.
+    Where the matrix is concrete, the offsets are arguments of the compiled slice, so that all
+    blocks of one shape share it.
     """
     (a, b), (c, d) = rows, columns
     if isinstance(matrix, Tracer):

@@ -1,9 +1,9 @@
 """Probability vectors in log space, without gauge freedom.
 
 A probability vector in the interior of a simplex is the softmax of its logits, and logits are
-defined up to a common constant. A gauge takes that freedom away exactly: n actions have n - 1
-coordinates, any real numbers, and nothing has to be told from zero by a threshold. No probability
-is too small for them: 1e-300 and far below are ordinary numbers here.
+defined up to a common constant. A gauge removes that freedom exactly: n actions have n - 1
+coordinates, which may be any real numbers, and no threshold has to tell a null direction from a
+small one. No probability is too small: 1e-300 and far below are ordinary numbers here.
 """
 
 import abc
@@ -119,7 +119,7 @@ def log_to_logits(log_p: Strategy, gauge: AbstractGauge | None = None) -> Strate
 
 
 def log_of(p: PyTree) -> PyTree:
-    """Logarithms of probabilities, those of zeros cut off at the smallest normal number."""
+    """Returns logarithms of probabilities, with zeros replaced by the smallest normal number."""
     return jax.tree.map(lambda leaf: jnp.log(jnp.maximum(leaf, jnp.finfo(leaf.dtype).tiny)), p)
 
 

@@ -1,4 +1,4 @@
-"""A loss that vanishes at equilibria, with estimates that sampling leaves unbiased."""
+"""A loss that vanishes at equilibria, and unbiased estimates of it from sampled play."""
 
 from typing import Any
 
@@ -91,7 +91,7 @@ def sample_profile(key: Key[Array, ""], x: Strategy) -> Profile:
 
 
 def nash_loss_bound(game: MatrixGame, loss: Any, temperature: Any = 0.0) -> Float[Array, ""]:
-    r"""What a value of `nash_loss` says about the largest gap of any player.
+    r"""Bounds the largest gap of any player by a value of `nash_loss`.
 
         n temperature (W(1/e) + (m - 2) / e) + 2 sqrt(n m) sqrt(loss)
 
@@ -101,7 +101,7 @@ def nash_loss_bound(game: MatrixGame, loss: Any, temperature: Any = 0.0) -> Floa
     Args:
         game: A game with payoffs in [0, 1], for its shape.
         loss: A value of `nash_loss`, not of an estimate.
-        temperature: That of the loss.
+        temperature: The temperature of the loss.
 
     >>> float(nash_loss_bound(MatrixGame.matching_pennies(), 0.25))
     2.0
@@ -117,7 +117,7 @@ def _loss(first: Strategy, second: Strategy, x: Strategy, temperature: Any) -> F
     terms = []
     for one, other, p in zip(blocks(first), blocks(second), blocks(x), strict=True):
         entropy = as_float(temperature).astype(p.dtype) * log_of(p)
-        # The projection is symmetric: once is enough.
+        # The projection is symmetric and idempotent, so it is applied to one factor only.
         terms.append((one - entropy) @ _centred(other - entropy))
     return jnp.sum(jnp.stack(terms))
 
@@ -133,7 +133,7 @@ def _payoffs_of_actions(game: MatrixGame, x: Strategy) -> Strategy:
 def _sampled_payoffs(game: MatrixGame, x: Strategy, profile: Profile) -> Strategy:
     """Payoffs of each player's actions against the others' sampled ones.
 
-    The weight in front is one; its derivative is that of the sample's log-probability.
+    The weight in front is one, and its derivative is that of the sample's log-probability.
     """
     mixed = blocks(x)
     drawn = [p[a] for p, a in zip(mixed, profile, strict=True)]

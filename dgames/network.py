@@ -100,13 +100,13 @@ class NetworkGame(Game):
         return Stacked(each(blocks, gathered(blocks, self.neighbours), self.parameters, args))
 
     def gradients(self, x: Strategy, args: PyTree = None) -> Stacked:
-        """The pseudo-gradient: of each player's cost, along the player's own block."""
+        """Returns the pseudo-gradient: the gradient of each cost along its player's block."""
         blocks = self._blocks(x)
         each = jax.vmap(jax.grad(self.cost), in_axes=(0, 0, 0, None))
         return Stacked(each(blocks, gathered(blocks, self.neighbours), self.parameters, args))
 
     def gradient(self, x: Strategy, player: Any, args: PyTree = None) -> Block:
-        """One player's block of it; `player` may be traced."""
+        """Returns one player's block of the pseudo-gradient; `player` may be traced."""
         blocks = self._blocks(x)
         own, parameters = jax.tree.map(lambda leaf: leaf[player], (blocks, self.parameters))
         others = gathered(blocks, self.neighbours[player])
@@ -118,16 +118,16 @@ class NetworkGame(Game):
 
     def _blocks(self, x: Strategy) -> PyTree:
         if not is_stacked(x) or len(x) != self.players:
-            found = f"{len(x)} stacked players" if is_stacked(x) else f"{brief_names(x)} one by one"
+            given = f"{len(x)} stacked players" if is_stacked(x) else f"{brief_names(x)} one by one"
             raise ValueError(
                 f"NetworkGame: a strategy is a dgames.Stacked of {self.players} players; got "
-                f"{found}"
+                f"{given}"
             )
         return jax.tree.map(jnp.asarray, x.blocks)
 
 
 def gathered(blocks: PyTree, neighbours: Int[Array, "*players degree"]) -> PyTree:
-    """The blocks of neighbours, zero where there are none."""
+    """Returns the blocks of neighbours, with zeros where there are none."""
     present = neighbours >= 0
     places = jnp.where(present, neighbours, 0)
 
@@ -177,19 +177,20 @@ def neighbour_lists(
 def _checked(neighbours: Any) -> Array:
     if isinstance(neighbours, Tracer):
         return neighbours
-    found = np.asarray(neighbours)
-    if found.ndim != 2 or found.dtype.kind not in "iu":
+    positions = np.asarray(neighbours)
+    if positions.ndim != 2 or positions.dtype.kind not in "iu":
         raise ValueError(
             "NetworkGame: neighbours must be integers of shape (players, degree), not "
-            f"{found.dtype} of shape {found.shape}; dgames.neighbour_lists makes them of a matrix"
+            f"{positions.dtype} of shape {positions.shape}; dgames.neighbour_lists makes them of "
+            "a matrix"
         )
-    outside = (found < -1) | (found >= len(found))
-    own = found == np.arange(len(found))[:, None]
+    outside = (positions < -1) | (positions >= len(positions))
+    own = positions == np.arange(len(positions))[:, None]
     for bad, what in ((outside, "who is no player"), (own, "themselves")):
         if bad.any():
             i, k = np.argwhere(bad)[0].tolist()
             raise ValueError(
-                f"NetworkGame: player {i} has the neighbour {found[i, k]}, {what}; neighbours are "
-                f"other players from 0 to {len(found) - 1}, or -1 for none"
+                f"NetworkGame: player {i} has the neighbour {positions[i, k]}, {what}; neighbours "
+                f"are other players from 0 to {len(positions) - 1}, or -1 for none"
             )
-    return jnp.asarray(found.astype(np.int32))
+    return jnp.asarray(positions.astype(np.int32))

@@ -21,13 +21,13 @@ from dgames.games.matrix import MatrixGame
 
 @dataclass(frozen=True)
 class NormalForm:
-    """What an `.nfg` file says.
+    """The contents of an `.nfg` file.
 
     Attributes:
-        title: Of the game.
+        title: The title of the game.
         players: Their names.
         actions: The names of each player's actions.
-        payoffs: Of shape `(players, *actions)`, in float64.
+        payoffs: An array of shape `(players, *actions)`, in float64.
         comment: Any text.
     """
 
@@ -106,7 +106,7 @@ def parse_nfg(text: str) -> NormalForm:
 
 
 def format_nfg(game: MatrixGame | NormalForm, *, title: str = "", outcomes: bool = False) -> str:
-    """The text of an `.nfg` file. See `write_nfg`.
+    """Returns the text of an `.nfg` file; see `write_nfg`.
 
     >>> print(format_nfg(MatrixGame([[2.0], [0.5]], [[1.0], [0.0]]), title="choice"))
     NFG 1 R "choice" { "1" "2" }
@@ -135,7 +135,7 @@ def format_nfg(game: MatrixGame | NormalForm, *, title: str = "", outcomes: bool
 
 
 def _numbers(count: int) -> tuple[str, ...]:
-    """The names of what has none."""
+    """Returns numbers as the names of things without names."""
     return tuple(str(i + 1) for i in range(count))
 
 
@@ -160,7 +160,7 @@ def _braces(items: Iterable[str]) -> str:
 
 
 def _decoded(data: bytes) -> str:
-    """The text of a file, with newlines as they are in Python."""
+    """Decodes a file, with newlines as in Python."""
     for mark, name in (
         (codecs.BOM_UTF8, ""),
         (codecs.BOM_UTF16_LE, " of UTF-16"),
@@ -184,7 +184,7 @@ def _fault(line: int, what: str) -> ValueError:
 
 
 def _shown(word: str) -> str:
-    """A word for a message."""
+    """Shortens a word for a message."""
     word = word if len(word) <= 40 else word[:37] + "..."
     return word if word.isprintable() else ascii(word)
 
@@ -221,14 +221,14 @@ def _read_actions(words: "_Words", players: int) -> list[int | tuple[str, ...]]:
         if len(actions) > players:
             break
     if len(actions) != players:
-        found = "more" if len(actions) > players else f"{len(actions)}"
-        raise _fault(words.line, f"{players} players need {players} lists of actions, got {found}")
+        number = "more" if len(actions) > players else f"{len(actions)}"
+        raise _fault(words.line, f"{players} players need {players} lists of actions, got {number}")
     words.take("}")
     return actions
 
 
 def _read_payoffs(words: "_Words", players: int, sizes: tuple[int, ...]) -> np.ndarray:
-    """All payoffs, one row for each profile."""
+    """Reads all payoffs, one row for each profile."""
     body, line = words.rest()
     comma = re.search(r"[0-9.],[0-9.]", body)
     if comma:
@@ -251,11 +251,11 @@ def _read_payoffs(words: "_Words", players: int, sizes: tuple[int, ...]) -> np.n
 
 
 def _read_outcomes(words: "_Words", players: int, profiles: int) -> np.ndarray:
-    """The payoffs of each profile; outcome 0 pays nothing."""
+    """Reads the payoffs of each profile; outcome 0 pays nothing."""
     words.take("{")
     body, line = words.rest()
     position, lines, numbers = 0, line, []
-    outcomes: list[tuple[int, int]] = []  # of each, its line and how many numbers it has
+    outcomes: list[tuple[int, int]] = []  # the line of each, and the index of its first number
     while match := _OUTCOME.match(body, position):
         own = _split(match["payoffs"])
         lines += body.count("\n", position, match.start("payoffs"))
@@ -267,7 +267,7 @@ def _read_outcomes(words: "_Words", players: int, profiles: int) -> np.ndarray:
         position = match.end()
     values = _values(numbers, lambda i: outcomes[i // players][0])
     words.move(body, position, lines)
-    if words.kind == "{":  # no outcome, as it did not match: the words say what is wrong
+    if words.kind == "{":  # not an outcome: reading it word by word raises the right error
         words.take("{")
         words.take("text")
         for _ in range(players):
@@ -295,12 +295,12 @@ def _read_outcomes(words: "_Words", players: int, profiles: int) -> np.ndarray:
 
 
 def _split(body: str) -> list[str]:
-    """The words between spaces and commas."""
+    """Splits a text into words at spaces and commas."""
     return (body.replace(",", " ") if "," in body else body).split()
 
 
 def _line(body: str, word: int, line: int) -> int:
-    """The line of a word of a text that begins in a line; of one too many, that of its end."""
+    """Returns the line of a word in a text that begins in `line`; past the words, the last line."""
     for i, match in enumerate(re.finditer(r"[^\s,]+", body)):
         if i == word:
             return line + body.count("\n", 0, match.start())
@@ -308,17 +308,17 @@ def _line(body: str, word: int, line: int) -> int:
 
 
 def _values(words: list[str], line: Callable[[int], int]) -> np.ndarray:
-    """The nearest float64 of every word.
+    """Converts every word to the nearest float64.
 
     Args:
-        words: Numbers, one hopes.
-        line: Says in which line the word of an index stands.
+        words: Words that should be numbers.
+        line: Returns the line of the word with an index.
     """
     try:
         values = np.array([_value(word) for word in words], float)
     except (ValueError, ArithmeticError):
         values = None
-    joined = " ".join(words)  # Python takes underscores and other digits for numbers, too
+    joined = " ".join(words)  # Python also accepts underscores and digits of other scripts
     if values is not None and np.isfinite(values).all() and joined.isascii() and "_" not in joined:
         return values
     i, what = next(faults for faults in map(_examined, range(len(words)), words) if faults[1])
@@ -328,12 +328,14 @@ def _values(words: list[str], line: Callable[[int], int]) -> np.ndarray:
 def _value(word: str) -> float:
     if "/" in word:
         above, below = word.split("/")
-        return int(above) / int(below)  # rounded once, however long they are
+        return int(above) / int(
+            below
+        )  # the quotient is rounded once, however long the integers are
     return float(word)
 
 
 def _examined(index: int, word: str) -> tuple[int, str]:
-    """What is wrong with a number."""
+    """Returns an index, and what is wrong with the number there, or an empty text."""
     if not _NUMBER.fullmatch(word):
         return index, f"expected a number, got {_shown(word)}"
     try:
@@ -378,7 +380,7 @@ _OUTCOME = re.compile(r"""[\s,]*\{[\s,]*"(?:[^"\\]|\\.)*"(?P<payoffs>[^{}"]*)\}"
 
 
 class _Words:
-    """The words of a file, one after the other."""
+    """Reads the words of a file, one after the other."""
 
     def __init__(self, text: str):
         if text.startswith("\ufeff"):
@@ -388,16 +390,16 @@ class _Words:
 
     @property
     def kind(self) -> str:
-        """Of the next word: "text", "number", "symbol", "{", "}" or "end"."""
+        """The kind of the next word: "text", "number", "symbol", "{", "}" or "end"."""
         return self._next.kind
 
     @property
     def line(self) -> int:
-        """Of the next word."""
+        """The line of the next word."""
         return self._next.line
 
     def take(self, kind: str, expected: str | tuple[str, ...] = ()) -> str:
-        """The next word, which must be of that kind, and one of those expected if there are any."""
+        """Takes the next word, which must be of a kind, and one of those expected, if any."""
         word = self._next
         options = (expected,) if isinstance(expected, str) else expected
         if word.kind != kind or (options and word.text not in options):
@@ -409,16 +411,16 @@ class _Words:
         return word.text
 
     def while_of(self, kind: str) -> Iterator[str]:
-        """All words of a kind that come next."""
+        """Takes the next words as long as they are of a kind."""
         while self.kind == kind:
             yield self.take(kind)
 
     def rest(self) -> tuple[str, int]:
-        """All that comes next, and the line in which it begins."""
+        """Returns the remaining text, and the line in which it begins."""
         return self._text[self._next.start :], self._next.line
 
     def move(self, text: str, position: int, line: int) -> None:
-        """Goes on at a position of a text, which is in a line."""
+        """Continues at a position of a text, which lies in a given line."""
         self._text, self._end, self._line = text, position, line
         self._next = self._read()
 

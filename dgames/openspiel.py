@@ -85,7 +85,7 @@ def _count_payoffs(game: Any, limit: int) -> None:
 
 
 def _movers(state: Any, players: int) -> list[int]:
-    """The players who choose an action now."""
+    """Returns the players who choose an action in a state."""
     if state.is_chance_node():
         return []
     if state.is_simultaneous_node():
@@ -94,7 +94,7 @@ def _movers(state: Any, players: int) -> list[int]:
 
 
 def _children(state: Any) -> Iterator[Any]:
-    """The states that may come next."""
+    """Yields the states that may come next."""
     if state.is_chance_node():
         return (state.child(action) for action, _ in state.chance_outcomes())
     # Where players move at the same time, the legal actions are the joint ones, as numbers.

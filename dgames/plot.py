@@ -229,23 +229,23 @@ def spectrum(
 
 
 def _eigenvalues(matrices: Any) -> list[Any]:
-    """Those of each matrix, whatever the batch axes."""
-    found = np.asarray(matrices)
-    if found.ndim < 2 or found.shape[-1] != found.shape[-2]:
-        raise ValueError(f"spectrum: a matrix must be square, not of shape {found.shape}")
-    if not np.isfinite(found).all():
+    """Returns the eigenvalues of each matrix, whatever the batch axes."""
+    table = np.asarray(matrices)
+    if table.ndim < 2 or table.shape[-1] != table.shape[-2]:
+        raise ValueError(f"spectrum: a matrix must be square, not of shape {table.shape}")
+    if not np.isfinite(table).all():
         raise ValueError("spectrum: a matrix has entries that are not finite, so no eigenvalues")
-    return list(np.linalg.eigvals(found.reshape(-1, *found.shape[-2:])))
+    return list(np.linalg.eigvals(table.reshape(-1, *table.shape[-2:])))
 
 
 def _looks(ax: Any, counts: list[int], labels: Any, what: str) -> list[dict[str, Any]]:
-    """How to draw each line, of entries that hold one or several.
+    """Returns the style of each line, where an entry may hold several lines.
 
     Args:
-        ax: Where they are to be drawn.
-        counts: How many lines each entry holds.
+        ax: The axes in which the lines will be drawn.
+        counts: The number of lines of each entry.
         labels: One per line, one per entry, or None.
-        what: A line is.
+        what: The word for a line in messages.
     """
     total = sum(counts)
     if labels is not None and len(labels) not in (total, len(counts)):
@@ -283,7 +283,7 @@ def _draw_streams(ax: Any, field: Callable, xlim: Any, ylim: Any, density: float
     flow = np.where(np.isfinite(flow), flow, np.nan)
     u, v = flow.T.reshape(2, len(rows), len(columns))
     speed = np.hypot(u, v)
-    # Shades go by rank, as speeds often span many orders of magnitude.
+    # Shades depend on the rank of speeds, which often span many orders of magnitude.
     rank = np.searchsorted(np.sort(speed, axis=None), speed, side="right") / speed.size
     ax.streamplot(
         columns,
@@ -321,16 +321,17 @@ def _several(value: Any) -> list[Any]:
 
 
 def _residuals(run: Any) -> list[tuple[np.ndarray, np.ndarray]]:
-    """Steps and residuals of each run, whatever the batch axes; nothing where there are none."""
+    """Returns steps and residuals of each run, whatever the batch axes."""
     history = getattr(run, "history", run)
-    found = getattr(history, "residual", history)
-    of_a_flow = hasattr(history, "residual") and not hasattr(history, "steps")  # its last one only
-    if of_a_flow or jnp.ndim(found) == 0:
+    values = getattr(history, "residual", history)
+    # A flow has the residual of its last strategy only.
+    of_a_flow = hasattr(history, "residual") and not hasattr(history, "steps")
+    if of_a_flow or jnp.ndim(values) == 0:
         raise ValueError(
             "residual_history: residuals are an array with one per step, or what `solve` returns; "
             f"{type(run).__name__} has none along the way"
         )
-    residual = np.asarray(found, float)
+    residual = np.asarray(values, float)
     steps = np.asarray(getattr(history, "steps", np.arange(residual.shape[-1])))
     steps = np.broadcast_to(steps, residual.shape).reshape(-1, residual.shape[-1])
     lines = residual.reshape(steps.shape)
@@ -339,7 +340,7 @@ def _residuals(run: Any) -> list[tuple[np.ndarray, np.ndarray]]:
 
 
 def _paths(run: Any, like: Strategy) -> list[np.ndarray]:
-    """The points of each trajectory, of shape (points, 2), whatever the batch axes."""
+    """Returns the points of each trajectory, of shape (points, 2), whatever the batch axes."""
     strategies, steps = getattr(run, "strategies", None), None
     if strategies is None and any(hasattr(run, name) for name in ("history", "strategy")):
         history = getattr(run, "history", run)
@@ -350,7 +351,7 @@ def _paths(run: Any, like: Strategy) -> list[np.ndarray]:
         np.asarray(leaf) for leaf in jax.tree.leaves(run if strategies is None else strategies)
     ]
     axes = [jnp.ndim(leaf) for leaf in jax.tree.leaves(like)]
-    if len(axes) != len(leaves):  # an array with both coordinates, say
+    if len(axes) != len(leaves):  # such as one array with both coordinates
         axes = [1] * len(leaves) if len(leaves) == 1 else [0] * len(leaves)
     batch = np.shape(steps)[:-1] if steps is not None else leaves[0].shape[: -1 - axes[0]]
     points = leaves[0].shape[len(batch)] if leaves[0].ndim > len(batch) else 0

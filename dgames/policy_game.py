@@ -1,6 +1,6 @@
 """Games whose players choose probability vectors, their regularisation, and their logits.
 
-`MultilinearGame`s are of this kind, and so is every game whose strategy set is `Simplex`.
+Every `MultilinearGame` is of this kind, and so is every game whose strategy set is `Simplex`.
 """
 
 import abc
@@ -30,8 +30,8 @@ class PolicyGame(Game):
     def policy_costs(self, p: Strategy, log_p: Strategy, args: PyTree = None) -> PyTree[Any]:
         """The cost of every player.
 
-        Entropies are to be written as `-sum(p * log_p)`: then the gradient in `p` with `log_p` held
-        fixed is, on the simplex, the gradient. (What differs is the same for all actions.)
+        Write entropies as `-sum(p * log_p)`. Then the gradient in `p` with `log_p` held fixed is,
+        on the simplex, the gradient: the two differ by a constant that is the same for all actions.
 
         Args:
             p: Probability vectors.
@@ -162,7 +162,7 @@ class InLogits(Game):
 
 
 def policy_costs(game: Game, p: Strategy, log_p: Strategy, args: PyTree = None) -> PyTree[Any]:
-    """The costs of a game on simplices at probabilities whose logarithms are known."""
+    """Returns the costs of a game on simplices at probabilities with given logarithms."""
     if isinstance(game, PolicyGame):
         return game.policy_costs(p, log_p, args)
     return game.costs(p, args)

@@ -15,24 +15,24 @@ from dgames.logits import LogitDifferences, log_policies, logits, policies
 from dgames.strategy import Strategy, as_strategy, ravel
 
 _NEWTON_STEPS = 8
-# What a step may change: the Jacobian relative to itself; the logarithm of a probability that
-# matters; and, in logits, what all smaller probabilities can do.
+# How much a step may change the Jacobian, relative to itself; the logarithm of a probability that
+# matters; and, in logits, the effect of all smaller probabilities.
 _JACOBIAN, _LOGARITHM, _NEGLIGIBLE = 0.5, 0.5, 0.01
 _PROBES = 16
 
 
 class QuantalResponses(eqx.Module):
-    """Equilibria along the principal branch. What `quantal_responses` returns.
+    """Equilibria along the principal branch, as `quantal_responses` returns them.
 
     Attributes:
-        precisions: Where they were asked for.
+        precisions: The precisions that were asked for.
         logits: Joint strategies in `LogitDifferences`, with a leading axis of precisions.
         reached: Whether the branch was followed that far, every step of it verified; where it was
             not, logits are those of the last point of the branch.
-        followed: The precisions of the points returned: those asked for where they were reached,
-            and where they were not, that of the last point of the branch.
-        turns: How often the branch has turned, from rising to falling precisions or back, before
-            each point returned.
+        followed: The precisions of the points returned: the one asked for where it was reached, and
+            otherwise that of the last point of the branch.
+        turns: The number of times that the branch has turned, from rising to falling precisions or
+            back, before each point returned.
     """
 
     precisions: Float[Array, " precisions"]
@@ -48,10 +48,10 @@ class QuantalResponses(eqx.Module):
 
 
 class _Branch(NamedTuple):
-    """The equations of the branch, in points `z = (logits, scaled precision)`.
+    """The branch as the zeros of equations in points `z = (logits, scaled precision)`.
 
     Attributes:
-        equations: Their values, zero on the branch, and their Jacobian.
+        equations: The values of the equations, which are zero on the branch, and their Jacobian.
         change: How much probabilities change along the straight line between two points, relative
             to what a step may change.
     """
@@ -61,7 +61,7 @@ class _Branch(NamedTuple):
 
 
 class _Point(NamedTuple):
-    """A point `z` of the branch, the Jacobian there, the way on, and how far to go."""
+    """A point `z` of the branch, the Jacobian and the tangent there, and the next stride."""
 
     z: Float[Array, " n"]
     jacobian: Float[Array, "m n"]
@@ -87,15 +87,15 @@ def quantal_responses(
     precision grows it tends to a Nash equilibrium, for almost all games to one and only one (the
     logit solution). Precision is `1 / temperature` of `dgames.Regularised`.
 
-    A step from z0 to z1 is taken only if the two cannot lie on different branches, as far as points
-    between them show: with M the Jacobian of H, bordered by the tangent at z0,
+    A step from z0 to z1 is accepted only if points between the two show no sign that they lie on
+    different branches: with M the Jacobian of H, bordered by the tangent at z0,
 
         |M(z0)^-1 M(z) - I| <= 1/2
 
-    at z1 and halfway, where M invertible along the whole way would make z1 the only solution in its
-    plane; and no probability that matters changes by more than a factor of `e^(1/2)` in between.
-    Steps that fail are shortened. Where branches meet, as they do in games with symmetries, no step
-    is short enough: the branch ends there, and greater precisions are not reached.
+    at z1 and halfway (if M is invertible along the whole way, z1 is the only solution in its
+    plane), and no probability that matters changes by more than a factor of `e^(1/2)`. Steps that
+    fail are shortened. Where branches meet, as they do in games with symmetries, no step is short
+    enough: the branch ends there, and greater precisions are not reached.
 
     Args:
         game: A game on simplices, not regularised.
@@ -111,15 +111,15 @@ def quantal_responses(
     Example:
         >>> from dgames.games import MatrixGame
         >>> pennies = MatrixGame([[9.0, 0.0], [0.0, 1.0]], [[0.0, 1.0], [1.0, 0.0]])
-        >>> found = quantal_responses(pennies, [1.0, 1e3], pennies.uniform())
-        >>> [f"{p:.6f}" for p in found.strategies[0][:, 0]], found.reached.all().item()
+        >>> branch = quantal_responses(pennies, [1.0, 1e3], pennies.uniform())
+        >>> [f"{p:.6f}" for p in branch.strategies[0][:, 0]], branch.reached.all().item()
         (['0.893576', '0.501099'], True)
 
-        With a symmetry, branches meet: here at precision 2, where following one is a guess.
+        In a game with a symmetry branches meet: here at precision 2, where the run stops.
 
         >>> meet = MatrixGame([[1.0, 0.0], [0.0, 1.0]], [[1.0, 0.0], [0.0, 1.0]])
-        >>> found = quantal_responses(meet, [1.0, 3.0], meet.uniform())
-        >>> found.reached.tolist(), [f"{precision:.3f}" for precision in found.followed]
+        >>> branch = quantal_responses(meet, [1.0, 3.0], meet.uniform())
+        >>> branch.reached.tolist(), [f"{precision:.3f}" for precision in branch.followed]
         ([True, False], ['1.000', '2.000'])
 
     References:
@@ -161,21 +161,22 @@ def _follow(
         tries=jnp.zeros((), int),
         there=jnp.array(False),
     )
-    _, (found, reached, last, turns) = jax.lax.scan(follow, first, scale * goals)
-    return QuantalResponses(goals, found, reached, jnp.where(reached, goals, last / scale), turns)
+    _, (points, reached, last, turns) = jax.lax.scan(follow, first, scale * goals)
+    return QuantalResponses(goals, points, reached, jnp.where(reached, goals, last / scale), turns)
 
 
 def _branch(
     game: Game, start: Array, unravel: Callable[[Array], Strategy], args: PyTree
 ) -> tuple[_Branch, Array]:
-    """The branch, and the unit of payoffs in which its precisions count."""
+    """Returns the branch, and the unit of payoffs in which its precisions are measured."""
     field = NaturalGradient(game)
 
     def natural(x: Array) -> Array:
         return ravel(field(unravel(x), args))[0]
 
-    # Precisions count in units of one over the payoffs, so that nothing depends on those. Forces
-    # are looked for at the start, where they may vanish, and at other policies, always the same.
+    # Precisions are measured in units of one over the payoffs, so that nothing depends on the scale
+    # of payoffs. It is estimated at the start, where forces may vanish, and at fixed other
+    # policies.
     probes = 3 * jax.random.normal(jax.random.key(0), (_PROBES, start.size), start.dtype)
     probes = jnp.concatenate([start[None], probes])
     largest = jnp.max(jnp.abs(jax.vmap(natural)(probes)), initial=0)
@@ -199,7 +200,7 @@ def _branch(
 
 
 def _change(x: Array, on: Array, precision: Array) -> Array:
-    """How much probabilities change between two logits, relative to what a step may change.
+    """Measures the change of probabilities between two logits, relative to what a step may change.
 
     On the line between them the logarithm of a probability is concave: it is nowhere less than at
     both ends, nor above the tangents there. Smaller changes than `_NEGLIGIBLE` do not matter, after
@@ -234,8 +235,8 @@ def _advance(branch: _Branch, point: _Point, goal: Array) -> _Point:
     strain = jnp.maximum(
         _distortion(point.jacobian, jacobians, normal) / _JACOBIAN, branch.change(z, corrected)
     )
-    # The chord is the mean of inverse Jacobians, so to say: it shows how much they change, too.
-    # (Rounding errors are let pass: goals may be very near each other.)
+    # The chord also shows how much Jacobians change in between. Rounding errors are tolerated,
+    # because goals may be very near each other.
     bend = jnp.linalg.norm(corrected - predicted)
     slack = 100 * jnp.finfo(z.dtype).eps * _size(corrected)
     bent = bend > _JACOBIAN * jnp.linalg.norm(corrected - z) + slack
@@ -305,7 +306,7 @@ def _highest(z: Array, tangent: Array, on: Array, tangent_on: Array) -> Array:
 
 
 def _stuck(point: _Point) -> Array:
-    """Whether no step is short enough."""
+    """Returns whether no step is short enough."""
     return point.stride < jnp.finfo(point.z.dtype).eps ** (2 / 3) * _size(point.z)
 
 

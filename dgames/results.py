@@ -1,10 +1,10 @@
-"""How a run ended."""
+"""Outcomes of a run."""
 
 import equinox as eqx
 
 
 class RESULTS(eqx.Enumeration):
-    """How a run of `dgames.solve` ended; print a member for its sentence."""
+    """The ways in which a run of `dgames.solve` can end; print a member for its sentence."""
 
     successful = "The residual of the returned strategy is at most the tolerance."
     max_steps_reached = (

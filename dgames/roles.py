@@ -1,6 +1,6 @@
-"""Who minimises and who maximises in a zero-sum game, never by accident of the alphabet.
+"""Decides who minimises and who maximises in a zero-sum game, never by accident of the alphabet.
 
-JAX sorts the keys of a dictionary, so "the first player" of one is not who was written first.
+JAX sorts the keys of a dictionary, so its first player need not be the one written first.
 """
 
 import re
@@ -16,16 +16,16 @@ from dgames.strategy import Block, Strategy, blocks, brief_names, player_names
 def minimiser_of(game: Any, x: Strategy, order_is_known: bool = False) -> int:
     """The position, 0 or 1, of the player who minimises the payoff of a zero-sum game.
 
-    The roles are those that the game names. If it names none, the first player minimises; then
-    the order of the players must be beyond doubt. It is not where the keys of a dictionary were
-    written in another order than the sorted one, in which JAX takes them; nor where the order in
-    which they were written is lost, because the strategy has passed through a transformation, and
-    the names do not tell by themselves which is the first, as "a" and "b" do.
+    The roles are those that the game names. If it names none, the first player minimises, and then
+    the order of the players must be beyond doubt. It is in doubt where the keys of a dictionary
+    were not written in sorted order, in which JAX reads them. It is also in doubt where the
+    strategy has passed through a transformation, so that the written order is lost, unless the
+    names themselves say which is the first, as "a" and "b" do.
 
     Args:
         game: A `ZeroSum`.
         x: A joint strategy of two players.
-        order_is_known: Whether somebody has seen the strategy as it was written.
+        order_is_known: Whether the order in which the strategy was written has been seen.
 
     Raises:
         ValueError: If the roles name somebody else, or none are named and the order is in doubt.
@@ -52,10 +52,10 @@ def minimiser_of(game: Any, x: Strategy, order_is_known: bool = False) -> int:
 
 
 def in_roles(game: Any, x: Strategy) -> tuple[Block, Block]:
-    """The blocks of the player who minimises and of the one who maximises.
+    """Returns the blocks of the player who minimises and of the one who maximises.
 
-    For payoffs that do not call players by their names. Whether the order of players is in doubt
-    is not asked here, but wherever costs and gradients are.
+    It serves payoffs that do not refer to players by name. It does not ask whether the order of
+    players is in doubt, because costs and gradients do.
     """
     first, second = blocks(x)
     return (first, second) if minimiser_of(game, x, True) == 0 else (second, first)
@@ -64,18 +64,19 @@ def in_roles(game: Any, x: Strategy) -> tuple[Block, Block]:
 def check_order(game: Any, x: Strategy) -> None:
     """Raises an error where a game of `dgames.games` would take one player for another.
 
-    Those games know players by their position: the first has the first payoffs. That is the order
-    of the pytree, and not the one in which the keys of a dictionary were written, if they differ.
+    Those games identify players by position: the first player has the first payoffs. The position
+    is that in the pytree, which may differ from the order in which the keys of a dictionary were
+    written.
     """
     while hasattr(game, "game"):
         game = game.game
-    known = type(game).__module__.startswith("dgames.games.")
-    if not known or not isinstance(x, dict) or isinstance(x, OrderedDict):
+    from_zoo = type(game).__module__.startswith("dgames.games.")
+    if not from_zoo or not isinstance(x, dict) or isinstance(x, OrderedDict):
         return
     written, names = tuple(map(str, x)), player_names(x)
     if written != names:
         raise ValueError(
-            f"{type(game).__name__} knows players by their position, and the keys were written in "
+            f"{type(game).__name__} identifies players by position, and the keys were written in "
             f"the order {', '.join(written[:6])}, but JAX sorts them to {', '.join(names[:6])}; "
             "write them in that order, or give a tuple"
         )
@@ -94,7 +95,7 @@ def check_roles(minimiser: Any, maximiser: Any) -> None:
 
 
 def _doubt(x: Strategy, names: tuple[str, ...]) -> str | None:
-    """Why the order of the players may not be the one that was meant, or None."""
+    """Returns why the order of the players may not be the one that was meant, or None."""
     if not isinstance(x, dict) or isinstance(x, OrderedDict):
         return None
     written = tuple(map(str, x))
@@ -115,7 +116,7 @@ def _doubt(x: Strategy, names: tuple[str, ...]) -> str | None:
 
 
 def _tell_their_order(first: str, second: str) -> bool:
-    """Whether names say themselves which is the first: "a" and "b", "x" and "y", "p1" and "p2"."""
+    """Returns whether two names show their order: "a" and "b", "x" and "y", "p1" and "p2"."""
     numbers = [re.fullmatch(r"(.*?)(\d+)", name) for name in (first, second)]
     if numbers[0] and numbers[1]:
         stems, values = zip(*((m[1], int(m[2])) for m in numbers if m), strict=True)

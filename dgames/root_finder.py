@@ -1,4 +1,4 @@
-"""Methods as optimistix root finders, for equilibria with derivatives."""
+"""Makes root finders of optimistix out of methods."""
 
 from collections.abc import Callable
 from typing import Any

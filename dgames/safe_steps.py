@@ -1,4 +1,4 @@
-"""What `solve` asks of a certificate; this package knows of no other."""
+"""The part of a certificate that `solve` uses, as protocols: dgames does not import certify."""
 
 import warnings
 from typing import Any, Protocol, runtime_checkable
@@ -17,16 +17,16 @@ class Domain(Protocol):
     """A set of joint strategies, as a pytree of arrays."""
 
     def contains(self, x: Strategy) -> Bool[Array, ""]:
-        """Whether a joint strategy lies in the set; traceable."""
+        """Returns whether a joint strategy lies in the set; traceable."""
         ...
 
 
 @runtime_checkable
 class SafeSteps(Protocol):
-    """Step sizes that somebody vouches for, such as a `certify.Certificate`.
+    """Step sizes that are proved to be safe, such as those of a `certify.Certificate`.
 
     Attributes:
-        region: Where they are safe.
+        region: Where the steps are safe.
     """
 
     @property
@@ -35,29 +35,29 @@ class SafeSteps(Protocol):
         ...
 
     def safe_method(self, method: type[AbstractMethod]) -> AbstractMethod:
-        """A method of that class with a safe step; a ValueError if there is none."""
+        """Returns a method of a class with a safe step, or raises a ValueError if there is none."""
         ...
 
     def require_game(self, game: AbstractField, x: Strategy, args: PyTree = None) -> None:
-        """A ValueError unless the steps are for this field, with these arguments."""
+        """Raises a ValueError unless the steps are for this field with these arguments."""
         ...
 
     def in_basin(self, method: type[AbstractMethod], x: Strategy) -> Bool[Array, ""]:
-        """Whether runs of a method from a joint strategy are known to converge; traceable."""
+        """Returns whether runs of a method from a joint strategy provably converge; traceable."""
         ...
 
 
 def with_step(
     method: Any, step_size: Any, field: AbstractField, x0: Strategy, args: PyTree = None
 ) -> tuple[AbstractMethod, Domain | None]:
-    """A method with its step size, and the region that step is for.
+    """Returns a method with its step size, and the region for which that step is proved.
 
-    There is a warning where the start is not one from which `SafeSteps` say anything.
+    A warning says where the start lies outside the proved basin.
 
     Args:
         method: A method; or, with a step size, a class of methods or a function of the step size.
         step_size: None, numbers, or `SafeSteps`.
-        field: Along which the method will go: the steps have to be for that one.
+        field: The field that the method will follow, for which the steps must be proved.
         x0: The start.
         args: Passed to the field.
 
@@ -79,7 +79,7 @@ def with_step(
             f"solve: {type(method).__name__} has a step size already; give the class together "
             "with step_size, or leave step_size out."
         )
-    if not hasattr(step_size, "safe_method"):  # `isinstance` would ask for the region, too early
+    if not hasattr(step_size, "safe_method"):  # `isinstance` would evaluate `region` too early
         try:
             made = method(step_size) if callable(method) else None
         except TypeError as error:
@@ -96,7 +96,7 @@ def with_step(
         return made, None
     if not (isinstance(method, type) and issubclass(method, AbstractMethod)):
         raise ValueError(
-            "solve: a certificate knows methods by their classes; give the class, such as "
+            "solve: a certificate identifies methods by their classes; give the class, such as "
             "Simultaneous, or a number as step_size."
         )
     if any(isinstance(leaf, Tracer) for leaf in jax.tree.leaves((field, args))):
@@ -107,7 +107,7 @@ def with_step(
         )
     safe = step_size.safe_method(method)
     step_size.require_game(field, x0, args)
-    # A start outside of the region is warned of where the run is over.
+    # `solve` warns of a start outside the region at the end of the run.
     astray = step_size.region.contains(x0) & ~step_size.in_basin(method, x0)
     if not isinstance(astray, Tracer) and bool(astray):
         warnings.warn(

@@ -1,7 +1,6 @@
-"""The unit in which a residual is measured: a tolerance means the same in any unit of payoffs."""
+"""Chooses the unit of residuals, so that a tolerance means the same in any unit of payoffs."""
 
 import math
-from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -12,14 +11,14 @@ from dgames.fields import AbstractField
 from dgames.fields.remembered import RememberedField
 from dgames.strategy import Strategy, map_players, norm
 
-# Within this factor of one, a field is taken as it is.
+# Up to this factor from one, gains count as ordinary, and the unit is one.
 _ORDINARY = 10.0
 
 
 def default_tolerance(x: Strategy) -> float:
-    """The power of ten below the square root of machine epsilon: 1e-8 in float64.
+    """Returns the power of ten below the square root of machine epsilon: 1e-8 in float64.
 
-    Of several floating-point types, the least precise counts.
+    If there are several floating-point types, the least precise one counts.
 
     >>> default_tolerance((jnp.zeros(2, jnp.float32), jnp.zeros(2, jnp.float32)))
     0.0001
@@ -28,14 +27,14 @@ def default_tolerance(x: Strategy) -> float:
 
 
 def epsilon(x: Strategy) -> float:
-    """The largest machine epsilon among the leaves."""
+    """Returns the largest machine epsilon among the leaves."""
     return max(float(jnp.finfo(leaf.dtype).eps) for leaf in jax.tree.leaves(x))
 
 
 def force_and_gains(
     field: AbstractField, x: Strategy, args: PyTree = None
 ) -> tuple[Strategy, Strategy]:
-    """The field at a strategy, and how fast every player's block of it changes there.
+    """Returns the field at a strategy, and how fast every player's block of it changes there.
 
     The gain of a player is the root mean square change of the coordinates of the player's block,
     per unit that every coordinate of the joint strategy is moved in a fixed direction. Where the
@@ -52,23 +51,23 @@ def force_and_gains(
     """
     try:
         force, change = jax.jvp(lambda x: field(x, args), (x,), (_direction(x),))
-    except Exception:  # code without a derivative of this kind, such as a callback
+    except Exception:  # the code has no forward derivative, such as a callback
         force = field(x, args)
         change = jax.tree.map(jnp.zeros_like, force)
 
     def gain(force: PyTree, change: PyTree) -> Float[Array, ""]:
         slope, size = _root_mean_square(change), _root_mean_square(force)
-        found = jnp.where(slope > 0, slope, size)
-        usable = jnp.isfinite(found) & (found > 0)
-        return jax.lax.stop_gradient(jnp.where(usable, found, jnp.ones_like(found)))
+        gain = jnp.where(slope > 0, slope, size)
+        usable = jnp.isfinite(gain) & (gain > 0)
+        return jax.lax.stop_gradient(jnp.where(usable, gain, jnp.ones_like(gain)))
 
     return force, map_players(gain, force, change)
 
 
 def unit_of(gain: Float[Array, "*players"]) -> Float[Array, "*players"]:
-    """What a player's block of the field is divided by: one where gains are ordinary numbers.
+    """Returns the unit of a player's block of the field: one where gains are between 1/10 and 10.
 
-    That is between 1/10 and 10; beyond, the gain is brought to that range.
+    Dividing by it brings any other gain to the nearer end of that range.
 
     >>> [float(unit_of(jnp.array(gain))) for gain in (0.001, 0.5, 10.0, 5000.0)]
     [0.01, 1.0, 1.0, 500.0]
@@ -79,7 +78,7 @@ def unit_of(gain: Float[Array, "*players"]) -> Float[Array, "*players"]:
 def scaled_residual(
     field: AbstractField, x: Strategy, force: Strategy, shares: Strategy, args: PyTree = None
 ) -> Float[Array, ""]:
-    """The natural residual of a field whose value is known, in units of its own.
+    """Returns the natural residual of a field whose value is given, in the units of its players.
 
     Args:
         field: The field.
@@ -93,7 +92,7 @@ def scaled_residual(
 
 
 def times(block: PyTree, share: Array) -> PyTree:
-    """A block times a number, in the dtypes of the block."""
+    """Multiplies a block by a number, in the dtypes of the block."""
     return jax.tree.map(lambda leaf: leaf * share.astype(leaf.dtype), block)
 
 
@@ -104,7 +103,7 @@ def _root_mean_square(block: PyTree) -> Float[Array, ""]:
 
 
 def _direction(x: Strategy) -> Strategy:
-    """A fixed direction in which no game is likely to be flat: coordinates from 1/2 to 1."""
+    """Returns a fixed direction, irregular so that a game is hardly flat along it."""
 
     def along(leaf: Array, start: int) -> Array:
         angle = start + 2.399963 * jnp.arange(leaf.size, dtype=jnp.float32)
@@ -112,5 +111,4 @@ def _direction(x: Strategy) -> Strategy:
         return wave.reshape(leaf.shape).astype(leaf.dtype)
 
     leaves, structure = jax.tree.flatten(x)
-    found: list[Any] = [along(leaf, 1 + i) for i, leaf in enumerate(leaves)]
-    return structure.unflatten(found)
+    return structure.unflatten([along(leaf, 1 + i) for i, leaf in enumerate(leaves)])

@@ -1,7 +1,7 @@
 """Strategy sets: where each player may move.
 
-A set speaks about one player's block (any pytree of arrays). `project` is the Euclidean projection;
-geometries other than the Euclidean one belong beside it, as further methods of a set.
+A set is a set of blocks of one player (any pytree of arrays). `project` is the Euclidean
+projection; `dgames.mirror_map` has projections in other geometries.
 """
 
 import abc
@@ -138,7 +138,7 @@ class Ball(AbstractSet):
         radius = self.radius.astype(length.dtype)
         outside = length > radius
         factor = jnp.where(outside, radius / jnp.where(outside, length, radius), 1)
-        # A point inside is returned as it is, not as center + (x - center).
+        # A point inside is returned unchanged; center + (x - center) would round it.
         return jax.tree.map(
             lambda leaf, shift, d: jnp.where(outside, shift + factor.astype(d.dtype) * d, leaf),
             x,
@@ -239,7 +239,7 @@ def map_sets(fn: Callable, strategy_set: Any, x: Strategy, *rest: Any) -> Strate
     """Applies `fn` to every player's set and block: `map_players` with the sets in front.
 
     Args:
-        fn: Of one player's set, block, and values from `rest`.
+        fn: A function of one player's set, block, and values from `rest`.
         strategy_set: As for `player_sets`.
         x: A joint strategy.
         rest: One value per player each, in the first-level structure of `x`.
@@ -287,13 +287,13 @@ def _check_set(who: str, own: AbstractSet, block: Block) -> None:
     if type(own) is Euclidean:
         return
     try:
-        found = eqx.filter_eval_shape(lambda own, block: own.project(block), own, block)
+        nearest = eqx.filter_eval_shape(lambda own, block: own.project(block), own, block)
     except Exception as error:
-        found, reason = None, error
+        nearest, reason = None, error
     else:
         reason = None
     shapes = [jnp.shape(leaf) for leaf in jax.tree.leaves(block)]
-    if found is not None and [leaf.shape for leaf in jax.tree.leaves(found)] == shapes:
+    if nearest is not None and [leaf.shape for leaf in jax.tree.leaves(nearest)] == shapes:
         return
     raise ValueError(
         f"the set {type(own).__name__} of {who} does not fit the player's strategy of shape "
@@ -344,7 +344,7 @@ def _own_sets(strategy_set: Any, x: Strategy) -> Any:
         return strategy_set
     if not is_stacked(strategy_set) and not jax.tree_util.all_leaves([strategy_set]):
         own = blocks(strategy_set)
-        if any(each is None for each in own):  # no set: no constraint
+        if any(each is None for each in own):  # None stands for no constraint
             own = tuple(Euclidean() if each is None else each for each in own)
             strategy_set = join(strategy_set, own)
     if is_stacked(strategy_set) and isinstance(strategy_set.blocks, AbstractSet):

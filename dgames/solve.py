@@ -1,4 +1,4 @@
-"""Running a method until the residual is small."""
+"""Runs a method until the residual is small."""
 
 import functools
 import operator
@@ -203,7 +203,7 @@ def _check_options(max_steps: Any, tol: Any, save_every: Any) -> None:
 
 
 def _completed(solution: Solution, rest: PyTree) -> Solution:
-    """With whole modules in place of their numbers."""
+    """Returns a solution with whole modules in place of their numbers."""
 
     def strategies(s: Solution) -> tuple:
         return (s.strategy, s.history.strategy)
@@ -215,7 +215,7 @@ def _completed(solution: Solution, rest: PyTree) -> Solution:
 
 
 def _raise_where_not_finite(field: AbstractField, args: PyTree, solution: Solution) -> None:
-    """Names the player, which a result cannot."""
+    """Raises an error that names the player whose field is not finite, if there is one."""
     if isinstance(solution.steps, Tracer) or solution.steps.ndim:
         return
     x, at_fault = eqx.filter(solution.strategy, eqx.is_inexact_array), None
@@ -246,8 +246,11 @@ def _run(
     traced: bool,
     adjoint: ImplicitAdjoint | None,
 ) -> Solution:
-    check_field(field, x0, args)  # of shapes: once, as long as nothing is compiled anew
-    # Every operation in the loop counts: a step of a small game takes less than a microsecond.
+    check_field(
+        field, x0, args
+    )  # shapes are checked when the run is compiled, and not in every call
+    # Every operation in the loop matters, since a step of a small game takes less than a
+    # microsecond.
     force, gains = force_and_gains(field, x0, args)
     units = jax.tree.map(unit_of, gains)
     shares = jax.tree.map(jnp.reciprocal, units)
@@ -257,9 +260,10 @@ def _run(
     quiet = isinstance(meter, NoProgressMeter)
 
     def latest(carry: Any) -> Array:
-        # Read from the history and judged in the loop's condition: fewer operations. Where others
-        # transform the run, say with `jax.vmap`, both are carried: then a history that nobody asks
-        # for costs nothing, and the condition, which is evaluated twice, little.
+        # The residual is read from the history and judged in the loop's condition, which takes
+        # fewer operations. Where the run is transformed, say by `jax.vmap`, the carry holds both:
+        # then an unused history costs nothing, and the condition, which is evaluated twice, costs
+        # little.
         return carry["residual"] if traced else carry["recorder"].latest(carry["steps"])
 
     def failed(x: Strategy, residual: Array) -> Bool[Array, ""]:
@@ -276,13 +280,13 @@ def _run(
         return jnp.where((before < 0) & ~region.contains(x), steps, before)
 
     def step(carry: Any) -> Any:
-        # What the residual cost is not paid again: methods find the field at `x` evaluated.
-        known = remember(field, carry["x"], carry["force"], args) if reuses else field
-        x, state = method.step(known, carry["x"], carry["state"], args)
+        # The residual has evaluated the field at `x`, so the method need not do it again.
+        current = remember(field, carry["x"], carry["force"], args) if reuses else field
+        x, state = method.step(current, carry["x"], carry["state"], args)
         force = field(x, args)
         residual = scaled_residual(field, x, force, shares, args)
-        # The remainder changes nothing. An addition alone would be done again wherever the count is
-        # used, and the old count copied for that.
+        # The remainder changes no value. XLA would repeat an addition alone wherever the count is
+        # used, and copy the old count for that.
         steps = jax.lax.rem(carry["steps"] + 1, max_steps + 1)
         new = dict(
             x=x,
@@ -333,8 +337,8 @@ def _run(
     x, residual = end["x"], latest(end)
     result = _result(x, residual, tol, limit, gains, units)
     if adjoint is not None:
-        found = result == RESULTS.successful
-        x = with_implicit_derivative(field, x, args, given, found, gains, adjoint.linear_solver)
+        done = result == RESULTS.successful
+        x = with_implicit_derivative(field, x, args, given, done, gains, adjoint.linear_solver)
     return Solution(
         strategy=x,
         state=end["state"],
@@ -350,11 +354,11 @@ def _run(
 def _result(
     x: Strategy, residual: Array, tol: Array, limit: Array, gains: Strategy, units: Strategy
 ) -> RESULTS:
-    """How a run ended, from where it ended."""
+    """Decides how a run ended, from its last strategy and residual."""
     leaves = jax.tree.leaves(x)
     unknown = functools.reduce(jnp.logical_or, [jnp.any(jnp.isnan(leaf)) for leaf in leaves])
     length, finite = norm(x), residual < jnp.inf
-    # Of moving every coordinate by its rounding error.
+    # The change of the field when every coordinate moves by its rounding error.
     scaled = jax.tree.leaves(jax.tree.map(lambda gain, unit: jnp.max(gain / unit), gains, units))
     most = functools.reduce(jnp.maximum, scaled).astype(residual.dtype)
     rounding = epsilon(x) * (1 + length.astype(residual.dtype)) * most
@@ -367,7 +371,7 @@ def _result(
 
 
 def _fitting(state: PyTree, fresh: PyTree, method: AbstractMethod) -> PyTree:
-    """A given state as arrays, if it is one of the method for this strategy."""
+    """Returns a given state as arrays; raises an error unless it fits method and strategy."""
     state = jax.tree.map(lambda leaf: jnp.asarray(leaf) if eqx.is_array_like(leaf) else leaf, state)
     same = jax.tree.structure(state) == jax.tree.structure(fresh) and all(
         jnp.shape(a) == jnp.shape(b) and jnp.result_type(a) == jnp.result_type(b)
@@ -375,7 +379,7 @@ def _fitting(state: PyTree, fresh: PyTree, method: AbstractMethod) -> PyTree:
     )
     if not same:
         raise ValueError(
-            f"solve: this state is none of {type(method).__name__} for such a strategy; give the "
+            f"solve: this is not a state of {type(method).__name__} for such a strategy; give the "
             "state of a Solution of the same method and players, or none"
         )
     return state
@@ -389,7 +393,7 @@ def _loop(
     thinning: bool,
     traced: bool,
 ) -> Any:
-    """Steps to the end, and thins the history where it is full, if it is to be thinned."""
+    """Runs all steps, and thins the history where it is full if `thinning`."""
 
     def unfinished(carry: Any) -> Bool[Array, ""]:
         return going(carry) & (carry["steps"] < max_steps)
@@ -413,14 +417,14 @@ def _loop(
 
     if not thinning:
         return jax.lax.while_loop(unfinished, step, start)
-    # Rounds are quicker; but XLA drops what nobody asks for from a single loop only.
+    # Rounds are quicker, but XLA removes unused values from a single loop only.
     return jax.lax.while_loop(unfinished, step_and_thin if traced else round, start)
 
 
 def _reuses(
     field: AbstractField, method: AbstractMethod, x: Strategy, state: Any, force: Any, args: PyTree
 ) -> bool:
-    """Whether a step asks for the field at the strategy it starts from. Nothing is computed."""
+    """Returns whether a step evaluates the field where it starts, without computing anything."""
     notes = Notes()
 
     def step(x: Strategy, state: Any, force: Strategy) -> Any:
@@ -439,7 +443,7 @@ def _share(
     budget: Array,
     done: Array,
 ) -> Array:
-    """How far along a run is, from 0 to 1, never decreasing."""
+    """Returns the progress of a run from 0 to 1, never decreasing."""
     way = jnp.log(first / residual) / jnp.log(first / tol)
     used = steps.astype(before.dtype) / budget.astype(before.dtype)
     share = jnp.maximum(used, jnp.where(jnp.isnan(way), 0, way).astype(before.dtype))
@@ -453,5 +457,5 @@ def _as_meter(progress: bool | AbstractProgressMeter) -> AbstractProgressMeter:
 
 
 def _strong(tree: PyTree) -> PyTree:
-    """Drops weak types: a loop must keep the types it starts with."""
+    """Drops weak types, because a loop must keep the types that it starts with."""
     return jax.tree.map(lambda leaf: jax.lax.convert_element_type(leaf, leaf.dtype), tree)

@@ -37,7 +37,7 @@ class Stacked(eqx.Module):
     def __check_init__(self):
         leaves = jax.tree.leaves(self.blocks)
         if not all(hasattr(leaf, "shape") or np.isscalar(leaf) for leaf in leaves):
-            return  # equinox and jax rebuild pytrees with leaves that are no arrays
+            return  # equinox and jax rebuild pytrees with leaves that are not arrays
         shapes = [np.shape(leaf) for leaf in leaves]
         if () in shapes or len({shape[0] for shape in shapes}) > 1:
             raise ValueError(
@@ -62,7 +62,7 @@ class Stacked(eqx.Module):
         return (self[i] for i in range(len(self)))
 
     def at_player(self, player: int | np.integer | Int[Array, ""], block: PyTree) -> "Stacked":
-        """The same with one player's value replaced.
+        """Returns a stack with one player's value replaced.
 
         >>> Stacked(jnp.zeros(3)).at_player(1, 5.0).blocks.tolist()
         [0.0, 5.0, 0.0]
@@ -94,5 +94,5 @@ def stack(values: Sequence[Any]) -> Stacked:
 
 
 def is_stacked(value: Any) -> bool:
-    """For `is_leaf=`: stop at stacks of players."""
+    """Returns whether a value is a stack of players; use it as `is_leaf=` to stop there."""
     return isinstance(value, Stacked)

@@ -31,7 +31,7 @@ Block = PyTree[Any]
 
 
 def player_names(x: Strategy) -> tuple[str, ...]:
-    """Names of the players: dictionary keys, attribute names, or positions "0", "1", ...
+    """Returns the players' names: dictionary keys, attribute names, or positions "0", "1", ...
 
     >>> player_names({"buyer": 0.0, "seller": 1.0})
     ('buyer', 'seller')
@@ -73,7 +73,7 @@ def join(like: Strategy, blocks: tuple[Any, ...]) -> Strategy:
 
 
 def block(x: Strategy, player: Any) -> Block:
-    """One player's block.
+    """Returns one player's block.
 
     Args:
         x: A joint strategy.
@@ -86,7 +86,7 @@ def block(x: Strategy, player: Any) -> Block:
 
 
 def replace(x: Strategy, player: Any, block: Block) -> Strategy:
-    """A joint strategy with one player's block replaced.
+    """Returns a joint strategy with one player's block replaced.
 
     Args:
         x: A joint strategy.
@@ -108,7 +108,7 @@ def map_players(fn: Callable, x: Strategy, *rest: Any) -> Strategy:
     Stacked players are mapped over by `jax.vmap`, others one by one.
 
     Args:
-        fn: Of one block of `x` and the same player's values from `rest`.
+        fn: A function of one block of `x` and of the same player's values from `rest`.
         x: A joint strategy.
         rest: One value per player each, in the first-level structure of `x`.
 
@@ -130,8 +130,8 @@ def in_turn(turn: Callable[[Any, Any], Any], x: Strategy, carry: Any) -> Any:
     """Goes through the players in their order: `carry = turn(player, carry)` for each.
 
     Args:
-        turn: Takes a player's position, which is traced for stacked players, and the carry, of
-            which it must keep structure, shapes and dtypes.
+        turn: Takes a player's position, which is traced for stacked players, and the carry, whose
+            structure, shapes and dtypes it must keep.
         x: A joint strategy, for its players.
         carry: A pytree of arrays.
 
@@ -146,7 +146,7 @@ def in_turn(turn: Callable[[Any, Any], Any], x: Strategy, carry: Any) -> Any:
 
 
 def same_players(x: Strategy, y: Any) -> bool:
-    """Whether two pytrees have the same players, by name and in order.
+    """Returns whether two pytrees have the same players, by name and in order.
 
     >>> same_players({"a": 1.0, "b": 2.0}, {"a": "x", "b": "y"})
     True
@@ -157,7 +157,7 @@ def same_players(x: Strategy, y: Any) -> bool:
 
 
 def brief_names(x: Strategy) -> str:
-    """The players' names for a message, the first few of them.
+    """Returns the players' names for a message, shortened if they are many.
 
     >>> brief_names(Stacked(jnp.zeros(1000)))
     '0, 1, 2, ..., 999'
@@ -169,7 +169,7 @@ def brief_names(x: Strategy) -> str:
 
 
 def dimensions(x: Strategy) -> tuple[int, ...]:
-    """Number of coordinates of each player.
+    """Returns the number of coordinates of each player.
 
     >>> dimensions((jnp.zeros(3), {"mean": jnp.zeros(2), "scale": jnp.ones(())}))
     (3, 3)
@@ -230,7 +230,7 @@ def ravel(x: Strategy) -> tuple[Float[Array, " coordinates"], Callable[[Array], 
 
 
 def _rows(x: Stacked) -> tuple[Float[Array, "players size"], Callable[[Array], Stacked]]:
-    """A stack as a matrix with one row per player, in the widest dtype; and back."""
+    """Returns a stack as a matrix with one row per player, and the function that goes back."""
     leaves, structure = jax.tree.flatten(x)
     leaves = [jnp.asarray(leaf) for leaf in leaves]
     shapes = [leaf.shape for leaf in leaves]
@@ -257,7 +257,7 @@ def inner_product(x: PyTree, y: PyTree) -> Float[Array, ""]:
 
 
 def norm(x: PyTree) -> Float[Array, ""]:
-    """Euclidean norm over all coordinates, accumulated in float32 at least.
+    """Returns the Euclidean norm over all coordinates, accumulated in float32 at least.
 
     Its derivative at zero is zero rather than NaN.
 
@@ -267,7 +267,7 @@ def norm(x: PyTree) -> Float[Array, ""]:
     leaves = [jnp.asarray(leaf) for leaf in jax.tree.leaves(x)]
     with jax.numpy_dtype_promotion("standard"):
         dtype = jnp.result_type(jnp.float32, *leaves)
-    # Leaf by leaf: laying them out as one vector first would cost a copy in every step of a run.
+    # Laying the leaves out as one vector first would cost a copy in every step of a run.
     squares = [jnp.sum(jnp.square(leaf.astype(dtype))) for leaf in leaves]
     square = functools.reduce(operator.add, squares, jnp.zeros((), dtype))
     positive = square > 0
@@ -312,7 +312,7 @@ def as_strategy(x: Strategy) -> Strategy:
 
 
 def split(x: Strategy) -> tuple[Strategy, PyTree]:
-    """Numbers, and what is left of modules; `equinox.combine` puts them together again.
+    """Splits off what is not a number in modules; `equinox.combine` puts both parts together.
 
     Args:
         x: What `as_strategy` returned.
@@ -342,7 +342,7 @@ def check_strategy(x: Strategy) -> None:
 
 
 def _numbers(x: PyTree) -> PyTree:
-    """`x` itself if all of it is numbers, else only the floating-point arrays in it."""
+    """Returns `x` itself if all of it is numbers, else only the floating-point arrays in it."""
 
     def is_number(leaf: Any) -> bool:
         return _is_inexact(leaf) or (isinstance(leaf, int | float) and not isinstance(leaf, bool))
@@ -358,10 +358,10 @@ def _known_finite(leaf: Array) -> bool:
 
 def _same_count(what: str, x: Stacked, values: Any) -> Stacked:
     if not is_stacked(values) or (jax.tree.leaves(values) and len(values) != len(x)):
-        found = f"{len(values)} stacked players" if is_stacked(values) else type(values).__name__
+        given = f"{len(values)} stacked players" if is_stacked(values) else type(values).__name__
         raise ValueError(
             f"{what}: the strategy has {len(x)} stacked players, so one value per player is a "
-            f"dgames.Stacked of {len(x)}; got {found}"
+            f"dgames.Stacked of {len(x)}; got {given}"
         )
     return values
 
@@ -379,7 +379,7 @@ def _as_block(who: str, block: Block) -> Block:
 
 
 def _is_inexact(leaf: Any) -> bool:
-    """Whether a leaf is an array of JAX or NumPy of floating-point or complex numbers."""
+    """Returns whether a leaf is an array of floating-point or complex numbers."""
     return hasattr(leaf, "dtype") and jnp.issubdtype(leaf.dtype, jnp.inexact)
 
 
@@ -394,7 +394,7 @@ def _as_leaf(who: str, leaf: Any) -> Array:
         return jnp.asarray(leaf, jnp.result_type(leaf))
     if not eqx.is_array_like(leaf):
         what = type(leaf).__name__
-        hint = "only an equinox.Module may hold what is no number" if callable(leaf) else ""
+        hint = "only an equinox.Module may hold what is not a number" if callable(leaf) else ""
     else:
         what = jnp.result_type(leaf)
         hint = "convert it, say with .astype(float)" if jnp.issubdtype(what, jnp.integer) else ""

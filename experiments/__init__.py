@@ -4,15 +4,16 @@
     python -m experiments small_gain_toy       # runs one: numbers, figures, comparison
     python -m experiments small_gain_toy --quick
 
-`study.py` says what a study is, `run.py` runs one and resumes it, `expected.py` compares its
-numbers with those committed in `expected/`, `storage.py` keeps results. Every other module is a
+The frame, from the ground up: `storage.py` keeps results, `stages.py` is a run as a stage sees it,
+`study.py` says what a study is, `catalogue.py` lists the studies, `run.py` runs one and resumes it,
+`expected.py` compares its numbers with those committed in `expected/`. Every other module is a
 study.
 """
 
 import os
 
-# Matrices are small here and processes many: threads would wait for each other. (It has an effect
-# only where NumPy is not loaded yet.)
+# Matrices are small here and there are many processes, so threads would wait for each other. The
+# setting has an effect only where NumPy is not loaded yet.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 import jax

@@ -9,9 +9,10 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from experiments import catalogue
 from experiments import expected as expectations
 from experiments import run as runs
-from experiments import study as studies
+from experiments.study import Study
 
 # Exit statuses: as expected, not as expected, unusable input, Ctrl-C.
 OK, NO, UNUSABLE, INTERRUPTED = 0, 1, 2, 130
@@ -36,7 +37,7 @@ def main(
     if name is None:
         return _list(console)
     try:
-        chosen = [studies.load(each) for each in (studies.names() if name == "all" else [name])]
+        chosen = [catalogue.load(each) for each in (catalogue.names() if name == "all" else [name])]
     except KeyError as error:
         print(f"experiments: {error.args[0]}", file=sys.stderr)
         raise typer.Exit(UNUSABLE) from None
@@ -46,13 +47,13 @@ def main(
 
 def _list(console: Console) -> None:
     table = Table("experiment", "what it shows", box=None, pad_edge=False)
-    for name in studies.names():
-        table.add_row(name, studies.load(name).summary)
+    for name in catalogue.names():
+        table.add_row(name, catalogue.load(name).summary)
     console.print(table)
 
 
 def _run(
-    study: studies.Study,
+    study: Study,
     quick: bool,
     output: Path,
     seed: int | None,
@@ -80,7 +81,7 @@ def _run(
     return not faults
 
 
-def _table(study: studies.Study, results: runs.Results, expected: Any, faults: Any) -> Table:
+def _table(study: Study, results: runs.Results, expected: Any, faults: Any) -> Table:
     table = Table(
         title=f"{study.name}: {study.summary}", title_justify="left", box=None, pad_edge=False
     )

@@ -1,4 +1,4 @@
-"""What equal cells of a box prove about the steps of a field: no study, but shared by them.
+"""What equal cells of a box prove about the steps of a field, for several studies.
 
 Certificates cut cells where the margin needs it, so their Lipschitz constants are those of coarse
 cells. Where steps are asked for, all cells are made equally small here.
@@ -22,7 +22,7 @@ _EPSILON = 2.0**-52
 
 
 class Cells(NamedTuple):
-    """An interval matrix for each cell; proved: every Jacobian on the cell lies in it.
+    """An interval matrix for each cell, which provably contains every Jacobian on the cell.
 
     Attributes:
         lower: Lower ends.
@@ -70,7 +70,7 @@ def cells_of(field: dg.AbstractField, region: certify.Box, cuts: int) -> Cells:
 
 
 def constants(cells: Cells) -> tuple[np.ndarray, np.ndarray]:
-    """Curvatures of the players and couplings over all cells, proved: what small gain takes."""
+    """Proves curvatures of the players and couplings over all cells, for the small-gain test."""
     ends = np.cumsum([0, *cells.sizes])
     parts = [slice(a, b) for a, b in itertools.pairwise(ends.tolist())]
     own = [_symmetric(cells.lower[:, p, p], cells.upper[:, p, p]) for p in parts]
@@ -83,12 +83,12 @@ def constants(cells: Cells) -> tuple[np.ndarray, np.ndarray]:
 
 
 def margin(cells: Cells) -> float:
-    """The least strong-monotonicity modulus in the Euclidean norm, proved."""
+    """Proves a strong-monotonicity modulus in the Euclidean norm."""
     return float(eigenvalue_bounds(*_symmetric(cells.lower, cells.upper))[0].min())
 
 
 def lipschitz(cells: Cells) -> float:
-    """The largest norm of a Jacobian in the Euclidean norm, proved."""
+    """Proves a bound on the spectral norms of all Jacobians."""
     return float(norm_bounds(cells.lower, cells.upper).max())
 
 
@@ -104,7 +104,7 @@ def contraction(cells: Cells, steps: tuple[float, ...]) -> float:
         steps: One step size per player.
     """
     h = np.repeat(steps, cells.sizes)
-    # In the metric 1 / h the matrix is I - sqrt(H) J sqrt(H).
+    # In the metric with weights 1 / h the matrix of the step is I - sqrt(H) J sqrt(H).
     root = np.sqrt(h)
     scale = root[:, None] * root
     slack = 8 * _EPSILON * scale * np.maximum(np.abs(cells.lower), np.abs(cells.upper))
@@ -131,7 +131,7 @@ def _symmetric(lower: np.ndarray, upper: np.ndarray) -> tuple[np.ndarray, np.nda
 
 
 def _down(values: np.ndarray) -> np.ndarray:
-    """Below what a sum of two numbers was rounded from."""
+    """Returns a lower bound on the exact sum, given the rounded one."""
     return np.nextafter(values, -np.inf)
 
 

@@ -27,20 +27,21 @@ from matplotlib.figure import Figure
 import certify
 import dgames as dg
 from experiments.momentum import spectra
-from experiments.run import Run
-from experiments.study import Data, Study
+from experiments.stages import Run
+from experiments.storage import Data
+from experiments.study import Study
 
 GAME = dg.games.Bilinear()
 ORIGIN = (0.0, 0.0)
 FORMS = ("simultaneous", "alternating")
-# The example of the paper's figures, and of the numbers below.
+# The example of the paper's figures, and of the numbers of this study.
 EXAMPLE = spectra.polar(0.9, np.pi / 8)
 TABLE = np.array([0.001, 0.01, 0.02, 0.05, 0.1])
 
 
 @dataclass(frozen=True)
 class Config:
-    """What the study depends on.
+    """The configuration of the study.
 
     Attributes:
         moduli: Number of moduli between 0 and 1 in the maps.
@@ -60,19 +61,19 @@ class Config:
 
 
 def rates(form: str, step: Any, momentum: Any) -> np.ndarray:
-    """From the polynomial."""
+    """Returns the rates by the characteristic polynomial."""
     if form == "alternating":
         return spectra.alternating(step, momentum, 1.0)
     return spectra.complex_momentum(step, momentum, 1j)
 
 
 def method(form: str, step: Any, momentum: Any) -> dg.ComplexMomentum:
-    """The method of a form."""
+    """Returns the method in one of the two forms."""
     return dg.ComplexMomentum(step, momentum, alternating=form == "alternating")
 
 
 def table(config: Config, run: Run) -> Data:
-    """Rates at one momentum, from polynomials and from the method's Jacobian."""
+    """Tabulates rates at one momentum, by polynomials and by the method's Jacobian."""
     momenta = np.full(len(TABLE), EXAMPLE)
     return {
         form: {
@@ -103,8 +104,8 @@ def optima(config: Config, run: Run) -> Data:
             momentum = spectra.polar(p[1], p[2] if angle is None else angle)
             return float(rates(form, p[0], momentum)) if p[0] > 0 else np.inf
 
-        found, where = spectra.smallest(rate, np.array([start]))
-        return {"rate": found, "at": where}
+        least, where = spectra.smallest(rate, np.array([start]))
+        return {"rate": least, "at": where}
 
     starts = {1: (0.028, 0.887), 2: (0.096, 0.806), 14: (1.858, 0.934), 15: (1.962, 0.981)}
     return {
@@ -119,7 +120,7 @@ def maps(config: Config, run: Run) -> Data:
     angles = np.linspace(0, np.pi, config.angles)
     moduli = np.linspace(0.02, 0.98, config.moduli)
     steps = np.geomspace(0.003, 3, config.steps)
-    found: dict[str, Any] = {"angles": angles, "moduli": moduli, "steps": steps}
+    result: dict[str, Any] = {"angles": angles, "moduli": moduli, "steps": steps}
     for form in FORMS:
         momenta = spectra.polar(moduli[:, None], angles)
         finer = np.geomspace(steps[0], steps[-1], 4 * config.steps)
@@ -127,18 +128,18 @@ def maps(config: Config, run: Run) -> Data:
         for step in finer:
             best = np.minimum(best, rates(form, step, momenta))
         by_step = rates(form, steps[:, None], spectra.polar(0.9, angles))
-        found[form] = {"best": best, "by_step": by_step}
-    return found
+        result[form] = {"best": best, "by_step": by_step}
+    return result
 
 
 def agreement(config: Config, run: Run) -> Data:
     """The map by angle and step again, from Jacobians and from runs."""
-    found = run.data["maps"]
-    steps, angles = np.array(found["steps"]), np.array(found["angles"])
+    maps = run.data["maps"]
+    steps, angles = np.array(maps["steps"]), np.array(maps["angles"])
     grid, momenta = np.broadcast_arrays(steps[:, None], spectra.polar(0.9, angles))
     result = {}
     for form in FORMS:
-        expected = np.array(found[form]["by_step"])
+        expected = np.array(maps[form]["by_step"])
         matrices = _jacobians(form, grid.ravel(), momenta.ravel())
         jacobian = np.abs(np.linalg.eigvals(matrices)).max(-1).reshape(grid.shape)
         measured = _measured(form, grid.ravel(), momenta.ravel(), config.run).reshape(grid.shape)
@@ -182,7 +183,7 @@ def _measured(form: str, steps: np.ndarray, momenta: np.ndarray, length: int) ->
 
 
 def real(config: Config, run: Run) -> Data:
-    """Real momenta: the smallest rate on a grid, and Schur and Cohn's test in rational numbers."""
+    """Tests real momenta: smallest rate on a grid, and the Schur-Cohn test in rational numbers."""
     steps = np.linspace(1e-3, 3, config.real[0])
     momenta = np.linspace(-0.995, 0.995, config.real[1])
     values = spectra.momentum(steps[:, None], momenta, 1j)
@@ -192,27 +193,27 @@ def real(config: Config, run: Run) -> Data:
 
 def _may_converge(h: Fraction, b: Fraction) -> bool:
     """Whether both roots of `z^2 + a z + b`, `a = -(1 + b) + i h`, are inside the unit circle."""
-    # a - b conj(a), real and imaginary part.
+    # The real and the imaginary part of a - b conj(a).
     left = (-(1 + b) * (1 - b)) ** 2 + (h * (1 + b)) ** 2
     return abs(b) < 1 and left < (1 - b * b) ** 2
 
 
 def proofs(config: Config, run: Run) -> Data:
     """At the example's momentum: the best step, and one near the limit, proved."""
-    found = {}
+    result = {}
     for form in FORMS:
         interval = run.data["table"][form]
         best = _proof(form, interval["best"], EXAMPLE)
         path = best.save(run.folder / f"{form}.json")
         steps = (share * interval["limit"] for share in (0.9999, 0.999, 0.99, 0.95, 0.9, 0.75, 0.5))
         proved = (step for step in steps if _proof(form, step, EXAMPLE).status == "proved")
-        found[form] = {
+        result[form] = {
             "rate": best.rate,
             "start": best.start.radius,
             "checked": certify.check(path).ok,
             "largest": next(proved, 0.0),
         }
-    return found
+    return result
 
 
 def proved_map(config: Config, run: Run) -> Data:
@@ -228,8 +229,8 @@ def proved_map(config: Config, run: Run) -> Data:
         step, rate = steps[values.argmin()], values.min()
         entry = {"angle": angle, "modulus": modulus, "step": step, "rate": rate, "proved": None}
         if rate < 1:
-            found = _proof("simultaneous", float(step), momentum)
-            entry["proved"] = found.rate if found.status == "proved" else 1.0
+            proof = _proof("simultaneous", float(step), momentum)
+            entry["proved"] = proof.rate if proof.status == "proved" else 1.0
         return entry
 
     return run.each([(a, m) for a in angles.tolist() for m in moduli.tolist()], prove)
@@ -241,10 +242,10 @@ def _proof(form: str, step: float, momentum: complex) -> certify.Contraction:
 
 def numbers(data: Mapping[str, Data]) -> dict[str, Any]:
     """The numbers of the study."""
-    found: dict[str, Any] = {}
+    result: dict[str, Any] = {}
     for form in FORMS:
         at, agree, proof = data["table"][form], data["agreement"][form], data["proofs"][form]
-        found |= {
+        result |= {
             f"rates, {form}": at["polynomial"],
             f"rates from the Jacobian, {form}": at["jacobian"],
             f"best step, {form}": at["best"],
@@ -260,7 +261,7 @@ def numbers(data: Mapping[str, Data]) -> dict[str, Any]:
         }
     cells = [cell for cell in data["proved_map"] if cell["proved"] is not None]
     ratios = [(1 - cell["proved"]) / (1 - cell["rate"]) for cell in cells]
-    return found | {
+    return result | {
         "best rates at pi/16, pi/8, 7pi/8, 15pi/16": [e["rate"] for e in data["optima"]["angles"]],
         "smallest rate of a real momentum, less 1": data["real"]["smallest"] - 1,
         "real momenta that pass the exact test": data["real"]["possible"],
@@ -270,17 +271,17 @@ def numbers(data: Mapping[str, Data]) -> dict[str, Any]:
 
 
 def convergence(config: Config, data: Mapping[str, Data]) -> Figure:
-    """Maps of rates, both forms; proofs as dots."""
-    found = data["maps"]
-    angles = np.array(found["angles"]) / np.pi
+    """Draws maps of rates in both forms, with proofs as dots."""
+    maps = data["maps"]
+    angles = np.array(maps["angles"]) / np.pi
     figure, axes = plt.subplots(2, 2, figsize=(10, 7.2), layout="constrained", sharex=True)
     for row, form in zip(axes, FORMS, strict=True):
         rows: list[tuple[Any, str, Callable[[Any], None]]] = [
-            (found["moduli"], "best", lambda axis: axis.set(ylabel="modulus |b|")),
-            (found["steps"], "by_step", lambda axis: axis.set(ylabel="step h", yscale="log")),
+            (maps["moduli"], "best", lambda axis: axis.set(ylabel="modulus |b|")),
+            (maps["steps"], "by_step", lambda axis: axis.set(ylabel="step h", yscale="log")),
         ]
         for axis, (values, name, label) in zip(row, rows, strict=True):
-            mesh = _mesh(axis, angles, np.array(values), np.array(found[form][name]))
+            mesh = _mesh(axis, angles, np.array(values), np.array(maps[form][name]))
             label(axis)
             figure.colorbar(mesh, ax=axis, label="digits gained per 100 evaluations")
         row[0].set_title(f"{form}, best step for each momentum")
@@ -302,7 +303,7 @@ def convergence(config: Config, data: Mapping[str, Data]) -> Figure:
 
 
 def _mesh(axis: Any, angles: np.ndarray, values: np.ndarray, radii: np.ndarray) -> Any:
-    """Digits per 100 steps where the rate is below 1; grey elsewhere."""
+    """Draws digits per 100 steps where the rate is below 1, and grey elsewhere."""
     digits = -100 * np.log10(np.minimum(radii, 1))
     shown = np.ma.masked_where(radii > 1 - 1e-9, digits)
     axis.set_facecolor("0.85")

@@ -20,8 +20,9 @@ from matplotlib.figure import Figure
 import certify
 import dgames as dg
 from experiments.momentum.counting import evaluations
-from experiments.run import Run
-from experiments.study import Data, Study
+from experiments.stages import Run
+from experiments.storage import Data
+from experiments.study import Study
 
 GAME = dg.games.DiracGAN()
 START = (1.0, 1.0)
@@ -31,7 +32,7 @@ MOMENTUM = 0.9 * np.exp(1j * np.pi / 8)
 
 @dataclass(frozen=True)
 class Config:
-    """What the study depends on.
+    """The configuration of the study.
 
     Attributes:
         budget: Runs that should not arrive stop after that many steps.
@@ -70,7 +71,7 @@ METHODS: dict[str, Callable[..., dg.AbstractMethod]] = {
     "momentum -0.9": lambda step: dg.Momentum(step, -0.9),
 }
 ARRIVING = tuple(METHODS)[:4]
-# Step sizes of the counts that are compared with others.
+# The step sizes at which counts are compared with published ones.
 STEPS = {
     "complex momentum": (0.01, 0.03, 0.06, 0.1, 0.12),
     "complex momentum, alternating": (0.01, 0.03, 0.06, 0.1, 0.12),
@@ -88,12 +89,12 @@ def _count(config: Config, name: str, steps: Any) -> np.ndarray:
 
 
 def counts(config: Config, run: Run) -> Data:
-    """Evaluations at given step sizes."""
+    """Counts evaluations at given step sizes."""
     return {name: _count(config, name, steps) for name, steps in STEPS.items()}
 
 
 def sweep(config: Config, run: Run) -> Data:
-    """Evaluations over a grid of step sizes."""
+    """Counts evaluations over a grid of step sizes."""
     grid = np.geomspace(0.01, 3, config.steps)
     return {"steps": grid, **{name: _count(config, name, grid) for name in ARRIVING}}
 
@@ -126,7 +127,7 @@ def adam(config: Config, run: Run) -> Data:
 
 
 def plain_payoff(x: tuple[Any, Any], args: Any = None) -> Any:
-    """The same game, written without a derivative of its own, which cannot be enclosed."""
+    """Returns the payoff without its hand-written derivative, which cannot be enclosed."""
     return -jnp.log1p(jnp.exp(-x[0] * x[1]))
 
 
@@ -136,18 +137,18 @@ def proofs(config: Config, run: Run) -> Data:
     def prove(item: tuple[float, float]) -> Data:
         step, radius = item
         region = certify.Box.around((0.0, 0.0), radius)
-        found = certify.contraction(dg.zero_sum(plain_payoff), _complex(step), region)
-        entry = {"step": step, "radius": radius, "status": found.status}
-        if found.status != "proved":
-            return {**entry, "reasons": found.reasons}
-        path = found.save(run.folder / f"{step}-{radius}.json")
+        proof = certify.contraction(dg.zero_sum(plain_payoff), _complex(step), region)
+        entry = {"step": step, "radius": radius, "status": proof.status}
+        if proof.status != "proved":
+            return {**entry, "reasons": proof.reasons}
+        path = proof.save(run.folder / f"{step}-{radius}.json")
         return {
             **entry,
-            "rate": found.rate,
-            "start": found.start.radius,
-            "metric": found.start.metric,
+            "rate": proof.rate,
+            "start": proof.start.radius,
+            "metric": proof.start.metric,
             "checked": certify.check(path).ok,
-            "entered": _entered(step, found),
+            "entered": _entered(step, proof),
         }
 
     return run.each([(step, radius) for step in (0.06, 0.1) for radius in config.radii], prove)
@@ -167,22 +168,22 @@ def _entered(step: float, proof: certify.Contraction) -> int:
         return jax.lax.scan(body, (x, method.init(field, x)), length=4000)[1]
 
     away = np.asarray(states()) - proof.center
-    # A little is kept back for the rounding of this run.
+    # The basin is reduced a little to allow for the rounding of this run.
     inside = np.einsum("ti,ij,tj->t", away, proof.metric, away) <= (0.999 * proof.basin) ** 2
     return int(inside.argmax()) + 1 if inside.any() else -1
 
 
 def numbers(data: Mapping[str, Data]) -> dict[str, Any]:
     """The numbers of the study."""
-    found: dict[str, Any] = {f"evaluations, {name}": data["counts"][name] for name in ARRIVING}
+    result: dict[str, Any] = {f"evaluations, {name}": data["counts"][name] for name in ARRIVING}
     for name in list(METHODS)[4:]:
-        found[f"runs that arrive, {name}"] = int(np.isfinite(data["counts"][name]).sum())
+        result[f"runs that arrive, {name}"] = int(np.isfinite(data["counts"][name]).sum())
     for name in ARRIVING:
-        found[f"fewest evaluations, {name}"] = min(data["sweep"][name])
+        result[f"fewest evaluations, {name}"] = min(data["sweep"][name])
     distances = np.array(data["adam"]["distances"])
     proved = [entry for entry in data["proofs"] if entry["status"] == "proved"]
     slow, fast = ([e for e in proved if e["step"] == step] for step in (0.06, 0.1))
-    return found | {
+    return result | {
         "smallest last distance, Adam": distances[0].min(),
         "smallest last distance, complex Adam": distances.min(),
         "half-width of the largest box with a proof, step 0.06": max(e["radius"] for e in slow),
@@ -196,7 +197,7 @@ def numbers(data: Mapping[str, Data]) -> dict[str, Any]:
 
 
 def comparison(config: Config, data: Mapping[str, Data]) -> Figure:
-    """Evaluations by step size; complex Adam by angle and learning rate."""
+    """Draws evaluations by step size, and complex Adam by angle and learning rate."""
     figure, (left, right) = plt.subplots(1, 2, figsize=(10.5, 4.3), layout="constrained")
     for name in ARRIVING:
         line = "--" if "alternating" in name else "-"
@@ -204,11 +205,11 @@ def comparison(config: Config, data: Mapping[str, Data]) -> Figure:
     left.set(xlabel="step size", ylabel="evaluations until 1e-4", xscale="log", yscale="log")
     left.legend(frameon=False)
     left.set_title("real momentum of ±0.9 and plain gradients never arrive", size=10)
-    found = data["adam"]
-    distances = np.log10(np.array(found["distances"]))
+    grid = data["adam"]
+    distances = np.log10(np.array(grid["distances"]))
     mesh = right.pcolormesh(
-        np.array(found["angles"]) / np.pi,
-        found["learning"],
+        np.array(grid["angles"]) / np.pi,
+        grid["learning"],
         distances.T,
         cmap="viridis_r",
         vmin=-6,

@@ -33,19 +33,20 @@ import certify
 import dgames as dg
 from experiments.momentum import spectra
 from experiments.momentum.counting import complex_momentum, evaluations
-from experiments.run import Run
-from experiments.study import Data, Study
+from experiments.stages import Run
+from experiments.storage import Data
+from experiments.study import Study
 
 GAIN = 1e-6
 
 
 @dataclass(frozen=True)
 class Config:
-    """What the study depends on.
+    """The configuration of the study.
 
     Attributes:
-        families: Which of the two.
-        seed: Of the games, of the parameters that searches start from, and of the starts of runs.
+        families: The families of games, of which there are two.
+        seed: The seed of games, of the starts of searches, and of the starts of runs.
         size: Coordinates of each player.
         games: How many games stand behind each rate.
         spreads: Largest over smallest eigenvalue (of B, H, U) and singular value (of A).
@@ -53,7 +54,7 @@ class Config:
         guesses: Random parameters that each search looks at first.
         searches: How many of them it improves.
         budget: Runs stop after that many steps.
-        proofs: At which of the points proofs are looked for, of the games with the first spread.
+        proofs: The points at which games with the first spread are certified.
     """
 
     families: tuple[str, ...] = ("paper", "shared cost")
@@ -78,7 +79,7 @@ def _complex_rate(nu: np.ndarray, step: Any, modulus: Any, angle: Any) -> np.nda
 # Name: rate for eigenvalues and parameters, method, number of parameters, evaluations per step.
 METHODS: dict[str, tuple[Rate, Callable[..., dg.AbstractMethod], int, int]] = {
     "gradient": (lambda nu, h: spectra.gradient(h, nu), dg.Simultaneous, 1, 1),
-    # Searches start at negative momenta but may leave them.
+    # Searches start at negative momenta, but may leave them.
     "real momentum": (
         lambda nu, h, b: spectra.momentum(h, -b, nu),
         lambda h, b: dg.Momentum(h, -b),
@@ -92,7 +93,7 @@ METHODS: dict[str, tuple[Rate, Callable[..., dg.AbstractMethod], int, int]] = {
 
 
 def jacobian(family: str, t: float, spread: int, size: int, seed: int) -> np.ndarray:
-    """The Jacobian of one game, players one after the other."""
+    """Returns the Jacobian of one game, player after player."""
     generator = np.random.default_rng(seed)
     values = np.geomspace(1 / spread, 1, size)
 
@@ -112,7 +113,7 @@ def jacobian(family: str, t: float, spread: int, size: int, seed: int) -> np.nda
 
 
 def game(matrix: np.ndarray) -> dg.games.Quadratic:
-    """The game of two players with a Jacobian."""
+    """Returns the game of two players that has a given Jacobian."""
     n = len(matrix) // 2
     own = [(block + block.T) / 2 for block in (matrix[:n, :n], matrix[n:, n:])]
     return dg.games.Quadratic(own, {(0, 1): matrix[:n, n:], (1, 0): matrix[n:, :n]})
@@ -138,7 +139,7 @@ def _tuned(config: Config, family: str, spread: int, name: str) -> Data:
     )[:, :parameters]
 
     def rates(p: np.ndarray, points: Any = slice(None)) -> np.ndarray:
-        """Of one setting or of many, for every `t`: shape `(..., points)`."""
+        """Returns the rates of one setting or of many for every `t`, of shape `(..., points)`."""
         step, *others = np.moveaxis(p, -1, 0)[..., None, None]
         return rate(eigenvalues[points], np.exp(step), *others).max(-1)
 
@@ -150,7 +151,7 @@ def _tuned(config: Config, family: str, spread: int, name: str) -> Data:
         )[0]
         for k in range(config.points)
     ]
-    # One setting: the worst of those t at which the method can converge at all.
+    # One setting counts by the worst t among those at which the method can converge at all.
     able = _counts(np.array(each), cost) < np.inf
     order = np.argsort(looked[:, able].max(-1))[: config.searches]
     _, setting = spectra.smallest(lambda p: float(rates(p)[able].max()), guesses[order])
@@ -165,14 +166,14 @@ def _tuned(config: Config, family: str, spread: int, name: str) -> Data:
 
 
 def _counts(rates: np.ndarray, cost: int) -> np.ndarray:
-    # Rates that differ from 1 by rounding only are no rates.
+    # Rates that differ from 1 by rounding only do not count as converging.
     converges = rates < 1 - 1e-9
     safe = np.clip(rates, 1e-12, 1 - 1e-9)
     return np.where(converges, cost * np.log(GAIN) / np.log(safe), np.inf)
 
 
 def _eigenvalues(config: Config, family: str, spread: int) -> np.ndarray:
-    """Of all games, for every `t`: shape `(points, games 2 size)`."""
+    """Returns the eigenvalues of all games for every `t`, of shape `(points, games 2 size)`."""
     make = functools.partial(jacobian, family, spread=spread, size=config.size)
     return np.array(
         [
@@ -194,15 +195,15 @@ def runs(config: Config, run: Run) -> Data:
 
     def count(entry: Data) -> Data:
         _, method, _, _ = METHODS[entry["method"]]
-        found = []
+        counts = []
         for t, expected in zip(np.linspace(0, 1, config.points), entry["one"], strict=True):
             each = game(jacobian(entry["family"], t, spread, config.size, config.seed))
             values = tuple(np.array([p]) for p in entry["setting"])
             limits = {"radius": radius, "budget": config.budget}
             finite = np.isfinite(expected)
             counted = evaluations(each, method, start, values, **limits) if finite else [np.inf]
-            found.append(float(counted[0]))
-        return {"family": entry["family"], "method": entry["method"], "counts": found}
+            counts.append(float(counted[0]))
+        return {"family": entry["family"], "method": entry["method"], "counts": counts}
 
     return run.each(chosen, count)
 
@@ -234,8 +235,8 @@ def proofs(config: Config, run: Run) -> Data:
         }
         for name in ("extragradient", "optimistic", "complex momentum"):
             method = METHODS[name][1](*settings[family, name])
-            found = certify.contraction(each, method, region)
-            entry[name] = found.rate if found.status == "proved" else 1.0
+            step = certify.contraction(each, method, region)
+            entry[name] = step.rate if step.status == "proved" else 1.0
         return entry
 
     return run.each([(f, p) for f in config.families for p in config.proofs], prove)
@@ -244,13 +245,13 @@ def proofs(config: Config, run: Run) -> Data:
 def numbers(data: Mapping[str, Data]) -> dict[str, Any]:
     """The numbers of the study."""
     entries = {(e["family"], e["spread"], e["method"]): e for e in data["tuned"]}
-    found: dict[str, Any] = {}
+    result: dict[str, Any] = {}
     for family, spread in dict.fromkeys(key[:2] for key in entries):
         best = np.min([entries[family, spread, name]["tuned"] for name in METHODS], axis=0)
         for name in METHODS:
             one = np.array(entries[family, spread, name]["one"])
-            found[f"{family}, spread {spread}, {name}: worst evaluations"] = one.max()
-            found[f"{family}, spread {spread}, {name}: mean times the best"] = np.exp(
+            result[f"{family}, spread {spread}, {name}: worst evaluations"] = one.max()
+            result[f"{family}, spread {spread}, {name}: mean times the best"] = np.exp(
                 np.log(one / best).mean()
             )
     ratios = [
@@ -268,8 +269,8 @@ def numbers(data: Mapping[str, Data]) -> dict[str, Any]:
         certified = [entry["step"] / entry["limit"] for entry in proved if entry["certified"]]
         if certified:
             name = f"{family}: smallest share of the largest step, proved"
-            found[name] = min(certified)
-        found |= {
+            result[name] = min(certified)
+        result |= {
             f"{family}: share of games with a certificate": np.mean(
                 [entry["certified"] for entry in proved]
             ),
@@ -280,11 +281,11 @@ def numbers(data: Mapping[str, Data]) -> dict[str, Any]:
                 for name in ("extragradient", "optimistic", "complex momentum")
             },
         }
-    return found | {"runs against predictions": [min(ratios), max(ratios)]}
+    return result | {"runs against predictions": [min(ratios), max(ratios)]}
 
 
 def evaluations_needed(config: Config, data: Mapping[str, Data]) -> Figure:
-    """Evaluations by `t`: best-tuned, and with one setting."""
+    """Draws evaluations by `t`: best-tuned, and with one setting."""
     spreads = config.spreads
     rows, columns = len(config.families), 2 * len(spreads)
     size = 4 * columns, 3.5 * rows
@@ -315,7 +316,7 @@ def evaluations_needed(config: Config, data: Mapping[str, Data]) -> Figure:
 
 
 def proved(config: Config, data: Mapping[str, Data]) -> Figure:
-    """Certified steps beside the true limit, and proved factors with one setting."""
+    """Draws certified steps beside the true limit, and proved factors with one setting."""
     figure, axes = plt.subplots(
         len(config.families), 2, figsize=(9, 3.4 * len(config.families)), layout="constrained"
     )

@@ -22,18 +22,19 @@ from matplotlib.figure import Figure
 import dgames as dg
 from experiments.momentum import spectra
 from experiments.momentum.counting import complex_momentum, evaluations
-from experiments.run import Run
-from experiments.study import Data, Study
+from experiments.stages import Run
+from experiments.storage import Data
+from experiments.study import Study
 
 GAIN = 1e-6
 
 
 @dataclass(frozen=True)
 class Config:
-    """What the study depends on.
+    """The configuration of the study.
 
     Attributes:
-        seed: Of the parameters that searches start from, and of the starts of runs.
+        seed: The seed of the starts of searches, and of the starts of runs.
         kappas: Ratios of the largest singular value to the smallest.
         values: How many singular values there are.
         guesses: Random parameters that each search looks at first.
@@ -51,7 +52,7 @@ class Config:
 
 @dataclass(frozen=True)
 class Contestant:
-    """A method.
+    """A method with the rate of its steps and the parameters to tune.
 
     Attributes:
         rate: Its rate for singular values and parameters: step, modulus and angle, or the first.
@@ -115,16 +116,16 @@ def _best(config: Config, kappa: int, name: str) -> Data:
         return contestant.rate(values, np.exp(step), *others).max(-1)
 
     order = np.argsort(rate(guesses))[: config.searches]
-    found, where = spectra.smallest(rate, guesses[order], restarts=4)
+    smallest, where = spectra.smallest(rate, guesses[order], restarts=4)
     where = np.concatenate([[np.exp(where[0])], where[1:]])
-    # Rates that differ from 1 by rounding only are no rates.
-    converges = found < 1 - 1e-9
+    # Rates that differ from 1 by rounding only do not count as converging.
+    converges = smallest < 1 - 1e-9
     return {
         "kappa": kappa,
         "method": name,
-        "rate": found,
+        "rate": smallest,
         "parameters": where,
-        "predicted": contestant.cost * np.log(GAIN) / np.log(found) if converges else np.inf,
+        "predicted": contestant.cost * np.log(GAIN) / np.log(smallest) if converges else np.inf,
         "counted": _counted(config, contestant, values, where) if converges else np.inf,
     }
 
@@ -132,34 +133,34 @@ def _best(config: Config, kappa: int, name: str) -> Data:
 def _counted(
     config: Config, contestant: Contestant, values: np.ndarray, parameters: np.ndarray
 ) -> float:
-    """Evaluations of a run from a random start."""
+    """Counts the evaluations of a run from a random start."""
     generator = np.random.default_rng(config.seed + 1)
     start = tuple(jnp.asarray(generator.standard_normal(config.values)) for _ in range(2))
     radius = GAIN * float(jnp.linalg.norm(jnp.concatenate(start)))
     game = dg.games.Bilinear(np.diag(values))
     arguments = tuple(np.array([p]) for p in parameters)
-    found = evaluations(
+    counts = evaluations(
         game, contestant.method, start, arguments, radius=radius, budget=config.budget
     )
-    return float(found[0])
+    return float(counts[0])
 
 
 def numbers(data: Mapping[str, Data]) -> dict[str, Any]:
     """The numbers of the study."""
-    found = {(entry["kappa"], entry["method"]): entry for entry in data["tuned"]}
+    entries = {(entry["kappa"], entry["method"]): entry for entry in data["tuned"]}
     counts = {
-        f"evaluations of {name}, kappa {kappa}": found[kappa, name]["predicted"]
+        f"evaluations of {name}, kappa {kappa}": entries[kappa, name]["predicted"]
         for kappa in (1, 3, 10)
         for name in METHODS
     }
     finite = [entry for entry in data["tuned"] if np.isfinite(entry["predicted"])]
     rivals = "extragradient", "optimistic"
     for kappa in (3, 10):
-        best = min(found[kappa, name]["predicted"] for name in rivals)
-        ratio = found[kappa, "complex momentum"]["predicted"] / best
+        best = min(entries[kappa, name]["predicted"] for name in rivals)
+        ratio = entries[kappa, "complex momentum"]["predicted"] / best
         counts[f"complex momentum against the best of its rivals, kappa {kappa}"] = ratio
         alternating = [
-            found[kappa, f"{kind} momentum, alternating"]["counted"]
+            entries[kappa, f"{kind} momentum, alternating"]["counted"]
             for kind in ("complex", "negative")
         ]
         name = f"runs: complex against negative momentum, alternating, kappa {kappa}"
@@ -170,7 +171,7 @@ def numbers(data: Mapping[str, Data]) -> dict[str, Any]:
 
 
 def evaluations_needed(config: Config, data: Mapping[str, Data]) -> Figure:
-    """Evaluations against the spread, all methods best-tuned."""
+    """Draws evaluations against the spread, with all methods best-tuned."""
     figure, axis = plt.subplots(figsize=(6.4, 4.4), layout="constrained")
     for k, name in enumerate(METHODS):
         entries = [entry for entry in data["tuned"] if entry["method"] == name]

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 from experiments import storage
-from experiments.study import Number
+from experiments.storage import Number
 
 FOLDER = Path(__file__).parent / "expected"
 
@@ -32,7 +32,7 @@ class Expected:
         relative: Largest difference as a share of `value`.
         least: Lower bound.
         most: Upper bound.
-        found: What the run found by which bounds were chosen; nothing is compared with it.
+        found: The number of the run by which the bounds were chosen; nothing is compared with it.
     """
 
     evidence: Evidence
@@ -54,11 +54,11 @@ class Expected:
             raise ValueError(f"what was found must be within the bounds; got {self}")
 
     def fault(self, number: Number) -> str | None:
-        """What is wrong with a number, or None."""
+        """Returns what is wrong with a number, or None."""
         if self.value is None:
             low = -math.inf if self.least is None else self.least
             high = math.inf if self.most is None else self.most
-            # Written so that nan, and any entry of a list, is at fault.
+            # The comparison is written so that NaN is at fault, in any entry of a list.
             numbers = number if isinstance(number, list) else [number]
             fine = all(low <= float(entry) <= high for entry in numbers)
             return None if fine else f"{number} is not in [{low}, {high}]"
@@ -88,7 +88,7 @@ def load(study: str, quick: bool = False, folder: Path = FOLDER) -> dict[str, Ex
 
 
 def compare(numbers: Mapping[str, Number], expected: Mapping[str, Expected]) -> dict[str, str]:
-    """What is wrong with each number that is: off, missing, or not expected at all."""
+    """Returns the fault of each number that is off, missing, or not expected at all."""
     faults = {name: fault for name in expected if (fault := _fault(name, numbers, expected))}
     extra = {name: "has no expected value" for name in numbers if name not in expected}
     return faults | extra

@@ -32,19 +32,20 @@ from matplotlib.figure import Figure
 
 import dgames as dg
 from experiments.mixture.ring import CENTRES, TYPE, data_batch, gan, networks, quality
-from experiments.run import Run
-from experiments.study import Data, Study
+from experiments.stages import Run
+from experiments.storage import Data
+from experiments.study import Study
 
 
 @dataclass(frozen=True)
 class Config:
-    """What the study depends on.
+    """The configuration of the study.
 
     Attributes:
-        seeds: Of networks and data; every cell is trained with each of them.
-        evaluations: Of the pseudo-gradient, for each training.
+        seeds: The seeds of networks and data; every cell is trained with each of them.
+        evaluations: The evaluations of the pseudo-gradient in each training.
         batch: Samples of data, and of noise, per evaluation.
-        width: Of both hidden layers of both networks.
+        width: The width of both hidden layers of both networks.
         noise: Dimension of the generator's input.
         checkpoints: How often the quality is measured; the last 3 count.
         samples: How many samples measure it.
@@ -126,7 +127,7 @@ def train(config: Config, contestant: Contestant, seed: int, grid: Any) -> Data:
 
 @functools.cache
 def _trainer(config: Config, make: Callable[..., dg.AbstractMethod], cost: int) -> Any:
-    """Compiled once for each kind of method."""
+    """Returns a training function, compiled once for each kind of method."""
     field = dg.pseudo_gradient(gan(config.width, config.noise))
     length = config.evaluations // cost // config.checkpoints
 
@@ -157,9 +158,9 @@ def _trainer(config: Config, make: Callable[..., dg.AbstractMethod], cost: int) 
             return carry, quality(fake, data_batch(data, config.samples))
 
         carry = x, method.init(field, x, batch(0))
-        (x, _), found = jax.lax.scan(checkpoint, carry, jnp.arange(config.checkpoints))
+        (x, _), qualities = jax.lax.scan(checkpoint, carry, jnp.arange(config.checkpoints))
         finite = jnp.isfinite(dg.ravel(x)[0]).all()
-        return jnp.median(found[-3:], axis=0), generated(x, third)[:300], finite
+        return jnp.median(qualities[-3:], axis=0), generated(x, third)[:300], finite
 
     return jax.jit(jax.vmap(one, in_axes=(None, 0)))
 
@@ -177,7 +178,7 @@ def sweep(config: Config, run: Run) -> Data:
 
 
 def comparison(config: Config, run: Run) -> Data:
-    """The other methods, over their own parameters."""
+    """Trains with the other methods, over their own parameters."""
 
     def each(item: tuple[str, int]) -> Data:
         name, seed = item
@@ -188,18 +189,18 @@ def comparison(config: Config, run: Run) -> Data:
 
 
 def again(config: Config, run: Run) -> Data:
-    """The first training of the comparison, made a second time."""
+    """Repeats the first training of the comparison."""
     name, seed = config.methods[0], config.seeds[0]
     return train(config, METHODS[name], seed, METHODS[name].grid)
 
 
 def _cells(data: Mapping[str, Data]) -> dict[str, list[dict[str, Any]]]:
-    """By method, every setting with the median of its results over the seeds."""
-    found: dict[str, dict[Any, list[Any]]] = {}
+    """Returns every setting of each method, with the median of its results over the seeds."""
+    methods: dict[str, dict[Any, list[Any]]] = {}
     for entry in [*data["sweep"], *data["comparison"]]:
-        settings = found.setdefault(entry.get("method", "complex momentum"), {})
+        settings = methods.setdefault(entry.get("method", "complex momentum"), {})
         for k, parameters in enumerate(entry["parameters"]):
-            # A training that diverged is infinitely far away.
+            # A training that diverged counts as infinitely far away.
             distance = entry["distance"][k] if entry["finite"][k] else np.inf
             result = distance, entry["modes"][k], entry["near"][k], entry["samples"][k]
             settings.setdefault(tuple(parameters), []).append(result)
@@ -214,21 +215,21 @@ def _cells(data: Mapping[str, Data]) -> dict[str, list[dict[str, Any]]]:
             }
             for parameters, results in settings.items()
         ]
-        for name, settings in found.items()
+        for name, settings in methods.items()
     }
 
 
 def _by_method(data: Mapping[str, Data]) -> dict[str, list[dict[str, Any]]]:
-    """As `_cells`, but the sweep at angle 0 is positive momentum.
+    """Returns `_cells` with the sweep at angle 0 as positive momentum.
 
     At angle 1 it is negative momentum, which has settings of its own in the comparison.
     """
-    found = _cells(data)
-    swept = found.pop("complex momentum")
+    methods = _cells(data)
+    swept = methods.pop("complex momentum")
     return {
         "complex momentum": [c for c in swept if c["parameters"][2] not in (0.0, 1.0)],
         "positive momentum": [c for c in swept if c["parameters"][2] == 0.0],
-        **found,
+        **methods,
     }
 
 
@@ -237,7 +238,7 @@ def _best(cells: list[dict[str, Any]]) -> dict[str, Any]:
 
 
 def _by_polar(cells: list[dict[str, Any]]) -> dict[tuple[float, float], dict[str, Any]]:
-    """Of complex momentum: the cell with the best step, by modulus and angle."""
+    """Returns the cell of complex momentum with the best step, by modulus and angle."""
     keys = {cell["parameters"][1:] for cell in cells}
     return {key: _best([c for c in cells if c["parameters"][1:] == key]) for key in keys}
 
@@ -245,10 +246,10 @@ def _by_polar(cells: list[dict[str, Any]]) -> dict[tuple[float, float], dict[str
 def numbers(data: Mapping[str, Data]) -> dict[str, Any]:
     """The numbers of the study."""
     cells = _cells(data)
-    found: dict[str, Any] = {}
+    result: dict[str, Any] = {}
     for name, settings in _by_method(data).items():
         best = _best(settings)
-        found |= {
+        result |= {
             f"distance, {name}": best["distance"],
             f"modes, {name}": best["modes"],
             f"share of settings that cover 7 modes, {name}": float(
@@ -264,7 +265,7 @@ def numbers(data: Mapping[str, Data]) -> dict[str, Any]:
         by_angle.setdefault(angle, []).append(cell["distance"])
     means = {angle: float(np.mean(distances)) for angle, distances in by_angle.items()}
     first, second = data["comparison"][0], data["again"]
-    return found | {
+    return result | {
         "angle of the best momentum": _best(cells["complex momentum"])["parameters"][2],
         "angle with the best mean over moduli": min(means, key=lambda angle: means[angle]),
         "mean distance at the best complex angle over that of positive momentum": min(

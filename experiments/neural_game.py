@@ -16,11 +16,8 @@ against the other; from a ball in the box all dynamics with small enough steps c
 Outside of the box nothing is proved.
 """
 
-import dataclasses
-import functools
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import equinox as eqx
@@ -33,83 +30,30 @@ import certify
 import dgames as dg
 from experiments.neural import report
 from experiments.neural.batches import largest_variance, squared_distances
-from experiments.neural.game import FineTuning, pretrained
+from experiments.neural.config import Config, game_of
+from experiments.neural.game import FineTuning
 from experiments.neural.training import directions, distances, ends, in_ball, paths, slowest
-from experiments.run import Run
-from experiments.study import Data, Study
-
-
-@dataclass(frozen=True)
-class Config:
-    """What the study depends on.
-
-    Attributes:
-        seed: Of the first weights and of all runs.
-        units: Hidden units of critic and generator.
-        noise: What the generator is fed with; it has learnt to return the same numbers.
-        shift: By how much the new data are larger than those.
-        weights: Strengths of the pull to the first weights.
-        weight: That of the closer look, one of them.
-        radius: Half-width of the box of the closer look.
-        cells: Cells of a proof, at most.
-        radii: Half-widths of the boxes that are tried for each strength, until one has no proof.
-        tolerance: To which the largest step of the direct route is found.
-        step_cells: Cells of a proof on that route, at most.
-        runs: Training runs from the basin, and from each other kind of start.
-        steps: Of each of these.
-        batch_step: Step size of training with mini-batches.
-        batch_steps: How many of these steps, a multiple of 100; none at all if zero.
-        sizes: Further games, by their hidden units.
-        size_radius: Half-width of their boxes.
-    """
-
-    seed: int = 0
-    units: tuple[int, int] = (2, 2)
-    noise: tuple[float, ...] = (-1.0, 0.0, 1.0)
-    shift: float = 0.3
-    weights: tuple[float, ...] = (0.03, 0.1, 0.2, 0.3, 0.6, 1.0, 2.0, 4.0)
-    weight: float = 0.6
-    radius: float = 0.03
-    cells: int = 64
-    radii: tuple[float, ...] = (0.003, 0.005, 0.01, 0.015, 0.02, 0.03, 0.04, 0.06, 0.08, 0.1, 0.15)
-    tolerance: float = 0.02
-    step_cells: int = 64
-    runs: int = 128
-    steps: int = 400
-    batch_step: float = 1e-3
-    batch_steps: int = 20_000
-    sizes: tuple[tuple[int, int], ...] = ((4, 4), (7, 7))
-    size_radius: float = 0.003
-
-
-def game_of(config: Config, weight: float, units: tuple[int, int] | None = None) -> FineTuning:
-    """The game with one strength of the pull."""
-    game = _tuned(units or config.units, config.noise, config.shift, config.seed)
-    return dataclasses.replace(game, weight=jnp.asarray(weight))
-
-
-@functools.lru_cache(maxsize=8)
-def _tuned(units: tuple[int, int], noise: tuple[float, ...], shift: float, seed: int) -> FineTuning:
-    points = jnp.array(noise)
-    return pretrained(units, points, points + shift, points, 1.0, jax.random.key(seed))
+from experiments.stages import Run
+from experiments.storage import Data
+from experiments.study import Study
 
 
 @eqx.filter_jit
 def equilibrium(game: FineTuning) -> Array:
-    """The weights that training from the first ones comes to, to twelve digits."""
-    found = dg.solve(game, dg.Extragradient(0.2), game.start, tol=1e-12, max_steps=200_000)
-    return dg.ravel(found.strategy)[0]
+    """Returns the weights to which training from the first ones converges, to twelve digits."""
+    solution = dg.solve(game, dg.Extragradient(0.2), game.start, tol=1e-12, max_steps=200_000)
+    return dg.ravel(solution.strategy)[0]
 
 
 @eqx.filter_jit
 def jacobian(game: FineTuning, vector: Array) -> Array:
-    """Of the pseudo-gradient, as a matrix."""
+    """Returns the Jacobian of the pseudo-gradient."""
     field, (_, unravel) = dg.pseudo_gradient(game), dg.ravel(game.start)
     return jax.jacfwd(lambda v: dg.ravel(field(unravel(v)))[0])(vector)
 
 
 def sweep(config: Config, run: Run) -> Data:
-    """For each strength of the pull: the equilibrium, and the largest box with a proof."""
+    """Finds the equilibrium and the largest box with a proof, for each strength of the pull."""
 
     def one(weight: float) -> Data:
         game = game_of(config, weight)
@@ -139,8 +83,8 @@ def sweep(config: Config, run: Run) -> Data:
 
 
 def tries(config: Config, game: FineTuning, x: Any) -> Data:
-    """Larger and larger boxes, until one has no proof."""
-    found, start = [], np.asarray(dg.ravel(game.start)[0])
+    """Certifies larger and larger boxes, until one has no proof."""
+    entries, start = [], np.asarray(dg.ravel(game.start)[0])
     for radius in config.radii:
         box = certify.Box.around(x, radius)
         proof = certify.certify(game, box, metric="weights", max_cells=config.cells, tightness=0.5)
@@ -154,10 +98,10 @@ def tries(config: Config, game: FineTuning, x: Any) -> Data:
                 "basin": proof.basin.radius,
                 "start": distances(start, np.asarray(center), proof.metric),
             }
-        found.append(entry)
+        entries.append(entry)
         if proof.status != "proved":
             break
-    return found
+    return entries
 
 
 def _claims(proof: certify.Certificate) -> dict[str, Any]:
@@ -202,24 +146,24 @@ def _closer(config: Config, run: Run) -> tuple[FineTuning, certify.Box]:
 
 
 def _found(config: Config, data: Mapping[str, Data]) -> Data:
-    """What the sweep found for the strength of the closer look."""
+    """Returns the entry of the sweep for the strength of the closer look."""
     return next(entry for entry in data["sweep"] if entry["weight"] == config.weight)
 
 
 def direct(config: Config, run: Run) -> Data:
     """The largest step that is proved by enclosing the step itself."""
     game, region = _closer(config, run)
-    found = certify.largest_step(
+    largest = certify.largest_step(
         game, dg.Simultaneous, region, tolerance=config.tolerance, max_cells=config.step_cells
     )
-    proof = found.at_best
+    proof = largest.at_best
     path = proof.save(run.folder / "networks-step.json")
     return {
         "accepted": certify.check(path).ok,
-        "max": found.max,
-        "best": found.best,
-        "rate": found.rate,
-        "limit": found.limit,
+        "max": largest.max,
+        "best": largest.best,
+        "rate": largest.rate,
+        "limit": largest.limit,
         "metric": proof.metric,
         "center": proof.center,
         "basin": proof.basin,
@@ -239,12 +183,12 @@ def training(config: Config, run: Run) -> Data:
     ):
         center, metric = np.array(claims["center"]), np.array(claims["metric"])
         starts = in_ball(center, metric, claims["basin"], config.runs, key)
-        found = paths(game, dg.Simultaneous(h), starts, game.start, config.steps)
-        away = distances(found, center, metric) / claims["basin"]
+        trajectories = paths(game, dg.Simultaneous(h), starts, game.start, config.steps)
+        away = distances(trajectories, center, metric) / claims["basin"]
         result[name] = {
             "step": h,
             "rate": rate,
-            "slowest": slowest(found, center, metric, 1e-6 * claims["basin"]),
+            "slowest": slowest(trajectories, center, metric, 1e-6 * claims["basin"]),
             "largest": away.max(0),
             "median": np.median(away, 0),
             "smallest": away.min(0),
@@ -253,7 +197,7 @@ def training(config: Config, run: Run) -> Data:
 
 
 def failing(config: Config, run: Run) -> Data:
-    """From which step size on runs from the certified basin do not come to the equilibrium."""
+    """Finds the step size from which on runs from the certified basin fail to converge."""
     game, _ = _closer(config, run)
     proof = run.data["certificate"]
     center, metric = np.array(proof["center"]), np.array(proof["metric"])
@@ -269,9 +213,9 @@ def failing(config: Config, run: Run) -> Data:
 
 
 def outside(config: Config, run: Run) -> Data:
-    """Where runs end that start outside of the box: farther and farther, or afresh.
+    """Runs from farther and farther outside of the box, and records where they end.
 
-    For each strength of the pull, with extragradient steps.
+    The runs take extragradient steps, for each strength of the pull.
     """
     sizes = np.array([0.5, 1.0, 2.0, 4.0])
     key = jax.random.key(config.seed + 3)
@@ -304,7 +248,7 @@ def batches(config: Config, run: Run) -> Data:
     start, noise = jax.random.split(jax.random.key(config.seed + 4))
     starts = in_ball(center, np.diag(weights), proof["basin"], config.runs, start)
     steps, every = config.batch_steps, config.batch_steps // 100
-    found = squared_distances(
+    squares = squared_distances(
         game,
         box,
         jnp.asarray(center),
@@ -320,7 +264,7 @@ def batches(config: Config, run: Run) -> Data:
         "variance": {"bound": bound, "middle": middle},
         "proved": certify.noise_ball(*constants, bound),
         "steps": every * np.arange(1, 101),
-        "found": found,
+        "squares": squares,
     }
 
 

@@ -21,16 +21,17 @@ from matplotlib.figure import Figure
 
 import certify
 import dgames as dg
-from experiments.run import Run
-from experiments.study import Data, Study
+from experiments.stages import Run
+from experiments.storage import Data
+from experiments.study import Study
 
 
 @dataclass(frozen=True)
 class Config:
-    """What the study depends on.
+    """The configuration of the study.
 
     Attributes:
-        seed: Of the sampled points.
+        seed: The seed of the sampled points.
         radii: Half-widths of the boxes, in units of output.
         samples: Points in each box.
         tightness: The share of what more cells could prove at which a search stops.
@@ -43,11 +44,14 @@ class Config:
 
 
 def equilibrium(config: Config, run: Run) -> Data:
-    """Where extragradient steps from equal outputs lead."""
+    """Finds the point to which extragradient steps from equal outputs converge."""
     game = dg.games.Oligopoly.murphy_sherali_soyster()
     start = tuple(jnp.array(30.0) for _ in range(5))
-    found = dg.solve(game, dg.Extragradient(0.5), start, max_steps=20_000, tol=1e-10)
-    return {"outputs": [float(output) for output in found.strategy], "steps": int(found.steps)}
+    solution = dg.solve(game, dg.Extragradient(0.5), start, max_steps=20_000, tol=1e-10)
+    return {
+        "outputs": [float(output) for output in solution.strategy],
+        "steps": int(solution.steps),
+    }
 
 
 def sampled_margin(game: dg.Game, center: Any, radius: float, config: Config) -> float:
@@ -97,15 +101,15 @@ def margins(config: Config, run: Run) -> Data:
 
 def numbers(data: Mapping[str, Data]) -> dict[str, Any]:
     """The numbers of the study."""
-    found = data["margins"]
-    named = {f"radius {float(radius):g}": each for radius, each in found.items()}
+    margins = data["margins"]
+    named = {f"radius {float(radius):g}": each for radius, each in margins.items()}
     sampled = {f"{name}: sampled margin": each["sampled"] for name, each in named.items()}
     proved = {f"{name}: proved margin": each["proved"] for name, each in named.items()}
     gain = {f"{name}: margin by small gain": each["small_gain"] for name, each in named.items()}
     return {
         "outputs": data["equilibrium"]["outputs"],
-        "certificates accepted by the checker": all(each["checked"] for each in found.values()),
-        "width of the enclosures": max(each["width"] for each in found.values()),
+        "certificates accepted by the checker": all(each["checked"] for each in margins.values()),
+        "width of the enclosures": max(each["width"] for each in margins.values()),
         **sampled,
         **proved,
         **gain,
@@ -113,8 +117,8 @@ def numbers(data: Mapping[str, Data]) -> dict[str, Any]:
 
 
 def curves(config: Config, data: Mapping[str, Data]) -> Figure:
-    """Margins over the half-width of the box."""
-    found = [data["margins"][str(radius)] for radius in config.radii]
+    """Draws margins over the half-width of the box."""
+    margins = [data["margins"][str(radius)] for radius in config.radii]
     figure, ax = plt.subplots(figsize=(5.4, 3.8), layout="constrained")
     ax.axhline(0, color="0.8", linewidth=1)
     lines = (
@@ -123,9 +127,9 @@ def curves(config: Config, data: Mapping[str, Data]) -> Figure:
         ("small_gain", "proved, by constants of the box", "C1s--"),
     )
     for name, label, style in lines:
-        ax.plot(config.radii, [each[name] for each in found], style, label=label)
+        ax.plot(config.radii, [each[name] for each in margins], style, label=label)
     ax.set(xlabel="half-width of the box", ylabel="margin")
-    ax.set_ylim(bottom=min(-0.06, np.min([each["proved"] for each in found])))
+    ax.set_ylim(bottom=min(-0.06, np.min([each["proved"] for each in margins])))
     ax.legend(frameon=False)
     return figure
 

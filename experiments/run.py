@@ -1,4 +1,4 @@
-"""Running a study: stage by stage, kept as it goes, resumed where it stopped."""
+"""Runs a study stage by stage, and resumes it where it was interrupted."""
 
 import dataclasses
 import hashlib
@@ -8,8 +8,7 @@ import inspect
 import platform
 import shutil
 import sys
-import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -20,12 +19,14 @@ from rich.console import Console
 from rich.progress import Progress, TextColumn, TimeElapsedColumn
 
 from experiments import storage
-from experiments.study import Data, Number, Study
+from experiments.stages import Run
+from experiments.storage import Data, Number
+from experiments.study import Study
 
 
 @dataclasses.dataclass(frozen=True)
 class Results:
-    """What a run found.
+    """The results of a run.
 
     Attributes:
         numbers: See `Study.numbers`.
@@ -42,64 +43,6 @@ class Results:
     seconds: float
 
 
-class Run:
-    """One run of a study, as its stages see it.
-
-    Attributes:
-        data: What earlier stages found, by name.
-        folder: For files that a stage wants to keep beside its data, certificates for example.
-    """
-
-    def __init__(self, folder: Path, progress: Progress):
-        """A run that keeps stages and files in folders of this folder, and shows progress."""
-        self.folder = folder / "files"
-        self.data: dict[str, Data] = {}
-        self._stages = folder / "stages"
-        self._progress = progress
-        self._stage, self._loops = "", 0
-        for made in (self.folder, self._stages):
-            made.mkdir(parents=True, exist_ok=True)
-
-    def each(self, items: Iterable[Any], function: Callable[[Any], Data]) -> list[Data]:
-        """`[function(item) for item in items]`, with progress, every item kept as it is done.
-
-        A run that was interrupted goes on after the last item kept. The items must come in the
-        same order each time; `function` must not depend on what it returned before. A stage may
-        have several of these loops, one after the other.
-        """
-        items = list(items)
-        self._loops += 1
-        path = self._stages / f"{self._stage}-{self._loops}.lines"
-        done = _complete_lines(path)[: len(items)]
-        path.write_text("".join(storage.dump(entry) + "\n" for entry in done), encoding="utf-8")
-        task = self._progress.add_task(self._stage, total=len(items), completed=len(done))
-        with path.open("a", encoding="utf-8") as lines:
-            for item in items[len(done) :]:
-                text = storage.dump(function(item))
-                lines.write(text + "\n")
-                lines.flush()
-                done.append(storage.parse(text))
-                self._progress.advance(task)
-        self._progress.remove_task(task)
-        return done
-
-    def stage(self, name: str, function: Callable[[], Data]) -> float:
-        """Computes a stage unless it is kept already; returns the seconds it took."""
-        self._stage, self._loops = name, 0
-        path = self._stages / f"{name}.json"
-        if not path.exists():
-            task = self._progress.add_task(name, total=None)
-            start = time.perf_counter()
-            data = function()
-            storage.save(path, {"seconds": time.perf_counter() - start, "data": data})
-            for kept in range(1, self._loops + 1):
-                (self._stages / f"{name}-{kept}.lines").unlink()
-            self._progress.remove_task(task)
-        kept = storage.read(path)
-        self.data[name] = kept["data"]
-        return kept["seconds"]
-
-
 def run(
     study: Study,
     config: Any = None,
@@ -108,11 +51,11 @@ def run(
     fresh: bool = False,
     console: Console | None = None,
 ) -> Results:
-    """Runs a study, or what is left of it.
+    """Runs a study, or the stages that are not kept yet.
 
     Stages are kept in `output/NAME/KEY`, where KEY tells the configuration, the study's source
-    (with that of what it imports from folders of this package) and the versions of dgames, jax and
-    NumPy; what lies there from an earlier run is taken as it is.
+    (with the modules that it imports from folders of this package) and the versions of dgames, jax
+    and NumPy; the stages that an earlier run has kept there are not repeated.
 
     Args:
         study: The study.
@@ -167,7 +110,7 @@ def _draw(study: Study, config: Any, data: Mapping[str, Data], folder: Path) -> 
 
 
 def _origin(study: Study, config: Any) -> dict[str, Any]:
-    """Everything that decides the numbers, as far as it can be told from here."""
+    """Collects what the numbers depend on, as far as a program can know it."""
     source = "".join(map(inspect.getsource, _modules(study.name)))
     versions = {
         "dgames": importlib.metadata.version("dgames"),
@@ -194,11 +137,3 @@ def _modules(name: str) -> list[ModuleType]:
 
 def _key(origin: Mapping[str, Any]) -> str:
     return hashlib.sha256(storage.dump(origin).encode()).hexdigest()[:12]
-
-
-def _complete_lines(path: Path) -> list[Data]:
-    """What a stage kept of its items; a last line that was cut off does not count."""
-    if not path.exists():
-        return []
-    lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
-    return [storage.parse(line) for line in lines if line.endswith("\n")]

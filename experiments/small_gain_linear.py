@@ -27,26 +27,27 @@ import certify
 import dgames as dg
 from certify.metric.spectra import eigenvalue_bounds, norm_bounds
 from certify.steps.simultaneous import lipschitz_step, small_gain_step
-from experiments.run import Run
-from experiments.study import Data, Study
+from experiments.stages import Run
+from experiments.storage import Data
+from experiments.study import Study
 
 GUIDELINE = 2.5  # the paper's Runge-Kutta step, in units of 1 / lipschitz
 
 
 @dataclass(frozen=True)
 class Config:
-    """What the study depends on.
+    """The configuration of the study.
 
     Attributes:
-        dimension: Of each player.
+        dimension: The coordinates of each player.
         strengths: Where the published constants are compared.
         strongest: Figures go from strength 0 to this one.
         resolution: Points in each direction of the maps.
         steps: Steps of each simulation.
         certified: Strengths at which certificates are made and checked.
-        proof_dimension: Of each player in certificates, and where the largest provable steps are
+        proof_dimension: The same in certificates, and where the largest provable steps are
             searched for; all constants are the same in every dimension.
-        seed: Of the starts of simulations.
+        seed: The seed of the starts of simulations.
     """
 
     dimension: int = 32
@@ -60,7 +61,7 @@ class Config:
 
 
 def jacobian(strength: float, config: Config) -> np.ndarray:
-    """Of the pseudo-gradient, the same everywhere."""
+    """Returns the Jacobian of the pseudo-gradient, which is the same everywhere."""
     return np.asarray(dg.games.Quadratic.small_gain_nash(strength, config.dimension).jacobian())
 
 
@@ -90,7 +91,7 @@ def constants(strength: float, config: Config) -> Data:
     scaled = matrix * (root[:, None] / root)
     slack = 8 * np.finfo(float).eps * np.abs(scaled)  # of two roots, a quotient and a product
     lipschitz = float(norm_bounds((scaled - slack)[None], (scaled + slack)[None])[0])
-    found = {
+    result = {
         "strength": strength,
         "euclidean": symmetric_margin(matrix),
         "abscissa": spectrum.real.min(),
@@ -105,9 +106,9 @@ def constants(strength: float, config: Config) -> Data:
         "euler_theorem": float("nan"),
     }
     if gain.margin > 0:
-        found["euler_paper"] = lipschitz_step(gain.margin, lipschitz)["max"]
-        found["euler_theorem"] = small_gain_step(curvature, smoothness, coupling, gain)["max"]
-    return found
+        result["euler_paper"] = lipschitz_step(gain.margin, lipschitz)["max"]
+        result["euler_theorem"] = small_gain_step(curvature, smoothness, coupling, gain)["max"]
+    return result
 
 
 def runge_kutta(z: Any) -> Any:
@@ -179,7 +180,7 @@ def certificates(config: Config, run: Run) -> list[Data]:
 
 
 def box(config: Config) -> certify.Box:
-    """Where certificates hold; the game is the same everywhere."""
+    """Returns the region of the certificates; the game is the same everywhere."""
     return certify.Box.around((jnp.zeros(config.proof_dimension),) * 2, 1.0)
 
 
@@ -188,17 +189,17 @@ def direct(config: Config, run: Run) -> list[Data]:
     strength = max(config.certified)
     game = dg.games.Quadratic.small_gain_nash(strength, config.proof_dimension)
 
-    def found(case: tuple[str, Callable[[float], dg.AbstractMethod]]) -> Data:
+    def largest(case: tuple[str, Callable[[float], dg.AbstractMethod]]) -> Data:
         name, method = case
         step = certify.largest_step(game, method, box(config), tolerance=0.002)
         checked = step.at_max.verify().ok
         return {"method": name, "strength": strength, "step": step.max, "checked": checked}
 
-    return run.each([("euler", dg.Simultaneous), ("rk4", dg.RungeKutta4)], found)
+    return run.each([("euler", dg.Simultaneous), ("rk4", dg.RungeKutta4)], largest)
 
 
 def maps(config: Config, run: Run) -> Data:
-    """Over strength and step: spectral radii, and how far the steps themselves go."""
+    """Computes spectral radii and the growth of runs, over strength and step."""
     strengths = np.linspace(0.0, config.strongest, config.resolution)
     sizes = np.linspace(0.0, 2.6, config.resolution + 1)[1:]
     spectra = [np.linalg.eigvals(jacobian(strength, config)) for strength in strengths.tolist()]
@@ -216,7 +217,7 @@ def maps(config: Config, run: Run) -> Data:
         (end, _), _ = jax.lax.scan(step, (x, stepper.init(field, x)), length=config.steps)
         return norm(end) / norm(x)
 
-    found: dict[str, Any] = {"strengths": strengths, "sizes": sizes, "steps": config.steps}
+    result: dict[str, Any] = {"strengths": strengths, "sizes": sizes, "steps": config.steps}
     for name, method, polynomial in (
         ("euler", dg.Simultaneous, lambda z: 1 + z),
         ("rk4", dg.RungeKutta4, runge_kutta),
@@ -230,20 +231,20 @@ def maps(config: Config, run: Run) -> Data:
                 in_axes=(0, None),
             )
         )
-        found[name] = {
+        result[name] = {
             "radius": radius,
             "growth": simulate(jnp.asarray(strengths), jnp.asarray(sizes)),
         }
-    return found
+    return result
 
 
 def norm(x: tuple[Any, Any]) -> Any:
-    """Of the metric with weights 1 and 200."""
+    """Returns norms in the metric with weights 1 and 200."""
     return jnp.sqrt(jnp.sum(x[0] ** 2) + 200.0 * jnp.sum(x[1] ** 2))
 
 
 def disagreements(steps: int, cells: Mapping[str, Any]) -> int:
-    """Cells where simulation and spectral radius disagree although there were steps enough.
+    """Counts cells where simulation and spectral radius disagree after enough steps.
 
     In the metric the Jacobian is symmetric, so the norm changes by at most `radius^steps`, and a
     random start has a share in the fastest mode that 1e6 more than makes up for.
@@ -295,7 +296,7 @@ def numbers(data: Mapping[str, Data]) -> dict[str, Any]:
 
 
 def ending(rows: list[dict[str, float]], key: str) -> float:
-    """Where a margin reaches zero; it is linear in the strength."""
+    """Returns the strength at which a margin reaches zero; margins are linear in the strength."""
     first, last = rows[0], rows[-1]
     slope = (last[key] - first[key]) / (last["strength"] - first["strength"])
     return first["strength"] - first[key] / slope
@@ -338,18 +339,18 @@ def margins_figure(config: Config, data: Mapping[str, Data]) -> Figure:
 
 def stability_figure(config: Config, data: Mapping[str, Data]) -> Figure:
     """Spectral radii over strength and step, with what simulations say and what is proved."""
-    found, rows = data["maps"], data["margins"]["along"]
+    maps, rows = data["maps"], data["margins"]["along"]
     figure, axes = plt.subplots(1, 2, figsize=(11, 4.4), layout="constrained", sharey=True)
-    strengths, sizes = np.array(found["strengths"]), np.array(found["sizes"])
+    strengths, sizes = np.array(maps["strengths"]), np.array(maps["sizes"])
     along = [row["strength"] for row in rows]
     for axis, name, title in zip(
         axes, ("euler", "rk4"), ("forward Euler", "Runge-Kutta"), strict=True
     ):
-        radius = np.array(found[name]["radius"]).T
+        radius = np.array(maps[name]["radius"]).T
         axis.pcolormesh(
             strengths, sizes, np.clip(radius, 0, 2), cmap="RdBu_r", vmin=0, vmax=2, shading="auto"
         )
-        grown = ~(np.array(found[name]["growth"]).T <= 1)
+        grown = ~(np.array(maps[name]["growth"]).T <= 1)
         axis.contour(strengths, sizes, grown, levels=[0.5], colors="black", linewidths=2)
         axis.plot([], [], color="black", linewidth=2, label="limit of simulations")
         axis.set(xlabel="strength", title=title, ylim=(0, 2.6))

@@ -25,8 +25,9 @@ import certify
 import dgames as dg
 from benchmarks.peers import small_gain_procedure as peer
 from certify.problem.field import compiled_jacobians, flat_field
-from experiments.run import Run
-from experiments.study import Data, Study
+from experiments.stages import Run
+from experiments.storage import Data
+from experiments.study import Study
 
 CENTER = (jnp.zeros((2, 1)), jnp.zeros((2, 1)))
 GAME = dg.Regularised(dg.games.MarkovGame.small_gain_nash(), 1.0)
@@ -36,10 +37,10 @@ EUCLIDEAN = dg.pseudo_gradient(dg.InLogits(GAME))
 
 @dataclass(frozen=True)
 class Config:
-    """What the study depends on.
+    """The configuration of the study.
 
     Attributes:
-        radius: Of the cube of logits that the paper's procedure is compared on.
+        radius: Half-width of the cube of logits on which the paper's procedure is compared.
         searched: Radii of cubes whose inside is searched for worse constants than at the corners.
         candidates: Random points of each search, and improvements of the best of them.
         samples: Random points at which margins are sampled.
@@ -49,8 +50,8 @@ class Config:
         starts: Runs of each kind of gradient.
         spread: Starts are in cubes of logit differences, up to this radius.
         time: How long, in units of the natural gradient flow.
-        step_size: Of all runs; small enough to be almost the flow.
-        seed: Of samples and starts.
+        step_size: The step of all runs, small enough to be almost the flow.
+        seed: The seed of samples and starts.
     """
 
     radius: float = 0.1
@@ -67,19 +68,19 @@ class Config:
 
 
 def procedure(config: Config, run: Run) -> Data:
-    """The paper's procedure at the corners, and couplings found inside larger cubes."""
-    found = peer.markov_everywhere(np.zeros(8), config.radius)
+    """Runs the paper's procedure at the corners, and looks for couplings inside larger cubes."""
+    published = peer.markov_everywhere(np.zeros(8), config.radius)
     rng = np.random.default_rng(config.seed)
     inside = [_search(radius, config.candidates, rng) for radius in config.searched]
     corners = [peer.markov_everywhere(np.zeros(8), radius) for radius in config.searched]
     return {
-        "curvature": min(found.curvature),
-        "coupling": max(found.coupling),
-        "margin": found.margin,
-        "lipschitz": found.lipschitz,
-        "step": found.step,
-        "ratio": found.ratio,
-        "points": found.points,
+        "curvature": min(published.curvature),
+        "coupling": max(published.coupling),
+        "margin": published.margin,
+        "lipschitz": published.lipschitz,
+        "step": published.step,
+        "ratio": published.ratio,
+        "points": published.points,
         "corners": [max(each.coupling) for each in corners],
         "inside": inside,
         "corner_margins": [each.margin for each in corners],
@@ -87,7 +88,7 @@ def procedure(config: Config, run: Run) -> Data:
 
 
 def _search(radius: float, candidates: int, rng: np.random.Generator) -> float:
-    """The largest coupling found in a cube: random points, then small moves of the best ones."""
+    """Looks for the largest coupling in a cube: random points, then small moves of the best."""
     points = rng.uniform(-radius, radius, (candidates, 8))
     values = _couplings(points)
     best = points[np.argsort(-values)[:32]]
@@ -199,7 +200,7 @@ def numbers(data: Mapping[str, Data]) -> dict[str, Any]:
     paper, proofs, path = data["procedure"], data["certificates"], data["descent"]
     at, *samples = data["sampled"]
     largest = proofs[-1]
-    found = {
+    result = {
         "curvature at the centre": at["curvature"],
         "coupling at the centre": at["coupling"],
         "margin at the centre": at["per_cell"],
@@ -223,9 +224,9 @@ def numbers(data: Mapping[str, Data]) -> dict[str, Any]:
     }
     for row in proofs:
         where = "all policies" if np.isinf(row["radius"]) else f"radius {row['radius']:g}"
-        found[f"proved margin, {where}"] = row["margin"]
-        found[f"proved step, {where}"] = row["step"]
-    return found
+        result[f"proved margin, {where}"] = row["margin"]
+        result[f"proved step, {where}"] = row["step"]
+    return result
 
 
 def _arrived(distances: list[float]) -> float:
@@ -234,7 +235,7 @@ def _arrived(distances: list[float]) -> float:
 
 
 def _slower(paths: Any, times: Any, proof: Data) -> int:
-    """Runs from within the basin that are ever further away than `exp(-margin t)` allows.
+    """Counts runs from the basin that are ever farther away than `exp(-margin t)` allows.
 
     Steps of size h leave `1 - h margin` at best where the flow leaves `exp(-h margin)`; in steps as
     small as these the difference is less than one in a hundred.
@@ -287,10 +288,10 @@ def figure(config: Config, data: Mapping[str, Data]) -> Figure:
     middle.axhline(0.0, color="0.8", linewidth=0.8)
     middle.set(xlabel="radius of the cube of logits", ylabel="margin")
     middle.legend(frameon=False)
-    found = data["procedure"]
-    right.plot(config.searched, found["inside"], "^-", color="C3", label="found inside: at least")
+    corners = data["procedure"]
+    right.plot(config.searched, corners["inside"], "^-", color="C3", label="found inside: at least")
     right.plot(
-        config.searched, found["corners"], "x-", color="C1", label="paper: largest at corners"
+        config.searched, corners["corners"], "x-", color="C1", label="paper: largest at corners"
     )
     right.set(xlabel="radius of the cube of logits", ylabel="coupling", ylim=(0.6, 0.72))
     right.set_xticks(config.searched)

@@ -26,22 +26,23 @@ from benchmarks.peers import small_gain_procedure as peer
 from certify.problem.field import compiled_jacobians, flat_field
 from certify.steps.simultaneous import lipschitz_step
 from experiments import cells
-from experiments.run import Run
-from experiments.study import Data, Study
+from experiments.stages import Run
+from experiments.storage import Data
+from experiments.study import Study
 
 CENTER = (jnp.zeros((2, 1)), jnp.zeros((2, 1)))
 NATURAL = dg.NaturalGradient(dg.Regularised(dg.games.MarkovGame.small_gain_nash(), 1.0))
 
-# With smaller steps runs do not arrive in time.
+# With smaller steps than this one, runs do not arrive in time.
 TINY = 0.1
 
 
 @dataclass(frozen=True)
 class Config:
-    """What the study depends on.
+    """The configuration of the study.
 
     Attributes:
-        radius: Of the cube of logits in which everything happens; in logit differences twice that.
+        radius: Half-width of the cube of logits; in logit differences it is twice that.
         cuts: Cells along each coordinate of that cube.
         larger: Radii of larger cubes over which steps are proved, and their cuts.
         sizes: How many common step sizes are tried.
@@ -49,7 +50,7 @@ class Config:
         starts: Runs for each.
         steps: Length of each run.
         samples: Jacobians that the band of weights is measured at.
-        seed: Of starts and samples.
+        seed: The seed of starts and samples.
     """
 
     radius: float = 0.1
@@ -68,9 +69,9 @@ def proofs(config: Config, run: Run) -> list[Data]:
 
     def made(case: tuple[float, int]) -> Data:
         radius, cuts = case
-        found = cells.cells_of(NATURAL, certify.Box.around(CENTER, 2 * radius), cuts)
-        margin, lipschitz = cells.margin(found), cells.lipschitz(found)
-        step = cells.largest_step(found, 2.0)
+        covering = cells.cells_of(NATURAL, certify.Box.around(CENTER, 2 * radius), cuts)
+        margin, lipschitz = cells.margin(covering), cells.lipschitz(covering)
+        step = cells.largest_step(covering, 2.0)
         return {
             "radius": radius,
             "margin": margin,
@@ -94,14 +95,14 @@ def centre(config: Config, run: Run) -> Data:
 
 
 def _jacobians(points: np.ndarray) -> np.ndarray:
-    """Of the natural gradient, at points in logit differences."""
+    """Returns Jacobians of the natural gradient at points in logit differences."""
     field = flat_field(NATURAL, certify.Box.around(CENTER, 1.0))
     return np.asarray(compiled_jacobians(field)(jnp.asarray(points)))
 
 
 @eqx.filter_jit
 def _runs(starts: Array, steps: Array, length: int) -> tuple[Array, Array]:
-    """Distances at the end, and the largest factor by which the norm grew in one step.
+    """Returns distances at the end, and the largest factor by which the norm grew in one step.
 
     The norm is that with weights `1 / h_i`.
 
@@ -158,8 +159,8 @@ def players(config: Config, run: Run) -> Data:
     """Step sizes of their own for both players: proved, stable at the equilibrium, and run."""
     sizes = np.geomspace(TINY, 6.0, config.resolution)
     steps = np.array([(h, k) for h in sizes for k in sizes])
-    found = cells.cells_of(NATURAL, certify.Box.around(CENTER, 2 * config.radius), config.cuts)
-    proved = [cells.contraction(found, (h, k)) < 1 for h, k in steps.tolist()]
+    covering = cells.cells_of(NATURAL, certify.Box.around(CENTER, 2 * config.radius), config.cuts)
+    proved = [cells.contraction(covering, (h, k)) < 1 for h, k in steps.tolist()]
     J = np.array(run.data["centre"]["jacobian"])
     maps = np.eye(4) - np.repeat(steps, 2, axis=1)[:, :, None] * J
     ends, growth = _runs(jnp.asarray(_starts(config, steps)), jnp.asarray(steps), 2 * config.steps)
@@ -175,8 +176,8 @@ def players(config: Config, run: Run) -> Data:
 
 def band(config: Config, run: Run) -> Data:
     """Ratios of weights of the norm in which the flow contracts: proved, and what samples allow."""
-    found = cells.cells_of(NATURAL, certify.Box.around(CENTER, 2 * config.radius), config.cuts)
-    curvature, coupling = cells.constants(found)
+    covering = cells.cells_of(NATURAL, certify.Box.around(CENTER, 2 * config.radius), config.cuts)
+    curvature, coupling = cells.constants(covering)
     rng = np.random.default_rng(config.seed)
     corners = np.array(np.meshgrid(*[[-1.0, 1.0]] * 4)).reshape(4, -1).T
     points = np.concatenate([corners, rng.uniform(-1.0, 1.0, (config.samples, 4))])
@@ -209,7 +210,7 @@ def numbers(data: Mapping[str, Data]) -> dict[str, Any]:
     proved, stable = np.array(pairs["proved"]), np.array(pairs["radius"]) < 1
     works = np.array(pairs["nearer"]) & np.array(pairs["arrived"])
     sampled, ratios = np.array(weights["sampled"]), np.array(weights["ratios"])
-    found = {
+    result = {
         "limit at the equilibrium": at["limit"],
         "paper's step": at["paper"],
         "margin, over cells": proof["margin"],
@@ -231,7 +232,7 @@ def numbers(data: Mapping[str, Data]) -> dict[str, Any]:
         "band of weights, proved": weights["proved"],
         "band of weights, sampled": [ratios[sampled > 0].min(), ratios[sampled > 0].max()],
     }
-    return found
+    return result
 
 
 def _widest(sizes: np.ndarray, proved: np.ndarray) -> float:

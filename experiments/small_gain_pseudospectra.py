@@ -26,16 +26,17 @@ from scipy.optimize import minimize, minimize_scalar
 
 import certify
 import dgames as dg
-from experiments.run import Run
 from experiments.small_gain_toy import game
-from experiments.study import Data, Study
+from experiments.stages import Run
+from experiments.storage import Data
+from experiments.study import Study
 
 ROOT = np.sqrt([1.0, 200.0])
 
 
 @dataclass(frozen=True)
 class Config:
-    """What the study depends on.
+    """The configuration of the study.
 
     Attributes:
         resolution: Points in each direction of the complex plane, and of time.
@@ -49,13 +50,13 @@ class Config:
 
 
 def jacobian() -> np.ndarray:
-    """Of the two-dimensional game."""
+    """Returns the Jacobian of the two-dimensional game."""
     blocks = dg.jacobian_blocks(game, {"x": 0.0, "y": 0.0})
     return np.array([[float(blocks[i][j][0, 0]) for j in "xy"] for i in "xy"])
 
 
 def smallest_singular(matrix: np.ndarray, z: Any) -> np.ndarray:
-    """How far points are from being eigenvalues: of `z - J`, the smallest singular values."""
+    """Returns the smallest singular values of `z - J`: distances of z from being an eigenvalue."""
     shifted = np.asarray(z)[..., None, None] * np.eye(len(matrix)) - matrix
     return np.linalg.svd(shifted, compute_uv=False)[..., -1]
 
@@ -75,7 +76,7 @@ def plane(config: Config, run: Run) -> Data:
 
 
 def stability(config: Config, run: Run) -> Data:
-    """How large a change of the Jacobian must be to stop the decay: true, and proved to be safe.
+    """Finds the smallest change of the Jacobian that stops the decay, and proves a safe one.
 
     The true one is the least of `smallest_singular` on the imaginary axis. A margin in the metric
     survives every change that is smaller than it in the metric's norm, so every change that is
@@ -84,7 +85,7 @@ def stability(config: Config, run: Run) -> Data:
     J = jacobian()
     gain = certify.small_gain(np.diag(J), [[0.0, J[0, 1]], [J[1, 0], 0.0]])
     ratio = gain.weights[1] / gain.weights[0]
-    found: Any = minimize_scalar(
+    minimum: Any = minimize_scalar(
         lambda w: smallest_singular(J, 1j * w), bounds=(-3.0, 3.0), options={"xatol": 1e-12}
     )
 
@@ -105,8 +106,8 @@ def stability(config: Config, run: Run) -> Data:
     return {
         "margin": gain.margin,
         "ratio": ratio,
-        "distance": found.fun,
-        # Rounded down by more than the rounding of a quotient and a root.
+        "distance": minimum.fun,
+        # The factor rounds down by more than the errors of a quotient and a root.
         "proved": gain.margin / np.sqrt(ratio) * (1 - 1e-14),
         "kreiss_euclidean": kreiss(J),
         "kreiss_metric": kreiss(ROOT[:, None] * J / ROOT),
@@ -140,22 +141,22 @@ def growth(config: Config, run: Run) -> Data:
 
 def numbers(data: Mapping[str, Data]) -> dict[str, Any]:
     """The numbers of the study."""
-    found, flow = data["stability"], data["growth"]
+    stable, flow = data["stability"], data["growth"]
     excess = np.divide(flow["metric"], flow["proved_metric"])
     return {
         "largest growth, Euclidean": flow["peak"],
         "time of it": flow["peak_time"],
         "largest growth, in the metric": max(flow["metric"]),
-        "largest growth possible, Euclidean": np.sqrt(found["ratio"]) * (1 + 1e-14),
+        "largest growth possible, Euclidean": np.sqrt(stable["ratio"]) * (1 + 1e-14),
         "times above the proved bounds": int(
             np.sum(excess > 1 + 1e-9)
             + np.sum(np.array(flow["euclidean"]) > np.array(flow["proved_euclidean"]) * (1 + 1e-9))
         ),
-        "Kreiss constant, Euclidean": found["kreiss_euclidean"],
-        "Kreiss constant, in the metric": found["kreiss_metric"],
-        "smallest change that stops the decay": found["distance"],
-        "changes proved to be harmless": found["proved"],
-        "changes proved to be harmless, in the metric": found["margin"],
+        "Kreiss constant, Euclidean": stable["kreiss_euclidean"],
+        "Kreiss constant, in the metric": stable["kreiss_metric"],
+        "smallest change that stops the decay": stable["distance"],
+        "changes proved to be harmless": stable["proved"],
+        "changes proved to be harmless, in the metric": stable["margin"],
     }
 
 

@@ -25,8 +25,9 @@ import certify
 import dgames as dg
 from certify.metric.spectra import eigenvalue_bounds, norm_bounds
 from certify.steps.simultaneous import lipschitz_step, small_gain_step
-from experiments.run import Run
-from experiments.study import Data, Study
+from experiments.stages import Run
+from experiments.storage import Data
+from experiments.study import Study
 
 FIRST, SECOND, RATIO = 10.0, 0.05, 200.0
 KINDS = ("dense", "rank one", "a quarter of the rows")
@@ -34,17 +35,17 @@ KINDS = ("dense", "rank one", "a quarter of the rows")
 
 @dataclass(frozen=True)
 class Config:
-    """What the study depends on.
+    """The configuration of the study.
 
     Attributes:
-        dimension: Of each player.
+        dimension: The coordinates of each player.
         games: Random games, with seeds from 0.
-        strengths: Of their couplings.
+        strengths: The strengths of their couplings.
         certified: Games of which certificates are made and checked, at the greatest strength.
-        strength: Of the coupling that is disturbed.
+        strength: The strength of the coupling that is disturbed.
         noise: Sizes of the noise, as shares of the coupling's norm.
-        trials: For each size and kind of noise.
-        seed: Of the noise.
+        trials: The number of trials for each size and kind of noise.
+        seed: The seed of the noise.
     """
 
     dimension: int = 32
@@ -83,7 +84,7 @@ def margins(matrices: np.ndarray, ratio: float) -> np.ndarray:
 def ensemble(config: Config, run: Run) -> list[Data]:
     """For each random game and strength: which test shows it monotone, and which steps are safe."""
 
-    def found(seed: int) -> list[Data]:
+    def measured(seed: int) -> list[Data]:
         first, second, cross = parts(config, seed)
         own = np.stack([first, second])
         curvature, smoothness = eigenvalue_bounds(own, own)
@@ -111,7 +112,7 @@ def ensemble(config: Config, run: Run) -> list[Data]:
             rows.append(row)
         return rows
 
-    return run.each(range(config.games), found)
+    return run.each(range(config.games), measured)
 
 
 def certificates(config: Config, run: Run) -> list[Data]:
@@ -132,7 +133,7 @@ def certificates(config: Config, run: Run) -> list[Data]:
 
 
 def noise(config: Config, run: Run) -> list[Data]:
-    """Margins under noise: proved for all of a size, of trials, and of the worst one."""
+    """Computes margins under noise: proved for all noise of a size, sampled, and for the worst."""
     rng, n = np.random.default_rng(config.seed), config.dimension
     rotation = np.asarray(dg.games.Quadratic.small_gain_nash(1.0, n).jacobian())[:n, n:] / FIRST
     first, second = FIRST * config.strength, SECOND * config.strength
@@ -150,7 +151,7 @@ def noise(config: Config, run: Run) -> list[Data]:
         value = trials * (root[:, None] / root)
         return np.linalg.eigvalsh((value + value.swapaxes(1, 2)) / 2)[:, 0].tolist()
 
-    def found(size: float) -> Data:
+    def measured(size: float) -> Data:
         reach = (norm + size) * (1 + 1e-12)  # more than the rounding of sum and products
         gain = certify.small_gain([1.0, 1.0], [[0.0, first * reach], [second * reach, 0.0]])
         trials = {kind: of_kind(kind, size) for kind in KINDS}
@@ -163,7 +164,7 @@ def noise(config: Config, run: Run) -> list[Data]:
             "aligned": np.linalg.eigvals(aligned).real.min(),
         }
 
-    return run.each(config.noise, found)
+    return run.each(config.noise, measured)
 
 
 def draw(rng: np.random.Generator, kind: str, n: int) -> np.ndarray:
@@ -211,7 +212,7 @@ def numbers(data: Mapping[str, Data]) -> dict[str, Any]:
     def fractions(key: str) -> list[float]:
         return np.mean([[row[key] > 0 for row in rows] for rows in games], axis=0).tolist()
 
-    found = {
+    result = {
         "certified by the paper's test": fractions("small_gain"),
         "monotone in the Euclidean norm": fractions("euclidean"),
         "proved from the Jacobian": fractions("metric"),
@@ -234,10 +235,10 @@ def numbers(data: Mapping[str, Data]) -> dict[str, Any]:
     }
     if data["certificates"]:
         made = data["certificates"]
-        found["certificates accepted by the checker"] = all(row["checked"] for row in made)
-        found["least margin of the certificates"] = min(row["margin"] for row in made)
-        found["greatest margin of small gain alone"] = max(row["alone"] for row in made)
-    return found
+        result["certificates accepted by the checker"] = all(row["checked"] for row in made)
+        result["least margin of the certificates"] = min(row["margin"] for row in made)
+        result["greatest margin of small gain alone"] = max(row["alone"] for row in made)
+    return result
 
 
 def figure(config: Config, data: Mapping[str, Data]) -> Figure:

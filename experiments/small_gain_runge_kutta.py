@@ -1,4 +1,4 @@
-"""Runge-Kutta steps of Small-Gain Nash: 2.5 / lipschitz is a rule of thumb, no certificate.
+"""Runge-Kutta steps of Small-Gain Nash: 2.5 / lipschitz is a rule of thumb and not a certificate.
 
 Sharma, *Small-Gain Nash*, 2025, arXiv:2512.06791, takes steps of the classical Runge-Kutta method
 up to 2.5 / lipschitz, whatever the margin. A linear game of three players is shown in which one
@@ -23,12 +23,14 @@ from matplotlib.figure import Figure
 import certify
 import dgames as dg
 from certify.metric.spectra import eigenvalue_bounds, norm_bounds
-from experiments.run import Run
-from experiments.study import Data, Study
+from experiments.stages import Run
+from experiments.storage import Data
+from experiments.study import Study
 
 GUIDELINE = 2.5
 
-# Found by maximising the norm of one step over matrices of norm 1 with a positive margin.
+# The matrix comes from maximising the norm of one step over matrices of norm 1 with a positive
+# margin.
 WITNESS = np.array(
     [[0.5969, -0.1929, 0.6536], [-0.2927, 0.2308, -0.2442], [-0.7462, -0.2797, 0.6037]]
 )
@@ -36,7 +38,7 @@ WITNESS = np.array(
 
 @dataclass(frozen=True)
 class Config:
-    """What the study depends on.
+    """The configuration of the study.
 
     Attributes:
         conditions: Lipschitz constants over margins at which worst cases are computed.
@@ -65,7 +67,7 @@ def linear(config: Config, run: Run) -> Data:
     @jax.jit
     @jax.vmap
     def matrix(size: Any) -> Any:
-        """Of one step."""
+        """Returns the matrix of one step."""
 
         def moved(start: Any) -> Any:
             x = tuple(start[k : k + 1] for k in range(3))
@@ -92,7 +94,7 @@ def linear(config: Config, run: Run) -> Data:
 
 
 def growth(size: float, start: np.ndarray) -> float:
-    """By how much one step lengthens a vector: at least so much, in rational arithmetic."""
+    """Returns a lower bound on how much one step lengthens a vector, in rational arithmetic."""
     h = Fraction(size)
     J = [[Fraction(entry) for entry in row] for row in WITNESS.tolist()]
     term = x = [Fraction(entry) for entry in start.tolist()]
@@ -135,9 +137,9 @@ def nonlinear(config: Config, run: Run) -> Data:
 
 
 def worst(config: Config, run: Run) -> list[Data]:
-    """Over all fields of a margin, with Lipschitz constant 1: proved factors and steps."""
+    """Proves factors and steps over all fields with a margin and Lipschitz constant 1."""
 
-    def found(condition: float) -> Data:
+    def worst_of(condition: float) -> Data:
         margin, method = 1 / condition, dg.RungeKutta4(1.0)
         at_guideline = certify.rate(dg.RungeKutta4(GUIDELINE), margin, 1.0, convergence="pairwise")
         return {
@@ -148,14 +150,14 @@ def worst(config: Config, run: Run) -> list[Data]:
             "to_equilibrium": certify.largest_rate_step(method, margin, 1.0),
         }
 
-    return run.each(config.conditions, found)
+    return run.each(config.conditions, worst_of)
 
 
 def numbers(data: Mapping[str, Data]) -> dict[str, Any]:
     """The numbers of the study."""
     game, field = data["linear"], data["nonlinear"]
     rows = {row["condition"]: row for row in data["worst"]}
-    known = [rows[condition] for condition in (1.5, 2.0, 5.0, 10.0, 100.0)]
+    chosen = [rows[condition] for condition in (1.5, 2.0, 5.0, 10.0, 100.0)]
     return {
         "linear game: margin": game["margin"],
         "linear game: Lipschitz constant": game["lipschitz"],
@@ -165,9 +167,9 @@ def numbers(data: Mapping[str, Data]) -> dict[str, Any]:
         "nonlinear field: margin": field["margin"],
         "nonlinear field: Lipschitz constant": field["lipschitz"],
         "nonlinear field: factor of one step": field["factor"],
-        "worst factors at 2.5 / lipschitz": [row["factor"] for row in known],
+        "worst factors at 2.5 / lipschitz": [row["factor"] for row in chosen],
         "rates verified exactly": all(row["verified"] for row in data["worst"]),
-        "largest pairwise steps": [row["pairwise"] for row in known],
+        "largest pairwise steps": [row["pairwise"] for row in chosen],
         "largest steps to the equilibrium, conditions 10 and 100": [
             rows[10.0]["to_equilibrium"],
             rows[100.0]["to_equilibrium"],

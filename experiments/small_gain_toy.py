@@ -18,17 +18,18 @@ from matplotlib.figure import Figure
 
 import certify
 import dgames as dg
-from experiments.run import Run
-from experiments.study import Data, Study
+from experiments.stages import Run
+from experiments.storage import Data
+from experiments.study import Study
 
 
 @dataclass(frozen=True)
 class Config:
-    """What the study depends on.
+    """The configuration of the study.
 
     Attributes:
         start: Where the run starts.
-        step_size: Of the simultaneous gradient steps.
+        step_size: The step of the simultaneous gradient steps.
         steps: How many.
         radius: Half-width of the box around the equilibrium that is certified.
     """
@@ -41,7 +42,7 @@ class Config:
 
 @dg.game
 def game(x, args):
-    """The costs of both players."""
+    """Returns the costs of both players."""
     coupling = x["x"] * x["y"]
     return {"x": x["x"] ** 2 / 2 + 10.0 * coupling, "y": x["y"] ** 2 / 2 + 0.05 * coupling}
 
@@ -60,7 +61,7 @@ def spectra(config: Config, run: Run) -> Data:
 
 
 def trajectory(config: Config, run: Run) -> Data:
-    """The run, in coordinates and in both norms."""
+    """Runs the method: the path in coordinates and in both norms."""
     start = {"x": config.start[0], "y": config.start[1]}
     solution = dg.solve(
         game,
@@ -88,7 +89,7 @@ def certificate(config: Config, run: Run) -> Data:
         "lipschitz": proof.lipschitz,
         "ratio": proof.weights["y"] / proof.weights["x"],
         "largest_step": step.max,
-        # What margin and Lipschitz constant prove of one step of the size used here.
+        # The factor that margin and Lipschitz constant prove for a step of the size used here.
         "factor": np.sqrt(1 - 2 * h * proof.margin + (h * proof.lipschitz) ** 2),
         "basin": proof.basin.radius,
         "start": np.sqrt(np.dot([proof.weights["x"], proof.weights["y"]], np.square(config.start))),

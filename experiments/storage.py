@@ -1,20 +1,24 @@
-"""Results on disk: JSON, written whole or not at all."""
+"""Keeps results on disk as JSON, written whole or not at all."""
 
 import json
 import math
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import jax
 import numpy as np
+
+# What stages return and files keep: plain data, as in JSON, with non-finite floats allowed.
+Data: TypeAlias = Any
+Number: TypeAlias = float | int | bool | str | list[Any]
 
 _NON_FINITE = {"inf": math.inf, "-inf": -math.inf, "nan": math.nan}
 
 
 def plain(value: Any) -> Any:
-    """Plain data from what stages return: arrays become lists, NumPy's numbers Python's.
+    """Converts the values of stages to plain data: arrays to lists, NumPy's numbers to Python's.
 
     Raises:
         TypeError: If something is no number, text, None, or array, list or mapping of these.
@@ -44,7 +48,7 @@ def parse(text: str) -> Any:
 
 
 def save(path: Path, value: Any, indent: int | None = None) -> None:
-    """Writes a file of JSON in one move: whoever reads it finds the old one or the new one.
+    """Writes a file of JSON atomically, so that readers see the old file or the new one.
 
     Args:
         path: The file; its folder is made if it is missing.
@@ -59,7 +63,7 @@ def save(path: Path, value: Any, indent: int | None = None) -> None:
 
 
 def read(path: Path) -> Any:
-    """What `save` wrote."""
+    """Reads what `save` wrote."""
     return parse(path.read_text(encoding="utf-8"))
 
 

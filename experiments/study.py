@@ -1,29 +1,22 @@
-"""What a study is, and which there are."""
+"""A study: a configuration, stages that compute, and what is drawn from their results."""
 
 import dataclasses
-import importlib
-import pkgutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from experiments.stages import Run
+from experiments.storage import Data, Number
+
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from experiments.run import Run
-
-# What stages return and files keep: plain data, as in JSON, with non-finite floats allowed.
-Data: TypeAlias = Any
-Number: TypeAlias = float | int | bool | str | list[Any]
-Stage: TypeAlias = "Callable[[Any, Run], Data]"
-
-# Modules of this package that are no studies.
-_FRAME = {"__main__", "study", "run", "storage", "expected", "tables", "cells"}
+Stage: TypeAlias = Callable[[Any, Run], Data]
 
 
 @dataclass(frozen=True)
 class Study:
-    """One study: stages that compute, numbers drawn from what they found, and figures.
+    """One study: stages that compute, and numbers and figures drawn from their data.
 
     Attributes:
         name: The name of its module, of its results and of its file of expected numbers.
@@ -31,8 +24,8 @@ class Study:
         config: A frozen dataclass with everything that the study depends on, seeds included.
         quick: The same class with less to do: for a look, and for the tests.
         stages: What to compute, in order. A stage gets the configuration and the run, whose `data`
-            holds what earlier stages found, and returns plain data. It is kept as soon as it is
-            done; long ones go through `Run.each`, which keeps every item.
+            holds the data of earlier stages, and returns plain data, which are kept as soon as it
+            is done; long ones go through `Run.each`, which keeps every item.
         numbers: The numbers that the study is about, from the data of all stages.
         figures: Figures by name, drawn from the configuration and the data of all stages alone, so
             that they can be drawn again without computing anything.
@@ -54,24 +47,3 @@ class Study:
                 raise TypeError(f"{self.name}: a configuration must be a frozen dataclass")
         if type(self.config) is not type(self.quick):
             raise TypeError(f"{self.name}: config and quick must be of one class")
-
-
-def names() -> list[str]:
-    """The names of all studies, in alphabetical order."""
-    package = importlib.import_module("experiments")
-    found = (module.name for module in pkgutil.iter_modules(package.__path__) if not module.ispkg)
-    return sorted(name for name in found if name not in _FRAME)
-
-
-def load(name: str) -> Study:
-    """The study of a name: `STUDY` in the module of that name.
-
-    Raises:
-        KeyError: If there is none of that name.
-    """
-    if name not in names():
-        raise KeyError(f"there is no experiment {name!r}; there are {', '.join(names())}")
-    study = importlib.import_module(f"experiments.{name}").STUDY
-    if study.name != name:
-        raise ValueError(f"the study in experiments/{name}.py calls itself {study.name!r}")
-    return study

@@ -21,7 +21,7 @@ COLUMNS = {
     "measured": "we measure",
     "proved": "we prove",
 }
-# What may stand behind the numbers of studies in a column.
+# The evidence that the numbers of studies in each column may have.
 EVIDENCE = {
     "paper": (),
     "reference": ("measured", "estimate"),
@@ -86,7 +86,7 @@ def cell(column: str, entry: Mapping[str, Any] | None) -> str:
 
 
 def tested(entry: Mapping[str, Any]) -> bool:
-    """Whether the number of a cell is one of the quick run, which the tests make."""
+    """Returns whether the number of a cell belongs to the quick run, which the tests make."""
     quick = expected.load(entry["study"], quick=True)
     return not entry.get("full") and entry["number"] in quick
 

@@ -3,8 +3,8 @@
 Over all fields that are strongly monotone with modulus 1 / kappa and Lipschitz with constant 1: the
 best factor per step over the step size. Tight values come from performance estimation (Drori and
 Teboulle, arXiv:1206.3209; Taylor, Hendrickx and Glineur, arXiv:1502.05666) in floating point, on a
-grid of steps. Those found here are proved by multipliers in rational arithmetic; a finer search
-over the step makes some of them a little smaller.
+grid of steps. The rates computed here are proved by multipliers in rational arithmetic; a finer
+search over the step makes some of them a little smaller.
 """
 
 from collections.abc import Mapping
@@ -19,8 +19,9 @@ from matplotlib.figure import Figure
 import certify
 import dgames as dg
 from experiments import storage
-from experiments.run import Run
-from experiments.study import Data, Study
+from experiments.stages import Run
+from experiments.storage import Data
+from experiments.study import Study
 
 _REFERENCE = Path(__file__).parent / "reference" / "rates.json"
 _METHODS = {
@@ -34,7 +35,7 @@ _METHODS = {
 
 @dataclass(frozen=True)
 class Config:
-    """What the study depends on.
+    """The configuration of the study.
 
     Attributes:
         kappas: Condition numbers, of those of the reference.
@@ -50,11 +51,11 @@ def rates(config: Config, run: Run) -> Data:
 
     def best(item: tuple[str, int]) -> Data:
         name, kappa = item
-        found = certify.best_rate_step(_METHODS[name](kappa), 1 / kappa, 1.0)
+        rate = certify.best_rate_step(_METHODS[name](kappa), 1 / kappa, 1.0)
         return {
             "method": name,
-            "rate": found.rate,
-            "verified": found.verify(),
+            "rate": rate.rate,
+            "verified": rate.verify(),
             "reference": reference[name][reference["kappa"].index(kappa)],
         }
 
@@ -63,18 +64,18 @@ def rates(config: Config, run: Run) -> Data:
 
 def numbers(data: Mapping[str, Data]) -> dict[str, Any]:
     """The numbers of the study."""
-    found: dict[str, Any] = {"proofs verified": all(each["verified"] for each in data["rates"])}
+    result: dict[str, Any] = {"proofs verified": all(each["verified"] for each in data["rates"])}
     for name in _METHODS:
         own = [each for each in data["rates"] if each["method"] == name]
-        found[f"{name}: rates"] = [each["rate"] for each in own]
-        found[f"{name}: rates, less the reference"] = [
+        result[f"{name}: rates"] = [each["rate"] for each in own]
+        result[f"{name}: rates, less the reference"] = [
             each["rate"] - each["reference"] for each in own
         ]
-    return found
+    return result
 
 
 def curves(config: Config, data: Mapping[str, Data]) -> Figure:
-    """Steps to shrink the distance by a factor of ten, over the condition number."""
+    """Draws the steps that shrink the distance by a factor of ten, over the condition number."""
     figure, ax = plt.subplots(figsize=(5.4, 3.8), layout="constrained")
     for name in _METHODS:
         own = [each for each in data["rates"] if each["method"] == name]

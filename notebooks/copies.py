@@ -1,4 +1,4 @@
-"""Executed copies: what a script prints and draws, as a notebook to read without running it.
+"""Makes executed copies of scripts: notebooks that can be read without running them.
 
 The scripts are the source, in the percent format of jupytext. A copy is a product, and holds
 nothing of the machine it was made on.
@@ -16,7 +16,7 @@ from unittest import mock
 
 FOLDER = Path(__file__).parent
 _KERNEL = {"display_name": "Python 3", "language": "python", "name": "python3"}
-# A cell that takes longer has gone wrong: a whole notebook is to take about a minute.
+# A cell that takes longer is faulty, since a whole notebook should take about a minute.
 _SECONDS = 600
 _COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 
@@ -32,12 +32,12 @@ def scripts(names: Sequence[str] = (), folder: Path = FOLDER) -> list[Path]:
         names: Parts of file names, any of which has to occur; nothing stands for all.
         folder: Where they are.
     """
-    found = sorted(folder.glob("[0-9][0-9]_*.py"))
-    return [path for path in found if not names or any(name in path.stem for name in names)]
+    paths = sorted(folder.glob("[0-9][0-9]_*.py"))
+    return [path for path in paths if not names or any(name in path.stem for name in names)]
 
 
 def copy_of(script: Path) -> Path:
-    """Where the copy of a script is."""
+    """Returns the path of the copy of a script."""
     return script.with_suffix(".ipynb")
 
 
@@ -45,7 +45,7 @@ def make_copy(script: Path) -> Path:
     """Runs a script as a notebook, in an empty folder, and writes its copy.
 
     Args:
-        script: In percent format.
+        script: A script in percent format.
 
     Returns:
         The path of the copy.
@@ -79,7 +79,7 @@ def make_copy(script: Path) -> Path:
 
 
 def same_cells(script: Path) -> bool:
-    """Whether there is a copy of a script, and it has the script's cells."""
+    """Returns whether a script has a copy with the same cells."""
     import nbformat
 
     if not copy_of(script).exists():
@@ -102,12 +102,12 @@ def _contents(cell: Any) -> tuple[str, str]:
 
 
 def _environment() -> dict[str, str]:
-    """What the kernel sees: small figures."""
+    """Returns the environment of the kernel, with small figures."""
     return {"MATPLOTLIBRC": str(FOLDER / "matplotlibrc"), "MPLBACKEND": ""}
 
 
 def _bare(notebook: Any) -> Any:
-    """A notebook without what changes from run to run and from machine to machine."""
+    """Removes what changes from run to run and from machine to machine."""
     notebook.metadata = {"kernelspec": _KERNEL, "language_info": {"name": "python"}}
     for number, cell in enumerate(notebook.cells, 1):
         cell.metadata, cell.id = {}, f"cell-{number:02}"
@@ -121,7 +121,7 @@ def _bare(notebook: Any) -> Any:
 
 
 def _small(png: str) -> str:
-    """A figure with a palette of its own: a third of the size, and no remarks on its making."""
+    """Reduces a figure to a palette of its own, a third of the size, without metadata."""
     from PIL import Image
 
     image, made = Image.open(io.BytesIO(base64.b64decode(png))), io.BytesIO()

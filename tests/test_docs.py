@@ -217,7 +217,7 @@ PRINTS = re.compile(r"^\s*print\(.*\)  # (?P<output>.*)$")
 
 @pytest.mark.full
 @pytest.mark.parametrize(
-    ("page", "least"), [("how-to-choose.md", 9), ("training-loop.md", 6), ("index.md", 1)]
+    ("page", "least"), [("how-to-choose.md", 9), ("training-loop.md", 6), ("enclosures.md", 1)]
 )
 def test_examples_of_a_page_print_what_they_say(page, least, tmp_path, monkeypatch):
     """As one program; what a loop prints stands behind it, separated by commas."""
@@ -240,17 +240,18 @@ def test_examples_of_a_page_print_what_they_say(page, least, tmp_path, monkeypat
     assert stdout.getvalue().splitlines() == expected
 
 
-def test_the_first_page_shows_code_and_a_picture_first():
-    """Code of about ten lines and its picture come before any paragraph that is longer."""
-    text = (DOCS / "index.md").read_text("utf-8")
-    (code,) = re.findall(r"^```python\n(.*?)^```$", text, flags=re.M | re.S)
-    statements = [line for line in code.splitlines() if line and not line.startswith("import")]
-    assert len(statements) <= 12
-    assert text.index("```python") < 200 and text.index("{image}") < 1500
-    (picture,) = re.findall(r"\{image\} (\S+)", text)
-    content = (DOCS / picture).read_bytes()
-    assert content.startswith(b"\x89PNG") and len(content) < 60_000
-    assert "notebooks/index" in text and '"## Notebooks"' in text
+def test_the_first_page_begins_like_the_readme():
+    """One sentence, one picture, and one example, which the tests of the README run."""
+    text, readme = ((path).read_text("utf-8") for path in (DOCS / "index.md", ROOT / "README.md"))
+    sentence, picture, code = (text.index(mark) for mark in ("\n**", "{image}", "```python"))
+    assert sentence < picture < code < 800
+    example = re.compile(r"^```python\n.*?^```$", flags=re.M | re.S)
+    assert example.findall(text) == example.findall(readme)
+    assert re.findall(r"^\*\*(.*)\*\*$", text, re.M)[0] in readme
+    (name,) = re.findall(r"\{image\} (\S+)", text)
+    content = (DOCS / name).read_bytes()
+    assert content.startswith(b"\x89PNG") and len(content) < 60_000 and f"docs/{name}" in readme
+    assert "notebooks/index" in text and "../notebooks/README.md" in text
 
 
 # Formulas

@@ -10,8 +10,8 @@ from random import Random
 from typing import Any
 
 from certify.checker.graph import OPERANDS, game_hash, graph_hash
-from certify.checker.performance import SCHEMES
 from certify.checker.reader import digest
+from certify.checker.schemes import SCHEMES
 from certify.checker.steps import STEP_RULES
 
 # What a field may be replaced by: nothing, too much, and whatever is right somewhere else.

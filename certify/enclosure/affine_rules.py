@@ -15,7 +15,7 @@ import numpy as np
 from jax import lax
 from jax.experimental.xla_metadata import set_xla_metadata
 
-from certify.enclosure import elementwise, linear, linear_systems, logic, structural
+from certify.enclosure import known_functions, linear, linear_systems, logic, structural
 from certify.enclosure.affine_form import (
     AffineForm,
     aligned,
@@ -27,11 +27,13 @@ from certify.enclosure.affine_form import (
     settled,
     up,
 )
-from certify.enclosure.elementwise import integral_exponents
+from certify.enclosure.elementary import SLOPES
+from certify.enclosure.elementary.arithmetic import add, sub
+from certify.enclosure.elementary.exponentials import LOGISTIC
+from certify.enclosure.elementary.powers import integer_slope, integral_exponents, reciprocal
 from certify.enclosure.interval import Interval
+from certify.enclosure.margins import where_entire
 from certify.enclosure.registry import BARE, RULES, Operation, Rule
-from certify.enclosure.rounding import where_entire
-from certify.enclosure.slopes import RANGES, integer_slope, reciprocal, softplus
 from certify.rounding import EPSILON, TINY
 
 # Products are expanded into pairs of symbols, or of coordinates, up to this many of them.
@@ -73,7 +75,7 @@ class AffineRules:
             "logsumexp": self._logsumexp,
             "logaddexp": self._logaddexp,
             **dict.fromkeys(sorted(structural.MOVES), self._move),
-            **dict.fromkeys(RANGES, self._univariate),
+            **dict.fromkeys(SLOPES, self._univariate),
             "square": self._square,
         }
         # Rules that are missing, or stricter, in the given table stay so.
@@ -264,7 +266,7 @@ class AffineRules:
         return form(result.centre, result.generators, remainder, bounds)
 
     def _difference(self, x: Any, y: Any) -> AffineForm:
-        interval = elementwise.sub(BARE, _without_form(x), _without_form(y))
+        interval = sub(BARE, _without_form(x), _without_form(y))
         return self._sum(interval, x, y, -1.0)
 
     def _matmul(self, a: Any, b: Any) -> Any:
@@ -304,10 +306,8 @@ class AffineRules:
 
     def _logaddexp(self, op: Operation, bounds: Interval, x: Any, y: Any) -> AffineForm:
         """`x + log(1 + exp(y - x))`: a smooth function of the difference."""
-        difference = self._sum(
-            elementwise.sub(BARE, _without_form(y), _without_form(x)), y, x, -1.0
-        )
-        gain = self._linearised(softplus(difference.interval, 0), difference, softplus)
+        difference = self._sum(sub(BARE, _without_form(y), _without_form(x)), y, x, -1.0)
+        gain = self._linearised(_softplus(difference.interval, 0), difference, _softplus)
         return self._sum(bounds, x, gain, 1.0)
 
     def _apply(self, name: str, primitive: Any, *operands: Any, **params: Any) -> Any:
@@ -355,9 +355,9 @@ class AffineRules:
     def _extreme(self, bounds: Interval, x: Any, y: Any, sign: float) -> Any:
         """`(x + y +- |x - y|) / 2`."""
         a, b = _without_form(x), _without_form(y)
-        difference = self._sum(elementwise.sub(BARE, a, b), x, y, -1.0)
+        difference = self._sum(sub(BARE, a, b), x, y, -1.0)
         distance = self._abs(BARE, logic.absolute(BARE, difference.interval), difference)
-        total = self._sum(elementwise.add(BARE, a, b), x, y, 1.0)
+        total = self._sum(add(BARE, a, b), x, y, 1.0)
         both = self._sum(_everything(bounds.shape), total, distance, sign)
         return form(0.5 * both.centre, 0.5 * both.generators, 0.5 * both.remainder + TINY, bounds)
 
@@ -368,7 +368,7 @@ class AffineRules:
             return bounds
 
         def of(x: Interval, order: int) -> Interval:
-            return RANGES[op.primitive.name](op, x, order, *rest)
+            return SLOPES[op.primitive.name](op, x, order, *rest)
 
         return self._linearised(bounds, x.broadcast_to(bounds.shape), of)
 
@@ -419,6 +419,14 @@ class AffineRules:
         size = jnp.abs(slope * x.centre) + jnp.abs(shift) + jnp.sum(jnp.abs(generators), 0)
         error = jnp.abs(slope) * x.remainder + rest + 4.0 * EPSILON * size
         return form(centre, generators, up(error, x.symbols + 6), bounds)
+
+
+def _softplus(x: Interval, order: int) -> Interval:
+    """The derivatives of `log(1 + exp(x))`."""
+    if order == 0:
+        return known_functions.enclose_logaddexp(BARE, x, Interval.point(jnp.zeros(x.shape)))
+    assert LOGISTIC.derivatives is not None
+    return LOGISTIC.derivatives.enclose(x, order - 1)
 
 
 def _outlined(function: Callable) -> Callable:

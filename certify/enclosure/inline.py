@@ -129,21 +129,7 @@ def loop(equation: core.JaxprEqn, operands: list[Any], again: Callable) -> list[
     )
 
 
-@jax.custom_jvp
-def _erf_inv(x: Any) -> Any:
-    return lax.erf_inv(x)
-
-
-@_erf_inv.defjvp
-def _(primals: Any, tangents: Any) -> Any:
-    """`sqrt(pi) / 2 exp(y^2)` with pi as four times the arctangent of one; JAX rounds it."""
-    y = _erf_inv(*primals)
-    half_root = 0.5 * lax.sqrt(4.0 * lax.atan(jnp.ones_like(y)))
-    return y, tangents[0] * (half_root * lax.exp(lax.square(y)))
-
-
 FLOW: dict[str, Replacement] = {
-    "erf_inv": lambda _, operands, __: [_erf_inv(*operands)],
     "cond": branches,
     "scan": rounds,
     "while": loop,

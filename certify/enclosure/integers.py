@@ -21,8 +21,8 @@ import numpy as np
 from jax import lax
 
 from certify.enclosure.interval import Interval
+from certify.enclosure.margins import where_entire
 from certify.enclosure.registry import RULES, SMOOTH_RULES, EnclosureError, Operation, Rule, rule
-from certify.enclosure.rounding import where_entire
 
 # An undecided index is tried at every position, at most so many.
 _MOST_POSITIONS = 256

@@ -13,21 +13,27 @@ import jax.numpy as jnp
 import numpy as np
 from jax.extend import core, source_info_util
 
-from certify.enclosure import (
+from certify.enclosure import (  # noqa: F401  (fill the table of rules)
+    elementary,
     integers,
+    known_functions,
+    linear,
+    linear_systems,
     logic,
+    order,
+    reductions,
+    scatters,
     shifts,
+    softmax,
+    steps,
     structural,
-)
-from certify.enclosure import (
-    known_functions as known,
 )
 from certify.enclosure.control import CONTROL
 from certify.enclosure.exact import exact_result
 from certify.enclosure.interval import Interval, is_concrete
+from certify.enclosure.margins import exact_point, where_entire
 from certify.enclosure.registry import RULES, EnclosureError, Operation, Rule
 from certify.enclosure.repeats import without_repeats
-from certify.enclosure.rounding import exact_point, where_entire
 from certify.enclosure.signs import keep_sign, signed
 from certify.enclosure.written_out import WRITTEN_OUT, written_out
 
@@ -199,7 +205,7 @@ def _apply(
     equation: Any, operands: list[Any], rules: Mapping[str, Rule], place: str, signs: bool
 ) -> list[Any]:
     name = equation.primitive.name
-    function = known.known_function(equation)
+    function = known_functions.known_function(equation)
     if function is not None:
         shapes = [jax.ShapeDtypeStruct(x.aval.shape, x.aval.dtype) for x in equation.invars]
         return _run(jax.make_jaxpr(function)(*shapes), operands, rules, place, signs)

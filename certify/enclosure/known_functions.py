@@ -18,11 +18,12 @@ from jax.extend import core
 from jax.interpreters import ad, batching, mlir
 
 from certify.enclosure.determinants import determinant
-from certify.enclosure.elementwise import add, exp, log1p
+from certify.enclosure.elementary.arithmetic import add
+from certify.enclosure.elementary.exponentials import EXP, LOG1P
+from certify.enclosure.elementary.univariate import derivative
 from certify.enclosure.interval import Interval
+from certify.enclosure.margins import where_defined
 from certify.enclosure.registry import Operation, rule
-from certify.enclosure.rounding import where_defined
-from certify.enclosure.univariate import derivative
 
 logaddexp_p = core.Primitive("logaddexp")
 
@@ -52,7 +53,7 @@ def enclose_logaddexp(op: Operation, x: Interval, y: Interval) -> Interval:
     def at(a: Any, b: Any) -> Interval:
         low, high = Interval.point(jnp.minimum(a, b)), Interval.point(jnp.maximum(a, b))
         difference = add(op, low, Interval.point(-high.lower))
-        return add(op, high, log1p(op, exp(op, difference)))
+        return add(op, high, LOG1P.enclose(EXP.enclose(difference)))
 
     return Interval(at(x.lower, y.lower).lower, at(x.upper, y.upper).upper)
 

@@ -15,8 +15,8 @@ from jax import lax
 
 from certify.enclosure import direct
 from certify.enclosure.interval import Interval
+from certify.enclosure.margins import outward, widened
 from certify.enclosure.registry import Operation, rule
-from certify.enclosure.rounding import outward, widened
 from certify.rounding import EPSILON, TINY
 
 # Interval products with at most this many terms are formed term by term, exactly as wide as they

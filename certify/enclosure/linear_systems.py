@@ -25,11 +25,11 @@ import numpy as np
 from jax.extend import core
 from jax.interpreters import ad, batching, mlir
 
-from certify.enclosure.elementwise import add, div, mul, sub
+from certify.enclosure.elementary.arithmetic import add, div, mul, sub
 from certify.enclosure.interval import Interval
 from certify.enclosure.linear import dot_general
+from certify.enclosure.margins import where_entire
 from certify.enclosure.registry import EnclosureError, Operation, rule
-from certify.enclosure.rounding import where_entire
 from certify.rounding import TINY
 
 _SWEEPS = 3

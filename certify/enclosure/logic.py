@@ -11,8 +11,8 @@ import jax.numpy as jnp
 from jax import lax
 
 from certify.enclosure.interval import Interval
+from certify.enclosure.margins import where_defined, where_entire
 from certify.enclosure.registry import SMOOTH_RULES, EnclosureError, Operation, rule
-from certify.enclosure.rounding import where_defined, where_entire
 
 
 def _ends(x: Any) -> tuple[Any, Any]:

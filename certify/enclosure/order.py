@@ -8,8 +8,8 @@ from jax import lax
 
 from certify.enclosure.integers import ends_of, integer_interval, unknown_in, wide
 from certify.enclosure.interval import Interval
+from certify.enclosure.margins import where_entire
 from certify.enclosure.registry import SMOOTH_RULES, EnclosureError, Operation, rule
-from certify.enclosure.rounding import where_entire
 
 
 @rule("argmax", "argmin")

@@ -14,8 +14,8 @@ from typing import Any, NamedTuple
 import jax.numpy as jnp
 from jax.extend import core
 
+from certify.enclosure.elementary.univariate import derivative
 from certify.enclosure.softmax import log_softmax, logsumexp, softmax
-from certify.enclosure.univariate import derivative
 
 
 class _Exponential(NamedTuple):

@@ -5,14 +5,13 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-from jax import lax
 from jax.extend import core
 
+from certify.enclosure.elementary import REPLACEMENTS
 from certify.enclosure.inline import FLOW, Replacement, anchored, replay
 from certify.enclosure.patterns import Patterns
 from certify.enclosure.promotion import promoted
 from certify.enclosure.reductions import product_tree
-from certify.enclosure.univariate import derivative
 
 
 def plain(function: Callable) -> Callable:
@@ -22,7 +21,7 @@ def plain(function: Callable) -> Callable:
     must differentiate the code that computes the value instead. Maxima and minima become choices,
     whose derivative, away from ties, is that of the chosen operand; JAX's own derivative of them
     compares an operand with the result, which intervals cannot decide. Functions whose derivatives
-    are known as a whole (see `univariate`, `softmax`) become primitives that know them. Lower
+    are known as a whole (see `elementary`, `softmax`) become primitives that know them. Lower
     precision is promoted before, because derivative code holds constants, such as the log(2) of
     `exp2`, in the precision of its operands.
     """
@@ -104,17 +103,8 @@ def _product(equation: core.JaxprEqn, operands: list[Any], _: Any) -> list[Any]:
     return [product_tree(jnp.multiply, first, lambda x, cut: x[cut])]
 
 
-_cbrt = jax.custom_jvp(lax.cbrt)
-
-
-@_cbrt.defjvp
-def _(primals: Any, tangents: Any) -> Any:
-    root = _cbrt(*primals)
-    return root, tangents[0] / (3.0 * jnp.square(root))
-
-
-def _univariate(equation: core.JaxprEqn, operands: list[Any], _: Any) -> list[Any]:
-    return [derivative(equation.primitive.name, *operands)]
+def _replaced(compute: Callable) -> Replacement:
+    return lambda _, operands, __: [compute(*operands)]
 
 
 _PLAIN: dict[str, Replacement] = {
@@ -126,6 +116,5 @@ _PLAIN: dict[str, Replacement] = {
     "reduce_max": _extreme,
     "reduce_min": _extreme,
     "reduce_prod": _product,
-    "cbrt": lambda _, operands, __: [_cbrt(*operands)],
-    **{name: _univariate for name in ("tanh", "logistic", "erf", "erfc", "atan", "asinh")},
+    **{name: _replaced(compute) for name, compute in REPLACEMENTS.items()},
 }

@@ -6,10 +6,10 @@ from typing import Any
 import jax.numpy as jnp
 from jax import lax
 
-from certify.enclosure.elementwise import mul
+from certify.enclosure.elementary.arithmetic import mul
 from certify.enclosure.interval import Interval
+from certify.enclosure.margins import where_entire
 from certify.enclosure.registry import SMOOTH_RULES, Operation, rule
-from certify.enclosure.rounding import where_entire
 
 
 @rule("reduce_prod")

@@ -7,12 +7,12 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from certify.enclosure.elementwise import mul, neg
+from certify.enclosure.elementary.arithmetic import mul, neg
 from certify.enclosure.integers import PREFIX, positions, require_room, wide
 from certify.enclosure.interval import Interval, is_concrete
 from certify.enclosure.linear import sum_error
+from certify.enclosure.margins import where_entire, widened
 from certify.enclosure.registry import SMOOTH_RULES, EnclosureError, Operation, rule
-from certify.enclosure.rounding import where_entire, widened
 
 
 def _bound(function: Any, op: Operation, x: Any, indices: Any, updates: Any) -> Any:

@@ -24,8 +24,8 @@ from jax.extend import core
 from jax.interpreters import ad, batching, mlir
 
 from certify.enclosure.interval import Interval, is_concrete
+from certify.enclosure.margins import where_entire
 from certify.enclosure.registry import Operation, rule
-from certify.enclosure.rounding import where_entire
 from certify.rounding import TINY
 
 # Stands in for a `stop_gradient` that is proved irrelevant.

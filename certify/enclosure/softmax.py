@@ -14,13 +14,15 @@ import jax.numpy as jnp
 from jax.extend import core
 from jax.interpreters import ad, batching, mlir
 
-from certify.enclosure import elementwise
+from certify.enclosure.elementary.arithmetic import add, sub
+from certify.enclosure.elementary.exponentials import EXP, LOG
+from certify.enclosure.elementary.powers import integer_power
+from certify.enclosure.elementary.univariate import derivative
 from certify.enclosure.interval import Interval
 from certify.enclosure.known_functions import logaddexp
 from certify.enclosure.linear import sum_of
+from certify.enclosure.margins import clamp, where_entire
 from certify.enclosure.registry import BARE, Operation, rule
-from certify.enclosure.rounding import clamp, where_entire
-from certify.enclosure.univariate import derivative
 
 
 def softmax(x: Any, axes: tuple[int, ...]) -> Any:
@@ -109,17 +111,15 @@ def enclose_softmax(op: Operation, x: Interval) -> Interval:
 def _share(own: Any, others: Any) -> Interval:
     """`1 / (1 + sum_(j != i) exp(others_j - own_i))`."""
     size = own.shape[-1]
-    difference = elementwise.sub(
-        BARE, Interval.point(others[..., None, :]), Interval.point(own[..., :, None])
-    )
-    powers = elementwise.exp(BARE, difference)
+    difference = sub(BARE, Interval.point(others[..., None, :]), Interval.point(own[..., :, None]))
+    powers = EXP.enclose(difference)
     same = jnp.eye(size, dtype=bool)
     total = sum_of(
         Interval(jnp.where(same, 1.0, powers.lower), jnp.where(same, 1.0, powers.upper)),
         (difference.ndim - 1,),
     )
     # Where an exponential overflows only 0 <= softmax <= 1 is left.
-    inverse = elementwise.integer_power(total, -1)
+    inverse = integer_power(total, -1)
     return Interval(
         jnp.where(jnp.isfinite(total.upper), inverse.lower, 0.0),
         jnp.where(total.lower >= 1.0, inverse.upper, 1.0),
@@ -136,6 +136,6 @@ def enclose_logsumexp(op: Operation, x: Interval) -> Interval:
 
 def _at(x: Any) -> Interval:
     shift = jnp.max(x, -1)
-    difference = elementwise.sub(BARE, Interval.point(x), Interval.point(shift[..., None]))
-    total = sum_of(elementwise.exp(BARE, difference), (x.ndim - 1,))
-    return elementwise.add(BARE, elementwise.log(BARE, total), Interval.point(shift))
+    difference = sub(BARE, Interval.point(x), Interval.point(shift[..., None]))
+    total = sum_of(EXP.enclose(difference), (x.ndim - 1,))
+    return add(BARE, LOG.enclose(total), Interval.point(shift))

@@ -6,8 +6,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from certify.enclosure.interval import Interval, is_concrete
+from certify.enclosure.margins import outward, where_entire
 from certify.enclosure.registry import EnclosureError, Operation, rule
-from certify.enclosure.rounding import outward, where_entire
 
 MOVES = {
     "reshape",

@@ -19,6 +19,7 @@ from jax.extend import core, source_info_util
 from certify.checker.graph import Graph, read_graph
 from certify.checker.reader import Reader
 from certify.enclosure.control import LONGEST_WHILE
+from certify.enclosure.elementary import GRAPH
 from certify.enclosure.inline import anchored
 from certify.enclosure.interpreter import CALLS, body
 from certify.enclosure.known_functions import known_function
@@ -212,35 +213,8 @@ def _one(builder: Builder) -> int:
     return builder.constant(1.0)
 
 
-def _unary(operation: str) -> Callable:
-    return _entrywise(lambda b, x: b.node(operation, x))
-
-
-def _binary(operation: str) -> Callable:
-    return _entrywise(lambda b, x, y: b.node(operation, x, y))
-
-
-def _logistic(b: Builder, x: int) -> int:
-    """`(1 + tanh(x / 2)) / 2`, in which x occurs once."""
-    half = b.constant(0.5)
-    return b.add(half, b.mul(half, b.node("tanh", b.mul(half, x))))
-
-
 def _logaddexp(b: Builder, x: int, y: int) -> int:
     return b.log(b.add(b.node("exp", x), b.node("exp", y)))
-
-
-def _asinh(b: Builder, x: int) -> int:
-    return b.node("log", b.add(x, b.node("sqrt", b.add(b.node("power", x, 2), _one(b)))))
-
-
-def _acosh(b: Builder, x: int) -> int:
-    return b.node("log", b.add(x, b.node("sqrt", b.sub(b.node("power", x, 2), _one(b)))))
-
-
-def _atanh(b: Builder, x: int) -> int:
-    ratio = b.node("div", b.add(_one(b), x), b.sub(_one(b), x))
-    return b.mul(b.constant(0.5), b.node("log", ratio))
 
 
 def _sign(b: Builder, x: int) -> int:
@@ -432,33 +406,12 @@ _CONTROL: dict[str, Callable] = {"cond": _branch, "scan": _scan, "while": _while
 _EXACT = {*MOVES, "iota", "convert_element_type", "select_n", "neg", "abs", "sign"}
 
 _RULES: dict[str, Callable] = {
-    "add": _entrywise(Builder.add),
-    "add_any": _entrywise(Builder.add),
-    "sub": _entrywise(Builder.sub),
-    "mul": _entrywise(Builder.mul),
-    "div": _entrywise(Builder.div),
+    **{name: _entrywise(function) for name, function in GRAPH.items()},
     "max": _entrywise(Builder.larger),
     "min": _entrywise(Builder.smaller),
-    "pow": _binary("pow"),
-    "neg": _unary("neg"),
-    **{
-        name: _unary(name)
-        for name in ("abs", "exp", "sqrt", "sin", "cos", "tan", "tanh", "sinh", "cosh")
-    },
-    **{name: _unary(name) for name in ("atan", "asin", "acos", "erf")},
-    "asinh": _entrywise(_asinh),
-    "acosh": _entrywise(_acosh),
-    "atanh": _entrywise(_atanh),
-    "logistic": _entrywise(_logistic),
+    "abs": _entrywise(lambda b, x: b.node("abs", x)),
     "logaddexp": _entrywise(_logaddexp),
-    "log": _entrywise(Builder.log),
-    "log1p": _entrywise(lambda b, x: b.log(b.add(_one(b), x))),
-    "expm1": _entrywise(lambda b, x: b.sub(b.node("exp", x), _one(b))),
-    "exp2": _entrywise(lambda b, x: b.node("exp", b.mul(x, b.node("log", b.constant(2.0))))),
-    "erfc": _entrywise(lambda b, x: b.sub(_one(b), b.node("erf", x))),
-    "rsqrt": _entrywise(lambda b, x: b.node("power", b.node("sqrt", x), -1)),
     "sign": _entrywise(_sign),
-    "square": _entrywise(lambda b, x: b.node("power", x, 2)),
     "integer_pow": lambda builder, params, x: _entrywise(
         lambda b, number: b.node("power", number, params["y"])
     )(builder, params, x),

@@ -29,9 +29,9 @@ from certify.enclosure.derivatives import around, evaluate
 from certify.enclosure.enclose import enclose
 from certify.enclosure.interpreter import interpret
 from certify.enclosure.interval import Interval, is_interval
+from certify.enclosure.margins import flush
 from certify.enclosure.plain import plain
 from certify.enclosure.registry import RULES, SMOOTH_RULES, Rule
-from certify.enclosure.rounding import flush
 from certify.jacobian.expansion import Ends, ball, expand, middle_of
 from certify.jacobian.family import AffineFamily
 from certify.rounding import TINY

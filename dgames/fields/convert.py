@@ -1,4 +1,4 @@
-"""Everything that can be used as a field."""
+"""Turns games, fields and functions into fields, and checks them."""
 
 from collections.abc import Callable
 from typing import Any, cast
@@ -12,7 +12,7 @@ from jaxtyping import PyTree
 from typing_extensions import override
 
 from dgames.calls import shapes_of
-from dgames.fields.base import AbstractField, FunctionField
+from dgames.fields.field import AbstractField, FunctionField
 from dgames.fields.pseudo_gradient import PseudoGradient
 from dgames.game import Game, ZeroSum, check_shapes, completed, is_zero_sum
 from dgames.roles import check_order, minimiser_of
@@ -27,13 +27,13 @@ from dgames.strategy import (
     split,
 )
 
-# Fixed and irregular, near and far, on both sides.
+# Offsets to points about a strategy: fixed, irregular, near and far, in both directions.
 _OFFSETS = np.outer([0.1, -0.3, 1.0, -1.3, 10.0, -11.0], [1.0, -0.7, 0.9, -1.2, 0.8, -1.1, 1.3])
 _OFFSETS = np.concatenate([_OFFSETS, _OFFSETS * np.array([1, -1, -1, 1, 1, -1, 1])])
 
 
 def as_field(game: Game | AbstractField | Callable) -> AbstractField:
-    """The field that a game, a field or a function `fn(x, args)` stands for.
+    """Returns the field that a game, a field or a function `fn(x, args)` stands for.
 
     Args:
         game: A game (its pseudo-gradient is meant), a field, or a function used as a field.
@@ -76,7 +76,7 @@ def prepared(
     """
     field = as_field(game)
     if jax.tree_util.all_leaves([x]):
-        x = as_strategy(x)  # an error
+        x = as_strategy(x)  # raises the error
     if isinstance(field, PseudoGradient) and not is_zero_sum(field.game):
         check_order(field.game, x)
     if isinstance(field, PseudoGradient) and is_zero_sum(field.game):
@@ -98,7 +98,7 @@ def _of_numbers(field: AbstractField, rest: PyTree) -> AbstractField:
 
 
 class _CompletedField(AbstractField):
-    """A field of modules that hold more than numbers, as one of the numbers."""
+    """The field of the numbers of players that are modules, which hold other things too."""
 
     field: AbstractField
     rest: PyTree
@@ -161,7 +161,7 @@ def _costs(field: PseudoGradient, x: Strategy, args: PyTree) -> Strategy:
 
 
 def not_finite(field: AbstractField, x: Strategy, args: PyTree = None) -> str | None:
-    """The first player whose block of the field is not finite, or None. Not to be traced."""
+    """Returns the first player whose block of the field is not finite, or None; not traceable."""
     value = eqx.filter_jit(lambda field, x, args: field(x, args))(field, x, args)
     for name, block in zip(player_names(value), blocks(value), strict=True):
         if not all(bool(jnp.all(jnp.isfinite(leaf))) for leaf in jax.tree.leaves(block)):
@@ -200,9 +200,9 @@ def check_field(field: AbstractField, x: Strategy, args: PyTree = None) -> None:
     for (path, out), leaf in zip(
         jax.tree_util.tree_leaves_with_path(value), jax.tree.leaves(x), strict=True
     ):
-        found = getattr(out, "shape", None), getattr(out, "dtype", None)
-        if found != (leaf.shape, leaf.dtype):
-            what = f"{found[1]}{list(found[0])}" if found[0] is not None else type(out).__name__
+        shape, dtype = getattr(out, "shape", None), getattr(out, "dtype", None)
+        if (shape, dtype) != (leaf.shape, leaf.dtype):
+            what = f"{dtype}{list(shape)}" if shape is not None else type(out).__name__
             raise ValueError(
                 "a field must keep shapes and dtypes, but at "
                 f"{jax.tree_util.keystr(path)} it returned {what} "
@@ -215,8 +215,8 @@ def check_not_costs(game: Any, x: Strategy, args: PyTree = None) -> None:
 
     For players with one coordinate each, costs have the shapes of a field. But costs have a minimum
     or a saddle, so that along the player's own coordinate they rise here and fall there, while
-    a field that does so for every player is rare. It is asked at a few points about `x`, of
-    functions that are not traced. Whoever means such a field says so: `FunctionField(fn)`.
+    a field that does so for every player is rare. The function is evaluated at a few points about
+    `x`, unless it is traced. To use such a function as a field, write `FunctionField(fn)`.
 
     Args:
         game: As the user gave it.
@@ -236,7 +236,7 @@ def check_not_costs(game: Any, x: Strategy, args: PyTree = None) -> None:
         return
     try:
         slopes = _own_slopes(cast(Callable, game), x, args)
-    except Exception:  # whatever is wrong with it is said elsewhere
+    except Exception:  # other checks report what is wrong with it
         return
     if slopes is not None and bool(((slopes > 0).any(0) & (slopes < 0).any(0)).all()):
         raise ValueError(
@@ -248,14 +248,14 @@ def check_not_costs(game: Any, x: Strategy, args: PyTree = None) -> None:
 
 @eqx.filter_jit
 def _own_slopes(fn: Callable, x: Strategy, args: PyTree) -> Any:
-    """Slopes of every value along the same player's strategy, shape (points, players)."""
+    """Returns slopes of every value along the same player's strategy, shape (points, players)."""
     leaves, structure = jax.tree.flatten(x)
 
     def values(point: list) -> list:
-        found = fn(structure.unflatten(point), args)
-        if jax.tree.structure(found) != structure:
+        costs = fn(structure.unflatten(point), args)
+        if jax.tree.structure(costs) != structure:
             raise ValueError("not one number per player")
-        return jax.tree.leaves(found)
+        return jax.tree.leaves(costs)
 
     def slopes(point: list) -> Any:
         matrix = jax.jacfwd(values)(point)

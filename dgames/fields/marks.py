@@ -1,6 +1,6 @@
-"""Names of scopes in traced code, by which others see that it is of a field with strategy sets.
+"""Named scopes which mark the traced code of fields that have strategy sets.
 
-They change nothing that is computed. A root finder of optimistix is given the traced code of a
+The names change nothing that is computed. A root finder of optimistix is given the traced code of a
 field and nothing else, and must not ignore strategy sets in silence.
 """
 
@@ -17,16 +17,16 @@ _PROJECTED = "dgames_natural_map"
 
 
 def mark_of(strategy_set: Any, x: Strategy) -> AbstractContextManager:
-    """The scope in which a field is evaluated, with a name if it has strategy sets."""
+    """Returns the scope in which a field is evaluated, with a name if it has strategy sets."""
     try:
         constrained = is_constrained(strategy_set, x)
-    except ValueError:  # sets that do not fit: said elsewhere
+    except ValueError:  # other checks report sets that do not fit
         return nullcontext()
     return jax.named_scope(_SETS) if constrained else nullcontext()
 
 
 def projected() -> AbstractContextManager:
-    """The scope in which somebody takes care of the sets."""
+    """Returns the scope in which the caller takes care of the sets."""
     return jax.named_scope(_PROJECTED)
 
 

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 from jaxtyping import PyTree
 from typing_extensions import override
 
-from dgames.fields.base import AbstractField
+from dgames.fields.field import AbstractField
 from dgames.fields.pseudo_gradient import PseudoGradient
 from dgames.game import Game
 from dgames.logits import AbstractGauge, LogitDifferences, log_policies, log_to_logits, policies
@@ -62,7 +62,7 @@ class NaturalGradient(AbstractField):
         p, log_p = policies(x, self.gauge), log_policies(x, self.gauge)
         game, pull = self.game, None
         if isinstance(game, Regularised):
-            # Of unnormalised logits, whose coordinates are x itself.
+            # The pull is that of unnormalised logits, whose coordinates are x itself.
             pull = log_to_logits(game.pull(jax.tree.map(self.gauge.logits, x)), self.gauge)
             game = game.game
         force = log_to_logits(policy_gradient(game, p, log_p, args), self.gauge)
@@ -75,7 +75,7 @@ class NaturalGradient(AbstractField):
 
 
 def policy_gradient(game: Game, p: Strategy, log_p: Strategy, args: PyTree = None) -> Strategy:
-    """Every player's gradient in their own probabilities, up to a constant per vector.
+    """Returns every player's gradient in the own probabilities, up to a constant per vector.
 
     Args:
         game: A game on simplices.

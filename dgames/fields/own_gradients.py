@@ -1,4 +1,4 @@
-"""The gradients of many costs, each along its own player's block only."""
+"""Computes the gradients of many costs, each along its own player's block only."""
 
 import collections
 from collections.abc import Callable, Sequence
@@ -11,24 +11,25 @@ from jaxtyping import Array, PyTree
 
 from dgames.strategy import Block, Strategy, blocks
 
-_FEW = 8  # readers of a value, or values side by side
-_SMALL = 1024  # numbers
+# Up to so many equations may read a value, and so many values may stand side by side, before it
+# pays to treat them specially; and up to so many numbers a value is small.
+_FEW, _SMALL = 8, 1024
 
 
 def own_gradients(costs: Callable[[Strategy], Sequence[Any]], x: Strategy) -> tuple[Block, ...]:
-    """The gradient of every player's cost along the player's own block.
+    """Returns the gradient of every player's cost along the player's own block.
 
-    The costs are linearised once. Of that linear code each player's gradient transposes only what
-    lies between the player's block and the player's cost, with zeros for all other blocks; so its
-    size, added up over N players, grows like that of the costs, where N transposes of the whole
-    would grow with the square of N.
+    The costs are linearised once. A player's gradient transposes only the part of that linear code
+    that lies between the player's block and the player's cost. Added up over N players, these parts
+    grow like the code of the costs, while N transposes of the whole would grow with the square of
+    N.
 
     Args:
         costs: From a joint strategy to one scalar per player.
         x: A joint strategy.
 
-    >>> found = own_gradients(lambda x: (x[0] * x[1], x[1] * (x[0] + x[1])), (2.0, 3.0))
-    >>> [float(own) for own in found]
+    >>> gradients = own_gradients(lambda x: (x[0] * x[1], x[1] * (x[0] + x[1])), (2.0, 3.0))
+    >>> [float(own) for own in gradients]
     [3.0, 8.0]
     """
     leaves, structure = jax.tree.flatten(x)
@@ -42,7 +43,7 @@ def own_gradients(costs: Callable[[Strategy], Sequence[Any]], x: Strategy) -> tu
 
 
 class _Linear:
-    """Linear code from all blocks to all costs, and what lies between each block and its cost."""
+    """Linear code from all blocks to all costs, and its part between each block and its cost."""
 
     def __init__(self, closed: core.ClosedJaxpr, x: Strategy):
         self._jaxpr = closed.jaxpr
@@ -52,28 +53,28 @@ class _Linear:
         self._inputs = [[] for _ in sizes]
         for player, variable in zip(players, closed.jaxpr.invars, strict=True):
             self._inputs[player].append(variable)
-        # Sets of players, as the bits of integers: whose blocks a value depends on, ...
+        # Sets of players are integers, one bit per player. First: on whose blocks a value depends.
         self._sources = dict(zip(closed.jaxpr.invars, (1 << p for p in players), strict=True))
         for equation in closed.jaxpr.eqns:
-            found = self._union(self._sources, equation.invars)
-            self._sources.update(dict.fromkeys(equation.outvars, found))
-            if not found:  # a number, whatever the blocks
+            sources = self._union(self._sources, equation.invars)
+            self._sources.update(dict.fromkeys(equation.outvars, sources))
+            if not sources:  # the value depends on no block
                 self._compute(equation)
-        # ... and whose costs depend on it.
+        # Then: whose costs depend on it.
         targets: dict[Any, int] = {}
         for player, variable in enumerate(closed.jaxpr.outvars):
             self._add(targets, variable, 1 << player)
         self._between = [[] for _ in sizes]
         for equation in reversed(closed.jaxpr.eqns):
-            found = self._union(targets, equation.outvars)
+            costs = self._union(targets, equation.outvars)
             for variable in equation.invars:
-                self._add(targets, variable, found)
-            for player in _bits(found & self._union(self._sources, equation.outvars)):
+                self._add(targets, variable, costs)
+            for player in _bits(costs & self._union(self._sources, equation.outvars)):
                 self._between[player].append(equation)
         self._zeros: dict[Any, Array] = {}
 
     def gradient(self, player: int, block: Block, unit: Array) -> Block:
-        """The gradient of a player's cost along the player's block."""
+        """Returns the gradient of a player's cost along the player's block."""
         inputs, output = self._inputs[player], self._jaxpr.outvars[player]
         if not self._union(self._sources, [output]) >> player & 1:
             return jax.tree.map(jnp.zeros_like, block)
@@ -82,18 +83,18 @@ class _Linear:
         def derivative(*leaves: Array) -> Array:
             values = dict(zip(inputs, leaves, strict=True))
             for equation in order:
-                found = _placed(equation, values)
-                if found is None:
+                results = _placed(equation, values)
+                if results is None:
                     operands = [self._read(atom, values) for atom in equation.invars]
-                    found = _run(equation, operands)
-                values.update(zip(equation.outvars, found, strict=True))
+                    results = _run(equation, operands)
+                values.update(zip(equation.outvars, results, strict=True))
             return values[output]
 
         leaves, structure = jax.tree.flatten(block)
         return structure.unflatten(jax.linear_transpose(derivative, *leaves)(unit))
 
     def _read(self, atom: Any, values: dict[Any, Array]) -> Any:
-        """What an equation reads: of this player, a number, or zero of what others' blocks move."""
+        """Returns an operand, which is zero if it depends on the blocks of other players only."""
         if isinstance(atom, core.Literal):
             return atom.val
         if atom in values:
@@ -110,16 +111,16 @@ class _Linear:
             atom.val if isinstance(atom, core.Literal) else self._values[atom]
             for atom in equation.invars
         ]
-        found = _run(equation, operands)
-        self._values.update(zip(equation.outvars, found, strict=True))
+        results = _run(equation, operands)
+        self._values.update(zip(equation.outvars, results, strict=True))
 
     @staticmethod
     def _union(sets: dict[Any, int], variables: Sequence[Any]) -> int:
-        found = 0
+        union = 0
         for variable in variables:
             if not isinstance(variable, core.Literal):
-                found |= sets.get(variable, 0)
-        return found
+                union |= sets.get(variable, 0)
+        return union
 
     @staticmethod
     def _add(sets: dict[Any, int], variable: Any, more: int) -> None:
@@ -128,7 +129,7 @@ class _Linear:
 
 
 def _bits(number: int) -> list[int]:
-    """Where a number has ones."""
+    """Returns the positions of the ones in the binary digits of a number."""
     places = []
     while number:
         lowest = number & -number
@@ -138,9 +139,10 @@ def _bits(number: int) -> list[int]:
 
 
 def _placed(equation: core.JaxprEqn, values: dict[Any, Array]) -> list[Array] | None:
-    """One value among many zeros, where an equation puts values side by side.
+    """Returns the result of an equation that puts one value beside many zeros, or None.
 
-    Its transpose takes one slice, where that of the equation itself takes one of each value.
+    The transpose of the padding used here takes one slice, while the transpose of the equation
+    itself takes one slice for each value.
     """
     name = equation.primitive.name
     if name not in ("stack", "concatenate") or len(equation.invars) <= _FEW:
@@ -164,7 +166,7 @@ def _placed(equation: core.JaxprEqn, values: dict[Any, Array]) -> list[Array] | 
 def _written_out(closed: core.ClosedJaxpr, operands: Sequence[Any]) -> list[Any]:
     """Runs code with the bodies of compiled functions in place of their calls.
 
-    What many equations read is held first, see `_held`.
+    Values that many equations read go through `_held`.
     """
     values = dict(zip(closed.jaxpr.constvars, closed.consts, strict=True))
     values.update(zip(closed.jaxpr.invars, operands, strict=True))
@@ -181,19 +183,19 @@ def _written_out(closed: core.ClosedJaxpr, operands: Sequence[Any]) -> list[Any]
     for equation in closed.jaxpr.eqns:
         inputs = list(map(read, equation.invars))
         if equation.primitive.name in ("jit", "pjit"):
-            found = _written_out(equation.params["jaxpr"], inputs)
+            results = _written_out(equation.params["jaxpr"], inputs)
         else:
-            found = _run(equation, inputs)
-        for variable, value in zip(equation.outvars, found, strict=True):
+            results = _run(equation, inputs)
+        for variable, value in zip(equation.outvars, results, strict=True):
             values[variable] = _held(value) if readers[variable] > _FEW else value
     return list(map(read, closed.jaxpr.outvars))
 
 
 def _held(value: Any) -> Any:
-    """The same value, computed once: a product `(v, 0) . (1, 1)`, with which XLA fuses nothing.
+    """Returns a value as the product `(v, 0) . (1, 1)`, so that XLA computes it once.
 
-    Otherwise it computes small values anew for each of their readers: the sum of N strategies N
-    times, in N pieces of code with N operands each.
+    XLA fuses nothing with such a product. Otherwise it computes a small value again for each of its
+    readers: the sum of N strategies N times, in N pieces of code with N operands each.
     """
     if not jnp.issubdtype(jnp.result_type(value), jnp.floating) or jnp.size(value) > _SMALL:
         return value
@@ -205,7 +207,7 @@ def _held(value: Any) -> Any:
 
 
 def _run(equation: core.JaxprEqn, operands: Sequence[Any]) -> PyTree:
-    found = equation.primitive.bind(
+    results = equation.primitive.bind(
         *operands, **equation.primitive.get_bind_params(equation.params)
     )
-    return found if equation.primitive.multiple_results else [found]
+    return results if equation.primitive.multiple_results else [results]

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 from jaxtyping import PyTree
 from typing_extensions import override
 
-from dgames.fields.base import AbstractField
+from dgames.fields.field import AbstractField
 from dgames.fields.marks import mark_of
 from dgames.fields.own_gradients import own_gradients
 from dgames.game import (
@@ -34,7 +34,7 @@ from dgames.strategy import (
 )
 from dgames.strategy import block as own_block
 
-_FEW = 8  # players, of whom each can have a transpose of all the costs
+_FEW = 8  # up to so many players, each gradient is a transpose of all the costs
 
 
 class PseudoGradient(AbstractField):
@@ -64,7 +64,7 @@ class PseudoGradient(AbstractField):
             with mark_of(game.strategy_set(x), x):
                 return _gradients(game, x, args, first)
         except (KeyError, IndexError, AttributeError, TypeError, ValueError):
-            # Of a malformed game this is an error that says what is wrong with it.
+            # If the game is malformed, this raises an error that says what is wrong with it.
             check_shapes(self.game, given, args, order_is_known=True)
             raise
 
@@ -110,7 +110,7 @@ def _gradients(game: Game, x: Strategy, args: PyTree, minimiser: int) -> Strateg
     costs, derivative = jax.linearize(lambda x: blocks(game.costs(x, args)), x)
     gradients = []
     for i, cost in enumerate(costs):
-        # One output at a time: the transpose then skips what the other costs depend on.
+        # With one output at a time the transpose skips what only the other costs depend on.
         pull = jax.linear_transpose(lambda dx, i=i: derivative(dx)[i], x)
         (gradient,) = pull(jnp.ones((), jnp.result_type(cost)))
         gradients.append(blocks(gradient)[i])
@@ -118,7 +118,7 @@ def _gradients(game: Game, x: Strategy, args: PyTree, minimiser: int) -> Strateg
 
 
 def _stacked_gradients(game: Game, x: Stacked, args: PyTree) -> Stacked:
-    """The gradients of costs that are not known to be one function, all transposes in one."""
+    """Returns the gradients of stacked costs, by one transpose mapped over the players."""
     costs, derivative = jax.linearize(lambda x: game.costs(x, args).blocks, x)
     pull = jax.linear_transpose(derivative, x)
 

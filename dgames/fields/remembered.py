@@ -1,5 +1,6 @@
-"""A field whose value at one strategy is known already."""
+"""A field that remembers its value at one strategy, so that it is not computed twice."""
 
+import operator
 from typing import Any
 
 import equinox as eqx
@@ -7,7 +8,7 @@ import jax
 from jaxtyping import PyTree
 from typing_extensions import override
 
-from dgames.fields.base import AbstractField, FunctionField
+from dgames.fields.field import AbstractField, FunctionField
 from dgames.fields.natural_gradient import NaturalGradient
 from dgames.fields.pseudo_gradient import PseudoGradient
 from dgames.strategy import Block, Strategy
@@ -15,27 +16,27 @@ from dgames.strategy import block as own_block
 
 
 class Notes:
-    """What happened while a function was traced.
+    """Notes about the tracing of a function.
 
     Attributes:
-        asked: Whether a remembered value was used.
+        asked: Whether the remembered value was used.
     """
 
     asked: bool = False
 
 
 class RememberedField(AbstractField):
-    """A field that need not be evaluated at `at`.
+    """A field that is not evaluated at the strategy `at`, because its value there is remembered.
 
-    Strategies are told apart by the identity of their arrays, which inside a traced function means
-    the same value; anything else is evaluated.
+    Two strategies count as the same if their arrays are the same objects, which inside a traced
+    function means equal values. At any other strategy the field is evaluated.
 
     Attributes:
         field: The field.
         at: A joint strategy.
         value: `field(at, args)`.
-        args: What the value was computed with.
-        notes: Where it is written down when the value is used.
+        args: The arguments with which the value was computed.
+        notes: Records whether the value was used.
     """
 
     field: AbstractField
@@ -59,16 +60,16 @@ class RememberedField(AbstractField):
         return self.field.strategy_set(x)
 
     def _knows(self, x: Strategy, args: PyTree) -> bool:
-        known = _same((x, args), (self.at, self.args))
-        self.notes.asked |= known
-        return known
+        same = _same((x, args), (self.at, self.args))
+        self.notes.asked |= same
+        return same
 
 
 class RememberedGradient(PseudoGradient):
-    """The same of a pseudo-gradient, for methods that ask whether a field is one.
+    """A pseudo-gradient that remembers its value, for methods that need a `PseudoGradient`.
 
     Attributes:
-        remembered: The pseudo-gradient, with what is known of it.
+        remembered: The pseudo-gradient with its remembered value.
     """
 
     remembered: RememberedField
@@ -89,37 +90,33 @@ def remember(
     args: PyTree = None,
     notes: Notes | None = None,
 ) -> AbstractField:
-    """The same field, with its value at `x` remembered.
+    """Returns a field that remembers its value at `x`.
 
-    A field of another class is returned as it is: a method may ask for that class, or for more
-    than the field's values.
+    Fields of users' own classes are returned unchanged, because a method may need that class, or
+    more than the values of the field.
 
     Args:
         field: A field.
         x: A joint strategy.
         value: `field(x, args)`.
         args: As for the field.
-        notes: Where it is written down when the value is used.
+        notes: Records whether the value is used.
 
     >>> import jax.numpy as jnp
     >>> x = (jnp.array(1.0), jnp.array(2.0))
-    >>> known = remember(FunctionField(lambda x, args: (x[1], -x[0])), x, ("known", "too"))
-    >>> known(x), [float(block) for block in known((x[1], x[0]))]
-    (('known', 'too'), [1.0, -2.0])
+    >>> field = remember(FunctionField(lambda x, args: (x[1], -x[0])), x, ("first", "second"))
+    >>> field(x), [float(block) for block in field((x[1], x[0]))]
+    (('first', 'second'), [1.0, -2.0])
     """
     if type(field) not in (PseudoGradient, FunctionField, NaturalGradient):
         return field
-    known = RememberedField(field, x, value, args, notes or Notes())
+    remembered = RememberedField(field, x, value, args, notes or Notes())
     if type(field) is not PseudoGradient:
-        return known
-    return RememberedGradient(field.game, known, order_is_known=field.order_is_known)
+        return remembered
+    return RememberedGradient(field.game, remembered, order_is_known=field.order_is_known)
 
 
-def _same(given: PyTree, known: PyTree) -> bool:
-    leaves, structure = jax.tree.flatten(given)
-    others, known_structure = jax.tree.flatten(known)
-    return structure == known_structure and all(map(_identical, leaves, others))
-
-
-def _identical(given: Any, known: Any) -> bool:
-    return given is known
+def _same(a: PyTree, b: PyTree) -> bool:
+    leaves, structure = jax.tree.flatten(a)
+    others, other_structure = jax.tree.flatten(b)
+    return structure == other_structure and all(map(operator.is_, leaves, others))

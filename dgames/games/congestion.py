@@ -1,4 +1,4 @@
-"""A crowd of players, each of whom is negligible: a mean-field game with congestion."""
+"""A mean-field game with congestion: a crowd of players, each of whom is negligible."""
 
 from typing import Any
 
@@ -42,7 +42,7 @@ class CongestionGame(AbstractField):
             stationary distribution.
         congestion: Shape `(states,)`: what a state loses per share of the crowd.
         discount: At least 0 and less than 1.
-        strength: Of the regulariser, positive.
+        strength: The positive strength of the regulariser.
 
     Example:
         >>> game = CongestionGame.two_roads(congestion=1.0, strength=2.0)
@@ -83,7 +83,7 @@ class CongestionGame(AbstractField):
         return Simplex()
 
     def population(self, x: Strategy) -> Float[Array, " states"]:
-        """The stationary distribution of the crowd, all of whom follow the policy."""
+        """Returns the stationary distribution of a crowd whose members all follow the policy."""
         (policy,) = blocks(x)
         moves = jnp.einsum("sat,sa->ts", self.transitions.astype(policy.dtype), policy)
         # Adding the rank-one matrix of ones makes the solution sum to one.
@@ -91,7 +91,7 @@ class CongestionGame(AbstractField):
         return jnp.linalg.solve(matrix, jnp.ones(len(moves), moves.dtype))
 
     def action_values(self, x: Strategy) -> Float[Array, "states actions"]:
-        """The discounted values of one action, then the policy, among the crowd it makes."""
+        """Returns the values of one action and then the policy, in the crowd that follows it."""
         (policy,) = blocks(x)
         dtype = policy.dtype
         rewards, transitions, congestion, discount, strength = (
@@ -123,7 +123,7 @@ class CongestionGame(AbstractField):
         The first state pays 1 more.
 
         Args:
-            congestion: Of both states.
+            congestion: The congestion of both states.
             strength: See the class.
             discount: See the class.
         """

@@ -13,7 +13,7 @@ from dgames.arrays import as_float, is_known
 from dgames.policy_game import PolicyGame
 from dgames.strategy import Strategy, blocks, join
 
-# Beyond so many states a library's elimination is quicker to compile.
+# Beyond so many states the elimination of a library is quicker to compile.
 _ELIMINATED = 8
 
 
@@ -139,17 +139,17 @@ class MarkovGame(PolicyGame):
     def _expected(
         self, policies: tuple[Array, ...]
     ) -> tuple[Float[Array, "players states"], Float[Array, "states states"]]:
-        """Rewards of each player and state, and transitions from state to state."""
+        """Returns rewards of each player and state, and transitions from state to state."""
         tables = self._tables(policies)
         return tables[: len(policies)], tables[len(policies) :].T
 
     def _tables(
         self, policies: tuple[Array, ...], free: int | None = None
     ) -> Float[Array, "rows states *actions"]:
-        """Expected rewards of each player, then chances of each next state, in every state.
+        """Returns expected rewards of each player, then chances of each next state, in every state.
 
         Args:
-            policies: Of all players.
+            policies: The policies of all players.
             free: A player whose actions are left open, as the last axis.
         """
         _, states, *actions = self.rewards.shape
@@ -204,7 +204,7 @@ def _occupancy(
     transitions: Float[Array, "states states"],
     arrivals: Float[Array, " states"],
 ) -> Float[Array, " states"]:
-    """`(I - discount P^T)^{-1} arrivals`, for few states by elimination that subtracts nothing.
+    """Solves `(I - discount P^T) x = arrivals`, for few states by elimination without subtractions.
 
     A pivot is the chance to leave a state: that of stopping, `1 - discount`, and those of going to
     the states that are left. Where it is computed as their sum, and not as one minus the chance of
@@ -244,11 +244,11 @@ def _optimal_values(
     discount: Float[Array, ""],
     temperature: Float[Array, ""] | None,
 ) -> Float[Array, " states"]:
-    """Values of the best policy of one player alone, by policy iteration (soft with entropy)."""
+    """Returns the values of one player's best policy, by policy iteration (soft with entropy)."""
     states, actions = rewards.shape
 
     def improve(values: Array) -> tuple[Array, Array]:
-        """The better policy and its entropies."""
+        """Returns a better policy and its entropies."""
         worth = rewards + discount * (transitions @ values)
         if temperature is None:
             best = jax.nn.one_hot(jnp.argmax(worth, -1), actions, dtype=worth.dtype)
@@ -265,7 +265,7 @@ def _optimal_values(
         better = jnp.linalg.solve(
             _resolved(discount, moves), jnp.sum(policy * rewards, -1) + entropy
         )
-        # Policies never get worse: a value that does not rise by more than rounding is the best.
+        # Policies never get worse, so a value that rises by no more than rounding is the best.
         rise = jnp.max(better - values)
         slack = 8 * jnp.finfo(values.dtype).eps * (1 + jnp.max(jnp.abs(better)))
         return better, rise > slack, count + 1

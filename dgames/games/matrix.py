@@ -14,7 +14,7 @@ from dgames.strategy import Strategy, blocks, join
 
 
 class MatrixGame(MultilinearGame):
-    r"""A game in normal form: finitely many actions each, chosen at random.
+    r"""A game in normal form: each player chooses among finitely many actions at random.
 
     Player i plays a probability vector `x_i` over `actions[i]` actions and pays minus the expected
     payoff, a multilinear function:
@@ -92,7 +92,7 @@ class MatrixGame(MultilinearGame):
 
     @classmethod
     def from_table(cls, payoffs: Any) -> "MatrixGame":
-        """The game with these payoffs, of shape `(players, *actions)`; of one player, too.
+        """Makes a game from payoffs of shape `(players, *actions)`, for one player or more.
 
         Raises:
             ValueError: If there is not one axis for each player.
@@ -120,12 +120,13 @@ class MatrixGame(MultilinearGame):
 
 
 def _ties(payoffs: np.ndarray, best: np.ndarray) -> np.ndarray:
-    """Which payoffs equal the best ones but for rounding."""
+    """Returns which payoffs equal the best ones up to rounding."""
     sizes = np.abs(payoffs)
-    # Payoffs may have cancelled out: `0.1 + 0.2 - 0.3` and zero are equal in a game of ones and
-    # twos. The median of all says so, as one huge penalty tells nothing about the others' rounding.
+    # Payoffs may have cancelled: `0.1 + 0.2 - 0.3` and zero are equal in a game of ones and twos.
+    # The median sets the scale, because one huge penalty says nothing about the rounding of the
+    # others.
     typical = sizes[np.isfinite(sizes) & (sizes > 0)]
     unit = np.maximum(np.maximum(sizes, np.abs(best)), np.median(typical) if typical.size else 0)
-    with np.errstate(invalid="ignore"):  # of infinite payoffs, which are equal or not
+    with np.errstate(invalid="ignore"):  # infinite payoffs may be subtracted from each other
         near = best - payoffs <= 16 * float(jnp.finfo(payoffs.dtype).eps) * unit
     return (payoffs == best) | (near & np.isfinite(best) & np.isfinite(payoffs))

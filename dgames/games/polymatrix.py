@@ -1,4 +1,4 @@
-"""Games between pairs of players."""
+"""Polymatrix games: sums of matrix games between pairs of players."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -65,7 +65,7 @@ class PolymatrixGame(MultilinearGame):
 
 
 def _actions(payoffs: Pairs) -> list[int]:
-    """The number of actions of each player, as the first matrix that names the player says."""
+    """Returns the number of actions of each player, from the first matrix that has the player."""
     if not isinstance(payoffs, Mapping):
         nested = enumerate(payoffs)
         payoffs = {(i, j): m for i, row in nested for j, m in enumerate(row) if m is not None}

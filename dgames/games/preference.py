@@ -1,4 +1,4 @@
-"""Games of being preferred."""
+"""Preference games: each player wants to be preferred to the others."""
 
 from typing import Any
 

@@ -87,9 +87,10 @@ class Quadratic(Game):
         return join(x, tuple(costs))
 
     def _rows(self) -> list[Float[Array, "_ d"]]:
-        """All couplings of each player side by side, zero with the player itself.
+        """Returns all couplings of each player side by side, with zeros for the player itself.
 
-        One product per player, not one per pair: many players are traced and compiled quickly.
+        So the costs take one product per player, not one per pair, and many players are traced and
+        compiled quickly.
         """
         sizes = [len(b) for b in self.b]
         with jax.ensure_compile_time_eval():

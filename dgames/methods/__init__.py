@@ -2,9 +2,9 @@
 
 from dgames.methods.alternating import Alternating as Alternating
 from dgames.methods.averaged import Averaged as Averaged
-from dgames.methods.base import AbstractMethod as AbstractMethod
-from dgames.methods.base import method_name as method_name
 from dgames.methods.extragradient import Extragradient as Extragradient
+from dgames.methods.method import AbstractMethod as AbstractMethod
+from dgames.methods.method import method_name as method_name
 from dgames.methods.mirror import AbstractMirrorMethod as AbstractMirrorMethod
 from dgames.methods.mirror import Magnet as Magnet
 from dgames.methods.mirror import MirrorDescent as MirrorDescent

@@ -1,4 +1,4 @@
-"""One player after the other."""
+"""Alternating gradient steps: the players move one after the other."""
 
 from typing import Any
 
@@ -7,7 +7,7 @@ from jaxtyping import Array, PyTree
 from typing_extensions import override
 
 from dgames.fields import AbstractField
-from dgames.methods.base import (
+from dgames.methods.method import (
     AbstractMethod,
     State,
     per_player,
@@ -22,8 +22,8 @@ from dgames.strategy import Strategy, block, in_turn, replace
 class Alternating(AbstractMethod):
     """Alternating gradient descent: `x_i+ = P_i(x_i - h F_i(x_1+, ..., x_{i-1}+, x_i, ..., x_N))`.
 
-    Players move in the players' order, each seeing the moves before (Gauss-Seidel). Every step asks
-    for one block of the field per player: together one evaluation.
+    Players move in the players' order, and each of them sees the moves before (Gauss-Seidel). A
+    step evaluates one block of the field per player, which together is one evaluation.
 
     On `x y` its spectral radius is 1 for `0 < h <= 2`, so it neither converges nor diverges for
     `h < 2`; at `h = 2` the eigenvalue -1 is defective and iterates grow linearly.

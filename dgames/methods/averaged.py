@@ -1,4 +1,4 @@
-"""The average of the strategies played."""
+"""Averages of the strategies that a method plays."""
 
 from typing import NamedTuple
 
@@ -8,7 +8,7 @@ from jaxtyping import Array, Int, PyTree
 from typing_extensions import override
 
 from dgames.fields import AbstractField
-from dgames.methods.base import AbstractMethod, State
+from dgames.methods.method import AbstractMethod, State
 from dgames.strategy import Strategy
 
 

@@ -12,7 +12,7 @@ from typing_extensions import override
 
 from dgames.fields import AbstractField, PseudoGradient
 from dgames.fields.natural_gradient import policy_gradient
-from dgames.methods.base import (
+from dgames.methods.method import (
     AbstractMethod,
     State,
     add,
@@ -21,7 +21,7 @@ from dgames.methods.base import (
     scale,
     subtract,
 )
-from dgames.mirror import AbstractMirrorMap, EntropyMirror
+from dgames.mirror_map import AbstractMirrorMap, EntropyMirror
 from dgames.policy_game import Regularised
 from dgames.sets import map_sets
 from dgames.strategy import Strategy, map_players
@@ -48,7 +48,7 @@ class Magnet(eqx.Module):
     Attributes:
         temperature: The strength of the pull: a number, or a function of the count of steps.
         reference: The first magnet, a joint strategy (default: the first strategy).
-        rate: From 0, fixed, to 1, replaced by the strategy.
+        rate: The share of the way to the strategy: at 0 the magnet is fixed, at 1 it is replaced.
         period: The number of steps between moves.
     """
 
@@ -59,12 +59,12 @@ class Magnet(eqx.Module):
 
 
 class MirrorState(NamedTuple):
-    """Where a mirror method stands.
+    """The state of a mirror method.
 
     Attributes:
-        kept: What the mirror map keeps beside the strategy: log-probabilities of the entropy.
+        kept: What the mirror map keeps beside the strategy: for the entropy, log-probabilities.
         magnet: The dual point of the magnet, or None.
-        memory: Of the method, such as a past value of the field; or None.
+        memory: The method's own memory, such as a past value of the field; or None.
         steps: The number of steps so far.
     """
 
@@ -75,7 +75,7 @@ class MirrorState(NamedTuple):
 
 
 class Moves(NamedTuple):
-    """What one step is made of, in dual points.
+    """The parts of one step, as functions of dual points.
 
     Attributes:
         force: The field at a dual point, without regularisers.
@@ -117,7 +117,7 @@ class AbstractMirrorMethod(AbstractMethod):
 
     @abc.abstractmethod
     def advance(self, moves: Moves, y: Strategy, memory: Any) -> tuple[Strategy, Any]:
-        """The next dual point and memory.
+        """Returns the next dual point and memory.
 
         Args:
             moves: The field, and the elementary move.
@@ -127,7 +127,7 @@ class AbstractMirrorMethod(AbstractMethod):
 
     @abc.abstractmethod
     def recollect(self, moves: Moves, y: Strategy) -> Any:
-        """The memory before the first step."""
+        """Returns the memory before the first step."""
 
     @override
     def init(self, field: AbstractField, x: Strategy, args: PyTree = None) -> MirrorState:
@@ -157,7 +157,7 @@ class AbstractMirrorMethod(AbstractMethod):
     ) -> Moves:
         game = None
         if isinstance(field, PseudoGradient) and isinstance(self.mirror, EntropyMirror):
-            game = field.game  # whose gradient can be had from logarithms
+            game = field.game  # its gradient can be computed from logarithms
         pulls: list[tuple[Any, Strategy]] = []
         if isinstance(game, Regularised):
             pulls.append((real_hyperparameter(game.temperature), game.log_reference(x)))
@@ -248,9 +248,9 @@ class MirrorProx(AbstractMirrorMethod):
 
 
 class OptimisticMirrorDescent(AbstractMirrorMethod):
-    """Mirror prox with the past in place of the trial's evaluation. One evaluation per step.
+    """Mirror prox whose trial step uses the past value of the field. One evaluation per step.
 
-    With the past force g (at first that at the start): `z = move(y, g)`, `g+ = F(z)`,
+    With the past force g (at first the one at the start): `z = move(y, g)`, `g+ = F(z)`,
     `y+ = move(y, g+)`. With `EuclideanMirror` it is `Optimistic`.
 
     References:
@@ -269,7 +269,7 @@ class OptimisticMirrorDescent(AbstractMirrorMethod):
 
 
 class NashMD(AbstractMirrorMethod):
-    """Mirror descent against the mixture: `z = move(y, 0)`, then `y+ = move(y, F(z))`.
+    """Nash mirror descent, against a mixture: `z = move(y, 0)`, then `y+ = move(y, F(z))`.
 
     Players answer the geometric mixture of the opponents' strategies with the reference. One
     evaluation per step. With a constant step its limit is not the equilibrium of the regularised

@@ -10,7 +10,7 @@ from jaxtyping import Array, PyTree
 from typing_extensions import override
 
 from dgames.fields import AbstractField
-from dgames.methods.base import (
+from dgames.methods.method import (
     AbstractMethod,
     State,
     add,
@@ -116,7 +116,7 @@ class ComplexMomentum(AbstractMethod):
         if not self.alternating:
             values = (steps, momenta, field(x, args), x, *state)
             moved = map_sets(lambda own, _, *values: move(own, *values), strategy_set, x, *values)
-            # One structure of triples becomes a triple of structures.
+            # This turns one structure of triples into a triple of structures.
             x, real, imaginary = (map_players(operator.itemgetter(k), moved) for k in range(3))
             return x, (real, imaginary)
 

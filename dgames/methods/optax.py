@@ -1,4 +1,4 @@
-"""Any optax optimiser as a method."""
+"""Optimisers of optax as methods."""
 
 from typing import Any
 
@@ -8,7 +8,7 @@ from jaxtyping import PyTree
 from typing_extensions import override
 
 from dgames.fields import AbstractField
-from dgames.methods.base import AbstractMethod, State
+from dgames.methods.method import AbstractMethod, State
 from dgames.strategy import Strategy, blocks, join, player_names
 
 

@@ -1,11 +1,11 @@
-"""The past stands in for the trial step."""
+"""The optimistic method: a past value of the field replaces that of the trial step."""
 
 import equinox as eqx
 from jaxtyping import Array, PyTree
 from typing_extensions import override
 
 from dgames.fields import AbstractField
-from dgames.methods.base import AbstractMethod, State, add, real_hyperparameter, scale, subtract
+from dgames.methods.method import AbstractMethod, State, add, real_hyperparameter, scale, subtract
 from dgames.strategy import Strategy
 
 

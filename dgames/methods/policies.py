@@ -1,7 +1,7 @@
-"""Methods on policies by the names and parameters of their papers: special cases, all of them.
+"""Methods on policies by the names and parameters of their papers: special cases of mirror methods.
 
-They are meant for the pseudo-gradient of a game on simplices, `Regularised` where a temperature c
-and a reference are spoken of. Natural policy gradient has no entry of its own: it is
+They are meant for the pseudo-gradient of a game on simplices, which is `Regularised` where a
+temperature c and a reference are mentioned. Natural policy gradient has no entry of its own: it is
 `Simultaneous(h)` on `dgames.NaturalGradient(game)`, in logits, and the same as `MirrorDescent(h)`.
 """
 
@@ -10,7 +10,7 @@ from typing import Any
 from jaxtyping import Array, PyTree
 
 from dgames.methods.mirror import Magnet, MirrorDescent, MirrorProx, NashMD, Schedule
-from dgames.mirror import AbstractMirrorMap, EntropyMirror
+from dgames.mirror_map import AbstractMirrorMap, EntropyMirror
 from dgames.strategy import Strategy
 
 Number = PyTree[Any]  # one number, or one per player

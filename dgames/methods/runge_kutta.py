@@ -1,4 +1,4 @@
-"""Following the flow closely."""
+"""Explicit Runge-Kutta steps, which follow the flow closely."""
 
 from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
@@ -8,10 +8,10 @@ from jaxtyping import Array, PyTree
 from typing_extensions import override
 
 from dgames.fields import AbstractField
-from dgames.methods.base import AbstractMethod, State, real_hyperparameter, scale, subtract
+from dgames.methods.method import AbstractMethod, State, real_hyperparameter, scale, subtract
 from dgames.strategy import Strategy
 
-if TYPE_CHECKING:  # type checkers do not know the other one
+if TYPE_CHECKING:  # type checkers do not know that of equinox
     from typing import ClassVar as AbstractClassVar
 else:
     from equinox import AbstractClassVar
@@ -95,7 +95,7 @@ class SSPRK3(AbstractRungeKutta):
     """The third-order step of Shu and Osher (1988), made of gradient steps `G(x) = x - h F(x)`.
 
     `u = 3/4 x + 1/4 G(G(x))`, `x+ = P(1/3 x + 2/3 G(u))`. Three evaluations. It "preserves strong
-    stability": what one gradient step does not increase, in whatever norm, neither does it. On
+    stability": in any norm, it does not increase what one gradient step does not increase. On
     `x y` its spectral radius is `sqrt(1 - h^4/12 + h^6/36)`, below 1 for `0 < h < sqrt(3)`.
 
     Attributes:

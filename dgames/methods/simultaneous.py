@@ -1,11 +1,11 @@
-"""Everyone steps at once."""
+"""Simultaneous gradient steps: all players move at once."""
 
 import equinox as eqx
 from jaxtyping import Array, PyTree
 from typing_extensions import override
 
 from dgames.fields import AbstractField
-from dgames.methods.base import AbstractMethod, State, real_hyperparameter, scale, subtract
+from dgames.methods.method import AbstractMethod, State, real_hyperparameter, scale, subtract
 from dgames.strategy import Strategy
 
 

@@ -43,7 +43,7 @@ def converted(formulas: list[Formula]) -> list[tuple[str, str]]:
     """Each formula as MathML, or what is wrong with it, in one run of KaTeX.
 
     Args:
-        formulas: In LaTeX, without dollars.
+        formulas: Formulas in LaTeX, without dollars.
 
     Returns:
         Pairs of MathML and of a message, one of which is empty.
@@ -61,7 +61,7 @@ def converted(formulas: list[Formula]) -> list[tuple[str, str]]:
         encoding="utf-8",
         check=True,
     )
-    return [(_mended(found), message) for found, message in json.loads(done.stdout)]
+    return [(_mended(mathml), message) for mathml, message in json.loads(done.stdout)]
 
 
 def _mended(mathml: str) -> str:
@@ -74,11 +74,11 @@ def convert(app: Any, doctree: nodes.document, page: str) -> None:
     """The listener of `doctree-resolved`: all formulas of a page at once."""
     if app.builder.format != "html":
         return
-    found = [node for kind in (nodes.math, nodes.math_block) for node in doctree.findall(kind)]
-    if not found:
+    math_nodes = [node for kind in (nodes.math, nodes.math_block) for node in doctree.findall(kind)]
+    if not math_nodes:
         return
-    formulas = [(node.astext(), isinstance(node, nodes.math_block)) for node in found]
-    for node, (mathml, message) in zip(found, converted(formulas), strict=True):
+    formulas = [(node.astext(), isinstance(node, nodes.math_block)) for node in math_nodes]
+    for node, (mathml, message) in zip(math_nodes, converted(formulas), strict=True):
         if message:
             _LOG.warning("%s, in the formula %s", message, node.astext(), location=node)
         node["mathml"] = mathml

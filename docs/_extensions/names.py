@@ -52,14 +52,14 @@ def target(text: str, documented: dict[str, Any]) -> str | None:
 
 def _unique(documented: dict[str, Any], last: str) -> str | None:
     """The one documented name that ends so; exported names come before those of the checker."""
-    found = [
+    matches = [
         name
         for name, entry in documented.items()
         if name.endswith(f".{last}") and entry.objtype in _KINDS and not entry.aliased
     ]
-    exported = [name for name in found if not name.startswith("certify.checker.")]
-    found = exported or found
-    return found[0] if len(found) == 1 else None
+    exported = [name for name in matches if not name.startswith("certify.checker.")]
+    matches = exported or matches
+    return matches[0] if len(matches) == 1 else None
 
 
 def _inside(node: nodes.Node, name: str) -> bool:

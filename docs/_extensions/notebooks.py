@@ -40,8 +40,8 @@ def page(notebook: dict[str, Any], name: str, names: list[str]) -> tuple[str, di
 
     Args:
         notebook: As JSON, of format 4.
-        name: Of the page; figures are named after it.
-        names: Of all notebooks: links to these become links to their pages.
+        name: The name of the page; figures are named after it.
+        names: The names of all notebooks; links to these become links to their pages.
     """
     parts: list[str] = []
     figures: dict[str, bytes] = {}

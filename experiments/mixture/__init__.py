@@ -1,1 +1,1 @@
-"""What the mixture GAN is made of."""
+"""Parts of the study of a mixture GAN."""

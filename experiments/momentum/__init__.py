@@ -1,1 +1,1 @@
-"""What the studies of complex momentum share: spectra in closed form, and counting evaluations."""
+"""Parts shared by the studies of complex momentum: spectra in closed form, counted evaluations."""

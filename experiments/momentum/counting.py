@@ -1,4 +1,4 @@
-"""How many evaluations of the field a method needs, counted while it runs."""
+"""Counts the evaluations of the field that a method needs, while it runs."""
 
 import functools
 from collections.abc import Callable
@@ -13,7 +13,7 @@ import dgames as dg
 
 
 def cost(method: dg.AbstractMethod) -> tuple[int, int]:
-    """How often a method asks for the field: in every step, and once more at the start.
+    """Counts how often a method evaluates the field: in every step, and in addition at the start.
 
     The reflected form of the optimistic method asks for the same value twice at first, so that its
     start costs nothing.
@@ -49,7 +49,7 @@ def evaluations(
         make: From parameters to a method.
         start: Where all runs start.
         parameters: Arrays of one length, one run for each entry.
-        radius: Of the ball around the origin.
+        radius: The radius of the ball around the origin.
         budget: Runs stop after that many steps.
 
     Returns:
@@ -65,7 +65,7 @@ def evaluations(
 
 @functools.cache
 def _runner(make: Callable[..., dg.AbstractMethod]) -> Callable[..., Any]:
-    """Compiled once for each kind of method."""
+    """Returns a runner, compiled once for each kind of method."""
 
     @eqx.filter_jit
     def all_runs(field, start, radius, budget, parameters):

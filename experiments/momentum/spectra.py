@@ -94,25 +94,25 @@ def polar(modulus: Any, angle: Any) -> Any:
 
 
 def smallest(rate: Any, starts: np.ndarray, restarts: int = 3) -> tuple[float, np.ndarray]:
-    """The smallest value of a rate over a few parameters, as far as local searches find it.
+    """Minimises a rate over a few parameters by local searches.
 
     Rates have kinks where roots meet, so the simplex is set up again where it has collapsed.
 
     Args:
-        rate: Of a vector of parameters.
+        rate: A function of a vector of parameters.
         starts: Where to start, shape `(number, parameters)`.
         restarts: How often each search starts again.
 
     Returns:
-        The smallest rate found, an upper bound on the smallest there is; and where.
+        The smallest rate of the searches, which bounds the minimum from above, and its parameters.
     """
     best, where = np.inf, starts[0]
     for start in starts:
         for _ in range(restarts):
-            found = minimize(
+            minimum = minimize(
                 rate, start, method="Nelder-Mead", options={"xatol": 1e-10, "fatol": 1e-13}
             )
-            start = found.x
-            if found.fun < best:
-                best, where = float(found.fun), found.x
+            start = minimum.x
+            if minimum.fun < best:
+                best, where = float(minimum.fun), minimum.x
     return best, where

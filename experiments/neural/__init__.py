@@ -1,1 +1,1 @@
-"""What the study of a small neural game is made of: the game, and training runs on it."""
+"""Parts of the study of a small neural game: the game, and training runs on it."""

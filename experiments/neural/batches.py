@@ -26,8 +26,8 @@ def variance(game: FineTuning, weights: Float[np.ndarray, " n"]) -> Any:
         def at(args: Any) -> Array:
             return dg.ravel(field(unravel(vector), args))[0]
 
-        # The payoff is a sum of a mean over data and one over noise, drawn independently: so their
-        # variances add up.
+        # The payoff is a sum of a mean over data and one over noise. They are drawn independently,
+        # so their variances add up.
         whole, total = at(None), jnp.zeros(())
         for k, points in enumerate(everything):
             for point in points:
@@ -42,7 +42,7 @@ def variance(game: FineTuning, weights: Float[np.ndarray, " n"]) -> Any:
 def largest_variance(
     game: FineTuning, box: certify.Box, weights: Float[np.ndarray, " n"]
 ) -> tuple[float, float]:
-    """A proved bound on it over a box, and its value in the middle."""
+    """Proves a bound on the variance over a box, and computes its value in the middle."""
     value = variance(game, weights)
     ends = [jnp.asarray(end) for end in box.bounds()]
     bound = jax.jit(certify.enclose(value))(certify.Interval(*ends))
@@ -67,9 +67,9 @@ def squared_distances(
         game: The game.
         box: Onto which each step is projected.
         center: The point.
-        weights: Of the norm.
+        weights: The weights of the norm.
         starts: A row per run.
-        step_size: Of the steps.
+        step_size: The step size.
         steps: How many.
         every: How often the distance is looked at.
         key: Draws the batches.

@@ -1,4 +1,4 @@
-"""A generator and a critic that are tuned together, from where they are to new data."""
+"""A pre-trained generator and a critic that are tuned together to new data."""
 
 from collections.abc import Callable
 from typing import Any
@@ -48,7 +48,7 @@ class FineTuning(dg.ZeroSum):
     weight: Float[Array, ""]
 
     def payoff(self, x: Any, args: Any = None) -> Any:
-        """What the generator receives from the critic.
+        """Returns what the generator receives from the critic.
 
         Args:
             x: The strategies.
@@ -102,10 +102,10 @@ def pretrained(
         new: What it is to imitate.
         noise: What it is fed with.
         weight: See `FineTuning`.
-        key: For the first weights.
+        key: A random key for the first weights.
     """
     first, second = jax.random.split(key)
-    # Without a bias behind the hidden layer, which the payoff would not depend on.
+    # There is no bias behind the hidden layer, because the payoff would not depend on it.
     critic = jax.tree.map(
         lambda leaf: 1.5 * leaf if eqx.is_array(leaf) else leaf,
         network(units[0], first, bias=False),
@@ -117,7 +117,7 @@ def pretrained(
 
 
 def _fitted(net: eqx.nn.MLP, inputs: Array, outputs: Array) -> eqx.nn.MLP:
-    """By gradient descent on the squared error, with a little weight decay."""
+    """Fits by gradient descent on the squared error, with a little weight decay."""
     arrays, rest = eqx.partition(net, eqx.is_array)
 
     def loss(arrays: Any) -> Any:

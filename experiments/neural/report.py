@@ -9,17 +9,18 @@ import numpy as np
 from matplotlib.figure import Figure
 
 import dgames as dg
+from experiments.neural.config import Config, game_of
 from experiments.neural.game import FineTuning
-from experiments.study import Data
+from experiments.storage import Data
 
 
 def numbers(data: Mapping[str, Data]) -> dict[str, Any]:
-    """The numbers of the study: what every run should find, and what only a full one looks at."""
+    """The numbers of the study: those of every run, and those of full runs only."""
     proof, step, sweep = data["certificate"], data["direct"], data["sweep"]
     limit, theorem = step["limit"], proof["steps"]["simultaneous"]
     runs, failing = data["training"], data["failing"]
     arrived = np.array(failing["arrived"])
-    found = {
+    result = {
         "smallest curvature of a network's own cost, at all equilibria": min(
             curvature for entry in sweep for curvature in entry["curvatures"]
         ),
@@ -47,11 +48,11 @@ def numbers(data: Mapping[str, Data]) -> dict[str, Any]:
             max(run["largest"]) for run in runs.values()
         ),
     }
-    return found | (_of_full_runs(data) if data["batches"] else {})
+    return result | (_of_full_runs(data) if data["batches"] else {})
 
 
 def _closer(data: Mapping[str, Data]) -> Data:
-    """What the sweep found for the game of the closer look: the one of that equilibrium."""
+    """Returns the entry of the sweep for the game of the closer look, by its equilibrium."""
     center = np.array(data["certificate"]["center"])
     return min(
         data["sweep"], key=lambda entry: np.linalg.norm(np.array(entry["equilibrium"]) - center)
@@ -73,7 +74,7 @@ def _of_full_runs(data: Mapping[str, Data]) -> dict[str, Any]:
             min(entry["same"]) for entry in data["outside"]["weights"]
         ],
         "mean squared distance of noisy runs / proved bound": float(
-            np.mean(noisy["found"][50:]) / noisy["proved"]
+            np.mean(noisy["squares"][50:]) / noisy["proved"]
         ),
         "variance of mini-batches in the middle / proved bound": noisy["variance"]["middle"]
         / noisy["variance"]["bound"],
@@ -91,8 +92,8 @@ def largest(entry: Data) -> float:
     return max((one["radius"] for one in entry["tries"] if one["status"] == "proved"), default=0.0)
 
 
-def training(config: Any, data: Mapping[str, Data]) -> Figure:
-    """Distances from the equilibrium, in the metric of each proof, beside what is proved."""
+def training(config: Config, data: Mapping[str, Data]) -> Figure:
+    """Draws distances from the equilibrium in the metric of each proof, beside what is proved."""
     figure, axes = plt.subplots(1, 2, figsize=(9.5, 3.8), sharey=True, layout="constrained")
     titles = {"theorem": "step by the theorem", "direct": "step by the direct route"}
     for axis, (name, title) in zip(axes, titles.items(), strict=True):
@@ -107,8 +108,8 @@ def training(config: Any, data: Mapping[str, Data]) -> Figure:
     return figure
 
 
-def regularisation(config: Any, data: Mapping[str, Data]) -> Figure:
-    """How far proofs reach, and what they promise, by the strength of the pull."""
+def regularisation(config: Config, data: Mapping[str, Data]) -> Figure:
+    """Draws how far proofs reach and the margins that they have, by the strength of the pull."""
     figure, (width, margin) = plt.subplots(1, 2, figsize=(9.5, 3.8), layout="constrained")
     sweep = data["sweep"]
     weights = [entry["weight"] for entry in sweep]
@@ -144,10 +145,8 @@ def regularisation(config: Any, data: Mapping[str, Data]) -> Figure:
     return figure
 
 
-def networks(config: Any, data: Mapping[str, Data]) -> Figure:
-    """What both networks do, before and after, for the strengths of the sweep."""
-    from experiments.neural_game import game_of
-
+def networks(config: Config, data: Mapping[str, Data]) -> Figure:
+    """Draws both networks before and after training, for the strengths of the sweep."""
     figure, (left, right) = plt.subplots(1, 2, figsize=(9.5, 3.8), layout="constrained")
     inputs = jnp.linspace(-1.6, 1.6, 161)
     game: FineTuning = game_of(config, config.weight)

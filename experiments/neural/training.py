@@ -19,7 +19,7 @@ def paths(
     like: Any,
     steps: int,
 ) -> Float[np.ndarray, "runs steps n"]:
-    """Strategies as vectors, the start first.
+    """Runs a method from many starts; returns all strategies as vectors, the start first.
 
     Args:
         game: The game.
@@ -58,7 +58,7 @@ def ends(
     like: Any,
     steps: int,
 ) -> tuple[Float[np.ndarray, "runs n"], Float[np.ndarray, " runs"]]:
-    """The last strategies alone, and the norm of the pseudo-gradient there.
+    """Runs a method from many starts; returns the last strategies, and the norm of the field there.
 
     Args:
         game: The game.
@@ -97,7 +97,7 @@ def distances(
     center: Float[np.ndarray, " n"],
     metric: Float[np.ndarray, "n n"],
 ) -> Float[np.ndarray, "*runs"]:
-    """From a point, in the norm `sqrt(x' metric x)`."""
+    """Returns distances from a point, in the norm `sqrt(x' metric x)`."""
     moved = (points - center) @ np.linalg.cholesky(metric)
     return np.linalg.norm(moved, axis=-1)
 
@@ -109,7 +109,7 @@ def in_ball(
     count: int,
     key: Array,
 ) -> Float[np.ndarray, "count n"]:
-    """Points of a ball of a metric: half of them uniform, half on its surface, nearly."""
+    """Draws points of a ball of a metric: half of them uniform, half of them near its surface."""
     n = len(center)
     one, other = jax.random.split(key)
     shares = np.asarray(jax.random.uniform(other, (count, 1))) ** (1 / n)
@@ -119,9 +119,9 @@ def in_ball(
 
 
 def directions(count: int, n: int, key: Array) -> Float[np.ndarray, "count n"]:
-    """Uniform vectors of length one."""
-    found = np.asarray(jax.random.normal(key, (count, n)))
-    return found / np.linalg.norm(found, axis=1, keepdims=True)
+    """Draws uniform vectors of length one."""
+    vectors = np.asarray(jax.random.normal(key, (count, n)))
+    return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
 
 
 def slowest(
@@ -131,6 +131,6 @@ def slowest(
     floor: float,
 ) -> float:
     """The largest factor of any step of any run, as long as it starts farther away than a floor."""
-    found = distances(paths, center, metric)
-    before, after = found[:, :-1], found[:, 1:]
+    lengths = distances(paths, center, metric)
+    before, after = lengths[:, :-1], lengths[:, 1:]
     return float(np.max(after[before > floor] / before[before > floor]))

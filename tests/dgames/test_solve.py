@@ -428,7 +428,7 @@ class TestStepSize:
             (dg.Extragradient(0.5), 0.5, "has a step size already"),
             (dg.Extragradient, None, "is no method"),
             (dg.Simultaneous, _Steps(), "no step for Simultaneous"),
-            (lambda h: dg.Extragradient(h), _Steps(), "knows methods by their classes"),
+            (lambda h: dg.Extragradient(h), _Steps(), "identifies methods by their classes"),
         ],
     )
     def test_what_does_not_fit(self, method, step_size, message):

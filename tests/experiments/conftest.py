@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import pytest
 
-from experiments import study
+from experiments import catalogue
 from experiments.run import Results, run
 
 
@@ -15,7 +15,7 @@ def quick(tmp_path_factory) -> Callable[[str], Results]:
 
     @functools.cache
     def results(name: str) -> Results:
-        chosen = study.load(name)
+        chosen = catalogue.load(name)
         return run(chosen, chosen.quick, output=tmp_path_factory.mktemp(name))
 
     return results

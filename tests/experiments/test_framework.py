@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from experiments import expected, storage, study
+from experiments import catalogue, expected, storage
 from experiments.__main__ import INTERRUPTED, NO, OK, UNUSABLE, app
 from experiments.expected import Expected
 from experiments.run import run
@@ -176,18 +176,18 @@ def test_missing_and_extra_numbers_are_faults():
 
 
 def test_every_study_has_numbers_to_compare_with():
-    for name in study.names():
-        loaded = study.load(name)
+    for name in catalogue.names():
+        loaded = catalogue.load(name)
         assert loaded.summary and expected.load(name) and expected.load(name, quick=True), name
         assert {field.name for field in dataclasses.fields(loaded.config)}, name
     files = {path.stem for path in expected.FOLDER.glob("*.json")}
-    assert files == set(study.names())
+    assert files == set(catalogue.names())
 
 
 def test_every_study_is_described():
     page = (expected.FOLDER.parents[1] / "docs" / "experiments.md").read_text(encoding="utf-8")
     assert set(re.findall(r"^\| `(\w+)` \| .{20,} \|$", page, flags=re.MULTILINE)) == set(
-        study.names()
+        catalogue.names()
     )
 
 
@@ -197,7 +197,7 @@ def test_command_lists_runs_and_compares(tmp_path, monkeypatch):
         "total": Expected("measured", "1 + 4", value=1.0),
         "items": Expected("measured", "a", value=2),
     }
-    monkeypatch.setattr(study, "load", lambda name: chosen)
+    monkeypatch.setattr(catalogue, "load", lambda name: chosen)
     monkeypatch.setattr(expected, "load", lambda name, quick: entries)
     command = CliRunner()
     arguments = ["small_gain_toy", "--quick", "--output", str(tmp_path)]
@@ -224,7 +224,7 @@ def test_interrupting_the_command_keeps_what_is_done(tmp_path, monkeypatch):
         **chosen.stages,
         "total": lambda config, run: (_ for _ in ()).throw(KeyboardInterrupt()),
     }
-    monkeypatch.setattr(study, "load", lambda name: dataclasses.replace(chosen, stages=stages))
+    monkeypatch.setattr(catalogue, "load", lambda name: dataclasses.replace(chosen, stages=stages))
     arguments = ["small_gain_toy", "--quick", "--output", str(tmp_path)]
     command = CliRunner()
     assert command.invoke(app, arguments).exit_code == INTERRUPTED

@@ -2,7 +2,7 @@
 
 import pytest
 
-from experiments import study, tables
+from experiments import catalogue, tables
 
 CELLS = [
     (name, row["quantity"], column, row[column])
@@ -22,7 +22,7 @@ def test_every_cell_has_something_behind_it(name, quantity, column, entry):
     assert column in tables.COLUMNS
     assert tables.cell(column, entry)
     if entry is not None and "study" in entry:
-        assert entry["study"] in study.names()
+        assert entry["study"] in catalogue.names()
         # The tests make quick runs: cells whose numbers are not among what they compute say so.
         assert tables.tested(entry) != tables.cell(column, entry).endswith("†")
 

@@ -164,10 +164,10 @@ def test_a_copy_is_made_and_compared(tmp_path):
     assert made.read_bytes() == first
 
 
-def test_the_readme_has_the_command_and_the_notebooks():
-    readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    assert COMMAND in readme.splitlines()
-    listed = re.findall(r"\]\(notebooks/(\d\d_\w+)\.ipynb\)", readme)
+def test_the_list_has_the_command_and_the_notebooks():
+    page = (ROOT / "notebooks" / "README.md").read_text(encoding="utf-8")
+    assert COMMAND in page.splitlines()
+    listed = re.findall(r"\]\((\d\d_\w+)\.ipynb\)", page)
     assert listed == [path.stem for path in SCRIPTS]
 
 

@@ -10,7 +10,7 @@ import pytest
 from flint import arb
 from jax import lax
 
-from certify.enclosure import Interval, enclose, rounding
+from certify.enclosure import Interval, enclose, margins
 from certify.enclosure.registry import RULES, SMOOTH_RULES
 from certify.jacobian.by_jaxpr import jacobian_family
 from tools.numpy_jaxpr import uncompiled
@@ -59,7 +59,7 @@ def test_no_exact_value_escapes(escapes, name):
 
 @pytest.mark.parametrize("name", ["erf", "erfc", "cbrt", "mul"])
 def test_the_search_can_fail(escapes, monkeypatch, name):
-    monkeypatch.setitem(rounding.MARGINS, name, (-2.0, "broken on purpose"))
+    monkeypatch.setitem(margins.MARGINS, name, margins.Margin(-2.0, "broken on purpose"))
     assert escapes(*UNARY["product" if name == "mul" else name], seed=22)
 
 

@@ -8,7 +8,8 @@ import pytest
 from flint import arb
 from jax import lax
 
-from certify.enclosure import Interval, enclose, rounding, trigonometric
+from certify.enclosure import Interval, enclose, margins
+from certify.enclosure.elementary import trigonometric
 from certify.jacobian.by_jaxpr import jacobian_family
 from tools.numpy_jaxpr import uncompiled
 
@@ -105,7 +106,7 @@ class TestTheSearchCanFail:
     @pytest.mark.parametrize("name", UNARY)
     def test_no_margin(self, escapes, monkeypatch, name):
         flint.ctx.prec = 1400 if name in CIRCULAR else 220
-        monkeypatch.setitem(rounding.MARGINS, name, (-2.0, "broken on purpose"))
+        monkeypatch.setitem(margins.MARGINS, name, margins.Margin(-2.0, "broken on purpose"))
         assert escapes(*UNARY[name], seed=14, boxes=SPECIAL.get(name, random_boxes))
 
     @pytest.mark.parametrize("name", ["sin", "cos", "tan"])

@@ -7,21 +7,21 @@ import numpy as np
 import pytest
 
 from certify.enclosure import Interval
-from certify.enclosure.polynomial import enclosed_value, real_roots
-from certify.enclosure.registry import Operation
-from certify.enclosure.univariate import (
-    _BELL_HEIGHT,
-    _INVERSE_E,
-    FUNCTIONS,
+from certify.enclosure.elementary.error_functions import _BELL_HEIGHT
+from certify.enclosure.elementary.exponentials import _INVERSE_E
+from certify.enclosure.elementary.polynomial import enclosed_value, real_roots
+from certify.enclosure.elementary.univariate import (
+    DERIVATIVES,
     derivative,
     derivative_p,
     enclose_derivative,
 )
+from certify.enclosure.registry import Operation
 from tools.numpy_jaxpr import uncompiled
 
 ORDERS = range(6)
 # All but one: `test_sinc` has an oracle that knows what happens at zero.
-NAMED = [name for name in FUNCTIONS if name != "sinc"]
+NAMED = [name for name in DERIVATIVES if name != "sinc"]
 
 
 def series(name, x, order):
@@ -79,7 +79,7 @@ def test_ranges_are_as_narrow_as_can_be(name, order):
     operation = Operation(derivative_p, {"function": name, "order": order})
     box = uncompiled(lambda a, b: enclose_derivative(operation, Interval(a, b)))(lower, upper)
     points = np.linspace(lower, upper, 4001)
-    values = np.asarray(uncompiled(lambda x: FUNCTIONS[name].compute(x, order))(points))
+    values = np.asarray(uncompiled(lambda x: DERIVATIVES[name].compute(x, order))(points))
     sampled = values.max(0) - values.min(0)
     assert (np.asarray(box.width) - sampled).max() <= 1e-4 * (1.0 + np.abs(values).max())
 

@@ -1,4 +1,4 @@
-"""Methods as linear recursions in the values of the field: all that a rate depends on."""
+"""The schemes of methods: those of `dgames`, and Runge-Kutta methods by their tableaux."""
 
 from collections.abc import Sequence
 from fractions import Fraction
@@ -8,46 +8,10 @@ import equinox as eqx
 import numpy as np
 
 import dgames as dg
+from certify.checker.schemes import Scheme, complex_momentum, momentum, optimistic, runge_kutta
 from certify.problem.exact_types import described_class, known_instance, known_method
 
-Vector = tuple[Fraction, ...]
-
-
-class Point(NamedTuple):
-    """A point where a method evaluates the field.
-
-    Attributes:
-        offset: It is `x + h * (offset . v)`, with the velocities v of the scheme.
-        value: Which velocity is the value of the field at it.
-    """
-
-    offset: Vector
-    value: int
-
-
-class Scheme(NamedTuple):
-    """One step of a method, in the basis `(x, v_1, ..., v_n)` and without the step size.
-
-    Velocities are vectors in units of the field: its values, and buffers. Positions are
-    `x + h * (offset . v)`. Numbers are exact.
-
-    Attributes:
-        velocities: How many velocities there are, n.
-        past: Points evaluated in earlier steps whose values are among the velocities.
-        present: Points evaluated in this step, in this order.
-        move: The step is `x+ = x + h * (move . v)`.
-        state: Velocities that, with x, make up the state of the method.
-        next_state: What they become, as combinations of the velocities.
-        initial: What they are at first, as multiples of `F(x_0)`.
-    """
-
-    velocities: int
-    past: tuple[Point, ...]
-    present: tuple[Point, ...]
-    move: Vector
-    state: tuple[int, ...] = ()
-    next_state: tuple[Vector, ...] = ()
-    initial: Vector = ()
+Coefficients = tuple[Fraction, ...]
 
 
 class RungeKutta(NamedTuple):
@@ -65,8 +29,8 @@ class RungeKutta(NamedTuple):
     """
 
     step_size: float
-    stages: tuple[Vector, ...]
-    weights: Vector
+    stages: tuple[Coefficients, ...]
+    weights: Coefficients
 
     @classmethod
     def named(cls, name: str, step_size: float) -> "RungeKutta":
@@ -113,18 +77,17 @@ def scheme_of(method: Method, *, memory: bool = False) -> tuple[Scheme, Fraction
         method: `Simultaneous`, `Extragradient`, `Optimistic` (both forms), `Momentum`,
             `ComplexMomentum` (not alternating), `Heun`, `SSPRK3`, `RungeKutta4` or a `RungeKutta`,
             with one real step size for all players.
-        memory: For Runge-Kutta methods and extragradient: whether the state includes `F(x)`.
+        memory: For Runge-Kutta methods and extragradient: whether the state has `F(x)`.
 
     Raises:
         ValueError: If the method is none of these, but a subclass, say, which may step otherwise.
     """
     if type(method) is RungeKutta:
-        return runge_kutta(*_tableau(method), memory), step_of(method)
+        return _runge_kutta(method, memory), step_of(method)
     _require_known(method)
     name = _TABLEAU_OF.get(type(method))
     if name is not None:
-        exact = RungeKutta.named(name, 1.0)
-        scheme = runge_kutta(exact.stages, exact.weights, memory)
+        scheme = _runge_kutta(RungeKutta.named(name, 1.0), memory)
     elif type(method) is dg.Optimistic:
         scheme = reflected() if method.reflected else optimistic()
     elif type(method) is dg.Momentum:
@@ -150,11 +113,11 @@ def _described(method: Any) -> str:
     return described_class(type(method))
 
 
-def _tableau(method: RungeKutta) -> tuple[list[Vector], Vector]:
-    """The coefficients of an explicit method, exactly.
+def _runge_kutta(method: RungeKutta, memory: bool) -> Scheme:
+    """The scheme of an explicit method, with exact coefficients.
 
     Raises:
-        ValueError: If they are not numbers, or row i does not have i of them.
+        ValueError: If these are not numbers, or row i does not have i of them.
     """
     try:
         stages, weights = [_exact(row) for row in method.stages], _exact(method.weights)
@@ -165,7 +128,8 @@ def _tableau(method: RungeKutta) -> tuple[list[Vector], Vector]:
             f"RungeKutta: {len(weights)} weights need rows of 0, 1, 2, ... coefficients, one row "
             f"for each; got rows of {[len(row) for row in stages]}."
         )
-    return stages, weights
+    scheme = runge_kutta(*stages, weights)
+    return with_memory(scheme) if memory else scheme
 
 
 def step_of(method: Method) -> Fraction:
@@ -191,87 +155,24 @@ def with_step(method: Method, step_size: float) -> Method:
     return make(step_size=step_size, **names)
 
 
-def runge_kutta(stages: Sequence[Vector], weights: Vector, memory: bool = False) -> Scheme:
-    """An explicit Runge-Kutta method; velocities `F(Y_1), ..., F(Y_s)`, and `F(x+)` if wanted.
+def with_memory(scheme: Scheme) -> Scheme:
+    """The same scheme without a state, but with `F(x)` in it: known from the step before.
 
-    With the value at x in the state, that value is the last one of the step before.
+    So `F(x+)` becomes one more velocity, the last one. The first point of the scheme must be x.
     """
-    count = len(weights)
-    size = count + memory
-    points = [
-        Point(_padded([-a for a in row], size), i) for i, row in enumerate(map(_exact, stages))
-    ]
-    move = _padded([-b for b in _exact(weights)], size)
-    if not memory:
-        return Scheme(size, (), tuple(points), move)
-    return Scheme(
-        size,
-        (points[0],),
-        (*points[1:], Point(move, count)),
-        move,
-        state=(0,),
-        next_state=(_unit(count, size),),
-        initial=(Fraction(1),),
-    )
-
-
-def optimistic() -> Scheme:
-    """`y = x - h g`, `g+ = F(y)`, `x+ = x - h g+`, with velocities `(g, d, F(y))`.
-
-    Here `d = (y_before - x) / h`: the state includes the point where g was evaluated, which is
-    `x_0` at first. Without it, nothing better than the rate 1 can be proved.
-    """
-    return _scheme(3, [((0, 1, 0), 0)], [((-1, 0, 0), 2)], (0, 0, -1), [(0, 0, 1), (-1, 0, 1)])
+    size, move = scheme.size, (*scheme.move, 0)
+    points = [((*offset, 0), value) for offset, value in scheme.points]
+    last = tuple(int(k == size) for k in range(size + 1))
+    return Scheme(size + 1, (*points, (move, size)), 1, move, (last,))
 
 
 def reflected() -> Scheme:
     """`x+ = x - 2 h F(x) + h g`, `g+ = F(x)`; velocities `(g, d, F(x))`, `d = (x_before - x)/h`."""
-    return _scheme(3, [((0, 1, 0), 0)], [((0, 0, 0), 2)], (1, 0, -2), [(0, 0, 1), (-1, 0, 2)])
+    return Scheme(3, (((0, 1, 0), 0), ((0, 0, 0), 2)), 1, (1, 0, -2), ((0, 0, 1), (-1, 0, 2)))
 
 
-def momentum(b: Fraction) -> Scheme:
-    """`m+ = b m - F(x)`, `x+ = x + h m+`; velocities `(g, m, F(x))`, g being F at `x - h m`."""
-    return _scheme(3, [((0, -1, 0), 0)], [((0, 0, 0), 2)], (0, b, -1), [(0, 0, 1), (0, b, -1)])
-
-
-def complex_momentum(real: Fraction, imaginary: Fraction) -> Scheme:
-    """`m+ = b m - F(x)`, `x+ = x + h Re m+`; velocities `(g, Re m, Im m, F(x))`.
-
-    Here g is the value at the strategy before, `x - h Re m`.
-    """
-    turned = (0, real, -imaginary, -1)
-    return _scheme(
-        4,
-        [((0, -1, 0, 0), 0)],
-        [((0, 0, 0, 0), 3)],
-        turned,
-        [(0, 0, 0, 1), turned, (0, imaginary, real, 0)],
-    )
-
-
-def _scheme(size: int, past: Any, present: Any, move: Any, next_state: Any) -> Scheme:
-    """A method with buffers: the first one a value of the field, `F(x_0)` at first, others 0."""
-    return Scheme(
-        size,
-        tuple(Point(_exact(offset), value) for offset, value in past),
-        tuple(Point(_exact(offset), value) for offset, value in present),
-        _exact(move),
-        tuple(range(len(next_state))),
-        tuple(map(_exact, next_state)),
-        _unit(0, len(next_state)),
-    )
-
-
-def _exact(values: Sequence[Any]) -> Vector:
+def _exact(values: Sequence[Any]) -> Coefficients:
     return tuple(map(Fraction, values))
-
-
-def _padded(values: Sequence[Fraction], size: int) -> Vector:
-    return (*values, *[Fraction(0)] * (size - len(values)))
-
-
-def _unit(index: int, size: int) -> Vector:
-    return tuple(Fraction(i == index) for i in range(size))
 
 
 def _complex(value: Any, what: str) -> tuple[Fraction, Fraction]:

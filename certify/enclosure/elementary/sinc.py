@@ -13,10 +13,10 @@ from typing import Any
 import jax.numpy as jnp
 import numpy as np
 
-from certify.enclosure import elementwise
+from certify.enclosure.elementary import arithmetic
 from certify.enclosure.interval import Interval
+from certify.enclosure.margins import where_entire, widened
 from certify.enclosure.registry import BARE
-from certify.enclosure.rounding import where_entire, widened
 from certify.rounding import EPSILON
 
 # Up to here by a power series, with so many terms, and beyond by a recursion.
@@ -104,6 +104,6 @@ class Sinc:
         middle = jnp.clip(0.5 * x.lower + 0.5 * x.upper, x.lower, x.upper)
         centre = Interval.point(middle)
         most = jnp.full_like(middle, float(np.nextafter(1.0 / (order + 2), 1.0)))
-        away = elementwise.sub(BARE, x, centre)
-        change = elementwise.mul(BARE, Interval(-most, most), away)
-        return elementwise.add(BARE, self._at(middle, order), change)
+        away = arithmetic.sub(BARE, x, centre)
+        change = arithmetic.mul(BARE, Interval(-most, most), away)
+        return arithmetic.add(BARE, self._at(middle, order), change)

@@ -2,16 +2,16 @@
 
 from collections.abc import Sequence
 from fractions import Fraction
-from math import lcm
 from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Float
 
-from certify.checker.exact import positive_definite
-from certify.rates.inequalities import Matrix, combination
-from certify.rates.lmi import smallest_bound
-from certify.rates.problems import Problem
+from certify.checker.exact import rational_positive_definite
+from certify.checker.performance import Form
+from certify.checker.schemes import Vector
+from certify.rates.problems import BoundProblem
+from certify.rates.semidefinite import smallest_bound
 
 # How far inside the cone the solver is asked to stay; the first that can be proved is taken.
 SLACKS = (1e-9, 1e-8, 1e-7, 1e-6, 1e-5, 1e-4, 1e-3)
@@ -30,7 +30,7 @@ class Bound(NamedTuple):
     multipliers: tuple[Fraction, ...]
 
 
-def proves(problem: Problem, bound: Bound) -> bool:
+def proves(problem: BoundProblem, bound: Bound) -> bool:
     """Whether a bound follows from its multipliers, decided in exact arithmetic.
 
     If `value * upper - lower - sum_k multiplier_k inequality_k` is positive definite and no
@@ -39,20 +39,17 @@ def proves(problem: Problem, bound: Bound) -> bool:
     """
     if len(bound.multipliers) != len(problem.inequalities) or min(bound.multipliers, default=0) < 0:
         return False
-    terms = [
-        (-m, matrix) for m, matrix in zip(bound.multipliers, problem.inequalities, strict=True)
-    ]
-    terms += [(bound.value, problem.upper), (Fraction(-1), problem.lower)]
-    return exactly_positive(combination(terms, len(problem.upper)))
+    terms = [(bound.value, problem.upper), (Fraction(-1), problem.lower)]
+    terms += [(-m, form) for m, form in zip(bound.multipliers, problem.inequalities, strict=True)]
+    axes = range(len(problem.upper))
+
+    def entry(i: int, j: int) -> Fraction:
+        return sum((factor * form[i][j] for factor, form in terms), Fraction(0))
+
+    return rational_positive_definite([[entry(i, j) for j in axes] for i in axes])
 
 
-def exactly_positive(matrix: Matrix) -> bool:
-    """Whether a symmetric rational matrix is proved positive definite."""
-    scale = lcm(*(x.denominator for row in matrix for x in row))
-    return positive_definite([[int(x * scale) for x in row] for row in matrix])
-
-
-def prove_bound(problem: Problem) -> Bound | None:
+def prove_bound(problem: BoundProblem) -> Bound | None:
     """The smallest bound that is found and proved, or None.
 
     Args:
@@ -77,13 +74,13 @@ def dyadic(value: float) -> Fraction:
     return Fraction(round(float(value) * scale), scale)
 
 
-def as_floats(matrix: Matrix) -> Float[np.ndarray, "m n"]:
+def as_floats(matrix: Sequence[Vector]) -> Float[np.ndarray, "m n"]:
     """A rational matrix, rounded."""
     return np.array([[float(x) for x in row] for row in matrix], np.float64)
 
 
-def stacked(matrices: Sequence[Matrix], size: int) -> Float[np.ndarray, "k {size} {size}"]:
-    """Several of them, rounded."""
+def stacked(matrices: Sequence[Form], size: int) -> Float[np.ndarray, "k {size} {size}"]:
+    """Several rational matrices, rounded."""
     if not matrices:
         return np.zeros((0, size, size))
     return np.stack([as_floats(matrix) for matrix in matrices])

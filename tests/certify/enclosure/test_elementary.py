@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from jax import lax
 
-from certify.enclosure import Interval, enclose, rounding
+from certify.enclosure import Interval, enclose, margins
 
 arb = flint.arb
 
@@ -117,17 +117,17 @@ class TestTheSearchCanFail:
 
     @pytest.mark.parametrize("name", ["exp", "log", "tanh", "sqrt", "mul", "add", "pow", "exp2"])
     def test_no_margin(self, escapes, monkeypatch, name):
-        monkeypatch.setitem(rounding.MARGINS, name, (-2.0, "broken on purpose"))
+        monkeypatch.setitem(margins.MARGINS, name, margins.Margin(-2.0, "broken on purpose"))
         known = UNARY.get(name) or BINARY[name]
         assert escapes(*known, seed=3, arity=1 if name in UNARY else 2)
 
     def test_exp2_with_the_margin_of_exp(self, escapes, monkeypatch):
-        monkeypatch.setitem(rounding.MARGINS, "exp2", (8.0, "broken on purpose"))
+        monkeypatch.setitem(margins.MARGINS, "exp2", margins.Margin(8.0, "broken on purpose"))
         assert escapes(*UNARY["exp2"], seed=3)
 
     @pytest.mark.parametrize("name", ["mul", "div", "sub"])
     def test_no_allowance_for_subnormals(self, escapes, monkeypatch, name):
-        monkeypatch.setattr(rounding, "TINY", 0.0)
+        monkeypatch.setattr(margins, "TINY", 0.0)
         assert escapes(*BINARY[name], seed=4, arity=2)
 
     def test_one_endpoint_only(self, escapes, monkeypatch):

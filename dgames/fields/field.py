@@ -1,4 +1,4 @@
-"""What a field is."""
+"""The interface of fields, and functions as fields."""
 
 import abc
 from collections.abc import Callable
@@ -35,7 +35,7 @@ class AbstractField(eqx.Module):
         """
 
     def block(self, x: Strategy, player: Any, args: PyTree = None) -> Block:
-        """One player's block of the field: what an alternating method asks for.
+        """Returns one player's block of the field, for alternating methods.
 
         Args:
             x: A joint strategy.
@@ -46,7 +46,7 @@ class AbstractField(eqx.Module):
         return own_block(self(x, args), player)
 
     def strategy_set(self, x: Strategy) -> Any:
-        """Where players may move, as `Game.strategy_set`: by default, anywhere."""
+        """Returns where players may move, like `Game.strategy_set`: by default, anywhere."""
         return Euclidean()
 
     def project(self, x: Strategy) -> Strategy:

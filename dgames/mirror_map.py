@@ -1,8 +1,8 @@
 """Mirror maps: the geometry in which strategies move.
 
 A mirror map is the gradient of a strictly convex function psi. It takes strategies to dual points,
-where gradients are subtracted, and back. Everything is computed from dual points, which are
-logarithms for the entropy: nothing underflows. The functions here speak about one player's block.
+where gradients are subtracted, and back. Everything is computed from dual points. For the entropy
+these are logarithms, so that nothing underflows. The methods here act on one player's block.
 """
 
 import abc
@@ -34,7 +34,7 @@ class AbstractMirrorMap(eqx.Module):
     def settle(self, own: AbstractSet, y: Block) -> Block:
         """The dual point of the Bregman projection onto a set.
 
-        It is that of the minimiser of `psi(x) - <y, x>` over the set.
+        The projection is the minimiser of `psi(x) - <y, x>` over the set.
 
         Args:
             own: The player's set.
@@ -57,11 +57,11 @@ class AbstractMirrorMap(eqx.Module):
 
     @abc.abstractmethod
     def keep(self, y: Block) -> Any:
-        """What of a dual point must be kept beside its strategy, as a pytree of arrays."""
+        """Returns the part of a dual point that its strategy does not determine."""
 
     @abc.abstractmethod
     def recall(self, x: Block, kept: Any) -> Block:
-        """The dual point from its strategy and from what was kept."""
+        """Returns the dual point of a strategy, given what `keep` returned."""
 
 
 class EuclideanMirror(AbstractMirrorMap):
@@ -101,8 +101,8 @@ class EuclideanMirror(AbstractMirrorMap):
 class EntropyMirror(AbstractMirrorMap):
     """`psi(x) = sum_a x_a log x_a` on simplices: duals are log-probabilities.
 
-    The divergence is that of Kullback and Leibler. Probabilities of zero are taken for the smallest
-    normal number when a strategy is given without its dual point.
+    The divergence is that of Kullback and Leibler. Where a strategy is given without its dual
+    point, probabilities of zero count as the smallest normal number.
 
     >>> mirror = EntropyMirror()
     >>> y = mirror.settle(Simplex(), jnp.array([-1000.0, 0.0]))

@@ -4,7 +4,6 @@ The reference of the self-test, which must not depend on the arithmetic that it 
 """
 
 import functools
-from collections.abc import Callable
 from decimal import Decimal, localcontext
 
 DIGITS = 90
@@ -154,35 +153,3 @@ def erfc(x: Decimal) -> Decimal:
     for k in range(int(4000 / square) + 20, 0, -1):
         fraction = 1 + k / (2 * square) / fraction
     return (-square).exp() / (x * pi().sqrt() * fraction)
-
-
-FUNCTIONS: dict[str, Callable[..., Decimal]] = {
-    "add": lambda x, y: x + y,
-    "mul": lambda x, y: x * y,
-    "div": lambda x, y: x / y,
-    "sqrt": lambda x: x.sqrt(),
-    "rsqrt": lambda x: 1 / x.sqrt(),
-    "cbrt": cbrt,
-    "exp": lambda x: x.exp(),
-    "exp2": lambda x: (x * Decimal(2).ln()).exp(),
-    "log": lambda x: x.ln(),
-    "log1p": log1p,
-    "expm1": expm1,
-    "tanh": tanh,
-    "logistic": lambda x: 1 / (1 + (-x).exp()),
-    "pow": lambda x, y: (y * x.ln()).exp(),
-    "sin": sin,
-    "cos": cos,
-    "tan": tan,
-    "asin": asin,
-    "acos": acos,
-    "atan": atan,
-    "atan2": atan2,
-    "sinh": sinh,
-    "cosh": cosh,
-    "asinh": asinh,
-    "acosh": acosh,
-    "atanh": atanh,
-    "erf": erf,
-    "erfc": erfc,
-}

@@ -21,7 +21,7 @@ stands between its operation and the next.
 
 import functools
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax.numpy as jnp
 import numpy as np
@@ -30,58 +30,42 @@ from certify.enclosure import direct
 from certify.enclosure.interval import Interval, is_concrete
 from certify.rounding import EPSILON, TINY
 
-# Worst relative errors, in units of 2^-52, that the enclosures allow for each float64 operation.
-# "rounded": IEEE-754 correctly rounded, at most half a unit. "measured": the largest error seen in
-# 10^5 to 10^6 arguments over the whole domain, denser near the worst, against 220-bit ball
-# arithmetic (jax 0.10 on x86-64; scalars, short and long vectors, compiled and eager all agree to
-# the last bit), at least tripled. `self_test` measures again on the platform at hand and refuses to
-# go on where a margin is exceeded.
-MARGINS: dict[str, tuple[float, str]] = {
-    "add": (1.0, "rounded"),
-    "mul": (1.0, "rounded"),
-    "div": (3.0, "rounded; XLA may multiply by a rounded reciprocal of a constant instead"),
-    "sqrt": (2.0, "rounded; one unit to spare"),
-    "rsqrt": (4.0, "measured 0.64, 0.96 elsewhere"),
-    "exp": (8.0, "measured 1.06"),
-    "exp2": (1100.0, "measured 363 near 2^1023.5: computed as exp(x log 2), so it grows with x"),
-    "log": (4.0, "measured 0.50"),
-    "log1p": (512.0, "measured 121, above 1 - sqrt(2); 1.5 elsewhere"),
-    "expm1": (16.0, "measured 2.6, 3.8 elsewhere"),
-    "tanh": (16.0, "measured 3.5, near 20"),
-    "logistic": (16.0, "measured 1.7, 2.4 elsewhere"),
-    "pow": (8.0, "measured 0.50, 0.94 where XLA multiplies out a constant power"),
-    "cbrt": (200.0, "measured 59 one number at a time, as exp(log(x) / 3); 2.5 in vectors"),
-    "sin": (4.0, "measured 0.51, up to 2^1000"),
-    "cos": (4.0, "measured 0.51, up to 2^1000"),
-    "tan": (4.0, "measured 0.51, 1.0 one number at a time"),
-    "asin": (4.0, "measured 0.89"),
-    "acos": (4.0, "measured 1.2"),
-    "atan": (4.0, "measured 0.50, 1.03 fused with others"),
-    "atan2": (4.0, "measured 0.99"),
-    "sinh": (800.0, "measured 248 near 700: computed as exp(x - log 2), so it grows with x"),
-    "cosh": (800.0, "measured 249 near 700, like sinh"),
-    "asinh": (8.0, "measured 1.7"),
-    "acosh": (8.0, "measured 2.2"),
-    "atanh": (256.0, "measured 73 near 0.4142, as in log1p"),
-    "erf": (4.0, "measured 0.69"),
-    "erfc": (1000.0, "measured 256 beyond 22: computed with exp(-x^2), so it grows with x"),
-}
+
+class Margin(NamedTuple):
+    """The worst relative error that the enclosures allow for in a float64 operation.
+
+    Attributes:
+        units: In units of 2^-52.
+        grounds: "rounded": correctly rounded by IEEE-754, hence wrong by at most half a unit.
+            "measured": the largest error seen in 10^5 to 10^6 arguments over the whole domain,
+            denser near the worst, against 220-bit ball arithmetic (jax 0.10 on x86-64; scalars,
+            short and long vectors, compiled and eager all agree to the last bit), at least tripled.
+            `self_test` measures again on the platform at hand and refuses to go on where a margin
+            is exceeded.
+    """
+
+    units: float
+    grounds: str
 
 
-def margin(name: str) -> float:
-    """The margin of an operation, in units of 2^-52."""
-    return MARGINS[name][0]
+# By name, from the records of elementary functions.
+MARGINS: dict[str, Margin] = {}
 
 
-def outward(lower: Any, upper: Any, units: float) -> Interval:
+def units(name: str) -> float:
+    """Returns the margin of an operation, in units of 2^-52."""
+    return MARGINS[name].units
+
+
+def outward(lower: Any, upper: Any, error_units: float) -> Interval:
     """Widens computed endpoints by a relative error; NaN endpoints become infinite.
 
     Args:
         lower: Float64, computed from normal-or-zero endpoints.
         upper: Likewise.
-        units: The largest relative error of the computation, in units of 2^-52.
+        error_units: The largest relative error of the computation, in units of 2^-52.
     """
-    factor = (units + 2.0) * EPSILON
+    factor = (error_units + 2.0) * EPSILON
 
     def error(end: Any) -> Any:
         return direct.add(direct.multiply(direct.absolute(end), factor), 4.0 * TINY)

@@ -1,60 +1,14 @@
-"""Rules for the error function, cube roots and functions with steps."""
+"""Rules for functions with steps or kinks of one number: rounding, signs, remainders, bounds."""
 
 from typing import Any
 
 import jax.numpy as jnp
-from jax import lax
 
-from certify.enclosure.elementwise import div, increasing, mul, sub
+from certify.enclosure.elementary.arithmetic import div, mul, sub
 from certify.enclosure.interval import Interval
 from certify.enclosure.logic import maximum, minimum
+from certify.enclosure.margins import where_defined, where_entire
 from certify.enclosure.registry import SMOOTH_RULES, EnclosureError, Operation, rule
-from certify.enclosure.rounding import clamp, margin, outward, where_defined, where_entire
-from certify.rounding import EPSILON, TINY
-
-
-@rule("erf")
-@where_defined
-def erf(op: Operation, x: Interval) -> Interval:
-    """Increasing, within [-1, 1]."""
-    return clamp(increasing(lax.erf, x, margin("erf")), -1.0, 1.0)
-
-
-@rule("erfc")
-@where_defined
-def erfc(op: Operation, x: Interval) -> Interval:
-    """Decreasing, within [0, 2]."""
-    return clamp(outward(lax.erfc(x.upper), lax.erfc(x.lower), margin("erfc")), 0.0, 2.0)
-
-
-@rule("cbrt")
-@where_defined
-def cbrt(op: Operation, x: Interval) -> Interval:
-    """Increasing; its derivative, divided by zero there, shows that it is not smooth at zero."""
-    return increasing(lax.cbrt, x, margin("cbrt"))
-
-
-@rule("erf_inv")
-def erf_inv(op: Operation, x: Interval) -> Interval:
-    """Increasing; bounds are guessed and kept if the error function confirms them.
-
-    Nothing is known where the argument may leave [-1, 1].
-    """
-
-    def bound(end: Any, side: float) -> Any:
-        guess, found = lax.erf_inv(end), side * jnp.full(end.shape, jnp.inf)
-        for step in reversed(_STEPS):
-            candidate = guess + side * (step * jnp.abs(guess) + step * TINY / EPSILON)
-            reached = erf(op, Interval.point(candidate))
-            confirmed = reached.upper <= end if side < 0 else reached.lower >= end
-            found = jnp.where(confirmed, candidate, found)
-        return found
-
-    return where_entire(~(x.magnitude <= 1.0), Interval(bound(x.lower, -1.0), bound(x.upper, 1.0)))
-
-
-# How far, relatively, bounds of inverse functions are put from their guess, in turn.
-_STEPS = (2.0**-48, 2.0**-44, 2.0**-38, 2.0**-30, 2.0**-20)
 
 
 @rule("rem")

@@ -10,10 +10,10 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from certify.enclosure.elementwise import add, mul
+from certify.enclosure.elementary.arithmetic import add, mul
 from certify.enclosure.interval import Interval
+from certify.enclosure.margins import widened
 from certify.enclosure.registry import BARE
-from certify.enclosure.rounding import widened
 from certify.rounding import EPSILON, TINY
 
 Polynomial = tuple[int, ...]

@@ -1,4 +1,4 @@
-"""What a method is, and the arithmetic that methods share."""
+"""The interface of methods, and the arithmetic that they share."""
 
 import abc
 import re
@@ -28,7 +28,7 @@ class AbstractMethod(eqx.Module):
     """How to step along a field: two pure functions, `init` and `step`.
 
     The pair `(x, state)` is the *augmented state*: everything that the next step depends on.
-    Spectra, proofs and checkpoints speak of it.
+    Spectra, proofs and checkpoints are about it.
 
     The contract, for every method:
 
@@ -41,7 +41,7 @@ class AbstractMethod(eqx.Module):
     * Every new strategy is projected onto the field's strategy set, player by player.
     * `step` evaluates the field as often as the class says, and not more.
 
-    Writing a method takes these two functions; equinox supplies the constructor.
+    A method consists of these two functions; equinox supplies the constructor.
     """
 
     @abc.abstractmethod

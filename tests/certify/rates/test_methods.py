@@ -10,8 +10,8 @@ import pytest
 
 import certify
 import dgames as dg
-from certify.checker import performance
-from certify.rates.schemes import RungeKutta, scheme_of
+from certify.checker import performance, schemes
+from certify.rates.methods import RungeKutta, scheme_of
 
 pytestmark = pytest.mark.thin(3)
 
@@ -72,25 +72,22 @@ def test_the_engine_follows_the_method(name, memory):
     scheme, step = scheme_of(METHODS[name], memory=memory)
     assert float(step) == STEP
     x = np.array([0.7, -1.3, 0.4])
-    points = [tuple(point) for point in (*scheme.past, *scheme.present)]
-    found = run_scheme(
-        scheme.velocities, points, len(scheme.past), scheme.move, scheme.next_state, x, 6
-    )
+    found = run_scheme(*scheme, x, 6)
     np.testing.assert_allclose(found, run_method(METHODS[name], x, 6), atol=1e-12)
 
 
-@pytest.mark.parametrize("name", performance.SCHEMES)
+@pytest.mark.parametrize("name", schemes.SCHEMES)
 def test_the_checker_follows_the_method(name):
-    scheme = performance.SCHEMES[name](*MOMENTA.get(name, ()))
-    assert performance.MOMENTA[name] == len(MOMENTA.get(name, ()))
+    scheme = schemes.SCHEMES[name](*MOMENTA.get(name, ()))
+    assert schemes.MOMENTA[name] == len(MOMENTA.get(name, ()))
     x = np.array([0.7, -1.3, 0.4])
     found = run_scheme(*scheme, x, 6)
     np.testing.assert_allclose(found, run_method(METHODS[name], x, 6), atol=1e-12)
 
 
-@pytest.mark.parametrize("name", performance.SCHEMES)
+@pytest.mark.parametrize("name", schemes.SCHEMES)
 def test_points_of_the_checker_use_only_what_is_known_before(name):
-    scheme = performance.SCHEMES[name](*MOMENTA.get(name, ()))
+    scheme = schemes.SCHEMES[name](*MOMENTA.get(name, ()))
     for offset, known in performance.visited(scheme):
         values = {value for _, value in scheme.points[:known]} | set(range(len(scheme.after)))
         assert all(not r or k in values for k, r in enumerate(offset))
