@@ -5,6 +5,7 @@ process of its own, on a copy of the project; with `--again` so is what survived
 """
 
 import argparse
+import contextlib
 import json
 import os
 import shutil
@@ -13,10 +14,11 @@ import sys
 import tempfile
 import time
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from .catalogue import CATALOGUE, TESTS, test_files
+from .catalogue import CATALOGUE, test_files
 from .source import NotFoundError, Rule, broken
 
 # What a copy consists of; nothing else is read by the tests of rules.
@@ -58,16 +60,11 @@ def main() -> None:
         os.environ["JAX_COMPILATION_CACHE_DIR"] = f"{folder}/compiled"
         shutil.copytree(Path(__file__).parent, folder / "plugin" / "broken_rules")
         copy = copied(tree, folder / "copy")
-        for family in TESTS:
-            own = [rule for rule in left if rule.family == family]
-            if not own:
-                continue
-            found = {} if options.again else together(tree, folder, family, own, options.marks)
-            for rule in own:
-                first = found.get(rule.name, {"verdict": "not tried"})
-                if first["verdict"] not in (KILLED, SURVIVED):
-                    first = alone(copy, tree, rule, options.marks)
-                note(rule, first)
+        wanted = [] if options.again else left
+        found = together(tree, folder, wanted, options.marks, note) if wanted else set()
+        for rule in left:
+            if rule.name not in found:
+                note(rule, alone(copy, tree, rule, options.marks))
     verdicts = [known[rule.name] for rule in rules if rule.name in known]
     counts = Counter(found["verdict"] for found in verdicts)
     total = ", ".join(f"{number} {verdict}" for verdict, number in counts.most_common())
@@ -77,25 +74,46 @@ def main() -> None:
     sys.exit(counts[SURVIVED] > 0)
 
 
-def together(tree: Path, folder: Path, family: str, rules: list[Rule], marks: str) -> Results:
-    """What the tests of a family say of its rules, in one process."""
-    results = folder / "results"
-    results.write_text("")
-    setting = {"tree": str(tree), "names": [r.name for r in rules], "results": str(results)}
+def together(
+    tree: Path,
+    folder: Path,
+    rules: list[Rule],
+    marks: str,
+    note: Callable[[Rule, dict[str, Any]], None],
+) -> set[str]:
+    """Tries rules in one process; returns the names of those of which that is enough."""
+    results, byname = folder / "results", {rule.name: rule for rule in rules}
+    files: dict[str, list[str]] = {}
+    for family in dict.fromkeys(rule.family for rule in rules):
+        with contextlib.suppress(NotFoundError):
+            files[family] = test_files(tree, family)
+    names = [rule.name for rule in rules if rule.family in files]
+    setting = {"tree": str(tree), "names": names, "results": str(results), "files": files}
     environment = {
         **os.environ,
         "PYTHONPATH": os.pathsep.join([str(tree), str(folder / "plugin")]),
         "PYTHONDONTWRITEBYTECODE": "1",
         "BROKEN_RULES": json.dumps(setting),
     }
-    try:
-        command = [*_pytest(marks), "-p", "broken_rules.session", *test_files(tree, family)]
-    except NotFoundError:
-        return {}
-    run = subprocess.run(command, cwd=tree, env=environment, capture_output=True, text=True)
+    paths = list(dict.fromkeys(path for family in files.values() for path in family))
+    command = [*_pytest(marks), "-p", "broken_rules.session", *paths]
+    results.write_text("")
+    done: set[str] = set()
+    with open(folder / "output", "w") as output:
+        run = subprocess.Popen(command, cwd=tree, env=environment, stdout=output, stderr=output)
+        with open(results) as lines:
+            ended = False
+            while not ended:
+                ended = run.poll() is not None
+                for line in lines:
+                    name, found = json.loads(line)
+                    if found["verdict"] in (KILLED, SURVIVED):
+                        note(byname[name], found)
+                        done.add(name)
+                time.sleep(0.5)
     if run.returncode:
-        print(run.stdout[-2000:], run.stderr[-2000:], file=sys.stderr)
-    return dict(json.loads(line) for line in results.read_text().splitlines())
+        print((folder / "output").read_text()[-3000:], file=sys.stderr)
+    return done
 
 
 def alone(copy: Path, tree: Path, rule: Rule, marks: str) -> dict[str, Any]:

@@ -43,22 +43,25 @@ def pytest_configure() -> None:
 
 
 def pytest_runtestloop(session: pytest.Session) -> bool:
-    """Runs the collected tests for each rule."""
+    """Runs the tests of its family for each rule."""
     setting = json.loads(os.environ["BROKEN_RULES"])
-    tree, names = Path(setting["tree"]), set(setting["names"])
-    items = list(session.items)
-    # Everything that is made once is made before anything is broken.
-    failure = first_failure(items)
-    if failure:
-        raise pytest.UsageError(f"the tests fail although no rule is broken: {failure}")
+    tree, names, files = Path(setting["tree"]), set(setting["names"]), setting["files"]
+    prepared: set[str] = set()
     with open(setting["results"], "a", buffering=1) as results:
         for rule in CATALOGUE:
             if rule.name not in names:
                 continue
+            order = files[rule.family]
+            own = [item for item in session.items if file_of(item) in order]
+            own.sort(key=lambda item: order.index(file_of(item)))
+            # What is made once for all tests is made before anything is broken.
+            failure = first_failure(firsts(own, prepared), session)
+            if failure:
+                raise pytest.UsageError(f"a test fails although no rule is broken: {failure}")
             start = time.perf_counter()
             try:
                 with swapped(tree, rule):
-                    failure = first_failure(items)
+                    failure = first_failure(own, session)
                 verdict = "killed" if failure else "survived"
             except (NotFoundError, NoFunctionError) as error:
                 verdict, failure = "not tried", str(error)
@@ -68,8 +71,23 @@ def pytest_runtestloop(session: pytest.Session) -> bool:
     return True
 
 
-def first_failure(items: list[pytest.Item]) -> str:
-    """The name of the first test that fails, and how; empty if none does."""
+def firsts(items: list[pytest.Item], prepared: set[str]) -> list[pytest.Item]:
+    """One test for each fixture of the whole session that no test has asked for yet."""
+    found = []
+    for item in items:
+        definitions = item._fixtureinfo.name2fixturedefs  # type: ignore[attr-defined]
+        new = {n for n, d in definitions.items() if d[-1].scope == "session"} - prepared
+        if new:
+            prepared |= new
+            found.append(item)
+    return found
+
+
+def first_failure(items: list[pytest.Item], session: pytest.Session) -> str:
+    """The name of the first test that fails, and how; empty if none does.
+
+    Afterwards nothing is left of what a file makes for all of its tests.
+    """
 
     def expired(*_: Any) -> None:
         raise TimeoutError(f"no end after {PATIENCE} s")
@@ -78,8 +96,7 @@ def first_failure(items: list[pytest.Item]) -> str:
     signal.alarm(PATIENCE)
     try:
         for number, item in enumerate(items):
-            # Files that follow each other share what they make; the session is never over.
-            following = items[(number + 1) % len(items)]
+            following = items[(number + 1) % len(items)]  # the session is never over
             try:
                 reports = runtestprotocol(item, nextitem=following, log=False)
             except TimeoutError as error:
@@ -92,6 +109,14 @@ def first_failure(items: list[pytest.Item]) -> str:
     finally:
         signal.alarm(0)
         signal.signal(signal.SIGALRM, previous)
+        ends = {file_of(item) for item in (items[:1] + items[-1:])}
+        for other in [x for x in session.items if file_of(x) not in ends][:1]:
+            session._setupstate.teardown_exact(other)
+
+
+def file_of(item: pytest.Item) -> str:
+    """The file of a test."""
+    return item.nodeid.partition("::")[0]
 
 
 @contextmanager

@@ -18,6 +18,8 @@ from certify.jacobian.by_jaxpr import is_smooth
 from certify.problem.field import flat_field
 from tests.certify.adversarial.programs import HIDERS, PARTIAL, program
 
+pytestmark = pytest.mark.thin(10)
+
 REGION = certify.Box({"a": -0.5, "b": -0.5}, {"a": 0.5, "b": 0.5})
 PROGRAMS, ALL_THE_WAY, CELLS = 130, 18, 21
 # Most of them where only the ends of the region are.

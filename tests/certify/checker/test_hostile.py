@@ -16,6 +16,8 @@ from certify.checker.jets import JetArithmetic
 from tests.certify.checker.quadratic import ONE, ZERO, cell, contraction, quadratic
 from tools.edits import sealed
 
+pytestmark = pytest.mark.thin(4)
+
 LONGEST = 2**1100 - 1
 TINY, HUGE = "0x0.0000000000001p-1022", "0x1.fffffffffffffp+1023"
 CUT = {"split": 0, "at": ZERO}

@@ -15,6 +15,8 @@ from certify.enclosure.rules import anchors
 from certify.jacobian.by_jaxpr import jacobian_family
 from tools.numpy_jaxpr import uncompiled
 
+pytestmark = pytest.mark.thin(4)
+
 SMOOTH = RULES | SMOOTH_RULES
 
 

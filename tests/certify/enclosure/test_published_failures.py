@@ -15,6 +15,8 @@ from certify.enclosure import Interval, enclose
 from certify.enclosure.derivatives import enclose_hessian, enclose_jacobian
 from tools.numpy_jaxpr import uncompiled
 
+pytestmark = pytest.mark.thin(3)
+
 BOTH = pytest.mark.parametrize("method", ["interval", "affine"])
 
 

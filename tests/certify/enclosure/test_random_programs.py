@@ -9,7 +9,7 @@ from tools import oracle
 from tools.program_checks import check
 
 
-@pytest.mark.slow
+@pytest.mark.full
 @pytest.mark.parametrize("batch", range(2))
 def test_no_escapes(batch):
     compared = 0
@@ -21,7 +21,7 @@ def test_no_escapes(batch):
     assert compared > 500
 
 
-@pytest.mark.slow
+@pytest.mark.full
 @pytest.mark.parametrize("seed", [2, 6])
 def test_no_escapes_of_compiled_code(seed):
     with jax.numpy_rank_promotion("allow"):
@@ -29,7 +29,7 @@ def test_no_escapes_of_compiled_code(seed):
     assert not found, (program.text, found[0])
 
 
-@pytest.mark.slow
+@pytest.mark.full
 @pytest.mark.parametrize(("seed", "compiled"), [(1002, False), (1005, True), (1007, False)])
 def test_no_escapes_of_affine_forms(seed, compiled):
     with jax.numpy_rank_promotion("allow"):

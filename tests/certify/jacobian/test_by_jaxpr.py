@@ -16,6 +16,8 @@ from certify.jacobian import expansion
 from certify.jacobian.by_jaxpr import jacobian_family, jacobian_form
 from tools.numpy_jaxpr import uncompiled
 
+pytestmark = pytest.mark.thin(3)
+
 
 def _tanh(x):
     doubled = (x + x).exp()

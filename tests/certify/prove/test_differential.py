@@ -14,6 +14,8 @@ from certify.problem.field import flat_field
 from certify.prove.differential import MismatchError, compare
 from certify.prove.probes import decision_gaps, probes
 
+pytestmark = pytest.mark.thin(3)
+
 REGION = certify.Box.around({"a": 0.125, "b": 0.0}, 1.0)
 
 

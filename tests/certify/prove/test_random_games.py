@@ -5,7 +5,7 @@ import pytest
 from tools.random_games import outcomes
 
 
-@pytest.mark.slow
+@pytest.mark.full
 def test_one_of_many():
     found = outcomes(0)
     assert found["box"] == "proved"

@@ -13,6 +13,8 @@ import dgames as dg
 from certify.checker import performance, schemes
 from certify.rates.methods import RungeKutta, scheme_of
 
+pytestmark = pytest.mark.thin(3)
+
 STEP = 0.3
 METHODS = {
     "simultaneous": dg.Simultaneous(STEP),

@@ -18,6 +18,8 @@ from certify.checker.steps import check_steps
 from certify.checker.verdict import Rejected
 from certify.steps.performance import propose, prove_piece
 
+pytestmark = pytest.mark.thin(3)
+
 METHODS = [dg.Optimistic, dg.Heun, dg.SSPRK3, dg.RungeKutta4, dg.Momentum, dg.ComplexMomentum]
 STATELESS = ("heun", "ssprk3", "runge_kutta_4")
 NAMES = [dg.method_name(method) for method in METHODS]

@@ -17,6 +17,8 @@ from certify.enclosure import EnclosureError
 from certify.enclosure.programs.handwritten import is_of_jax
 from certify.problem.field import vetted
 
+pytestmark = pytest.mark.thin(3)
+
 # Functions with rules of their own, which their types do not show.
 RELU: Any = jax.nn.relu
 RELU6: Any = jax.nn.relu6

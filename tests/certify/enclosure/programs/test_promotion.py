@@ -16,6 +16,8 @@ from certify.enclosure.programs.plain import plain
 from certify.enclosure.programs.promotion import exactly, promoted
 from tools import numpy_jaxpr, oracle
 
+pytestmark = pytest.mark.thin(3)
+
 F32 = jnp.float32
 LOW = [jnp.float32, jnp.bfloat16, jnp.float16]
 

@@ -14,6 +14,8 @@ from certify.jacobian.by_jaxpr import jacobian_family
 from certify.problem.field import vetted
 from tools.numpy_jaxpr import uncompiled
 
+pytestmark = pytest.mark.thin(4)
+
 
 def rational(value):
     numerator, denominator = float(value).as_integer_ratio()
