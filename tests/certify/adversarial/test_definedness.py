@@ -93,7 +93,7 @@ def test_undefined_code_is_not_smooth(seeds):
 def test_undefined_code_is_not_proved(seed):
     bad = undefined(7 * seed)
     try:
-        found = certify.certify(game_of(7 * seed), REGION, max_cells=12)
+        found = certify.certify(game_of(7 * seed), REGION, search=certify.Search(max_cells=12))
     except (certify.EnclosureError, certify.MismatchError):
         return
     assert found.status != "proved" or not len(bad), program(7 * seed)[0]

@@ -102,7 +102,7 @@ def test_no_trap_is_smooth_everywhere(kind, name, position, wrapper):
 def test_no_trap_is_proved(kind, name, position, wrapper):
     game = game_of(kind, name, position, wrapper)
     try:
-        status = certify.certify(game, BOX, max_cells=20).status
+        status = certify.certify(game, BOX, search=certify.Search(max_cells=20)).status
     except (certify.EnclosureError, certify.MismatchError, ValueError):
         return
     assert status != "proved"
