@@ -5,7 +5,7 @@
 With atheris (`pip install atheris`; Python 3.11 to 3.13, Linux and macOS) guided by coverage of the
 checker, otherwise by chance alone. Starts from the corpus of the tests, and from what an earlier
 run left in the folder. Half of the changes are made to bytes, half to what the bytes mean
-(`tests/certify/checker/edits.py`); where the result is JSON its hashes are renewed, and it is
+(`tools/edits.py`); where the result is JSON its hashes are renewed, and it is
 looked at on both levels. Budgets are small here, so that what they do not count is slow, and found.
 
 Findings, other exceptions than those and what keeps the processor for more than ten seconds, are
@@ -37,11 +37,11 @@ with contextlib.nullcontext() if atheris is None else atheris.instrument_imports
     import certify.checker.jets
 
 from certify.checker import Unusable, check_data
-from certify.checker.proof import Claims
+from certify.checker.claims import Claims
 from certify.checker.reader import Reader, decode, parse
 from certify.checker.rederive import rederive
-from certify.checker.region import Rejected
-from tests.certify.checker.edits import edited, sealed_bytes
+from certify.checker.verdict import Rejected
+from tools.edits import edited, sealed_bytes
 
 CORPUS = Path(__file__).parents[1] / "tests" / "certify" / "checker" / "corpus"
 SLOW = 10.0  # seconds

@@ -5,7 +5,7 @@
 
 Each program is enclosed over several random boxes at once (value, gradient and Hessian), by numpy
 because compiling takes far longer than tracing (`--compiled` compiles all the same), and compared
-with the oracle of the tests at random points of each. With `--state` a run goes on where the last
+with the oracle of `tools` at random points of each. With `--state` a run goes on where the last
 one stopped. Needs python-flint.
 """
 
@@ -26,8 +26,8 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from certify.enclosure import Interval, enclose  # noqa: E402
 from certify.enclosure.self_test import FUNCTIONS  # noqa: E402
-from tests.certify.enclosure import oracle  # noqa: E402
-from tests.certify.enclosure.test_random_programs import check  # noqa: E402
+from tools import oracle  # noqa: E402
+from tools.program_checks import check  # noqa: E402
 
 
 def run_programs(options):

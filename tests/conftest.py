@@ -1,12 +1,19 @@
-"""Strict numerics and runtime type checks for every test."""
+"""Strict numerics for every test, runtime type checks on demand, and the two tiers.
+
+Tests marked `full` are the second tier, which runs with `-m full`; so are all but a few cases of
+tests marked `thin(n)`: every n-th one stays in the first tier.
+"""
 
 import atexit
 import gc
 import os
 import pkgutil
+import resource
 import shutil
 import signal
 import tempfile
+from collections import Counter
+from pathlib import Path
 
 # Workers inherit it: matrices are small and processes many, so that threads of linear algebra would
 # wait for each other.
@@ -25,16 +32,18 @@ if "PYTEST_XDIST_WORKER" not in os.environ:
     os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0"
     os.environ["JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES"] = "0"
 
-# Before any module of either package is imported. The hook is installed here because the pytest
-# plugin of jaxtyping mis-parses two package names followed by a parenthesised type checker. The
-# checker is left alone: it has no arrays, and its inner loops over integers would run ten times
-# slower.
-_modules = [f"certify.{m.name}" for m in pkgutil.iter_modules(certify.__path__)]
-_modules.remove("certify.checker")
-jaxtyping.install_import_hook(["dgames", *_modules], "beartype.beartype")
+# Arguments and results are checked against their annotations, shapes too, where CHECK_TYPES is set:
+# `.ci/run` sets it. Before any module of either package is imported. The hook is installed here
+# because the pytest plugin of jaxtyping mis-parses two package names followed by a parenthesised
+# type checker. The checker is left alone: it has no arrays, and its inner loops over integers would
+# run ten times slower.
+if os.environ.get("CHECK_TYPES"):
+    _modules = [f"certify.{m.name}" for m in pkgutil.iter_modules(certify.__path__)]
+    _modules.remove("certify.checker")
+    jaxtyping.install_import_hook(["dgames", *_modules], "beartype.beartype")
 
-import jax  # noqa: E402
-import pytest  # noqa: E402
+import jax
+import pytest
 
 # A shell that starts the tests in the background has them ignore Ctrl-C, and so would the programs
 # that they start and interrupt.
@@ -51,12 +60,45 @@ gc.set_threshold(50_000, 20, 20)
 jax.config.update("jax_traceback_in_locations_limit", 0)
 
 
+# Resident memory of one process above which compiled code is forgotten.
+_MUCH = 2 * 2**30
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Leaves every n-th case of a test marked `thin(n)` in the first tier, marks the others."""
+    counts: Counter[str] = Counter()
+    for item in items:
+        marker = item.get_closest_marker("thin")
+        if marker is not None:
+            name = item.nodeid.partition("[")[0]
+            if counts[name] % marker.args[0]:
+                item.add_marker("full")
+            counts[name] += 1
+
+
+def pytest_collection_finish() -> None:
+    """What was imported stays to the end, so that collections need not look at it."""
+    gc.collect()
+    gc.freeze()
+
+
 @pytest.fixture(scope="module", autouse=True)
 def forget_compiled_code():
-    """What one file compiled is rarely of use to the next, and makes every collection longer."""
+    """Compiled code is kept for the next file, unless it takes much memory."""
     yield
-    jax.clear_caches()
-    gc.collect()
+    if _resident_memory() > _MUCH:
+        jax.clear_caches()
+        gc.collect()
+
+
+def _resident_memory() -> int:
+    """Bytes, or the most there ever were where the system does not tell the present number."""
+    try:
+        pages = int(Path("/proc/self/statm").read_text().split()[1])
+    except OSError:
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    return pages * resource.getpagesize()
 
 
 @pytest.fixture

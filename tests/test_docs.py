@@ -215,7 +215,7 @@ def test_notebooks_become_pages_with_their_outputs(tmp_path):
 PRINTS = re.compile(r"^\s*print\(.*\)  # (?P<output>.*)$")
 
 
-@pytest.mark.slow
+@pytest.mark.full
 @pytest.mark.parametrize(
     ("page", "least"), [("how-to-choose.md", 9), ("training-loop.md", 6), ("enclosures.md", 1)]
 )

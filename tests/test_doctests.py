@@ -10,6 +10,8 @@ import pytest
 import certify
 import dgames
 
+pytestmark = pytest.mark.thin(4)
+
 
 def modules(package: ModuleType) -> list[str]:
     """A package and everything in it, without importing more than the packages."""

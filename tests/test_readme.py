@@ -133,7 +133,7 @@ def test_the_readme_begins_with_a_sentence_a_picture_and_an_example():
     assert len(statements) <= 12
 
 
-@pytest.mark.slow
+@pytest.mark.full
 @pytest.mark.parametrize(
     ("page", "least", "files"),
     [
@@ -159,7 +159,7 @@ def test_python_blocks_print_what_they_say(page, least, files, tmp_path):
     assert files <= {path.name for path in tmp_path.iterdir()}
 
 
-@pytest.mark.slow
+@pytest.mark.full
 @pytest.mark.parametrize("command", [shlex.join(c) for c in commands() if "demo" not in c])
 def test_command_lines_run(command, outputs):
     verb = command.split()[1]
@@ -172,7 +172,7 @@ def test_command_lines_run(command, outputs):
     assert promised in " ".join(outputs[command].split())
 
 
-@pytest.mark.slow
+@pytest.mark.full
 @pytest.mark.parametrize("command", [shlex.join(c) for c in experiments()])
 def test_experiments_run(command, tmp_path):
     python, *arguments = shlex.split(command)
@@ -199,7 +199,7 @@ def test_every_command_is_shown():
     assert {command[1] for command in commands()} == {"run", "check", "show", "report", "demo"}
 
 
-@pytest.mark.slow
+@pytest.mark.full
 def test_demo_prints_what_is_quoted(folder):
     (demo,) = (command for command in commands() if "demo" in command)
     printed = run([*console_script(), *demo[1:]], folder)

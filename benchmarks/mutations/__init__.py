@@ -2,15 +2,10 @@
 
     python -m benchmarks.mutations --mutations 12000 --seed 0 --state mutations
 
-- `corpus`: the certificates;
-- `changes`: every kind of single change, with hashes and digest renewed;
-- `reasons`: why a change may leave a certificate true, by the field and the direction of it;
-- `games`: the costs of a file's game, in floating point and to sixty digits;
-- `setting`, `facts`, `oracle`, `methods`, `steps`: whether a certificate is true, without the
-  checker;
-- `trial`: one certificate, changed many times;
-- `table`: what came of it;
-- `run`: the command.
+- `run`: the command;
+- `table`: what came of it.
+
+The certificates, the changes and the oracle that judges them stand in `tools.mutants`.
 
 Docs: `docs/mutations.md`.
 """

@@ -16,8 +16,8 @@ from typing import Any
 import jax
 
 from benchmarks.mutations import table
-from benchmarks.mutations.corpus import SPECIMENS, certificate, uncovered
-from benchmarks.mutations.trial import WRONG, Outcome, outcomes
+from tools.mutants.corpus import SPECIMENS, certificate, uncovered
+from tools.mutants.trial import WRONG, Outcome, outcomes
 
 QUICK = ("linear", "box set", "zero-sum", "step of simultaneous")
 

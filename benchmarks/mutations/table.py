@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterable
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.mutations.reasons import Reason
-from benchmarks.mutations.trial import ACCEPTED, FIRST, SECOND, SLOW, UNUSABLE, WRONG, Outcome
+from tools.mutants.reasons import Reason
+from tools.mutants.trial import ACCEPTED, FIRST, SECOND, SLOW, UNUSABLE, WRONG, Outcome
 
 _VERDICTS = (UNUSABLE, FIRST, SECOND, ACCEPTED, WRONG)
 Rows = list[list[str]]

@@ -1,64 +1,44 @@
 """The independent checker: verifies a certificate file with exact arithmetic and nothing else.
 
 This folder is the trusted part, the thing to audit. It imports the standard library alone: no JAX,
-no NumPy, nothing from the rest of the project.
+no NumPy, nothing from the rest of the project. Three modules hold the arguments, each for one kind
+of file:
 
-- `reader`: reads the file strictly;
-- `proof`: the argument, step by step, with the theorem of each step;
-- `equilibrium`: that there is one, where, and its basin;
-- `steps`: the theorems on step sizes;
-- `performance`: rates of methods with several stages or a memory;
-- `region`: where it holds;
-- `metric`: the norm in which it holds;
-- `sets`: strategy sets, and equilibria on their boundary;
-- `contraction`: the same for files that prove a step of a method to contract;
-- `policies`, `payoffs`, `logarithm`: the same for games on simplices, over all policies;
-- `exact`: positive definiteness, decided with integers.
+- `proof`: certificates of games, by `equilibrium`, `steps`, `performance` and `schemes`;
+- `contraction`: that one step of a method contracts;
+- `policies`: games on simplices, over all policies, by `payoffs` and `logarithm`.
+
+They are about what `claims`, `region`, `metric` and `sets` state, on the `cells` of a region, and
+rest on `reader` (of files), `exact` and `matrices` (positive definite or not) and `verdict`.
 
 That is level 1: the inequalities, given the bounds on derivatives that the file states. Level 2
-re-derives these bounds from the costs, which the file spells out, and needs python-flint:
+needs python-flint: `rederive` finds these bounds again from the costs, which the file spells out as
+a `graph`, by truncated Taylor polynomials (`jets`, `series`, `intervals`).
 
-- `graph`: the costs, as an expression graph of real functions;
-- `intervals`, `jets`: their derivatives over boxes, by truncated Taylor polynomials;
-- `rederive`: that the bounds follow.
-
-Run it as `python -m certify.checker [--level 2] FILE`.
+Run it as `python -m certify.checker [--level 2] FILE`. The folder is also a distribution of its
+own, `certify-checker`, see its README.
 """
 
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
 
+from .cells import Progress
 from .contraction import check_contraction
-from .equilibrium import check_equilibrium
 from .policies import check_policies
-from .proof import Claims, check_cells, check_metric, check_small_gain
-from .reader import CONTRACTION, POLICIES, Reader, Unusable, read
-from .rederive import rederive
-from .region import Rejected
-from .steps import check_steps
+from .proof import check_convergence
+from .reader import CONTRACTION, FORMAT, POLICIES, Reader, Unusable, read
+from .verdict import Rejected, Verdict
 
+__version__ = "0.1.0"
 
-class Verdict(NamedTuple):
-    """What the checker says of a file.
-
-    Attributes:
-        ok: Whether every claim in the file follows from its evidence.
-        reasons: The claims that do not, one sentence each; empty when `ok`.
-        seconds: How long the check took.
-        rederived: What was re-derived from the costs at level 2, one sentence each; empty at level
-            1, where the bounds that the file states are taken as given. Files of games on simplices
-            hold the payoffs themselves: everything is derived from them at either level.
-    """
-
-    ok: bool
-    reasons: tuple[str, ...]
-    seconds: float
-    rederived: tuple[str, ...] = ()
-
-
-Progress = Callable[[int, int], None]
+# Of each format, the function that verifies a file at a level: it returns what was re-derived from
+# the costs, or raises `Rejected` with the claims that fail.
+KINDS: dict[str, Callable[[Reader, int, Progress | None], tuple[str, ...]]] = {
+    FORMAT: check_convergence,
+    CONTRACTION: check_contraction,
+    POLICIES: check_policies,
+}
 
 
 def check(path: str | Path, progress: Progress | None = None, *, level: int = 1) -> Verdict:
@@ -82,38 +62,20 @@ def check(path: str | Path, progress: Progress | None = None, *, level: int = 1)
 
 
 def check_data(data: dict, progress: Progress | None = None, *, level: int = 1) -> Verdict:
-    """As `check`, for the parsed contents of a file."""
+    """Verifies the parsed contents of a file, as `check` does."""
     if level not in (1, 2):
         raise ValueError(f"check: the level is {level}; it must be 1 or 2.")
-    start, file, reasons = time.perf_counter(), Reader(data), []
-    if data.get("format") == CONTRACTION and level == 2:
-        raise Unusable("level 2 is for certificates of games, not for those of single steps")
+    start, file = time.perf_counter(), Reader(data)
+    kind = file["format"]
+    if kind.text() not in KINDS:
+        kind.fail(" or ".join(map(repr, KINDS)))
+    reasons: tuple[str, ...] = ()
     rederived: tuple[str, ...] = ()
     try:
-        if data.get("format") == CONTRACTION:
-            check_contraction(file)
-            return Verdict(True, (), time.perf_counter() - start)
-        if data.get("format") == POLICIES:
-            rederived = check_policies(file)
-            return Verdict(True, (), time.perf_counter() - start, rederived)
-        claims = Claims(file)
-        steps = (
-            lambda: check_metric(claims),
-            lambda: check_cells(file["evidence"], claims, progress),
-            lambda: check_small_gain(claims),
-            lambda: check_equilibrium(claims),
-            lambda: check_steps(claims),
-        )
-        for step in steps:
-            try:
-                step()
-            except Rejected as rejected:
-                reasons.append(str(rejected))
-        if level == 2 and not reasons:
-            rederived = rederive(file, claims, progress)
+        rederived = KINDS[kind.text()](file, level, progress)
     except Rejected as rejected:
-        reasons.append(str(rejected))
-    return Verdict(not reasons, tuple(reasons), time.perf_counter() - start, rederived)
+        reasons = rejected.args
+    return Verdict(not reasons, reasons, time.perf_counter() - start, rederived)
 
 
 __all__ = ["Unusable", "Verdict", "check", "check_data"]

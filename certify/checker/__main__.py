@@ -1,9 +1,13 @@
-"""`python -m certify.checker [--level 2] FILE ...`: exit status 0 accepted, 1 not, 2 unusable."""
+"""The program `certify-checker`: exit status 0 if files are accepted, 1 if not, 2 if unusable."""
 
 import sys
 import time
+from pathlib import Path
 
 from . import Unusable, check
+
+# The program is a script of its own, or the package run as a module, under any name of the package.
+SCRIPT, MODULE = "certify-checker", f"python -m {check.__module__}"
 
 
 class Meter:
@@ -21,20 +25,21 @@ class Meter:
             print("\033[K", end="", file=sys.stderr, flush=True)
 
 
-def main(arguments: list[str]) -> int:
-    """Checks each file and prints one line for it, and at level 2 what was re-derived."""
+def main(arguments: list[str] | None = None) -> int:
+    """Runs the program on its arguments, those of the command line by default."""
     levels = {"1": 1, "2": 2}
-    level = 1
-    if arguments[:1] == ["--level"] and len(arguments) > 1 and arguments[1] in levels:
-        level, arguments = levels[arguments[1]], arguments[2:]
-    return check_files(arguments, level)
+    level, paths = 1, sys.argv[1:] if arguments is None else arguments
+    if paths[:1] == ["--level"] and len(paths) > 1 and paths[1] in levels:
+        level, paths = levels[paths[1]], paths[2:]
+    if not paths or paths[0].startswith("--"):
+        name = SCRIPT if Path(sys.argv[0]).stem == SCRIPT else MODULE
+        print(f"usage: {name} [--level 1|2] FILE ...", file=sys.stderr)
+        return 2
+    return check_files(paths, level)
 
 
 def check_files(paths: list[str], level: int = 1) -> int:
-    """The same for given files."""
-    if not paths or paths[0].startswith("--"):
-        print("usage: python -m certify.checker [--level 1|2] FILE ...", file=sys.stderr)
-        return 2
+    """Checks files at a level and prints a line for each; returns the exit status."""
     status = 0
     for path in paths:
         try:
@@ -54,4 +59,4 @@ def check_files(paths: list[str], level: int = 1) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(main())

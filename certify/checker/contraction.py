@@ -26,13 +26,16 @@ What follows, by the inequalities verified below in exact rational arithmetic:
 from fractions import Fraction
 from math import ceil
 
-from .exact import Generator, Matrix, Work, family_positive_definite, positive_definite
-from .proof import MAX_DEPTH, MAX_DIMENSION, MAX_ENDS, MAX_GENERATORS
+from .cells import MAX_DIMENSION, Family, Progress, cells_of
+from .exact import Work, positive_definite
+from .matrices import Matrix, bordered, diagonal, plus, product, scaled, transposed
 from .reader import Reader, Unusable
-from .region import require
+from .verdict import require
 
 # The inverse of the metric is known up to this factor.
 _TIGHT = 1 - Fraction(1, 2**16)
+# Exponents of the units of integers.
+_UNITS = -1200, 1000
 
 
 class Symmetric:
@@ -40,86 +43,28 @@ class Symmetric:
 
     def __init__(self, file: Reader, size: int) -> None:
         unit, matrix = file.fields("unit", "matrix")
-        self.unit = unit.integer()
-        if not -1200 <= self.unit <= 1000:
-            unit.fail("an integer from -1200 to 1000")
-        flat = matrix.integers(size * size)
-        self.matrix = [flat[i * size : (i + 1) * size] for i in range(size)]
-        require(
-            self.matrix == [list(column) for column in zip(*self.matrix, strict=True)],
-            f"{file.where} is symmetric",
-        )
+        self.unit, self.matrix = unit.integer_within(*_UNITS), matrix.matrix(size, size)
+        require(self.matrix == transposed(self.matrix), f"{file.where} is symmetric")
 
     def scaled(self, factor: Fraction, bits: int) -> Matrix:
         """`factor` times the matrix, in units of `2^-bits`, which have to be fine enough."""
         multiple = factor * Fraction(2) ** (self.unit + bits)
         if multiple.denominator != 1:
             raise Unusable("the units of the matrices do not fit each other")
-        return [[int(multiple) * x for x in row] for row in self.matrix]
+        return scaled(int(multiple), self.matrix)
 
     def entry(self, i: int, j: int) -> Fraction:
-        """One entry, as it is."""
+        """An entry as a number, not in units."""
         return self.matrix[i][j] * Fraction(2) ** self.unit
 
-
-class Family:
-    """Matrices `C + sum_k e_k G_k + E` of some shape, in units of a power of two."""
-
-    def __init__(self, node: Reader, rows: int, columns: int) -> None:
-        centre, generators, remainder, scaling = (
-            node[name] for name in ("centre", "generators", "remainder", "scaling")
-        )
-        parts = generators.items()
-        if len(parts) > MAX_GENERATORS:
-            generators.fail(f"at most {MAX_GENERATORS} matrices")
-
-        def matrix(file: Reader) -> Matrix:
-            flat = file.integers(rows * columns)
-            return [flat[i * columns : (i + 1) * columns] for i in range(rows)]
-
-        self.where = node.where
-        self.centre, self.remainder = matrix(centre), matrix(remainder)
-        self.generators = [matrix(part) for part in parts]
-        self.scaling = scaling.integers(rows + columns)
-        require(min(map(min, self.remainder)) >= 0, f"{node.where}.remainder is not negative")
-        require(min(self.scaling) > 0, f"{node.where}.scaling is positive")
-
-    def contracts(
-        self, unit: int, inner: Symmetric, factor: Fraction, inverse: Symmetric, work: Work
-    ) -> bool:
-        """Whether `[[factor^2 M, T'], [T, Q]]` is positive definite for every T of the family.
-
-        That is `T' Q^-1 T < factor^2 M` (Schur complement). It is affine in T.
-        """
-        square = factor**2
-        bits = max(0, -unit, -inverse.unit, square.denominator.bit_length() - 1 - inner.unit)
-        top, bottom = inner.scaled(square, bits), inverse.scaled(Fraction(1), bits)
-
-        def bordered(t: Matrix, corner: Matrix, other: Matrix) -> Matrix:
-            moved = [[x << (unit + bits) for x in row] for row in t]
-            upper = [
-                [*row, *column]
-                for row, column in zip(corner, zip(*moved, strict=True), strict=True)
-            ]
-            return upper + [[*row, *right] for row, right in zip(moved, other, strict=True)]
-
-        none_top = [[0] * len(top) for _ in top]
-        none_bottom = [[0] * len(bottom) for _ in bottom]
-        zero = [[0] * (len(top) + len(bottom)) for _ in range(len(top) + len(bottom))]
-        generators = [
-            Generator(whole, zero, whole)
-            for whole in (bordered(g, none_top, none_bottom) for g in self.generators)
-        ]
-        return family_positive_definite(
-            bordered(self.centre, top, bottom),
-            generators,
-            bordered(self.remainder, none_top, none_bottom),
-            self.scaling,
-            work,
-        )
+    def largest_square(self, bounds: list[Fraction]) -> Fraction:
+        """An upper bound on `z' P z` for all z with `|z_k| <= bounds_k`, P being this matrix."""
+        require(min(bounds) >= 0, "bounds are not negative")
+        pairs = [(i, j) for i in range(len(bounds)) for j in range(len(bounds))]
+        return sum((abs(self.entry(i, j)) * bounds[i] * bounds[j] for i, j in pairs), Fraction(0))
 
 
-def check_contraction(file: Reader) -> None:
+def check_contraction(file: Reader, level: int, progress: Progress | None) -> tuple[str, ...]:
     """Verifies every claim of a contraction file; see the top of this module.
 
     Metric: with `Q - Q P Q > 0` and `P > 0` also `Q > 0`, and then `P < Q^-1`. So
@@ -138,6 +83,8 @@ def check_contraction(file: Reader) -> None:
     Start: `|I(x) - c|_P <= |I(x) - I(c_x)|_P + |I(c_x) - c|_P`, where the first term is at most
     `stretch |x - c_x|_M`, as for T.
     """
+    if level == 2:
+        raise Unusable("level 2 is for certificates of games, not for those of single steps")
     strategy, state = (field.integer() for field in file["coordinates"].fields("strategy", "state"))
     m = strategy + state
     if strategy < 1 or state < 0 or m > MAX_DIMENSION:
@@ -163,34 +110,12 @@ def check_contraction(file: Reader) -> None:
         all(reach * inverse.entry(k, k) <= _TIGHT * gap**2 for k, gap in enumerate(gaps)),
         "the basin is inside the box",
     )
-    size = _largest_square(metric, residual)
+    size = metric.largest_square(residual)
     require(size <= ((1 - rate) * radius) ** 2, "the fixed point is within the radius")
 
-    unit = evidence["unit"].integer()
-    if not -1200 <= unit <= 1000:
-        evidence["unit"].fail("an integer from -1200 to 1000")
-    pending, proved = [(lower, upper)], 0
-    nodes = evidence["cells"].items()
-    if len(nodes) * m > MAX_ENDS:
-        raise Unusable("checking it would take too much work: too many cells")
-    for node in nodes:
-        require(bool(pending), "the cells form one tree")
-        low, high = pending.pop()
-        if "split" in node:
-            axis, at = node["split"].integer(), node["at"].number()
-            require(0 <= axis < m, f"{node.where} splits an existing coordinate")
-            require(low[axis] < at < high[axis], f"{node.where} splits inside the cell")
-            below, above = list(high), list(low)
-            below[axis] = above[axis] = at
-            pending += [(above, high), (low, below)]
-            if len(pending) > MAX_DEPTH:
-                node.fail(f"at most {MAX_DEPTH} cuts, one within the other")
-        else:
-            family = Family(node, m, m)
-            holds = family.contracts(unit, metric, rate, inverse, work)
-            require(holds, f"the rate holds on {node.where}")
-            proved += 1
-    require(not pending and proved > 0, "the cells cover the box")
+    unit = evidence["unit"].integer_within(*_UNITS)
+    for node, _, _ in cells_of(evidence["cells"], lower, upper, None, progress):
+        _check_factor(node, unit, metric, rate, inverse, "the rate holds", work)
     if state:
         own, stretch, start_residual, reach = fields["start"].fields(
             "metric", "stretch", "residual", "radius"
@@ -205,55 +130,55 @@ def check_contraction(file: Reader) -> None:
             matrix[k][k] -= ceil(distance**2 * Fraction(2) ** bits)
             work.spend(matrix)
             require(positive_definite(matrix), "the starts are in the box")
-        family = Family(evidence["start"], m, strategy)
-        holds = family.contracts(unit, start, factor, inverse, work)
-        require(holds, "the stretch of the first state holds")
+        claim = "the stretch of the first state holds"
+        _check_factor(evidence["start"], unit, start, factor, inverse, claim, work)
         left = basin - factor * distance
-        size = _largest_square(metric, start_residual.numbers(m))
+        size = metric.largest_square(start_residual.numbers(m))
         require(left >= 0 and size <= left**2, "the starts are in the basin")
+    return ()
+
+
+def _check_factor(
+    node: Reader,
+    unit: int,
+    inner: Symmetric,
+    factor: Fraction,
+    inverse: Symmetric,
+    claim: str,
+    work: Work,
+) -> None:
+    """Requires that `[[factor^2 M, T'], [T, Q]]` is positive definite for all T of a family.
+
+    That is `T' Q^-1 T < factor^2 M` (Schur complement).
+    """
+    square = factor**2
+    bits = max(0, -unit, -inverse.unit, square.denominator.bit_length() - 1 - inner.unit)
+    top, bottom = inner.scaled(square, bits), inverse.scaled(Fraction(1), bits)
+    family = Family(node, len(bottom), len(top), unit + bits)
+    scaling = family.scaling("scaling", len(bottom) + len(top))
+    family.require_positive(bordered, diagonal(top, bottom), claim, work, scaling)
 
 
 def _check_inverse(metric: Symmetric, inverse: Symmetric, work: Work) -> None:
+    """`P > 0` and `Q - Q P Q > 0`, so that `Q P Q` is below Q, but above `_TIGHT Q`."""
     p, q = metric.matrix, inverse.matrix
-
-    def product(left: Matrix, right: Matrix) -> Matrix:
-        columns = list(zip(*right, strict=True))
-        return [[sum(map(int.__mul__, row, column)) for column in columns] for row in left]
-
     for matrix in (p, q):
         work.spend(matrix)
-    triple = product(product(q, p), q)  # in units of 2^(2 inverse.unit + metric.unit)
+    # In common units: those of Q P Q, or of Q where they are finer.
     shift = inverse.unit + metric.unit
-    # Common units: those of the triple product, or of Q where they are finer.
-    bits = max(0, shift)
-    triple = [[x << bits for x in row] for row in triple]
-    plain = [[x << (bits - shift) for x in row] for row in q]
-    lower = [
-        [x - y for x, y in zip(row, other, strict=True)]
-        for row, other in zip(plain, triple, strict=True)
-    ]
-    top = _TIGHT.denominator
-    upper = [
-        [top * y - _TIGHT.numerator * x for x, y in zip(row, other, strict=True)]
-        for row, other in zip(plain, triple, strict=True)
-    ]
+    triple = scaled(2 ** max(0, shift), product(product(q, p), q))
+    plain = scaled(2 ** max(0, -shift), q)
+    low, top = _TIGHT.as_integer_ratio()
     for matrix, claim in (
         (p, "the metric is positive definite"),
-        (lower, "the inverse of the metric is at least the given one"),
-        (upper, "the inverse of the metric is hardly more than the given one"),
+        (
+            plus(plain, scaled(-1, triple)),
+            "the inverse of the metric is at least the given one",
+        ),
+        (
+            plus(scaled(top, triple), scaled(-low, plain)),
+            "the inverse of the metric is hardly more than the given one",
+        ),
     ):
         work.spend(matrix)
         require(positive_definite(matrix), claim)
-
-
-def _largest_square(metric: Symmetric, bounds: list[Fraction]) -> Fraction:
-    """An upper bound on `z' P z` for all z with `|z_k| <= bounds_k`."""
-    require(min(bounds) >= 0, "bounds are not negative")
-    return sum(
-        (
-            abs(metric.entry(i, j)) * x * y
-            for i, x in enumerate(bounds)
-            for j, y in enumerate(bounds)
-        ),
-        Fraction(0),
-    )

@@ -6,9 +6,9 @@ and Lipschitz in the metric over the region.
 
 from fractions import Fraction
 
+from .claims import Claims
 from .exact import root_above
-from .proof import Claims
-from .region import require
+from .verdict import require
 
 
 def check_equilibrium(claims: Claims) -> None:

@@ -4,12 +4,11 @@ Everything here is integer arithmetic, except for one guess in floating point th
 """
 
 from fractions import Fraction
-from math import ceil, isqrt
+from math import ceil, isqrt, lcm
 from typing import NamedTuple
 
+from .matrices import Matrix, plus, product, scaled, square, transposed
 from .reader import Unusable
-
-Matrix = list[list[int]]
 
 # Bits kept of the guessed factor; more would only make the products longer.
 _BITS = 40
@@ -51,41 +50,15 @@ def positive_definite(matrix: Matrix) -> bool:
         guess = _inverse_factor(matrix)
     except (ValueError, OverflowError, ZeroDivisionError):  # not positive, or not finite
         return False
-    size = len(matrix)
-    lower = [row + [0] * (size - len(row)) for row in guess]
-    transformed = product(
-        product(lower, matrix), [list(column) for column in zip(*lower, strict=False)]
-    )
-    return all(2 * row[i] > sum(map(abs, row)) for i, row in enumerate(transformed))
+    lower = [row + [0] * (len(matrix) - len(row)) for row in guess]
+    moved = product(product(lower, matrix), transposed(lower))
+    return all(2 * row[i] > sum(map(abs, row)) for i, row in enumerate(moved))
 
 
-def product(left: Matrix, right: Matrix) -> Matrix:
-    """The product of two integer matrices.
-
-    Quick because one long integer holds a row: `sum_j x_j 2^(8 w j)`, of which sums and integer
-    multiples are taken at once. No entry of the product is as large as `2^(8 w - 1)` in size; so
-    with that added to each, digits in base `2^(8 w)` are the entries.
-    """
-    longest = [max(max(map(int.bit_length, row)) for row in m) for m in (left, right)]
-    width = (sum(longest) + len(right).bit_length() + 9) // 8
-    half = 1 << (8 * width - 1)
-
-    def packed(row: list[int]) -> int:
-        return int.from_bytes(b"".join((x + half).to_bytes(width, "little") for x in row), "little")
-
-    middle = packed([0] * len(right[0]))
-    rows = [packed(row) - middle for row in right]
-    result = []
-    for line in left:
-        total = sum((x * row for x, row in zip(line, rows, strict=True) if x), middle)
-        digits = total.to_bytes(width * len(right[0]), "little")
-        result.append(
-            [
-                int.from_bytes(digits[k : k + width], "little") - half
-                for k in range(0, len(digits), width)
-            ]
-        )
-    return result
+def rational_positive_definite(matrix: list[list[Fraction]]) -> bool:
+    """Whether a symmetric rational matrix is proved positive definite."""
+    scale = lcm(*(x.denominator for row in matrix for x in row))
+    return positive_definite([[int(x * scale) for x in row] for row in matrix])
 
 
 def _inverse_factor(matrix: Matrix) -> Matrix:
@@ -140,7 +113,7 @@ def generator(matrix: Matrix, modes: Matrix, work: Work) -> Generator:
     """The generator with that symmetric matrix, and with modes `(s_j, *q_j)`, possibly none."""
     if not modes:
         return Generator(matrix, [[0] * len(matrix)] * len(matrix), matrix)
-    bound, rest = [[0] * len(matrix) for _ in matrix], [list(row) for row in matrix]
+    bound, rest = square(len(matrix)), [list(row) for row in matrix]
     work.spend(modes)
     for strength, *mode in modes:
         for i, x in enumerate(mode):
@@ -175,19 +148,11 @@ def family_positive_definite(
     work.spend(lowered, len(generators))
     if positive_definite(lowered):
         return True
-    return bool(generators) and all(
-        family_positive_definite(
-            [
-                [x + sign * g for x, g in zip(row, other, strict=True)]
-                for row, other in zip(centre, generators[0].matrix, strict=True)
-            ],
-            generators[1:],
-            remainder,
-            scaling,
-            work,
-        )
-        for sign in (1, -1)
-    )
+    if not generators:
+        return False
+    first, *others = generators
+    ends = (plus(centre, scaled(sign, first.matrix)) for sign in (1, -1))
+    return all(family_positive_definite(end, others, remainder, scaling, work) for end in ends)
 
 
 def _lowered(
@@ -201,13 +166,10 @@ def _lowered(
     for i, t in enumerate(scaling):
         loose = [remainder[i], *(g.rest[i] for g in generators)]
         loss = sum(abs(x) * s for row in loose for x, s in zip(row, scaling, strict=True))
-        lowered.append(list(map(_less, matrix[i], *(g.bound[i] for g in generators))))
+        bounds = [g.bound[i] for g in generators]
+        lowered.append([x - sum(others) for x, *others in zip(matrix[i], *bounds, strict=True)])
         lowered[i][i] -= -(-loss // t)
     return lowered
-
-
-def _less(x: int, *others: int) -> int:
-    return x - sum(others)
 
 
 def root_above(square: Fraction) -> Fraction:

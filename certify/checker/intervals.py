@@ -12,7 +12,6 @@ from typing import Any
 
 from flint import arb, fmpq  # pyright: ignore[reportMissingTypeStubs]
 
-_ZERO = arb(0)
 # Squaring doubles exponents, which have any length: a few thousand squarings would fill the memory.
 _MAX_EXPONENT = 2**30
 
@@ -23,7 +22,7 @@ def exact(x: Fraction | int) -> Any:
     return arb(fmpq(x.numerator, x.denominator))
 
 
-class Interval:
+class BallInterval:
     """All real numbers from one in the ball `low` to one in the ball `high`."""
 
     __slots__ = ("high", "low")
@@ -32,19 +31,19 @@ class Interval:
         self.low, self.high = low, high
 
     @classmethod
-    def of(cls, low: Fraction | int, high: Fraction | int) -> "Interval":
-        """Between two rational numbers."""
+    def of(cls, low: Fraction | int, high: Fraction | int) -> "BallInterval":
+        """The interval between two rational numbers."""
         return cls(exact(low), exact(high))
 
     @classmethod
-    def exp(cls, x: Fraction) -> "Interval":
-        """The exponential of a rational number."""
+    def exp(cls, x: Fraction) -> "BallInterval":
+        """An interval around the exponential of a rational number."""
         ball = exact(x).exp()
         return cls(ball, ball)
 
     @classmethod
-    def point(cls, x: Fraction | int) -> "Interval":
-        """One rational number."""
+    def point(cls, x: Fraction | int) -> "BallInterval":
+        """The interval of one rational number."""
         ball = exact(x)
         return cls(ball, ball)
 
@@ -52,120 +51,124 @@ class Interval:
         """Whether anything is known of both ends."""
         return self.low.is_finite() and self.high.is_finite()
 
-    def moderate(self) -> "Interval":
-        """Itself; nothing is known of numbers of absurd size, as large or as close to zero."""
+    def moderate(self) -> "BallInterval":
+        """The interval itself, or UNKNOWN if an end is absurdly large or close to zero."""
         if self.is_finite():
             parts = (part for end in (self.low, self.high) for part in (end.mid(), end.rad()))
             if all(abs(int(part.man_exp()[1])) < _MAX_EXPONENT for part in parts):
                 return self
         return UNKNOWN
 
-    def __add__(self, other: "Interval") -> "Interval":
-        return Interval(self.low + other.low, self.high + other.high)
+    def __add__(self, other: "BallInterval") -> "BallInterval":
+        return BallInterval(self.low + other.low, self.high + other.high)
 
-    def __sub__(self, other: "Interval") -> "Interval":
-        return Interval(self.low - other.high, self.high - other.low)
+    def __sub__(self, other: "BallInterval") -> "BallInterval":
+        return BallInterval(self.low - other.high, self.high - other.low)
 
-    def __neg__(self) -> "Interval":
-        return Interval(-self.high, -self.low)
+    def __neg__(self) -> "BallInterval":
+        return BallInterval(-self.high, -self.low)
 
-    def __mul__(self, other: "Interval") -> "Interval":
+    def __mul__(self, other: "BallInterval") -> "BallInterval":
         a, b, c, d = self.low, self.high, other.low, other.high
         if a >= 0:
             if c >= 0:
-                return Interval(a * c, b * d)
+                return BallInterval(a * c, b * d)
             if d <= 0:
-                return Interval(b * c, a * d)
-            return Interval(b * c, b * d) if c < 0 < d else _hull(a * c, a * d, b * c, b * d)
+                return BallInterval(b * c, a * d)
+            return BallInterval(b * c, b * d) if c < 0 < d else _hull(a * c, a * d, b * c, b * d)
         if b <= 0 and (c >= 0 or d <= 0 or c < 0 < d):
             return -(-self * other)
         if c >= 0 or d <= 0:
             return other * self
         return _hull(a * c, a * d, b * c, b * d)
 
-    def __pow__(self, exponent: int) -> "Interval":
+    def __pow__(self, exponent: int) -> "BallInterval":
         """The range of an integer power; nothing is known of a negative one around 0."""
         if exponent == 0:
-            return Interval(arb(1), arb(1)) if self.is_finite() else self
+            return BallInterval(arb(1), arb(1)) if self.is_finite() else self
         if exponent < 0:
             if not (self.low > 0 or self.high < 0):
                 return UNKNOWN
-            inverse = Interval(1 / self.high, 1 / self.low)
+            inverse = BallInterval(1 / self.high, 1 / self.low)
             return inverse if exponent == -1 else inverse**-exponent
         low, high = self.low**exponent, self.high**exponent
         if exponent % 2 or self.low >= 0:
-            return Interval(low, high)
+            return BallInterval(low, high)
         if self.high <= 0:
-            return Interval(high, low)
-        return Interval(_ZERO, low.max(high)) if self.is_finite() else UNKNOWN
+            return BallInterval(high, low)
+        return BallInterval(arb(0), low.max(high)) if self.is_finite() else UNKNOWN
 
-    def times(self, factor: Fraction | int) -> "Interval":
+    def times(self, factor: Fraction | int) -> "BallInterval":
         """The product with a rational number."""
-        return self * Interval.point(factor)
+        return self * BallInterval.point(factor)
 
     def magnitude(self) -> Any:
         """A ball whose upper end no number of the interval exceeds in size."""
         return abs(self.low).max(abs(self.high))
 
-    def meet(self, other: "Interval") -> "Interval":
+    def meet(self, other: "BallInterval") -> "BallInterval":
         """What two intervals around the same numbers have in common."""
-        return Interval(self.low.max(other.low), self.high.min(other.high))
+        return BallInterval(self.low.max(other.low), self.high.min(other.high))
 
-    def union(self, other: "Interval") -> "Interval":
+    def union(self, other: "BallInterval") -> "BallInterval":
         """The smallest interval that contains both."""
-        return Interval(self.low.min(other.low), self.high.max(other.high))
+        return BallInterval(self.low.min(other.low), self.high.max(other.high))
 
 
-UNKNOWN = Interval(arb.nan(), arb.nan())
+UNKNOWN = BallInterval(arb.nan(), arb.nan())
+ZERO = BallInterval.point(0)
 
 
-def _hull(*values: Any) -> Interval:
+def _hull(*values: Any) -> BallInterval:
     low = high = values[0]
     for value in values[1:]:
         low, high = low.min(value), high.max(value)
-    return Interval(low, high)
+    return BallInterval(low, high)
 
 
-def increasing(name: str) -> Callable[[Interval], Interval]:
-    """An increasing function of balls; the library knows where it is undefined."""
+def increasing(name: str) -> Callable[[BallInterval], BallInterval]:
+    """The ranges of an increasing function; the library knows where it is undefined."""
 
-    def image(x: Interval) -> Interval:
-        found = Interval(getattr(x.low, name)(), getattr(x.high, name)())
+    def image(x: BallInterval) -> BallInterval:
+        found = BallInterval(getattr(x.low, name)(), getattr(x.high, name)())
         return found if found.is_finite() else UNKNOWN
 
     return image
 
 
-def real_power(x: Interval, exponent: Any) -> Interval:
-    """`x^a` for positive x and one number a, a ball: monotone in x."""
+def real_power(x: BallInterval, exponent: Any) -> BallInterval:
+    """The range of `x^a`, which is monotone in x, for positive x and a number a in a ball."""
     if not x.low > 0:
         return UNKNOWN
     return _hull(x.low**exponent, x.high**exponent)
 
 
-def cosh(x: Interval) -> Interval:
-    """Even, with its minimum at 0."""
+def cosh(x: BallInterval) -> BallInterval:
+    """The range of cosh, which is even and has its minimum at 0."""
     return increasing("cosh")(_magnitudes(x))
 
 
-def _magnitudes(x: Interval) -> Interval:
+def _magnitudes(x: BallInterval) -> BallInterval:
     if x.low >= 0:
         return x
-    return -x if x.high <= 0 else Interval(_ZERO, (-x.low).max(x.high))
+    return -x if x.high <= 0 else BallInterval(arb(0), (-x.low).max(x.high))
 
 
-def cos(x: Interval) -> Interval:
-    """By its values at the ends, and 1 or -1 where a multiple of pi of that kind is between."""
+def cos(x: BallInterval) -> BallInterval:
+    """The range of the cosine, which is 1 at whole turns and -1 halfway between."""
     return _wave(x, "cos", 0, 2)
 
 
-def sin(x: Interval) -> Interval:
-    """The same, a quarter of a turn later."""
+def sin(x: BallInterval) -> BallInterval:
+    """The range of the sine, which is 1 after a quarter of a turn and -1 after three."""
     return _wave(x, "sin", 1, 3)
 
 
-def _wave(x: Interval, name: str, crest: int, trough: int) -> Interval:
-    """A wave that is 1 at so many quarters of a turn, and -1 at so many, in each turn."""
+def _wave(x: BallInterval, name: str, crest: int, trough: int) -> BallInterval:
+    """The range of a wave that is 1 and -1 after so many quarters of each turn.
+
+    It is between the values at the ends, unless the wave passes its crest or its trough.
+    """
     if not x.is_finite():
         return UNKNOWN
     low, high, turn = x.low, x.high, 2 * arb.pi()
@@ -176,11 +179,11 @@ def _wave(x: Interval, name: str, crest: int, trough: int) -> Interval:
         return not _none_between(low / turn - shift, high / turn - shift)
 
     top = arb(1) if passes(crest) else ends.high
-    return Interval(arb(-1) if passes(trough) else ends.low, top)
+    return BallInterval(arb(-1) if passes(trough) else ends.low, top)
 
 
-def tan(x: Interval) -> Interval:
-    """Increasing between two poles."""
+def tan(x: BallInterval) -> BallInterval:
+    """The range of the tangent, which increases between two poles."""
     pi, half = arb.pi(), arb(1) / 2
     if not (x.is_finite() and _none_between(x.low / pi - half, x.high / pi - half)):
         return UNKNOWN

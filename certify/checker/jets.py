@@ -11,23 +11,19 @@ function has d continuous derivatives on X.
 from collections.abc import Callable
 from fractions import Fraction
 from functools import lru_cache
-from itertools import pairwise
-from math import factorial
 from typing import Any, NamedTuple
 
-from flint import arb, arb_series  # pyright: ignore[reportMissingTypeStubs]
-
 from .graph import Graph
-from .intervals import UNKNOWN, Interval, cos, cosh, exact, increasing, real_power, sin, tan
+from .intervals import UNKNOWN, ZERO, BallInterval
 from .reader import Unusable
+from .series import SERIES, Series, power_series, real_power_series, series_over
 
 # A monomial, by its variables in increasing order: t_0 t_3^2 is (0, 3, 3).
 Monomial = tuple[int, ...]
 # Coefficients by monomial. One that is missing is zero.
-Jet = dict[Monomial, Interval]
+Jet = dict[Monomial, BallInterval]
 
 _CONSTANT: Monomial = ()
-ZERO = Interval.point(0)
 # Products of coefficients of one order that checking a file may take: some ten minutes.
 MAX_PRODUCTS = 2**28
 # What an elementary function costs beside the products that are counted one by one.
@@ -36,9 +32,6 @@ _SERIES_PRODUCTS = 2**8
 MAX_COEFFICIENTS = 2**21
 # Operations of graphs after which an expansion is sharpened: most is lost in products.
 PRODUCTS = ("mul", "div")
-# Pieces into which the argument of an elementary function is cut to bound its derivatives, whose
-# formulas name the argument more than once.
-_PIECES = 8
 
 
 @lru_cache(maxsize=2**18)
@@ -46,7 +39,7 @@ def _product(one: Monomial, other: Monomial) -> Monomial:
     return tuple(sorted(one + other))
 
 
-class Arithmetic:
+class JetArithmetic:
     """The operations of a graph on jets of one order.
 
     Attributes:
@@ -58,7 +51,7 @@ class Arithmetic:
     def __init__(self, order: int) -> None:
         self.order, self.products, self.kept = order, 0, 0
         operations: dict[str, Callable] = {
-            "constant": lambda value: {_CONSTANT: Interval.point(value)},
+            "constant": lambda value: {_CONSTANT: BallInterval.point(value)},
             "power": self.power,
             "add": self.add,
             "sub": lambda x, y: self.add(x, self.neg(y)),
@@ -81,23 +74,23 @@ class Arithmetic:
             raise Unusable("the graph of the costs has too many Taylor coefficients for level 2")
 
     def inputs(self, box: list[tuple[Fraction, Fraction]]) -> list[Jet]:
-        """The coordinates themselves on a box."""
-        return self.around([Interval.of(*ends) for ends in box])
+        """The jets of the coordinates on a box."""
+        return self.around([BallInterval.of(*ends) for ends in box])
 
-    def around(self, box: list[Interval]) -> list[Jet]:
-        """The same on a box of intervals."""
-        one, self.kept = Interval.point(1), 0
+    def around(self, box: list[BallInterval]) -> list[Jet]:
+        """The jets of the coordinates on a box, given by intervals."""
+        one, self.kept = BallInterval.point(1), 0
         return [{_CONSTANT: ends, (k,): one} for k, ends in enumerate(box)]
 
     def add(self, x: Jet, y: Jet) -> Jet:
-        """Term by term."""
+        """The sum of two jets."""
         result = dict(x)
         for key, b in y.items():
             result[key] = result[key] + b if key in result else b
         return result
 
     def neg(self, x: Jet) -> Jet:
-        """Term by term."""
+        """The negative of a jet."""
         return {key: -a for key, a in x.items()}
 
     def times(self, x: Jet, y: Jet, order: int) -> Jet:
@@ -127,13 +120,13 @@ class Arithmetic:
         return exponential(self.times(y, logarithm(x), self.order))
 
     def choose(self, x: Jet, y: Jet, less: Jet, other: Jet) -> Jet:
-        """By the order of x and y, where all of the box agrees on it and nowhere are they equal."""
+        """One of two jets, by the order of x and y if that is strict on all of the box."""
         gap = y.get(_CONSTANT, ZERO) - x.get(_CONSTANT, ZERO)
         if gap.low > 0:
             return less
         return other if gap.high < 0 else {_CONSTANT: UNKNOWN}
 
-    def compose(self, series: list[Interval], x: Jet) -> Jet:
+    def compose(self, series: list[BallInterval], x: Jet) -> Jet:
         """`sum_k series_k v^k` for `x = u + v`, v without constant term: Horner's rule."""
         v = {key: a for key, a in x.items() if key}
         result: Jet = {_CONSTANT: series[-1]}
@@ -143,7 +136,7 @@ class Arithmetic:
         return result
 
     def _counted(self, rule: Callable[..., Jet]) -> Callable[..., Jet]:
-        """The rule, on account: results are kept, and their values are not of absurd size."""
+        """The rule, after which the account is charged and values of absurd size are given up."""
 
         def applied(*operands: Jet | Fraction | int) -> Jet:
             result = rule(*operands)
@@ -158,7 +151,7 @@ class Arithmetic:
 
         return applied
 
-    def _elementary(self, series: "Series") -> Callable[[Jet], Jet]:
+    def _elementary(self, series: Series) -> Callable[[Jet], Jet]:
         def applied(x: Jet) -> Jet:
             self.spend(_SERIES_PRODUCTS)
             return self.compose(series_over(series, x.get(_CONSTANT, ZERO), self.order), x)
@@ -180,7 +173,7 @@ def derivative(jet: Jet, variables: Monomial, order: int) -> Jet:
     return result
 
 
-class Expansion(NamedTuple):
+class JetExpansion(NamedTuple):
     """A function on a box: its jet at a point of the box, of one order less, and over all of it."""
 
     middle: Jet
@@ -191,35 +184,36 @@ class Expansions:
     """Expansions of the outputs of a graph and of its obligations, for jets of one order."""
 
     def __init__(self, order: int) -> None:
-        self.near, self.wide = Arithmetic(order - 1), Arithmetic(order)
+        self.near, self.wide = JetArithmetic(order - 1), JetArithmetic(order)
 
     def of(
         self, graph: Graph, middle: list[Fraction], box: list[tuple[Fraction, Fraction]]
-    ) -> tuple[list[Expansion], list[Expansion]]:
+    ) -> tuple[list[JetExpansion], list[JetExpansion]]:
         """The outputs and the obligations on a box with that middle."""
         reach = [
-            Interval.of(*ends) - Interval.point(m) for m, ends in zip(middle, box, strict=True)
+            BallInterval.of(*ends) - BallInterval.point(m)
+            for m, ends in zip(middle, box, strict=True)
         ]
         points, boxes = self.near.inputs([(m, m) for m in middle]), self.wide.inputs(box)
 
         def both(name: str) -> Callable:
             at, over = self.near.operations[name], self.wide.operations[name]
 
-            def applied(*operands: Any) -> Expansion:
+            def applied(*operands: Any) -> JetExpansion:
                 first, second = (
-                    [getattr(x, side) if isinstance(x, Expansion) else x for x in operands]
-                    for side in Expansion._fields
+                    [getattr(x, side) if isinstance(x, JetExpansion) else x for x in operands]
+                    for side in JetExpansion._fields
                 )
-                found = Expansion(at(*first), over(*second))
+                found = JetExpansion(at(*first), over(*second))
                 return self._sharpened(found, reach) if name in PRODUCTS else found
 
             return applied
 
-        inputs = [Expansion(*pair) for pair in zip(points, boxes, strict=True)]
+        inputs = [JetExpansion(*pair) for pair in zip(points, boxes, strict=True)]
         return graph.obliged(inputs, {name: both(name) for name in self.wide.operations})
 
-    def _sharpened(self, found: Expansion, reach: list[Interval]) -> Expansion:
-        """By the mean value theorem, coefficient by coefficient, higher degrees first.
+    def _sharpened(self, found: JetExpansion, reach: list[BallInterval]) -> JetExpansion:
+        """Narrows coefficients by the mean value theorem, those of higher degrees first.
 
         The derivative of the coefficient of m along coordinate k is `m_k + 1` times that of
         `m t_k`. Where nothing is known, that remains so.
@@ -236,154 +230,4 @@ class Expansions:
                     bound = bound + (slope * distance).times(monomial.count(k) + 1)
             if bound.is_finite():
                 box[monomial] = box[monomial].meet(bound)
-        return Expansion(middle, box)
-
-
-Series = Callable[[Interval, int], list[Interval]]
-
-
-def series_over(series: Series, u: Interval, order: int) -> list[Interval]:
-    """The coefficients of a function on an interval, as unions of those on pieces of it."""
-    if u.low is u.high or not u.is_finite():
-        return series(u, order)
-    width = (u.high - u.low) / _PIECES
-    cuts = [u.low, *(u.low + k * width for k in range(1, _PIECES)), u.high]
-    found, *others = (series(Interval(a, b), order) for a, b in pairwise(cuts))
-    for piece in others:
-        found = [a.union(b) for a, b in zip(found, piece, strict=True)]
-    return found
-
-
-def power_series(u: Interval, exponent: int, order: int) -> list[Interval]:
-    """`(u + v)^n = sum_k binomial(n, k) u^(n - k) v^k`."""
-    series, factor = [ZERO] * (order + 1), Fraction(1)
-    for k in range(order + 1):
-        if factor:
-            series[k] = (u ** (exponent - k)).times(factor)
-        factor = factor * (exponent - k) / (k + 1)
-    return series
-
-
-def real_power_series(u: Interval, power: Any, order: int) -> list[Interval]:
-    """The same with a ball as the exponent, for positive u."""
-    series, factor = [], arb(1)
-    for k in range(order + 1):
-        series.append(real_power(u, power - k) * Interval(factor, factor))
-        factor = factor * (power - k) / (k + 1)
-    return series
-
-
-def _share(x: Interval, k: int) -> Interval:
-    return x.times(Fraction(1, factorial(k)))
-
-
-def _exp(u: Interval, order: int) -> list[Interval]:
-    value = increasing("exp")(u)
-    return [_share(value, k) for k in range(order + 1)]
-
-
-def _log(u: Interval, order: int) -> list[Interval]:
-    if not u.low > 0:
-        return [UNKNOWN] * (order + 1)
-    slopes = ((u**-k).times(Fraction((-1) ** (k + 1), k)) for k in range(1, order + 1))
-    return [increasing("log")(u), *slopes]
-
-
-def _sqrt(u: Interval, order: int) -> list[Interval]:
-    result, factor = [], Fraction(1)
-    for k in range(order + 1):
-        result.append(real_power(u, exact(Fraction(1, 2) - k)).times(factor))
-        factor = factor * (Fraction(1, 2) - k) / (k + 1)
-    return result
-
-
-def _cycle(order: int, *values: Interval) -> list[Interval]:
-    return [_share(values[k % len(values)], k) for k in range(order + 1)]
-
-
-def _sin(u: Interval, order: int) -> list[Interval]:
-    sine, cosine = sin(u), cos(u)
-    return _cycle(order, sine, cosine, -sine, -cosine)
-
-
-def _cos(u: Interval, order: int) -> list[Interval]:
-    sine, cosine = sin(u), cos(u)
-    return _cycle(order, cosine, -sine, -cosine, sine)
-
-
-def _sinh(u: Interval, order: int) -> list[Interval]:
-    return _cycle(order, increasing("sinh")(u), cosh(u))
-
-
-def _cosh(u: Interval, order: int) -> list[Interval]:
-    return _cycle(order, cosh(u), increasing("sinh")(u))
-
-
-def _tanh(u: Interval, order: int) -> list[Interval]:
-    """With `t = tanh u`, the slope is `s = 1 - t^2 = cosh(u)^-2`."""
-    return _tangent(increasing("tanh")(u), cosh(u) ** -2, order, -1)
-
-
-def _tan(u: Interval, order: int) -> list[Interval]:
-    """The same with `s = 1 + t^2`."""
-    t = tan(u)
-    return _tangent(t, t**2 + Interval.point(1), order, 1)
-
-
-def _tangent(t: Interval, s: Interval, order: int, sign: int) -> list[Interval]:
-    """Coefficients of a function t of u with the slope `s = 1 + sign t^2`.
-
-    If its k-th derivative is `s p(t)`, the next one is `s (s p'(t) + 2 sign t p(t))`, again s times
-    a polynomial in t.
-    """
-    result, p = [t], [1]
-    for k in range(1, order + 1):
-        value = ZERO
-        for exponent, c in enumerate(p):
-            value = value + (t**exponent).times(c)
-        result.append(_share(s * value, k))
-        longer = [0] * (len(p) + 1)
-        for exponent, c in enumerate(p):
-            longer[exponent + 1] += 2 * sign * c
-            if exponent:
-                longer[exponent - 1] += exponent * c
-                longer[exponent + 1] += sign * exponent * c
-        p = longer
-    return result
-
-
-def _by_slope(name: str) -> Series:
-    """Of increasing functions whose higher derivatives the library computes, by power series."""
-
-    def series(u: Interval, order: int) -> list[Interval]:
-        middle, radius = (u.low + u.high) / 2, (u.high - u.low) / 2
-        ball = middle + arb(0, 1) * radius
-        found = getattr(arb_series([ball, 1], prec=order + 1), name)().coeffs()
-        found = [Interval(c, c) for c in [*found, *[arb(0)] * (order + 1 - len(found))]]
-        return [increasing(name)(u), *found[1:]]
-
-    return series
-
-
-def _acos(u: Interval, order: int) -> list[Interval]:
-    """`pi / 2 - asin`."""
-    first, *others = _by_slope("asin")(u, order)
-    half = arb.pi() / 2
-    return [Interval(half, half) - first, *(-x for x in others)]
-
-
-SERIES: dict[str, Series] = {
-    "exp": _exp,
-    "log": _log,
-    "sqrt": _sqrt,
-    "sin": _sin,
-    "cos": _cos,
-    "tan": _tan,
-    "sinh": _sinh,
-    "cosh": _cosh,
-    "tanh": _tanh,
-    "atan": _by_slope("atan"),
-    "asin": _by_slope("asin"),
-    "acos": _acos,
-    "erf": _by_slope("erf"),
-}
+        return JetExpansion(middle, box)

@@ -3,14 +3,14 @@
 from collections.abc import Callable
 from fractions import Fraction
 
-from .exact import Matrix
+from .matrices import Matrix, plus
 from .reader import Reader
 
 # A matrix by its rows: the entries that are not zero, and always the one on the diagonal.
 Rows = list[dict[int, int]]
 
 
-class Metric:
+class ExactMetric:
     """The norm `|x|_P^2 = x' P x` of a symmetric P, positive definite by `proof.check_metric`.
 
     The file has either `weights`, one per player, `P = diag(w_i I)`; or `metric`, with the lower
@@ -46,7 +46,7 @@ class Metric:
                     self.rows[i][j] = self.rows[j][i] = x
 
     def entries(self) -> list[Fraction]:
-        """Those of P, and nothing twice if it is made of weights."""
+        """The entries of P, or the weights that it is made of."""
         return [x for row in self.rows for x in row.values()] if self.is_matrix else self.weights
 
     def whole(self, bits: int) -> Rows:
@@ -73,15 +73,12 @@ def times(rows: Rows, m: Matrix) -> Matrix:
 def loose(rows: Rows, form: Callable[[Matrix], Matrix], remainder: Matrix) -> Matrix:
     """A bound on the entries of `form(P E)` for all E of a remainder R, of which signs count.
 
-    With `P = D + O`, D its diagonal, `|form(D E)| <= |form(D R)|` as `Family` says, and `|O E| <=
-    |O| |R|`; a form with non-negative coefficients keeps that inequality.
+    With `P = D + O`, D its diagonal, `|form(D E)| <= |form(D R)|` as `mirror` in `proof.py` says,
+    and `|O E| <= |O| |R|`; a form with non-negative coefficients keeps that inequality.
     """
     diagonal = form(times([{i: row[i]} for i, row in enumerate(rows)], remainder))
     if all(len(row) == 1 for row in rows):
         return diagonal
     others = [{j: abs(x) * (i != j) for j, x in row.items()} for i, row in enumerate(rows)]
     other = form(times(others, [list(map(abs, row)) for row in remainder]))
-    return [
-        [abs(x) + y for x, y in zip(*pair, strict=True)]
-        for pair in zip(diagonal, other, strict=True)
-    ]
+    return plus([list(map(abs, row)) for row in diagonal], other)

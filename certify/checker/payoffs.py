@@ -16,8 +16,9 @@ from math import lcm, prod
 from operator import sub
 from typing import NamedTuple
 
-from .exact import Matrix, Work
-from .proof import MAX_DIMENSION
+from .cells import MAX_DIMENSION
+from .exact import Work
+from .matrices import Matrix
 from .reader import Reader
 
 MAX_ENTRIES = 2**20  # payoffs of all terms together
@@ -76,9 +77,7 @@ class Payoffs:
         count = len(self.sizes)
         if not names or len(set(names)) < len(names) or not all(0 <= k < count for k in names):
             players.fail(f"different players, numbered from 0 to {count - 1}")
-        share = divisor.integer()
-        if not 1 <= share <= MAX_DIVISOR:
-            divisor.fail(f"an integer from 1 to {MAX_DIVISOR}")
+        share = divisor.integer_within(1, MAX_DIVISOR)
         entries = prod(self.sizes[player] for player in names)
         if entries > left:
             payoffs.fail(f"at most {MAX_ENTRIES} payoffs in all terms together")

@@ -12,102 +12,22 @@ so a positive definite `upper - lower - sum_k l_k inequality_k` with `l_k >= 0` 
 `lower <= upper` on all trajectories.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from fractions import Fraction
+from functools import partial
 from itertools import combinations
-from math import lcm
 from typing import NamedTuple
 
-from .exact import positive_definite
+from .exact import rational_positive_definite
 from .reader import Reader
+from .schemes import Scheme, Vector
 
-Vector = Sequence[Fraction | int]
 Form = list[list[Fraction]]
-
-
-class Scheme(NamedTuple):
-    """One step of a method. A position is `x + h * (offset . v)`, given by its offset.
-
-    `points` are all `(offset, k)` with `F(x + h * (offset . v)) = v_k`, the first `past` of them
-    known from earlier steps; the step is `x+ = x + h * (move . v)`. The state is x and the first
-    velocities `w = (v_1, ..., v_m)`, which become the combinations `after`. At first `v_1` is
-    `F(x_0)`, other state velocities are 0, and past points are `x_0`.
-    """
-
-    size: int
-    points: tuple[tuple[Vector, int], ...]
-    past: int
-    move: Vector
-    after: tuple[Vector, ...]
 
 
 def relative_margin(margin: Fraction, lipschitz: Fraction) -> Fraction:
     """`a / b`, but at most 63/64: near 1 all forms would be nearly singular."""
     return min(margin / lipschitz, Fraction(63, 64))
-
-
-def runge_kutta(*rows: Vector) -> Scheme:
-    """`k_i = F(x - h sum_j a_ij k_j)`, then `x+ = x - h sum_i b_i k_i`: the rows of a, then b.
-
-    Of each row there are the coefficients up to the last one that is not zero.
-    """
-    size = len(rows) - 1
-    *stages, move = [tuple(-r for r in row) + (0,) * (size - len(row)) for row in rows]
-    return Scheme(size, tuple((stage, k) for k, stage in enumerate(stages)), 0, move, ())
-
-
-def heun() -> Scheme:
-    """`x+ = x - h (k1 + k2) / 2`, `k1 = F(x)`, `k2 = F(x - h k1)`."""
-    half = Fraction(1, 2)
-    return runge_kutta((), (1,), (half, half))
-
-
-def ssprk3() -> Scheme:
-    """`x+ = x - h (k1 + k2 + 4 k3) / 6`, `k2 = F(x - h k1)`, `k3 = F(x - h (k1 + k2) / 4)`."""
-    quarter, sixth = Fraction(1, 4), Fraction(1, 6)
-    return runge_kutta((), (1,), (quarter, quarter), (sixth, sixth, 4 * sixth))
-
-
-def runge_kutta_4() -> Scheme:
-    """`x+ = x - h (k1 + 2 k2 + 2 k3 + k4) / 6`, `k1 = F(x)`, `k2 = F(x - h k1 / 2)`, and so on."""
-    half, sixth = Fraction(1, 2), Fraction(1, 6)
-    return runge_kutta((), (half,), (0, half), (0, 0, 1), (sixth, 2 * sixth, 2 * sixth, sixth))
-
-
-def optimistic() -> Scheme:
-    """`x+ = x - h g+`, `g+ = F(x - h g)`; velocities `g = F(x + h d)`, `d`, `g+`.
-
-    The next d is the one with `x+ + h d+ = x - h g`, so `d+ = g+ - g`.
-    """
-    return Scheme(3, (((0, 1, 0), 0), ((-1, 0, 0), 2)), 1, (0, 0, -1), ((0, 0, 1), (-1, 0, 1)))
-
-
-def momentum(real: Fraction) -> Scheme:
-    """`x+ = x + h m+`, `m+ = real m - F(x)`; velocities `g = F(x - h m)`, `m`, `F(x)`."""
-    move = (0, real, -1)
-    return Scheme(3, (((0, -1, 0), 0), ((0, 0, 0), 2)), 1, move, ((0, 0, 1), move))
-
-
-def complex_momentum(real: Fraction, imaginary: Fraction) -> Scheme:
-    """`x+ = x + h r+`, `r+ + i s+ = (real + i imaginary) (r + i s) - F(x)`.
-
-    Velocities `g = F(x - h r)`, `r`, `s`, `F(x)`.
-    """
-    move, other = (0, real, -imaginary, -1), (0, imaginary, real, 0)
-    points = ((0, -1, 0, 0), 0), ((0, 0, 0, 0), 3)
-    return Scheme(4, points, 1, move, ((0, 0, 0, 1), move, other))
-
-
-# With as many arguments as the method has momentum parameters.
-SCHEMES: dict[str, Callable[..., Scheme]] = {
-    "heun": heun,
-    "ssprk3": ssprk3,
-    "runge_kutta_4": runge_kutta_4,
-    "optimistic": optimistic,
-    "momentum": momentum,
-    "complex_momentum": complex_momentum,
-}
-MOMENTA = {name: 0 for name in SCHEMES} | {"momentum": 1, "complex_momentum": 2}
 
 
 class Piece(NamedTuple):
@@ -170,32 +90,19 @@ def check_piece(scheme: Scheme, margin: Fraction, piece: Piece) -> dict[str, boo
     signs = [piece.multipliers, *(multipliers for _, multipliers in piece.bounds)]
     claims = {
         "the interval is not empty": 0 <= low <= high and high > 0,
-        "V is a form": all(
-            row == list(column)
-            for row, column in zip(piece.lyapunov, zip(*piece.lyapunov, strict=True), strict=True)
-        )
+        "V is a form": piece.lyapunov == [list(x) for x in zip(*piece.lyapunov, strict=True)]
         and piece.lyapunov[0][0] > 0,
         "no multiplier is negative": all(x >= 0 for row in signs for x in row),
         "each inequality has its multiplier": len(piece.multipliers) == inequalities(len(every)),
-        "V decreases": positive(lambda h: decrease_form(scheme, margin, piece, h), low, high),
+        "V decreases": positive(partial(decrease_form, scheme, margin, piece), low, high),
     }
     goals = visited(scheme)
     claims["each position has its bound"] = len(goals) == len(piece.bounds)
     for number, ((offset, known), bound) in enumerate(zip(goals, piece.bounds, strict=False)):
         start = low if bound[1] else high
-        fits = len(bound[1]) in (0, inequalities(known))
-
-        def form(
-            h: Fraction,
-            offset: Vector = offset,
-            known: int = known,
-            bound: tuple[Fraction, list[Fraction]] = bound,
-        ) -> Form:
-            return bound_form(scheme, margin, piece, offset, known, bound, h)
-
-        claims[f"position {number} is bounded"] = (
-            fits and bound[0] > 0 and positive(form, start, high)
-        )
+        fits = len(bound[1]) in (0, inequalities(known)) and bound[0] > 0
+        form = partial(bound_form, scheme, margin, piece, offset, known, bound)
+        claims[f"position {number} is bounded"] = fits and positive(form, start, high)
     return claims
 
 
@@ -210,7 +117,7 @@ def visited(scheme: Scheme) -> list[tuple[Vector, int]]:
 
 
 def inequalities(points: int) -> int:
-    """Two for each pair of these points and x*."""
+    """The number of inequalities: two for each pair of these points and x*."""
     return points * (points + 1)
 
 
@@ -307,22 +214,16 @@ def positive(form: Callable[[Fraction], Form], low: Fraction, high: Fraction) ->
     """
     first, last = form(low), form(high)
     if low == high:
-        return is_positive(first)
+        return rational_positive_definite(first)
     middle = [
         [2 * c - (a + b) / 2 for a, b, c in zip(*rows, strict=True)]
         for rows in zip(first, last, form((low + high) / 2), strict=True)
     ]
-    return is_positive(first) and is_positive(middle) and is_positive(last)
-
-
-def is_positive(form: Form) -> bool:
-    """Whether a rational matrix is proved positive definite."""
-    scale = lcm(*(x.denominator for row in form for x in row))
-    return positive_definite([[int(x * scale) for x in row] for row in form])
+    return all(map(rational_positive_definite, (first, middle, last)))
 
 
 def form_of(scheme: Scheme) -> Form:
-    """The form 0."""
+    """The form that is zero."""
     return [[Fraction(0)] * (scheme.size + 1) for _ in range(scheme.size + 1)]
 
 

@@ -95,11 +95,13 @@ from fractions import Fraction
 from itertools import combinations
 from math import lcm
 
-from .exact import Matrix, Work, positive_definite
+from .cells import Progress
+from .exact import Work, positive_definite
 from .logarithm import logarithm
+from .matrices import Matrix, plus, scaled, square, transposed
 from .payoffs import Payoffs, Policies, quadrilateral
-from .proof import require
 from .reader import Reader
+from .verdict import require
 
 
 class Couplings:
@@ -125,7 +127,7 @@ class Couplings:
             self.joint[j][i] = self.joint[i][j]
 
 
-class Setting:
+class RegularisedGame:
     """The game of a file, with a temperature and a reference.
 
     Attributes:
@@ -158,33 +160,33 @@ class Setting:
         return low, high
 
 
-def check_policies(file: Reader) -> tuple[str, ...]:
+def check_policies(file: Reader, level: int, progress: Progress | None) -> tuple[str, ...]:
     """Verifies every claim of a policies file; see the top of this module.
 
     Returns:
         What was derived from the payoffs, one sentence each: everything.
     """
-    setting, work = Setting(file["game"]), Work()
+    game, work = RegularisedGame(file["game"]), Work()
     margin, weights, lipschitz, step, equilibrium = file["claims"].fields(
         "margin", "weights", "lipschitz", "step", "equilibrium"
     )
     alpha, bound = margin.number(), lipschitz.number()
-    w = weights.numbers(len(setting.payoffs.sizes))
+    w = weights.numbers(len(game.payoffs.sizes))
     require(min(w) > 0, "the weights are positive")
-    require(0 < alpha <= setting.temperature, "the margin is positive, at most the temperature")
+    require(0 < alpha <= game.temperature, "the margin is positive, at most the temperature")
     whole = integers(w)
-    couplings = Couplings(setting.payoffs, whole, work)
-    unit = setting.payoffs.unit
+    couplings = Couplings(game.payoffs, whole, work)
+    unit = game.payoffs.unit
     evidence = file["evidence"]
     kind, scaling, left, right, spread = evidence.fields(
         "kind", "scaling", "left", "right", "spread"
     )
-    slack = (setting.temperature - alpha) / unit
+    slack = (game.temperature - alpha) / unit
     if kind.text() == "coupling":
         holds = coupling_holds(couplings, slack, whole, scaling.numbers(len(w)))
     elif kind.text() == "form":
         scaling.integers(0)
-        holds = form_holds(setting.payoffs, slack, whole, work)
+        holds = form_holds(game.payoffs, slack, whole, work)
     else:
         kind.fail('"coupling" or "form"')
     require(holds, "the field is relatively strongly monotone with the margin")
@@ -193,8 +195,8 @@ def check_policies(file: Reader) -> tuple[str, ...]:
         lipschitz_holds(couplings, bound / unit, whole, p, q),
         "the Lipschitz constant is at most the stated one",
     )
-    check_step(step, alpha, bound)
-    check_equilibrium(equilibrium, setting, alpha, w, spread.numbers(len(w)))
+    check_mirror_descent(step, alpha, bound)
+    check_quantal_response(equilibrium, game, alpha, w, spread.numbers(len(w)))
     return (
         "the margin, the Lipschitz constant, the steps and the equilibrium, over all policies; "
         "nothing is taken as given",
@@ -223,7 +225,7 @@ def form_holds(payoffs: Payoffs, slack: Fraction, weights: list[int], work: Work
     }
     top, bottom = (4 * slack).as_integer_ratio()
     for profile in payoffs.profiles(others, pairs, work):
-        matrix = [[0] * starts[-1] for _ in range(starts[-1])]
+        matrix = square(starts[-1])
         for i, weight in enumerate(weights):
             for a in range(starts[i], starts[i + 1]):
                 matrix[a][starts[i] : starts[i + 1]] = [top * weight] * (payoffs.sizes[i] - 1)
@@ -262,7 +264,7 @@ def lipschitz_holds(
     )
 
 
-def check_step(file: Reader, margin: Fraction, lipschitz: Fraction) -> None:
+def check_mirror_descent(file: Reader, margin: Fraction, lipschitz: Fraction) -> None:
     """Verifies the steps of magnetic mirror descent."""
     largest, best, gain = (field.number() for field in file.fields("max", "best", "gain"))
     require(0 < best < largest, "the best step is positive and below the largest")
@@ -271,21 +273,21 @@ def check_step(file: Reader, margin: Fraction, lipschitz: Fraction) -> None:
     require(0 < gain <= best * decrease, "the best step has the stated gain")
 
 
-def check_equilibrium(
+def check_quantal_response(
     file: Reader,
-    setting: Setting,
+    game: RegularisedGame,
     margin: Fraction,
     weights: list[Fraction],
     spread: list[Fraction],
 ) -> None:
     """Verifies the enclosure of the equilibrium."""
     center, radius = file.fields("center", "radius")
-    x = [integers(own) for own in by_player(center, setting.payoffs.sizes)]
+    x = [integers(own) for own in by_player(center, game.payoffs.sizes)]
     require(min(spread) >= 0, "spreads are not negative")
     linear = sum((w * s**2 / 4 for w, s in zip(weights, spread, strict=True)), Fraction(0))
     constant = Fraction(0)
     for i, (weight, width) in enumerate(zip(weights, spread, strict=True)):
-        low, high = setting.field(i, x)
+        low, high = game.field(i, x)
         ceiling = min(low) + width
         loss = sum(p * max(f - ceiling, 0) for p, f in zip(x[i], high, strict=True))
         constant += weight * loss / sum(x[i])
@@ -312,11 +314,7 @@ def integers(numbers: list[Fraction]) -> list[int]:
 
 def weighted_sum(a: int, mine: Matrix, b: int, yours: Matrix) -> Matrix:
     """`a M + b Y'`."""
-    columns = zip(*yours, strict=True)
-    return [
-        [a * x + b * y for x, y in zip(row, column, strict=True)]
-        for row, column in zip(mine, columns, strict=True)
-    ]
+    return plus(scaled(a, mine), scaled(b, transposed(yours)))
 
 
 def tangential(matrix: Matrix) -> Matrix:

@@ -14,6 +14,8 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any, NoReturn
 
+from .matrices import Matrix
+
 FORMAT = "dgames certificate"
 VERSION = 1
 CONTRACTION = "dgames contraction"
@@ -43,7 +45,7 @@ class Unusable(ValueError):
 
 
 def printable(text: str) -> str:
-    """In one line of bounded length: no control of terminals, no direction of writing."""
+    """Makes text one line of bounded length, without characters that control a terminal."""
     return "".join(c if c.isprintable() else "\ufffd" for c in text[:1000])
 
 
@@ -77,7 +79,7 @@ def decode(content: bytes, name: str = "the certificate") -> str:
 
 
 def _unpacked(content: bytes, name: str) -> bytes:
-    """What is in gzip, of one member: no more than one byte too many."""
+    """Decompresses gzip of one member, up to one byte more than is allowed."""
     member = zlib.decompressobj(wbits=31)
     try:
         text = member.decompress(content, MAX_BYTES + 1)
@@ -207,14 +209,25 @@ class Reader:
         """An integer (not a boolean) of bounded length."""
         return Reader([self.value], self.where).integers(1)[0]
 
+    def integer_within(self, least: int, most: int) -> int:
+        """An integer from one number to another."""
+        if not least <= self.integer() <= most:
+            self.fail(f"an integer from {least} to {most}")
+        return self.value
+
     def integers(self, length: int) -> list[int]:
-        """A list of them."""
+        """A list of integers."""
         values = self.value
         if not isinstance(values, list) or len(values) != length:
             self.fail(f"a list of {length} integers")
         if not all(type(x) is int and x.bit_length() <= MAX_BITS for x in values):
             self.fail(f"integers of at most {MAX_BITS} bits")
         return values
+
+    def matrix(self, rows: int, columns: int) -> Matrix:
+        """A matrix of integers, in one list, row by row."""
+        flat = self.integers(rows * columns)
+        return [flat[i * columns : (i + 1) * columns] for i in range(rows)]
 
     def number(self) -> Fraction:
         """A finite hexadecimal float, taken exactly and spelled as Python spells it."""
@@ -227,5 +240,5 @@ class Reader:
         self.fail('a finite hexadecimal float such as "0x1.8000000000000p+1"')
 
     def numbers(self, length: int) -> list[Fraction]:
-        """A list of them."""
+        """A list of such numbers."""
         return [item.number() for item in self.items(length)]

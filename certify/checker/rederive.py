@@ -29,16 +29,21 @@ all of it. Each coordinate's own parabola is bounded as a whole. The first piece
 this is not enough, a piece is cut in two.
 """
 
-from collections.abc import Callable
 from fractions import Fraction
 from itertools import accumulate, pairwise
 from math import factorial, prod
 from typing import Any
 
+from flint import ctx  # pyright: ignore[reportMissingTypeStubs]
+
+from .cells import Corner, Family, Progress, cells_of
+from .claims import Claims
 from .graph import Graph, game_hash
-from .proof import Claims, along, cells_of
+from .intervals import ZERO, BallInterval
+from .jets import Expansions, Jet, JetArithmetic, derivative
+from .matrices import Matrix
 from .reader import Reader, Unusable
-from .region import require
+from .verdict import require
 
 # Bits of ball arithmetic: the file's numbers have 53, and the checker is to lose nothing.
 PRECISION = 128
@@ -51,9 +56,7 @@ MAX_PIECES = 2**12
 FINEST = 2**48
 
 
-def rederive(
-    file: Reader, claims: Claims, progress: Callable[[int, int], None] | None = None
-) -> tuple[str, ...]:
+def rederive(file: Reader, claims: Claims, progress: Progress | None = None) -> tuple[str, ...]:
     """Re-derives statement (B) from the graph of the costs; rejects the file where it cannot.
 
     Args:
@@ -65,7 +68,7 @@ def rederive(
         What was re-derived, one sentence each.
 
     Raises:
-        Unusable: If there is no graph in the file, or python-flint is not installed.
+        Unusable: If there is no graph in the file.
         Rejected: If something of (B) does not follow from the graph.
     """
     if claims.graph is None:
@@ -73,10 +76,6 @@ def rederive(
             "the file has no graph of the costs, so nothing can be re-derived from it (level 2); "
             "its claims can be checked given its bounds (level 1)"
         )
-    try:
-        from flint import ctx  # pyright: ignore[reportMissingTypeStubs]
-    except ImportError:
-        raise Unusable("level 2 needs ball arithmetic: install python-flint") from None
     game = file["game"]
     require(
         game["hash"].text() == game_hash(game.value),
@@ -85,7 +84,8 @@ def rederive(
     with ctx.workprec(PRECISION):
         derivation = _Derivation(claims.graph, claims, file["evidence"]["unit"].integer())
         derivation.check_residual()
-        cells = cells_of(file["evidence"]["cells"].items(), claims.region, progress)
+        region, nodes = claims.region, file["evidence"]["cells"]
+        cells = cells_of(nodes, region.lower, region.upper, region.misses, progress)
         pieces = [derivation.check_cell(*cell) for cell in cells]
     count = f"{len(pieces)} cells, cut into {sum(pieces)} pieces"
     costs = "the payoff, and its negative as the other cost," if claims.zero_sum else "the costs"
@@ -98,6 +98,9 @@ def rederive(
     )
 
 
+Balls = list[list[BallInterval]]
+# A box, by its sides.
+Sides = list[tuple[Fraction, Fraction]]
 # An entry of F: an output of the graph, a sign, and along what that is differentiated.
 Entry = tuple[int, int, tuple[int, ...]]
 
@@ -121,16 +124,12 @@ class _Derivation:
     """The costs of a game, and what a file says of their derivatives."""
 
     def __init__(self, graph: Graph, claims: Claims, unit: int) -> None:
-        from .intervals import Interval
-        from .jets import Arithmetic, Expansions, derivative
-
-        self.number, self.derivative = Interval, derivative
         self.graph, self.claims = graph, claims
         self.scale = Fraction(2) ** unit
         self.size = len(claims.center)
         of_costs = claims.is_gradient or claims.natural is not None
         self.entries = entries(claims.sizes, claims.zero_sum, of_costs)
-        self.first, self.expansions = Arithmetic(1), Expansions(ORDER)
+        self.first, self.expansions = JetArithmetic(1), Expansions(ORDER)
         smooth = "the costs are smooth" if claims.is_gradient else "the field is smooth"
         self.smooth = f"{smooth} on the region (level 2)"
         self.defined = "every operation of the graph is defined on the region (level 2)"
@@ -138,7 +137,7 @@ class _Derivation:
     def check_residual(self) -> None:
         """`|F(center) - value| <= residual`."""
         center, natural = self.claims.center, self.claims.natural
-        point = self._policies() if self.claims.natural else map(self.number.point, center)
+        point = self._policies() if self.claims.natural else map(BallInterval.point, center)
         jets, obliged = self.graph.obliged(self.first.around([*point]), self.first.operations)
         require(_finite(obliged), self.defined)
         require(_finite(jets), self.smooth)
@@ -146,21 +145,23 @@ class _Derivation:
             entry = self._entry(jets[output], *variables).times(sign)
             if natural is not None:
                 pull = (center[k] - natural.reference[k]) * natural.temperature
-                entry = entry + self.number.point(pull)
-            error = (entry - self.number.point(self.claims.value[k])).magnitude()
-            holds = error <= self.number.point(self.claims.residual[k]).low
+                entry = entry + BallInterval.point(pull)
+            error = (entry - BallInterval.point(self.claims.value[k])).magnitude()
+            holds = error <= BallInterval.point(self.claims.residual[k]).low
             require(bool(holds), "the residual at the centre holds (level 2)")
 
-    def _policies(self) -> list[Any]:
-        """Those of the centre, `q_a = e^x_a / (1 + sum_b e^x_b)` for each probability vector."""
+    def _policies(self) -> list[BallInterval]:
+        """The policies at the centre, `q_a = e^x_a / (1 + sum_b e^x_b)` for each vector."""
         result, center = [], self.claims.center
         for low, high in pairwise([0, *accumulate(self.claims.region.groups)]):
-            powers = [self.number.exp(c) for c in center[low:high]]
-            total = sum(powers, self.number.point(1))
+            powers = [BallInterval.exp(c) for c in center[low:high]]
+            total = sum(powers, BallInterval.point(1))
             result += [power * total**-1 for power in powers]
         return result
 
-    def _jacobian(self, jets: list[Any], box: list[Any], arithmetic: Any) -> list[list[Any]]:
+    def _jacobian(
+        self, jets: list[Jet], box: list[BallInterval], arithmetic: JetArithmetic
+    ) -> list[list[Jet]]:
         """The jets of J: of derivatives of F, one order less than theirs.
 
         Of a natural gradient, `J = temperature I + H S`, with H the derivatives of g in place of F,
@@ -171,10 +172,7 @@ class _Derivation:
         axes, natural = range(self.size), self.claims.natural
         slopes = [
             [
-                {
-                    m: x.times(sign)
-                    for m, x in self.derivative(jets[output], (*along, b), order).items()
-                }
+                {m: x.times(sign) for m, x in derivative(jets[output], (*along, b), order).items()}
                 for b in axes
             ]
             for output, sign, along in self.entries
@@ -201,13 +199,14 @@ class _Derivation:
                     result[a][b] = arithmetic.add(result[a][b], term)
         return result
 
-    def check_cell(self, node: Reader, lower: list[Fraction], upper: list[Fraction]) -> int:
+    def check_cell(self, node: Reader, lower: Corner, upper: Corner) -> int:
         """The Jacobian is in the family on one cell; returns the number of pieces it took."""
         entries = self.size**3 * (self.size + 1) // 2  # of the Jacobian's second derivatives
         self.expansions.wide.spend(entries)
         cell = list(zip(lower, upper, strict=True))
-        family = _Family(node, self.number, self.scale, cell)
-        pending, pieces = [family.cell], 0
+        family = Family(node, self.size, self.size)
+        stated = _Affine(family, self.scale, cell)
+        pending, pieces = [cell], 0
         while pending:
             require(
                 pieces + len(pending) <= MAX_PIECES,
@@ -216,12 +215,12 @@ class _Derivation:
             )
             piece = pending.pop()
             self.expansions.wide.spend(entries)
-            axis = self._failing(family, piece)
+            axis = self._failing(stated, piece)
             if axis is None:
                 pieces += 1
                 continue
             low, high = piece[axis]
-            first, last = family.cell[axis]
+            first, last = cell[axis]
             require(
                 (high - low) * FINEST >= last - first,
                 f"{node.where}: the Jacobian is in the stated family (level 2, not shown with "
@@ -234,10 +233,10 @@ class _Derivation:
             ]
         return pieces
 
-    def _failing(self, family: "_Family", piece: list[tuple[Fraction, Fraction]]) -> int | None:
+    def _failing(self, stated: "_Affine", piece: Sides) -> int | None:
         """None if `|D| <= R` is shown on a piece, else the coordinate that adds most to a bound."""
         middle = [(low + high) / 2 for low, high in piece]
-        half = [self.number.point((high - low) / 2) for low, high in piece]
+        half = [BallInterval.point((high - low) / 2) for low, high in piece]
         found, obliged = self.expansions.of(self.graph, middle, piece)
         at, over = [pair.middle for pair in found], [pair.box for pair in found]
         require(_finite([pair.middle for pair in obliged]), self.defined)
@@ -246,28 +245,28 @@ class _Derivation:
         if not _finite([*over, *(pair.box for pair in obliged)]):
             shares = [
                 (high - low) / (end - start)
-                for (low, high), (start, end) in zip(piece, family.cell, strict=True)
+                for (low, high), (start, end) in zip(piece, stated.cell, strict=True)
             ]
             return shares.index(max(shares))
-        box = [self.number.of(*ends) for ends in piece]
-        near = self._jacobian(at, [self.number.point(m) for m in middle], self.expansions.near)
+        box = [BallInterval.of(*ends) for ends in piece]
+        near = self._jacobian(at, [BallInterval.point(m) for m in middle], self.expansions.near)
         wide = self._jacobian(over, box, self.expansions.wide)
-        centres, axes = family.at(middle), range(self.size)
+        centres, axes = stated.at(middle), range(self.size)
         scores, shown = [0.0] * self.size, True
         for a in axes:
             for b in axes:
                 parts = []
                 for k in axes:
-                    slope = self._entry(near[a][b], k) - family.slopes[k][a][b]
+                    slope = self._entry(near[a][b], k) - stated.slopes[k][a][b]
                     part = _parabola(slope, self._entry(wide[a][b], k, k), half[k])
                     for m in range(k):
-                        both = half[k] * half[m] * self.number.of(-1, 1)
+                        both = half[k] * half[m] * BallInterval.of(-1, 1)
                         part = part + self._entry(wide[a][b], m, k) * both
                     parts.append(part)
-                value, most = self._entry(near[a][b]) - centres[a][b], family.remainder[a][b].low
+                value, most = self._entry(near[a][b]) - centres[a][b], stated.remainder[a][b].low
                 require(
                     not (value.low > most or value.high < -most),
-                    f"{family.where}: the Jacobian is in the stated family (level 2)",
+                    f"{stated.where}: the Jacobian is in the stated family (level 2)",
                 )
                 if not sum(parts, value).magnitude() <= most:
                     shown = False
@@ -278,45 +277,45 @@ class _Derivation:
         # Where no coordinate adds anything, what is too large is the rounding error of the graph.
         require(
             max(scores) > 0,
-            f"{family.where}: the Jacobian is in the stated family (level 2, lost in roundings)",
+            f"{stated.where}: the Jacobian is in the stated family (level 2, lost in roundings)",
         )
         return max(axes, key=scores.__getitem__)
 
-    def _entry(self, jet: Any, *variables: int) -> Any:
+    def _entry(self, jet: Jet, *variables: int) -> BallInterval:
         """A derivative of a function: a coefficient times the factorials of its exponents."""
         if variables not in jet:
-            return self.number.point(0)
+            return BallInterval.point(0)
         counts = (variables.count(k) for k in set(variables))
         return jet[variables].times(prod(map(factorial, counts)))
 
 
-def _finite(jets: list[Any]) -> bool:
+def _finite(jets: list[Jet]) -> bool:
     return all(value.is_finite() for jet in jets for value in jet.values())
 
 
-class _Family:
-    """The family of a cell; `slopes` are its derivatives along each coordinate."""
+class _Affine:
+    """What a file states of J on a cell: `C + sum_k e_k(x) G_k`, up to a remainder.
 
-    def __init__(
-        self, node: Reader, number: Any, scale: Fraction, cell: list[tuple[Fraction, Fraction]]
-    ) -> None:
-        self.cell, self.where, size, zero = cell, node.where, len(cell), number.point(0)
+    `slopes` are its derivatives along each coordinate.
+    """
 
-        def matrix(file: Reader, factor: Fraction = scale) -> list[list[Any]]:
-            flat = [number.point(x * factor) for x in file.integers(size * size)]
-            return [flat[i * size : (i + 1) * size] for i in range(size)]
+    def __init__(self, family: Family, scale: Fraction, cell: Sides) -> None:
+        size = len(cell)
 
-        self.number, self.middle = number, [(low + high) / 2 for low, high in cell]
-        self.centre, self.remainder = matrix(node["centre"]), matrix(node["remainder"])
-        self.slopes = [[[zero] * size for _ in range(size)] for _ in range(size)]
-        matrices = node["generators"].items()
-        for k, generator in zip(along(node, len(matrices), size), matrices, strict=True):
+        def balls(m: Matrix, factor: Fraction = scale) -> Balls:
+            return [[BallInterval.point(x * factor) for x in row] for row in m]
+
+        self.cell, self.where = cell, family.node.where
+        self.middle = [(low + high) / 2 for low, high in cell]
+        self.centre, self.remainder = balls(family.centre), balls(family.remainder)
+        self.slopes = [[[ZERO] * size for _ in range(size)] for _ in range(size)]
+        for k, generator in zip(family.along(), family.generators, strict=True):
             if k >= 0:
                 radius = (cell[k][1] - cell[k][0]) / 2
-                self.slopes[k] = _plus(self.slopes[k], matrix(generator, scale / radius))
+                self.slopes[k] = _plus(self.slopes[k], balls(generator, scale / radius))
 
-    def at(self, point: list[Fraction]) -> list[list[Any]]:
-        """`C + sum_k e_k G_k` at a point."""
+    def at(self, point: list[Fraction]) -> Balls:
+        """Its value at a point."""
         result = self.centre
         for p, c, slope in zip(point, self.middle, self.slopes, strict=True):
             if p != c:
@@ -324,15 +323,15 @@ class _Family:
         return result
 
 
-def _plus(one: list[list[Any]], other: list[list[Any]]) -> list[list[Any]]:
+def _plus(one: Balls, other: Balls) -> Balls:
     return [[x + y for x, y in zip(*rows, strict=True)] for rows in zip(one, other, strict=True)]
 
 
-def _parabola(slope: Any, curvature: Any, half: Any) -> Any:
+def _parabola(slope: BallInterval, curvature: BallInterval, half: BallInterval) -> BallInterval:
     """Contains `slope d + curvature d^2 / 2` for all `|d| <= half`, a number."""
 
     def highest(bend: Any) -> Any:
-        """With the most of all curvatures.
+        """The highest value of a parabola with some slope and at most the given curvature.
 
         Bent down, no parabola rises above its vertex, and one with its vertex beyond `half` not
         above its end.
@@ -344,5 +343,4 @@ def _parabola(slope: Any, curvature: Any, half: Any) -> Any:
             return steepness**2 / (-2 * bend)
         return steepness * end + bend.max(0 * bend) * end**2 / 2
 
-    number = type(slope)
-    return number(-highest(-curvature.low), highest(curvature.high))
+    return BallInterval(-highest(-curvature.low), highest(curvature.high))

@@ -6,16 +6,7 @@ from itertools import accumulate, pairwise
 
 from .reader import Reader
 from .sets import Extent
-
-
-class Rejected(Exception):
-    """A claim of the file does not follow from its evidence."""
-
-
-def require(condition: bool, claim: str) -> None:
-    """Rejects the certificate unless `condition` holds."""
-    if not condition:
-        raise Rejected(claim)
+from .verdict import require
 
 
 class Region:
@@ -49,7 +40,7 @@ class Region:
             file["kind"].fail('"box", "ball" or "policies"')
 
     def misses(self, lower: list[Fraction], upper: list[Fraction]) -> bool:
-        """Whether a cell lies outside.
+        """Whether a cell lies outside of the region.
 
         Of a ball: its nearest point is farther than the radius. Of policies: probabilities of one
         vector sum to more than one.

@@ -33,29 +33,17 @@ class Defect(NamedTuple):
     pull: Fraction = Fraction(0)
 
 
-class Euclidean:
-    """The whole space: 0 is the only normal."""
+class BoxSet:
+    """`lower <= x <= upper`, the whole space without bounds: normals point outward at a bound."""
 
     def __init__(self, file: Reader, size: int) -> None:
-        file.fields("kind")
         self.extents: list[Extent] = [(None, None)] * size
-
-    def contains(self, center: list[Fraction]) -> bool:
-        """Whether the point is in the set."""
-        return True
-
-    def defect(self, center: list[Fraction], value: list[Fraction]) -> Defect:
-        """As `Defect` says, for a point of the set."""
-        return Defect([abs(v) for v in value])
-
-
-class Box:
-    """`lower <= x <= upper`: normals point outward where a bound is attained."""
-
-    def __init__(self, file: Reader, size: int) -> None:
+        if file["kind"].text() == "euclidean":
+            file.fields("kind")
+            return
         _, lower, upper = file.fields("kind", "lower", "upper")
         ends = zip(lower.items(size), upper.items(size), strict=True)
-        self.extents: list[Extent] = [(_end(low, "-inf"), _end(high, "inf")) for low, high in ends]
+        self.extents = [(_end(low, "-inf"), _end(high, "inf")) for low, high in ends]
 
     def contains(self, center: list[Fraction]) -> bool:
         """Whether the point is in the set."""
@@ -65,7 +53,7 @@ class Box:
         )
 
     def defect(self, center: list[Fraction], value: list[Fraction]) -> Defect:
-        """As `Defect` says, for a point of the set."""
+        """The defect of a value of F at a point of the set."""
         errors = []
         for (low, high), c, v in zip(self.extents, center, value, strict=True):
             free = (v > 0 and c == low) or (v < 0 and c == high)
@@ -73,7 +61,7 @@ class Box:
         return Defect(errors)
 
 
-class Ball:
+class BallSet:
     """`|x - middle| <= radius`: normals at a point of the sphere are multiples of `x - middle`.
 
     Floating-point numbers are seldom on a sphere. So y is the point of it nearest to the centre,
@@ -93,7 +81,7 @@ class Ball:
         return _square(self._offset(center)) <= self.radius**2
 
     def defect(self, center: list[Fraction], value: list[Fraction]) -> Defect:
-        """As `Defect` says, for a point of the set."""
+        """The defect of a value of F at a point of the set."""
         offset = self._offset(center)
         square = _square(offset)
         shift = (self.radius**2 - square) / self.radius
@@ -108,7 +96,7 @@ class Ball:
         return [c - m for c, m in zip(center, self.middle, strict=True)]
 
 
-class Simplex:
+class SimplexSet:
     """Groups of coordinates, each a probability vector, `x >= 0` and `sum(x) = 1`.
 
     Normals of a group are the n with `n_k = a` where `x_k > 0` and `n_k <= a` elsewhere, for any a.
@@ -127,7 +115,7 @@ class Simplex:
         return min(center) >= 0 and all(sum(center[group]) == 1 for group in self.groups)
 
     def defect(self, center: list[Fraction], value: list[Fraction]) -> Defect:
-        """As `Defect` says, for a point of the set."""
+        """The defect of a value of F at a point of the set."""
         errors = []
         for group in self.groups:
             pairs = list(zip(center[group], value[group], strict=True))
@@ -137,13 +125,13 @@ class Simplex:
         return Defect(errors)
 
 
-StrategySet = Euclidean | Box | Ball | Simplex
+StrategySet = BoxSet | BallSet | SimplexSet
 
 _KINDS: dict[str, type[StrategySet]] = {
-    "euclidean": Euclidean,
-    "box": Box,
-    "ball": Ball,
-    "simplex": Simplex,
+    "euclidean": BoxSet,
+    "box": BoxSet,
+    "ball": BallSet,
+    "simplex": SimplexSet,
 }
 
 

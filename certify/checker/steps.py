@@ -10,9 +10,10 @@ from fractions import Fraction
 from functools import partial
 
 from . import performance
-from .proof import Claims
+from .claims import Claims
 from .reader import Reader, Unusable
-from .region import require
+from .schemes import MOMENTA, SCHEMES
+from .verdict import require
 
 MAX_PIECES = 64
 
@@ -74,7 +75,7 @@ def _simultaneous_small_gain(claims: Claims, step: list[Fraction]) -> dict[str, 
     The entries of N(h) are convex in h and N(0) = I, so a safe step makes all smaller ones safe.
 
     The basin is a ball of W' around the centre, as in `equilibrium.py`; x* is within
-    `radius * max sqrt(w' / w)` of the centre in W', for the weights w of `Metric`.
+    `radius * max sqrt(w' / w)` of the centre in W', for the weights w of `ExactMetric`.
     """
     largest, best, rate, near, basin = step
     u, v, players = claims.left, claims.right, claims.players
@@ -201,7 +202,7 @@ def _performance(
     the region: there the inequalities hold. Without a state, `V = p |x|^2`.
     """
     largest, best, rate, constant, stretch, basin = step
-    scheme = performance.SCHEMES[method](*momentum.numbers(performance.MOMENTA[method]))
+    scheme = SCHEMES[method](*momentum.numbers(MOMENTA[method]))
     entries = file.items()
     if not 2 <= len(entries) <= MAX_PIECES:
         file.fail(f"from 2 to {MAX_PIECES} pieces")
@@ -262,6 +263,6 @@ STEP_RULES: dict[tuple[str, str], Rule] = {
             ("constant", "stretch", "basin"),
             ("momentum", "pieces"),
         )
-        for method in performance.SCHEMES
+        for method in SCHEMES
     },
 }

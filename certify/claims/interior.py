@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from certify.checker.reader import Reader
-from certify.checker.sets import Ball, Box, Euclidean, read_set
+from certify.checker.sets import BallSet, BoxSet, read_set
 from certify.claims.certificate import Certificate
 from dgames.strategy import ravel
 
@@ -56,14 +56,12 @@ def inside(data: dict[str, Any], lower: np.ndarray, upper: np.ndarray) -> bool:
 
 
 def _inside(own: Any, lower: list[Fraction], upper: list[Fraction]) -> bool:
-    if isinstance(own, Euclidean):
-        return True
-    if isinstance(own, Box):
+    if isinstance(own, BoxSet):
         return all(
             (least is None or least < low) and (most is None or high < most)
             for low, high, (least, most) in zip(lower, upper, own.extents, strict=True)
         )
-    if isinstance(own, Ball):
+    if isinstance(own, BallSet):
         ends = zip(lower, upper, own.middle, strict=True)
         return sum(max(m - low, high - m) ** 2 for low, high, m in ends) < own.radius**2
     return False  # a simplex has no interior

@@ -3,15 +3,14 @@
 Nothing is proved by it: it is for comparing a graph with the code that it was read from.
 """
 
-import math
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Float
-from scipy import special
 
 from certify.checker.graph import Graph
+from certify.enclosure.elementary import FLOATS
 
 
 class Dual(NamedTuple):
@@ -108,7 +107,7 @@ def _operations(points: int, inputs: int) -> dict[str, Callable]:
         "max": lambda x, y: choose(x, y, y, x),
         "min": lambda x, y: choose(x, y, x, y),
         "choose": choose,
-        **{name: _unary(*functions) for name, functions in _UNARY.items()},
+        **{name: _unary(*functions) for name, functions in FLOATS.items()},
     }
 
 
@@ -118,21 +117,3 @@ def _along(x: Dual, value: np.ndarray, slope: np.ndarray) -> Dual:
 
 def _unary(function: Callable, slope: Callable) -> Callable[[Dual], Dual]:
     return lambda x: _along(x, function(x.value), slope(x.value))
-
-
-# Functions of one variable, and their derivatives.
-_UNARY: dict[str, tuple[Callable, Callable]] = {
-    "exp": (np.exp, np.exp),
-    "log": (np.log, lambda x: 1 / x),
-    "sqrt": (np.sqrt, lambda x: 0.5 / np.sqrt(x)),
-    "sin": (np.sin, np.cos),
-    "cos": (np.cos, lambda x: -np.sin(x)),
-    "tan": (np.tan, lambda x: 1 + np.tan(x) ** 2),
-    "tanh": (np.tanh, lambda x: np.cosh(np.clip(x, -350, 350)) ** -2),
-    "sinh": (np.sinh, np.cosh),
-    "cosh": (np.cosh, np.sinh),
-    "atan": (np.arctan, lambda x: 1 / (1 + x * x)),
-    "asin": (np.arcsin, lambda x: 1 / np.sqrt(1 - x * x)),
-    "acos": (np.arccos, lambda x: -1 / np.sqrt(1 - x * x)),
-    "erf": (special.erf, lambda x: 2 / math.sqrt(math.pi) * np.exp(-x * x)),
-}

@@ -15,8 +15,8 @@ import numpy as np
 from flint import arb, ctx  # pyright: ignore[reportMissingTypeStubs]
 from jaxtyping import Float, Int
 
-from certify.checker.intervals import Interval, exact
-from certify.checker.jets import SERIES, power_series, real_power_series, series_over
+from certify.checker.intervals import BallInterval, exact
+from certify.checker.series import SERIES, power_series, real_power_series, series_over
 from certify.rounding import EPSILON, TINY
 
 # Bits of ball arithmetic in elementary functions: twice those of a float.
@@ -136,7 +136,7 @@ class Arithmetic:
     def _elementary(self, name: str, x: Jet) -> Jet:
         return self._compose(lambda u: series_over(SERIES[name], u, self.order), x)
 
-    def _compose(self, series: Callable[[Interval], list[Interval]], x: Jet) -> Jet:
+    def _compose(self, series: Callable[[BallInterval], list[BallInterval]], x: Jet) -> Jet:
         """`sum_k series(u)_k v^k` for `x = u + v`, v without constant term: Horner's rule."""
         low, high = _tabulated(series, *_first(x), self.order)
         others = int(x.monomials[0] == 0)
@@ -175,7 +175,10 @@ def _products(
 
 
 def _tabulated(
-    series: Callable[[Interval], list[Interval]], low: np.ndarray, high: np.ndarray, order: int
+    series: Callable[[BallInterval], list[BallInterval]],
+    low: np.ndarray,
+    high: np.ndarray,
+    order: int,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Coefficients for each of some intervals, each of which is looked at once."""
     ends, places = np.unique(np.stack([low, high]), axis=1, return_inverse=True)
@@ -184,7 +187,7 @@ def _tabulated(
         for column, (a, b) in enumerate(ends.T.tolist()):
             if np.isfinite([a, b]).all():
                 first = arb(a)
-                values = series(Interval(first, first if a == b else arb(b)))
+                values = series(BallInterval(first, first if a == b else arb(b)))
                 table[0, :, column] = [_down(x.low) for x in values]
                 table[1, :, column] = [-_down(-x.high) for x in values]
     return table[0][:, places.ravel()], table[1][:, places.ravel()]

@@ -29,7 +29,7 @@ import numpy as np
 import scipy.linalg
 from jaxtyping import Float
 
-from certify.checker.performance import is_positive
+from certify.checker.exact import rational_positive_definite
 from certify.rounding import float_below
 
 # Added to the direction that decides about multipliers: how much other directions count.
@@ -149,11 +149,11 @@ def proved_margin(hull: Hull, sizes: tuple[int, ...], proposal: Proposal) -> flo
         return None
     guess, scale = margin_on(hull, sizes, proposal), float(np.abs(hull.centre).max())
     P = _exact(proposal.metric)
-    if not (np.isfinite(guess) and is_positive(P)):
+    if not (np.isfinite(guess) and rational_positive_definite(P)):
         return None
     for backoff in _BACKOFFS:
         margin = guess - backoff * max(scale, abs(guess))
-        if is_positive(_inequality(hull, sizes, proposal, P, Fraction(margin))):
+        if rational_positive_definite(_inequality(hull, sizes, proposal, P, Fraction(margin))):
             return margin
     return None
 

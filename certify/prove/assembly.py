@@ -40,7 +40,7 @@ TRUSTED = (
     "the graph of the costs in this file being that of their code; so does the residual of costs "
     "that are short enough for Taylor polynomials, whatever the enclosure. All other residuals and "
     "families rest on JAX's derivative rules for that code, IEEE-754 arithmetic, and the error "
-    "margins for JAX's float64 functions in certify/enclosure/rounding.py. Where the file calls "
+    "margins for JAX's float64 functions in certify/enclosure/elementary. Where the file calls "
     "the game zero-sum, (B) also says that the two costs are a payoff and its negative.",
     "The costs mean the real-valued functions that their code spells out, with constants taken "
     "exactly; flow and steps are those of real arithmetic.",

@@ -12,11 +12,11 @@ import optimistix as optx
 from flint import ctx  # pyright: ignore[reportMissingTypeStubs]
 from jaxtyping import Float
 
-from certify.checker.intervals import Interval as Ball
-from certify.checker.jets import Arithmetic
+from certify.checker.intervals import BallInterval as Ball
+from certify.checker.jets import JetArithmetic
 from certify.checker.rederive import PRECISION, entries
-from certify.enclosure.compiling import for_once
 from certify.enclosure.enclose import enclose
+from certify.enclosure.programs.compiling import for_once
 from certify.graph.trace import graph_of
 from certify.jacobian.form import by_taylor
 from certify.problem.constraints import Constraints
@@ -146,7 +146,7 @@ def _residual_of_graph(
 ) -> Float[np.ndarray, " n"]:
     made = entries([*field.sizes], field.zero_sum, field.is_gradient)
     with ctx.workprec(PRECISION):
-        first = Arithmetic(1)
+        first = JetArithmetic(1)
         start = first.around([Ball.point(Fraction(x)) for x in point.tolist()])
         jets, obliged = graph_of(field).obliged(start, first.operations)
         if not all(x.is_finite() for jet in (*jets, *obliged) for x in jet.values()):

@@ -13,14 +13,12 @@ how fast x* is approached; they alone also hold for the differences of two traje
 Units: velocities are divided by L, steps multiplied by it; so L is 1.
 """
 
-from collections.abc import Sequence
 from fractions import Fraction
 from itertools import combinations
 from typing import NamedTuple
 
-from certify.rates.schemes import Point, Scheme, Vector
-
-Matrix = list[list[Fraction]]
+from certify.checker.performance import Form, add, form_of, position, unit
+from certify.checker.schemes import Scheme
 
 
 class FieldClass(NamedTuple):
@@ -35,63 +33,38 @@ class FieldClass(NamedTuple):
     cocoercivity: Fraction | None = None
 
 
-def outer(left: Sequence[Fraction], right: Sequence[Fraction]) -> Matrix:
-    """The symmetric matrix of the form `<left, right>`."""
-    return [
-        [(a * d + c * b) / 2 for c, d in zip(left, right, strict=True)]
-        for a, b in zip(left, right, strict=True)
-    ]
-
-
-def combination(terms: Sequence[tuple[Fraction, Matrix]], size: int) -> Matrix:
-    """`sum_k weight_k matrix_k`."""
-    total = [[Fraction(0)] * size for _ in range(size)]
-    for weight, matrix in terms:
-        if weight:
-            for row, other in zip(total, matrix, strict=True):
-                row[:] = [x + weight * y if y else x for x, y in zip(row, other, strict=True)]
-    return total
-
-
-def position(step: Fraction, offset: Vector) -> Vector:
-    """`x + h * (offset . v)` in the basis `(x, v_1, ..., v_n)`."""
-    return (Fraction(1), *(step * r for r in offset))
-
-
-def velocity(index: int, size: int) -> Vector:
-    """`v_index` in that basis."""
-    return tuple(Fraction(k == index + 1) for k in range(size + 1))
-
-
 def pair_inequalities(
-    scheme: Scheme,
-    step: Fraction,
-    field: FieldClass,
-    points: Sequence[Point],
-    *,
-    pairwise: bool = False,
-) -> list[Matrix]:
+    scheme: Scheme, step: Fraction, field: FieldClass, known: int, *, pairwise: bool = False
+) -> list[Form]:
     """The matrices M of all inequalities between the points and x*.
 
     Args:
         scheme: Its velocities are the basis.
         step: The step size.
         field: The class of fields.
-        points: Points with their values.
+        known: How many of the points of the scheme, the first ones.
         pairwise: Only pairs with x*, which then stands for the same point of another trajectory.
     """
-    size = scheme.velocities
-    one, zero = Fraction(1), (Fraction(0),) * (size + 1)
-    known = [(zero, zero)]
-    known += [(position(step, point.offset), velocity(point.value, size)) for point in points]
-    matrices = []
-    pairs = [(known[0], point) for point in known[1:]] if pairwise else combinations(known, 2)
-    for (x, f), (y, g) in pairs:
+    one, nothing = Fraction(1), [0] * (scheme.size + 1)
+    points = [
+        (position(scheme, step, offset), unit(value, scheme))
+        for offset, value in scheme.points[:known]
+    ]
+    origin = (nothing, nothing)
+    pairs = [(origin, point) for point in points]
+    forms = []
+    for (x, f), (y, g) in pairs if pairwise else combinations([origin, *points], 2):
         d = [a - b for a, b in zip(x, y, strict=True)]
         e = [a - b for a, b in zip(f, g, strict=True)]
-        dd, de, ee = outer(d, d), outer(d, e), outer(e, e)
-        matrices.append(combination([(one, de), (-field.margin, dd)], size + 1))
-        matrices.append(combination([(one, dd), (-one, ee)], size + 1))
+        monotone, lipschitz = form_of(scheme), form_of(scheme)
+        add(monotone, one, d, e)
+        add(monotone, -field.margin, d, d)
+        add(lipschitz, one, d, d)
+        add(lipschitz, -one, e, e)
+        forms += [monotone, lipschitz]
         if field.cocoercivity is not None:
-            matrices.append(combination([(field.cocoercivity, de), (-one, ee)], size + 1))
-    return matrices
+            cocoercive = form_of(scheme)
+            add(cocoercive, field.cocoercivity, d, e)
+            add(cocoercive, -one, e, e)
+            forms.append(cocoercive)
+    return forms

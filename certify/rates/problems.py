@@ -9,19 +9,15 @@ from collections.abc import Sequence
 from fractions import Fraction
 from typing import NamedTuple
 
-from certify.rates.inequalities import (
-    FieldClass,
-    Matrix,
-    combination,
-    outer,
-    pair_inequalities,
-    position,
-    velocity,
-)
-from certify.rates.schemes import Point, Scheme, Vector
+from certify.checker.performance import Form, add, position, unit
+from certify.checker.schemes import Scheme, Vector
+from certify.rates.inequalities import FieldClass, pair_inequalities
+
+# A scheme that only looks at the strategy.
+_START = Scheme(1, (((0,), 0),), 0, (0,), ())
 
 
-class Problem(NamedTuple):
+class BoundProblem(NamedTuple):
     """For which c is `c * upper - lower - sum_k multiplier_k inequality_k` positive definite?
 
     Attributes:
@@ -30,42 +26,36 @@ class Problem(NamedTuple):
         inequalities: Forms that are not negative on any trajectory.
     """
 
-    upper: Matrix
-    lower: Matrix
-    inequalities: list[Matrix]
+    upper: Form
+    lower: Form
+    inequalities: list[Form]
 
 
 def frames(scheme: Scheme, step: Fraction) -> tuple[list[Vector], list[Vector]]:
     """The state `(x, w)` before and after a step, in the basis of the scheme."""
-    size = scheme.velocities
-    before = [velocity(-1, size), *(velocity(k, size) for k in scheme.state)]
-    after = [
-        position(step, scheme.move),
-        *((Fraction(0), *combined) for combined in scheme.next_state),
-    ]
+    before = [position(scheme, step, None), *(unit(k, scheme) for k in range(len(scheme.after)))]
+    after = [position(scheme, step, scheme.move), *([0, *row] for row in scheme.after)]
     return before, after
 
 
-def quadratic(lyapunov: Matrix, frame: Sequence[Vector]) -> Matrix:
+def quadratic(lyapunov: Form, frame: Sequence[Vector]) -> Form:
     """The form V in the basis in which the state is given."""
-    terms = [
-        (entry, outer(frame[i], frame[j]))
-        for i, row in enumerate(lyapunov)
-        for j, entry in enumerate(row)
-    ]
-    return combination(terms, len(frame[0]))
+    form = [[Fraction(0)] * len(frame[0]) for _ in frame[0]]
+    for left, row in zip(frame, lyapunov, strict=True):
+        for right, entry in zip(frame, row, strict=True):
+            add(form, entry, left, right)
+    return form
 
 
 def decrease(
-    scheme: Scheme, step: Fraction, field: FieldClass, lyapunov: Matrix, *, pairwise: bool = False
-) -> Problem:
+    scheme: Scheme, step: Fraction, field: FieldClass, lyapunov: Form, *, pairwise: bool = False
+) -> BoundProblem:
     """`V(next state) <= c V(state)`: c is the square of the rate."""
     before, after = frames(scheme, step)
-    points = (*scheme.past, *scheme.present)
-    return Problem(
+    return BoundProblem(
         quadratic(lyapunov, before),
         quadratic(lyapunov, after),
-        pair_inequalities(scheme, step, field, points, pairwise=pairwise),
+        pair_inequalities(scheme, step, field, len(scheme.points), pairwise=pairwise),
     )
 
 
@@ -73,42 +63,43 @@ def distance(
     scheme: Scheme,
     step: Fraction,
     field: FieldClass,
-    lyapunov: Matrix,
+    lyapunov: Form,
+    offset: Vector,
+    known: int,
     *,
-    reached: int = 0,
-    offset: Vector | None = None,
     pairwise: bool = False,
-) -> Problem:
-    """`|Y|^2 <= c V(state)` for Y = `x + h * (offset . v)`, which is x itself by default.
+) -> BoundProblem:
+    """`|Y|^2 <= c V(state)` for Y = `x + h * (offset . v)`.
 
-    Only values at points before it are used: those of the past and the first `reached` ones of
-    this step. So, one after the other, all points can be shown to lie in a ball, and only then
-    what is known of the field in that ball is used at them.
+    Only the values at the first `known` points of the scheme are used, those before Y. So, one
+    after the other, all points can be shown to lie in a ball, and only then what is known of the
+    field in that ball is used at them.
     """
-    points = (*scheme.past, *scheme.present[:reached])
-    target = position(step, offset or (Fraction(0),) * scheme.velocities)
-    values = (*scheme.state, *(point.value for point in scheme.present[:reached]))
-    keep = [0, *(k + 1 for k in sorted(set(values)))]
+    target = position(scheme, step, offset)
+    values = {value for _, value in scheme.points[:known]} | set(range(len(scheme.after)))
+    keep = [0, *(k + 1 for k in sorted(values))]
     upper = quadratic(lyapunov, frames(scheme, step)[0])
-    inequalities = pair_inequalities(scheme, step, field, points, pairwise=pairwise)
-    return Problem(
+    inequalities = pair_inequalities(scheme, step, field, known, pairwise=pairwise)
+    return BoundProblem(
         _part(upper, keep),
-        _part(outer(target, target), keep),
-        [_part(matrix, keep) for matrix in inequalities],
+        _part(quadratic([[Fraction(1)]], [target]), keep),
+        [_part(form, keep) for form in inequalities],
     )
 
 
-def start(scheme: Scheme, field: FieldClass, lyapunov: Matrix) -> Problem:
-    """`V(first state) <= c |x_0|^2`, in the basis `(x_0, F(x_0))`."""
-    one, nil = Fraction(1), Fraction(0)
-    here = Scheme(1, (), (Point((nil,), 0),), (nil,))
-    frame = [(one, nil), *((nil, factor) for factor in scheme.initial)]
-    return Problem(
-        outer((one, nil), (one, nil)),
+def start(scheme: Scheme, field: FieldClass, lyapunov: Form) -> BoundProblem:
+    """`V(first state) <= c |x_0|^2`, in the basis `(x_0, F(x_0))`.
+
+    The first velocity of the state is `F(x_0)` then, the others are 0.
+    """
+    here, nothing = position(_START, Fraction(0), None), [0, 0]
+    frame = [here, unit(0, _START), *[nothing] * (len(scheme.after) - 1)]
+    return BoundProblem(
+        quadratic([[Fraction(1)]], [here]),
         quadratic(lyapunov, frame),
-        pair_inequalities(here, nil, field, here.present),
+        pair_inequalities(_START, Fraction(0), field, 1),
     )
 
 
-def _part(matrix: Matrix, keep: list[int]) -> Matrix:
-    return [[matrix[i][j] for j in keep] for i in keep]
+def _part(form: Form, keep: list[int]) -> Form:
+    return [[form[i][j] for j in keep] for i in keep]

@@ -9,11 +9,13 @@ import scipy.optimize
 from jaxtyping import Float
 
 import dgames as dg
-from certify.rates.inequalities import FieldClass, Matrix, pair_inequalities
-from certify.rates.lmi import lyapunov_matrix
-from certify.rates.problems import Problem, decrease, distance, frames, start
-from certify.rates.proof import Bound, as_floats, prove_bound, proves, stacked
-from certify.rates.schemes import Method, Scheme, scheme_of, with_step
+from certify.checker.performance import Form, visited
+from certify.checker.schemes import Scheme
+from certify.rates.bound import Bound, as_floats, prove_bound, proves, stacked
+from certify.rates.inequalities import FieldClass, pair_inequalities
+from certify.rates.methods import Method, scheme_of, with_step
+from certify.rates.problems import BoundProblem, decrease, distance, frames, start
+from certify.rates.semidefinite import lyapunov_matrix
 from certify.rounding import root_above
 
 Convergence = Literal["equilibrium", "pairwise"]
@@ -63,11 +65,11 @@ class Rate(NamedTuple):
         Uses no solver and no floating-point arithmetic.
         """
         lyapunov = [[Fraction(float(x)) for x in row] for row in self.lyapunov]
-        setting = _setting(self)
-        problems = _problems(setting, lyapunov)
+        iteration = _iteration(self)
+        problems = _problems(iteration, lyapunov)
         if len(problems) != len(self.proof) or not all(map(proves, problems, self.proof)):
             return False
-        square, constant, radius = _squares(setting.scheme, self.proof)
+        square, constant, radius = _squares(iteration.scheme, self.proof)
         return (
             Fraction(self.rate) ** 2 >= square
             and Fraction(self.constant) ** 2 >= constant
@@ -75,8 +77,8 @@ class Rate(NamedTuple):
         )
 
 
-class _Setting(NamedTuple):
-    """What a rate is asked for, in units in which the Lipschitz constant is 1."""
+class _Iteration(NamedTuple):
+    """A method and the fields that it meets, in units in which the Lipschitz constant is 1."""
 
     scheme: Scheme
     step: Fraction
@@ -125,12 +127,12 @@ def rate(
         >>> certify.rate(dg.RungeKutta4(2.5), 0.1, 1.0, convergence="pairwise").rate > 5.24
         True
     """
-    setting = _checked(method, margin, lipschitz, cocoercivity, convergence)
-    lyapunov = _lyapunov(setting)
-    proof = None if lyapunov is None else _prove(setting, lyapunov)
+    iteration = _checked(method, margin, lipschitz, cocoercivity, convergence)
+    lyapunov = _lyapunov(iteration)
+    proof = None if lyapunov is None else _prove(iteration, lyapunov)
     if lyapunov is None or proof is None:
         raise ValueError(f"rate: no rate was proved for {method!r} with these constants.")
-    square, constant, radius = _squares(setting.scheme, proof)
+    square, constant, radius = _squares(iteration.scheme, proof)
     return Rate(
         root_above(square),
         convergence,
@@ -176,9 +178,9 @@ def largest_rate_step(
     """
 
     def proved(step: float) -> bool:
-        setting = _checked(with_step(method, step), margin, lipschitz, cocoercivity, convergence)
-        lyapunov = _lyapunov_at(setting, 1 - 1e-6) if setting.scheme.state else _identity()
-        bound = None if lyapunov is None else prove_bound(_decrease(setting, lyapunov))
+        iteration = _checked(with_step(method, step), margin, lipschitz, cocoercivity, convergence)
+        lyapunov = _lyapunov_at(iteration, 1 - 1e-6) if iteration.scheme.after else _identity()
+        bound = None if lyapunov is None else prove_bound(_decrease(iteration, lyapunov))
         return bound is not None and bound.value < 1
 
     high = 4.0 / lipschitz if cocoercivity is None else 8.0 / min(lipschitz, cocoercivity)
@@ -227,8 +229,8 @@ def best_rate_step(
         largest = largest_rate_step(method, *constants, tolerance=1e-2)
 
     def value(step: float) -> float:
-        setting = _checked(with_step(method, float(step)), *constants)
-        return _square(setting)
+        iteration = _checked(with_step(method, float(step)), *constants)
+        return _square(iteration)
 
     found = scipy.optimize.minimize_scalar(
         value, bounds=(0.0, largest), method="bounded", options={"xatol": 1e-4 * largest}
@@ -242,7 +244,7 @@ def _checked(
     lipschitz: float,
     cocoercivity: float | None,
     convergence: Convergence,
-) -> _Setting:
+) -> _Iteration:
     if not 0 < margin <= lipschitz < float("inf"):
         raise ValueError(f"rate: it must be 0 < margin <= lipschitz; got {margin}, {lipschitz}.")
     if cocoercivity is not None and not margin <= cocoercivity < float("inf"):
@@ -257,27 +259,27 @@ def _checked(
     unit = Fraction(lipschitz)
     relative = None if cocoercivity is None else Fraction(cocoercivity) / unit
     least = Fraction(margin) / unit
-    if scheme.state:  # nearer to 1 all forms would be nearly singular
+    if scheme.after:  # nearer to 1 all forms would be nearly singular
         least = min(least, Fraction(1023, 1024))
     field = FieldClass(least, relative)
-    return _Setting(scheme, step * unit, field, pairwise)
+    return _Iteration(scheme, step * unit, field, pairwise)
 
 
-def _setting(proved: Rate) -> _Setting:
+def _iteration(proved: Rate) -> _Iteration:
     return _checked(
         proved.method, proved.margin, proved.lipschitz, proved.cocoercivity, proved.convergence
     )
 
 
-def _identity() -> Matrix:
+def _identity() -> Form:
     return [[Fraction(1)]]
 
 
-def _lyapunov(setting: _Setting) -> Matrix | None:
+def _lyapunov(iteration: _Iteration) -> Form | None:
     """The Lyapunov matrix of the smallest rate, by bisection; the solver is believed here."""
-    if not setting.scheme.state:
+    if not iteration.scheme.after:
         return _identity()
-    at = _searcher(setting)
+    at = _searcher(iteration)
     low, high, best = 0.0, 1.0, None
     while (best := at(high)) is None:
         low, high = high, 2 * high
@@ -290,19 +292,18 @@ def _lyapunov(setting: _Setting) -> Matrix | None:
     return _rounded(best)
 
 
-def _lyapunov_at(setting: _Setting, square: float) -> Matrix | None:
-    found = _searcher(setting)(square)
+def _lyapunov_at(iteration: _Iteration, square: float) -> Form | None:
+    found = _searcher(iteration)(square)
     return None if found is None else _rounded(found)
 
 
-def _searcher(setting: _Setting) -> Callable[[float], np.ndarray | None]:
-    scheme, step, field, pairwise = setting
-    before, after = (as_floats([list(v) for v in frame]) for frame in frames(scheme, step))
-    size = scheme.velocities + 1
-    every = (*scheme.past, *scheme.present)
+def _searcher(iteration: _Iteration) -> Callable[[float], np.ndarray | None]:
+    scheme, step, field, pairwise = iteration
+    before, after = (as_floats(frame) for frame in frames(scheme, step))
+    size = scheme.size + 1
     inequalities, earlier = (
-        stacked(pair_inequalities(scheme, step, field, points, pairwise=pairwise), size)
-        for points in (every, scheme.past)
+        stacked(pair_inequalities(scheme, step, field, known, pairwise=pairwise), size)
+        for known in (len(scheme.points), scheme.past)
     )
 
     def at(square: float) -> np.ndarray | None:
@@ -312,40 +313,39 @@ def _searcher(setting: _Setting) -> Callable[[float], np.ndarray | None]:
     return at
 
 
-def _rounded(matrix: np.ndarray) -> Matrix:
-    """Exactly, of size one."""
+def _rounded(matrix: np.ndarray) -> Form:
+    """A matrix of size one with the floats of another, scaled, as exact numbers."""
     return [[Fraction(float(x)) for x in row] for row in matrix / np.abs(matrix).max()]
 
 
-def _square(setting: _Setting) -> float:
+def _square(iteration: _Iteration) -> float:
     """The square of the rate, proved; infinite where nothing is."""
-    lyapunov = _lyapunov(setting)
-    bound = None if lyapunov is None else prove_bound(_decrease(setting, lyapunov))
+    lyapunov = _lyapunov(iteration)
+    bound = None if lyapunov is None else prove_bound(_decrease(iteration, lyapunov))
     return float("inf") if bound is None else float(bound.value)
 
 
-def _decrease(setting: _Setting, lyapunov: Matrix) -> Problem:
-    scheme, step, field, pairwise = setting
+def _decrease(iteration: _Iteration, lyapunov: Form) -> BoundProblem:
+    scheme, step, field, pairwise = iteration
     return decrease(scheme, step, field, lyapunov, pairwise=pairwise)
 
 
-def _problems(setting: _Setting, lyapunov: Matrix) -> list[Problem]:
+def _problems(iteration: _Iteration, lyapunov: Form) -> list[BoundProblem]:
     """The decrease; then, with a state, the distance of x and the start; then of each new point."""
-    scheme, step, field, pairwise = setting
-    problems = [_decrease(setting, lyapunov)]
-    if scheme.state:
-        problems.append(distance(scheme, step, field, lyapunov, pairwise=pairwise))
-        problems.append(start(scheme, field, lyapunov))
-    return problems + [
-        distance(scheme, step, field, lyapunov, reached=reached, offset=point.offset)
-        for reached, point in enumerate(scheme.present)
-        if any(point.offset)
-    ]
+    scheme, step, field, pairwise = iteration
+    problems, goals = [_decrease(iteration, lyapunov)], visited(scheme)
+    if scheme.after:
+        (offset, known), *goals = goals
+        problems += [
+            distance(scheme, step, field, lyapunov, offset, known, pairwise=pairwise),
+            start(scheme, field, lyapunov),
+        ]
+    return problems + [distance(scheme, step, field, lyapunov, *goal) for goal in goals]
 
 
-def _prove(setting: _Setting, lyapunov: Matrix) -> tuple[Bound, ...] | None:
+def _prove(iteration: _Iteration, lyapunov: Form) -> tuple[Bound, ...] | None:
     bounds = []
-    for problem in _problems(setting, lyapunov):
+    for problem in _problems(iteration, lyapunov):
         bound = prove_bound(problem)
         if bound is None:
             return None
@@ -356,7 +356,7 @@ def _prove(setting: _Setting, lyapunov: Matrix) -> tuple[Bound, ...] | None:
 def _squares(scheme: Scheme, proof: tuple[Bound, ...]) -> tuple[Fraction, Fraction, Fraction]:
     """The squares of the rate, of the constant and of the stage radius."""
     values = [bound.value for bound in proof]
-    if not scheme.state:
+    if not scheme.after:
         return values[0], Fraction(1), max([Fraction(1), *values[1:]])
     square, near, first, *stages = values
     return square, near * first, max([near, *stages]) * first

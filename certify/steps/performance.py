@@ -13,8 +13,9 @@ import numpy as np
 
 import dgames as dg
 from certify.checker import performance as exact
-from certify.rates.lmi import CAP, minimise
-from certify.rates.schemes import Method, step_of
+from certify.checker.schemes import SCHEMES, Scheme, Vector
+from certify.rates.methods import Method, step_of
+from certify.rates.semidefinite import CAP, minimise
 from certify.rates.worst_case import best_rate_step, largest_rate_step
 from certify.rounding import root_above
 from certify.steps.step_size import Setting, Step
@@ -44,7 +45,7 @@ def from_performance(method: str, setting: Setting) -> Step | None:
     unit = Fraction(setting.lipschitz)
     margin = exact.relative_margin(Fraction(setting.margin), unit)
     momentum = MOMENTA[method](float(margin))
-    scheme = exact.SCHEMES[method](*map(Fraction, momentum))
+    scheme = SCHEMES[method](*map(Fraction, momentum))
     pieces = propose(scheme, _engine(method, momentum), margin, unit)
     if pieces is None:
         return None
@@ -126,7 +127,7 @@ def _engine(method: str, momentum: tuple[float, ...]) -> Method:
 
 
 def propose(
-    scheme: exact.Scheme, method: Method, margin: Fraction, unit: Fraction = Fraction(1)
+    scheme: Scheme, method: Method, margin: Fraction, unit: Fraction = Fraction(1)
 ) -> tuple[exact.Piece, ...] | None:
     """Intervals of steps from 0 to the largest, in order; then the best step alone.
 
@@ -164,14 +165,14 @@ def propose(
     return None
 
 
-def stretch_squared(scheme: exact.Scheme, piece: exact.Piece) -> Fraction:
+def stretch_squared(scheme: Scheme, piece: exact.Piece) -> Fraction:
     """Of how much farther from x* than the start any point is: the square, at least 1."""
     bounds = [bound for bound, _ in piece.bounds]
     return max([Fraction(1), *(bound * exact.start_bound(scheme, piece) for bound in bounds)])
 
 
 def prove_piece(
-    scheme: exact.Scheme, margin: Fraction, low: Fraction, high: Fraction, decrease: float
+    scheme: Scheme, margin: Fraction, low: Fraction, high: Fraction, decrease: float
 ) -> exact.Piece | None:
     """A piece that the checker's function accepts, or None.
 
@@ -199,7 +200,7 @@ def prove_piece(
 
 
 def _lyapunov(
-    scheme: exact.Scheme, margin: Any, low: Any, high: Any, decrease: Any, slack: float
+    scheme: Scheme, margin: Any, low: Any, high: Any, decrease: Any, slack: float
 ) -> tuple[exact.Form, list[Fraction]] | None:
     """V and the multipliers of its decrease, rounded.
 
@@ -262,10 +263,10 @@ def _symmetric(z: np.ndarray, entries: list[tuple[int, int]], size: int) -> list
 
 
 def _bound(
-    scheme: exact.Scheme,
+    scheme: Scheme,
     margin: Fraction,
     piece: exact.Piece,
-    offset: exact.Vector,
+    offset: Vector,
     known: int,
     slack: float,
 ) -> tuple[Fraction, list[Fraction]] | None:

@@ -9,6 +9,8 @@ import pytest
 
 import dgames as dg
 
+pytestmark = pytest.mark.thin(3)
+
 START = {"a": 1.0, "b": 1.0}
 
 

@@ -7,6 +7,8 @@ import pytest
 
 import dgames as dg
 
+pytestmark = pytest.mark.thin(2)
+
 METHOD = dg.Simultaneous(0.1)
 
 

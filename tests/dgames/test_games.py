@@ -14,6 +14,8 @@ from scipy.special import expit
 import dgames as dg
 from dgames import games
 
+pytestmark = pytest.mark.thin(3)
+
 KEY = jax.random.key(7)
 THREE_BY_TWO = jnp.arange(6.0).reshape(3, 2)
 

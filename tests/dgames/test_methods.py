@@ -13,6 +13,8 @@ import pytest
 
 import dgames as dg
 
+pytestmark = pytest.mark.thin(4)
+
 PLAYERWISE = {"a": optax.sgd(0.05), "b": optax.adam(0.05), "c": optax.sgd(0.05, momentum=0.3)}
 SGD = optax.sgd(0.1, momentum=0.2)
 

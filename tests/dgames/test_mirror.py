@@ -11,6 +11,8 @@ import dgames as dg
 from dgames import methods
 from dgames.games import MarkovGame, MatrixGame, PreferenceGame
 
+pytestmark = pytest.mark.thin(3)
+
 # Perturbed rock, paper, scissors, as preferences.
 PERTURBED = PreferenceGame((np.array([[0.0, -3, 3], [3, 0, -1], [-3, 1, 0]]) + 3) / 6)
 NASH = np.array([1, 3, 3]) / 7

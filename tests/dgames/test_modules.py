@@ -11,6 +11,8 @@ import pytest
 import certify
 import dgames as dg
 
+pytestmark = pytest.mark.thin(3)
+
 
 def network(**given):
     options: Any = {"activation": jnp.tanh} | given

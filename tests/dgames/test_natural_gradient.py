@@ -12,6 +12,8 @@ from numpy.testing import assert_allclose
 import dgames as dg
 from dgames.games import MarkovGame, MatrixGame
 
+pytestmark = pytest.mark.thin(3)
+
 GAUGES = pytest.mark.parametrize("gauge", (dg.LogitDifferences(), dg.TangentBasis()), ids=str)
 GAME = MarkovGame.small_gain_nash()
 MARKOV = dg.Regularised(GAME, 1.0)

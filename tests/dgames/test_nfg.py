@@ -19,6 +19,8 @@ import dgames as dg
 from dgames.games import MatrixGame
 from dgames.nfg import NormalForm, format_nfg, parse_nfg
 
+pytestmark = pytest.mark.thin(3)
+
 FILES = Path(__file__).parent / "nfg"
 
 

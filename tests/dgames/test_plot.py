@@ -17,6 +17,8 @@ import matplotlib.pyplot as plt
 import dgames as dg
 from dgames import games, plot
 
+pytestmark = pytest.mark.thin(3)
+
 GAME = games.Bilinear()
 START = (jnp.array(1.0), jnp.array(1.0))
 

@@ -15,6 +15,8 @@ from scipy.optimize import minimize
 import dgames as dg
 from dgames.games import CongestionGame, MarkovGame, MatrixGame, PolymatrixGame, PreferenceGame
 
+pytestmark = pytest.mark.thin(3)
+
 KEY = jax.random.key(11)
 
 

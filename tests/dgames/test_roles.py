@@ -11,6 +11,8 @@ import pytest
 import certify
 import dgames as dg
 
+pytestmark = pytest.mark.thin(3)
+
 # Written with the player who is meant to minimise first; sorted, the other comes first.
 UNSORTED = [
     ("min", "max"),

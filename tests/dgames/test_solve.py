@@ -12,6 +12,8 @@ import pytest
 
 import dgames as dg
 
+pytestmark = pytest.mark.thin(3)
+
 SADDLE = dg.zero_sum(lambda x, args: (x["a"] - args) * (x["b"] + 2))
 START = {"a": jnp.array(0.0), "b": jnp.array(0.0)}
 ONE = jnp.array(1.0)

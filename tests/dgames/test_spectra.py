@@ -13,6 +13,8 @@ from scipy.optimize import minimize
 
 import dgames as dg
 
+pytestmark = pytest.mark.thin(3)
+
 BIL = dg.zero_sum(lambda x, args: x[0] * x[1])
 ORIGIN = (jnp.array(0.0), jnp.array(0.0))
 TURN = np.exp(1j * np.pi / 8)

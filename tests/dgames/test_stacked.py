@@ -9,6 +9,8 @@ import pytest
 import dgames as dg
 from dgames.strategy import block, in_turn, map_players, replace
 
+pytestmark = pytest.mark.thin(3)
+
 PLAYERS = 4
 STACKED = dg.Stacked(
     {"u": jnp.arange(8.0).reshape(4, 2) / 10, "v": jnp.linspace(-1.0, 1.0, 4, dtype=jnp.float32)}

@@ -20,6 +20,8 @@ from jax.flatten_util import ravel_pytree
 import dgames as dg
 from dgames import transforms as dgt
 
+pytestmark = pytest.mark.thin(4)
+
 # Adding a transformation to the module means adding its lines here.
 OPTIMISERS = {
     "complex_momentum": (dgt.complex_momentum, {"learning_rate": 1e-3}),

@@ -7,6 +7,8 @@ import pytest
 
 import dgames as dg
 
+pytestmark = pytest.mark.thin(4)
+
 SCALES = [1e-12, 1e-9, 1e-4, 1.0, 1e4, 1e9, 1e12]
 A = np.array([[3, 3], [2, 5], [0, 6.0]])
 B = np.array([[3, 2], [2, 6], [3, 1.0]])

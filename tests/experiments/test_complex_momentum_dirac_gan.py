@@ -1,6 +1,10 @@
 """The Dirac-GAN."""
 
+import pytest
+
 from experiments import expected
+
+pytestmark = pytest.mark.full
 
 NAME = "complex_momentum_dirac_gan"
 

@@ -1,6 +1,10 @@
 """Games from cooperative to adversarial."""
 
+import pytest
+
 from experiments import expected
+
+pytestmark = pytest.mark.full
 
 NAME = "complex_momentum_mixed"
 

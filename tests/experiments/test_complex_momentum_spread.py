@@ -1,6 +1,10 @@
 """Bilinear games with spread singular values."""
 
+import pytest
+
 from experiments import expected
+
+pytestmark = pytest.mark.full
 
 NAME = "complex_momentum_spread"
 

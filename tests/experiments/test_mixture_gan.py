@@ -4,6 +4,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pytest
 
 from experiments import expected
 from experiments.mixture import ring
@@ -11,10 +12,12 @@ from experiments.mixture import ring
 NAME = "mixture_gan"
 
 
+@pytest.mark.full
 def test_numbers_are_as_expected(quick):
     assert expected.compare(quick(NAME).numbers, expected.load(NAME, quick=True)) == {}
 
 
+@pytest.mark.full
 def test_figures_are_drawn(quick):
     figures = quick(NAME).figures
     assert [path.name for path in figures] == ["heat.png", "samples.png"]

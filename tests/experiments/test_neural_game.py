@@ -20,17 +20,20 @@ def game() -> FineTuning:
     return pretrained((2, 1), noise, noise + 0.3, noise, 0.6, jax.random.key(0))
 
 
+@pytest.mark.full
 def test_numbers_are_as_expected(quick):
     found = quick("neural_game").numbers
     assert expected.compare(found, expected.load("neural_game", quick=True)) == {}
 
 
+@pytest.mark.full
 def test_figures_are_drawn(quick):
     figures = quick("neural_game").figures
     assert [path.stem for path in figures] == ["training", "regularisation", "networks"]
     assert all(path.stat().st_size > 10_000 for path in figures)
 
 
+@pytest.mark.full
 def test_the_certificate_of_the_run_is_a_file_for_anyone(quick):
     (path,) = quick("neural_game").folder.rglob("networks.json")
     loaded = certify.load(path)

@@ -1,6 +1,10 @@
 """Five firms around a published equilibrium."""
 
+import pytest
+
 from experiments import expected
+
+pytestmark = pytest.mark.full
 
 
 def test_numbers_are_as_expected(quick):

@@ -1,6 +1,10 @@
 """Steps in the Markov game of Small-Gain Nash."""
 
+import pytest
+
 from experiments import expected
+
+pytestmark = pytest.mark.full
 
 
 def test_numbers_are_as_expected(quick):

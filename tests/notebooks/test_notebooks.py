@@ -65,7 +65,7 @@ def test_there_are_notebooks():
     assert copies == {path.stem for path in SCRIPTS}
 
 
-@pytest.mark.slow
+@pytest.mark.full
 @each
 def test_it_runs_to_its_end_without_a_warning(script, tmp_path):
     done = python("-W", "error", str(script), folder=tmp_path)
@@ -139,7 +139,7 @@ assert 2 + 2 == 4
 """
 
 
-@pytest.mark.slow
+@pytest.mark.full
 def test_a_copy_is_made_and_compared(tmp_path):
     pytest.importorskip("nbclient", reason="the extra notebooks is not installed")
     from notebooks.copies import CopyError, copy_of, make_copy, same_cells, scripts

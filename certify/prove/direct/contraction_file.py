@@ -12,7 +12,7 @@ from certify.checker.reader import CONTRACTION, FORMATS, digest
 from certify.file.provenance import provenance
 from certify.problem.exact_types import known_instance
 from certify.problem.field import FlatField
-from certify.prove.direct.factor import Rate, metric_inverse, rate, rounded_metric
+from certify.prove.direct.factor import FamilyFactor, metric_inverse, rate, rounded_metric
 from certify.prove.direct.matrices import Matrices
 from certify.prove.direct.step_map import StepMap
 from certify.search.tree import Leaf, Split, Tree
@@ -21,7 +21,7 @@ TRUSTED = (
     "Statement (B) of certify/checker/contraction.py: that the Jacobian of the step map lies in "
     "the stated family on each cell, that of the first state too, and the residuals. They come "
     "from certify.prove.direct.step_map, hence from certify.enclosure and the error margins for "
-    "JAX's float64 functions in certify/enclosure/rounding.py, and from JAX's derivative rules.",
+    "JAX's float64 functions in certify/enclosure/elementary, and from JAX's derivative rules.",
     "The step map is the real-valued function that the code of the method and of the costs spells "
     "out, with constants taken exactly; what a computer adds by rounding at run time is not in it.",
     "Step and costs are pure functions: the code that was traced is the code that runs.",
@@ -192,7 +192,9 @@ def _scaled(family: Matrices, unit: int) -> Matrices:
     return Matrices(*(np.ldexp(part, unit) for part in family))
 
 
-def _nodes(tree: Tree, families: list[Matrices], bounds: list[Rate]) -> list[dict[str, Any]]:
+def _nodes(
+    tree: Tree, families: list[Matrices], bounds: list[FamilyFactor]
+) -> list[dict[str, Any]]:
     result: list[dict[str, Any]] = []
     cells = iter(zip(families, bounds, strict=True))
     for node in tree.preorder():
@@ -203,7 +205,7 @@ def _nodes(tree: Tree, families: list[Matrices], bounds: list[Rate]) -> list[dic
     return result
 
 
-def _cell(family: Matrices, bound: Rate) -> dict[str, Any]:
+def _cell(family: Matrices, bound: FamilyFactor) -> dict[str, Any]:
     return {
         "centre": _integers(family.centre),
         "generators": [_integers(g) for g in family.generators],

@@ -9,10 +9,10 @@ import jax.numpy as jnp
 import numpy as np
 
 from certify.checker.rederive import entries
-from certify.enclosure.affine_form import ball
+from certify.enclosure.affine.affine_form import ball
 from certify.enclosure.enclose import enclose
 from certify.enclosure.interval import Interval
-from certify.enclosure.rounding import flush
+from certify.enclosure.margins import flush
 from certify.graph.trace import graph_of
 from certify.jacobian.by_jaxpr import is_smooth, jacobian_family, jacobian_form
 from certify.jacobian.by_taylor import flushed, taylor_family

@@ -14,10 +14,10 @@ import dgames as dg
 from certify.enclosure.derivatives import Method, evaluate
 from certify.enclosure.enclose import enclose, require_x64
 from certify.enclosure.interval import Interval
-from certify.enclosure.plain import plain
-from certify.enclosure.promotion import exactly
+from certify.enclosure.margins import flush
+from certify.enclosure.programs.plain import plain
+from certify.enclosure.programs.promotion import exactly
 from certify.enclosure.registry import RULES, SMOOTH_RULES
-from certify.enclosure.rounding import flush
 from certify.problem.field import traced_cost
 from certify.problem.region import Box
 from dgames.game import check_shapes

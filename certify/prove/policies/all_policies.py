@@ -13,7 +13,7 @@ from typing_extensions import override
 import dgames as dg
 from certify.checker import Unusable, check_data
 from certify.checker.exact import Work, root_above
-from certify.checker.policies import Couplings, Setting, form_holds, integers
+from certify.checker.policies import Couplings, RegularisedGame, form_holds, integers
 from certify.checker.reader import FORMATS, POLICIES, Reader, digest
 from certify.claims.policies import PolicyCertificate
 from certify.file.provenance import provenance
@@ -98,7 +98,7 @@ def certify_policies(
     """
     regularised = _regularised(game, temperature)
     data = game_data(regularised)
-    setting = Setting(Reader(data, "game"))
+    setting = RegularisedGame(Reader(data, "game"))
     _require_same_costs(regularised.game, setting)
     tau = float(setting.temperature)
     try:
@@ -157,7 +157,7 @@ def _require_temperature(temperature: Any) -> None:
         )
 
 
-def _require_same_costs(game: dg.Game, setting: Setting) -> None:
+def _require_same_costs(game: dg.Game, setting: RegularisedGame) -> None:
     """Compares gradients: whoever registers a class may mistake its tables.
 
     It proves nothing; that the tables are those of the game is trusted. Policies are random, some
@@ -173,7 +173,9 @@ def _require_same_costs(game: dg.Game, setting: Setting) -> None:
         _require_same_gradients(game, setting, whole)
 
 
-def _require_same_gradients(game: dg.Game, setting: Setting, whole: list[np.ndarray]) -> None:
+def _require_same_gradients(
+    game: dg.Game, setting: RegularisedGame, whole: list[np.ndarray]
+) -> None:
     """At the policies that integers are in proportion to."""
     field = dg.pseudo_gradient(game)(tuple(jnp.asarray(own / own.sum()) for own in whole))
     tolerance = 1e3 * max(float(jnp.finfo(own.dtype).eps) for own in blocks(field))
@@ -192,7 +194,7 @@ def _require_same_gradients(game: dg.Game, setting: Setting, whole: list[np.ndar
             )
 
 
-def _given(setting: Setting, weights: Any, temperature: float) -> list[Choice]:
+def _given(setting: RegularisedGame, weights: Any, temperature: float) -> list[Choice]:
     players = len(setting.payoffs.sizes)
     values = np.asarray(weights, np.float64) if not isinstance(weights, str) else np.zeros(0)
     if values.shape != (players,) or not ((values > 0) & (values < LARGEST)).all():
@@ -219,7 +221,7 @@ class _Proof(NamedTuple):
     scaling: list[float]
 
 
-def _proof(setting: Setting, choice: Choice) -> _Proof | None:
+def _proof(setting: RegularisedGame, choice: Choice) -> _Proof | None:
     """The largest margin that can be proved in these weights; None if none is positive."""
     whole = integers([Fraction(w) for w in choice.weights.tolist()])
     couplings = Couplings(setting.payoffs, whole, Work())
@@ -255,7 +257,7 @@ def _bounding(rows: list[list[Fraction]]) -> tuple[list[float], Fraction]:
     return vector, loss
 
 
-def _lipschitz(setting: Setting, proof: _Proof) -> tuple[float, list[float], list[float]]:
+def _lipschitz(setting: RegularisedGame, proof: _Proof) -> tuple[float, list[float], list[float]]:
     """The Lipschitz constant, and the two vectors of Schur's test."""
     unit, w = setting.payoffs.unit, [Fraction(x) for x in proof.choice.weights.tolist()]
     n = len(w)
@@ -269,7 +271,7 @@ def _lipschitz(setting: Setting, proof: _Proof) -> tuple[float, list[float], lis
 
 
 def _assembled(
-    game: dg.Regularised, setting: Setting, data: dict[str, Any], proof: _Proof
+    game: dg.Regularised, setting: RegularisedGame, data: dict[str, Any], proof: _Proof
 ) -> PolicyCertificate:
     """The certificate, once the checker has accepted it."""
     alpha = Fraction(proof.margin)
@@ -314,7 +316,7 @@ def _assembled(
     return PolicyCertificate("proved", data={**file, "digest": digest(file)})
 
 
-def _center(game: dg.Regularised, setting: Setting) -> list[np.ndarray]:
+def _center(game: dg.Regularised, setting: RegularisedGame) -> list[np.ndarray]:
     """Nearly the equilibrium: a quantal response at the end of the branch that leads to it.
 
     Other temperatures above this one have unique equilibria, too: the branch has no turns.
@@ -333,7 +335,7 @@ def _center(game: dg.Regularised, setting: Setting) -> list[np.ndarray]:
 
 
 def _enclosure(
-    setting: Setting, margin: Fraction, weights: np.ndarray, center: list[np.ndarray]
+    setting: RegularisedGame, margin: Fraction, weights: np.ndarray, center: list[np.ndarray]
 ) -> tuple[list[float], float]:
     """Spreads, one per player, and the radius that they prove; see the checker."""
     exact = [integers([Fraction(p) for p in own.tolist()]) for own in center]

@@ -21,6 +21,8 @@ from certify.problem.field import flat_field
 from certify.prove.differential import MismatchError, compare
 from certify.search import measure
 
+pytestmark = pytest.mark.thin(5)
+
 REGION = certify.Box.around({"a": 0.125, "b": 0.0}, 0.5)
 
 

@@ -9,6 +9,8 @@ from jax import lax
 import certify
 import dgames as dg
 
+pytestmark = pytest.mark.thin(2)
+
 
 def wave(of_a, x, shift=0.0):
     """A cost of a, and a bowl for b."""

@@ -10,13 +10,15 @@ import pytest
 
 import certify
 import dgames as dg
-from certify.checker.intervals import Interval as Ball
-from certify.checker.jets import Arithmetic
+from certify.checker.intervals import BallInterval as Ball
+from certify.checker.jets import JetArithmetic
 from certify.graph.builder import GraphError
 from certify.graph.trace import graph_of
 from certify.jacobian.by_jaxpr import is_smooth
 from certify.problem.field import flat_field
 from tests.certify.adversarial.programs import HIDERS, PARTIAL, program
+
+pytestmark = pytest.mark.thin(10)
 
 REGION = certify.Box({"a": -0.5, "b": -0.5}, {"a": 0.5, "b": 0.5})
 PROGRAMS, ALL_THE_WAY, CELLS = 130, 18, 21
@@ -77,7 +79,7 @@ def test_undefined_code_is_not_smooth(seeds):
             graph = graph_of(field)
         except GraphError:
             continue
-        arithmetic = Arithmetic(1)
+        arithmetic = JetArithmetic(1)
         for a in bad[[0, -1]]:
             point = arithmetic.around([Ball.point(Fraction(float(x))) for x in (a, 0.25)])
             outputs, obliged = graph.obliged(point, arithmetic.operations)

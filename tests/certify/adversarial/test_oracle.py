@@ -18,6 +18,8 @@ import dgames as dg
 from tests.certify.adversarial import games
 from tests.certify.adversarial.runs import run
 
+pytestmark = pytest.mark.thin(8)
+
 PAIRS, STARTS, RUNS = 256, 48, 12
 METHODS = [dg.Simultaneous, dg.Extragradient, dg.Alternating]
 # These are certified by semidefinite programs, which take a second each.
@@ -140,7 +142,7 @@ def examined(seed):
     return proved
 
 
-@pytest.mark.slow
+@pytest.mark.full
 @pytest.mark.parametrize("seed", range(GAMES))
 def test_all_that_is_proved_is_so(seed):
     """Two hundred and eight in all; those around the equilibrium are mostly proved."""

@@ -8,6 +8,8 @@ import pytest
 import certify
 import dgames as dg
 
+pytestmark = pytest.mark.thin(5)
+
 BOX = certify.Box({"a": -0.9, "b": -1.0}, {"a": 1.1, "b": 1.0})
 
 

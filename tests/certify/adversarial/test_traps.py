@@ -20,6 +20,8 @@ from certify.jacobian.by_jaxpr import is_smooth
 from certify.problem.field import flat_field
 from tests.certify.adversarial.traps import KINDS
 
+pytestmark = pytest.mark.thin(9)
+
 BOX = certify.Box({"a": -0.9, "b": -1.0}, {"a": 1.1, "b": 1.0})
 # Not a divisor of anything: no trap is on an edge of a cell only.
 CELLS = 37

@@ -13,8 +13,8 @@ from certify.checker.exact import (
     family_positive_definite,
     generator,
     positive_definite,
-    product,
 )
+from certify.checker.matrices import product
 
 
 def exactly_positive_definite(matrix):

@@ -14,7 +14,9 @@ from hypothesis import given, settings
 
 from certify.checker import Unusable, check, check_data
 from certify.checker.reader import decode, parse
-from tests.certify.checker.edits import edited, sealed_bytes
+from tools.edits import edited, sealed_bytes
+
+pytestmark = pytest.mark.thin(4)
 
 CORPUS = {
     path.name: path.read_bytes() for path in sorted(Path(__file__).with_name("corpus").iterdir())

@@ -12,9 +12,11 @@ import pytest
 
 from certify.checker import Unusable, check_data
 from certify.checker.graph import Graph, Node
-from certify.checker.jets import Arithmetic
-from tests.certify.checker.edits import sealed
+from certify.checker.jets import JetArithmetic
 from tests.certify.checker.quadratic import ONE, ZERO, cell, contraction, quadratic
+from tools.edits import sealed
+
+pytestmark = pytest.mark.thin(4)
 
 LONGEST = 2**1100 - 1
 TINY, HUGE = "0x0.0000000000001p-1022", "0x1.fffffffffffffp+1023"
@@ -224,7 +226,7 @@ def test_what_is_made_by_hand_is_accepted():
 def grown(*nodes):
     """The jet of a chain of nodes at an interval, and the account."""
     graph = Graph(1, [Node(*node) for node in nodes], [len(nodes)])
-    arithmetic = Arithmetic(4)
+    arithmetic = JetArithmetic(4)
     box = [(Fraction(2), Fraction(3))]
     return graph.evaluate(arithmetic.inputs(box), arithmetic.operations)[0], arithmetic
 

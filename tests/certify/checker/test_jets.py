@@ -14,8 +14,8 @@ from hypothesis import given
 
 from certify.checker import intervals
 from certify.checker.graph import read_graph
-from certify.checker.intervals import Interval, exact
-from certify.checker.jets import Arithmetic, Expansions
+from certify.checker.intervals import BallInterval, exact
+from certify.checker.jets import Expansions, JetArithmetic
 from certify.checker.reader import Reader
 from certify.graph.trace import expression_graph
 from tests.certify.graph.test_graph import PROGRAMS
@@ -42,7 +42,7 @@ def between(pair, share):
 
 @given(PAIRS, PAIRS, SHARES, SHARES)
 def test_arithmetic_contains_all_values(one, other, first, second):
-    x, y = Interval.of(*one), Interval.of(*other)
+    x, y = BallInterval.of(*one), BallInterval.of(*other)
     a, b = between(one, first), between(other, second)
     cases = [(x + y, a + b), (x - y, a - b), (x * y, a * b), (-x, -a), (x.union(y), a)]
     cases += [(x**n, a**n) for n in (2, 3, 4)]
@@ -56,7 +56,7 @@ def test_arithmetic_contains_all_values(one, other, first, second):
 @given(PAIRS, PAIRS)
 def test_products_are_ranges(one, other):
     """Nothing is lost: the ends are attained, up to roundings."""
-    product = Interval.of(*one) * Interval.of(*other)
+    product = BallInterval.of(*one) * BallInterval.of(*other)
     ends = [a * b for a in one for b in other]
     assert abs(product.low - exact(min(ends))) < 1e-30
     assert abs(product.high - exact(max(ends))) < 1e-30
@@ -66,24 +66,24 @@ def test_products_are_ranges(one, other):
 @given(PAIRS, SHARES)
 def test_ranges_of_functions(name, pair, share):
     function = getattr(intervals, name, None) or intervals.increasing(name)
-    found, value = function(Interval.of(*pair)), getattr(exact(between(pair, share)), name)()
+    found, value = function(BallInterval.of(*pair)), getattr(exact(between(pair, share)), name)()
     assert not found.is_finite() or inside(found, value)
 
 
 def test_zeros_are_exact():
-    zero = Interval.point(0)
+    zero = BallInterval.point(0)
     for found in (intervals.sin(zero), intervals.tan(zero), intervals.increasing("tanh")(zero)):
         assert found.low.is_zero() and found.high.is_zero()
 
 
 def test_where_functions_are_undefined_nothing_is_known():
-    around_zero = Interval.of(-1, 1)
+    around_zero = BallInterval.of(-1, 1)
     assert not (around_zero**-1).is_finite()
     assert not intervals.increasing("log")(around_zero).is_finite()
-    assert not intervals.tan(Interval.of(1, 2)).is_finite()
+    assert not intervals.tan(BallInterval.of(1, 2)).is_finite()
     assert not intervals.real_power(around_zero, arb(1) / 2).is_finite()
-    assert not (intervals.UNKNOWN * Interval.point(0)).is_finite()
-    assert not (intervals.UNKNOWN + Interval.point(0)).is_finite()
+    assert not (intervals.UNKNOWN * BallInterval.point(0)).is_finite()
+    assert not (intervals.UNKNOWN + BallInterval.point(0)).is_finite()
 
 
 FUNCTIONS = {
@@ -105,7 +105,7 @@ def test_taylor_coefficients(name):
     """Those at points are the derivatives; those over a box contain them."""
     function = FUNCTIONS[name]
     graph = read_graph(Reader(expression_graph(lambda x: [function(x)], 2)), 2, 1)
-    arithmetic = Arithmetic(4)
+    arithmetic = JetArithmetic(4)
     box = [(Fraction(5, 8), Fraction(7, 8)), (Fraction(1, 2), Fraction(3, 4))]
     (over,) = graph.evaluate(arithmetic.inputs(box), arithmetic.operations)
     assert all(coefficient.is_finite() for coefficient in over.values())
@@ -119,7 +119,7 @@ def test_taylor_coefficients(name):
             for monomial in itertools.combinations_with_replacement(range(2), order):
                 counts = [math.factorial(monomial.count(k)) for k in range(2)]
                 expected = float(derivatives[monomial]) / math.prod(counts)
-                found = at.get(monomial, Interval.point(0))
+                found = at.get(monomial, BallInterval.point(0))
                 np.testing.assert_allclose(float(found.low.mid()), expected, rtol=1e-9, atol=1e-9)
         for monomial, coefficient in at.items():
             assert inside(over[monomial], coefficient.low)
@@ -142,7 +142,7 @@ def test_taylor_coefficients(name):
 )
 def test_kinks_and_poles_are_noticed(function):
     graph = read_graph(Reader(expression_graph(lambda x: [function(x)], 2)), 2, 1)
-    arithmetic, box = Arithmetic(4), [(Fraction(5, 8), Fraction(7, 8))] * 2
+    arithmetic, box = JetArithmetic(4), [(Fraction(5, 8), Fraction(7, 8))] * 2
     outputs, obliged = graph.obliged(arithmetic.inputs(box), arithmetic.operations)
     assert not all(x.is_finite() for jet in (*outputs, *obliged) for x in jet.values())
 
@@ -153,7 +153,7 @@ def test_sharpened_coefficients_contain_those_of_all_points(name):
     box = [(Fraction(k, 8), Fraction(k, 8) + Fraction(1, 64)) for k in (7, 8, 9)]
     middle = [(low + high) / 2 for low, high in box]
     ((_, sharp),), _ = Expansions(3).of(graph, middle, box)
-    plain = Arithmetic(3)
+    plain = JetArithmetic(3)
     (loose,) = graph.evaluate(plain.inputs(box), plain.operations)
     for shares in itertools.product([Fraction(0), Fraction(1, 3), Fraction(1)], repeat=3):
         point = list(map(between, box, shares))

@@ -8,8 +8,8 @@ import pytest
 import certify
 import dgames as dg
 from certify.checker import Unusable, check_data
+from certify.checker.matrices import bordered, symmetric
 from certify.checker.metric import loose
-from certify.checker.proof import bordered, symmetric
 from tests.certify.checker.mutations import mutated, nudged
 
 REGIONS = {

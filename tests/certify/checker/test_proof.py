@@ -7,16 +7,16 @@ import re
 import subprocess
 import sys
 from fractions import Fraction
-from types import SimpleNamespace
-from typing import Any
 
 import numpy as np
 import pytest
 
 from certify.checker import Unusable, check, check_data
+from certify.checker.cells import Family
 from certify.checker.exact import Work
-from certify.checker.proof import Family, symmetric
+from certify.checker.matrices import symmetric
 from certify.checker.reader import Reader, digest, parse
+from certify.checker.region import Region
 from tests.certify.checker.mutations import mutated, nudged
 
 
@@ -229,13 +229,11 @@ def test_modes_that_leave_much_are_branched_on_first():
         "generators": [[size, 0, 0, 0] for size in sizes],
         "remainder": [0] * 4,
     }
-    claims: Any = SimpleNamespace(sizes=[1, 1], zero_sum=False)
-    work = Work()
-    family = Family(Reader(node), claims, 0, work)
+    work, family = Work(), Family(Reader(node), 2, 2)
     modes = [[[2 * size, 1, 0]] for size in sizes]
     modes[-1][0][0] *= 8
     before = work.left
-    family.require_positive(symmetric, [[-1, 0], [0, -1]], "it holds", modes=modes)
+    family.require_positive(symmetric, [[-1, 0], [0, -1]], "it holds", work, modes=modes)
     assert before - work.left < 10_000
 
 
@@ -258,8 +256,6 @@ def test_unknown_theorems_are_unusable(data):
 
 def test_ball_in_region_is_exact():
     """Balls that touch the boundary are inside; the least bit more is not."""
-    from certify.checker.proof import Region
-
     box = Region(Reader({"kind": "box", "lower": [(0.0).hex()] * 2, "upper": [(2.0).hex()] * 2}), 2)
     zero, one, tiny, free = Fraction(0), Fraction(1), Fraction(1, 2**80), [(None, None)] * 2
     assert box.contains_ball([one, one], one, [one, one], free)
@@ -276,8 +272,6 @@ def test_ball_in_region_is_exact():
 
 def test_faces_of_strategy_sets_are_no_limit_to_balls():
     """Unless the least bit of a set is beyond the face of the region."""
-    from certify.checker.proof import Region
-
     box = Region(Reader({"kind": "box", "lower": [(0.0).hex()], "upper": [(2.0).hex()]}), 1)
     zero, one, two, tiny = Fraction(0), Fraction(1), Fraction(2), Fraction(1, 2**80)
     assert box.contains_ball([zero], two, [one], [(zero, None)])

@@ -7,8 +7,9 @@ import zlib
 
 import pytest
 
-from certify.checker import Unusable, check
+from certify.checker import Unusable, check, check_data
 from certify.checker.reader import decode, digest, parse
+from tests.certify.checker.quadratic import quadratic
 
 
 @pytest.fixture
@@ -185,3 +186,10 @@ def test_missing_sections(text, section, tmp_path):
     path.write_text(json.dumps(data | {"digest": digest(data)}))
     with pytest.raises(Unusable, match=section):
         check(path)
+
+
+@pytest.mark.parametrize("kind", ["dgames proof", None, 1, ["dgames certificate"], {}])
+def test_data_of_no_known_format_is_unusable(kind):
+    """Also where it has not been read from a file: nothing is taken for a certificate of a game."""
+    with pytest.raises(Unusable, match="format"):
+        check_data(quadratic([1]) | {"format": kind})

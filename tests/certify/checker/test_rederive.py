@@ -11,11 +11,11 @@ from hypothesis import given
 import certify
 import dgames as dg
 from certify.checker import Unusable, check_data
+from certify.checker.claims import Claims
 from certify.checker.graph import graph_hash
-from certify.checker.proof import Claims
 from certify.checker.reader import Reader
 from certify.checker.rederive import _parabola, rederive
-from certify.checker.region import Rejected
+from certify.checker.verdict import Rejected
 from tests.certify.checker.mutations import mutated, nudged
 
 
@@ -154,10 +154,12 @@ def test_what_roundings_hide_is_not_shown():
 
 @given(*[st.fractions(-2, 2, max_denominator=8)] * 5)
 def test_parabolas_are_bounded(slope, first, second, half, share):
-    from certify.checker.intervals import Interval, exact
+    from certify.checker.intervals import BallInterval, exact
 
     low, high = sorted((first, second))
-    bound = _parabola(Interval.point(slope), Interval.of(low, high), Interval.point(abs(half)))
+    bound = _parabola(
+        BallInterval.point(slope), BallInterval.of(low, high), BallInterval.point(abs(half))
+    )
     for curvature in (low, high, (low + high) / 2):
         for d in (half, -half, half * share / 2):
             value = exact(slope * d + curvature * d**2 / 2)
@@ -178,6 +180,8 @@ def test_without_a_graph(data):
 
 def test_without_the_library(data, monkeypatch):
     monkeypatch.setitem(sys.modules, "flint", None)
+    for module in ("rederive", "jets", "series", "intervals"):
+        monkeypatch.delitem(sys.modules, f"certify.checker.{module}")
     with pytest.raises(Unusable, match="python-flint"):
         check_data(data, level=2)
     assert check_data(data).ok

@@ -18,6 +18,8 @@ from certify.file.save import to_text
 from certify.problem.structure import describe, rebuild
 from tests.certify.checker.mutations import mutated, nudged
 
+pytestmark = pytest.mark.thin(3)
+
 
 def test_one_line_for_each_cell(oligopoly_certificate, tmp_path):
     path = oligopoly_certificate.save(tmp_path / "c.json")

@@ -9,6 +9,8 @@ import dgames as dg
 from certify.checker import check_data
 from certify.checker.reader import digest
 
+pytestmark = pytest.mark.thin(3)
+
 START = {"a": 0.1, "b": 0.1}
 REGION = certify.Box.around({"a": 0.0, "b": 0.0}, 1.0)
 

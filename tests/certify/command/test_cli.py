@@ -28,6 +28,8 @@ from certify.jacobian.by_jaxpr import Form
 from certify.metric.ladder import Choice
 from certify.search.budget import Progress
 
+pytestmark = pytest.mark.thin(3)
+
 CORPUS = Path(__file__).parents[1] / "checker" / "corpus"
 
 DUOPOLY = """
@@ -544,7 +546,7 @@ def test_ctrl_c_is_heard_in_compiled_code(way, tmp_path):
         assert (done.returncode, done.stderr) == (130, "certify: interrupted\n")
 
 
-@pytest.mark.slow
+@pytest.mark.full
 def test_progress_begins_within_two_seconds(quadratic):
     """On a terminal, before JAX is there; and Ctrl-C while it is imported gives 130."""
     pty = pytest.importorskip("pty")
@@ -622,7 +624,7 @@ def test_refutations_name_few_coordinates():
     assert len(reason) < 400 and "0[7] = 1" in reason and "of 43 coordinates" in reason
 
 
-@pytest.mark.slow
+@pytest.mark.full
 def test_demo(tmp_path):
     """The README's first command, in a process of its own."""
     run = subprocess.run(

@@ -8,7 +8,7 @@ import numpy as np
 from certify.enclosure import Interval, enclose
 from certify.enclosure.interval import is_interval
 from certify.enclosure.registry import RULES
-from tests.certify.enclosure.numpy_jaxpr import run
+from tools.numpy_jaxpr import run
 
 
 def checked(function, rules=RULES):

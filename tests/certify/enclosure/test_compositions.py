@@ -13,6 +13,8 @@ from hypothesis import strategies as st
 
 from certify.enclosure import Interval, enclose
 
+pytestmark = pytest.mark.thin(3)
+
 N = 3
 MATRIX = np.array([[0.3, -1.2, 0.5], [2.0, 0.1, -0.4], [-0.7, 0.9, 1.1]])
 
@@ -168,7 +170,7 @@ def three_coefficients():
     flint.ctx.cap = previous
 
 
-@pytest.mark.slow
+@pytest.mark.full
 @settings(max_examples=40, deadline=None, derandomize=True, database=None)
 @given(st.integers(0, 2**32))
 def test_random_programs(seed):
@@ -176,7 +178,7 @@ def test_random_programs(seed):
     check(program(rng, int(rng.integers(1, 9))), rng, jit=False)
 
 
-@pytest.mark.slow
+@pytest.mark.full
 @settings(max_examples=5, deadline=None, derandomize=True, database=None)
 @given(st.integers(0, 2**32))
 def test_random_compiled_programs(seed):

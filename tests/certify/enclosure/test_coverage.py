@@ -3,10 +3,12 @@
 import numpy as np
 import pytest
 
-from benchmarks.coverage import ORDERS, by_certify, enclosed, outcome, samples
-from benchmarks.probes import PROBES
 from certify.enclosure import Interval
-from tests.certify.enclosure.numpy_jaxpr import uncompiled
+from tools.coverage import ORDERS, by_certify, enclosed, outcome, samples
+from tools.numpy_jaxpr import uncompiled
+from tools.probes import PROBES
+
+pytestmark = pytest.mark.thin(6)
 
 # Every value, and one derivative in eight of each order; `python -m benchmarks.coverage` takes all.
 CASES = [
@@ -32,7 +34,7 @@ def test_there_are_many():
     assert len(PROBES) >= 85
 
 
-@pytest.mark.slow
+@pytest.mark.full
 @pytest.mark.parametrize(
     ("name", "order"), CASES, ids=lambda x: x if isinstance(x, str) else ORDERS[x]
 )

@@ -12,8 +12,8 @@ from jax import lax
 from certify.enclosure import EnclosureError, Interval, enclose
 from certify.enclosure.derivatives import derivative_enclosure
 from certify.enclosure.registry import RULES, SMOOTH_RULES
-from tests.certify.enclosure import numpy_jaxpr
-from tests.certify.enclosure.numpy_jaxpr import uncompiled
+from tools import numpy_jaxpr
+from tools.numpy_jaxpr import uncompiled
 
 SMOOTH = RULES | SMOOTH_RULES
 

@@ -10,6 +10,8 @@ import pytest
 import certify
 from certify import Interval
 
+pytestmark = pytest.mark.thin(3)
+
 METHODS = ("interval", "affine")
 
 

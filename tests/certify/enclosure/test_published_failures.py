@@ -13,7 +13,9 @@ from jax.scipy.special import xlogy
 
 from certify.enclosure import Interval, enclose
 from certify.enclosure.derivatives import enclose_hessian, enclose_jacobian
-from tests.certify.enclosure.numpy_jaxpr import uncompiled
+from tools.numpy_jaxpr import uncompiled
+
+pytestmark = pytest.mark.thin(3)
 
 BOTH = pytest.mark.parametrize("method", ["interval", "affine"])
 

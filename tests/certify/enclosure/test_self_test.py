@@ -10,7 +10,7 @@ import pytest
 from flint import arb
 from jax import lax
 
-from certify.enclosure import EnclosureError, Interval, enclose, rounding, self_test
+from certify.enclosure import EnclosureError, Interval, enclose, margins, self_test
 
 BALLS = {
     "add": lambda x, y: x + y,
@@ -52,13 +52,13 @@ def fresh():
 
 
 def test_every_margin_is_measured():
-    assert set(self_test.FUNCTIONS) == set(rounding.MARGINS) == set(BALLS)
+    assert set(self_test.FUNCTIONS) == set(margins.MARGINS) == set(BALLS)
 
 
 @pytest.mark.parametrize("name", BALLS)
 def test_reference_values(name):
     """Decimal arithmetic and ball arithmetic agree to forty digits on the whole sample."""
-    sample = self_test.arguments(name)
+    sample = self_test.MEASURED[name].sample
     assert all(np.isfinite(x).all() and x.size == 200 for x in sample)
     for exact, numbers in zip(
         self_test._exact(name, sample), zip(*sample, strict=True), strict=True
@@ -77,13 +77,13 @@ def test_this_platform_passes_quickly(fresh):
 def test_margins_leave_room():
     """On this platform every function does at most a third of what is allowed."""
     for name, error in self_test.measure().items():
-        room = 1.0 if rounding.MARGINS[name][1].startswith("rounded") else 3.0
-        assert 0.3 < room * error <= rounding.MARGINS[name][0], name
+        room = 1.0 if margins.MARGINS[name][1].startswith("rounded") else 3.0
+        assert 0.3 < room * error <= margins.MARGINS[name][0], name
 
 
 @pytest.mark.parametrize("name", ["exp", "log1p", "tanh", "pow", "sqrt", "div"])
 def test_a_worse_function_is_refused(monkeypatch, fresh, name):
-    worse = 3.0 * rounding.margin(name) * rounding.EPSILON
+    worse = 3.0 * margins.units(name) * margins.EPSILON
 
     def function(*operands):
         return self_test_functions[name](*operands) * (1.0 + worse)
@@ -141,7 +141,7 @@ def test_margins_hold_in_every_code_path(name, size):
     for computed in (compiled, eager):
         for number, value in zip(rows.ravel().tolist(), np.ravel(computed).tolist(), strict=False):
             exact = BALLS[name](arb(number))
-            slack = abs(exact) * rounding.margin(name) * rounding.EPSILON / 3 + rounding.TINY
+            slack = abs(exact) * margins.units(name) * margins.EPSILON / 3 + margins.TINY
             assert abs(arb(value) - exact) <= slack
 
 

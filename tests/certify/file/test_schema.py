@@ -12,11 +12,12 @@ from hypothesis import example, given, settings
 from jsonschema import Draft202012Validator
 
 import certify
-from certify.checker import Unusable, check_data, graph, performance, proof, reader, steps
+from certify.checker import Unusable, check_data, graph, reader, schemes, steps
+from certify.checker.cells import MAX_DIMENSION, MAX_GENERATORS
 from certify.checker.reader import Reader, decode, parse
-from tests.certify.checker.edits import edited, sealed
 from tests.certify.checker.mutations import mutated
 from tests.certify.checker.quadratic import ONE, ZERO, cell, contraction, quadratic
+from tools.edits import edited, sealed
 
 VALIDATORS = {
     f"dgames {kind}": Draft202012Validator(certify.schema(kind))
@@ -34,7 +35,7 @@ def fits(data):
 @pytest.mark.parametrize("kind", ["certificate", "contraction"])
 def test_the_schemas_are_schemas(kind):
     Draft202012Validator.check_schema(certify.schema(kind))
-    assert files("certify").joinpath("schemas", f"{kind}.json").is_file()
+    assert files("certify.file").joinpath("schemas", f"{kind}.json").is_file()
 
 
 @pytest.mark.parametrize("name", REAL)
@@ -208,8 +209,8 @@ def test_limits_and_names_are_those_of_the_checker():
     assert str(reader.MAX_BITS) in whole["description"]
     cells = whole["properties"]["evidence"]["properties"]["cells"]
     assert cells["maxItems"] == reader.MAX_ITEMS
-    assert parts["vector"]["maxItems"] == proof.MAX_DIMENSION
-    assert parts["generators"]["maxItems"] == proof.MAX_GENERATORS
+    assert parts["vector"]["maxItems"] == MAX_DIMENSION
+    assert parts["generators"]["maxItems"] == MAX_GENERATORS
     nodes = parts["graph"]["properties"]["nodes"]
     assert nodes["maxItems"] == graph.MAX_NODES
     named = [shape["prefixItems"][0] for shape in nodes["items"]["anyOf"]]
@@ -219,7 +220,7 @@ def test_limits_and_names_are_those_of_the_checker():
     rules = [parts[entry["$ref"].split("/")[-1]]["properties"] for entry in known]
     pairs = [(rule["method"]["const"], rule["theorem"]["const"]) for rule in rules]
     assert sorted(pairs) == sorted(steps.STEP_RULES)
-    assert {m for m, t in pairs if t == "performance"} == set(performance.SCHEMES)
+    assert {m for m, t in pairs if t == "performance"} == set(schemes.SCHEMES)
 
 
 def test_made_by_hand_fits():

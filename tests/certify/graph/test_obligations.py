@@ -13,6 +13,8 @@ from certify.checker.reader import Reader, digest
 from certify.graph.builder import GraphError
 from certify.graph.trace import expression_graph
 
+pytestmark = pytest.mark.thin(4)
+
 # Functions of a number that are undefined below an edge, and show nothing of it but there.
 HIDDEN = {
     "shift that cancels": lambda a: (a + jnp.log(a)) - jnp.log(a),

@@ -14,7 +14,9 @@ from certify.enclosure import EnclosureError
 from certify.jacobian import by_jaxpr as affine
 from certify.jacobian import expansion
 from certify.jacobian.by_jaxpr import jacobian_family, jacobian_form
-from tests.certify.enclosure.numpy_jaxpr import uncompiled
+from tools.numpy_jaxpr import uncompiled
+
+pytestmark = pytest.mark.thin(3)
 
 
 def _tanh(x):

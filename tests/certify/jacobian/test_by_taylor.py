@@ -29,7 +29,7 @@ def graph_of(function, inputs):
 
 def exactly(graph, point):
     """The jets at one point, in balls of 128 bits."""
-    arithmetic = jets.Arithmetic(ORDER)
+    arithmetic = jets.JetArithmetic(ORDER)
     with ctx.workprec(128):
         return graph.evaluate(
             arithmetic.inputs([(Fraction(x), Fraction(x)) for x in point]), arithmetic.operations

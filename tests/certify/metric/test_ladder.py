@@ -12,6 +12,8 @@ from certify.metric.ladder import climb
 from certify.metric.lmi import abscissa, best_matrix, margin_in
 from certify.metric.metric import Metric
 
+pytestmark = pytest.mark.thin(3)
+
 # All eigenvalues are 1, yet no metric of weights has a margin of more than -1: two players whose
 # couplings are -2 both ways have an eigenvalue -1 among themselves.
 SHEAR = np.array([[1.0, -2.0, 2.0], [-2.0, 1.0, 0.0], [-2.0, 0.0, 1.0]])

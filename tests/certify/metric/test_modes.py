@@ -18,6 +18,8 @@ from certify.metric.cell_margin import margin_bounds, margin_modes, vertices
 from certify.problem.field import flat_field
 from certify.prove.zeros import find_zero
 
+pytestmark = pytest.mark.thin(3)
+
 
 def random_family(rng, n, count, rank, cells=1, loose=0.0):
     """Centres with eigenvalues from 1 on, and generators of a few random directions each."""
@@ -198,7 +200,7 @@ def firms():
     return certify.certify(*twelve_firms())
 
 
-@pytest.mark.slow
+@pytest.mark.full
 class TestTwelveFirms:
     def test_one_cell(self, firms):
         """26 cells, each tested at up to 2^8 vertices, when the smallest generators were folded."""

@@ -11,6 +11,8 @@ from hypothesis import strategies as st
 import certify
 from certify.metric import small_gain as module
 
+pytestmark = pytest.mark.thin(3)
+
 
 @pytest.fixture
 def sparse_only(monkeypatch):
@@ -44,7 +46,7 @@ def exactly_proved(mu, coupling, gain):
     return min(rows) >= 0 and min(columns) >= 0 and min(right) > 0 and min(left) > 0
 
 
-@pytest.mark.slow
+@pytest.mark.full
 @pytest.mark.parametrize("kind", ["random", "hubs", "ring"])
 def test_ten_thousand_players(kind):
     mu, coupling = network(10_000, 4, 0, kind)

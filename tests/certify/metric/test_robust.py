@@ -13,6 +13,8 @@ from certify.metric.lmi import abscissa, best_matrix, margin_in
 from certify.metric.robust import robust_metric
 from tests.certify.metric.test_ladder import random_jacobian
 
+pytestmark = pytest.mark.thin(3)
+
 
 def blocks(matrix, sizes):
     ends = np.cumsum((0, *sizes))

@@ -10,6 +10,8 @@ from hypothesis import strategies as st
 
 import certify
 
+pytestmark = pytest.mark.thin(3)
+
 
 def random_constants(seed, n, density=1.0):
     rng = np.random.default_rng(seed)
@@ -115,7 +117,7 @@ def margins(weights, mu, coupling):
     return np.linalg.eigvalsh(0.5 * (scaled + np.swapaxes(scaled, 1, 2)))[:, 0]
 
 
-@pytest.mark.slow
+@pytest.mark.full
 @pytest.mark.parametrize("block", range(10))
 def test_never_below_any_of_2000_weight_vectors(block):
     """200 games; weights around the best ones, around one, and far away."""
@@ -131,7 +133,7 @@ def test_never_below_any_of_2000_weight_vectors(block):
         assert gain.margin >= gain.upper - 1e-9 * scale
 
 
-@pytest.mark.slow
+@pytest.mark.full
 def test_never_below_a_semidefinite_program():
     """Bisection over the margin; what the solver answers is evaluated by its own weights."""
     cvxpy = pytest.importorskip("cvxpy")

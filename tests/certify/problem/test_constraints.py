@@ -13,6 +13,8 @@ from certify.problem.constraints import Constraints
 from dgames.strategy import ravel
 from tests.certify.checker.mutations import mutated, nudged
 
+pytestmark = pytest.mark.thin(2)
+
 METHODS = [dg.Simultaneous, dg.Extragradient]
 
 

@@ -19,6 +19,8 @@ from certify.problem.field import compiled_jacobians, flat_field
 from certify.problem.symmetry import mirror_signs
 from certify.search.tree import Leaf, Tree
 
+pytestmark = pytest.mark.thin(3)
+
 A = np.array([[1.0, -0.5], [0.5, 1.0]])
 
 

@@ -11,6 +11,8 @@ import dgames as dg
 from certify.checker import check_data
 from certify.command.tables import _what
 
+pytestmark = pytest.mark.thin(4)
+
 # Small-Gain Nash (arXiv 2512.06791), 64-dimensional LQ game: (lambda, margin, Lipschitz constant,
 # the largest stable step of the paper's rule, the true limit of forward Euler).
 SGN_LQ = [
@@ -53,7 +55,7 @@ class TestOligopoly:
         assert found.small_gain.margin < 0  # aggregated constants prove nothing here
         assert found.save(tmp_path / "c.json").stat().st_size < 2**20
 
-    @pytest.mark.slow
+    @pytest.mark.full
     def test_radius_20(self, oligopoly, tmp_path):
         center = dg.games.Oligopoly.published_equilibrium()
         found = certify.certify(oligopoly, around(center, 20.0), tightness=0.92)

@@ -2,10 +2,10 @@
 
 import pytest
 
-from benchmarks.random_games import outcomes
+from tools.random_games import outcomes
 
 
-@pytest.mark.slow
+@pytest.mark.full
 def test_one_of_many():
     found = outcomes(0)
     assert found["box"] == "proved"

@@ -11,6 +11,8 @@ import certify
 import dgames as dg
 from certify.steps.extragradient import squared_factor
 
+pytestmark = pytest.mark.thin(3)
+
 # Tight factors found elsewhere by performance estimation, at these steps; Lipschitz constant 1.
 AT_STEPS = [
     (dg.Simultaneous(0.5), 2, 0.86603),

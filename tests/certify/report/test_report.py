@@ -37,6 +37,8 @@ from certify.report.run import _natural, pseudo_gradient, simulate
 from certify.report.svg import Axis, labelled
 from tests.certify.checker.quadratic import quadratic
 
+pytestmark = pytest.mark.thin(3)
+
 CORPUS = Path(__file__).parents[1] / "checker" / "corpus"
 MOST = (1.7e308).hex()
 VOID = {"meta", "link", "br"}

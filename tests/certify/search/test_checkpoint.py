@@ -14,6 +14,8 @@ import pytest
 import certify
 import dgames as dg
 
+pytestmark = pytest.mark.thin(4)
+
 ROOT = Path(__file__).parents[3]
 
 # Waits before each round, so that there is time to be interrupted; says when a file can be there.
@@ -77,7 +79,7 @@ def resumed(ripples, path, **options):
     return found, next(state.cells for state in states if not state.stage)
 
 
-@pytest.mark.slow
+@pytest.mark.full
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT])
 def test_killed_in_the_middle(ripples, whole, tmp_path, how):
     (tmp_path / "ripples.py").write_text((ripples.folder / "ripples.py").read_text())

@@ -41,7 +41,7 @@ import certify, ripples
 """
 
 
-@pytest.mark.slow
+@pytest.mark.full
 def test_several_devices(ripples, whole):
     program = f"""{PREPARED}
 assert jax.device_count() == 4
@@ -63,7 +63,7 @@ for batch_size in (1, None):
         assert proof(found) == proof(whole)
 
 
-@pytest.mark.slow
+@pytest.mark.full
 def test_processes(ripples, whole):
     import joblib
 
@@ -74,7 +74,7 @@ def test_processes(ripples, whole):
         assert proof(certify.certify(ripples.game, ripples.region)) == proof(whole)
 
 
-@pytest.mark.slow
+@pytest.mark.full
 def test_a_dask_cluster(ripples, whole):
     program = f"""{PREPARED}
 def passed():
@@ -102,7 +102,7 @@ if __name__ == "__main__":
     assert proof(certify.load(ripples.folder / "dask.json")) == proof(whole)
 
 
-@pytest.mark.slow
+@pytest.mark.full
 def test_costs_that_differ_between_processes(ripples):
     def costs(x, args):
         import os
@@ -135,7 +135,7 @@ def test_without_joblib(ripples, whole, monkeypatch):
     assert proof(certify.certify(ripples.game, ripples.region, n_jobs=1)) == proof(whole)
 
 
-@pytest.mark.slow
+@pytest.mark.full
 def test_threads(ripples, whole):
     import joblib
 
@@ -144,7 +144,7 @@ def test_threads(ripples, whole):
     assert proof(found) == proof(whole)
 
 
-@pytest.mark.slow
+@pytest.mark.full
 def test_arguments_are_sent(ripples):
     game = dg.game(lambda x, args: (args * x[0] ** 2 + 0.1 * jnp.sin(x[0] * x[1]), x[1] ** 2))
     options = {"args": jnp.asarray(2.0), "tightness": 0.99}

@@ -11,12 +11,14 @@ import pytest
 
 import certify
 import dgames as dg
-from certify.checker import Unusable, check_data, performance
-from certify.checker.proof import Claims
+from certify.checker import Unusable, check_data, performance, schemes
+from certify.checker.claims import Claims
 from certify.checker.reader import Reader
-from certify.checker.region import Rejected
 from certify.checker.steps import check_steps
+from certify.checker.verdict import Rejected
 from certify.steps.performance import propose, prove_piece
+
+pytestmark = pytest.mark.thin(3)
 
 METHODS = [dg.Optimistic, dg.Heun, dg.SSPRK3, dg.RungeKutta4, dg.Momentum, dg.ComplexMomentum]
 STATELESS = ("heun", "ssprk3", "runge_kutta_4")
@@ -138,7 +140,7 @@ def test_pieces_must_join(certificate):
 @pytest.mark.parametrize("kappa", [1.0, 10.0, 1000.0])
 def test_intervals_cover_all_smaller_steps(kappa):
     margin = performance.relative_margin(Fraction(1), Fraction(kappa))
-    pieces = propose(performance.optimistic(), dg.Optimistic(1.0), margin)
+    pieces = propose(schemes.optimistic(), dg.Optimistic(1.0), margin)
     assert pieces is not None
     *cover, best = pieces
     assert cover[0].low == 0 and best.low == best.high <= cover[-1].high
@@ -153,7 +155,7 @@ def test_intervals_cover_all_smaller_steps(kappa):
 def test_intervals_reach_what_single_steps_reach(kappa, name, known):
     """Towards x*, in units of 1 / lipschitz; as contractions Heun's step is 2 / kappa."""
     method = dg.Heun(1.0) if name == "heun" else dg.SSPRK3(1.0)
-    pieces = propose(performance.SCHEMES[name](), method, Fraction(1, kappa))
+    pieces = propose(schemes.SCHEMES[name](), method, Fraction(1, kappa))
     assert pieces is not None
     assert known <= float(pieces[-2].high) <= 1.1 * known
     assert pieces[-2].high > 4 * Fraction(2, kappa)
@@ -174,7 +176,7 @@ def test_the_bernstein_middle_is_needed():
 def test_forms_are_of_degree_two():
     """The interval argument rests on it: third differences in h vanish."""
     momenta = {"momentum": (Fraction(-1, 2),), "complex_momentum": (Fraction(1, 3), Fraction(1, 5))}
-    for name, make in performance.SCHEMES.items():
+    for name, make in schemes.SCHEMES.items():
         scheme = make(*momenta.get(name, ()))
         m = len(scheme.after) + 1
         rng = np.random.default_rng(0)
@@ -209,7 +211,7 @@ def test_the_decrease_is_what_it_says():
     """`h form(h)` is `(1 - c h) V - V+`, evaluated on random vectors, without multipliers."""
     rng = np.random.default_rng(0)
     b = Fraction(-3, 8), Fraction(1, 4)
-    for scheme in (performance.optimistic(), performance.complex_momentum(*b)):
+    for scheme in (schemes.optimistic(), schemes.complex_momentum(*b)):
         size, m = scheme.size, len(scheme.after)
         x, v = rng.normal(size=5), rng.normal(size=(size, 5))
         p = rng.integers(1, 9, (m + 1, m + 1))
@@ -240,15 +242,11 @@ def test_the_decrease_is_what_it_says():
 
 def test_too_much_is_not_proved():
     assert (
-        prove_piece(
-            performance.optimistic(), Fraction(1, 10), Fraction(7, 10), Fraction(7, 10), 0.01
-        )
+        prove_piece(schemes.optimistic(), Fraction(1, 10), Fraction(7, 10), Fraction(7, 10), 0.01)
         is None
     )
     assert (
-        prove_piece(
-            performance.runge_kutta_4(), Fraction(1, 10), Fraction(5, 2), Fraction(5, 2), 0.001
-        )
+        prove_piece(schemes.runge_kutta_4(), Fraction(1, 10), Fraction(5, 2), Fraction(5, 2), 0.001)
         is None
     )
 

@@ -14,6 +14,8 @@ import certify
 import dgames as dg
 from certify.prove.direct.largest_step import _is_simultaneous
 
+pytestmark = pytest.mark.thin(4)
+
 GAME = dg.game(
     lambda x, args: {
         "a": 0.5 * x["a"] ** 2 + 0.3 * x["a"] * x["b"],

@@ -21,6 +21,8 @@ from certify.prove.direct.matrices import Matrices, added, product
 from certify.prove.direct.step_map import StepMap
 from dgames.strategy import ravel
 
+pytestmark = pytest.mark.thin(3)
+
 
 def costs(x, args):
     a, b = x

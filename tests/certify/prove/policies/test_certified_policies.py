@@ -21,6 +21,8 @@ from certify.problem.payoff_tables import Table, game_terms
 from dgames.games import MatrixGame, PolymatrixGame, PreferenceGame
 from dgames.logits import log_policies
 
+pytestmark = pytest.mark.thin(4)
+
 NFG = Path(__file__).parents[3] / "dgames" / "nfg"
 PENNIES = np.array([[1.0, -1.0], [-1.0, 1.0]])
 SAME = np.eye(2)  # both want the same action

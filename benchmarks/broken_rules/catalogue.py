@@ -1,0 +1,29 @@
+"""All rules, and the tests that are meant to fail when one of them is broken."""
+
+from pathlib import Path
+
+from . import checker_rules, enclosure_rules, step_rules
+from .source import NotFoundError, Rule
+
+CATALOGUE: list[Rule] = [*checker_rules.RULES, *step_rules.RULES, *enclosure_rules.RULES]
+TESTS: dict[str, list[str]] = {
+    **checker_rules.TESTS,
+    **step_rules.TESTS,
+    **enclosure_rules.TESTS,
+}
+
+
+def test_files(tree: Path, family: str) -> list[str]:
+    """The files of the tests of a family, wherever they stand below `tests`.
+
+    Raises:
+        NotFoundError: If there is no such file, or if there are several.
+    """
+    found = []
+    for name in TESTS[family]:
+        paths = sorted((tree / "tests").rglob(Path(name).name))
+        paths = [path for path in paths if path.as_posix().endswith(f"/{name}")]
+        if len(paths) != 1:
+            raise NotFoundError(f"{len(paths)} test files {name!r} of the family {family!r}")
+        found.append(paths[0].relative_to(tree).as_posix())
+    return found

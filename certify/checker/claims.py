@@ -1,0 +1,114 @@
+"""What a certificate of a game claims, in exact numbers."""
+
+from fractions import Fraction
+from itertools import accumulate, pairwise
+from typing import NamedTuple
+
+from .cells import MAX_DIMENSION
+from .graph import Graph, read_graph
+from .metric import ExactMetric
+from .reader import Reader, Unusable
+from .region import Region
+from .sets import Extent, StrategySet, read_set
+from .verdict import require
+
+METRIC_POSITIVE = "the metric is positive definite, and as large as the file says"
+
+
+class NaturalTerm(NamedTuple):
+    """What a natural gradient adds to the slopes of costs of policies."""
+
+    temperature: Fraction
+    reference: list[Fraction]
+
+
+class Claims:
+    """What the file claims, in exact numbers, to which every step of the proof refers."""
+
+    def __init__(self, file: Reader) -> None:
+        game = file["game"]
+        players = game["players"].items()
+        sizes = [player["size"].integer() for player in players]
+        names = {player["name"].text() for player in players}
+        if not players or min(sizes) < 1 or sum(sizes) > MAX_DIMENSION or len(names) < len(sizes):
+            raise Unusable(
+                "a game has players of different names, of at least 1 and in all at most "
+                f"{MAX_DIMENSION} coordinates"
+            )
+        self.zero_sum = "zero_sum" in game and game["zero_sum"].boolean()
+        if self.zero_sum and len(sizes) != 2:
+            raise Unusable("a zero-sum game has two players")
+        self.is_gradient = "field" not in game
+        if not self.is_gradient and (self.zero_sum or not game["field"].text()):
+            game["field"].fail("the name of a field, of a game that is not called zero-sum")
+        kind = "metric" if "metric" in file["claims"] else "weights"
+        _, margin, lipschitz, gain, equilibrium, basin, steps = file["claims"].fields(
+            kind, "margin", "lipschitz", "small_gain", "equilibrium", "basin", "steps"
+        )
+        self.players, n = range(len(sizes)), sum(sizes)
+        self.coordinates = [slice(*ends) for ends in pairwise(accumulate(sizes, initial=0))]
+        self.sizes, self.region = sizes, Region(file["region"], n)
+        self.natural: NaturalTerm | None = None
+        if self.region.groups or "natural" in game:
+            if self.is_gradient or "sets" in game or not self.region.groups:
+                raise Unusable("a natural gradient is a field, without sets, over all policies")
+            temperature, reference = game["natural"].fields("temperature", "reference")
+            self.natural = NaturalTerm(temperature.number(), reference.numbers(n))
+        self.sets: list[StrategySet] = []
+        if "sets" in game:
+            entries = zip(game["sets"].items(len(sizes)), sizes, strict=True)
+            self.sets = [read_set(entry, size) for entry, size in entries]
+        self.graph: Graph | None = None
+        if "graph" in game:
+            costs = 1 if self.zero_sum else len(sizes)
+            of_costs = self.is_gradient or self.natural is not None
+            self.graph = read_graph(game["graph"], n, costs if of_costs else n)
+        self.extents: list[Extent] = [(None, None)] * n
+        if self.sets:
+            self.extents = [extent for own in self.sets for extent in own.extents]
+        self.metric = ExactMetric(file["claims"], sizes)
+        lowest = min(self.metric.smallest, *self.metric.coordinate)
+        require(lowest > 0, "the weights are positive" if kind == "weights" else METRIC_POSITIVE)
+        self.margin, self.lipschitz = margin.number(), lipschitz.number()
+        require(self.margin > 0, "the margin is positive")
+        require(self.lipschitz >= self.margin, "the Lipschitz constant is at least the margin")
+
+        margin, left, right, curvature, smoothness, coupling = gain.fields(
+            "margin", "left", "right", "curvature", "smoothness", "coupling"
+        )
+        self.gain = margin.number()
+        self.coupling = [row.numbers(len(sizes)) for row in coupling.items(len(sizes))]
+        self.left, self.right, self.curvature, self.smoothness = (
+            bounds.numbers(len(sizes)) for bounds in (left, right, curvature, smoothness)
+        )
+        require(min(self.left + self.right) > 0, "the small-gain vectors are positive")
+        signs = ((i == j, x) for i, row in enumerate(self.coupling) for j, x in enumerate(row))
+        require(
+            all(x == 0 if own else x > 0 for own, x in signs),
+            "the coupling bounds are positive, and zero for a player with itself",
+        )
+
+        further = ("value",) if self.sets else ()
+        center, residual, radius, *value = equilibrium.fields(
+            "center", "residual", "radius", *further
+        )
+        self.center, self.residual = center.numbers(n), residual.numbers(n)
+        require(min(self.residual) >= 0, "the residual is not negative")
+        self.value = value[0].numbers(n) if value else [Fraction(0)] * n
+        self.radius, self.basin = radius.number(), basin.fields("radius")[0].number()
+        require(self.radius > 0, "the equilibrium ball has a positive radius")
+        require(self.basin > 0, "the basin has a positive radius")
+        self.steps = steps.items()
+
+    def reaches(self, radius: Fraction, weights: list[Fraction] | None = None) -> bool:
+        """Whether the points of K in the ball of that radius around the centre are in the region.
+
+        In the metric, or in another one that has the given weights per player.
+        """
+        if weights is not None:
+            floors = [w for w, size in zip(weights, self.sizes, strict=True) for _ in range(size)]
+        elif self.region.is_box:
+            floors = self.metric.coordinate
+        else:
+            floors = [self.metric.smallest] * len(self.center)
+        return self.region.contains_ball(self.center, radius, floors, self.extents)

@@ -1,0 +1,31 @@
+"""What the checker says of a file that it can read."""
+
+from typing import NamedTuple
+
+
+class Verdict(NamedTuple):
+    """What the checker says of a file.
+
+    Attributes:
+        ok: Whether every claim in the file follows from its evidence.
+        reasons: The claims that do not, one sentence each; empty when `ok`.
+        seconds: How long the check took.
+        rederived: What was re-derived from the costs at level 2, one sentence each; empty at level
+            1, where the bounds that the file states are taken as given. Files of games on simplices
+            hold the payoffs themselves: everything is derived from them at either level.
+    """
+
+    ok: bool
+    reasons: tuple[str, ...]
+    seconds: float
+    rederived: tuple[str, ...] = ()
+
+
+class Rejected(Exception):
+    """Claims of the file, one sentence each, do not follow from its evidence."""
+
+
+def require(condition: bool, claim: str) -> None:
+    """Rejects the certificate unless `condition` holds."""
+    if not condition:
+        raise Rejected(claim)
