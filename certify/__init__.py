@@ -118,9 +118,7 @@ _HOMES = {
 
 def __getattr__(name: str) -> Any:
     if name == "__version__":
-        from importlib.metadata import version
-
-        return version("dgames")
+        return importlib.import_module("certify.checker").__version__
     if name not in _HOMES:
         raise AttributeError(f"module 'certify' has no attribute {name!r}")
     value = getattr(importlib.import_module(f"certify.{_HOMES[name]}"), name)
