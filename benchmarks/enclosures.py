@@ -22,7 +22,7 @@ import jax.numpy as jnp
 import numpy as np
 
 import certify
-from certify.enclosure.plain import plain
+from certify.enclosure.programs.plain import plain
 
 jax.config.update("jax_enable_x64", True)
 

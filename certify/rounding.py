@@ -1,6 +1,7 @@
 """Rounding to the safe side: from exact numbers to float64, and the units of float64."""
 
 from fractions import Fraction
+from typing import Any
 
 import numpy as np
 
@@ -26,3 +27,18 @@ def root_above(square: Fraction) -> float:
     while Fraction(root) ** 2 < square:
         root = float(np.nextafter(root, np.inf))
     return root
+
+
+def next_above(value: Any) -> Any:
+    """The next larger float64 of each: what a rounded operation gives is less than that away."""
+    return np.nextafter(value, np.inf)
+
+
+def next_below(value: Any) -> Any:
+    """The next smaller float64 of each."""
+    return np.nextafter(value, -np.inf)
+
+
+def raised(value: Any, operations: int) -> Any:
+    """An upper bound on what non-negative numbers give in this many rounded operations."""
+    return value * (1.0 + (operations + 2) * EPSILON) + (operations + 2) * 4.0 * TINY

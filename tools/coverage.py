@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from certify.enclosure import Interval, enclose
-from certify.enclosure.plain import plain
+from certify.enclosure.programs.plain import plain
 from tools.probes import RADIUS, Probe
 
 ORDERS = ("value", "gradient", "Hessian")

@@ -12,7 +12,7 @@ import dgames as dg
 from certify import checker
 from certify.checker import Progress, Unusable, Verdict
 from certify.checker.reader import FORMAT, POLICIES, read
-from certify.enclosure.plain import plain
+from certify.enclosure.programs.plain import plain
 from certify.graph.builder import GraphError
 from certify.graph.trace import expression_graph
 from certify.problem.constraints import Constraints

@@ -10,16 +10,17 @@ from jax import lax
 from jax.extend import core
 from jax.extend.core import primitives
 
-from certify.enclosure.integers import PREFIX, clamp, is_integer
 from certify.enclosure.interval import Interval, is_concrete
+from certify.enclosure.programs.walk import (
+    LONGEST_WHILE,
+    UNROLL,
+    Run,
+    repeated,
+    rounds_of,
+    unrolled,
+)
 from certify.enclosure.registry import EnclosureError, Operation, Rule
-
-# Loops of at most this many rounds are unrolled: what is known exactly, counters above all, stays
-# known. Longer scans become scans over intervals; longer while loops are refused.
-UNROLL = 64
-LONGEST_WHILE = 1000
-
-Run = Callable[[core.ClosedJaxpr, list[Any]], list[Any]]
+from certify.enclosure.rules.integers import PREFIX, clamp, is_integer
 
 
 def cond(
@@ -56,22 +57,12 @@ def scan(
     equation: core.JaxprEqn, operands: list[Any], rules: Mapping[str, Rule], run: Run
 ) -> list[Any]:
     """A short loop is unrolled; a long one is a scan over intervals."""
-    closed, params = equation.params["jaxpr"], equation.params
-    length, split = params["length"], params["num_consts"] + params["num_carry"]
-    consts, carry, xs = (
-        operands[: params["num_consts"]],
-        operands[params["num_consts"] : split],
-        operands[split:],
-    )
+    length = equation.params["length"]
     if length == 0:
         raise EnclosureError("'scan' of no rounds has no enclosure rule")
     if length > UNROLL:
-        return _long_scan(closed, consts, carry, xs, params, run)
-    rounds: list[Any] = [None] * length
-    for k in reversed(range(length)) if params["reverse"] else range(length):
-        results = run(closed, [*consts, *carry, *(_entry(x, k) for x in xs)])
-        carry, rounds[k] = results[: len(carry)], results[len(carry) :]
-    return [*carry, *(_stack(entries) for entries in zip(*rounds, strict=True))]
+        return _long_scan(equation, operands, run)
+    return unrolled(equation, operands, run, _entry, _stack)
 
 
 def _entry(x: Any, k: int) -> Any:
@@ -93,9 +84,10 @@ def _stack(entries: Any) -> Any:
     return Interval(lower, lower if points else jnp.stack([entry.upper for entry in entries]))
 
 
-def _long_scan(
-    closed: core.ClosedJaxpr, consts: Any, carry: Any, xs: Any, params: Any, run: Run
-) -> list[Any]:
+def _long_scan(equation: core.JaxprEqn, operands: list[Any], run: Run) -> list[Any]:
+    params = equation.params
+    consts, carry, xs = rounds_of(equation, operands)
+
     def general(value: Any) -> Any:
         """Integers stay what they are; anything else may widen on the way."""
         value = _interval(value)
@@ -104,7 +96,7 @@ def _long_scan(
         return Interval.point(value)
 
     def round_(carry: Any, entries: Any) -> Any:
-        results = [general(value) for value in run(closed, [*consts, *carry, *entries])]
+        results = [general(value) for value in run(params["jaxpr"], [*consts, *carry, *entries])]
         return results[: len(carry)], results[len(carry) :]
 
     consts, xs = ([_interval(value) for value in values] for values in (consts, xs))
@@ -123,19 +115,18 @@ def while_(
     equation: core.JaxprEqn, operands: list[Any], rules: Mapping[str, Rule], run: Run
 ) -> list[Any]:
     """Unrolled; whether it goes on must be known while tracing."""
-    params = equation.params
-    first, split = params["cond_nconsts"], params["cond_nconsts"] + params["body_nconsts"]
-    carry = operands[split:]
-    for _ in range(LONGEST_WHILE + 1):
-        (goes_on,) = run(params["cond_jaxpr"], [*operands[:first], *carry])
-        if isinstance(goes_on, Interval) or not is_concrete(goes_on):
+
+    def goes_on(value: Any) -> bool:
+        if isinstance(value, Interval) or not is_concrete(value):
             raise EnclosureError(
                 "the number of rounds of a 'while' loop depends on numbers that are not constants"
             )
-        if not bool(goes_on):
-            return carry
-        carry = run(params["body_jaxpr"], [*operands[first:split], *carry])
-    raise EnclosureError(f"a 'while' loop takes more than {LONGEST_WHILE} rounds; use lax.scan")
+        return bool(value)
+
+    last = repeated(equation, operands, run, goes_on)
+    if last is None:
+        raise EnclosureError(f"a 'while' loop takes more than {LONGEST_WHILE} rounds; use lax.scan")
+    return last
 
 
 CONTROL: dict[str, Callable[..., list[Any]]] = {"cond": cond, "scan": scan, "while": while_}

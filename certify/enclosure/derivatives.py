@@ -9,15 +9,15 @@ import jax.numpy as jnp
 import numpy as np
 from jax.extend import core
 
-from certify.enclosure.affine_form import coordinates, settled
-from certify.enclosure.affine_rules import AffineRules
+from certify.enclosure.affine.affine_form import coordinates, settled
+from certify.enclosure.affine.affine_rules import AffineRules
 from certify.enclosure.enclose import as_given, as_operand, enclose, require_x64
-from certify.enclosure.inline import anchored
 from certify.enclosure.interpreter import interpret
 from certify.enclosure.interval import Interval, is_interval
 from certify.enclosure.margins import where_entire
-from certify.enclosure.plain import plain
-from certify.enclosure.promotion import promoted
+from certify.enclosure.programs.inline import anchored
+from certify.enclosure.programs.plain import plain
+from certify.enclosure.programs.promotion import promoted
 from certify.enclosure.registry import RULES, SMOOTH_RULES, EnclosureError, Rule
 from certify.enclosure.self_test import self_test
 from certify.rounding import EPSILON, TINY

@@ -7,15 +7,15 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from certify.enclosure.inline import anchored
 from certify.enclosure.interpreter import interpret
 from certify.enclosure.interval import Interval, is_concrete, is_interval
 from certify.enclosure.margins import exact_point, flush, where_entire
-from certify.enclosure.promotion import exactly, promoted
+from certify.enclosure.programs.inline import anchored
+from certify.enclosure.programs.promotion import exactly, promoted
+from certify.enclosure.programs.repeats import without_dead_code
 from certify.enclosure.registry import RULES, EnclosureError, Rule
-from certify.enclosure.repeats import without_dead_code
+from certify.enclosure.rules.anchors import anchor_p
 from certify.enclosure.self_test import self_test
-from certify.enclosure.shifts import anchor_p
 
 
 def enclose(function: Callable, rules: Mapping[str, Rule] = RULES) -> Callable:

@@ -13,41 +13,18 @@ import jax.numpy as jnp
 import numpy as np
 from jax.extend import core, source_info_util
 
-from certify.enclosure import (  # noqa: F401  (fill the table of rules)
-    elementary,
-    integers,
-    known_functions,
-    linear,
-    linear_systems,
-    logic,
-    order,
-    reductions,
-    scatters,
-    shifts,
-    softmax,
-    steps,
-    structural,
-)
+from certify.enclosure import elementary, rules  # noqa: F401  (they fill the table of rules)
 from certify.enclosure.control import CONTROL
-from certify.enclosure.exact import exact_result
 from certify.enclosure.interval import Interval, is_concrete
 from certify.enclosure.margins import exact_point, where_entire
+from certify.enclosure.programs.exact_constants import exact_result
+from certify.enclosure.programs.repeats import without_repeats
+from certify.enclosure.programs.signs import keep_sign, signed
+from certify.enclosure.programs.walk import variables, walk
+from certify.enclosure.programs.written_out import expansion
 from certify.enclosure.registry import RULES, EnclosureError, Operation, Rule
-from certify.enclosure.repeats import without_repeats
-from certify.enclosure.signs import keep_sign, signed
-from certify.enclosure.written_out import WRITTEN_OUT, written_out
-
-# Primitives that hold another jaxpr, to be run in place, and the parameter that holds it.
-CALLS = {
-    "jit": "jaxpr",
-    "pjit": "jaxpr",
-    "closed_call": "call_jaxpr",
-    "core_call": "call_jaxpr",
-    "custom_jvp_call": "call_jaxpr",
-    "custom_vjp_call": "call_jaxpr",
-    "checkpoint": "jaxpr",
-    "remat2": "jaxpr",
-}
+from certify.enclosure.rules import integers, logic, structural
+from certify.enclosure.rules.anchors import anchor_p
 
 
 def _zero(op: Operation, x: Interval) -> Interval:
@@ -70,20 +47,20 @@ _SAME_OPERANDS: dict[str, Rule | str] = {
 
 
 def interpret(
-    jaxpr: core.ClosedJaxpr, operands: Sequence[Any], rules: Mapping[str, Rule] = RULES
+    jaxpr: core.ClosedJaxpr, operands: Sequence[Any], table: Mapping[str, Rule] = RULES
 ) -> list[Any]:
     """Encloses the outputs of a jaxpr over all values of its inputs.
 
     Args:
         jaxpr: Its real computations in float64.
         operands: One `Interval`, or exactly known integer or boolean array, per input.
-        rules: The rule of each primitive by name.
+        table: The rule of each primitive by name.
 
     Raises:
         EnclosureError: For a primitive without a rule, for real computations in another precision,
             and for integers that depend on the box.
     """
-    return _run(jaxpr, operands, rules, "unknown code")
+    return _run(jaxpr, operands, table, "unknown code")
 
 
 def constant(value: Any) -> Any:
@@ -104,67 +81,45 @@ def _constant(value: Any) -> Any:
     )
 
 
-def body(equation: core.JaxprEqn) -> core.ClosedJaxpr:
-    """The jaxpr that a call, one of `CALLS`, runs."""
-    inner = equation.params[CALLS[equation.primitive.name]]
-    return inner if isinstance(inner, core.ClosedJaxpr) else core.ClosedJaxpr(inner, ())
-
-
 def _run(
     closed: core.ClosedJaxpr,
     operands: Sequence[Any],
-    rules: Mapping[str, Rule],
+    table: Mapping[str, Rule],
     caller: str,
     signs: bool = False,
 ) -> list[Any]:
-    jaxpr = without_repeats(closed.jaxpr)
-    of_roots = signed(jaxpr, signs)
-    values: dict[Any, Any] = {}
+    whole = without_repeats(closed.jaxpr)
+    of_roots, predicates = signed(whole, signs), _predicates(whole)
+    values, aside = _needed(whole)
+    needed = [e for e in whole.eqns if not (values | aside).isdisjoint(e.outvars)]
 
-    def read(atom: Any) -> Any:
-        if isinstance(atom, core.Literal):
-            return constant(atom.val)
-        return values[atom]
-
-    values.update(zip(jaxpr.constvars, map(constant, closed.consts), strict=True))
-    values.update(zip(jaxpr.invars, operands, strict=True))
-    predicates = _predicates(jaxpr)
-    for equation, needed in zip(jaxpr.eqns, _needed(jaxpr), strict=True):
-        if not needed:
-            continue
-        inputs = [read(atom) for atom in equation.invars]
+    def evaluate(equation: core.JaxprEqn, inputs: list[Any]) -> list[Any]:
         if equation.outvars[0] in predicates and isinstance(inputs[0], Interval):
-            results = inputs
-        else:
-            # Code inside JAX has no line of its own: then the line of the caller is the user's.
-            place = source_info_util.summarize(equation.source_info) or caller
-            # What only finds an anchor, whose value does not matter, need not be smooth.
-            chosen = rules if needed == "value" else RULES
-            keeps = not of_roots.isdisjoint(equation.outvars)
-            results = _evaluate(equation, inputs, chosen, place, keeps)
-        values.update(zip(equation.outvars, results, strict=True))
-    return [read(atom) for atom in jaxpr.outvars]
+            return inputs
+        # Code inside JAX has no line of its own: then the line of the caller is the user's.
+        place = source_info_util.summarize(equation.source_info) or caller
+        # What only finds an anchor, whose value does not matter, need not be smooth.
+        chosen = RULES if values.isdisjoint(equation.outvars) else table
+        keeps = not of_roots.isdisjoint(equation.outvars)
+        return _evaluate(equation, inputs, chosen, place, keeps)
+
+    code = core.ClosedJaxpr(whole.replace(eqns=needed), closed.consts)
+    return walk(code, operands, evaluate, lambda value, _: constant(value))
 
 
-def _needed(jaxpr: core.Jaxpr) -> list[str]:
-    """What outputs need of each equation: its "value", at most an "anchor", or nothing ("").
+def _needed(jaxpr: core.Jaxpr) -> tuple[set[Any], set[Any]]:
+    """The variables whose values outputs need, and those needed for nothing but an anchor.
 
     Dead code must not raise, nor cost anything.
     """
-    live = {atom for atom in jaxpr.outvars if not isinstance(atom, core.Literal)}
-    aside: set[Any] = set()
-    flags = []
+    live, aside = set(variables(jaxpr.outvars)), set()
     for equation in reversed(jaxpr.eqns):
-        inputs = {atom for atom in equation.invars if not isinstance(atom, core.Literal)}
-        flag = ""
+        inputs = variables(equation.invars)
         if not live.isdisjoint(equation.outvars):
-            flag = "value"
-            (aside if equation.primitive is shifts.anchor_p else live).update(inputs)
+            (aside if equation.primitive is anchor_p else live).update(inputs)
         elif not aside.isdisjoint(equation.outvars):
-            flag = "anchor"
             aside.update(inputs)
-        flags.append(flag)
-    return flags[::-1]
+    return live, aside
 
 
 def _predicates(jaxpr: core.Jaxpr) -> set[Any]:
@@ -179,8 +134,8 @@ def _predicates(jaxpr: core.Jaxpr) -> set[Any]:
     for equation in jaxpr.eqns:
         is_cond = equation.primitive.name == "cond" and len(equation.params["branches"]) == 2
         used = equation.invars[1:] if is_cond else equation.invars
-        chosen.difference_update(atom for atom in used if not isinstance(atom, core.Literal))
-    return chosen.difference(a for a in jaxpr.outvars if not isinstance(a, core.Literal))
+        chosen.difference_update(variables(used))
+    return chosen.difference(variables(jaxpr.outvars))
 
 
 def _dtype(atom: Any) -> Any:
@@ -188,38 +143,31 @@ def _dtype(atom: Any) -> Any:
 
 
 def _evaluate(
-    equation: Any, operands: list[Any], rules: Mapping[str, Rule], place: str, signs: bool
+    equation: Any, operands: list[Any], table: Mapping[str, Rule], place: str, signs: bool
 ) -> list[Any]:
-    # Inside calls each equation is evaluated for itself.
-    is_call = equation.primitive.name in CALLS or equation.primitive.name in WRITTEN_OUT
-    if not is_call and all(is_concrete(operand) for operand in operands):
-        known_exactly = exact_result(equation.primitive.name, operands)
-        with jax.ensure_compile_time_eval():
-            if known_exactly is not None:
-                return [Interval.point(jnp.asarray(known_exactly))]
-            return _apply(equation, operands, rules, place, signs)
-    return _apply(equation, operands, rules, place, signs)
+    inner = expansion(equation)
+    if inner is not None:
+        return _run(inner, operands, table, place, signs)
+    if not all(is_concrete(operand) for operand in operands):
+        return _apply(equation, operands, table, place, signs)
+    known_exactly = exact_result(equation.primitive.name, operands)
+    with jax.ensure_compile_time_eval():
+        if known_exactly is not None:
+            return [Interval.point(jnp.asarray(known_exactly))]
+        return _apply(equation, operands, table, place, signs)
 
 
 def _apply(
-    equation: Any, operands: list[Any], rules: Mapping[str, Rule], place: str, signs: bool
+    equation: Any, operands: list[Any], table: Mapping[str, Rule], place: str, signs: bool
 ) -> list[Any]:
     name = equation.primitive.name
-    function = known_functions.known_function(equation)
-    if function is not None:
-        shapes = [jax.ShapeDtypeStruct(x.aval.shape, x.aval.dtype) for x in equation.invars]
-        return _run(jax.make_jaxpr(function)(*shapes), operands, rules, place, signs)
-    if name in WRITTEN_OUT:
-        return _run(written_out(equation), operands, rules, place, signs)
-    if name in CALLS:
-        return _run(body(equation), operands, rules, place, signs)
     if name in CONTROL:
         try:
             return CONTROL[name](
                 equation,
                 operands,
-                rules,
-                lambda code, inputs: _run(code, inputs, rules, place, signs),
+                table,
+                lambda code, inputs: _run(code, inputs, table, place, signs),
             )
         except EnclosureError as error:
             raise EnclosureError(
@@ -239,25 +187,25 @@ def _apply(
         and not integers.is_integer(operands[0])
     ):
         again = _SAME_OPERANDS[name]
-        result = (rules[again] if isinstance(again, str) else again)(operation, operands[0])
+        result = (table[again] if isinstance(again, str) else again)(operation, operands[0])
     else:
-        result = _by_rule(_rule(equation, operands, rules, place), operation, operands, place)
+        result = _by_rule(_rule(equation, operands, table, place), operation, operands, place)
     if equation.primitive.multiple_results:
         return list(result)
     return [keep_sign(equation, operands, result) if signs else result]
 
 
-def _rule(equation: Any, operands: list[Any], rules: Mapping[str, Rule], place: str) -> Rule:
+def _rule(equation: Any, operands: list[Any], table: Mapping[str, Rule], place: str) -> Rule:
     """The rule in the table; integers that depend on the box have rules of their own."""
     name = equation.primitive.name
-    found = rules.get(name)
+    found = table.get(name)
     of_integers = any(map(integers.is_integer, operands)) or any(
         jnp.issubdtype(variable.aval.dtype, jnp.integer) for variable in equation.outvars
     )
     selects = name in _SELECT and any(map(integers.is_integer, operands[1:]))
     if selects or (of_integers and name not in _ANY_TYPE):
-        found = rules.get(integers.PREFIX + name)
-        if found is None and name in rules:
+        found = table.get(integers.PREFIX + name)
+        if found is None and name in table:
             raise EnclosureError(
                 f"{name!r} of integers that depend on the box has no enclosure rule (in {place}); "
                 "keep them in float64"

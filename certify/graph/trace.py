@@ -18,14 +18,12 @@ from jax.extend import core, source_info_util
 
 from certify.checker.graph import Graph, read_graph
 from certify.checker.reader import Reader
-from certify.enclosure.control import LONGEST_WHILE
 from certify.enclosure.elementary import GRAPH
-from certify.enclosure.inline import anchored
-from certify.enclosure.interpreter import CALLS, body
-from certify.enclosure.known_functions import known_function
+from certify.enclosure.programs.inline import anchored
+from certify.enclosure.programs.walk import LONGEST_WHILE, bound, repeated, unrolled, walk
+from certify.enclosure.programs.written_out import expansion
 from certify.enclosure.registry import EnclosureError
-from certify.enclosure.structural import MOVES
-from certify.enclosure.written_out import WRITTEN_OUT, written_out
+from certify.enclosure.rules.structural import MOVES
 from certify.graph.builder import Builder, GraphError, pruned
 from certify.problem.field import FlatField
 
@@ -88,36 +86,24 @@ def graph_of(field: FlatField) -> Graph:
 
 
 def _run(builder: Builder, closed: core.ClosedJaxpr, operands: list[Any]) -> list[Any]:
-    jaxpr = closed.jaxpr
-    values: dict[Any, Any] = dict(zip(jaxpr.constvars, closed.consts, strict=True))
-    values.update(zip(jaxpr.invars, operands, strict=True))
-    for equation in jaxpr.eqns:
-        inputs = [
-            atom.val if isinstance(atom, core.Literal) else values[atom] for atom in equation.invars
-        ]
-        values.update(zip(equation.outvars, _equation(builder, equation, inputs), strict=True))
-    return [atom.val if isinstance(atom, core.Literal) else values[atom] for atom in jaxpr.outvars]
+    def evaluate(equation: core.JaxprEqn, inputs: list[Any]) -> list[Any]:
+        return _equation(builder, equation, inputs)
+
+    return walk(closed, operands, evaluate)
 
 
 def _equation(builder: Builder, equation: core.JaxprEqn, operands: list[Any]) -> list[Any]:
     name, params = equation.primitive.name, equation.params
     symbolic = any(isinstance(x, _Nodes | _Order) for x in operands)
-    shapes = [(atom.aval.shape, atom.aval.dtype) for atom in equation.invars]  # pyright: ignore
-    function = known_function(equation)
-    if function is not None:
-        avals = [jax.ShapeDtypeStruct(*shape) for shape in shapes]
-        return _run(builder, jax.make_jaxpr(function)(*avals), operands)
-    if name in WRITTEN_OUT:
-        return _run(builder, written_out(equation), operands)
-    if name in CALLS:
-        return _run(builder, body(equation), operands)
+    inner = expansion(equation)
+    if inner is not None:
+        return _run(builder, inner, operands)
     if name in _CONTROL:
-        return _CONTROL[name](builder, params, operands)
+        return _CONTROL[name](builder, equation, operands)
     reals = any(atom.aval.dtype == np.float64 for atom in equation.outvars)  # pyright: ignore
     if not symbolic and (not reals or name in _EXACT):
         with jax.ensure_compile_time_eval():
-            found = equation.primitive.bind(*map(jnp.asarray, operands), **params)
-        return list(found) if equation.primitive.multiple_results else [found]
+            return bound(equation, map(jnp.asarray, operands))
     if name in _MOVED:
         return _moved(builder, equation, operands)
     if name == "not" and equation.invars[0].aval.dtype != bool:  # pyright: ignore
@@ -349,32 +335,30 @@ def _not(builder: Builder, params: Any, x: Any) -> _Order:
     return _Order(x.high, x.low)
 
 
-def _branch(builder: Builder, params: Any, operands: list[Any]) -> list[Any]:
+def _branch(builder: Builder, equation: core.JaxprEqn, operands: list[Any]) -> list[Any]:
     index, *rest = operands
-    cases = params["branches"]
+    params, cases = equation.params, equation.params["branches"]
     if not isinstance(index, _Order):
         return _run(builder, cases[int(np.clip(np.asarray(index), 0, len(cases) - 1))], rest)
     results = [_run(builder, case, rest) for case in cases]
     return [_select(builder, params, index, *case) for case in zip(*results, strict=True)]
 
 
-def _scan(builder: Builder, params: Any, operands: list[Any]) -> list[Any]:
+def _scan(builder: Builder, equation: core.JaxprEqn, operands: list[Any]) -> list[Any]:
     """Round by round."""
-    first, split = params["num_consts"], params["num_consts"] + params["num_carry"]
-    consts, carry, xs = operands[:first], operands[first:split], operands[split:]
+    return unrolled(
+        equation,
+        operands,
+        functools.partial(_run, builder),
+        _entry,
+        functools.partial(_stacked, builder),
+    )
 
-    def entry(x: Any, k: int) -> Any:
-        if isinstance(x, _Order):
-            return _Order(np.asarray(x.low[k]), np.asarray(x.high[k]))
-        return _Nodes(np.asarray(x.numbers[k])) if isinstance(x, _Nodes) else np.asarray(x)[k]
 
-    rounds = range(params["length"])
-    found: dict[int, list[Any]] = {}
-    for k in reversed(rounds) if params["reverse"] else rounds:
-        results = _run(builder, params["jaxpr"], [*consts, *carry, *(entry(x, k) for x in xs)])
-        carry, found[k] = results[: split - first], results[split - first :]
-    columns = zip(*(found[k] for k in rounds), strict=True)
-    return [*carry, *(_stacked(builder, entries) for entries in columns)]
+def _entry(x: Any, k: int) -> Any:
+    if isinstance(x, _Order):
+        return _Order(np.asarray(x.low[k]), np.asarray(x.high[k]))
+    return _Nodes(np.asarray(x.numbers[k])) if isinstance(x, _Nodes) else np.asarray(x)[k]
 
 
 def _stacked(builder: Builder, entries: Sequence[Any]) -> Any:
@@ -386,18 +370,18 @@ def _stacked(builder: Builder, entries: Sequence[Any]) -> Any:
     return np.stack([np.asarray(x) for x in entries])
 
 
-def _while(builder: Builder, params: Any, operands: list[Any]) -> list[Any]:
+def _while(builder: Builder, equation: core.JaxprEqn, operands: list[Any]) -> list[Any]:
     """While the condition, which must not depend on real numbers, holds."""
-    first, split = params["cond_nconsts"], params["cond_nconsts"] + params["body_nconsts"]
-    carry = operands[split:]
-    for _ in range(LONGEST_WHILE + 1):
-        (going,) = _run(builder, params["cond_jaxpr"], [*operands[:first], *carry])
-        if isinstance(going, _Order | _Nodes):
+
+    def goes_on(value: Any) -> bool:
+        if isinstance(value, _Order | _Nodes):
             raise GraphError("the costs have a loop that ends when real numbers say so")
-        if not bool(np.asarray(going)):
-            return carry
-        carry = _run(builder, params["body_jaxpr"], [*operands[first:split], *carry])
-    raise GraphError(f"the costs have a loop of more than {LONGEST_WHILE} rounds")
+        return bool(np.asarray(value))
+
+    last = repeated(equation, operands, functools.partial(_run, builder), goes_on)
+    if last is None:
+        raise GraphError(f"the costs have a loop of more than {LONGEST_WHILE} rounds")
+    return last
 
 
 _CONTROL: dict[str, Callable] = {"cond": _branch, "scan": _scan, "while": _while}

@@ -23,14 +23,14 @@ import jax.numpy as jnp
 from jax.extend import core
 from jaxtyping import Array, Bool, Float
 
-from certify.enclosure.affine_form import as_form
-from certify.enclosure.dependence import depends_on_input
+from certify.enclosure.affine.affine_form import as_form
 from certify.enclosure.derivatives import around, evaluate
 from certify.enclosure.enclose import enclose
 from certify.enclosure.interpreter import interpret
 from certify.enclosure.interval import Interval, is_interval
 from certify.enclosure.margins import flush
-from certify.enclosure.plain import plain
+from certify.enclosure.programs.plain import plain
+from certify.enclosure.programs.walk import is_dependent
 from certify.enclosure.registry import RULES, SMOOTH_RULES, Rule
 from certify.jacobian.expansion import Ends, ball, expand, middle_of
 from certify.jacobian.family import AffineFamily
@@ -59,7 +59,7 @@ def jacobian_form(field: Callable, dimension: int) -> Form:
     """
     point = jax.ShapeDtypeStruct((dimension,), jnp.float64)
     jaxpr = jax.make_jaxpr(jax.jacfwd(plain(field)))(point)
-    if not depends_on_input(jaxpr.jaxpr):
+    if not is_dependent(jaxpr.jaxpr):
         return "constant"
     if dimension > ARITHMETIC_LIMIT:
         return "interval"

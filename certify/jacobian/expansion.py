@@ -8,7 +8,7 @@ arithmetic is that of the arrays it is given, NumPy's or JAX's, rounded outward.
 
 from typing import Any, NamedTuple
 
-from certify.rounding import EPSILON, TINY
+from certify.rounding import EPSILON, TINY, raised
 
 
 class Ends(NamedTuple):
@@ -93,8 +93,3 @@ def ball(ends: Ends) -> tuple[Any, Any]:
     xp = ends.lower.__array_namespace__()
     middle = 0.5 * ends.lower + 0.5 * ends.upper
     return middle, raised(xp.maximum(ends.upper - middle, middle - ends.lower), 2)
-
-
-def raised(value: Any, operations: int) -> Any:
-    """An upper bound on what non-negative numbers give in this many rounded operations."""
-    return value * (1.0 + (operations + 2) * EPSILON) + (operations + 2) * 4.0 * TINY

@@ -6,8 +6,8 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
-from certify.enclosure.compiling import equations, seconds_to_compile
-from certify.enclosure.plain import plain
+from certify.enclosure.programs.compiling import equations, seconds_to_compile
+from certify.enclosure.programs.plain import plain
 from certify.graph.builder import GraphError
 from certify.graph.trace import graph_of
 from certify.jacobian.by_jaxpr import Form, jacobian_form

@@ -10,8 +10,7 @@ Numerical Algorithms*, sections 3.1 and 3.5): `d` products are off by at most `d
 import numpy as np
 from jaxtyping import Float
 
-_EPSILON = 2.0**-52
-_TINY = float(np.finfo(np.float64).tiny)
+from certify.rounding import EPSILON, TINY, next_above, next_below, raised
 
 
 def eigenvalue_bounds(
@@ -53,20 +52,20 @@ def eigenvalue_bounds(
         d = basis.shape[-1]
         product = turned @ (centre @ basis)
         sizes = np.swapaxes(size, -1, -2)
-        rounding = _up(sizes @ (np.abs(centre) @ size), 4 * d) * (2 * d + 4) * _EPSILON
-        error = rounding + 16 * d * d * _TINY
+        rounding = raised(sizes @ (np.abs(centre) @ size), 4 * d) * (2 * d + 4) * EPSILON
+        error = rounding + 16 * d * d * TINY
         diagonal = np.diagonal(product, axis1=-2, axis2=-1)
         off = np.abs(product) * (1 - np.eye(d))
-        reach = _up((off + error).sum(-1), 2 * d + 4)
-        low = _down_to((diagonal - reach).min(-1))
-        high = _up_to((diagonal + reach).max(-1))
-        gram = np.abs(turned @ basis - np.eye(d)) + _up(sizes @ size, 4 * d) * (d + 2) * _EPSILON
-        skew = _up(gram.sum(-1).max(-1), 2 * d + 4) + 16 * d * d * _TINY
-        less, more = _down_to(1 - skew), _up_to(1 + skew)
-        low = _down_to(np.where(low >= 0, low / more, low / less))
-        high = _up_to(np.where(high >= 0, high / less, high / more))
-        spread = _up(radius.sum(-1).max(-1), 2 * d)
-        low, high = _down_to(low - spread), _up_to(high + spread)
+        reach = raised((off + error).sum(-1), 2 * d + 4)
+        low = next_below((diagonal - reach).min(-1))
+        high = next_above((diagonal + reach).max(-1))
+        gram = np.abs(turned @ basis - np.eye(d)) + raised(sizes @ size, 4 * d) * (d + 2) * EPSILON
+        skew = raised(gram.sum(-1).max(-1), 2 * d + 4) + 16 * d * d * TINY
+        less, more = next_below(1 - skew), next_above(1 + skew)
+        low = next_below(np.where(low >= 0, low / more, low / less))
+        high = next_above(np.where(high >= 0, high / less, high / more))
+        spread = raised(radius.sum(-1).max(-1), 2 * d)
+        low, high = next_below(low - spread), next_above(high + spread)
     # A comparison with NaN is false.
     usable = known & (skew < 0.5)
     low = np.where(usable & (low > -np.inf), low, -np.inf)
@@ -101,7 +100,7 @@ def norm_bounds(
         return np.where(known, largest[..., 0, 0], np.inf)
     # In units of a power of two, so that squares neither overflow nor vanish.
     unit = np.frexp(largest.max((-1, -2), keepdims=True))[1]
-    lower, upper = _down_to(np.ldexp(lower, -unit)), _up_to(np.ldexp(upper, -unit))
+    lower, upper = next_below(np.ldexp(lower, -unit)), next_above(np.ldexp(upper, -unit))
     centre, radius = _ball(lower, upper)
     rough = _rough_norm(np.maximum(np.abs(lower), np.abs(upper)))
     if lower.shape[-1] > lower.shape[-2]:
@@ -109,19 +108,19 @@ def norm_bounds(
     size, count = np.abs(centre), centre.shape[-2]
     transposed = np.swapaxes(centre, -1, -2)
     square = transposed @ centre
-    error = _up(np.swapaxes(size, -1, -2) @ size, 4 * count) * (count + 2) * _EPSILON
-    error = error + 16 * count * _TINY
-    _, top = eigenvalue_bounds(_down_to(square - error), _up_to(square + error))
-    fine = _up_to(_up_to(np.sqrt(np.maximum(top, 0.0))) + _rough_norm(radius))
+    error = raised(np.swapaxes(size, -1, -2) @ size, 4 * count) * (count + 2) * EPSILON
+    error = error + 16 * count * TINY
+    _, top = eigenvalue_bounds(next_below(square - error), next_above(square + error))
+    fine = next_above(next_above(np.sqrt(np.maximum(top, 0.0))) + _rough_norm(radius))
     bound = np.minimum(rough, fine)
-    return np.where(known, _up_to(np.ldexp(bound, unit[..., 0, 0])), np.inf)
+    return np.where(known, next_above(np.ldexp(bound, unit[..., 0, 0])), np.inf)
 
 
 def _rough_norm(sizes: np.ndarray) -> np.ndarray:
     """`sqrt(|M|_1 |M|_inf)` of non-negative matrices, rounded up."""
-    columns = _up(sizes.sum(-2).max(-1), 2 * sizes.shape[-2])
-    rows = _up(sizes.sum(-1).max(-1), 2 * sizes.shape[-1])
-    return _up_to(np.sqrt(_up_to(columns * rows)))
+    columns = raised(sizes.sum(-2).max(-1), 2 * sizes.shape[-2])
+    rows = raised(sizes.sum(-1).max(-1), 2 * sizes.shape[-1])
+    return next_above(np.sqrt(next_above(columns * rows)))
 
 
 def _finite(lower: np.ndarray, upper: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -133,17 +132,4 @@ def _finite(lower: np.ndarray, upper: np.ndarray) -> tuple[np.ndarray, np.ndarra
 
 def _ball(lower: np.ndarray, upper: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     centre = 0.5 * lower + 0.5 * upper
-    return centre, _up(np.maximum(upper - centre, centre - lower), 2)
-
-
-def _up(value: np.ndarray, operations: int) -> np.ndarray:
-    """Above what non-negative numbers give in so many rounded operations in a row."""
-    return value * (1.0 + (operations + 2) * _EPSILON) + (operations + 2) * 4.0 * _TINY
-
-
-def _up_to(value: np.ndarray) -> np.ndarray:
-    return np.nextafter(value, np.inf)
-
-
-def _down_to(value: np.ndarray) -> np.ndarray:
-    return np.nextafter(value, -np.inf)
+    return centre, raised(np.maximum(upper - centre, centre - lower), 2)

@@ -15,7 +15,7 @@ from jaxtyping import Array, Float
 import dgames as dg
 from certify.checker.reader import Reader
 from certify.checker.sets import StrategySet, read_set
-from certify.enclosure.promotion import exactly
+from certify.enclosure.programs.promotion import exactly
 from certify.problem.exact_types import is_as_made
 from certify.problem.region import Box, Limits, Region
 from dgames.sets import AbstractSet, player_sets

@@ -13,13 +13,13 @@ import numpy as np
 from jax.extend import core, source_info_util
 
 import dgames as dg
-from certify.enclosure.dependence import depends_on_input
 from certify.enclosure.enclose import enclose, require_x64
-from certify.enclosure.handwritten import is_of_jax
-from certify.enclosure.inline import anchored
 from certify.enclosure.interval import Interval
-from certify.enclosure.plain import plain
-from certify.enclosure.promotion import Promotion, exactly, is_low, names, promoted
+from certify.enclosure.programs.handwritten import is_of_jax
+from certify.enclosure.programs.inline import anchored
+from certify.enclosure.programs.plain import plain
+from certify.enclosure.programs.promotion import Promotion, exactly, is_low, names, promoted
+from certify.enclosure.programs.walk import is_dependent
 from certify.enclosure.registry import RULES, SMOOTH_RULES, EnclosureError
 from certify.problem.constraints import Constraints
 from certify.problem.exact_types import is_as_made, is_pseudo_gradient
@@ -309,7 +309,7 @@ def _constraints(game: dg.Game | dg.AbstractField, region: Region) -> Constraint
         return jax.tree.leaves(game.strategy_set(structure.unflatten(leaves)))
 
     try:
-        moves = depends_on_input(jax.make_jaxpr(numbers)(*leaves).jaxpr)
+        moves = is_dependent(jax.make_jaxpr(numbers)(*leaves).jaxpr)
     except jax.errors.ConcretizationTypeError:
         moves = True
     if moves:

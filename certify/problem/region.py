@@ -15,7 +15,7 @@ import numpy as np
 from jaxtyping import Array, Bool
 
 from certify.enclosure.enclose import require_x64
-from certify.enclosure.promotion import exactly
+from certify.enclosure.programs.promotion import exactly
 from dgames.strategy import Strategy, as_strategy, blocks, player_names, ravel, split
 
 # Which lower and which upper faces of a box limit what is inside, per coordinate.

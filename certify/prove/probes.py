@@ -14,8 +14,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
 
-from certify.enclosure.control import UNROLL
-from certify.enclosure.inline import branches, replay, rounds
+from certify.enclosure.programs.inline import branches, replay, rounds
+from certify.enclosure.programs.walk import UNROLL
 from certify.problem.field import FlatField
 from certify.problem.region import Ball, Box, Policies, Region
 from dgames.strategy import ravel

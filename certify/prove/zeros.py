@@ -15,8 +15,8 @@ from jaxtyping import Float
 from certify.checker.intervals import BallInterval as Ball
 from certify.checker.jets import JetArithmetic
 from certify.checker.rederive import PRECISION, entries
-from certify.enclosure.compiling import for_once
 from certify.enclosure.enclose import enclose
+from certify.enclosure.programs.compiling import for_once
 from certify.graph.trace import graph_of
 from certify.jacobian.form import by_taylor
 from certify.problem.constraints import Constraints

@@ -17,9 +17,9 @@ import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from certify.checker.rederive import entries
-from certify.enclosure.compiling import compiled, for_once, on_arrays
 from certify.enclosure.interval import Interval
 from certify.enclosure.margins import flush
+from certify.enclosure.programs.compiling import compiled, for_once, on_arrays
 from certify.graph.trace import graph_of
 from certify.jacobian.by_jaxpr import Form, is_smooth, jacobian_family, jacobian_form
 from certify.jacobian.by_taylor import taylor_family

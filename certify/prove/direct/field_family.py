@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from certify.checker.rederive import entries
-from certify.enclosure.affine_form import ball
+from certify.enclosure.affine.affine_form import ball
 from certify.enclosure.enclose import enclose
 from certify.enclosure.interval import Interval
 from certify.enclosure.margins import flush

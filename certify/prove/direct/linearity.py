@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from jax.extend import core
 
-from certify.enclosure.interpreter import CALLS, body
+from certify.enclosure.programs.walk import CALLS, body
 from certify.enclosure.registry import EnclosureError
 from certify.prove.direct.straight_code import place_of, shape_of
 

@@ -27,7 +27,7 @@ from jaxtyping import Float
 
 import dgames as dg
 from certify.enclosure.enclose import enclose
-from certify.enclosure.plain import plain
+from certify.enclosure.programs.plain import plain
 from certify.enclosure.registry import EnclosureError
 from certify.problem.constraints import contains_box
 from certify.problem.field import FlatField, compiled_jacobian, compiled_value

@@ -10,7 +10,7 @@ import numpy as np
 from jax.core import Tracer
 from jax.extend import core, source_info_util
 
-from certify.enclosure.interpreter import CALLS, body
+from certify.enclosure.programs.walk import CALLS, body
 from certify.enclosure.registry import EnclosureError
 from certify.prove.direct.field_call import MOST, OTHER_ARGUMENTS, field_p, project_p, same
 

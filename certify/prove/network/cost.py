@@ -15,8 +15,8 @@ from certify.enclosure.derivatives import Method, evaluate
 from certify.enclosure.enclose import enclose, require_x64
 from certify.enclosure.interval import Interval
 from certify.enclosure.margins import flush
-from certify.enclosure.plain import plain
-from certify.enclosure.promotion import exactly
+from certify.enclosure.programs.plain import plain
+from certify.enclosure.programs.promotion import exactly
 from certify.enclosure.registry import RULES, SMOOTH_RULES
 from certify.problem.field import traced_cost
 from certify.problem.region import Box

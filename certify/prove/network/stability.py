@@ -10,7 +10,7 @@ from jaxtyping import Float
 
 import dgames as dg
 from certify.enclosure.derivatives import Method
-from certify.enclosure.promotion import exactly
+from certify.enclosure.programs.promotion import exactly
 from certify.metric.perron import resolvent
 from certify.metric.quotients import proved_below
 from certify.metric.small_gain import SmallGain, small_gain, validated
@@ -18,12 +18,12 @@ from certify.problem.region import Box
 from certify.prove.differential import MismatchError
 from certify.prove.network.block_bounds import CHUNK, NetworkConstants, constants_of
 from certify.prove.network.cost import PlayerCode, rows_of
+from certify.rounding import EPSILON, TINY, next_above, next_below
 from dgames.sets import map_sets
 from dgames.strategy import ravel
 
 # Points at which the game is compared with the code that was traced, and what rounding may do.
 _POINTS, _ROUNDING, _ROUNDING_LOW = 3, 1e-6, 1e-2
-_TINY = float(np.finfo(np.float64).tiny)
 
 
 class NetworkStep(NamedTuple):
@@ -220,12 +220,12 @@ def _scale(constants: NetworkConstants, gain: SmallGain) -> tuple[np.ndarray, fl
 
 def _step(constants: NetworkConstants, best_margin: float, margin: float) -> NetworkStep:
     """See `certify_network`; every rounding makes steps smaller and the rate larger."""
-    total = _up(constants.curvature + constants.smoothness)
-    best = float(_down(2.0 / total).min())
-    largest = float(_down(2.0 / _up(total - margin)).min())
+    total = next_above(constants.curvature + constants.smoothness)
+    best = float(next_below(2.0 / total).min())
+    largest = float(next_below(2.0 / next_above(total - margin)).min())
     # One minus a product, as the float above the exact number.
-    product = float(_down(np.float64(best * best_margin)))
-    return NetworkStep(max(best, largest), best, float(_up(np.float64(1.0 - product))))
+    product = float(next_below(np.float64(best * best_margin)))
+    return NetworkStep(max(best, largest), best, float(next_above(np.float64(1.0 - product))))
 
 
 def _found(game: dg.NetworkGame, region: Box, args: Any, step: NetworkStep) -> dg.Stacked:
@@ -244,8 +244,8 @@ def _residual(code: PlayerCode, center: np.ndarray, chunk: int) -> np.ndarray:
     for players, real, value in code.chunks(compiled, (center, center), chunk):
         size = np.asarray(value.magnitude)[:real]
         operations = size.shape[1] + 4
-        squares = (size**2).sum(1) * (1 + operations * 2.0**-52) + operations * _TINY
-        found[players] = _up(np.sqrt(squares))
+        squares = (size**2).sum(1) * (1 + operations * EPSILON) + operations * TINY
+        found[players] = next_above(np.sqrt(squares))
     return found
 
 
@@ -253,16 +253,16 @@ def _equilibrium(
     region: Box, center: np.ndarray, residual: np.ndarray, v: np.ndarray, margin: float
 ) -> NetworkEquilibrium | None:
     with np.errstate(all="ignore"):
-        radius = float(_up(residual / _down(margin * v)).max())
+        radius = float(next_above(residual / next_below(margin * v)).max())
         lower, upper = rows_of(region.lower), rows_of(region.upper)
-        room = np.minimum(_down(center - lower), _down(upper - center)).min(1)
-        reach = float(_down(room / v).min())
-        basin = float(_down(_down(np.float64(reach - radius)) - radius))
+        room = np.minimum(next_below(center - lower), next_below(upper - center)).min(1)
+        reach = float(next_below(room / v).min())
+        basin = float(next_below(next_below(np.float64(reach - radius)) - radius))
         if not (radius <= reach and basin > 0):
             return None
-        radii = _up(radius * v)
+        radii = next_above(radius * v)
     unravel = ravel(region.lower)[1]
-    low, high = _down(center - radii[:, None]), _up(center + radii[:, None])
+    low, high = next_below(center - radii[:, None]), next_above(center + radii[:, None])
     ends = (unravel(jnp.asarray(end.ravel())) for end in (center, low, high))
     middle, below, above = ends
     return NetworkEquilibrium(middle, radii, below, above, v, basin)
@@ -289,11 +289,3 @@ def _check_inside(game: dg.NetworkGame, region: Box) -> None:
             f"'{int(np.argmin(found))}'; proofs are about equilibria inside a dgames.Box, so give "
             "a region within it."
         )
-
-
-def _up(value: Any) -> Any:
-    return np.nextafter(value, np.inf)
-
-
-def _down(value: Any) -> Any:
-    return np.nextafter(value, -np.inf)

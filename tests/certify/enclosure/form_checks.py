@@ -13,7 +13,7 @@ import numpy as np
 from flint import arb
 
 from certify.enclosure import Interval
-from certify.enclosure.affine_form import as_form, ball
+from certify.enclosure.affine.affine_form import as_form, ball
 from certify.enclosure.derivatives import evaluate
 from certify.enclosure.margins import flush
 from certify.enclosure.registry import RULES

@@ -7,10 +7,11 @@ import pytest
 from flint import arb
 from jax import lax
 
-from certify.enclosure import EnclosureError, Interval, enclose, shifts
-from certify.enclosure import known_functions as known
-from certify.enclosure.inline import anchored
+from certify.enclosure import EnclosureError, Interval, enclose
+from certify.enclosure.programs import known_functions as known
+from certify.enclosure.programs.inline import anchored
 from certify.enclosure.registry import RULES, SMOOTH_RULES
+from certify.enclosure.rules import anchors
 from certify.jacobian.by_jaxpr import jacobian_family
 from tools.numpy_jaxpr import uncompiled
 
@@ -195,7 +196,7 @@ def test_shifts_that_cancel_in_other_ways():
         return jnp.sqrt(jnp.exp(2.0 * x) * jnp.square(jnp.exp(x - shift))) * jnp.exp(-(x - shift))
 
     jaxpr = anchored(jax.make_jaxpr(lambda x: jax.nn.softmax(x))(jnp.zeros(2)))
-    assert any(equation.primitive is shifts.anchor_p for equation in jaxpr.jaxpr.eqns)
+    assert any(equation.primitive is anchors.anchor_p for equation in jaxpr.jaxpr.eqns)
     compute = uncompiled(jacobian_family(function, "interval"))
     family = compute(jnp.full(2, 0.5), jnp.full(2, 0.5))
     np.testing.assert_allclose(family.centre, np.diag(np.exp([0.5, 0.5])), rtol=1e-12, atol=1e-12)

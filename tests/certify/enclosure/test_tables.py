@@ -10,8 +10,8 @@ import certify
 import dgames as dg
 from certify.enclosure import EnclosureError, Interval, enclose
 from certify.enclosure.derivatives import _CONTINUOUS as FOR_SLOPES
-from certify.enclosure.integers import PREFIX
 from certify.enclosure.registry import RULES, SMOOTH_RULES
+from certify.enclosure.rules.integers import PREFIX
 from tools.numpy_jaxpr import uncompiled
 
 SMOOTH = RULES | SMOOTH_RULES

@@ -14,7 +14,13 @@ import pytest
 
 import certify
 import dgames as dg
-from certify.enclosure.compiling import ONCE, compiled, equations, for_once, seconds_to_compile
+from certify.enclosure.programs.compiling import (
+    ONCE,
+    compiled,
+    equations,
+    for_once,
+    seconds_to_compile,
+)
 from certify.jacobian.form import plan, seconds, usual_form
 from certify.problem.field import flat_field
 from certify.search.budget import Budget, OutOfTime, Progress, Stages
@@ -155,7 +161,7 @@ class TestForms:
             sizes.append(equations(traced.jaxpr.jaxpr))
             return compiled(traced)
 
-        monkeypatch.setattr("certify.enclosure.compiling.compiled", compiling)
+        monkeypatch.setattr("certify.enclosure.programs.compiling.compiled", compiling)
         monkeypatch.setattr("certify.search.measure.compiled", compiling)
         found = certify.certify(game, certify.Box.around(centre, 3.0), max_seconds=900.0)
         assert found.status == "proved" and found.cells == 1
@@ -171,7 +177,7 @@ class TestCompiling:
             return jnp.cumsum(jnp.sin(x) * x)
 
         quick = for_once(function, shape)
-        monkeypatch.setattr("certify.enclosure.compiling.ONCE", 0)
+        monkeypatch.setattr("certify.enclosure.programs.compiling.ONCE", 0)
         assert for_once(function, shape) is function
         assert np.allclose(quick(x), function(x))
 

@@ -33,14 +33,18 @@ def fresh():
     graphs.graph_of.cache_clear()
 
 
+def unary(operation):
+    return graphs._entrywise(lambda b, x: b.node(operation, x))
+
+
 BROKEN = {
-    "sin": (graphs._unary("cos"), lambda x: 0.1 * jnp.sin(x["a"]) * x["b"]),
-    "tanh": (graphs._unary("sin"), lambda x: 0.1 * jnp.tanh(x["a"]) * x["b"]),
+    "sin": (unary("cos"), lambda x: 0.1 * jnp.sin(x["a"]) * x["b"]),
+    "tanh": (unary("sin"), lambda x: 0.1 * jnp.tanh(x["a"]) * x["b"]),
     "sub": (graphs._entrywise(Builder.add), lambda x: 0.1 * (x["a"] - x["b"]) ** 2),
-    "logistic": (graphs._unary("tanh"), lambda x: 0.1 * jax.nn.sigmoid(x["a"]) * x["b"]),
+    "logistic": (unary("tanh"), lambda x: 0.1 * jax.nn.sigmoid(x["a"]) * x["b"]),
     "neg": (graphs._entrywise(lambda b, x: x), lambda x: 0.1 * jnp.exp(-x["a"])),
     "log1p": (graphs._entrywise(Builder.log), lambda x: 0.1 * jnp.log1p(x["a"] + 3.0)),
-    "rsqrt": (graphs._unary("sqrt"), lambda x: 0.1 * jax.lax.rsqrt(x["a"] + 3.0)),
+    "rsqrt": (unary("sqrt"), lambda x: 0.1 * jax.lax.rsqrt(x["a"] + 3.0)),
     "square": (graphs._entrywise(lambda b, x: b.node("power", x, 3)), lambda x: x["a"] * 0.0),
 }
 
