@@ -84,6 +84,7 @@ def escapes(family, name, lower, upper, rng):
     return found
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("form", ["affine", "interval"])
 @pytest.mark.parametrize("name", FIELDS)
 def test_families_contain_exact_jacobians(name, form):
@@ -100,6 +101,7 @@ def test_families_contain_exact_jacobians(name, form):
     assert finite >= 5
 
 
+@pytest.mark.full
 def test_batches_are_the_same():
     compute = jacobian_family(field("quartic"), "affine")
     starts, widths = (np.array(side) for side in zip(*CELLS[:3], strict=True))
@@ -111,6 +113,7 @@ def test_batches_are_the_same():
         assert not escapes(one, "quartic", *ends, np.random.default_rng(k))
 
 
+@pytest.mark.full
 def test_the_remainder_shrinks_with_the_square_of_the_cell():
     compute = jax.jit(jacobian_family(field("quartic"), "affine"))
     sizes = [
@@ -121,6 +124,7 @@ def test_the_remainder_shrinks_with_the_square_of_the_cell():
 
 
 class TestTheseTestsCanFail:
+    @pytest.mark.full
     def test_no_curvature(self, monkeypatch):
         lower, upper = np.array([0.3, 0.2]), np.array([0.5, 0.4])
         original = expansion._second_order
@@ -143,6 +147,7 @@ class TestTheseTestsCanFail:
         assert escapes(family, "quadratic", point, point, np.random.default_rng(2))
 
 
+@pytest.mark.full
 def test_underflow_before_a_huge_curvature():
     """Squares of half-widths underflow, and the curvature would have made them large again."""
     name, lower = "steep", np.array([0.0, 1.0])

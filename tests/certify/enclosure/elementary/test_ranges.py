@@ -138,6 +138,7 @@ class TestTheSearchCanFail:
         assert escapes(*UNARY["tanh"], seed=4)
 
 
+@pytest.mark.full
 def test_ends_of_the_number_line():
     """Overflow, underflow and infinite ends give bounds, never NaN."""
     ends = [
@@ -181,6 +182,7 @@ def test_nothing_known_of_either_operand_stays_unknown(name):
     assert bool(enclose(lambda x: lax.sub(y := 1.0 / x, y))(box).is_unknown)
 
 
+@pytest.mark.full
 def test_bounds_are_tight():
     """Sound and useless is easy: on points the bounds are a few units apart."""
     x = jnp.linspace(0.5, 3.0, 101)

@@ -171,6 +171,7 @@ BINARY = {
 }
 
 
+@pytest.mark.full
 @settings(max_examples=60, deadline=None, derandomize=True)
 @given(data=st.data())
 def test_random_programs(data):
