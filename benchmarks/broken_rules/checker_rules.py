@@ -216,7 +216,6 @@ RULES = [
     Rule("contraction", "_check_inverse", "positive_definite(matrix)", "True"),
     Rule("contraction", "Symmetric.largest_square", "abs(self.entry(i, j))", "self.entry(i, j)"),
     # Games on simplices, over all policies.
-    Rule("policies", "check_policies", "0 < alpha <= game.temperature", "0 < alpha"),
     Rule("policies", "coupling_holds", "8 * slack * weight * own", "16 * slack * weight * own"),
     Rule("policies", "form_holds", "not positive_definite(matrix)", "False"),
     Rule("policies", "lipschitz_holds", "4 * bound * own", "8 * bound * own"),
@@ -286,51 +285,32 @@ RULES = [
     ),
 ]
 
+CONDITIONS = "checker/test_conditions.py"
 TESTS = {
-    "proof": [
-        "checker/test_proof.py",
-        "checker/test_metric.py",
-        "checker/test_mutations.py",
-        "checker/test_sets.py",
-    ],
-    "metric": ["checker/test_metric.py", "checker/test_proof.py"],
+    "proof": [CONDITIONS, "checker/test_proof.py", "checker/test_metric.py"],
+    "metric": ["checker/test_metric.py"],
     "equilibrium": [
+        CONDITIONS,
         "checker/test_proof.py",
         "checker/test_sets.py",
         "checker/test_metric.py",
         "problem/test_constraints.py",
     ],
-    "region": [
-        "checker/test_proof.py",
-        "checker/test_sets.py",
-        "checker/test_metric.py",
-        "problem/test_constraints.py",
-        "checker/test_rederive.py",
-    ],
+    "region": [CONDITIONS, "checker/test_proof.py", "checker/test_sets.py"],
     "sets": ["checker/test_sets.py", "problem/test_constraints.py"],
-    "exact": [
-        "checker/test_exact.py",
-        "checker/test_metric.py",
-        "metric/test_modes.py",
-        "checker/test_proof.py",
-    ],
+    "exact": [CONDITIONS, "checker/test_exact.py", "checker/test_metric.py"],
     "checked steps": [
-        "checker/test_mutations.py",
+        CONDITIONS,
         "steps/test_simultaneous.py",
         "steps/test_alternating.py",
         "steps/test_extragradient.py",
         "checker/test_proof.py",
         "checker/test_sets.py",
-        "checker/test_metric.py",
-        "steps/test_performance.py",
+        "problem/test_constraints.py",
     ],
     "performance": ["steps/test_performance.py"],
-    "contraction": [
-        "direct/test_direct.py",
-        "checker/test_hostile.py",
-        "checker/test_mutations.py",
-    ],
-    "policies": ["checker/test_policies.py", "checker/test_logarithm.py"],
-    "level 2": ["checker/test_rederive.py", "checker/test_jets.py"],
-    "jets": ["checker/test_jets.py", "checker/test_graph.py", "checker/test_rederive.py"],
+    "contraction": ["direct/test_direct.py", "checker/test_hostile.py"],
+    "policies": [CONDITIONS, "checker/test_policies.py", "checker/test_logarithm.py"],
+    "level 2": ["checker/test_rederive.py"],
+    "jets": ["checker/test_jets.py", "checker/test_rederive.py"],
 }
