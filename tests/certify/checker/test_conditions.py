@@ -17,6 +17,7 @@ from certify.checker.reader import Reader
 from certify.checker.region import Region
 from certify.checker.verdict import Rejected
 from tests.certify.checker.quadratic import ONE, ZERO, cell, quadratic
+from tools.edits import sealed
 
 HALF = (0.5).hex()
 
@@ -93,20 +94,93 @@ def test_jacobians_of_zero_sum_games_are_antisymmetric():
         assert reasons(data) == ("" if entry < 0 else "evidence.cells[0] is of a zero-sum game")
 
 
+# Steps on `F(x) = x` for two players, of whom it is known that the margin is 1/2 and the Lipschitz
+# constant 2, that curvatures are from 1/2 to 2 and that couplings are small. Beside each step stand
+# changes that make it wrong in one way only, and what the checker says of them.
 LIPSCHITZ = {"method": "simultaneous", "theorem": "lipschitz"}
 SMALL_GAIN = {"method": "simultaneous", "theorem": "small_gain"}
+ALTERNATING = {"method": "alternating", "theorem": "small_gain"}
+EXTRAGRADIENT = {"method": "extragradient", "theorem": "monotonicity"}
+NEAR = {"equilibrium_radius": 0.3, "basin": 0.39}
+STEPS = {
+    # Safe below 2 margin / lipschitz^2 = 1/4; 1 - 0.11 + 0.0484 = 0.9384 = 0.9687^2.
+    "lipschitz": (
+        LIPSCHITZ | number(max=0.24, best=0.11, rate=0.97),
+        [
+            ({"max": 0.26}, "below 2 margin"),
+            ({"rate": 0.96}, "the rate holds"),
+            ({"best": -0.11}, "best is positive"),
+            ({"max": 0.1}, "the best step is at most the largest"),
+            ({"best": 0.24, "max": 0.245, "rate": 1.0}, "the rate is below 1"),
+        ],
+    ),
+    # Safe below 1, where |1 - 2 h| is 1; 1 - h / 2 = 0.75 and 2 h - 1 = 0 for h = 1/2.
+    "small gain": (
+        SMALL_GAIN | number(max=0.95, best=0.5, rate=0.76, **NEAR),
+        [
+            ({"max": 1.0}, "the largest step contracts"),
+            ({"rate": 0.74}, "the rate holds"),
+            ({"best": 0.9, "rate": 0.6}, "the rate holds"),
+            ({"equilibrium_radius": 0.24}, "x* is near the centre"),
+            ({"basin": 0.45}, "the basin is inside the region"),
+        ],
+    ),
+    "alternating": (
+        ALTERNATING
+        | number(max=0.95, best=0.5, rate=0.76, **NEAR)
+        | {"inner": [ONE, ONE], "outer": [ONE, ONE]},
+        [
+            ({"max": 1.0}, "the largest step contracts"),
+            ({"rate": 0.74}, "the rate holds"),
+            ({"equilibrium_radius": 0.24}, "x* is near the centre"),
+            ({"basin": 0.45}, "the basin is inside the region"),
+            ({"outer": [HALF, HALF]}, "the outer one not below the inner one"),
+        ],
+    ),
+    # Safe below 1 / lipschitz = 1/2; 1 - 2 h a s / (s + 2 h a) = 0.8125 = 0.9014^2 for h = 1/4 and
+    # s = 3/4; 1 - 0.49 + 0.9604 = 1.2125^2.
+    "extragradient": (
+        EXTRAGRADIENT | number(max=0.49, best=0.25, rate=0.91, stretch=1.22, basin=0.35),
+        [
+            ({"max": 0.5, "stretch": 1.23}, "below 1 / lipschitz"),
+            ({"rate": 0.9}, "the rate holds"),
+            ({"stretch": 1.2}, "the stretch is large enough"),
+            ({"basin": 0.4}, "the basin is inside the region"),
+        ],
+    ),
+}
 
 
-def test_the_best_step_is_one_of_the_safe_ones():
-    """The margin is 1/2 and the Lipschitz constant 2, so that steps below 1/4 are safe."""
-    for largest, expected in ((0.125, ""), (0.1, "the best step is at most the largest")):
-        step = LIPSCHITZ | number(max=largest, best=0.11, rate=0.98)
-        assert expected in reasons(with_steps(step)) and (expected or not reasons(with_steps(step)))
+@pytest.mark.parametrize("name", STEPS)
+def test_each_condition_of_a_step_is_needed(name):
+    right, wrong = STEPS[name]
+    assert reasons(with_steps(right)) == ""
+    for change, claim in wrong:
+        changed = {k: x if isinstance(x, list) else float(x).hex() for k, x in change.items()}
+        assert claim in reasons(with_steps(right | changed)), (change, claim)
+
+
+@pytest.mark.parametrize("seen", [0, 1])
+def test_a_small_gain_is_one_of_rows_and_of_columns(seen):
+    """One player sees the other, by 1/4 at most, who does not: 0.75 + 0.125 for h = 1/2."""
+    data = with_steps(SMALL_GAIN | number(max=0.51, best=0.5, rate=0.8, **NEAR))
+    assert reasons(data) == ""
+    data["claims"]["small_gain"]["coupling"][seen][1 - seen] = (0.25).hex()
+    assert "the rate holds" in reasons(data)
+
+
+def test_a_disk_is_smaller_than_its_box():
+    """All x with `|x_i| <= r` for two players are in the unit disk up to r = 0.7 only."""
+    step, _ = STEPS["alternating"]
+    data = with_steps(step)
+    data["region"] = {"kind": "ball", "center": [ZERO, ZERO], "radius": ONE}
+    assert "the basin is inside the region" in reasons(data)
+    data["claims"]["steps"][0] |= number(basin=0.1)
+    assert reasons(data) == ""
 
 
 def test_small_gain_steps_need_the_symmetry_of_pseudo_gradients():
-    step = SMALL_GAIN | number(max=0.9, best=0.5, rate=0.8, equilibrium_radius=0.3, basin=2**-20)
-    assert reasons(with_steps(step)) == ""
+    step, _ = STEPS["small gain"]
     assert "no pseudo-gradients" in reasons(with_steps(step, gradient=False))
 
 
@@ -172,6 +246,47 @@ def test_couplings_are_those_of_the_worst_policies():
         found = Couplings(payoffs, [1, 1, 1], Work())
         size = quadrilateral([[3, 0], [0, 0]])
         assert found.single[0][1] == found.joint[0][1] == size
+
+
+# Level 2, of one player with the cost `x^2 / 2 + x^4 / 16`: the Jacobian is `1 + 3/4 x^2`.
+QUARTIC = [
+    ["power", 0, 2],
+    ["constant", HALF],
+    ["mul", 1, 2],
+    ["power", 0, 4],
+    ["constant", (2.0**-4).hex()],
+    ["mul", 4, 5],
+    ["add", 3, 6],
+]
+
+
+def rederived(nodes, centre, remainder, unit=-4):
+    data = quadratic([1])
+    data["game"]["graph"] = {"hash": "", "nodes": nodes, "outputs": [7]}
+    family = {"centre": [centre], "remainder": [remainder]}
+    data["evidence"] |= {"unit": unit, "cells": [cell(1) | family]}
+    return sealed(data)
+
+
+def test_curvature_counts_in_full():
+    """From 1 to 7/4; with half of the second derivative it would be 11/8 at most."""
+    assert check_data(rederived(QUARTIC, 22, 7), level=2).ok
+    verdict = check_data(rederived(QUARTIC, 19, 4), level=2)
+    assert not verdict.ok and "stated family" in verdict.reasons[0]
+
+
+def test_what_no_output_needs_has_to_be_defined_all_over_the_region():
+    """A logarithm that is defined at the middle, and not on all of the cell."""
+    for shift, accepted in ((2.0, True), (0.5, False)):
+        nodes = [*QUARTIC, ["constant", shift.hex()], ["add", 0, 8], ["log", 9]]
+        assert check_data(rederived(nodes, 22, 7), level=2).ok == accepted
+
+
+def test_the_hash_is_that_of_the_game():
+    data = rederived(QUARTIC, 22, 7)
+    data["game"] = {**data["game"], "hash": "0" * 64}
+    assert check_data(data).ok
+    assert "the hash" in check_data(data, level=2).reasons[0]
 
 
 def test_the_files_themselves_are_not_changed():
