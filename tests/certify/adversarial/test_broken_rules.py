@@ -136,6 +136,7 @@ def _broken(rule):
     return wrong
 
 
+@pytest.mark.full
 def test_every_rule_of_graphs_is_used():
     used = set()
 
@@ -154,6 +155,7 @@ def test_every_rule_of_graphs_is_used():
     assert used == set(USES) == graphs._RULES.keys() - HARMLESS
 
 
+@pytest.mark.full
 def test_right_rules_are_not_accused():
     compare(game_of_all(), REGION, None, flat_field(game_of_all(), REGION))
 

@@ -43,6 +43,7 @@ def around(center, hidden):
     return dg.game(costs), certify.Box.around({"a": center, "b": 0.0}, 0.25)
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("name", HIDDEN)
 def test_regions_with_undefined_points_prove_nothing(name):
     game, region = around(0.2, HIDDEN[name])
@@ -126,6 +127,7 @@ PREDICATES = {
 }
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("name", PREDICATES)
 def test_predicates_are_not_data(name):
     def costs(x, args):

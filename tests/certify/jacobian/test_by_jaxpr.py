@@ -87,6 +87,7 @@ def escapes(family, name, lower, upper, rng):
     return found
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("method", ["affine", "interval"])
 @pytest.mark.parametrize("name", FIELDS)
 def test_families_contain_exact_jacobians(name, method):
@@ -103,6 +104,7 @@ def test_families_contain_exact_jacobians(name, method):
     assert finite >= 5
 
 
+@pytest.mark.full
 def test_batches_are_the_same():
     compute = jacobian_family(field("quartic"), "affine")
     starts, widths = (np.array(side) for side in zip(*CELLS[:3], strict=True))
@@ -114,6 +116,7 @@ def test_batches_are_the_same():
         assert not escapes(one, "quartic", *ends, np.random.default_rng(k))
 
 
+@pytest.mark.full
 def test_the_remainder_shrinks_with_the_square_of_the_cell():
     compute = jax.jit(jacobian_family(field("quartic"), "affine"))
     families = [compute(jnp.full(2, 0.3), jnp.full(2, 0.3 + width)) for width in (1e-2, 1e-3)]
@@ -122,6 +125,7 @@ def test_the_remainder_shrinks_with_the_square_of_the_cell():
 
 
 class TestTheseTestsCanFail:
+    @pytest.mark.full
     def test_no_symbols_but_those_of_the_coordinates(self):
         lower, upper = np.array([0.3, 0.2]), np.array([0.5, 0.4])
         family = family_of("quartic", lower, upper)
@@ -141,6 +145,7 @@ class TestTheseTestsCanFail:
         assert escapes(family, "quadratic", point, point, np.random.default_rng(2))
 
 
+@pytest.mark.full
 def test_underflow_before_a_huge_curvature():
     """Squares of half-widths underflow, and the curvature would have made them large again."""
     name, lower = "steep", np.array([0.0, 1.0])

@@ -50,6 +50,7 @@ def without_structure(game):
     return dg.game(lambda x, args: dict(zip("ab", game.costs(x, args).values(), strict=True)))
 
 
+@pytest.mark.full
 def test_strong_coupling_needs_few_cells(certificate):
     """58 cells; as two independent blocks it is still undecided after 2000."""
     assert certificate.status == "proved"
@@ -63,6 +64,7 @@ def test_strong_coupling_needs_few_cells(certificate):
     assert blind.status == "undecided"
 
 
+@pytest.mark.full
 def test_constant_coupling_costs_nothing():
     """A bilinear coupling of any strength leaves the margin of the own blocks."""
     game = dg.zero_sum(lambda x, _: 0.5 * x[0] ** 2 - x[1] ** 2 + 1e4 * x[0] * x[1])
@@ -114,6 +116,7 @@ class TestMirrored:
                     if sign:
                         assert (new[..., a, b] == sign * new[..., b, a]).all()
 
+    @pytest.mark.full
     def test_jacobians_stay_inside(self):
         game, region = (
             coupled(3.0),
@@ -208,6 +211,7 @@ class TestHostileFiles:
         with pytest.raises(Unusable, match="zero_sum"):
             check_data(data)
 
+    @pytest.mark.full
     def test_the_flag_needs_antisymmetric_blocks(self, linear_certificate, oligopoly_certificate):
         data = self.changed(linear_certificate)
         data["game"]["zero_sum"] = True

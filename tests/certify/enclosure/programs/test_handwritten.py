@@ -180,6 +180,7 @@ def test_a_rule_that_replaces_one_of_jax_is_refused():
         vetted(code, "the costs")
 
 
+@pytest.mark.full
 def test_a_game_with_such_a_cost():
     slope = with_rule(jnp.sin, by_slopes)
     game = dg.game(

@@ -90,6 +90,7 @@ def proof(name):
     return certify.contraction(GAME, METHODS[name], REGION)
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("enclosure", [Taylor(), AffineArithmetic()], ids=["taylor", "affine"])
 def test_either_enclosure_holds_the_field(enclosure):
     """Costs that are short are expanded in NumPy, others by compiled code."""
@@ -112,6 +113,7 @@ def test_either_enclosure_holds_the_field(enclosure):
 
 @pytest.mark.parametrize("name", METHODS)
 class TestEveryMethod:
+    @pytest.mark.full
     def test_its_jacobians_are_in_the_families(self, name):
         """Every sampled Jacobian and value of the real step, with the right symbols."""
         field = flat_field(GAME, REGION)
@@ -132,6 +134,7 @@ class TestEveryMethod:
             assert (np.abs(truth - moved) <= known.remainder + 1e-14).all()
             assert known.remainder.max() < 0.5  # not for free
 
+    @pytest.mark.full
     def test_the_proof_bounds_what_runs(self, name):
         """A thousand pairs never violate the factor; the fixed point and the basin are right."""
         found = proof(name)
@@ -194,6 +197,7 @@ class TestRefused:
         for step in (0.81, 1.0, 3.0):  # the limit of simultaneous play is 0.8
             assert certify.contraction(GAME, dg.Simultaneous(step), REGION).status == "undecided"
 
+    @pytest.mark.full
     def test_runge_kutta_at_its_folklore_limit(self):
         """h = 2.5 with curvature 0.1 and a skew coupling of size 0.99 that turns over.
 
@@ -222,6 +226,7 @@ class TestRefused:
         with pytest.raises(ValueError, match="no proof"):
             found.rate  # noqa: B018
 
+    @pytest.mark.full
     def test_trial_points_outside_the_strategy_set(self):
         """The region is inside, the trial points of extragradient are not: they are projected."""
 
@@ -301,6 +306,7 @@ def largest():
 
 
 class TestLargestStep:
+    @pytest.mark.full
     def test_near_the_limit(self):
         found = largest()
         assert found.limit == pytest.approx(0.8, rel=1e-3)
@@ -310,6 +316,7 @@ class TestLargestStep:
         assert found.route == "direct"
         assert found.smaller
 
+    @pytest.mark.full
     def test_a_step_of_the_users_own(self):
         def method(h):
             return lambda field, x: jax.tree.map(lambda a, g: a - h * g, x, field(x))
@@ -319,6 +326,7 @@ class TestLargestStep:
         assert not found.smaller  # nothing is known of it but its code
         assert found.at_max.equilibrium == ""
 
+    @pytest.mark.full
     def test_small_gain_nash(self):
         """The 64-dimensional game of arXiv 2512.06791 at lambda = 1, up to its true limit."""
         game = dg.games.Quadratic.small_gain_nash(1.0)
@@ -351,6 +359,7 @@ class TestLargestStep:
 
 
 class TestFamilies:
+    @pytest.mark.full
     def test_sums_and_products_contain_those_of_members(self):
         generator = np.random.default_rng(3)
 

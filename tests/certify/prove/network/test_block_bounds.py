@@ -36,6 +36,7 @@ def box(key, radius=0.4):
     return certify.Box.around(dg.Stacked(centre), radius)
 
 
+@pytest.mark.full
 def test_sampled_jacobians_obey_the_bounds(key):
     region = box(key)
     found = certify.network_constants(GAME, region, 0.3, chunk=2)
@@ -62,6 +63,7 @@ def test_sampled_jacobians_obey_the_bounds(key):
     np.testing.assert_allclose(found.coupling.data, whole.coupling.data, rtol=1e-14)
 
 
+@pytest.mark.full
 def test_affine_arithmetic_sees_what_cancels():
     def cancelling(own, others, weights, args):
         square = jnp.square(own + others[0])
