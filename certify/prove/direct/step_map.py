@@ -30,6 +30,8 @@ from certify.enclosure.enclose import enclose
 from certify.enclosure.plain import plain
 from certify.enclosure.registry import EnclosureError
 from certify.jacobian.enclosures import AutoEnclosure, DefiniteEnclosure, is_constant
+from certify.jacobian.family import AffineFamily
+from certify.jacobian.family_arithmetic import added, product
 from certify.problem.constraints import contains_box
 from certify.problem.field import FlatField, compiled_jacobian, compiled_value
 from certify.problem.fingerprint import fingerprint
@@ -44,7 +46,6 @@ from certify.prove.direct.field_call import (
 )
 from certify.prove.direct.field_family import Stage
 from certify.prove.direct.linearity import require_affine
-from certify.prove.direct.matrices import Matrices, added, product
 from certify.prove.direct.straight_code import Answers, Projection, run, traced
 from dgames.sets import AbstractSet
 from dgames.strategy import Block, Strategy, blocks, ravel
@@ -60,16 +61,16 @@ class Enclosed(NamedTuple):
             and every point that the method projects before the end to lie in its strategy set.
     """
 
-    value: Matrices
-    jacobian: Matrices
+    value: AffineFamily
+    jacobian: AffineFamily
     finite: bool
 
 
 class _Code(NamedTuple):
     """How a map combines its argument and the values of the field."""
 
-    constant: Matrices  # of all rows
-    linear: Matrices
+    constant: AffineFamily  # of all rows
+    linear: AffineFamily
     argument: int  # coordinates of the argument
     calls: int
     results: slice  # rows of the results
@@ -220,7 +221,7 @@ class StepMap:
         if not self._rigorous:
             zero = jnp.zeros(size)
             middle = np.asarray(rows(zero))[:, None], np.asarray(jax.jacfwd(rows)(zero))
-            constant, linear = (Matrices.ball(part, np.zeros_like(part)) for part in middle)
+            constant, linear = (AffineFamily.ball(part, np.zeros_like(part)) for part in middle)
             return _Code(constant, linear, argument, calls, results, [], "")
         known = fingerprint(flat)
         if fingerprint(self._straight(code, argument)[0]) != known:
@@ -237,7 +238,7 @@ class StepMap:
                 "at its step sizes and constants."
             )
         constant, linear = (
-            Matrices.between(*(end.reshape(-1, columns) for end in pair))
+            AffineFamily.between(*(end.reshape(-1, columns) for end in pair))
             for pair, columns in ((ends[:2], 1), (ends[2:], size))
         )
         projected, row = [], results.stop
@@ -322,13 +323,13 @@ class StepMap:
         m, n = code.argument, self.strategy
         middle = 0.5 * lower + 0.5 * upper
         radius = np.maximum(upper - middle, middle - lower) * (1 + 2.0**-50)
-        z = Matrices(middle[:, None], np.diag(radius)[:, :, None], np.zeros((m, 1)))
+        z = AffineFamily(middle[:, None], np.diag(radius)[:, :, None], np.zeros((m, 1)))
         # The derivative by z, not by the e_k: they stand for z in the families alone.
-        identity = Matrices.ball(np.eye(m), np.zeros((m, m)))
-        stages: list[tuple[Matrices, Matrices]] = []
+        identity = AffineFamily.ball(np.eye(m), np.zeros((m, m)))
+        stages: list[tuple[AffineFamily, AffineFamily]] = []
         finite = True
 
-        def combined(rows: slice) -> tuple[Matrices, Matrices]:
+        def combined(rows: slice) -> tuple[AffineFamily, AffineFamily]:
             own = _part(code.linear, rows, slice(0, m))
             value = added(_part(code.constant, rows, slice(0, 1)), product(own, z))
             moves = product(own, identity) if m else own
@@ -352,7 +353,7 @@ class StepMap:
         if not finite:
             size = code.results.stop - code.results.start
             value, jacobian = (
-                Matrices.ball(np.zeros(shape), np.full(shape, np.inf))
+                AffineFamily.ball(np.zeros(shape), np.full(shape, np.inf))
                 for shape in ((size, 1), (size, m))
             )
             return Enclosed(value, jacobian, False)
@@ -446,5 +447,5 @@ def _is_real(leaf: Any) -> bool:
     return bool(jnp.issubdtype(jnp.result_type(leaf), jnp.floating))
 
 
-def _part(x: Matrices, rows: slice, columns: slice) -> Matrices:
-    return Matrices.ball(x.centre[rows, columns], x.remainder[rows, columns])
+def _part(x: AffineFamily, rows: slice, columns: slice) -> AffineFamily:
+    return AffineFamily.ball(x.centre[rows, columns], x.remainder[rows, columns])
