@@ -15,7 +15,7 @@ import certify
 import dgames as dg
 from certify.enclosure import EnclosureError
 from certify.enclosure.handwritten import is_of_jax
-from certify.problem.field import vetted
+from certify.problem.traced_code import vetted
 
 # Functions with rules of their own, which their types do not show.
 RELU: Any = jax.nn.relu
