@@ -19,6 +19,7 @@ def certificate():
     return certify.certify(FIELD, certify.Box.around(CENTER, 0.2), tightness=0.95)
 
 
+@pytest.mark.full
 def test_the_margin_over_the_cube_is_nearly_the_sampled_one(certificate):
     assert certificate.status == "proved"
     assert 0.95 * SAMPLED <= certificate.margin <= SAMPLED

@@ -95,6 +95,7 @@ class TestClosedForms:
         alone = 2 * found.margin / found.lipschitz**2
         assert alone == pytest.approx(paper, abs=1e-8)
 
+    @pytest.mark.full
     @pytest.mark.parametrize("seed", range(2))
     def test_random_quadratic_games(self, seed):
         """The Jacobian is constant, so the best constants in any given metric are eigenvalues."""
@@ -265,6 +266,7 @@ class TestNotProved:
         found = certify.certify(game, certify.Box((0.5, -1.0), (2.0, 1.0)))
         assert found.status == "refuted"
 
+    @pytest.mark.full
     def test_budget(self):
         center = dg.games.Oligopoly.published_equilibrium()
         game = dg.games.Oligopoly.murphy_sherali_soyster()
@@ -449,6 +451,7 @@ class TestForms:
         )
     )
 
+    @pytest.mark.full
     def test_all_prove_and_the_better_ones_with_fewer_cells(self):
         region = certify.Box.around((0.0, 0.0), 0.5)
         forms = ("interval", "affine", "arithmetic", "taylor")
@@ -469,6 +472,7 @@ class TestForms:
             certify.certify(large, region, form="affine")
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("radius", [2.0, 5.0])
 def test_logistic_regressions(radius):
     """Sums over more data points than coordinates: positive semidefinite however far they move."""

@@ -36,6 +36,7 @@ def test_repeated_code_is_correlated():
     assert bool(enclose(lambda x: 1.0 / x - 1.0 / x)(x).is_unknown)
 
 
+@pytest.mark.full
 def test_results_are_the_same():
     def function(x):
         return jnp.stack([jnp.tanh(x @ x), jnp.exp(-jnp.sum(x * x)) * jnp.tanh(x @ x)])
