@@ -1,9 +1,13 @@
 """The style of all figures: colours, markers, frames, legends and ticks."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+
+if TYPE_CHECKING:
+    import matplotlib.axes
+    import matplotlib.axis
 
 # The palette of Okabe and Ito, which every kind of colour vision can tell apart, without its
 # yellow.
@@ -26,7 +30,7 @@ _SETTINGS: dict[Any, Any] = {
 }
 
 
-def axes_of(ax: Any, size: tuple[float, float]) -> Any:
+def axes_of(ax: "matplotlib.axes.Axes | None", size: tuple[float, float]) -> "matplotlib.axes.Axes":
     """Returns the given Axes, or those of a new figure in our style, of a size in inches."""
     try:
         import matplotlib as mpl
@@ -50,21 +54,21 @@ def line_style(i: int) -> dict[str, Any]:
     }
 
 
-def quiet_frame(ax: Any) -> None:
+def quiet_frame(ax: "matplotlib.axes.Axes") -> None:
     """Leaves two sides of the frame, and draws a faint grid below everything."""
     ax.spines[["top", "right"]].set_visible(False)
     ax.grid(True, which="major", color=GRID, linewidth=0.8)
     ax.set_axisbelow(True)
 
 
-def whole_ticks(axis: Any) -> None:
+def whole_ticks(axis: "matplotlib.axis.Axis") -> None:
     """Puts ticks at whole numbers only, for an axis that counts."""
     from matplotlib.ticker import MaxNLocator
 
     axis.set_major_locator(MaxNLocator(integer=True))
 
 
-def colours_of_many(ax: Any, count: int, what: str) -> list[Any]:
+def colours_of_many(ax: "matplotlib.axes.Axes", count: int, what: str) -> list[Any]:
     """Returns colours for more lines than the palette has, and draws a bar of their numbers."""
     import matplotlib as mpl
     from matplotlib.cm import ScalarMappable
@@ -85,7 +89,7 @@ def legend_width(labels: Sequence[str] | None) -> float:
     return 0.0 if labels is None else 0.6 + 0.075 * max(map(len, labels), default=0)
 
 
-def legend(ax: Any, beside: bool) -> None:
+def legend(ax: "matplotlib.axes.Axes", beside: bool) -> None:
     """Draws a legend: beside the axes on a figure of our own, inside them on a figure of others."""
     owner, place = (ax.figure, "outside right center") if beside else (ax, "best")
     owner.legend(loc=place, frameon=True, framealpha=0.92, edgecolor="none", fontsize="small")

@@ -16,7 +16,7 @@ from typing_extensions import override
 
 from dgames.calls import shapes_of
 from dgames.roles import check_roles, minimiser_of
-from dgames.sets import AbstractSet, Euclidean, check_sets
+from dgames.sets import AbstractSet, Euclidean, PlayerSets, check_sets
 from dgames.stacked import Stacked, is_stacked
 from dgames.strategy import (
     Strategy,
@@ -46,7 +46,7 @@ class Game(eqx.Module):
     """
 
     @abc.abstractmethod
-    def costs(self, x: Strategy, args: PyTree = None) -> PyTree[Any]:
+    def costs(self, x: Strategy, args: PyTree = None) -> PyTree:
         """The cost of every player at a joint strategy.
 
         Args:
@@ -58,7 +58,7 @@ class Game(eqx.Module):
             stacked players, a `Stacked` array of shape `(N,)`.
         """
 
-    def strategy_set(self, x: Strategy) -> Any:
+    def strategy_set(self, x: Strategy) -> PlayerSets:
         """Where players may move: by default, anywhere.
 
         Args:
@@ -105,13 +105,13 @@ class ZeroSum(Game):
         """
 
     @override
-    def costs(self, x: Strategy, args: PyTree = None) -> PyTree[Any]:
+    def costs(self, x: Strategy, args: PyTree = None) -> PyTree:
         return zero_sum_costs(self, x, args)
 
 
 def zero_sum_costs(
     game: ZeroSum, x: Strategy, args: PyTree = None, order_is_known: bool = False
-) -> PyTree[Any]:
+) -> PyTree:
     """The costs of a zero-sum game; see `minimiser_of`."""
     if len(player_names(x)) != 2:
         return game.payoff(x, args)
@@ -145,10 +145,10 @@ class _FunctionGame(Game):
     fn: Callable
     sets: PyTree
 
-    def costs(self, x: Strategy, args: PyTree = None) -> PyTree[Any]:
+    def costs(self, x: Strategy, args: PyTree = None) -> PyTree:
         return self.fn(x, args)
 
-    def strategy_set(self, x: Strategy) -> Any:
+    def strategy_set(self, x: Strategy) -> PlayerSets:
         return self.sets
 
 
@@ -162,7 +162,7 @@ class _FunctionZeroSum(ZeroSum):
     def payoff(self, x: Strategy, args: PyTree = None) -> Any:
         return self.fn(x, args)
 
-    def strategy_set(self, x: Strategy) -> Any:
+    def strategy_set(self, x: Strategy) -> PlayerSets:
         return self.sets
 
 
@@ -231,7 +231,7 @@ def zero_sum(
     )
 
 
-def _or_anywhere(strategy_set: Any) -> Any:
+def _or_anywhere(strategy_set: PlayerSets) -> PlayerSets:
     return Euclidean() if strategy_set is None else strategy_set
 
 
@@ -258,11 +258,11 @@ class Completed(Game):
     rest: PyTree
 
     @override
-    def costs(self, x: Strategy, args: PyTree = None) -> PyTree[Any]:
+    def costs(self, x: Strategy, args: PyTree = None) -> PyTree:
         return self.game.costs(eqx.combine(x, self.rest), args)
 
     @override
-    def strategy_set(self, x: Strategy) -> Any:
+    def strategy_set(self, x: Strategy) -> PlayerSets:
         return self.game.strategy_set(eqx.combine(x, self.rest))
 
 
@@ -279,7 +279,7 @@ class CompletedZeroSum(ZeroSum):
         return self.game.payoff(eqx.combine(x, self.rest), args)
 
     @override
-    def strategy_set(self, x: Strategy) -> Any:
+    def strategy_set(self, x: Strategy) -> PlayerSets:
         return self.game.strategy_set(eqx.combine(x, self.rest))
 
 

@@ -66,18 +66,18 @@ class _Quiet(lx.AbstractLinearSolver):
 
     solver: lx.AbstractLinearSolver
 
-    def init(self, operator: lx.AbstractLinearOperator, options: dict[str, Any]) -> Any:
+    def init(self, operator: lx.AbstractLinearOperator, options: dict[str, Any]) -> PyTree:
         return self.solver.init(operator, options)
 
-    def compute(self, state: Any, vector: Any, options: dict[str, Any]) -> Any:
+    def compute(self, state: PyTree, vector: PyTree, options: dict[str, Any]) -> PyTree:
         value, _, statistics = self.solver.compute(state, vector, options)
         value = jax.tree.map(lambda leaf: jnp.where(jnp.isfinite(leaf), leaf, 0), value)
         return value, lx.RESULTS.successful, statistics
 
-    def transpose(self, state: Any, options: dict[str, Any]) -> Any:
+    def transpose(self, state: PyTree, options: dict[str, Any]) -> PyTree:
         return self.solver.transpose(state, options)
 
-    def conj(self, state: Any, options: dict[str, Any]) -> Any:
+    def conj(self, state: PyTree, options: dict[str, Any]) -> PyTree:
         return self.solver.conj(state, options)
 
     def assume_full_rank(self) -> bool:
@@ -86,8 +86,12 @@ class _Quiet(lx.AbstractLinearSolver):
 
 @eqx.filter_custom_jvp
 def _attached(
-    residual: Any, x: Strategy, start: PyTree, converged: Array, linear_solver: Any
-) -> Any:
+    residual: PyTree,
+    x: Strategy,
+    start: PyTree,
+    converged: Array,
+    linear_solver: lx.AbstractLinearSolver,
+) -> Strategy:
     del residual, start, converged, linear_solver
     return x
 
@@ -112,12 +116,14 @@ def _attached_jvp(primals: tuple, tangents: tuple) -> tuple[Strategy, Strategy]:
     return x, jax.tree.map(lambda leaf: jnp.square(factor).astype(leaf.dtype) * leaf, value)
 
 
-def _is_regular(operator: Any, x: Strategy, linear_solver: Any) -> Bool[Array, ""]:
+def _is_regular(
+    operator: lx.AbstractLinearOperator, x: Strategy, linear_solver: lx.AbstractLinearSolver
+) -> Bool[Array, ""]:
     """Returns whether a system has a solution that is not just rounding errors."""
     ones = jax.tree.map(jnp.ones_like, x)
     size = norm(lx.linear_solve(operator, ones, linear_solver, throw=False).value)
     return jax.lax.stop_gradient(size * (100 * epsilon(x)) < norm(ones))
 
 
-def _is_none(leaf: Any) -> bool:
+def _is_none(leaf: object) -> bool:
     return leaf is None

@@ -6,17 +6,16 @@ these are logarithms, so that nothing underflows. The methods here act on one pl
 """
 
 import abc
-from typing import Any
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, PyTree
 from typing_extensions import override
 
 from dgames.logits import log_of
 from dgames.sets import AbstractSet, Simplex
-from dgames.strategy import Block, inner_product
+from dgames.strategy import Block, Strategy, inner_product
 
 
 class AbstractMirrorMap(eqx.Module):
@@ -56,11 +55,11 @@ class AbstractMirrorMap(eqx.Module):
         """
 
     @abc.abstractmethod
-    def keep(self, y: Block) -> Any:
+    def keep(self, y: Block) -> PyTree:
         """Returns the part of a dual point that its strategy does not determine."""
 
     @abc.abstractmethod
-    def recall(self, x: Block, kept: Any) -> Block:
+    def recall(self, x: Block, kept: PyTree) -> Block:
         """Returns the dual point of a strategy, given what `keep` returned."""
 
 
@@ -141,7 +140,7 @@ class EntropyMirror(AbstractMirrorMap):
         return kept
 
 
-def divergence(mirror: AbstractMirrorMap, x: Any, reference: Any) -> Float[Array, ""]:
+def divergence(mirror: AbstractMirrorMap, x: Strategy, reference: Strategy) -> Float[Array, ""]:
     """The sum of all players' Bregman divergences of `x` from `reference`.
 
     Args:

@@ -12,8 +12,8 @@ from jaxtyping import Array, Float, Int, PyTree
 from typing_extensions import override
 
 from dgames.game import Game
-from dgames.sets import Euclidean
-from dgames.stacked import Stacked, is_stacked
+from dgames.sets import Euclidean, PlayerSets
+from dgames.stacked import Player, Stacked, is_stacked
 from dgames.strategy import Block, Strategy, brief_names
 
 
@@ -59,10 +59,14 @@ class NetworkGame(Game):
     cost: Callable
     neighbours: Int[Array, "players degree"]
     parameters: PyTree
-    sets: Any
+    sets: PlayerSets
 
     def __init__(
-        self, cost: Callable, neighbours: Any, parameters: PyTree = None, strategy_set: Any = None
+        self,
+        cost: Callable,
+        neighbours: Any,
+        parameters: PyTree = None,
+        strategy_set: PlayerSets = None,
     ):
         """Checks the network.
 
@@ -105,7 +109,7 @@ class NetworkGame(Game):
         each = jax.vmap(jax.grad(self.cost), in_axes=(0, 0, 0, None))
         return Stacked(each(blocks, gathered(blocks, self.neighbours), self.parameters, args))
 
-    def gradient(self, x: Strategy, player: Any, args: PyTree = None) -> Block:
+    def gradient(self, x: Strategy, player: Player, args: PyTree = None) -> Block:
         """Returns one player's block of the pseudo-gradient; `player` may be traced."""
         blocks = self._blocks(x)
         own, parameters = jax.tree.map(lambda leaf: leaf[player], (blocks, self.parameters))
@@ -113,7 +117,7 @@ class NetworkGame(Game):
         return jax.grad(self.cost)(own, others, parameters, args)
 
     @override
-    def strategy_set(self, x: Strategy) -> Any:
+    def strategy_set(self, x: Strategy) -> PlayerSets:
         return self.sets
 
     def _blocks(self, x: Strategy) -> PyTree:

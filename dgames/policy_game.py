@@ -4,7 +4,6 @@ Every `MultilinearGame` is of this kind, and so is every game whose strategy set
 """
 
 import abc
-from typing import Any
 
 import equinox as eqx
 import jax
@@ -27,7 +26,7 @@ class PolicyGame(Game):
     """
 
     @abc.abstractmethod
-    def policy_costs(self, p: Strategy, log_p: Strategy, args: PyTree = None) -> PyTree[Any]:
+    def policy_costs(self, p: Strategy, log_p: Strategy, args: PyTree = None) -> PyTree:
         """The cost of every player.
 
         Write entropies as `-sum(p * log_p)`. Then the gradient in `p` with `log_p` held fixed is,
@@ -40,7 +39,7 @@ class PolicyGame(Game):
         """
 
     @override
-    def costs(self, x: Strategy, args: PyTree = None) -> PyTree[Any]:
+    def costs(self, x: Strategy, args: PyTree = None) -> PyTree:
         x = jax.tree.map(jnp.asarray, x)
         return self.policy_costs(x, log_of(x), args)
 
@@ -98,7 +97,7 @@ class Regularised(PolicyGame):
                 raise ValueError("a reference must give every action a positive probability")
 
     @override
-    def policy_costs(self, p: Strategy, log_p: Strategy, args: PyTree = None) -> PyTree[Any]:
+    def policy_costs(self, p: Strategy, log_p: Strategy, args: PyTree = None) -> PyTree:
         costs = blocks(policy_costs(self.game, p, log_p, args))
         pulls = blocks(self.pull(log_p))
         return join(
@@ -156,12 +155,12 @@ class InLogits(Game):
     gauge: AbstractGauge = LogitDifferences()
 
     @override
-    def costs(self, x: Strategy, args: PyTree = None) -> PyTree[Any]:
+    def costs(self, x: Strategy, args: PyTree = None) -> PyTree:
         x = jax.tree.map(jnp.asarray, x)
         return policy_costs(self.game, policies(x, self.gauge), log_policies(x, self.gauge), args)
 
 
-def policy_costs(game: Game, p: Strategy, log_p: Strategy, args: PyTree = None) -> PyTree[Any]:
+def policy_costs(game: Game, p: Strategy, log_p: Strategy, args: PyTree = None) -> PyTree:
     """Returns the costs of a game on simplices at probabilities with given logarithms."""
     if isinstance(game, PolicyGame):
         return game.policy_costs(p, log_p, args)

@@ -30,7 +30,7 @@ class MethodRootFinder(optx.AbstractRootFinder):
     suited: bool = False
 
     @override
-    def init(self, fn, y, args, options, f_struct, aux_struct, tags) -> Any:
+    def init(self, fn, y, args, options, f_struct, aux_struct, tags) -> PyTree:
         del options, f_struct, aux_struct, tags
         if ignores_sets(getattr(fn, "jaxpr", None)):
             raise ValueError(
@@ -44,7 +44,7 @@ class MethodRootFinder(optx.AbstractRootFinder):
         return self.method.init(field, y, args), self._size(force, shares), shares
 
     @override
-    def step(self, fn, y, args, options, state, tags) -> Any:
+    def step(self, fn, y, args, options, state, tags) -> PyTree:
         del options, tags
         inner, _, shares = state
         y, inner = self.method.step(_field(fn), y, inner, args)
@@ -64,7 +64,7 @@ class MethodRootFinder(optx.AbstractRootFinder):
         return residual <= atol, result
 
     @override
-    def postprocess(self, fn, y, aux, args, options, state, tags, result) -> Any:
+    def postprocess(self, fn, y, aux, args, options, state, tags, result) -> PyTree:
         del fn, args, options, tags, result
         return y, aux, {"residual": state[1]}
 

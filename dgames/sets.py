@@ -6,7 +6,7 @@ projection; `dgames.mirror_map` has projections in other geometries.
 
 import abc
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeAlias
 
 import equinox as eqx
 import jax
@@ -14,7 +14,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Key, PyTree
 from typing_extensions import override
 
-from dgames.stacked import Stacked, is_stacked
+from dgames.stacked import Player, Stacked, is_stacked
 from dgames.strategy import (
     Block,
     Strategy,
@@ -47,6 +47,10 @@ class AbstractSet(eqx.Module):
 
         Bounded sets sample uniformly; along unbounded directions the law is normal or exponential.
         """
+
+
+# What `Game.strategy_set` returns: one set for every player, or one set per player.
+PlayerSets: TypeAlias = AbstractSet | PyTree
 
 
 class Euclidean(AbstractSet):
@@ -235,7 +239,7 @@ class Product(AbstractSet):
         return map_sets(lambda own, block, k: own.sample(k, block), self, like, keys)
 
 
-def map_sets(fn: Callable, strategy_set: Any, x: Strategy, *rest: Any) -> Strategy:
+def map_sets(fn: Callable, strategy_set: PlayerSets, x: Strategy, *rest: Any) -> Strategy:
     """Applies `fn` to every player's set and block: `map_players` with the sets in front.
 
     Args:
@@ -257,7 +261,7 @@ def map_sets(fn: Callable, strategy_set: Any, x: Strategy, *rest: Any) -> Strate
     return map_players(lambda block, own, *values: fn(own, block, *values), x, sets, *rest)
 
 
-def is_constrained(strategy_set: Any, x: Strategy) -> bool:
+def is_constrained(strategy_set: PlayerSets, x: Strategy) -> bool:
     """Whether the set of any player is not the whole space."""
     sets = _own_sets(strategy_set, x)
     if is_stacked(sets):
@@ -266,7 +270,7 @@ def is_constrained(strategy_set: Any, x: Strategy) -> bool:
     return not all(type(each) is Euclidean for each in own)
 
 
-def check_sets(strategy_set: Any, x: Strategy) -> None:
+def check_sets(strategy_set: PlayerSets, x: Strategy) -> None:
     """Raises an error unless a strategy set fits the players of `x`; see `player_sets`.
 
     Projections are traced for their shapes; nothing is computed.
@@ -302,7 +306,7 @@ def _check_set(who: str, own: AbstractSet, block: Block) -> None:
     ) from reason
 
 
-def player_sets(strategy_set: Any, x: Strategy) -> tuple[AbstractSet, ...]:
+def player_sets(strategy_set: PlayerSets, x: Strategy) -> tuple[AbstractSet, ...]:
     """The set of each player, in the players' order.
 
     Args:
@@ -322,7 +326,7 @@ def player_sets(strategy_set: Any, x: Strategy) -> tuple[AbstractSet, ...]:
     return (sets,) * len(player_names(x)) if isinstance(sets, AbstractSet) else blocks(sets)
 
 
-def player_set(strategy_set: Any, x: Strategy, player: Any) -> AbstractSet:
+def player_set(strategy_set: PlayerSets, x: Strategy, player: Player) -> AbstractSet:
     """One player's set.
 
     Args:
@@ -334,7 +338,7 @@ def player_set(strategy_set: Any, x: Strategy, player: Any) -> AbstractSet:
     return sets if isinstance(sets, AbstractSet) else own_block(sets, player)
 
 
-def _own_sets(strategy_set: Any, x: Strategy) -> Any:
+def _own_sets(strategy_set: PlayerSets, x: Strategy) -> PlayerSets:
     """The sets in the first-level structure of the strategy, or one set for every player."""
     if isinstance(strategy_set, Product):
         strategy_set = strategy_set.sets
@@ -361,11 +365,11 @@ def _own_sets(strategy_set: Any, x: Strategy) -> Any:
     raise ValueError(f"a strategy set is one set, or {how}; got {_found(strategy_set)}")
 
 
-def _all_sets(strategy_set: Any) -> bool:
+def _all_sets(strategy_set: PlayerSets) -> bool:
     return all(isinstance(own, AbstractSet) for own in blocks(strategy_set))
 
 
-def _found(strategy_set: Any) -> str:
+def _found(strategy_set: PlayerSets) -> str:
     if jax.tree_util.all_leaves([strategy_set]):
         of_class = isinstance(strategy_set, type)
         return f"the class {strategy_set.__name__}" if of_class else type(strategy_set).__name__

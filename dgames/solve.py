@@ -259,7 +259,7 @@ def _run(
     limit = _BLOW_UP * jnp.maximum(norm(x0), 1)
     quiet = isinstance(meter, NoProgressMeter)
 
-    def latest(carry: Any) -> Array:
+    def latest(carry: PyTree) -> Array:
         # The residual is read from the history and judged in the loop's condition, which takes
         # fewer operations. Where the run is transformed, say by `jax.vmap`, the carry holds both:
         # then an unused history costs nothing, and the condition, which is evaluated twice, costs
@@ -272,14 +272,14 @@ def _run(
     def judge(x: Strategy, residual: Array) -> Bool[Array, ""]:
         return (residual <= tol) | failed(x, residual)
 
-    def going(carry: Any) -> Bool[Array, ""]:
+    def going(carry: PyTree) -> Bool[Array, ""]:
         return ~(carry["done"] if traced else judge(carry["x"], latest(carry)))
 
     def outside(x: Strategy, steps: Array, before: Array) -> Array:
         assert region is not None
         return jnp.where((before < 0) & ~region.contains(x), steps, before)
 
-    def step(carry: Any) -> Any:
+    def step(carry: PyTree) -> PyTree:
         # The residual has evaluated the field at `x`, so the method need not do it again.
         current = remember(field, carry["x"], carry["force"], args) if reuses else field
         x, state = method.step(current, carry["x"], carry["state"], args)
@@ -388,31 +388,31 @@ def _fitting(state: PyTree, fresh: PyTree, method: AbstractMethod) -> PyTree:
 def _loop(
     step: Callable,
     going: Callable,
-    start: Any,
+    start: PyTree,
     max_steps: Int[Array, ""],
     thinning: bool,
     traced: bool,
-) -> Any:
+) -> PyTree:
     """Runs all steps, and thins the history where it is full if `thinning`."""
 
-    def unfinished(carry: Any) -> Bool[Array, ""]:
+    def unfinished(carry: PyTree) -> Bool[Array, ""]:
         return going(carry) & (carry["steps"] < max_steps)
 
-    def thin(carry: Any) -> Any:
+    def thin(carry: PyTree) -> PyTree:
         recorder = carry["recorder"]
         full = unfinished(carry) & (carry["steps"] == recorder.horizon)
         thinned = jax.lax.cond(full, lambda r: r.thinned(), lambda r: r, recorder)
         return carry | dict(recorder=thinned)
 
-    def round(carry: Any) -> Any:
+    def round(carry: PyTree) -> PyTree:
         horizon = jnp.minimum(carry["recorder"].horizon, max_steps)
 
-        def with_room(carry: Any) -> Bool[Array, ""]:
+        def with_room(carry: PyTree) -> Bool[Array, ""]:
             return going(carry) & (carry["steps"] < horizon)
 
         return thin(jax.lax.while_loop(with_room, step, carry))
 
-    def step_and_thin(carry: Any) -> Any:
+    def step_and_thin(carry: PyTree) -> PyTree:
         return thin(step(carry))
 
     if not thinning:
@@ -422,12 +422,17 @@ def _loop(
 
 
 def _reuses(
-    field: AbstractField, method: AbstractMethod, x: Strategy, state: Any, force: Any, args: PyTree
+    field: AbstractField,
+    method: AbstractMethod,
+    x: Strategy,
+    state: PyTree,
+    force: Strategy,
+    args: PyTree,
 ) -> bool:
     """Returns whether a step evaluates the field where it starts, without computing anything."""
     notes = Notes()
 
-    def step(x: Strategy, state: Any, force: Strategy) -> Any:
+    def step(x: Strategy, state: PyTree, force: Strategy) -> PyTree:
         return method.step(remember(field, x, force, args, notes), x, state, args)
 
     eqx.filter_eval_shape(step, x, state, force)

@@ -1,13 +1,16 @@
 """Many players of one shape: their blocks in one, with the players along the leading axis."""
 
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import TypeAlias, TypeGuard
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Int, PyTree
+
+# A player's position in the players' order; for stacked players it may be traced.
+Player: TypeAlias = int | np.integer | Int[Array, ""]
 
 
 class Stacked(eqx.Module):
@@ -51,7 +54,7 @@ class Stacked(eqx.Module):
             raise ValueError("Stacked: without arrays the number of players is unknown")
         return int(np.shape(leaves[0])[0])
 
-    def __getitem__(self, player: int | np.integer | Int[Array, ""]) -> PyTree:
+    def __getitem__(self, player: Player) -> PyTree:
         if isinstance(player, int | np.integer) and not -len(self) <= player < len(self):
             raise IndexError(f"there is no player {player} among {len(self)}")
         return jax.tree.map(
@@ -61,7 +64,7 @@ class Stacked(eqx.Module):
     def __iter__(self) -> Iterator[PyTree]:
         return (self[i] for i in range(len(self)))
 
-    def at_player(self, player: int | np.integer | Int[Array, ""], block: PyTree) -> "Stacked":
+    def at_player(self, player: Player, block: PyTree) -> "Stacked":
         """Returns a stack with one player's value replaced.
 
         >>> Stacked(jnp.zeros(3)).at_player(1, 5.0).blocks.tolist()
@@ -72,7 +75,7 @@ class Stacked(eqx.Module):
         )
 
 
-def stack(values: Sequence[Any]) -> Stacked:
+def stack(values: Sequence[PyTree]) -> Stacked:
     """Stacks one value per player: the inverse of iterating over a `Stacked`.
 
     Args:
@@ -93,6 +96,6 @@ def stack(values: Sequence[Any]) -> Stacked:
     return Stacked(jax.tree.map(lambda *leaves: jnp.stack([*map(jnp.asarray, leaves)]), *values))
 
 
-def is_stacked(value: Any) -> bool:
+def is_stacked(value: object) -> TypeGuard[Stacked]:
     """Returns whether a value is a stack of players; use it as `is_leaf=` to stop there."""
     return isinstance(value, Stacked)

@@ -24,10 +24,10 @@ import numpy as np
 from jax.core import Tracer
 from jaxtyping import Array, Float, PyTree
 
-from dgames.stacked import Stacked, is_stacked, stack
+from dgames.stacked import Player, Stacked, is_stacked, stack
 
-Strategy = PyTree[Any]
-Block = PyTree[Any]
+Strategy = PyTree
+Block = PyTree
 
 
 def player_names(x: Strategy) -> tuple[str, ...]:
@@ -72,7 +72,7 @@ def join(like: Strategy, blocks: tuple[Any, ...]) -> Strategy:
     return jax.tree.structure(like, is_leaf=lambda y: y is not like).unflatten(blocks)
 
 
-def block(x: Strategy, player: Any) -> Block:
+def block(x: Strategy, player: Player) -> Block:
     """Returns one player's block.
 
     Args:
@@ -85,7 +85,7 @@ def block(x: Strategy, player: Any) -> Block:
     return x[player] if is_stacked(x) else blocks(x)[player]
 
 
-def replace(x: Strategy, player: Any, block: Block) -> Strategy:
+def replace(x: Strategy, player: Player, block: Block) -> Strategy:
     """Returns a joint strategy with one player's block replaced.
 
     Args:
@@ -126,7 +126,7 @@ def map_players(fn: Callable, x: Strategy, *rest: Any) -> Strategy:
     return join(x, tuple(map(fn, blocks(x), *map(blocks, rest))))
 
 
-def in_turn(turn: Callable[[Any, Any], Any], x: Strategy, carry: Any) -> Any:
+def in_turn(turn: Callable[[Any, Any], Any], x: Strategy, carry: PyTree) -> PyTree:
     """Goes through the players in their order: `carry = turn(player, carry)` for each.
 
     Args:

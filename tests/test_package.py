@@ -39,7 +39,7 @@ def test_public_names_exist_and_are_listed(package):
 
 
 def test_every_place_states_the_same_version():
-    assert dg.__version__ == certify.__version__
+    assert dg.__version__ == certify.__version__ == certify.checker.__version__
     citation = (ROOT / "CITATION.cff").read_text(encoding="utf-8")
     changelog = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
     assert f"\nversion: {dg.__version__}\n" in citation

@@ -30,12 +30,12 @@ class Rounded(NamedTuple):
     along: list[list[int]]
 
 
-def quantized(tree: Tree) -> Rounded:
+def quantized(tree: Tree[AffineFamily]) -> Rounded:
     """Rounds the families of all cells to integer multiples of one power of two, outward.
 
     Centres and generators are rounded to nearest and the remainders grow by what that loses.
     """
-    families = tree.families()
+    families = tree.evidence()
     largest = max(float(np.abs(family.centre).max()) for family in families)
     remainder = float(np.median([family.remainder.max() for family in families]))
     top = int(np.ceil(np.log2(max(largest, 2.0**-900))))
@@ -84,7 +84,7 @@ def in_units(families: list[AffineFamily], unit: int) -> AffineFamily:
 
 
 def nodes(
-    tree: Tree,
+    tree: Tree[AffineFamily],
     rounded: Rounded,
     margin_scaling: Int[np.ndarray, "cells n"],
     lipschitz_scaling: Int[np.ndarray, "cells m"],
@@ -98,7 +98,7 @@ def nodes(
     for node in tree.preorder():
         if isinstance(node, Split):
             result.append({"split": node.axis, "at": float(node.at).hex()})
-        elif isinstance(node, Leaf) and node.family is None:
+        elif isinstance(node, Leaf) and node.evidence is None:
             result.append({"outside": True})
         else:
             ((family, along), margin, lipschitz), cell = next(leaves), next(cells)

@@ -1,4 +1,12 @@
-"""Jacobians over a cell as an affine family of matrices, which keeps how entries move together."""
+"""Jacobians over a cell as an affine family of matrices: the form of every bound of a certificate.
+
+On a cell with centre `c` and half-widths `r` every Jacobian of `F` is
+
+    J(x) = C + sum_k e_k G_k + E,    |e_k| <= 1,   |E| <= R entrywise,
+
+with `C` near `J(c)` and `G_k` near `r_k dJ/dx_k (c)`. The entries of `J` move *together* with `x`;
+an interval matrix forgets that, this form keeps it, which is what makes a proof need few cells.
+"""
 
 from collections.abc import Iterator
 from typing import Any

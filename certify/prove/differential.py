@@ -49,7 +49,7 @@ def compare(
     region: Region,
     args: Any,
     field: FlatField,
-    tree: Tree | None = None,
+    tree: Tree[AffineFamily] | None = None,
 ) -> None:
     """Compares the user's code with the graph and the families that a proof rests on.
 
@@ -176,7 +176,10 @@ def _expected(
 
 
 def _compare_families(
-    field: FlatField, tree: Tree, region: Region, points: Float[np.ndarray, "points n"]
+    field: FlatField,
+    tree: Tree[AffineFamily],
+    region: Region,
+    points: Float[np.ndarray, "points n"],
 ) -> None:
     jacobians = np.asarray(compiled_jacobians(field)(jnp.asarray(points)))
     for family, rows in _cells(tree, region, points):
@@ -193,15 +196,17 @@ def _compare_families(
             )
 
 
-def _cells(tree: Tree, region: Region, points: np.ndarray) -> list[tuple[AffineFamily, np.ndarray]]:
+def _cells(
+    tree: Tree[AffineFamily], region: Region, points: np.ndarray
+) -> list[tuple[AffineFamily, np.ndarray]]:
     """The families of the cells that hold some points, and which points those are."""
     pending, found = [(0, np.arange(len(points)))], []
     while pending:
         number, rows = pending.pop()
         node = tree.nodes[number]
         if isinstance(node, Leaf):
-            if len(rows) and node.family is not None:
-                found.append((node.family, rows))
+            if len(rows) and node.evidence is not None:
+                found.append((node.evidence, rows))
         elif isinstance(node, Split) and len(rows):
             below = points[rows, node.axis] <= node.at
             pending += [(node.below, rows[below]), (node.above, rows[~below])]

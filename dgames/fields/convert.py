@@ -16,7 +16,7 @@ from dgames.fields.field import AbstractField, FunctionField
 from dgames.fields.pseudo_gradient import PseudoGradient
 from dgames.game import Game, ZeroSum, check_shapes, completed, is_zero_sum
 from dgames.roles import check_order, minimiser_of
-from dgames.sets import check_sets
+from dgames.sets import PlayerSets, check_sets
 from dgames.strategy import (
     Strategy,
     as_strategy,
@@ -109,7 +109,7 @@ class _CompletedField(AbstractField):
         return eqx.filter(value, eqx.is_inexact_array)
 
     @override
-    def strategy_set(self, x: Strategy) -> Any:
+    def strategy_set(self, x: Strategy) -> PlayerSets:
         return self.field.strategy_set(eqx.combine(x, self.rest))
 
 

@@ -2,14 +2,14 @@
 
 import abc
 from collections.abc import Callable
-from typing import Any
 
 import equinox as eqx
 from jaxtyping import PyTree
 from typing_extensions import override
 
 from dgames.fields.marks import mark_of
-from dgames.sets import AbstractSet, Euclidean, map_sets
+from dgames.sets import AbstractSet, Euclidean, PlayerSets, map_sets
+from dgames.stacked import Player
 from dgames.strategy import Block, Strategy
 from dgames.strategy import block as own_block
 
@@ -34,7 +34,7 @@ class AbstractField(eqx.Module):
             A pytree with the structure, shapes and dtypes of `x`.
         """
 
-    def block(self, x: Strategy, player: Any, args: PyTree = None) -> Block:
+    def block(self, x: Strategy, player: Player, args: PyTree = None) -> Block:
         """Returns one player's block of the field, for alternating methods.
 
         Args:
@@ -45,7 +45,7 @@ class AbstractField(eqx.Module):
         """
         return own_block(self(x, args), player)
 
-    def strategy_set(self, x: Strategy) -> Any:
+    def strategy_set(self, x: Strategy) -> PlayerSets:
         """Returns where players may move, like `Game.strategy_set`: by default, anywhere."""
         return Euclidean()
 
@@ -74,5 +74,5 @@ class FunctionField(AbstractField):
             return self.fn(x, args)
 
     @override
-    def strategy_set(self, x: Strategy) -> Any:
+    def strategy_set(self, x: Strategy) -> PlayerSets:
         return self.sets

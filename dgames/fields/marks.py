@@ -9,14 +9,14 @@ from typing import Any
 
 import jax
 
-from dgames.sets import is_constrained
+from dgames.sets import PlayerSets, is_constrained
 from dgames.strategy import Strategy
 
 _SETS = "dgames_field_with_strategy_sets"
 _PROJECTED = "dgames_natural_map"
 
 
-def mark_of(strategy_set: Any, x: Strategy) -> AbstractContextManager:
+def mark_of(strategy_set: PlayerSets, x: Strategy) -> AbstractContextManager:
     """Returns the scope in which a field is evaluated, with a name if it has strategy sets."""
     try:
         constrained = is_constrained(strategy_set, x)

@@ -1,7 +1,6 @@
 """The natural gradient of a game on simplices, in logits."""
 
 from collections.abc import Callable
-from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -98,5 +97,5 @@ class _WithLogarithms(Game):
     log_p: Strategy
 
     @override
-    def costs(self, x: Strategy, args: PyTree = None) -> PyTree[Any]:
+    def costs(self, x: Strategy, args: PyTree = None) -> PyTree:
         return policy_costs(self.game, x, self.log_p, args)

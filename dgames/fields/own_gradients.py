@@ -61,7 +61,7 @@ class _Linear:
             if not sources:  # the value depends on no block
                 self._compute(equation)
         # Then: whose costs depend on it.
-        targets: dict[Any, int] = {}
+        targets: dict[core.Var, int] = {}
         for player, variable in enumerate(closed.jaxpr.outvars):
             self._add(targets, variable, 1 << player)
         self._between = [[] for _ in sizes]
@@ -93,7 +93,7 @@ class _Linear:
         leaves, structure = jax.tree.flatten(block)
         return structure.unflatten(jax.linear_transpose(derivative, *leaves)(unit))
 
-    def _read(self, atom: Any, values: dict[Any, Array]) -> Any:
+    def _read(self, atom: Any, values: dict[Any, Array]) -> Array:
         """Returns an operand, which is zero if it depends on the blocks of other players only."""
         if isinstance(atom, core.Literal):
             return atom.val
@@ -115,7 +115,7 @@ class _Linear:
         self._values.update(zip(equation.outvars, results, strict=True))
 
     @staticmethod
-    def _union(sets: dict[Any, int], variables: Sequence[Any]) -> int:
+    def _union(sets: dict[core.Var, int], variables: Sequence[core.Var | core.Literal]) -> int:
         union = 0
         for variable in variables:
             if not isinstance(variable, core.Literal):
@@ -123,7 +123,7 @@ class _Linear:
         return union
 
     @staticmethod
-    def _add(sets: dict[Any, int], variable: Any, more: int) -> None:
+    def _add(sets: dict[core.Var, int], variable: core.Var | core.Literal, more: int) -> None:
         if not isinstance(variable, core.Literal):
             sets[variable] = sets.get(variable, 0) | more
 

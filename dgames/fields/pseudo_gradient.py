@@ -21,7 +21,8 @@ from dgames.game import (
 )
 from dgames.network import NetworkGame
 from dgames.roles import minimiser_of
-from dgames.stacked import Stacked, is_stacked
+from dgames.sets import PlayerSets
+from dgames.stacked import Player, Stacked, is_stacked
 from dgames.strategy import (
     Block,
     Strategy,
@@ -69,7 +70,7 @@ class PseudoGradient(AbstractField):
             raise
 
     @override
-    def block(self, x: Strategy, player: Any, args: PyTree = None) -> Block:
+    def block(self, x: Strategy, player: Player, args: PyTree = None) -> Block:
         self._minimiser(x)
         x, rest = split(as_strategy(x))
         game = completed(self.game, rest)
@@ -92,7 +93,7 @@ class PseudoGradient(AbstractField):
         return minimiser_of(self.game, x, self.order_is_known)
 
     @override
-    def strategy_set(self, x: Strategy) -> Any:
+    def strategy_set(self, x: Strategy) -> PlayerSets:
         return self.game.strategy_set(x)
 
 
@@ -122,7 +123,7 @@ def _stacked_gradients(game: Game, x: Stacked, args: PyTree) -> Stacked:
     costs, derivative = jax.linearize(lambda x: game.costs(x, args).blocks, x)
     pull = jax.linear_transpose(derivative, x)
 
-    def own(player: Any, unit: Any) -> Block:
+    def own(player: Player, unit: Any) -> Block:
         return pull(unit)[0][player]
 
     units = jnp.eye(len(x), dtype=costs.dtype)

@@ -1,7 +1,6 @@
 """A field that remembers its value at one strategy, so that it is not computed twice."""
 
 import operator
-from typing import Any
 
 import equinox as eqx
 import jax
@@ -11,6 +10,8 @@ from typing_extensions import override
 from dgames.fields.field import AbstractField, FunctionField
 from dgames.fields.natural_gradient import NaturalGradient
 from dgames.fields.pseudo_gradient import PseudoGradient
+from dgames.sets import PlayerSets
+from dgames.stacked import Player
 from dgames.strategy import Block, Strategy
 from dgames.strategy import block as own_block
 
@@ -50,13 +51,13 @@ class RememberedField(AbstractField):
         return self.value if self._knows(x, args) else self.field(x, args)
 
     @override
-    def block(self, x: Strategy, player: Any, args: PyTree = None) -> Block:
+    def block(self, x: Strategy, player: Player, args: PyTree = None) -> Block:
         if self._knows(x, args):
             return own_block(self.value, player)
         return self.field.block(x, player, args)
 
     @override
-    def strategy_set(self, x: Strategy) -> Any:
+    def strategy_set(self, x: Strategy) -> PlayerSets:
         return self.field.strategy_set(x)
 
     def _knows(self, x: Strategy, args: PyTree) -> bool:
@@ -79,7 +80,7 @@ class RememberedGradient(PseudoGradient):
         return self.remembered(x, args)
 
     @override
-    def block(self, x: Strategy, player: Any, args: PyTree = None) -> Block:
+    def block(self, x: Strategy, player: Player, args: PyTree = None) -> Block:
         return self.remembered.block(x, player, args)
 
 

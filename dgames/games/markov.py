@@ -100,7 +100,7 @@ class MarkovGame(PolicyGame):
             raise ValueError(f"discount must be at least 0 and less than 1, got {self.discount}")
 
     @override
-    def policy_costs(self, p: Strategy, log_p: Strategy, args: PyTree = None) -> PyTree[Any]:
+    def policy_costs(self, p: Strategy, log_p: Strategy, args: PyTree = None) -> PyTree:
         rewards, transitions = self._expected(blocks(p))
         if self.temperature is not None:
             temperature = self.temperature.astype(rewards.dtype)

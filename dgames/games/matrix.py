@@ -60,7 +60,7 @@ class MatrixGame(MultilinearGame):
         self.payoffs = jnp.stack(arrays)
 
     @override
-    def costs(self, x: Strategy, args: PyTree = None) -> PyTree[Any]:
+    def costs(self, x: Strategy, args: PyTree = None) -> PyTree:
         mixed = [jnp.asarray(block) for block in blocks(x)]
         expected = self.payoffs.astype(mixed[0].dtype)
         for weights in mixed:

@@ -1,7 +1,5 @@
 """Cournot competition between firms."""
 
-from typing import Any
-
 import equinox as eqx
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PyTree
@@ -58,7 +56,7 @@ class Oligopoly(Game):
             )
 
     @override
-    def costs(self, x: Strategy, args: PyTree = None) -> PyTree[Any]:
+    def costs(self, x: Strategy, args: PyTree = None) -> PyTree:
         quantities = [jnp.asarray(block) for block in blocks(x)]
         dtype = quantities[0].dtype
         c, L, beta = (field.astype(dtype) for field in (self.c, self.L, self.beta))

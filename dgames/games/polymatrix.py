@@ -1,7 +1,6 @@
 """Polymatrix games: sums of matrix games between pairs of players."""
 
 from collections.abc import Mapping
-from typing import Any
 
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PyTree
@@ -47,7 +46,7 @@ class PolymatrixGame(MultilinearGame):
         self.payoffs = pair_table("payoffs", payoffs, _actions(payoffs), "nobody plays alone")
 
     @override
-    def costs(self, x: Strategy, args: PyTree = None) -> PyTree[Any]:
+    def costs(self, x: Strategy, args: PyTree = None) -> PyTree:
         mixed = [jnp.asarray(block) for block in blocks(x)]
         costs = []
         for own, row in zip(mixed, self.payoffs, strict=True):

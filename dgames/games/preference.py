@@ -50,7 +50,7 @@ class PreferenceGame(MultilinearGame):
                 raise ValueError("preferences[a, b] + preferences[b, a] must be 1 for all a and b")
 
     @override
-    def costs(self, x: Strategy, args: PyTree = None) -> PyTree[Any]:
+    def costs(self, x: Strategy, args: PyTree = None) -> PyTree:
         mixed = [jnp.asarray(block) for block in blocks(x)]
         if len(mixed) != self.players:
             raise ValueError(f"the game has {self.players} players, the strategy {len(mixed)}")

@@ -77,7 +77,7 @@ class Quadratic(Game):
             raise ValueError(f"b must hold one vector per player, of sizes {sizes}; got {shapes}")
 
     @override
-    def costs(self, x: Strategy, args: PyTree = None) -> PyTree[Any]:
+    def costs(self, x: Strategy, args: PyTree = None) -> PyTree:
         points = [jnp.asarray(block) for block in blocks(x)]
         everyone = jnp.concatenate(points)
         costs = []

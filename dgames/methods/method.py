@@ -2,7 +2,6 @@
 
 import abc
 import re
-from typing import Any
 
 import equinox as eqx
 import jax
@@ -21,7 +20,7 @@ from dgames.strategy import (
     same_players,
 )
 
-State = PyTree[Any]
+State = PyTree
 
 
 class AbstractMethod(eqx.Module):
@@ -82,12 +81,12 @@ def method_name(method: AbstractMethod | type[AbstractMethod]) -> str:
     return re.sub(r"(?<=[a-z])(?=[A-Z0-9])", "_", cls.__name__).lower()
 
 
-def real_hyperparameter(value: Any) -> PyTree[Array]:
+def real_hyperparameter(value: PyTree) -> PyTree[Array]:
     """Stores a real number, or one per player, as arrays of the default floating dtype."""
     return jax.tree.map(lambda leaf: jnp.asarray(leaf, jnp.result_type(float)), value)
 
 
-def hyperparameter(value: Any) -> PyTree[Array]:
+def hyperparameter(value: PyTree) -> PyTree[Array]:
     """Stores a number, or one per player: real ones as real arrays, complex ones as complex."""
     return jax.tree.map(
         lambda leaf: (complex_hyperparameter if jnp.iscomplexobj(leaf) else real_hyperparameter)(
@@ -97,7 +96,7 @@ def hyperparameter(value: Any) -> PyTree[Array]:
     )
 
 
-def complex_hyperparameter(value: Any) -> PyTree[Array]:
+def complex_hyperparameter(value: PyTree) -> PyTree[Array]:
     """Stores a complex number, or one per player, as arrays of the default complex dtype."""
     return jax.tree.map(lambda leaf: jnp.asarray(leaf, jnp.result_type(complex)), value)
 

@@ -2,7 +2,7 @@
 
 import abc
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import equinox as eqx
 import jax
@@ -26,14 +26,14 @@ from dgames.policy_game import Regularised
 from dgames.sets import map_sets
 from dgames.strategy import Strategy, map_players
 
-Schedule = Callable[[Array], Any]
+Schedule = Callable[[Array], PyTree]
 
 
-def _scheduled(value: Any) -> Any:
+def _scheduled(value: PyTree) -> PyTree:
     return value if callable(value) else real_hyperparameter(value)
 
 
-def _now(value: Any, count: Array) -> PyTree[Array]:
+def _now(value: PyTree, count: Array) -> PyTree[Array]:
     return real_hyperparameter(value(count.astype(float))) if callable(value) else value
 
 
@@ -116,7 +116,7 @@ class AbstractMirrorMethod(AbstractMethod):
     implicit: bool = eqx.field(default=True, static=True)
 
     @abc.abstractmethod
-    def advance(self, moves: Moves, y: Strategy, memory: Any) -> tuple[Strategy, Any]:
+    def advance(self, moves: Moves, y: Strategy, memory: PyTree) -> tuple[Strategy, PyTree]:
         """Returns the next dual point and memory.
 
         Args:
@@ -126,7 +126,7 @@ class AbstractMirrorMethod(AbstractMethod):
         """
 
     @abc.abstractmethod
-    def recollect(self, moves: Moves, y: Strategy) -> Any:
+    def recollect(self, moves: Moves, y: Strategy) -> PyTree:
         """Returns the memory before the first step."""
 
     @override
@@ -153,12 +153,12 @@ class AbstractMirrorMethod(AbstractMethod):
         return map_players(self.mirror.primal, y), new
 
     def _moves(
-        self, field: AbstractField, x: Strategy, magnet: Any, count: Array, args: PyTree
+        self, field: AbstractField, x: Strategy, magnet: Strategy, count: Array, args: PyTree
     ) -> Moves:
         game = None
         if isinstance(field, PseudoGradient) and isinstance(self.mirror, EntropyMirror):
             game = field.game  # its gradient can be computed from logarithms
-        pulls: list[tuple[Any, Strategy]] = []
+        pulls: list[tuple[PyTree, Strategy]] = []
         if isinstance(game, Regularised):
             pulls.append((real_hyperparameter(game.temperature), game.log_reference(x)))
             game = game.game

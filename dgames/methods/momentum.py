@@ -120,7 +120,7 @@ class ComplexMomentum(AbstractMethod):
             x, real, imaginary = (map_players(operator.itemgetter(k), moved) for k in range(3))
             return x, (real, imaginary)
 
-        def turn(i: Any, carry: Any) -> Any:
+        def turn(i: Any, carry: PyTree) -> PyTree:
             x, *_ = carry
             values = (block(steps, i), block(momenta, i), field.block(x, i, args))
             own = player_set(strategy_set, x, i)

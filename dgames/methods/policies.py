@@ -5,15 +5,13 @@ temperature c and a reference are mentioned. Natural policy gradient has no entr
 `Simultaneous(h)` on `dgames.NaturalGradient(game)`, in logits, and the same as `MirrorDescent(h)`.
 """
 
-from typing import Any
-
 from jaxtyping import Array, PyTree
 
 from dgames.methods.mirror import Magnet, MirrorDescent, MirrorProx, NashMD, Schedule
 from dgames.mirror_map import AbstractMirrorMap, EntropyMirror
 from dgames.strategy import Strategy
 
-Number = PyTree[Any]  # one number, or one per player
+Number = PyTree  # one number, or one per player
 
 
 def multiplicative_weights(step_size: Number | Schedule) -> MirrorDescent:

@@ -86,7 +86,7 @@ def require_not_proved(seed: int) -> None:
     """Raises if a game is proved that has no value somewhere."""
     bad = undefined(seed)
     try:
-        found = certify.certify(game_of(seed), REGION, max_cells=12)
+        found = certify.certify(game_of(seed), REGION, search=certify.Search(max_cells=12))
     except (certify.EnclosureError, certify.MismatchError):
         return
     assert found.status != "proved" or not len(bad), program(seed)[0]

@@ -128,7 +128,9 @@ def examined(seed, count):
     args, rng, proved = jax.tree.map(jnp.asarray, numbers), np.random.default_rng(seed), 0
     for k, region in enumerate(regions(oracle, seed, count)):
         methods = LONGER if k == 1 else METHODS
-        found = certify.certify(game, region, methods, args=args, max_cells=40)
+        found = certify.certify(
+            game, region, methods, args=args, search=certify.Search(max_cells=40)
+        )
         if found.status != "proved":
             continue
         proved, inside = proved + 1, membership(region)

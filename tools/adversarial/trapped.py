@@ -94,7 +94,7 @@ def require_not_proved(kind, name, position, wrapper):
     """Raises if a game is proved."""
     game = game_of(kind, name, position, wrapper)
     try:
-        status = certify.certify(game, BOX, max_cells=20).status
+        status = certify.certify(game, BOX, search=certify.Search(max_cells=20)).status
     except (certify.EnclosureError, certify.MismatchError, ValueError):
         return
     assert status != "proved"

@@ -1,6 +1,6 @@
 """From the cells of a step map to the contents of a file that the checker accepts."""
 
-from typing import Any, NamedTuple
+from typing import Any
 
 import equinox as eqx
 import jax
@@ -10,10 +10,12 @@ import dgames as dg
 from certify.checker import Unusable, check_data
 from certify.checker.reader import CONTRACTION, FORMATS, digest
 from certify.file.provenance import provenance
+from certify.jacobian.family import AffineFamily
 from certify.problem.exact_types import known_instance
 from certify.problem.field import FlatField
-from certify.prove.direct.factor import FamilyFactor, metric_inverse, rate, rounded_metric
+from certify.prove.direct.factor import FactorBound, factor_bound, metric_inverse, rounded_metric
 from certify.prove.direct.matrices import Matrices
+from certify.prove.direct.metric_box import MetricBox
 from certify.prove.direct.step_map import StepMap
 from certify.search.tree import Leaf, Split, Tree
 
@@ -31,26 +33,16 @@ TRUSTED = (
 )
 
 
-class MetricBox(NamedTuple):
-    """A metric for a step, and where it is to contract in it."""
-
-    metric: np.ndarray
-    inverse: np.ndarray
-    lower: np.ndarray
-    upper: np.ndarray
-    reach: float
-
-
 def assembled(
     field: FlatField,
     step: StepMap,
     method: Any,
     center: np.ndarray,
     setting: MetricBox,
-    tree: Tree,
+    tree: Tree[AffineFamily],
 ) -> tuple[dict[str, Any] | None, str]:
     """The contents of a file that the checker accepts, or the reason why there is none."""
-    families = tree.families()
+    families = tree.evidence()
     if not all(bool(family.finite) for family in families):
         return None, (
             "on some cell the costs were not shown to be smooth wherever the step evaluates them, "
@@ -62,7 +54,9 @@ def assembled(
     ]
     unit = _unit(matrices)
     rounded = [_rounded(family, unit) for family in matrices]
-    bounds = [rate(_scaled(family, unit), setting.metric, setting.inverse) for family in rounded]
+    bounds = [
+        factor_bound(_scaled(family, unit), setting.metric, setting.inverse) for family in rounded
+    ]
     worst = max(bound.factor for bound in bounds)
     if not worst < 1:
         return None, (
@@ -144,9 +138,9 @@ def _start(
     _, slope = step.start(center[:n])
     metric_unit, integers = rounded_metric(slope.T @ setting.metric @ slope)
     metric = np.ldexp(integers, metric_unit)
-    bound = rate(found.jacobian, metric, setting.inverse)
+    bound = factor_bound(found.jacobian, metric, setting.inverse)
     rounded = _rounded(bound.family, unit)
-    bound = rate(_scaled(rounded, unit), metric, setting.inverse)
+    bound = factor_bound(_scaled(rounded, unit), metric, setting.inverse)
     if not np.isfinite(bound.factor):
         return None
     stretch = bound.factor * (1 + 2.0**-12)
@@ -193,7 +187,7 @@ def _scaled(family: Matrices, unit: int) -> Matrices:
 
 
 def _nodes(
-    tree: Tree, families: list[Matrices], bounds: list[FamilyFactor]
+    tree: Tree[AffineFamily], families: list[Matrices], bounds: list[FactorBound]
 ) -> list[dict[str, Any]]:
     result: list[dict[str, Any]] = []
     cells = iter(zip(families, bounds, strict=True))
@@ -205,7 +199,7 @@ def _nodes(
     return result
 
 
-def _cell(family: Matrices, bound: FamilyFactor) -> dict[str, Any]:
+def _cell(family: Matrices, bound: FactorBound) -> dict[str, Any]:
     return {
         "centre": _integers(family.centre),
         "generators": [_integers(g) for g in family.generators],

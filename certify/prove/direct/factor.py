@@ -20,7 +20,7 @@ _REGULARIZATIONS = (0.003, 0.03, 0.3)
 _SCALING = 2.0**30
 
 
-class FamilyFactor(NamedTuple):
+class FactorBound(NamedTuple):
     """A bound on `|T v|_P / |v|_M` over a family.
 
     Attributes:
@@ -38,11 +38,11 @@ class FamilyFactor(NamedTuple):
     family: Matrices
 
 
-def rate(
+def factor_bound(
     family: Matrices,
     inner: Float[np.ndarray, "b b"],
     inverse: Float[np.ndarray, "a a"],
-) -> FamilyFactor:
+) -> FactorBound:
     """The smallest `r` for which `[[r^2 M, T'], [T, Q]]` is found positive definite.
 
     By the Schur complement this means `T' Q^-1 T < r^2 M`, and so `|T v|_P <= r |v|_M` for every
@@ -93,7 +93,7 @@ def rate(
             best, scaling = factor, [int(x) for x in t]
     moves = np.zeros(len(sizes))
     moves[:] = sizes
-    return FamilyFactor(best, centre, scaling, moves, family)
+    return FactorBound(best, centre, scaling, moves, family)
 
 
 def _factor(

@@ -29,6 +29,7 @@ import dgames as dg
 from certify.enclosure.enclose import enclose
 from certify.enclosure.programs.plain import plain
 from certify.enclosure.registry import EnclosureError
+from certify.jacobian.enclosures import AutoEnclosure, DefiniteEnclosure, is_constant
 from certify.problem.constraints import contains_box
 from certify.problem.field import FlatField, compiled_jacobian, compiled_value
 from certify.problem.fingerprint import fingerprint
@@ -41,7 +42,7 @@ from certify.prove.direct.field_call import (
     require_strategy,
     same,
 )
-from certify.prove.direct.field_family import Stage, varies
+from certify.prove.direct.field_family import Stage
 from certify.prove.direct.linearity import require_affine
 from certify.prove.direct.matrices import Matrices, added, product
 from certify.prove.direct.straight_code import Answers, Projection, run, traced
@@ -90,6 +91,7 @@ class StepMap:
             given, project onto the strategy sets, and ask nothing else of the game.
         center: A strategy, as a vector, near the equilibrium.
         args: The arguments of the costs, which the step is given too.
+        enclosure: How the Jacobian of the field is enclosed; as `AutoEnclosure` says if not given.
         rigorous: Whether more than `at` and `start` will be asked for.
         own_blocks: Whether the field gives one player's block as it gives all of them.
         own_projection: Whether the field projects player by player onto its strategy sets.
@@ -115,12 +117,14 @@ class StepMap:
         center: np.ndarray,
         *,
         args: Any = None,
+        enclosure: DefiniteEnclosure | None = None,
         rigorous: bool = True,
         own_blocks: bool = True,
         own_projection: bool = True,
     ):
         self.field, self.step, self._args = field, step, args
-        self.varies, self._rigorous = varies(field), rigorous
+        self._enclosure = enclosure or AutoEnclosure().select(field, np.inf).enclosure
+        self.varies, self._rigorous = not is_constant(field), rigorous
         x = field.unravel(jnp.asarray(center))
         self._given = Given(strategy_set, args, x, own_blocks, own_projection)
         self._numbers = numbers(args)
@@ -340,7 +344,7 @@ class StepMap:
             if not np.isfinite(point.magnitude).all():
                 finite = False
                 break
-            stage = Stage(self.field, point)
+            stage = Stage(self.field, self._enclosure, point)
             finite &= stage.finite
             if not finite:
                 break

@@ -42,7 +42,7 @@ def flat_box(strength):
 
 @pytest.fixture(scope="module")
 def certificate():
-    return certify.certify(coupled(30.0), flat_box(30.0), max_cells=200)
+    return certify.certify(coupled(30.0), flat_box(30.0), search=certify.Search(max_cells=200))
 
 
 def without_structure(game):
@@ -58,7 +58,9 @@ def test_strong_coupling_needs_few_cells(certificate):
     # The smallest own curvature is attained where y is 1 and x in a corner: 1 - 2 (0.1) 1.5.
     assert 0.95 * 0.7 <= certificate.margin <= 0.7 + 1e-9
     assert certificate.weights == {"a": 1.0, "b": 1.0}
-    blind = certify.certify(without_structure(coupled(30.0)), flat_box(30.0), max_cells=300)
+    blind = certify.certify(
+        without_structure(coupled(30.0)), flat_box(30.0), search=certify.Search(max_cells=300)
+    )
     assert blind.status == "undecided"
 
 

@@ -101,7 +101,7 @@ def test_families_are_compared(monkeypatch):
     import dataclasses
 
     from certify.jacobian import by_taylor as taylor_family
-    from certify.search import measure
+    from certify.jacobian import evaluator
 
     honest = taylor_family.taylor_family
 
@@ -116,12 +116,12 @@ def test_families_are_compared(monkeypatch):
 
         return evaluate
 
-    monkeypatch.setattr(measure, "taylor_family", narrow)
-    measure.evaluator.cache_clear()
+    monkeypatch.setattr(evaluator, "taylor_family", narrow)
+    evaluator.evaluator.cache_clear()
     bent = game(lambda x: 0.1 * jnp.sin(2.0 * x["a"] + 0.123) * x["b"])
     with pytest.raises(MismatchError, match="outside of its enclosure"):
         certify.certify(bent, REGION)
-    measure.evaluator.cache_clear()
+    evaluator.evaluator.cache_clear()
 
 
 class TestProbes:

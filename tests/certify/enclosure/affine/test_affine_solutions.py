@@ -161,7 +161,7 @@ def test_jacobian_families_hold_at_the_coordinates_of_points():
     rng, count = np.random.default_rng(3), 16
     lower = rng.normal(size=(count, 2))
     upper = lower + rng.choice([0.0, 1e-12, 1e-3, 0.05, 0.3], (count, 2))
-    family = jacobian_family(two_states, "arithmetic")
+    family = jacobian_family(two_states, "affine")
     compared = 0
     found = in_numpy(lambda low, high: jax.tree.leaves(family(low, high)), lower, upper)
     for low, high, *numbers in zip(lower, upper, *found, strict=True):

@@ -621,7 +621,7 @@ def by_class_of_set(field, x):
 
 @pytest.mark.parametrize("step", [to_the_wrong_set, by_a_trial_in_the_wrong_set])
 def test_projections_onto_another_players_set_are_trials(step):
-    found = certify.contraction(Walled(), step, WALLED_BOX, max_cells=1)
+    found = certify.contraction(Walled(), step, WALLED_BOX, search=certify.Search(max_cells=1))
     assert found.status == "undecided"
     assert "strategy set" in found.reasons[0]
 
@@ -632,7 +632,7 @@ def test_projections_onto_the_own_set_do_nothing_inside():
         lambda field, x: field.project(move(x, field(x))),
         lambda field, x: jax.jit(lambda y: field.project(move(y, field(y))))(x),
     ):
-        found = certify.contraction(Walled(), step, WALLED_BOX, max_cells=1)
+        found = certify.contraction(Walled(), step, WALLED_BOX, search=certify.Search(max_cells=1))
         assert found.status == "proved"
         require_true(found, step, dg.pseudo_gradient(Walled()))
 
@@ -775,7 +775,11 @@ def test_functions_that_use_the_step_otherwise_claim_one_step():
         }
     )
     found = certify.largest_step(
-        game, lambda h: dg.Simultaneous({"a": h, "b": h * h}), BOX, tolerance=0.2, max_cells=1
+        game,
+        lambda h: dg.Simultaneous({"a": h, "b": h * h}),
+        BOX,
+        tolerance=0.2,
+        search=certify.Search(max_cells=1),
     )
     assert found.max > 1
     assert found.at_max.status == "proved"
@@ -794,4 +798,4 @@ def test_functions_that_make_other_methods_each_time():
         return dg.Simultaneous(h * (1.0 if len(made) % 2 else 0.9))
 
     with pytest.raises(ValueError, match="another method each time"):
-        certify.largest_step(GAME, method, BOX, tolerance=0.5, max_cells=1)
+        certify.largest_step(GAME, method, BOX, tolerance=0.5, search=certify.Search(max_cells=1))

@@ -15,6 +15,7 @@ import dgames as dg
 from certify.checker import check_data
 from certify.checker.reader import digest
 from certify.command.cli import app
+from certify.jacobian.enclosures import AffineArithmetic, AutoEnclosure, Taylor
 from certify.problem.field import flat_field
 from certify.prove.direct import field_family
 from certify.prove.direct.matrices import Matrices, added, product
@@ -90,16 +91,14 @@ def proof(name):
 
 
 @pytest.mark.full
-@pytest.mark.parametrize("form", ["taylor", "affine"])
-def test_either_form_encloses_the_field(form, monkeypatch):
+@pytest.mark.parametrize("enclosure", [Taylor(), AffineArithmetic()], ids=["taylor", "affine"])
+def test_either_enclosure_holds_the_field(enclosure):
     """Costs that are short are expanded in NumPy, others by compiled code."""
     field = flat_field(GAME, REGION)
-    assert field_family.usual_form(field) == "taylor"
-    monkeypatch.setattr(field_family, "usual_form", lambda field: form)
-    field_family._enclosed.cache_clear()
+    assert AutoEnclosure().select(field).enclosure == Taylor()
     lower, upper = np.array([-0.3, 0.1]), np.array([0.2, 0.5])
-    stage = field_family.Stage(field, Matrices.between(lower[:, None], upper[:, None]))
-    field_family._enclosed.cache_clear()
+    point = Matrices.between(lower[:, None], upper[:, None])
+    stage = field_family.Stage(field, enclosure, point)
     assert stage.finite
     points = np.random.default_rng(0).uniform(lower, upper, (200, 2))
     for known, function in (
@@ -214,7 +213,9 @@ class TestRefused:
         )
         origin = (0.0, 0.0, 0.0)
         region = certify.Box.around(origin, 1.0)
-        found = certify.contraction(game, dg.RungeKutta4(2.5), region, max_cells=8)
+        found = certify.contraction(
+            game, dg.RungeKutta4(2.5), region, search=certify.Search(max_cells=8)
+        )
         assert found.status == "undecided"
 
     def test_no_equilibrium(self):
@@ -245,7 +246,10 @@ class TestRefused:
             (Open(), 0.2, "proved"),
         ):
             method = dg.Extragradient(step)
-            assert certify.contraction(game, method, region, max_cells=1).status == status
+            assert (
+                certify.contraction(game, method, region, search=certify.Search(max_cells=1)).status
+                == status
+            )
 
 
 @jax.custom_jvp

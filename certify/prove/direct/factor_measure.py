@@ -1,0 +1,39 @@
+"""Measures cells by the factor of a step on them."""
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from certify.jacobian.family import AffineFamily
+from certify.prove.direct.factor import factor_bound
+from certify.prove.direct.metric_box import MetricBox
+from certify.prove.direct.step_map import StepMap
+from certify.prove.family_measure import FamilyMeasure
+from certify.search.measure import Cell, Measured
+
+
+def factor_measure(step: StepMap, box: MetricBox) -> FamilyMeasure:
+    """How far below one the factor of a step is on a cell, as far as floating point tells."""
+    m = step.dimension
+
+    def run(cells: list[Cell]) -> Iterator[Measured[AffineFamily]]:
+        for cell in cells:
+            found = step.enclosed(cell.lower, cell.upper)
+            shares = np.broadcast_to(np.float64(0.0), (m, m, m))
+            if not found.finite:
+                nothing = np.zeros((m, m))
+                family = AffineFamily(
+                    nothing, np.zeros((0, m, m)), nothing, shares, np.asarray(False)
+                )
+                yield Measured(family, -np.inf, 1.0, cell.upper - cell.lower)
+                continue
+            known = factor_bound(found.jacobian, box.metric, box.inverse)
+            small = known.family
+            family = AffineFamily(
+                small.centre, small.generators, small.remainder, shares, np.asarray(True)
+            )
+            scores = known.scores if len(known.scores) else np.zeros(m)
+            margin = 1 - known.factor if np.isfinite(known.factor) else -1e9
+            yield Measured(family, margin, 1 - known.centre, scores)
+
+    return FamilyMeasure(run)
