@@ -248,14 +248,8 @@ RULES = [
     Rule(
         "jacobians",
         "jacobian_family",
-        "smooth & _all_finite(jacobian, slope, curvature, *parts)",
-        "_all_finite(jacobian, slope, curvature, *parts)",
-    ),
-    Rule(
-        "jacobians",
-        "jacobian_family",
-        "smooth & _all_finite(jacobian, *parts)",
-        "_all_finite(jacobian, *parts)",
+        "smooth & _all_finite(found, *parts)",
+        "_all_finite(found, *parts)",
     ),
     Rule("jacobians", "_by_arithmetic", "smooth & _all_finite(*parts)", "_all_finite(*parts)"),
     Rule("expansions", "_second_order", "mixed + half", "half"),
@@ -339,6 +333,7 @@ TESTS = {
     "derivatives": ["enclosure/test_derivatives.py"],
     "jacobians": [
         "jacobian/test_by_jaxpr.py",
+        "jacobian/test_enclosures.py",
         "enclosure/test_definedness.py",
         "rules/test_logic.py",
     ],

@@ -131,6 +131,7 @@ CASES = {
 }
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("name", CASES)
 def test_what_is_reached_lies_on_the_principal_branch(name):
     make, goals = CASES[name]
@@ -146,6 +147,7 @@ def test_what_is_reached_lies_on_the_principal_branch(name):
     assert_allclose(found[:, 0], expected[:, -1], atol=1e-6)
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("goals", ([2.0], [1.5, 2.0], [0.1, 1.3, 1.4, 2.0]))
 def test_a_branch_that_turns_back(goals):
     """McKelvey's loop: at a precision of 1.5 there is one equilibrium, and this is its branch."""
@@ -165,6 +167,7 @@ def test_a_branch_without_turns():
         assert_allclose(jnp.concatenate(found.logits, -1)[-1], expected, atol=1e-7)
 
 
+@pytest.mark.full
 def test_where_it_was_left():
     """Without enough tries the last point of the branch is returned, with its precision."""
     found = dg.quantal_responses(LOOP, [1.0, 2.0], LOOP.uniform(), max_tries=12)

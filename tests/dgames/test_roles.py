@@ -172,6 +172,7 @@ def test_roles_that_are_nobodys(roles, message):
         dg.zero_sum(payoff_of("a", "b"), **roles).costs({"a": 1.0, "b": 1.0})
 
 
+@pytest.mark.full
 def test_certificates_are_of_the_game_that_is_meant():
     payoff, region = payoff_of("min", "max"), certify.Box.around({"min": 0.0, "max": 0.0}, 1.0)
     with pytest.raises(ValueError, match="Name the roles"):

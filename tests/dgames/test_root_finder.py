@@ -39,6 +39,7 @@ def equilibrium(q):
     return jnp.linalg.solve(M, -jnp.concatenate([q, 2 * q]))
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("method", METHODS, ids=dg.method_name)
 def test_equilibria_and_their_derivatives_are_the_closed_form(method):
     finder = dg.as_root_finder(method, tol=1e-11)
@@ -62,6 +63,7 @@ def test_the_residual_in_the_statistics_is_that_of_the_value():
     assert solution.stats["residual"] <= 1e-6
 
 
+@pytest.mark.full
 def test_other_linear_solvers():
     q = jnp.array([1.0, -2.0])
     adjoint = optx.ImplicitAdjoint(linear_solver=lx.GMRES(rtol=1e-10, atol=1e-10))
@@ -75,6 +77,7 @@ def test_other_linear_solvers():
     assert np.allclose(jax.grad(found)(q), expected, atol=1e-8)
 
 
+@pytest.mark.full
 def test_failures_are_reported():
     q = jnp.array([1.0, -2.0])
     slow = dg.as_root_finder(dg.Simultaneous(1e-6))

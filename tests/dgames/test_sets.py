@@ -34,6 +34,7 @@ def test_projection_is_feasible_idempotent_and_nonexpansive(own, x, y):
     assert np.linalg.norm(px - py) <= np.linalg.norm(x - y) + 1e-12
 
 
+@pytest.mark.full
 @ALL
 def test_projection_is_optimal(own, key):
     """The variational inequality `(x - P x) . (y - P x) <= 0` for all `y` of the set."""

@@ -196,6 +196,7 @@ def _narrow(rule):
     return wrong
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("name", INTERVAL_RULES)
 def test_a_broken_rule_of_intervals_is_noticed(name, monkeypatch):
     def costs(x, args):

@@ -61,6 +61,7 @@ GAMES = {
 }
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("name", GAMES)
 def test_what_jumps_or_is_undefined_is_undecided(name):
     of_a, region = GAMES[name]
@@ -71,6 +72,7 @@ def test_what_jumps_or_is_undefined_is_undecided(name):
     assert "smooth" in str(found.reasons) or "finite" in str(found.reasons)
 
 
+@pytest.mark.full
 def test_derivatives_of_functions_that_jump_are_unknown():
     def function(x):
         return jnp.zeros(4).at[x.astype(jnp.int32)].add(x)[2]
@@ -117,6 +119,7 @@ def test_solvers_are_enclosed_as_they_solve():
     assert bool(found.contains(jnp.full(2, 1.0) / 3).all())
 
 
+@pytest.mark.full
 def test_a_point_alone_refutes_nothing():
     """A branch for one point, which is the one that is looked at."""
     region = around(0.0)
@@ -138,6 +141,7 @@ def test_a_point_alone_refutes_nothing():
 PLAIN = dg.game(lambda x, args: {"a": 0.5 * x["a"] ** 2, "b": 0.5 * x["b"] ** 2})
 
 
+@pytest.mark.full
 def test_every_smaller_step_is_claimed_only_where_it_is_so():
     c = 2.2**0.5
     game = dg.game(

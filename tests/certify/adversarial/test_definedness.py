@@ -18,6 +18,7 @@ def test_all_kinds_are_tried():
     assert len({program(seed)[0] for seed in range(PROGRAMS)}) > 0.9 * PROGRAMS
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("seeds", [range(k, PROGRAMS, 6) for k in range(6)])
 def test_undefined_code_is_not_smooth(seeds):
     """By neither of the two that read it: the rules of intervals, and the graph of level 2."""

@@ -45,6 +45,12 @@ def test_radii_are_positive():
     assert "positive radius" in reasons(quadratic([1], equilibrium=equilibrium))
 
 
+def test_a_basin_leaves_room_for_the_equilibrium_twice():
+    """The region reaches up to 1, and the equilibrium is within 1/4 of the centre."""
+    for basin, expected in ((0.5, ""), (0.625, "the basin is inside the region")):
+        assert reasons(quadratic([1], basin={"radius": basin.hex()})) == expected
+
+
 def test_players_are_not_coupled_to_themselves():
     """A negative coupling would make up for curvature that is not there."""
     data = quadratic([1, 1])

@@ -202,6 +202,7 @@ for path in sys.argv[2:]:
 """
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("level", ["1", "2"])
 def test_each_is_refused_or_judged(files, level):
     command = [sys.executable, "-c", CHECK, level, *map(str, files.values())]

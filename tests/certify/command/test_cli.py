@@ -144,6 +144,7 @@ def test_not_proved(command, duopoly, tmp_path):
     assert not target.exists()
 
 
+@pytest.mark.full
 def test_long_runs(command, ripples, tmp_path, monkeypatch):
     """Ctrl-C is one sentence and a status of its own; the same command goes on."""
     file, target = tmp_path / "run.npz", tmp_path / "c.json"
@@ -497,6 +498,7 @@ def test_interrupted(command, quadratic, tmp_path, monkeypatch, name):
     assert err.startswith("certify: interrupted") and err.count("\n") == 1
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("arguments", [("schema",), ("check", CORPUS / "valid_ball.json"), ("-h",)])
 def test_output_that_nobody_reads_is_not_a_rejection(arguments):
     """Such as `certify check c.json | true`: status 1 would say that the file was rejected."""
@@ -525,6 +527,7 @@ with heeded(grace=0.3):
 """
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("way", ["deaf", "import", "hears"])
 def test_ctrl_c_is_heard_in_compiled_code(way, tmp_path):
     """And while a module is imported that swallows it."""

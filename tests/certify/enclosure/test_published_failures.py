@@ -152,6 +152,7 @@ def test_what_code_says_of_one_point_only(function, order, truth):
 # Affine forms where code is traced once and run several times.
 
 
+@pytest.mark.full
 def test_long_scans_lose_their_forms():
     def carried(x):
         last, found = lax.scan(
@@ -171,6 +172,7 @@ def test_long_scans_lose_their_forms():
             assert contains(result, slope(box.lower + share * box.width))
 
 
+@pytest.mark.full
 def test_a_system_of_one_unknown():
     def solved(x):
         return jnp.linalg.solve(jnp.reshape(2.0 + x[0], (1, 1)), jnp.reshape(jnp.sin(x[1]), (1,)))[
@@ -183,6 +185,7 @@ def test_a_system_of_one_unknown():
         assert contains(result, jax.grad(solved)(x))
 
 
+@pytest.mark.full
 def test_rounding_of_products_with_narrow_intervals():
     """Generators of 0.1 and 0.1 + 1e-17 cancel, times 1e10, in numbers known to be tiny."""
 

@@ -32,6 +32,7 @@ def certificate(request):
     return game, found
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("level", [1, 2])
 def test_the_checker_accepts_it(certificate, level):
     verdict = check_data(certificate[1].data, level=level)

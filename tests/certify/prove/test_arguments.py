@@ -75,6 +75,7 @@ def test_players_without_coordinates():
         certify.certify(GAME, certify.Ball({"a": jnp.zeros(1), "b": jnp.zeros((2, 0))}, 1.0))
 
 
+@pytest.mark.full
 @pytest.mark.parametrize(
     "centre",
     [
@@ -91,6 +92,7 @@ def test_what_no_file_can_hold_is_refused_at_once(centre, monkeypatch):
         certify.certify(GAME, certify.Box.around(centre, 0.5))
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("scale", [1e200, 1e-200, 1e100, 1e-30])
 def test_costs_of_any_size(scale):
     """Everything is proportional to the unit of the costs."""
@@ -108,6 +110,7 @@ def test_costs_of_any_size(scale):
     assert found.margin == pytest.approx(1.5904 * scale, rel=1e-3)
 
 
+@pytest.mark.full
 def test_long_vectors_are_shortened():
     """A refutation in fifty coordinates fits into a sentence, which names the players."""
 

@@ -21,6 +21,7 @@ def certificate():
     )
 
 
+@pytest.mark.full
 def test_the_margin_over_the_cube_is_nearly_the_sampled_one(certificate):
     assert certificate.status == "proved"
     assert 0.95 * SAMPLED <= certificate.margin <= SAMPLED

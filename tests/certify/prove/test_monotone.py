@@ -97,6 +97,7 @@ class TestClosedForms:
         alone = 2 * found.margin / found.lipschitz**2
         assert alone == pytest.approx(paper, abs=1e-8)
 
+    @pytest.mark.full
     @pytest.mark.parametrize("seed", range(2))
     def test_random_quadratic_games(self, seed):
         """The Jacobian is constant, so the best constants in any given metric are eigenvalues."""
@@ -269,6 +270,7 @@ class TestNotProved:
         found = certify.certify(game, certify.Box((0.5, -1.0), (2.0, 1.0)))
         assert found.status == "refuted"
 
+    @pytest.mark.full
     def test_budget(self):
         center = dg.games.Oligopoly.published_equilibrium()
         game = dg.games.Oligopoly.murphy_sherali_soyster()
@@ -460,6 +462,7 @@ class TestEnclosures:
         )
     )
 
+    @pytest.mark.full
     def test_all_prove_and_the_better_ones_with_fewer_cells(self):
         region = certify.Box.around((0.0, 0.0), 0.5)
         each = (certify.IntervalMatrices(), certify.AffineArithmetic(), certify.Taylor())
@@ -480,6 +483,7 @@ class TestEnclosures:
             certify.certify(large, region, enclosure=certify.Taylor())
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("radius", [2.0, 5.0])
 def test_logistic_regressions(radius):
     """Sums over more data points than coordinates: positive semidefinite however far they move."""

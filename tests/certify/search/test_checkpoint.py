@@ -155,6 +155,7 @@ def test_what_is_outside_a_ball_is_remembered(ripples, tmp_path):
     ) == proof(whole)
 
 
+@pytest.mark.full
 def test_damaged_files_are_refused(ripples, file):
     good = file.read_bytes()
     rng = np.random.default_rng(0)

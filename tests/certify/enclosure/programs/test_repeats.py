@@ -3,6 +3,7 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pytest
 from jax.extend import core
 
 from certify.enclosure import Interval, enclose
@@ -36,6 +37,7 @@ def test_repeated_code_is_correlated():
     assert bool(enclose(lambda x: 1.0 / x - 1.0 / x)(x).is_unknown)
 
 
+@pytest.mark.full
 def test_results_are_the_same():
     def function(x):
         return jnp.stack([jnp.tanh(x @ x), jnp.exp(-jnp.sum(x * x)) * jnp.tanh(x @ x)])

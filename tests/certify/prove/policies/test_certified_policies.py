@@ -103,6 +103,7 @@ def test_weights_undo_the_units_of_payoffs(factor):
     assert certificate.lipschitz == pytest.approx(np.sqrt(factor), rel=1e-9)
 
 
+@pytest.mark.full
 def test_signs_between_pairs_count():
     """Four players: all seek company, `tau - 3/2`; all avoid it, `|sum d|^2 - sum |d|^2`: 1/2."""
     pairs = [(i, j) for i in range(4) for j in range(4) if i != j]
@@ -114,12 +115,14 @@ def test_signs_between_pairs_count():
     assert alone.data["evidence"]["kind"] == "form"
 
 
+@pytest.mark.full
 def test_preferences_are_monotone_for_any_number_of_players():
     certificate = certify.certify_policies(PreferenceGame(PERTURBED.preferences, 4), 0.1)
     assert certificate.margin == pytest.approx(0.1, rel=1e-9)
     assert certificate.data["game"]["terms"][0]["divisor"] == 3
 
 
+@pytest.mark.full
 def test_three_players_by_hand():
     """Player 0 is paid a if the others match each other and him: vertices of the others count."""
     table = np.zeros((2, 2, 2))
@@ -133,6 +136,7 @@ def test_three_players_by_hand():
 # --- published numbers -------------------------------------------------------------------------
 
 
+@pytest.mark.full
 @pytest.mark.parametrize(
     ("temperature", "equilibrium", "published"),
     [
@@ -177,6 +181,7 @@ def ring(rng, *sizes):
 KINDS = ((matrix_game, (2, 2)), (matrix_game, (2, 2, 2)), (ring, (3, 2, 2)))
 
 
+@pytest.mark.full
 @settings(max_examples=5, deadline=None, derandomize=True)
 @given(st.integers(0, 2**32), st.sampled_from([0.8, 2.0, 10.0]), st.sampled_from([0.3, 1.0, 1.9]))
 @pytest.mark.parametrize("kind", KINDS, ids=["two players", "three players", "polymatrix"])
@@ -226,6 +231,7 @@ def norm(weights, d):
     return np.sqrt(sum(w * np.abs(own).sum() ** 2 for w, own in zip(weights, d, strict=True)))
 
 
+@pytest.mark.full
 def test_the_flow_decays_at_the_rate_of_the_margin():
     game = MatrixGame([[2.0, 0.0], [0.0, 1.0]], [[1.0, 0.0], [0.0, 2.0]])  # battle of the sexes
     certificate = certify.certify_policies(game, 1.0)
@@ -254,6 +260,7 @@ def exact_equilibrium(digits):
         return [(p, 1 - p) for p in (1 / (1 + (-z).exp()) for z in (x, y))]
 
 
+@pytest.mark.full
 def test_the_equilibrium_is_enclosed():
     """Against sixty digits, of which the first sixteen are not enough to tell."""
     reference = (jnp.array([0.25, 0.75]), jnp.array([0.75, 0.25]))
@@ -311,6 +318,7 @@ def test_the_edges_of_the_range():
 # --- use ---------------------------------------------------------------------------------------
 
 
+@pytest.mark.full
 def test_solve_takes_the_certified_step(tmp_path, command):
     game = dg.Regularised(PERTURBED, 0.5)
     certificate = certify.certify_policies(game)
@@ -399,6 +407,7 @@ def test_nothing_is_claimed_without_a_proof(tmp_path):
 # --- games from files --------------------------------------------------------------------------
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("outcomes", [False, True])
 @pytest.mark.parametrize("name", ["pennies", "three", "outcomes"])
 def test_game_files(name, outcomes, tmp_path):
@@ -505,6 +514,7 @@ def test_games_and_regularisers_are_known_by_their_very_class(stranger):
         certify.certify_policies(*STRANGERS[stranger]())
 
 
+@pytest.mark.full
 def test_registered_tables_are_compared_near_vertices_too():
     game_terms.register(Cornered, lambda game: game_terms(MatrixGame(PENNIES)))
     with pytest.raises(ValueError, match="do not have the gradient of its costs"):
