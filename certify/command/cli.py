@@ -157,7 +157,7 @@ def _certificate(
         if value is not None and not 0 < value < float("inf"):
             raise ValueError(f"--{name} is {value:g}; it must be positive and finite")
     if not 0 < search["tightness"] < 1:
-        raise ValueError(f"--tightness is {options['tightness']:g}; it must be between 0 and 1")
+        raise ValueError(f"--tightness is {search['tightness']:g}; it must be between 0 and 1")
     choices = {"enclosure": ENCLOSURES, "metric": METRICS, "objective": OBJECTIVES}
     for name, known in choices.items():
         if words[name] not in known:

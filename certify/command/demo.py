@@ -16,6 +16,7 @@ from certify.command.live_rounds import on_terminal
 from certify.command.tables import certificate_table
 from certify.problem.region import Box
 from certify.prove.monotone import certify
+from certify.search.search_options import Search
 from dgames.strategy import Strategy, ravel
 
 RADIUS = 10.0
@@ -37,7 +38,10 @@ def demonstrate(output: Path, console: Console) -> bool:
     region = Box.around(solution.strategy, RADIUS)
     with on_terminal() as report:
         certificate = certify(
-            game, region, methods=[dg.Simultaneous, dg.Extragradient], progress=report
+            game,
+            region,
+            methods=[dg.Simultaneous, dg.Extragradient],
+            search=Search(progress=report),
         )
     if certificate.status != "proved":
         console.print(certificate_table(certificate))

@@ -87,14 +87,6 @@ def test_each_objective_is_best_at_its_own():
     assert reach["basin"] == max(reach.values()) > 100 * reach["margin"]
 
 
-def test_an_objective_that_is_none():
-    game = dg.game(ONE_WAY["linear"][0])
-    with pytest.raises(ValueError, match="objective is 'speed'; it must be one of basin, step"):
-        certify.certify(
-            game, certify.Box.around((0.0, 0.0), 1.0), metric=certify.AutoMetric(objective="speed")
-        )
-
-
 def test_methods_without_a_theorem_here_take_nothing_away():
     """An equilibrium on the boundary, where nothing is known of optimistic steps."""
 
