@@ -16,7 +16,7 @@ from jaxtyping import Array, Float
 from certify.jacobian.family import UNDERFLOW, UP, AffineFamily
 
 # Of NumPy or JAX, as families have them.
-Matrices = Float[Array | np.ndarray, "m a b"]
+Matrices = Float[Array | np.ndarray, "_ a b"]
 # Twice the unit roundoff, for each rounded operation.
 _UNIT = 2.0**-52
 
