@@ -103,8 +103,9 @@ def _by_taylor(field: FlatField, width: int) -> Callable[[np.ndarray, np.ndarray
         found = family(lower, upper)
         smooth = np.asarray(smooth_code(jnp.asarray(lower), jnp.asarray(upper)))
         # Nothing tells which coordinate is to blame: the widest is.
-        width = np.broadcast_to((upper - lower)[:, :, None, None], found.share.shape)
-        share = np.where((found.finite & ~smooth)[:, None, None, None], width, found.share)
+        known = np.asarray(found.share)
+        width = np.broadcast_to((upper - lower)[:, :, None, None], known.shape)
+        share = np.where((found.finite & ~smooth)[:, None, None, None], width, known)
         return dataclasses.replace(found, share=share, finite=found.finite & smooth)
 
     return evaluate

@@ -53,7 +53,7 @@ class AffineFamily(eqx.Module):
 
     @classmethod
     def ball(
-        cls, middle: Float[np.ndarray, "a b"], radius: Float[np.ndarray, "a b"]
+        cls, middle: Float[Array | np.ndarray, "a b"], radius: Float[Array | np.ndarray, "a b"]
     ) -> "AffineFamily":
         """A family that does not move with the cell."""
         return cls(middle, np.zeros((0, *middle.shape)), radius)

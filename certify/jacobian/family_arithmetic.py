@@ -11,9 +11,12 @@ the bounds for any order of summation, with or without fused multiply-adds.
 """
 
 import numpy as np
+from jaxtyping import Array, Float
 
 from certify.jacobian.family import UNDERFLOW, UP, AffineFamily
 
+# Of NumPy or JAX, as families have them.
+Matrices = Float[Array | np.ndarray, "_ a b"]
 # Twice the unit roundoff, for each rounded operation.
 _UNIT = 2.0**-52
 
@@ -95,7 +98,7 @@ def value(
     return added(at_middle, product(free, moved))
 
 
-def _summed(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+def _summed(first: Matrices, second: Matrices) -> Matrices:
     if not len(first) or not len(second):
         return first if len(first) else second
     return first + second

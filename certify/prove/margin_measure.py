@@ -84,7 +84,7 @@ def _bounded(
         block = reduced(mirrored(block, signs))
         bounds = margin_bounds(block, weighting, signs)
         # The shares have become scores; they are by far the largest part.
-        shares = np.broadcast_to(np.float64(0.0), np.shape(block.share))
+        shares = np.broadcast_to(np.float64(0.0), np.asarray(block.share).shape)
         generators = np.ascontiguousarray(block.generators)
         block = dataclasses.replace(block, generators=generators, share=shares)
         margins, peaks = bounds.margin.tolist(), bounds.peak.tolist()

@@ -87,7 +87,8 @@ class Checkpoint:
     def save(self, frontier: Frontier[Evidence], measure: Measure[Evidence]) -> None:
         """Writes the file, replacing the last one at a stroke."""
         start = time.perf_counter()
-        arrays: dict[str, Any] = frontier.to_arrays(measure)
+        # Typed loosely: the names of arrays are not those of options of `numpy.savez`.
+        arrays: dict[str, Any] = {**frontier.to_arrays(measure)}
         arrays["checksum"] = np.array(_checksum(self._identity, arrays))
         arrays["identity"] = np.array(_text(self._identity))
         # A name of its own: another run may have been given the same file.

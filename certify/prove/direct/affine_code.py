@@ -120,8 +120,8 @@ def values_at(code: AffineCode, field: FlatField, z: np.ndarray) -> tuple[np.nda
     found, sizes = z, np.abs(z)
     n = field.dimension
     for rows in [*(slice(n * k, n * (k + 1)) for k in range(code.calls)), code.results]:
-        known = code.linear.centre[rows, : len(found)]
-        constant = code.constant.centre[rows, 0]
+        known = np.asarray(code.linear.centre)[rows, : len(found)]
+        constant = np.asarray(code.constant.centre)[rows, 0]
         point, size = known @ found + constant, np.abs(known) @ sizes + np.abs(constant)
         if rows is code.results:
             return point, size
@@ -135,7 +135,7 @@ def values_at(code: AffineCode, field: FlatField, z: np.ndarray) -> tuple[np.nda
 def jacobian_at(code: AffineCode, field: FlatField, z: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """The map and its Jacobian at a point, in ordinary floating point."""
     m, n = code.argument, field.dimension
-    linear, constant = code.linear.centre, code.constant.centre[:, 0]
+    linear, constant = np.asarray(code.linear.centre), np.asarray(code.constant.centre)[:, 0]
     values, slopes = [z], [np.eye(m)]
     for rows in [*(slice(n * k, n * (k + 1)) for k in range(code.calls)), code.results]:
         known = linear[rows, : m + n * (len(values) - 1)]

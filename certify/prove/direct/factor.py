@@ -54,7 +54,8 @@ def factor_bound(
         inner: `M`, the metric of the argument.
         inverse: `Q`, about the inverse of the metric of the result.
     """
-    a, b = family.centre.shape
+    whole, generators = np.asarray(family.centre), np.asarray(family.generators)
+    a, b = whole.shape
     left = np.linalg.cholesky(inner)  # M = left left'
     right = np.linalg.cholesky(inverse)  # Q = right right'
 
@@ -63,15 +64,16 @@ def factor_bound(
         half = np.linalg.solve(right, matrices)
         return np.swapaxes(np.linalg.solve(left, np.swapaxes(half, -1, -2)), -1, -2)
 
-    sizes = np.abs(scaled(family.generators)).sum((1, 2))
+    sizes = np.abs(scaled(generators)).sum((1, 2))
     order = np.argsort(-sizes, kind="stable")
     order = order[sizes[order] > 1e-14 * max(float(sizes.max(initial=0.0)), 1.0)]
     rest = np.setdiff1d(np.arange(len(sizes)), order[:MOST_GENERATORS])
-    remainder = (family.remainder + np.abs(family.generators[rest]).sum(0)) * (1 + 2.0**-36)
-    family = AffineFamily(family.centre, family.generators[order[:MOST_GENERATORS]], remainder)
-    corners = vertices(family.centre[None], family.generators[None])[0]
+    remainder = (family.remainder + np.abs(generators[rest]).sum(0)) * (1 + 2.0**-36)
+    largest = generators[order[:MOST_GENERATORS]]
+    family = AffineFamily(whole, largest, remainder)
+    corners = vertices(whole[None], largest[None])[0]
     norms = np.linalg.norm(scaled(corners), 2, axis=(-2, -1))
-    centre = float(np.linalg.norm(scaled(family.centre), 2))
+    centre = float(np.linalg.norm(scaled(whole), 2))
     worst = corners[norms.argmax()]
     u, _, vt = np.linalg.svd(scaled(worst))
     # The vector that the border maps to almost zero, in the coordinates of the border.

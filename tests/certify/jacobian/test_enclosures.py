@@ -6,7 +6,8 @@ import pytest
 
 import certify
 import dgames as dg
-from certify.jacobian.enclosures import NAMED, ConstantJacobian, is_short
+from certify.jacobian import enclosures
+from certify.jacobian.enclosures import NAMED, ConstantJacobian
 
 RNG = jax.random.normal(jax.random.key(0), (9, 2))
 
@@ -55,14 +56,14 @@ def test_what_suits_a_field_and_why(costs, sizes, enclosure, why):
     assert found.compiled and not found.shortfall
 
 
-def test_costs_with_branches_have_no_polynomials():
-    def costs(x, args):
-        a, b = x
-        return jnp.sum(jax.lax.cond(a[0] > 9.0, lambda t: t**2, lambda t: t**4, a)), jnp.sum(b**2)
-
-    field = field_of(costs, 1, 1)
-    assert not is_short(field)
+def test_costs_that_no_polynomials_are_taken_of(monkeypatch):
+    field = field_of(quartic, 1, 1)
+    monkeypatch.setattr("certify.jacobian.enclosures.is_affordable", lambda graph: False)
+    enclosures.is_short.cache_clear()
+    enclosures._suited.cache_clear()
     found = certify.AutoEnclosure().select(field)
+    enclosures.is_short.cache_clear()
+    enclosures._suited.cache_clear()
     assert found.enclosure == certify.AffineArithmetic()
     assert "too long for Taylor polynomials" in found.why
 

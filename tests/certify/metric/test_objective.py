@@ -1,7 +1,5 @@
 """A proof that one can use: its basin is no sliver, and given metrics are obeyed."""
 
-from typing import Any
-
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -87,15 +85,6 @@ def test_each_objective_is_best_at_its_own():
     assert steps["rate"].rate <= min(step.rate for step in steps.values()) * (1 + 1e-6)
     reach = {name: in_units(one, np.ones(2)).min() for name, one in found.items()}
     assert reach["basin"] == max(reach.values()) > 100 * reach["margin"]
-
-
-def test_an_objective_that_is_none():
-    game = dg.game(ONE_WAY["linear"][0])
-    with pytest.raises(ValueError, match="objective is 'speed'; it must be one of basin, step"):
-        options: Any = {"objective": "speed"}
-        certify.certify(
-            game, certify.Box.around((0.0, 0.0), 1.0), metric=certify.AutoMetric(**options)
-        )
 
 
 def test_methods_without_a_theorem_here_take_nothing_away():

@@ -131,9 +131,11 @@ class TestMirrored:
         assert (family.remainder <= np.asarray(raw.remainder)).all()
         points = np.random.default_rng(2).uniform(lower, upper, (200, 4))
         at = (points - 0.5 * (lower + upper)) / (0.5 * (upper - lower))
-        moved = family.centre + np.einsum("pk,kij->pij", at, family.generators)
+        moved = family.centre + np.einsum("pk,kij->pij", at, family.generators[:4])
+        # What moves with a remainder may move in any way.
+        loose = family.remainder + np.abs(family.generators[4:]).sum(0)
         off = np.abs(np.asarray(compiled_jacobians(field)(points)) - moved)
-        assert (off <= family.remainder + 1e-12).all()
+        assert (off <= loose + 1e-12).all()
 
     def test_rounding_keeps_the_mirror(self):
         rng = np.random.default_rng(3)

@@ -2,7 +2,6 @@
 
 import io
 import json
-from typing import Any, cast
 
 import jax.numpy as jnp
 import numpy as np
@@ -13,6 +12,7 @@ import certify
 import dgames as dg
 from certify.command.demo import worst_factor
 from certify.command.tables import certificate_table
+from certify.prove.arguments import check_options
 
 
 def text(certificate):
@@ -92,19 +92,35 @@ def test_a_matrix_can_be_given(shear, shear_certificate, tmp_path):
         )
 
 
+def made(kind, **fields):
+    """An option as users make it, without the type checks of the tests."""
+    option = object.__new__(kind)
+    for name, value in fields.items():
+        object.__setattr__(option, name, value)
+    option.__post_init__()
+    return option
+
+
+def auto(generality, objective):
+    return made(certify.AutoMetric, generality=generality, objective=objective)
+
+
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: certify.AutoMetric(cast(Any, "round")), "one of auto, weights, block, full"),
         (
-            lambda: certify.AutoMetric(objective=cast(Any, "speed")),
+            lambda: made(certify.AutoMetric, generality="round", objective="step"),
+            "one of auto, weights, block, full",
+        ),
+        (
+            lambda: made(certify.AutoMetric, generality="full", objective="speed"),
             "one of basin, step, rate, margin",
         ),
-        (lambda: certify.Matrix(np.ones((2, 3))), "square"),
+        (lambda: made(certify.Matrix, entries=np.ones((2, 3))), "square"),
         (lambda: certify.Matrix(-np.eye(3)), "positive definite"),
         (lambda: certify.Matrix(np.triu(np.ones((3, 3)))), "symmetric"),
         (lambda: certify.Weights({"0": 1.0, "1": -1.0}), "positive"),
-        (lambda: certify.Weights(cast(Any, [1.0, 1.0])), "by player"),
+        (lambda: made(certify.Weights, by_player=[1.0, 1.0]), "by player"),
     ],
 )
 def test_what_is_no_metric_is_an_error(make, message):
@@ -117,14 +133,24 @@ def test_what_is_no_metric_is_an_error(make, message):
     [
         ({"metric": certify.Matrix(np.eye(2))}, "3 coordinates"),
         ({"metric": certify.Weights({"0": 1.0, "1": 1.0})}, "the players are 0, 1, 2"),
-        ({"metric": "full"}, r"metric is 'full' .*give certify.AutoMetric"),
-        ({"enclosure": "taylor"}, r"enclosure is 'taylor' .*certify.Taylor"),
-        ({"search": 100}, r"search is 100 .*certify.Search"),
     ],
 )
-def test_options_that_do_not_fit_are_one_sentence(shear, options, message):
+def test_metrics_that_do_not_fit_the_game(shear, options, message):
     with pytest.raises(ValueError, match=message):
         certify.certify(shear.game, shear.region, **options)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (("full", certify.Taylor(), certify.Search()), r"metric is 'full' .*certify.AutoMetric"),
+        ((certify.AutoMetric(), "taylor", certify.Search()), r"'taylor' .*certify.Taylor"),
+        ((certify.AutoMetric(), certify.Taylor(), 100), r"search is 100 .*certify.Search"),
+    ],
+)
+def test_what_is_no_option_is_an_error(options, message):
+    with pytest.raises(ValueError, match=message):
+        check_options("certify", *options)
 
 
 def test_a_zero_sum_game_in_a_matrix():
