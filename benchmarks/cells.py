@@ -5,9 +5,9 @@
 Of the five-firm oligopoly, for each radius: the proved margin and its share of the sampled one,
 cells, seconds of a first call (the very first compiles) and of a second, size of the file, seconds
 of the checker. Then, for several games, the cells that it takes to come to nine tenths of the
-sampled margin with each form of Jacobian, in the same run: interval matrices, affine families from
-third derivatives, affine arithmetic, Taylor polynomials. Quadratic
-games are one cell in any form; bilinear, Dirac and matrix games have no margin to prove.
+sampled margin with each enclosure of Jacobians, in the same run: interval matrices, affine
+arithmetic, Taylor polynomials. Quadratic games are one cell with any of them; bilinear, Dirac and
+matrix games have no margin to prove.
 """
 
 import contextlib
@@ -27,16 +27,17 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 import certify
 import dgames as dg
 from benchmarks.markov import game as markov
-from certify.jacobian.by_jaxpr import Form
+from certify.jacobian.enclosures import DefiniteEnclosure
 from certify.metric.weights import sampled_margin
 from certify.problem.field import FlatField, compiled_jacobians, flat_field
+from certify.prove.margin_measure import in_process
 from certify.search.branch import cover
-from certify.search.budget import Budget, Progress
-from certify.search.measure import in_process
+from certify.search.budget import Budget
+from certify.search.progress import Progress
 
 jax.config.update("jax_enable_x64", True)
 
-FORMS: tuple[Form, ...] = ("interval", "affine", "arithmetic", "taylor")
+ENCLOSURES = (certify.IntervalMatrices(), certify.AffineArithmetic(), certify.Taylor())
 
 # Per-cell margins with unit weights, sampled: upper bounds on what can be proved.
 SAMPLED = {1.0: 0.2078, 5.0: 0.1932, 10.0: 0.179, 20.0: 0.159}
@@ -63,12 +64,12 @@ def main() -> None:
             f"{certificate.cells:5d}  {first:7.1f}  {again:7.1f}  {size / 1024:6.0f}  "
             f"{verdict.seconds:7.2f}"
         )
-    print(f"\n{'game':32}" + "".join(f"{form:>24}" for form in FORMS))
+    print(f"\n{'game':32}" + "".join(f"{one.name:>24}" for one in ENCLOSURES))
     for name, (field, region) in games().items():
         sampled = smallest_margin(field, region)
         columns = []
-        for form in FORMS:
-            cells, seconds = cells_needed(field, region, form, 0.9 * sampled)
+        for enclosure in ENCLOSURES:
+            cells, seconds = cells_needed(field, region, enclosure, 0.9 * sampled)
             columns.append(f"{cells:>12} in {seconds:6.1f} s")
         print(f"{name:32}" + "".join(f"{column:>24}" for column in columns))
 
@@ -114,7 +115,9 @@ class Enough(Exception):
     """The margin has been reached."""
 
 
-def cells_needed(field: FlatField, region: Any, form: Form, margin: float) -> tuple[str, float]:
+def cells_needed(
+    field: FlatField, region: Any, enclosure: DefiniteEnclosure, margin: float
+) -> tuple[str, float]:
     """How many cells reach a margin with unit weights, and the seconds without compilation."""
     cells, weights = ">", np.ones(field.dimension)
 
@@ -125,17 +128,15 @@ def cells_needed(field: FlatField, region: Any, form: Form, margin: float) -> tu
             cells = str(progress.cells)
             raise Enough
 
-    measure = in_process(field, weights, form=form)
+    measure = in_process(field, weights, enclosure)
     start = time.perf_counter()
     with contextlib.suppress(Enough):
         cover(
-            field,
             region,
-            weights,
+            measure,
             tightness=0.999,
             budget=Budget(100_000, seconds=60.0),
             progress=watch,
-            measure=measure,
         )
     return cells, time.perf_counter() - start
 

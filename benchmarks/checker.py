@@ -58,7 +58,7 @@ def markov(radius: float) -> certify.Certificate:
     center = jax.tree.map(lambda p: jnp.zeros((len(p), p.shape[-1] - 1)), game.uniform())
     region = certify.Box.around(center, radius)
     field = dg.NaturalGradient(dg.Regularised(game, 1.0))
-    return certify.certify(field, region, tightness=0.95)
+    return certify.certify(field, region, search=certify.Search(tightness=0.95))
 
 
 def cases() -> Iterator[Case]:

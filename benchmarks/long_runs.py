@@ -17,19 +17,19 @@ import numpy as np
 
 import certify
 import dgames as dg
-from certify.jacobian.by_jaxpr import Form
 from certify.problem.field import flat_field
+from certify.prove.margin_search import identity
+from certify.prove.workers import crew
 from certify.search import checkpoint
 from certify.search.branch import cover
 from certify.search.budget import Budget
-from certify.search.checkpoint import Checkpoint, identity
+from certify.search.checkpoint import Checkpoint
 from certify.search.tree import Split, Tree
-from certify.search.workers import crew
 
 jax.config.update("jax_enable_x64", True)
 
 WEIGHTS, TIGHTNESS = np.ones(5), 0.97
-FORM: Form = "affine"
+ENCLOSURE = certify.AffineArithmetic()
 
 
 def main() -> None:
@@ -39,18 +39,10 @@ def main() -> None:
     field = flat_field(game, region)
 
     def search(file: Checkpoint | None = None, **options: Any) -> tuple[Tree, float]:
-        with crew(game, region, None, field, WEIGHTS, FORM, **options) as measure:
+        with crew(game, region, None, field, WEIGHTS, ENCLOSURE, **options) as measure:
             start = time.perf_counter()
             budget = Budget(100_000)
-            tree = cover(
-                field,
-                region,
-                WEIGHTS,
-                tightness=TIGHTNESS,
-                budget=budget,
-                measure=measure,
-                checkpoint=file,
-            )
+            tree = cover(region, measure, tightness=TIGHTNESS, budget=budget, checkpoint=file)
             return tree, time.perf_counter() - start
 
     print(f"{os.cpu_count()} cores\nbatch size  processes  seconds  cells")
@@ -61,12 +53,14 @@ def main() -> None:
         first = first or splits(tree)
         assert splits(tree) == first
         print(
-            f"{batch_size or 'default':>10}  {n_jobs:9d}  {seconds:7.2f}  {len(tree.families()):5d}"
+            f"{batch_size or 'default':>10}  {n_jobs:9d}  {seconds:7.2f}  {len(tree.evidence()):5d}"
         )
     checkpoint.SECONDS = 0.2
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "run.npz"
-        tree, seconds = search(Checkpoint(path, identity(field, region, WEIGHTS, TIGHTNESS, FORM)))
+        tree, seconds = search(
+            Checkpoint(path, identity(field, region, WEIGHTS, TIGHTNESS, ENCLOSURE))
+        )
         assert splits(tree) == first
         size = path.stat().st_size / 2**20
     print(f"with a checkpoint ({size:.1f} MiB) every 0.2 s: {seconds:.2f} seconds")

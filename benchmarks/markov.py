@@ -53,7 +53,12 @@ def tried(
 
     def certified() -> certify.Certificate:
         start = time.perf_counter()
-        found = certify.certify(field, region, weights=weights, tightness=share, max_cells=60_000)
+        found = certify.certify(
+            field,
+            region,
+            metric=certify.Weights(weights),
+            search=certify.Search(tightness=share, max_cells=60_000),
+        )
         seconds.append(time.perf_counter() - start)
         return found
 

@@ -29,8 +29,8 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 import certify
 import dgames as dg
 from certify.checker.exact import positive_definite
+from certify.metric.best_matrix import abscissa
 from certify.metric.ladder import Rung, climb
-from certify.metric.lmi import abscissa
 from certify.metric.metric import Metric
 from certify.metric.weights import sampled_constants, sampled_margin
 

@@ -27,6 +27,13 @@ if TYPE_CHECKING:
     from certify.enclosure import enclose_hessian as enclose_hessian
     from certify.enclosure import enclose_jacobian as enclose_jacobian
     from certify.file.save import schema as schema
+    from certify.jacobian.enclosures import AffineArithmetic as AffineArithmetic
+    from certify.jacobian.enclosures import AutoEnclosure as AutoEnclosure
+    from certify.jacobian.enclosures import IntervalMatrices as IntervalMatrices
+    from certify.jacobian.enclosures import Taylor as Taylor
+    from certify.metric.metric_options import AutoMetric as AutoMetric
+    from certify.metric.metric_options import Matrix as Matrix
+    from certify.metric.metric_options import Weights as Weights
     from certify.metric.robust import RobustMetric as RobustMetric
     from certify.metric.robust import robust_metric as robust_metric
     from certify.metric.sensitivities import Sensitivities as Sensitivities
@@ -34,10 +41,10 @@ if TYPE_CHECKING:
     from certify.metric.small_gain import SmallGain as SmallGain
     from certify.metric.small_gain import small_gain as small_gain
     from certify.metric.timescale_band import timescale_band as timescale_band
+    from certify.problem.field import flat_field as flat_field
     from certify.problem.region import Ball as Ball
     from certify.problem.region import Box as Box
     from certify.problem.region import Policies as Policies
-    from certify.prove.differential import MismatchError as MismatchError
     from certify.prove.direct.contraction import Contraction as Contraction
     from certify.prove.direct.contraction import contraction as contraction
     from certify.prove.direct.largest_step import DirectStep as DirectStep
@@ -45,6 +52,7 @@ if TYPE_CHECKING:
     from certify.prove.estimate import Estimate as Estimate
     from certify.prove.estimate import estimate as estimate
     from certify.prove.growth import grow as grow
+    from certify.prove.mismatch import MismatchError as MismatchError
     from certify.prove.monotone import certify as certify
     from certify.prove.network import NetworkConstants as NetworkConstants
     from certify.prove.network import NetworkEquilibrium as NetworkEquilibrium
@@ -59,6 +67,8 @@ if TYPE_CHECKING:
     from certify.rates import largest_rate_step as largest_rate_step
     from certify.rates import rate as rate
     from certify.report import report_page as report_page
+    from certify.search.progress import Progress as Progress
+    from certify.search.search_options import Search as Search
     from certify.steps import StepSize as StepSize
     from certify.steps import noise_ball as noise_ball
 
@@ -74,13 +84,18 @@ _HOMES = {
             *("EnclosureError", "Interval", "enclose", "enclose_hessian", "enclose_jacobian"),
         ),
         "file.save": ("schema",),
+        "jacobian.enclosures": (
+            *("AffineArithmetic", "AutoEnclosure", "IntervalMatrices", "Taylor"),
+        ),
+        "metric.metric_options": ("AutoMetric", "Matrix", "Weights"),
         "metric.robust": ("RobustMetric", "robust_metric"),
         "metric.sensitivities": ("Sensitivities", "sensitivities"),
         "metric.small_gain": ("SmallGain", "small_gain"),
         "metric.timescale_band": ("timescale_band",),
+        "problem.field": ("flat_field",),
         "problem.payoff_tables": ("game_terms",),
         "problem.region": ("Ball", "Box", "Policies"),
-        "prove.differential": ("MismatchError",),
+        "prove.mismatch": ("MismatchError",),
         "prove.direct.contraction": ("Contraction", "contraction"),
         "prove.direct.largest_step": ("DirectStep", "largest_step"),
         "prove.estimate": ("Estimate", "estimate"),
@@ -93,6 +108,8 @@ _HOMES = {
         "prove.policies": ("certify_policies",),
         "rates": ("Rate", "RungeKutta", "best_rate_step", "largest_rate_step", "rate"),
         "report": ("report_page",),
+        "search.progress": ("Progress",),
+        "search.search_options": ("Search",),
         "steps": ("StepSize", "noise_ball"),
     }.items()
     for name in names

@@ -13,9 +13,9 @@ from jaxtyping import Float
 
 import certify
 import dgames as dg
+from certify.jacobian.evaluator import evaluator
 from certify.metric.spectra import eigenvalue_bounds, norm_bounds
 from certify.problem.field import flat_field
-from certify.search.measure import evaluator
 
 _BATCH = 4096
 _EPSILON = 2.0**-52
@@ -52,7 +52,7 @@ def cells_of(field: dg.AbstractField, region: certify.Box, cuts: int) -> Cells:
     edges[:, -1] = upper
     index = np.array(list(itertools.product(range(cuts), repeat=flat.dimension)))
     along = np.arange(flat.dimension)
-    compiled, ends = evaluator(flat, "taylor"), []
+    compiled, ends = evaluator(flat, certify.Taylor()), []
     for first in range(0, len(index), _BATCH):
         part = index[first : first + _BATCH]
         family = jax.tree.map(

@@ -87,7 +87,12 @@ def tries(config: Config, game: FineTuning, x: Any) -> Data:
     entries, start = [], np.asarray(dg.ravel(game.start)[0])
     for radius in config.radii:
         box = certify.Box.around(x, radius)
-        proof = certify.certify(game, box, metric="weights", max_cells=config.cells, tightness=0.5)
+        proof = certify.certify(
+            game,
+            box,
+            metric=certify.AutoMetric("weights"),
+            search=certify.Search(max_cells=config.cells, tightness=0.5),
+        )
         entry = {"radius": radius, "status": proof.status, "reasons": proof.reasons}
         if proof.status == "proved":
             center = dg.ravel(proof.basin.center)[0]
@@ -126,8 +131,9 @@ def certificate(config: Config, run: Run) -> Data:
     game, region = _closer(config, run)
     start = time.perf_counter()
     methods = [dg.Simultaneous, dg.Extragradient, dg.Optimistic]
-    options = {"max_cells": config.cells, "tightness": 0.5}
-    proof = certify.certify(game, region, methods, metric="weights", **options)
+    search = certify.Search(max_cells=config.cells, tightness=0.5)
+    weights = certify.AutoMetric("weights")
+    proof = certify.certify(game, region, methods, metric=weights, search=search)
     seconds = {"certify": time.perf_counter() - start}
     path = proof.save(run.folder / "networks.json")
     accepted = {}
@@ -154,7 +160,11 @@ def direct(config: Config, run: Run) -> Data:
     """The largest step that is proved by enclosing the step itself."""
     game, region = _closer(config, run)
     largest = certify.largest_step(
-        game, dg.Simultaneous, region, tolerance=config.tolerance, max_cells=config.step_cells
+        game,
+        dg.Simultaneous,
+        region,
+        tolerance=config.tolerance,
+        search=certify.Search(max_cells=config.step_cells),
     )
     proof = largest.at_best
     path = proof.save(run.folder / "networks-step.json")
@@ -277,7 +287,7 @@ def larger(config: Config, run: Run) -> Data:
         x = dg.ravel(game.start)[1](point)
         start = time.perf_counter()
         region = certify.Box.around(x, config.size_radius)
-        proof = certify.certify(game, region, max_cells=8, tightness=0.5)
+        proof = certify.certify(game, region, search=certify.Search(max_cells=8, tightness=0.5))
         seconds = time.perf_counter() - start
         result = {"units": units, "coordinates": len(point), "seconds": seconds}
         if proof.status != "proved":

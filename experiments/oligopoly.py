@@ -81,7 +81,9 @@ def margins(config: Config, run: Run) -> Data:
 
     def on(radius: float) -> Data:
         region = certify.Box.around(center, radius)
-        proof = certify.certify(game, region, [dg.Simultaneous], tightness=config.tightness)
+        proof = certify.certify(
+            game, region, [dg.Simultaneous], search=certify.Search(tightness=config.tightness)
+        )
         path = proof.save(run.folder / f"radius-{radius:g}.json.gz")
         return {
             "sampled": sampled_margin(game, center, radius, config),

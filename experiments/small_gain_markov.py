@@ -142,7 +142,10 @@ def certificates(config: Config, run: Run) -> list[Data]:
         whole = np.isinf(radius)
         region = certify.Policies(CENTER) if whole else certify.Box.around(CENTER, 2 * radius)
         proof = certify.certify(
-            NATURAL, region, weights={"0": 1.0, "1": 1.0}, tightness=share, max_cells=60_000
+            NATURAL,
+            region,
+            metric=certify.Weights({"0": 1.0, "1": 1.0}),
+            search=certify.Search(tightness=share, max_cells=60_000),
         )
         path = proof.save(run.folder / f"radius-{radius:g}.json.gz")
         return {

@@ -124,7 +124,7 @@ def certificates(config: Config, run: Run) -> list[Data]:
         couplings = {(0, 1): FIRST * strength * cross, (1, 0): SECOND * strength * cross.T}
         game = dg.games.Quadratic([first, second], couplings)
         region = certify.Box.around((jnp.zeros(n), jnp.zeros(n)), 1.0)
-        proof = certify.certify(game, region, weights={"0": 1.0, "1": RATIO})
+        proof = certify.certify(game, region, metric=certify.Weights({"0": 1.0, "1": RATIO}))
         path = proof.save(run.folder / f"game-{seed}.json.gz")
         small_gain = proof.small_gain.margin
         return {"checked": certify.check(path).ok, "margin": proof.margin, "alone": small_gain}

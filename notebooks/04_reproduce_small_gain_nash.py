@@ -98,7 +98,7 @@ paper, proved = [], []
 for strength in strengths:
     linear = dg.games.Quadratic.small_gain_nash(strength, dim=1)
     box = certify.Box.around((jnp.zeros(1), jnp.zeros(1)), 1.0)
-    found = certify.certify(linear, box, objective="margin")
+    found = certify.certify(linear, box, metric=certify.AutoMetric(objective="margin"))
     paper.append(2 * found.margin / found.lipschitz**2)
     proved.append(found.step_sizes["simultaneous"].max)
 limit = 2 / (1 + strengths / np.sqrt(2))

@@ -237,7 +237,7 @@ label = axes[0].set_ylabel("player 2: first action")
 # `certify.Policies`. That takes minutes.)
 
 # %%
-local = certify.certify(field, certify.Box.around(home, 0.1), tightness=0.9)
+local = certify.certify(field, certify.Box.around(home, 0.1), search=certify.Search(tightness=0.9))
 step = local.step_sizes["simultaneous"]
 print(f"{local.status}: margin {local.margin:.4f} with {local.cells} cells")
 print(f"steps up to {step.max:.4f}; {step.best:.4f} has the rate {step.rate:.4f}")

@@ -123,7 +123,12 @@ plt.show()
 
 # %%
 region = certify.Box.around(solution.strategy, 0.03)
-certificate = certify.certify(game, region, metric="weights", tightness=0.5, max_cells=16)
+certificate = certify.certify(
+    game,
+    region,
+    metric=certify.AutoMetric("weights"),
+    search=certify.Search(tightness=0.5, max_cells=16),
+)
 print(certificate.status, f"margin {certificate.margin:.3f}, cells {certificate.cells}")
 
 wide = certify.certify(game, certify.Box.around(solution.strategy, 0.5))

@@ -17,7 +17,7 @@ import numpy as np
 import certify
 import dgames as dg
 from certify.problem.field import FlatField, compiled_value, flat_field
-from certify.prove import monotone as prove
+from certify.prove import question
 
 
 def random_game(seed: int) -> tuple[dg.Game, tuple[int, ...]]:
@@ -78,7 +78,7 @@ def outcomes(seed: int, radius: float = 0.5) -> dict[str, str]:
         return {"box": "no zero was found"}
     center = field.unravel(jnp.asarray(everywhere[0]))
     region = certify.Box.around(center, radius)
-    found = certify.certify(game, region, max_cells=200)
+    found = certify.certify(game, region, search=certify.Search(max_cells=200))
     if found.status == "proved":
         inside = zeros(field, region)
         assert len(inside) == 1, f"seed {seed}: {len(inside)} equilibria, and one was proved"
@@ -90,11 +90,11 @@ def outcomes(seed: int, radius: float = 0.5) -> dict[str, str]:
         assert (high - low).max() < 1e-11 * (1.0 + np.abs(high).max()) / min(found.margin, 1.0)
     beside = certify.Box.around(jax.tree.map(lambda c: c + 1.5 * radius, center), 0.5 * radius)
     empty = not len(zeros(field, beside))
-    moved = certify.certify(game, beside, max_cells=200)
+    moved = certify.certify(game, beside, search=certify.Search(max_cells=200))
     assert not (empty and moved.status == "proved"), f"seed {seed}: proved where there is none"
     lie = np.asarray(everywhere[0]) + 0.3 * radius
-    with mock.patch.object(prove, "find_zero", lambda *_: lie):
-        fooled = certify.certify(game, region, max_cells=200)
+    with mock.patch.object(question, "find_zero", lambda *_: lie):
+        fooled = certify.certify(game, region, search=certify.Search(max_cells=200))
     if fooled.status == "proved":  # then the enclosure is wide, and true
         distance = np.abs(lie - everywhere[0]).max()
         ends = (fooled.equilibrium.lower, fooled.equilibrium.upper)

@@ -13,7 +13,7 @@ TESTS: dict[str, list[str]] = {
 }
 
 
-def test_files(tree: Path, family: str) -> list[str]:
+def files_of_tests(tree: Path, family: str) -> list[str]:
     """The files of the tests of a family, wherever they stand below `tests`.
 
     Raises:

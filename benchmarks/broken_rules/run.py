@@ -18,7 +18,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from .catalogue import CATALOGUE, test_files
+from .catalogue import CATALOGUE, files_of_tests
 from .source import NotFoundError, Rule, broken
 
 # What a copy consists of; nothing else is read by the tests of rules.
@@ -86,7 +86,7 @@ def together(
     files: dict[str, list[str]] = {}
     for family in dict.fromkeys(rule.family for rule in rules):
         with contextlib.suppress(NotFoundError):
-            files[family] = test_files(tree, family)
+            files[family] = files_of_tests(tree, family)
     names = [rule.name for rule in rules if rule.family in files]
     setting = {"tree": str(tree), "names": names, "results": str(results), "files": files}
     environment = {
@@ -122,7 +122,7 @@ def alone(copy: Path, tree: Path, rule: Rule, marks: str) -> dict[str, Any]:
     found: dict[str, Any] = {"by": "", "seconds": 0.0}
     try:
         path, content = broken(tree, rule)
-        command = [*_pytest(marks), "-x", *test_files(tree, rule.family)]
+        command = [*_pytest(marks), "-x", *files_of_tests(tree, rule.family)]
     except NotFoundError as error:
         return {**found, "verdict": MISSING, "by": str(error)}
     target = copy / path.relative_to(tree)

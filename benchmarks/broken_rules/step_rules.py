@@ -63,14 +63,14 @@ RULES = [
     Rule("families", "value", "Matrices.ball(jacobian.centre, jacobian.spread)", "jacobian"),
     # Worst-case rates.
     Rule("rates", "proves", "min(bound.multipliers, default=0) < 0", "False"),
-    Rule("rates", "proves", "exactly_positive(combination(terms, len(problem.upper)))", "True"),
-    Rule("rates", "pair_inequalities", "-field.margin", "field.margin"),
     Rule(
         "rates",
-        "pair_inequalities",
-        "combination([(one, dd), (-one, ee)], size + 1)",
-        "combination([(one, dd)], size + 1)",
+        "proves",
+        "rational_positive_definite([[entry(i, j) for j in axes] for i in axes])",
+        "True",
     ),
+    Rule("rates", "pair_inequalities", "-field.margin", "field.margin"),
+    Rule("rates", "pair_inequalities", "add(lipschitz, -one, e, e)", "None"),
 ]
 
 TESTS = {
@@ -82,5 +82,5 @@ TESTS = {
     ],
     "step maps": ["direct/test_direct.py", "direct/test_adversarial_steps.py"],
     "families": ["direct/test_direct.py", "direct/test_adversarial_steps.py"],
-    "rates": ["rates/test_worst_case.py", "rates/test_schemes.py"],
+    "rates": ["rates/test_worst_case.py", "rates/test_methods.py"],
 }

@@ -12,7 +12,7 @@ import typer
 from rich.console import Console
 
 from certify.command.interruption import INTERRUPTED, heeded, leave
-from certify.command.stages import stages
+from certify.command.live_line import live_line
 
 app = typer.Typer(
     name="certify",
@@ -30,8 +30,9 @@ LARGE = 4 * 2**20
 # Characters of a message at most.
 LONGEST = 400
 # The choices of `certify.certify`, repeated here because that takes seconds to import.
-FORMS = ("taylor", "affine", "arithmetic", "interval")
+ENCLOSURES = ("auto", "taylor", "affine", "interval")
 METRICS = ("auto", "weights", "block", "full")
+OBJECTIVES = ("basin", "margin", "step", "rate")
 
 
 class Interrupted(Exception):
@@ -71,16 +72,23 @@ def run(
             help="The most general metric to try; auto: the simplest that suffices.",
         ),
     ] = "auto",
-    tightness: Annotated[float, typer.Option(help="Share of the reachable margin.")] = 0.97,
-    form: Annotated[
-        str | None,
+    objective: Annotated[
+        str,
         typer.Option(
-            metavar="|".join(FORMS),
-            help="How Jacobians are enclosed. By default taylor for short costs of up to 16 "
-            "coordinates, affine for longer ones, arithmetic up to 48 and for sums over many data "
-            "points, interval beyond.",
+            metavar="|".join(OBJECTIVES),
+            help="What the metric is chosen for; basin: nearly the best margin, in round balls.",
         ),
-    ] = None,
+    ] = "basin",
+    tightness: Annotated[float, typer.Option(help="Share of the reachable margin.")] = 0.97,
+    enclosure: Annotated[
+        str,
+        typer.Option(
+            metavar="|".join(ENCLOSURES),
+            help="How Jacobians are enclosed. auto takes taylor for short costs of up to 16 "
+            "coordinates, affine for longer ones, up to 48 coordinates, for linear systems and for "
+            "sums over many data points, and interval beyond.",
+        ),
+    ] = "auto",
     checkpoint: Annotated[
         Path | None,
         typer.Option(metavar="FILE", help="Written now and then; resumed if it exists."),
@@ -96,7 +104,7 @@ def run(
     """
     console, errors = Console(), Console(stderr=True)
     try:
-        with stages("loading JAX", errors) as say:
+        with live_line("loading JAX", errors) as say:
             certificate = _certificate(
                 target,
                 box,
@@ -105,12 +113,11 @@ def run(
                 (output, checkpoint),
                 say,
                 errors,
+                dict(metric=metric, objective=objective, enclosure=enclosure),
                 dict(
-                    metric=metric,
                     max_cells=max_cells,
                     max_seconds=max_seconds,
                     tightness=tightness,
-                    form=form,
                     checkpoint=checkpoint,
                     batch_size=batch_size,
                     n_jobs=jobs,
@@ -142,33 +149,38 @@ def _certificate(
     files: tuple[Path | None, Path | None],
     say: Any,
     errors: Console,
-    options: dict[str, Any],
+    words: dict[str, str],
+    search: dict[str, Any],
 ) -> Any:
     """Everything of `run` but its output."""
-    for name, value in {"radius": radius, "max-seconds": options["max_seconds"]}.items():
+    for name, value in {"radius": radius, "max-seconds": search["max_seconds"]}.items():
         if value is not None and not 0 < value < float("inf"):
             raise ValueError(f"--{name} is {value:g}; it must be positive and finite")
-    if not 0 < options["tightness"] < 1:
-        raise ValueError(f"--tightness is {options['tightness']:g}; it must be between 0 and 1")
-    for name, choices in {"form": FORMS, "metric": METRICS}.items():
-        if options[name] not in (*choices, None):
-            one = f"{', '.join(choices[:-1])} or {choices[-1]}"
-            raise ValueError(f"{name} is {options[name]!r}; it must be {one} (--{name})")
-    if options["n_jobs"] == 0:
+    if not 0 < search["tightness"] < 1:
+        raise ValueError(f"--tightness is {search['tightness']:g}; it must be between 0 and 1")
+    choices = {"enclosure": ENCLOSURES, "metric": METRICS, "objective": OBJECTIVES}
+    for name, known in choices.items():
+        if words[name] not in known:
+            one = f"{', '.join(known[:-1])} or {known[-1]}"
+            raise ValueError(f"{name} is {words[name]!r}; it must be {one} (--{name})")
+    if search["n_jobs"] == 0:
         raise ValueError("--jobs is 0; give a number of processes, or -1 for all cores")
     if box is not None and (around is not None or radius is not None):
         raise ValueError("give either --box, or --around and --radius: both are a region")
     _check_targets(*files)
     _use_float64()
-    from certify.command.progress import rounds
+    from certify.command.live_rounds import rounds
     from certify.command.user_file import (
         box_from_text,
         check_costs,
         load_user_file,
         strategy_from_text,
     )
+    from certify.jacobian.enclosures import NAMED
+    from certify.metric.metric_options import AutoMetric
     from certify.problem.region import Box
     from certify.prove.monotone import certify
+    from certify.search.search_options import Search
 
     say(f"running {target}")
     user = load_user_file(target)
@@ -190,8 +202,17 @@ def _certificate(
     say("tracing the costs")
     check_costs(user, region)
     say("tracing the costs and compiling their derivatives")
-    progress = rounds(say, errors)
-    return certify(user.game, region, user.methods, args=user.args, progress=progress, **options)
+    generality: Any = words["metric"]
+    goal: Any = words["objective"]
+    return certify(
+        user.game,
+        region,
+        user.methods,
+        args=user.args,
+        metric=AutoMetric(generality, goal),
+        enclosure=NAMED[words["enclosure"]](),
+        search=Search(progress=rounds(say, errors), **search),
+    )
 
 
 @app.command()
@@ -289,7 +310,7 @@ def demo(
 ) -> None:
     """A real game, start to finish: the five-firm oligopoly of Murphy, Sherali and Soyster."""
     _check_targets(output)
-    with stages("loading JAX", Console(stderr=True)):
+    with live_line("loading JAX", Console(stderr=True)):
         _use_float64()
         from certify.command.demo import demonstrate
 

@@ -11,11 +11,12 @@ from rich.console import Console
 import dgames as dg
 from certify.checker import check
 from certify.claims.certificate import Certificate
-from certify.command.progress import on_terminal
-from certify.command.stages import stages
+from certify.command.live_line import live_line
+from certify.command.live_rounds import on_terminal
 from certify.command.tables import certificate_table
 from certify.problem.region import Box
 from certify.prove.monotone import certify
+from certify.search.search_options import Search
 from dgames.strategy import Strategy, ravel
 
 RADIUS = 10.0
@@ -27,7 +28,7 @@ def demonstrate(output: Path, console: Console) -> bool:
     game = dg.games.Oligopoly.murphy_sherali_soyster()
     console.rule("1. Learning finds the equilibrium")
     begin = tuple(jnp.asarray(30.0) for _ in range(5))
-    with stages("compiling the steps, and learning"):
+    with live_line("compiling the steps, and learning"):
         solution = dg.solve(game, dg.Extragradient(0.5), begin, max_steps=20_000, tol=1e-11)
     found = ", ".join(f"{float(q):.3f}" for q in solution.strategy)
     console.print(f"outputs ({found}) after {int(solution.steps)} steps of extragradient;")
@@ -37,7 +38,10 @@ def demonstrate(output: Path, console: Console) -> bool:
     region = Box.around(solution.strategy, RADIUS)
     with on_terminal() as report:
         certificate = certify(
-            game, region, methods=[dg.Simultaneous, dg.Extragradient], progress=report
+            game,
+            region,
+            methods=[dg.Simultaneous, dg.Extragradient],
+            search=Search(progress=report),
         )
     if certificate.status != "proved":
         console.print(certificate_table(certificate))
@@ -53,7 +57,7 @@ def demonstrate(output: Path, console: Console) -> bool:
         name = dg.method_name(method)
         step = certificate.step_sizes[name]
         for size, bound in ((step.best, step.rate), (step.max, 1.0)):
-            with stages("64 runs from random starts"):
+            with live_line("64 runs from random starts"):
                 observed = worst_factor(game, certificate, name, method(size))
             kept = kept and observed <= bound
             promise = f"proved {bound:.6f}" if bound < 1 else "proved below 1"

@@ -12,9 +12,9 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from certify.jacobian.family import AffineFamily
+from certify.metric.best_matrix import Kind, rounded
 from certify.metric.cell_margin import margin_bounds, reduced, vertices
 from certify.metric.hull import Hull
-from certify.metric.lmi import Kind, rounded
 from certify.metric.robust import solve
 
 # Generators of a cell whose vertices are looked at; cells that enter the program in a round, and

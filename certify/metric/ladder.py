@@ -10,7 +10,7 @@ from typing import Literal, NamedTuple
 import numpy as np
 from jaxtyping import Float
 
-from certify.metric.lmi import Kind, abscissa, best_matrix
+from certify.metric.best_matrix import Kind, abscissa, best_matrix
 from certify.metric.metric import Weighting
 from certify.metric.objective import LIMIT, SHARE, Aim
 from certify.metric.weights import (
@@ -20,7 +20,7 @@ from certify.metric.weights import (
     small_gain_weights,
 )
 
-Choice = Literal["auto", "weights", "block", "full"]
+Generality = Literal["auto", "weights", "block", "full"]
 
 # Weights are left for a matrix only if none has a positive margin, or the best has less than this
 # share of the bound that no metric exceeds and of the margin in the matrix.
@@ -78,7 +78,7 @@ class Ladder(NamedTuple):
 def climb(
     jacobians: Float[np.ndarray, "samples n n"],
     sizes: tuple[int, ...],
-    choice: Choice = "auto",
+    choice: Generality = "auto",
     aim: Aim | None = None,
 ) -> Ladder:
     """Chooses a metric from sampled Jacobians.

@@ -11,8 +11,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from jaxtyping import Float
 
+from certify.metric.best_matrix import CONDITION, Kind, abscissa, bisected, guess, rounded, variable
 from certify.metric.hull import Hull, Proposal, margin_on, proved_margin, terms, tuned, usable
-from certify.metric.lmi import CONDITION, Kind, abscissa, bisected, guess, rounded, variable
 from certify.metric.small_gain import small_gain
 from certify.metric.weights import sampled_constants
 

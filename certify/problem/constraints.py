@@ -9,13 +9,13 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.extend import core
 from jaxtyping import Array, Float
 
 import dgames as dg
 from certify.checker.reader import Reader
 from certify.checker.sets import StrategySet, read_set
 from certify.enclosure.programs.promotion import exactly
+from certify.enclosure.programs.walk import is_dependent
 from certify.problem.exact_types import is_as_made
 from certify.problem.region import Box, Limits, Region
 from dgames.sets import AbstractSet, player_sets
@@ -148,11 +148,7 @@ def _require_fixed(game: dg.Game | dg.AbstractField, example: Any) -> None:
         code = jax.make_jaxpr(arrays)(jax.tree.map(jnp.asarray, example)).jaxpr
     except (jax.errors.ConcretizationTypeError, jax.errors.TracerArrayConversionError):
         raise moves from None
-    moving = set(code.invars)
-    for equation in code.eqns:
-        if any(not isinstance(x, core.Literal) and x in moving for x in equation.invars):
-            moving.update(equation.outvars)
-    if any(not isinstance(x, core.Literal) and x in moving for x in code.outvars):
+    if is_dependent(code):
         raise moves
 
 

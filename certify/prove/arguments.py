@@ -1,13 +1,15 @@
 """What is asked of `certify.certify`, looked at before anything is traced."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any, get_args
+from typing import Any
 
 import dgames as dg
-from certify.metric.objective import Objective
+from certify.jacobian.enclosures import Enclosure
+from certify.metric.metric_options import MetricOption
 from certify.problem.field import FlatField, flat_field
 from certify.problem.messages import clipped, listed
 from certify.problem.region import Ball, Box, Policies, Region
+from certify.search.search_options import Search
 from dgames.strategy import dimensions, player_names
 
 # Coordinates that a file can hold.
@@ -68,14 +70,36 @@ def check_methods(methods: Any) -> Sequence[type[dg.AbstractMethod]]:
     return list(dict.fromkeys(methods))
 
 
-def check_objective(caller: str, objective: Any) -> Objective:
-    """What a metric is chosen for."""
-    if objective not in get_args(Objective):
+def check_options(caller: str, metric: Any, enclosure: Any, search: Any) -> None:
+    """Makes sure that options are objects of their kinds.
+
+    Raises:
+        ValueError: If not; the message names the right ones.
+    """
+    if not isinstance(metric, MetricOption):
         raise ValueError(
-            f"{caller}: objective is {clipped(repr(objective))}; it must be one of "
-            f"{', '.join(get_args(Objective))}."
+            f"{caller}: metric is {_described(metric)}; give certify.AutoMetric(), "
+            "certify.Weights({...}) or certify.Matrix(P)."
         )
-    return objective
+    check_enclosure(caller, enclosure)
+    check_search(caller, search)
+
+
+def check_enclosure(caller: str, enclosure: Any) -> None:
+    """The same for an enclosure alone."""
+    if not isinstance(enclosure, Enclosure):
+        raise ValueError(
+            f"{caller}: enclosure is {_described(enclosure)}; give certify.AutoEnclosure(), "
+            "certify.Taylor(), certify.AffineArithmetic() or certify.IntervalMatrices()."
+        )
+
+
+def check_search(caller: str, search: Any) -> None:
+    """The same for a search alone."""
+    if not isinstance(search, Search):
+        raise ValueError(
+            f"{caller}: search is {_described(search)}; give certify.Search(max_cells=...)."
+        )
 
 
 def traced(caller: str, game: Any, region: Region, args: Any) -> FlatField:

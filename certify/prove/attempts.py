@@ -10,15 +10,20 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from certify.checker import Unusable, check_data
+from certify.metric.best_matrix import Kind
 from certify.metric.cell_metric import cell_metric
 from certify.metric.ladder import Ladder, Rung
-from certify.metric.lmi import Kind
+from certify.metric.metric import Weighting
 from certify.prove.assembly import Assembly
 
 # Up to so many coordinates a matrix is made for the cells; beyond, that takes too long.
 _SMALL = 16
 # It is tried before simpler metrics if its margin on the cells is so many times theirs.
 _PAYS = 1.5
+# Floating-point bounds are backed off by a little, and by more if that does not suffice for an
+# exact proof.
+_BACKOFFS = (2.0**-42, 2.0**-36, 2.0**-28, 2.0**-20)
 
 
 class Attempts(NamedTuple):
@@ -39,9 +44,7 @@ class Attempts(NamedTuple):
         return first, *(f"in the metric '{name}': {reason}" for name, reason in others)
 
 
-def attempt(
-    assembly: Assembly, methods: list[str], ladder: Ladder, climb_on: Callable[[], Ladder] | None
-) -> Attempts:
+def attempt(assembly: Assembly, ladder: Ladder, climb_on: Callable[[], Ladder] | None) -> Attempts:
     """Proves in the chosen metric of a ladder, or else in another one.
 
     The other ones are those with a positive sampled margin that have a positive margin on the cells
@@ -51,7 +54,6 @@ def attempt(
 
     Args:
         assembly: The cells.
-        methods: Names of methods, as for `Assembly.proved`.
         ladder: The rungs and the one that was chosen; without rungs no other metric is tried.
         climb_on: Gives further rungs; called only when all known ones have failed.
     """
@@ -60,11 +62,31 @@ def attempt(
         if failed and (margin := assembly.margin(rung.weighting)) <= 0:
             failed.append((rung.name, f"a margin of {margin:.4g} on the worst cell"))
             continue
-        data, reason = assembly.proved(rung.weighting, methods)
+        current = ladder._replace(chosen=rung, failed=tuple(failed))
+        data, reason = checked(assembly, rung.weighting, str(current))
         if data is not None:
-            return Attempts(data, ladder._replace(chosen=rung, failed=tuple(failed)))
+            return Attempts(data, current)
         failed.append((rung.name, reason))
     return Attempts(None, ladder._replace(failed=tuple(failed)))
+
+
+def checked(
+    assembly: Assembly, weighting: Weighting, metric_in_words: str
+) -> tuple[dict[str, Any] | None, str]:
+    """The contents of a file that the checker has accepted; or None, and why there is none."""
+    reason = ""
+    for backoff in _BACKOFFS:
+        data, reason = assembly.contents(weighting, backoff, metric_in_words)
+        if data is None:
+            return None, reason
+        try:
+            verdict = check_data(data)
+        except Unusable as error:  # too large to be checked
+            return None, str(error)
+        if verdict.ok:
+            return data, ""
+        reason = "the bounds could not be proved exactly: " + "; ".join(verdict.reasons)
+    return None, reason
 
 
 def _candidates(

@@ -26,6 +26,7 @@ from certify.problem.constraints import Constraints
 from certify.problem.exact_types import is_pseudo_gradient
 from certify.problem.field import FlatField, compiled_jacobians
 from certify.problem.region import Region
+from certify.prove.mismatch import MismatchError, require_same
 from certify.prove.probes import probes
 from certify.search.tree import Leaf, Split, Tree
 from dgames.strategy import Strategy, blocks, player_names, ravel
@@ -40,16 +41,12 @@ _OF_SCALE_LOW, _OF_VALUE_LOW = 2.0**-7, 2.0**-4
 _JACOBIANS = 256
 
 
-class MismatchError(ArithmeticError):
-    """Code computes something else than what was about to be proved of it; shows where."""
-
-
 def compare(
     game: dg.Game | dg.AbstractField,
     region: Region,
     args: Any,
     field: FlatField,
-    tree: Tree | None = None,
+    tree: Tree[AffineFamily] | None = None,
 ) -> None:
     """Compares the user's code with the graph and the families that a proof rests on.
 
@@ -118,14 +115,11 @@ def _compare_values(
         if mine is None or not mine.size:
             continue
         slack = of_scale * scale[:, None] + of_value * np.abs(theirs)
-        wrong = ~(np.abs(mine - theirs) <= slack)
-        if wrong.any():
-            k, column = map(int, np.argwhere(wrong)[0])
-            raise MismatchError(
-                f"certify: at {_shown(field, points[k])} entry {column} of {what} is "
-                f"{theirs[k, column]:.6g}, but what was read from the code gives "
-                f"{mine[k, column]:.6g}; nothing is proved. Please report this game."
-            )
+
+        def where(k: int, column: int, what: str = what) -> str:
+            return f"at {_shown(field, points[k])} entry {column} of {what}"
+
+        require_same("certify", theirs, mine, slack, where)
 
 
 @eqx.filter_jit
@@ -176,7 +170,10 @@ def _expected(
 
 
 def _compare_families(
-    field: FlatField, tree: Tree, region: Region, points: Float[np.ndarray, "points n"]
+    field: FlatField,
+    tree: Tree[AffineFamily],
+    region: Region,
+    points: Float[np.ndarray, "points n"],
 ) -> None:
     jacobians = np.asarray(compiled_jacobians(field)(jnp.asarray(points)))
     for family, rows in _cells(tree, region, points):
@@ -193,15 +190,17 @@ def _compare_families(
             )
 
 
-def _cells(tree: Tree, region: Region, points: np.ndarray) -> list[tuple[AffineFamily, np.ndarray]]:
+def _cells(
+    tree: Tree[AffineFamily], region: Region, points: np.ndarray
+) -> list[tuple[AffineFamily, np.ndarray]]:
     """The families of the cells that hold some points, and which points those are."""
     pending, found = [(0, np.arange(len(points)))], []
     while pending:
         number, rows = pending.pop()
         node = tree.nodes[number]
         if isinstance(node, Leaf):
-            if len(rows) and node.family is not None:
-                found.append((node.family, rows))
+            if len(rows) and node.evidence is not None:
+                found.append((node.evidence, rows))
         elif isinstance(node, Split) and len(rows):
             below = points[rows, node.axis] <= node.at
             pending += [(node.below, rows[below]), (node.above, rows[~below])]

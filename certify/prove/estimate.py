@@ -1,6 +1,5 @@
-"""Constants of a game over a region: curvature, smoothness, coupling. Proved, or estimated."""
+"""Estimates the constants of a game over a region by sampling."""
 
-from collections.abc import Callable
 from typing import Any
 
 import equinox as eqx
@@ -9,12 +8,16 @@ import numpy as np
 from jaxtyping import Array, Key
 
 import dgames as dg
+from certify.jacobian.enclosures import AutoEnclosure
+from certify.metric.metric_options import AutoMetric
 from certify.metric.objective import Aim
 from certify.metric.weights import choose_weights, sampled_constants, sampled_margin
 from certify.problem.field import FlatField, compiled_jacobians
 from certify.problem.region import Region, half_widths
-from certify.prove.arguments import check_objective, check_region, traced
-from certify.search.budget import Budget, Progress, Stages
+from certify.prove.arguments import check_options, check_region, traced
+from certify.search.budget import Budget
+from certify.search.search_options import Search
+from certify.search.stages import Stages
 
 
 class Estimate(eqx.Module):
@@ -46,9 +49,8 @@ def estimate(
     *,
     key: Key[Array, ""],
     args: Any = None,
-    objective: str = "basin",
-    max_seconds: float | None = None,
-    progress: Callable[[Progress], None] | None = None,
+    metric: AutoMetric = AutoMetric(),
+    search: Search = Search(),
 ) -> Estimate:
     """Samples the constants of a game over a region: quick, and no proof of anything.
 
@@ -58,15 +60,15 @@ def estimate(
         samples: Number of uniform random points, at least 1; corners are not looked at.
         key: A JAX random key.
         args: Passed to the costs.
-        objective: What the weights are chosen for, as in `certify.certify`.
-        max_seconds: After so many, weights are not improved any more.
-        progress: Called with a `Progress` as each stage begins.
+        metric: What the weights are chosen for: an `AutoMetric` of weights.
+        search: Its `max_seconds`, after which weights are not improved any more, and `progress`.
 
     Returns:
         An `Estimate`, never a certificate.
 
     Raises:
-        ValueError: If the game does not fit the region or `samples` is not positive.
+        ValueError: If the game does not fit the region, `samples` is not positive, or an option
+            means nothing here.
 
     Example:
         >>> import certify, jax, dgames as dg
@@ -78,14 +80,22 @@ def estimate(
     """
     if samples < 1:
         raise ValueError(f"estimate: {samples} samples were asked for; take at least 1.")
-    region, goal = check_region("estimate", region), check_objective("estimate", objective)
-    stages = Stages(Budget(1, max_seconds), progress)
+    check_options("estimate", metric, AutoEnclosure(), search)
+    if not isinstance(metric, AutoMetric) or metric.generality not in ("auto", "weights"):
+        raise ValueError(
+            "estimate: metrics are of weights here; give certify.AutoMetric(objective=...)."
+        )
+    search.require_unused(
+        "estimate", "max_cells", "tightness", "checkpoint", "batch_size", "n_jobs"
+    )
+    region = check_region("estimate", region)
+    stages = Stages(Budget(1, search.max_seconds), search.progress)
     stages.begin("tracing the costs")
     field = traced("estimate", game, region, args)
     stages.begin("looking at Jacobians at points of the region", must=True)
     jacobians = sample_jacobians(field, region, samples, key)
     stages.begin("choosing weights", must=True)
-    aim = Aim(goal, half_widths(region), field.is_gradient, lambda: stages.budget.left)
+    aim = Aim(metric.objective, half_widths(region), field.is_gradient, lambda: stages.budget.left)
     weights = choose_weights(jacobians, field.sizes, aim)
     spread = np.repeat(weights, field.sizes)
     root = np.sqrt(spread)

@@ -1,14 +1,18 @@
 """The largest region around a point that can be certified, about."""
 
+import dataclasses
 from collections.abc import Callable, Sequence
 from typing import Any, Literal
 
 import dgames as dg
 from certify.claims.certificate import Certificate
+from certify.jacobian.enclosures import AutoEnclosure, Enclosure
+from certify.metric.metric_options import AutoMetric, MetricOption
 from certify.problem.constraints import Constraints, OutsideStrategySet
 from certify.problem.region import Ball, Box
+from certify.prove.arguments import check_options
 from certify.prove.monotone import certify
-from certify.search.budget import Budget
+from certify.search.search_options import Search
 from dgames.strategy import Strategy
 
 _SHAPES = {"ball": Ball, "box": Box.around}
@@ -23,10 +27,11 @@ def grow(
     least: float = 1e-3,
     most: float = 1e3,
     accuracy: float = 0.05,
-    max_cells: int = 1000,
-    max_seconds: float | None = None,
-    progress: Callable[[float, Certificate], None] | None = None,
-    **options: Any,
+    args: Any = None,
+    metric: MetricOption = AutoMetric(),
+    enclosure: Enclosure = AutoEnclosure(),
+    search: Search = Search(),
+    on_try: Callable[[float, Certificate], None] | None = None,
 ) -> Certificate:
     """Certifies about the largest ball or box around a point for which there is a proof.
 
@@ -41,10 +46,13 @@ def grow(
         least: The smallest radius to try, positive.
         most: The largest radius to try.
         accuracy: Stop when radii that differ by this share are proved and not proved.
-        max_cells: For each try.
-        max_seconds: For all tries together; the largest region proved by then is returned.
-        progress: Called with each radius that was tried, and the certificate of it.
-        **options: For `certify.certify`.
+        args: Passed to the costs; fixed.
+        metric: As for `certify.certify`.
+        enclosure: As for `certify.certify`.
+        search: Cells are those of each try, at most 1,000 if nothing else is said, and seconds
+            those of all tries together: the largest region proved by then is returned. There is
+            no checkpoint.
+        on_try: Called with each radius that was tried, and the certificate of it.
 
     Returns:
         The certificate of the largest region that was proved; that of the smallest one tried, with
@@ -66,20 +74,30 @@ def grow(
         raise ValueError(f"grow: radii from {least} to {most}; they must be positive, in order.")
     if not 0 < accuracy < 1:
         raise ValueError(f"grow: the accuracy is {accuracy}; it must be between 0 and 1.")
-
-    budget = Budget(max_cells, max_seconds)
+    check_options("grow", metric, enclosure, search)
+    search.require_unused("grow", "checkpoint")
+    search = search.filled(1000, 0.97)
+    budget = search.budget
 
     def attempt(radius: float) -> Certificate:
-        left = None if max_seconds is None else max(budget.left, 1e-3)
+        left = None if budget.seconds is None else max(budget.left, 1e-3)
         region = _SHAPES[shape](center, radius)
         constraints = Constraints.of(game, region)
         if isinstance(region, Box):
             region = constraints.clipped(region)
         else:
             constraints.require_inside(region)
-        found = certify(game, region, methods, max_cells=max_cells, max_seconds=left, **options)
-        if progress is not None:
-            progress(radius, found)
+        found = certify(
+            game,
+            region,
+            methods,
+            args=args,
+            metric=metric,
+            enclosure=enclosure,
+            search=dataclasses.replace(search, max_seconds=left),
+        )
+        if on_try is not None:
+            on_try(radius, found)
         return found
 
     def proved(radius: float) -> Certificate | None:

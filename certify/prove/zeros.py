@@ -18,7 +18,7 @@ from certify.checker.rederive import PRECISION, entries
 from certify.enclosure.enclose import enclose
 from certify.enclosure.programs.compiling import for_once
 from certify.graph.trace import graph_of
-from certify.jacobian.form import by_taylor
+from certify.jacobian.enclosures import is_short
 from certify.problem.constraints import Constraints
 from certify.problem.field import FlatField, compiled_jacobian, compiled_value
 from certify.problem.region import Policies, Region
@@ -131,7 +131,7 @@ def residual_bound(
 
     Of short costs by their expression graph, in ball arithmetic, for which nothing is compiled.
     """
-    if field.natural is None and by_taylor(field):
+    if field.natural is None and is_short(field):
         return _residual_of_graph(field, point, np.zeros_like(point) if value is None else value)
     found = _compiled_enclosure(field)(jnp.asarray(point))
     if value is None:

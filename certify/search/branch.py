@@ -2,65 +2,50 @@
 
 from collections.abc import Callable
 
-from certify.jacobian.by_jaxpr import Form
-from certify.metric.metric import Weighting
-from certify.problem.field import FlatField
-from certify.problem.region import Region
-from certify.search.budget import Budget as Budget
-from certify.search.budget import Progress as Progress
+from certify.search.budget import Budget
 from certify.search.checkpoint import Checkpoint
 from certify.search.frontier import Frontier
-from certify.search.measure import Measure, in_process
+from certify.search.measure import Domain, Evidence, Measure
+from certify.search.progress import Progress
 from certify.search.tree import Tree
-
-# Numbers in the cells of a file, at most: about half of what the checker reads.
-_NUMBERS = 2**24
 
 
 def cover(
-    field: FlatField,
-    region: Region,
-    weights: Weighting,
+    region: Domain,
+    measure: Measure[Evidence],
     *,
     tightness: float,
     budget: Budget,
     progress: Callable[[Progress], None] | None = None,
-    form: Form | None = None,
-    measure: Measure | None = None,
     checkpoint: Checkpoint | None = None,
-) -> Tree:
-    """Cuts the region into cells until each has a good margin in the metric, worst cell first.
+) -> Tree[Evidence]:
+    """Cuts a region into cells until each has a good margin, worst cell first.
 
     Cells are cut in rounds whose sizes depend on the number of cells alone. So the tree is the same
     however many cells are measured at a time, on however many devices or processes, and whether
     or not the search was interrupted on the way.
 
     Args:
-        field: The pseudo-gradient as a function of vectors.
-        region: Where.
-        weights: The metric: one weight per coordinate, or a matrix.
+        region: What is to be covered.
+        measure: Measures the cells of a round.
         tightness: Stop when every cell reaches this share of what smaller cells could reach.
         budget: When to stop, incomplete.
         progress: Called before each round.
-        form: How Jacobians are enclosed; the best one when not given.
-        measure: Measures the cells of a round; in this process when not given.
         checkpoint: Where the search goes on from and what it leaves behind.
 
     Returns:
-        The tree of cells with their families. Bounds in the metric guide the search only; they are
-        to be proved by the checker.
+        The tree of cells with their evidence. Margins guide the search only; they are to be proved
+        by the checker.
 
     Raises:
         ValueError: If the checkpoint cannot be used.
         KeyboardInterrupt: When interrupted, after the checkpoint has been written.
     """
-    frontier = checkpoint.resume(region) if checkpoint is not None else None
-    if measure is None:
-        measure = in_process(field, weights, form=form)
+    frontier = checkpoint.resume(region, measure) if checkpoint is not None else None
     if frontier is None:
-        frontier = Frontier(region)
+        frontier = Frontier[Evidence](region)
         frontier.start(list(measure(frontier.root())))
-    most = affordable(frontier.generators, region.dimension)
+    most = measure.most_cells(frontier.example)
     comparable = True  # to a search that never ran out of its budget
     try:
         while True:
@@ -85,27 +70,16 @@ def cover(
             if len(cuts) > room:
                 # The last round is cut short; from here on another budget gives another tree.
                 if checkpoint is not None and comparable:
-                    checkpoint.save(frontier)
+                    checkpoint.save(frontier, measure)
                 cuts, comparable = cuts[:room], False
             inside, halves = frontier.children(cuts)
             frontier.enter(cuts, halves, list(measure(inside)))
             if checkpoint is not None and comparable:
-                checkpoint.save_if_due(frontier)
+                checkpoint.save_if_due(frontier, measure)
     finally:
         # However it ends: by success, a spent budget, an error, or Ctrl-C in the middle of a round.
         if checkpoint is not None and comparable and frontier.whole:
-            checkpoint.save(frontier)
-
-
-def affordable(generators: int, dimension: int) -> int:
-    """How many cells with so many generators, and with modes for them, a file can hold.
-
-    Example:
-        >>> affordable(5, 5), affordable(100, 10)
-        (51622, 791)
-    """
-    matrices, modes = (generators + 2) * dimension**2, generators * dimension * (dimension + 1)
-    return max(_NUMBERS // (matrices + modes), 1)
+            checkpoint.save(frontier, measure)
 
 
 def round_size(cells: int) -> int:

@@ -5,7 +5,6 @@ has: its checksum finds damage, not malice. Keep it where nobody else can write.
 """
 
 import contextlib
-import functools
 import hashlib
 import io
 import json
@@ -13,46 +12,22 @@ import os
 import time
 import uuid
 import warnings
-from importlib.metadata import version
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-import jax
 import numpy as np
 
-import certify
-import dgames
-from certify.jacobian.by_jaxpr import Form
-from certify.problem.field import FlatField
-from certify.problem.region import Region
-from certify.search.frontier import Arrays, Frontier
+from certify.search.frontier import Frontier
+from certify.search.measure import Arrays, Domain, Evidence, Measure
 
 # At most one file in this many seconds, and at most this share of the time spent on files.
 SECONDS = 5.0
 _SHARE = 0.05
 
+# Everything that the cells of a search follow from, by name, as whoever searches knows it. Budgets,
+# batches, devices and processes are not part of it: they may change on the way.
 Identity = dict[str, str]
-
-
-def identity(
-    field: FlatField, region: Region, weights: np.ndarray, tightness: float, form: Form
-) -> Identity:
-    """Everything that the cells of a search follow from, by name.
-
-    Budgets, batches, devices and processes are not part of it: they may change on the way.
-    """
-    packages = ("jax", "jaxlib", "numpy")
-    return {
-        "game": field.hash,
-        "players": json.dumps([field.names, field.sizes]),
-        "region": json.dumps(region.to_json(float.hex)),
-        "weights": json.dumps([float(weight).hex() for weight in weights.flat]),
-        "tightness": float(tightness).hex(),
-        "form": form,
-        "version of certify": _source(),
-        "version of JAX or NumPy": ", ".join(f"{name} {version(name)}" for name in packages),
-        "platform": jax.default_backend(),
-    }
 
 
 class Checkpoint:
@@ -67,7 +42,7 @@ class Checkpoint:
         self.path, self._identity = Path(path), identity
         self._due, self._warned = time.perf_counter() + SECONDS, False
 
-    def resume(self, region: Region) -> Frontier | None:
+    def resume(self, region: Domain, measure: Measure[Evidence]) -> Frontier[Evidence] | None:
         """The frontier in the file; None if there is no file yet.
 
         Raises:
@@ -100,19 +75,19 @@ class Checkpoint:
                 "another file, or delete it to start anew."
             )
         try:
-            return Frontier.from_arrays(region, arrays)
+            return Frontier.from_arrays(region, measure, arrays)
         except (ValueError, KeyError, IndexError) as error:
             raise ValueError(f"{self.path} is no checkpoint that certify has written.") from error
 
-    def save_if_due(self, frontier: Frontier) -> None:
+    def save_if_due(self, frontier: Frontier[Evidence], measure: Measure[Evidence]) -> None:
         """Writes the file if the last one is old enough."""
         if time.perf_counter() >= self._due:
-            self.save(frontier)
+            self.save(frontier, measure)
 
-    def save(self, frontier: Frontier) -> None:
+    def save(self, frontier: Frontier[Evidence], measure: Measure[Evidence]) -> None:
         """Writes the file, replacing the last one at a stroke."""
         start = time.perf_counter()
-        arrays: dict[str, Any] = {**frontier.to_arrays()}
+        arrays: dict[str, Any] = frontier.to_arrays(measure)
         arrays["checksum"] = np.array(_checksum(self._identity, arrays))
         arrays["identity"] = np.array(_text(self._identity))
         # A name of its own: another run may have been given the same file.
@@ -142,8 +117,8 @@ class Checkpoint:
             )
 
 
-def _text(value: Any) -> str:
-    return json.dumps(value, sort_keys=True)
+def _text(identity: Identity) -> str:
+    return json.dumps(identity, sort_keys=True)
 
 
 def _checksum(written: Identity, arrays: Arrays) -> str:
@@ -155,12 +130,11 @@ def _checksum(written: Identity, arrays: Arrays) -> str:
     return digest.hexdigest()
 
 
-@functools.cache
-def _source() -> str:
-    """A hash of the code of both packages, which says more than a version number."""
+def source_hash(paths: Iterable[Path]) -> str:
+    """SHA-256 of Python files, and of those in folders, with their names."""
     digest = hashlib.sha256()
-    for package in (dgames, certify):
-        root = Path(package.__path__[0])
-        for path in sorted(root.rglob("*.py")):
-            digest.update(path.relative_to(root).as_posix().encode() + b"\0" + path.read_bytes())
-    return f"{version('dgames')} {digest.hexdigest()}"
+    for path in paths:
+        for file in [path] if path.is_file() else sorted(path.rglob("*.py")):
+            name = file.relative_to(path.parent).as_posix()
+            digest.update(name.encode() + b"\0" + file.read_bytes())
+    return digest.hexdigest()

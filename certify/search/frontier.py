@@ -1,23 +1,21 @@
 """The frontier of branch and bound: the cells so far, and which of them to cut next."""
 
+import dataclasses
 import heapq
-from typing import NamedTuple
+from typing import Generic, NamedTuple
 
 import numpy as np
 
-from certify.jacobian.family import AffineFamily, unstacked
-from certify.problem.region import Region
-from certify.search.measure import Cell, Measured
+from certify.search.measure import Arrays, Cell, Domain, Evidence, Measure, Measured
 from certify.search.tree import Leaf, Split, Tree
 
-Arrays = dict[str, np.ndarray]
 
-
-class Open(NamedTuple):
+@dataclasses.dataclass(frozen=True)
+class Open(Generic[Evidence]):
     """A cell that may still be cut."""
 
     cell: Cell
-    known: Measured
+    known: Measured[Evidence]
 
 
 class Cut(NamedTuple):
@@ -28,7 +26,7 @@ class Cut(NamedTuple):
     at: float
 
 
-class Frontier:
+class Frontier(Generic[Evidence]):
     """Cells that cover a region, the worst first; the same cells give the same order every time.
 
     Attributes:
@@ -37,11 +35,11 @@ class Frontier:
         whole: False while a round is being entered: then it is not to be saved.
     """
 
-    def __init__(self, region: Region):
+    def __init__(self, region: Domain):
         self.region = region
-        self.nodes: list[Leaf | Split] = []
+        self.nodes: list[Leaf[Evidence] | Split] = []
         self.whole = True
-        self._open: dict[int, Open] = {}
+        self._open: dict[int, Open[Evidence]] = {}
         self._worst: list[tuple[float, int]] = []  # exactly the open cells, as a heap
         self._peaks: list[tuple[float, int]] = []  # a heap as well; closed cells leave it later
 
@@ -61,12 +59,12 @@ class Frontier:
         return self._peaks[0][0]
 
     @property
-    def generators(self) -> int:
-        """How many generators the families of all cells have."""
+    def example(self) -> Evidence:
+        """The evidence of the worst cell."""
         (_, number) = self._worst[0]
-        return len(self._open[number].known.family.generators)
+        return self._open[number].known.evidence
 
-    def tree(self, shortfall: str) -> Tree:
+    def tree(self, shortfall: str) -> Tree[Evidence]:
         """The cells as they are."""
         return Tree(self.nodes, self.peak, shortfall)
 
@@ -81,8 +79,8 @@ class Frontier:
         """
         cuts = []
         for number in self._smallest(most, target):
-            cell, known = self._open[number]
-            cut = _cut(number, cell, known.scores)
+            leaf = self._open[number]
+            cut = _cut(number, leaf.cell, leaf.known.scores)
             if cut is None:
                 return None
             cuts.append(cut)
@@ -94,11 +92,13 @@ class Frontier:
         inside = [None if self.region.misses(*half) else half for half in halves]
         return [half for half in inside if half is not None], inside
 
-    def start(self, known: list[Measured]) -> None:
+    def start(self, known: list[Measured[Evidence]]) -> None:
         """Enters the first cell."""
         self._add(self.root()[0], known[0])
 
-    def enter(self, cuts: list[Cut], halves: list[Cell | None], known: list[Measured]) -> None:
+    def enter(
+        self, cuts: list[Cut], halves: list[Cell | None], known: list[Measured[Evidence]]
+    ) -> None:
         """Cuts cells and puts their measured halves in their place."""
         self.whole = False
         for _ in cuts:  # they are the worst, in order
@@ -113,9 +113,9 @@ class Frontier:
             self.nodes[cut.number] = Split(cut.axis, cut.at, below, above)
         self.whole = True
 
-    def _add(self, cell: Cell, known: Measured) -> int:
+    def _add(self, cell: Cell, known: Measured[Evidence]) -> int:
         number = len(self.nodes)
-        self.nodes.append(Leaf(known.family))
+        self.nodes.append(Leaf(known.evidence))
         self._remember(number, Open(cell, known))
         return number
 
@@ -123,7 +123,7 @@ class Frontier:
         self.nodes.append(Leaf(None))
         return len(self.nodes) - 1
 
-    def _remember(self, number: int, leaf: Open) -> None:
+    def _remember(self, number: int, leaf: Open[Evidence]) -> None:
         self._open[number] = leaf
         heapq.heappush(self._worst, (leaf.known.margin, number))
         heapq.heappush(self._peaks, (leaf.known.peak, number))
@@ -139,14 +139,10 @@ class Frontier:
                     heapq.heappush(candidates, (self._worst[child], child))
         return found
 
-    def to_arrays(self) -> Arrays:
+    def to_arrays(self, measure: Measure[Evidence]) -> Arrays:
         """Everything but the region, as arrays, number for number."""
         splits = [node if isinstance(node, Split) else Split(-1, 0.0, 0, 0) for node in self.nodes]
         leaves = [self._open[number].known for number in sorted(self._open)]
-        parts = {
-            part: np.stack([np.asarray(getattr(leaf.family, part)) for leaf in leaves])
-            for part in ("centre", "generators", "remainder", "finite")
-        }
         return {
             "axis": np.array([split.axis for split in splits], np.int64),
             "at": np.array([split.at for split in splits], np.float64),
@@ -156,11 +152,13 @@ class Frontier:
             "margin": np.array([leaf.margin for leaf in leaves], np.float64),
             "peak": np.array([leaf.peak for leaf in leaves], np.float64),
             "scores": np.stack([leaf.scores for leaf in leaves]),
-            **parts,
+            **measure.to_arrays([leaf.evidence for leaf in leaves]),
         }
 
     @classmethod
-    def from_arrays(cls, region: Region, arrays: Arrays) -> "Frontier":
+    def from_arrays(
+        cls, region: Domain, measure: Measure[Evidence], arrays: Arrays
+    ) -> "Frontier[Evidence]":
         """The frontier that `to_arrays` wrote; the cells follow from the region and the cuts.
 
         Raises:
@@ -174,18 +172,12 @@ class Frontier:
                 *(arrays[name] for name in ("axis", "at", "below", "above")), strict=True
             )
         ]
-        count, n = len(arrays["open"]), region.dimension
-        shares = np.broadcast_to(np.float64(0.0), (count, n, n, n))
-        centre, generators, remainder, finite = (
-            arrays[part] for part in ("centre", "generators", "remainder", "finite")
-        )
-        families = unstacked(AffineFamily(centre, generators, remainder, shares, finite))
         columns = (arrays[name].tolist() for name in ("open", "margin", "peak"))
-        for family, number, margin, peak, scores in zip(
-            families, *columns, arrays["scores"], strict=True
+        for evidence, number, margin, peak, scores in zip(
+            measure.from_arrays(arrays), *columns, arrays["scores"], strict=True
         ):
-            frontier.nodes[number] = Leaf(family)
-            known = Measured(family, margin, peak, scores)
+            frontier.nodes[number] = Leaf(evidence)
+            known = Measured(evidence, margin, peak, scores)
             frontier._remember(number, Open(cells[number], known))
         return frontier
 
@@ -208,7 +200,7 @@ def _halves(cell: Cell, cut: Cut) -> tuple[Cell, Cell]:
     return Cell(cell.lower, middle_high), Cell(middle_low, cell.upper)
 
 
-def _cells(region: Region, arrays: Arrays) -> dict[int, Cell]:
+def _cells(region: Domain, arrays: Arrays) -> dict[int, Cell]:
     """The cell of every node, from the cuts alone."""
     cells = {0: Cell(*region.bounds())}
     for number, axis in enumerate(arrays["axis"].tolist()):

@@ -1,15 +1,17 @@
 """Cells that cover a region, as a binary tree of cuts."""
 
+import dataclasses
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import Generic, NamedTuple
 
-from certify.jacobian.family import AffineFamily
+from certify.search.measure import Evidence
 
 
-class Leaf(NamedTuple):
-    """A cell that is not cut further; `family` is None where it lies outside the region."""
+@dataclasses.dataclass(frozen=True)
+class Leaf(Generic[Evidence]):
+    """A cell that is not cut further; `evidence` is None where it lies outside the region."""
 
-    family: AffineFamily | None
+    evidence: Evidence | None
 
 
 class Split(NamedTuple):
@@ -21,7 +23,8 @@ class Split(NamedTuple):
     above: int
 
 
-class Tree(NamedTuple):
+@dataclasses.dataclass(frozen=True)
+class Tree(Generic[Evidence]):
     """Cells that cover a region: node 0 is its bounding box.
 
     Attributes:
@@ -30,11 +33,11 @@ class Tree(NamedTuple):
         shortfall: Why the target was not met; empty if it was.
     """
 
-    nodes: list[Leaf | Split]
+    nodes: list[Leaf[Evidence] | Split]
     peak: float
     shortfall: str
 
-    def preorder(self) -> Iterator[Leaf | Split]:
+    def preorder(self) -> Iterator[Leaf[Evidence] | Split]:
         """Every node, each split before its children, the child below first."""
         pending = [0]
         while pending:
@@ -43,7 +46,7 @@ class Tree(NamedTuple):
                 pending += [node.above, node.below]
             yield node
 
-    def families(self) -> list[AffineFamily]:
-        """The families of all cells inside the region, in preorder."""
+    def evidence(self) -> list[Evidence]:
+        """The evidence of all cells inside the region, in preorder."""
         leaves = (node for node in self.preorder() if isinstance(node, Leaf))
-        return [leaf.family for leaf in leaves if leaf.family is not None]
+        return [leaf.evidence for leaf in leaves if leaf.evidence is not None]

@@ -37,6 +37,7 @@ CASES = [
 ]
 
 
+@pytest.mark.full
 @pytest.mark.parametrize(("sets", "slopes"), CASES, ids=["free", "box", "one box"])
 def test_of_the_duopoly(sets, slopes):
     found = equilibrium(sets)
@@ -45,6 +46,7 @@ def test_of_the_duopoly(sets, slopes):
         assert np.allclose((slope["a"], slope["b"]), slopes, atol=1e-7)
 
 
+@pytest.mark.full
 @pytest.mark.parametrize(
     "method",
     [dg.Simultaneous(0.1), dg.Alternating(0.1), dg.Momentum(0.05, 0.3), dg.Extragradient(0.1)],
@@ -55,6 +57,7 @@ def test_whatever_the_method(method):
     assert np.isclose(slope, -0.25, atol=1e-7)
 
 
+@pytest.mark.full
 def test_under_transformations_and_of_what_a_function_closes_over():
     def closed(tax):
         game = dg.game(lambda x, args: costs(x, tax), dg.Box(0.0, 2.5))
@@ -72,6 +75,7 @@ class Duopoly(dg.Game):
         return {"a": -x["a"] * price + x["a"] ** 2, "b": -x["b"] * price + 0.5 * x["b"] ** 2}
 
 
+@pytest.mark.full
 def test_of_parameters_and_twice():
     def found(slope):
         return dg.solve(Duopoly(slope), dg.Optimistic(0.1), START, tol=1e-11).strategy["a"]
@@ -84,6 +88,7 @@ def test_of_parameters_and_twice():
     assert np.isclose(jax.grad(jax.grad(found))(1.0), jax.grad(jax.grad(exact))(1.0), rtol=1e-6)
 
 
+@pytest.mark.full
 def test_on_a_ball():
     """The nearest point of the unit disk to (3 cos t, 3 sin t) turns with t."""
     target = lambda t: 3 * jnp.array([jnp.cos(t), jnp.sin(t)])  # noqa: E731
@@ -93,6 +98,7 @@ def test_on_a_ball():
         assert np.allclose(jax.jacrev(found)(t), (-np.sin(t), np.cos(t)), atol=1e-6)
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("method", [dg.Simultaneous(0.2), dg.MirrorProx(0.3)], ids=dg.method_name)
 def test_on_a_simplex(method):
     """The third action is not used; the other two share what they are worth."""
@@ -107,6 +113,7 @@ def test_on_a_simplex(method):
     assert np.allclose(jax.jacrev(found)(1.0), (0.1, -0.1, 0.0), atol=1e-4)
 
 
+@pytest.mark.full
 def test_of_stacked_players():
     game = dg.game(
         lambda x, t: dg.Stacked((x.blocks - t * jnp.array([1.0, 2.0, 9.0])) ** 2), dg.Box(0.0, 3.0)
@@ -116,6 +123,7 @@ def test_of_stacked_players():
     assert np.allclose(slope, (1.0, 2.0, 0.0), atol=1e-7)
 
 
+@pytest.mark.full
 def test_linear_solvers_and_steps_instead():
     adjoint = optx.ImplicitAdjoint(lx.GMRES(rtol=1e-10, atol=1e-10))
     found = equilibrium(dg.Box(0.0, 2.5), adjoint=adjoint)
@@ -124,6 +132,7 @@ def test_linear_solvers_and_steps_instead():
     assert np.isclose(jax.jacfwd(through)(0.0)["a"], -0.25, atol=1e-6)
 
 
+@pytest.mark.full
 def test_a_few_steps_have_the_derivatives_of_the_steps():
     """Along the start, or with a tolerance of zero: x - h F(x), twice."""
 
@@ -137,6 +146,7 @@ def test_a_few_steps_have_the_derivatives_of_the_steps():
     assert np.isclose(jax.jacfwd(lambda tax: end(1.0, tax, tol=0))(0.0), 1 - 0.75**2)
 
 
+@pytest.mark.full
 def test_without_an_equilibrium_there_is_no_derivative():
     slow = equilibrium(None, max_steps=3)
     assert np.isnan(jax.grad(lambda t: slow(t)["a"])(0.0))
@@ -172,6 +182,7 @@ def test_root_finders_do_not_ignore_sets(as_given, sets):
         optx.root_find(as_given(sets), finder, START, 0.0, max_steps=5000)
 
 
+@pytest.mark.full
 def test_root_finders_of_natural_maps_and_of_free_fields():
     field = dg.pseudo_gradient(dg.game(costs, dg.Box(0.0, 2.5)))
     start = {"a": jnp.array(1.0), "b": jnp.array(1.0)}

@@ -18,6 +18,7 @@ SPIRAL = dg.game(
 )
 
 
+@pytest.mark.full
 def test_bilinear_play_cycles_and_has_not_converged():
     trajectory = dg.flow(ORBIT, (1.0, 0.0), t1=2 * jnp.pi)
     assert trajectory.times.shape == (101,) and trajectory.time == 2 * jnp.pi
@@ -26,6 +27,7 @@ def test_bilinear_play_cycles_and_has_not_converged():
     assert diffrax.is_okay(trajectory.result) and not trajectory.converged
 
 
+@pytest.mark.full
 def test_linear_flows_are_matrix_exponentials():
     J = jnp.array([[1.0, 1.0], [-1.0, 1.0]])
     trajectory = dg.flow(SPIRAL, {"a": 1.0, "b": -0.5}, t1=3.0, t0=1.0)
@@ -35,6 +37,7 @@ def test_linear_flows_are_matrix_exponentials():
     assert np.isclose(trajectory.residual, dg.residual(SPIRAL, trajectory.strategy))
 
 
+@pytest.mark.full
 def test_stopping_at_an_equilibrium():
     trajectory = dg.flow(SPIRAL, {"a": 1.0, "b": -0.5}, t1=1e4, stop=True, tol=1e-5)
     assert trajectory.converged and 1e-7 < trajectory.residual <= 1e-5
@@ -45,6 +48,7 @@ def test_stopping_at_an_equilibrium():
     assert on.converged and on.time == 30.0
 
 
+@pytest.mark.full
 def test_constrained_flows_stay_inside_and_rest_at_the_boundary():
     game = dg.game(lambda x, args: ((x[0] - 3) ** 2, (x[1] - x[0]) ** 2), dg.Box(0.0, 1.0))
     trajectory = dg.flow(game, (0.0, 0.5), t1=100.0, stop=True)
@@ -70,12 +74,14 @@ def test_other_solvers_and_save_times():
     assert np.allclose((trajectory.strategy["a"], trajectory.strategy["b"]), expected, atol=1e-13)
 
 
+@pytest.mark.full
 def test_dtypes_are_kept():
     start = {"a": jnp.array(1.0, jnp.float32), "b": jnp.array(-0.5, jnp.float32)}
     trajectory = dg.flow(SPIRAL, start, t1=1.0, rtol=1e-4, atol=1e-5)
     assert {leaf.dtype for leaf in jax.tree.leaves(trajectory.strategies)} == {jnp.dtype("float32")}
 
 
+@pytest.mark.full
 def test_batches_derivatives_and_no_recompilation():
     traces = []
 
@@ -97,6 +103,7 @@ def test_batches_derivatives_and_no_recompilation():
     assert len(traces) == 1  # the shape check
 
 
+@pytest.mark.full
 def test_progress_and_malformed_games(capfd):
     dg.flow(SPIRAL, {"a": 1.0, "b": -0.5}, t1=1.0, progress=True)
     assert capfd.readouterr().out.split()[-1] == "100.00%"

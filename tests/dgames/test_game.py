@@ -122,6 +122,7 @@ def test_parameters_of_a_game_can_be_differentiated():
     assert np.isclose(jax.grad(force)(jnp.array(0.5)), slope, atol=1e-8)
 
 
+@pytest.mark.full
 def test_jacobian_blocks_are_finite_differences():
     J = dg.jacobian_blocks(CUBIC, X)
     vector, unravel = dg.ravel(X)

@@ -121,6 +121,7 @@ def test_pseudo_gradient_is_every_players_own_derivative(game, x):
         assert_close(ravel_pytree(field[i])[0], jnp.stack(slopes), rtol=1e-6, atol=1e-7)
 
 
+@pytest.mark.full
 @every_game
 def test_jit_vmap_and_derivatives_of_every_order(game, x):
     x = dg.as_strategy(x)
@@ -166,6 +167,7 @@ def test_stated_equilibrium_is_a_zero(name):
     assert_close(dg.pseudo_gradient(game)(found), jax.tree.map(jnp.zeros_like, found), atol=1e-12)
 
 
+@pytest.mark.full
 def test_single_precision_is_the_default_without_x64():
     with jax.enable_x64(False):
         for game in (
@@ -181,6 +183,7 @@ def test_single_precision_is_the_default_without_x64():
 # --- quadratic -------------------------------------------------------------------------------
 
 
+@pytest.mark.full
 def test_quadratic_jacobian_is_the_derivative_of_the_field():
     game = games.Quadratic.random(KEY, (3, 2, 2))
     blocks = dg.jacobian_blocks(game, (jnp.ones(3), jnp.ones(2), jnp.ones(2)))
@@ -445,6 +448,7 @@ def test_matrix_game_misuse(payoffs):
 # --- oligopoly ---------------------------------------------------------------------------------
 
 
+@pytest.mark.full
 def test_oligopoly_published_equilibrium():
     game, q = games.Oligopoly.murphy_sherali_soyster(), games.Oligopoly.published_equilibrium()
     assert max(abs(np.array(floats(dg.pseudo_gradient(game)(q))))) < 1e-8
@@ -475,6 +479,7 @@ def test_oligopoly_firms_produce_something():
     assert floats(q) == pytest.approx(games.Oligopoly.published_equilibrium(), abs=1e-7)
 
 
+@pytest.mark.full
 def test_oligopoly_misuse():
     with pytest.raises(ValueError, match="one entry per firm"):
         games.Oligopoly([1.0, 2.0], [5.0], [1.0, 1.0], 1.1)

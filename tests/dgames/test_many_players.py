@@ -86,6 +86,7 @@ CASES = {
 }
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("name", CASES)
 def test_gradients_are_those_of_each_player(name):
     costs, x = CASES[name]
@@ -102,6 +103,7 @@ def test_gradients_are_those_of_each_player(name):
     assert jax.tree.map(jnp.result_type, found) == jax.tree.map(jnp.result_type, x)
 
 
+@pytest.mark.full
 def test_games_of_the_zoo_with_many_players():
     rng = np.random.default_rng(0)
     matrices = {(i, (i + k) % 12): rng.normal(size=(2, 2)) for i in range(12) for k in (1, 3)}
@@ -113,6 +115,7 @@ def test_games_of_the_zoo_with_many_players():
             assert_allclose(own, field.block(x, player), rtol=1e-12)
 
 
+@pytest.mark.full
 def test_derivatives_of_many_gradients():
     """Forwards, backwards and mapped. Of the crowd, `J = (1 + 1 / N) I + 1 1^T / N`."""
     n = 12
@@ -150,6 +153,7 @@ def test_the_code_grows_with_the_players_only():
     assert compiled[1] < 2.5 * compiled[0]
 
 
+@pytest.mark.full
 def test_a_hundred_players_are_solved():
     """It took minutes to compile. Their equilibrium is `x = 9 / (2 + 1 / N)`."""
     found = dg.solve(dg.game(crowd), dg.Simultaneous(0.3), (0.0,) * 100, max_steps=200)

@@ -139,6 +139,7 @@ def test_jit_changes_nothing(case):
     assert close(run(method, FIELD, x), jitted(method, x), 1e-13)
 
 
+@pytest.mark.full
 @ALL
 def test_batches_of_strategies(case, key):
     method, x = case.make(0.1), start()
@@ -160,6 +161,7 @@ def test_batches_of_methods(case):
         assert close(jax.tree.map(lambda leaf, i=i: leaf[i], together), alone)
 
 
+@pytest.mark.full
 @TUNABLE
 def test_derivatives_of_a_step(case, key):
     vector, unravel = dg.ravel(start())
@@ -225,6 +227,7 @@ def test_steps_stay_in_the_strategy_set(case):
     assert not dg.Product(sets).contains(free, 1e-3)
 
 
+@pytest.mark.full
 @ALL
 def test_runs_end_at_the_equilibrium(case):
     J = dg.jacobian_blocks(GAME, start())
@@ -277,6 +280,7 @@ def test_one_step_size_per_player(name):
 # Oracles
 
 
+@pytest.mark.full
 def test_simultaneous_is_the_euler_method_of_diffrax():
     flow = dg.flow(
         GAME,
@@ -410,6 +414,7 @@ def test_heun_and_ssprk3_are_made_of_gradient_steps():
     assert np.allclose(dg.SSPRK3(0.3).step(field, x, None)[0], ssprk3, atol=1e-15)
 
 
+@pytest.mark.full
 def test_extragradient_by_hand_on_a_simplex():
     """One step of a matrix game, with the projections written out."""
     payoff = jnp.array([[0.0, 1.0], [2.0, 0.0]])

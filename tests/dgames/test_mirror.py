@@ -152,6 +152,7 @@ def contest():
     )
 
 
+@pytest.mark.full
 @pytest.mark.parametrize(
     ("temperature", "make", "gaps"),
     (
@@ -179,6 +180,7 @@ def test_preference_optimisation(temperature, make, gaps, contest):
             assert_allclose(gap, expected, rtol=2e-3, atol=5e-10)
 
 
+@pytest.mark.full
 @pytest.mark.parametrize(("temperature", "floor"), ((1.0, 1.7e-6), (0.1, 8.2e-6)))
 def test_nash_md_stops_beside_the_equilibrium(temperature, floor, contest):
     game = dg.Regularised(contest[0], temperature, contest[1])
@@ -221,6 +223,7 @@ def test_a_step_of_inpo():
     assert_allclose(q, p, rtol=1e-15)
 
 
+@pytest.mark.full
 def test_averages_of_multiplicative_weights_converge():
     """Self-play: the average is nearly preferred to all, the last strategy is not."""
     field = dg.pseudo_gradient(PERTURBED)
@@ -259,6 +262,7 @@ COINCIDE = {
 }
 
 
+@pytest.mark.full
 @pytest.mark.parametrize(("one", "other"), COINCIDE.values(), ids=COINCIDE)
 def test_methods_that_coincide(one, other):
     game, reference = random_policy_game()
@@ -271,6 +275,7 @@ def test_methods_that_coincide(one, other):
         assert_allclose(a, b, rtol=1e-12)
 
 
+@pytest.mark.full
 def test_mirror_descent_is_natural_gradient_descent_in_logits():
     """On a Markov game with discounted entropy and a reference: natural policy gradient."""
     game = MarkovGame(
@@ -371,6 +376,7 @@ def test_the_state_remembers_what_the_strategy_cannot():
     assert_allclose(carry[0][0], x[0], rtol=1e-12)
 
 
+@pytest.mark.full
 def test_many_step_sizes_at_once():
     game = dg.Regularised(PERTURBED, 0.5)
     field, x = dg.pseudo_gradient(game), PERTURBED.uniform()
@@ -385,6 +391,7 @@ def test_many_step_sizes_at_once():
         assert_allclose(per_player[i], orbit(field, dg.MirrorDescent(h), x, 1)[i], rtol=1e-14)
 
 
+@pytest.mark.full
 def test_solve_stops_at_a_quantal_response_equilibrium():
     game = dg.Regularised(PERTURBED, 0.5)
     solution = dg.solve(game, dg.MirrorProx(0.5), PERTURBED.uniform(), tol=1e-10)

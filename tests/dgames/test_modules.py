@@ -35,6 +35,7 @@ def by_hand(x):
     return game, {**arrays, "c": jnp.asarray(x["c"])}
 
 
+@pytest.mark.full
 def test_a_network_plays_as_its_arrays_do():
     game, arrays = by_hand(START)
     for method in (dg.Momentum(0.05, 0.5), dg.Alternating(0.1)):
@@ -48,6 +49,7 @@ def test_a_network_plays_as_its_arrays_do():
     assert np.isclose(again.strategy["f"](jnp.ones(2))[0], 1.0)
 
 
+@pytest.mark.full
 def test_everywhere_else_too():
     game, arrays = by_hand(START)
     assert dg.dimensions(START) == (1, 13)
@@ -69,6 +71,7 @@ def test_everywhere_else_too():
     dg.check_strategy(START)
 
 
+@pytest.mark.full
 def test_a_flow_of_networks():
     trajectory = dg.flow(GAME, START, 0.5)
     assert trajectory.strategy["f"](jnp.ones(2)).shape == (1,)
@@ -110,6 +113,7 @@ def test_modules_of_numbers_alone_move():
     assert np.allclose((found.mean, found.scale), (1.0, 2.0))
 
 
+@pytest.mark.full
 def test_zero_sum_games_fields_and_sets_of_networks():
     critic = network(use_final_bias=False)
     payoff = dg.zero_sum(

@@ -55,6 +55,7 @@ def test_tangent_basis_is_orthonormal(key):
     assert_allclose(jnp.sum(logits), 0, atol=1e-14)
 
 
+@pytest.mark.full
 def test_small_gain_nash_at_the_uniform_policies():
     """The published centre: curvature 1, coupling 0.55, margin 0.45."""
     field = dg.NaturalGradient(MARKOV)
@@ -73,6 +74,7 @@ def flat(field):
     return lambda v: jnp.concatenate([b.ravel() for b in field((v[:2, None], v[2:, None]))])
 
 
+@pytest.mark.full
 def test_small_gain_nash_at_the_vertices_of_the_cube():
     """The published (sampled) constants of the Fisher-scaled Hessians over the cube of 0.1."""
     points = jnp.array(list(itertools.product((-0.2, 0.0, 0.2), repeat=4)))  # of differences
@@ -95,6 +97,7 @@ def test_small_gain_nash_at_the_vertices_of_the_cube():
 JACOBIANS = jax.jit(jax.vmap(jax.jacfwd(flat(dg.NaturalGradient(MARKOV)))))
 
 
+@pytest.mark.full
 @pytest.mark.parametrize(
     ("radius", "margin", "lipschitz"),
     ((0.1, 0.3782, 1.5801), (0.25, 0.2931, None), (0.5, 0.1957, None)),
@@ -110,6 +113,7 @@ def test_natural_gradient_on_cubes(radius, margin, lipschitz):
         assert_allclose(np.linalg.norm(J, 2, (1, 2)).max(), lipschitz, atol=6e-5)
 
 
+@pytest.mark.full
 @GAUGES
 def test_natural_gradient_is_fisher_inverse_times_gradient(gauge, key):
     game = random_markov(key, temperature=0.3)

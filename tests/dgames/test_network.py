@@ -27,6 +27,7 @@ def one_by_one(x, args):
     return tuple(cost(x[i], others(i), jnp.asarray(WEIGHTS[i]), args) for i in range(4))
 
 
+@pytest.mark.full
 def test_costs_and_derivatives_are_those_of_players_one_by_one(key):
     x = dg.Stacked(jax.random.normal(key, (4, 2)))
     plain, args = dg.game(one_by_one), jnp.asarray(2.0)
@@ -41,6 +42,7 @@ def test_costs_and_derivatives_are_those_of_players_one_by_one(key):
         np.testing.assert_allclose(jnp.stack(J[i]), jnp.stack(K[i]), atol=1e-14)
 
 
+@pytest.mark.full
 def test_runs_and_flows():
     start = dg.Stacked(jnp.ones((4, 2)))
     solution = dg.solve(GAME, dg.Alternating(0.3), start, jnp.asarray(0.5), tol=1e-10)
@@ -99,6 +101,7 @@ def test_bad_strategies_are_refused():
         dg.solve(GAME, dg.Simultaneous(0.1), dg.Stacked(jnp.ones((4, 2)).at[2, 0].set(jnp.nan)))
 
 
+@pytest.mark.full
 def test_a_subclass_with_other_costs_has_their_derivatives():
     class Doubled(dg.NetworkGame):
         def costs(self, x, args=None):

@@ -407,6 +407,7 @@ def test_large_games_are_refused_before_they_are_made(game, spiel):
     assert spiel == []
 
 
+@pytest.mark.full
 def test_endless_games_without_choices_are_refused(spiel):
     with pytest.raises(ValueError, match="more than 100000 histories"):
         dg.from_openspiel(CardGame(3, 100, 1))

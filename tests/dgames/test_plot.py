@@ -48,6 +48,7 @@ def saved_without_a_warning(ax, path):
     return path.stat().st_size > 5000
 
 
+@pytest.mark.full
 def test_phase_portrait(runs, tmp_path):
     ax = plot.phase_portrait(
         GAME, trajectories=runs, labels=["GDA", "EG"], equilibrium=GAME.equilibrium()
@@ -76,6 +77,7 @@ def test_phase_portrait_flows_the_way_players_go(monkeypatch):
     np.testing.assert_allclose(drawn["v"], -2 * y, atol=1e-12)
 
 
+@pytest.mark.full
 def test_phase_portrait_of_a_flow_with_named_players():
     game = dg.zero_sum(lambda x, args: x["buyer"] * x["seller"], minimiser="buyer")
     like = {"buyer": 0.0, "seller": 0.0}
@@ -208,6 +210,7 @@ def picked(sweep, i, j):
     return jax.tree.map(lambda leaf: leaf[i, j], sweep.history)
 
 
+@pytest.mark.full
 def test_residuals_of_a_sweep_are_one_line_per_run(sweep):
     drawn = lines(plot.residual_history(sweep))
     assert len(drawn) == 6
@@ -222,6 +225,7 @@ def test_residuals_of_a_sweep_are_one_line_per_run(sweep):
     assert len(lines(plot.residual_history(np.ones((2, 3, 4))))) == 6
 
 
+@pytest.mark.full
 def test_paths_of_a_sweep_are_one_per_run(sweep):
     drawn = lines(plot.phase_portrait(GAME, trajectories=sweep))
     assert len(drawn) == 6
@@ -241,6 +245,7 @@ def test_paths_of_a_sweep_are_one_per_run(sweep):
             np.testing.assert_array_equal(data, path)
 
 
+@pytest.mark.full
 def test_spectra_of_many_matrices():
     def matrix(h):
         return dg.step_jacobian(GAME, dg.Extragradient(h), (0.0, 0.0))

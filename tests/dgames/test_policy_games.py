@@ -113,6 +113,7 @@ def test_gaps_of_multilinear_games(temperature):
     assert_allclose(dg.exploitability(game, x), sum(gaps) / 3, rtol=1e-14)
 
 
+@pytest.mark.full
 def test_stacked_players_are_players_like_others():
     game = PreferenceGame.bradley_terry([0.3, -1.0, 2.0], players=4)
     soft, x = dg.Regularised(game, 0.5), random_strategy(KEY, *[(3,)] * 4)
@@ -130,6 +131,7 @@ def test_stacked_players_are_players_like_others():
     assert_allclose(other.blocks, jnp.stack(one), rtol=1e-12)
 
 
+@pytest.mark.full
 def test_one_state_is_a_matrix_game():
     """Three players; whatever the discount, the value is the expected payoff."""
     payoffs = jax.random.normal(KEY, (3, 2, 3, 2))
@@ -160,6 +162,7 @@ def test_best_responses_in_markov_games():
     assert_allclose(best[1], costs.min(), rtol=1e-12)
 
 
+@pytest.mark.full
 def test_best_responses_with_discounted_entropy():
     """At the regularised best response the natural gradient vanishes."""
     game, x = random_markov(0.4), random_strategy(KEY, (3, 2), (3, 3))
@@ -210,6 +213,7 @@ def test_occupancy_weights_make_the_natural_policy_gradient_of_kakade():
 # --- the quantal response branch ----------------------------------------------------------------
 
 
+@pytest.mark.full
 def test_asymmetric_matching_pennies():
     """`p = s(l (10 q - 1))`, `q = s(l (1 - 2 p))`, towards the equilibrium (1/2, 1/10)."""
     game = MatrixGame([[9.0, 0], [0, 1]], [[0.0, 1], [1, 0]])
@@ -221,6 +225,7 @@ def test_asymmetric_matching_pennies():
     assert_allclose((p[4], q[4]), (0.5, 0.1), atol=2e-5)
 
 
+@pytest.mark.full
 def test_branch_meets_magnetic_mirror_descent():
     """The equilibrium at temperature 0.05, from both sides."""
     table = (np.array([[0.0, -3, 3], [3, 0, -1], [-3, 1, 0]]) + 3) / 6
@@ -231,6 +236,7 @@ def test_branch_meets_magnetic_mirror_descent():
     assert dg.quantal_response_residual(dg.Regularised(game, 1 / 20), x) < 1e-14
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("dtype", (jnp.float32, jnp.float64), ids=("f32", "f64"))
 def test_huge_payoffs_on_the_branch(dtype):
     game = MatrixGame([[9e6, 0], [0, 1e6]], [[0.0, 1e6], [1e6, 0]])
@@ -252,6 +258,7 @@ def profiles_of(game):
     return list(itertools.product(*map(range, game.payoffs.shape[1:])))
 
 
+@pytest.mark.full
 def test_two_samples_are_unbiased_by_enumeration():
     """Value and gradient, summed over all pairs of profiles; one sample twice is far off."""
     game = MatrixGame(*jax.random.uniform(KEY, (3, 3, 2, 4)))
@@ -288,6 +295,7 @@ def test_the_loss_vanishes_at_interior_equilibria():
     assert_allclose(losses, 1.0, rtol=1e-12)  # rows differ by a constant
 
 
+@pytest.mark.full
 def test_the_loss_bounds_the_gaps():
     """In random games, at random strategies and temperatures (lemma 14)."""
 
@@ -304,6 +312,7 @@ def test_the_loss_bounds_the_gaps():
     assert 0.05 < worst < 0.5
 
 
+@pytest.mark.full
 def test_sampled_profiles_follow_the_strategy():
     x = (jnp.array([0.2, 0.8]), jnp.array([0.0, 0.5, 0.5]))
     draws = jax.vmap(lambda k: jnp.stack(dg.sample_profile(k, x)))(jax.random.split(KEY, 4000))
@@ -328,6 +337,7 @@ def lipschitz(game):
     return np.linalg.norm(centred.reshape(-1, 4, 2), 2, (1, 2)).max() / np.sqrt(2)
 
 
+@pytest.mark.full
 def test_policy_mirror_ascent_contracts():
     """By `(1 + eta L) / (1 + eta strength)`, to one fixed point for all steps, if strength > L."""
     game = CongestionGame.two_roads(congestion=0.5, strength=3.0, discount=0.3)
@@ -373,6 +383,7 @@ def test_the_crowd_is_stationary():
 # --- the example ------------------------------------------------------------------------------
 
 
+@pytest.mark.full
 def test_the_example_prints_what_it_should(capsys):
     """Its last strategies circle, and its branch ends at the equilibrium (1, 3, 3) / 7."""
     path = Path(__file__).parents[2] / "examples" / "policies.py"

@@ -3,6 +3,10 @@
 Enclosures run code on intervals, expression graphs on numbers of nodes, rewriting on new code: the
 same equations in the same order, with other values. What a pass does with an equation is its own
 affair; variables, literals, calls and rounds of loops are read here.
+
+Passes that give no values to variables go over the equations themselves: `repeats` and `signs` ask
+who uses a variable later, from the last equation to the first; `known_functions` and `solvers`
+compare code with code.
 """
 
 from collections.abc import Callable, Iterable, Sequence

@@ -1,8 +1,5 @@
 """The direct route: a step of a method, as it is, is proved to contract over a region."""
 
-import dataclasses
-import inspect
-from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
@@ -13,27 +10,30 @@ from jaxtyping import Float
 import dgames as dg
 from certify.checker import Verdict, check_data
 from certify.file.save import save_data
+from certify.jacobian.enclosures import AutoEnclosure, Enclosure
 from certify.jacobian.family import AffineFamily
-from certify.problem.exact_types import is_pseudo_gradient, known_instance
-from certify.problem.field import FlatField, flat_field
+from certify.problem.exact_types import known_instance
+from certify.problem.field import flat_field
 from certify.problem.region import Box, Region
-from certify.prove.direct.comparison import require_same, starts_in
-from certify.prove.direct.contraction_file import MetricBox, assembled
-from certify.prove.direct.factor import metric_inverse, rate, rounded_metric
+from certify.prove.arguments import check_enclosure, check_search
+from certify.prove.direct.comparison import starts_in
+from certify.prove.direct.contraction_file import assembled
+from certify.prove.direct.factor_measure import factor_measure
+from certify.prove.direct.metric_box import MetricBox, metric_boxes
 from certify.prove.direct.purity import Surroundings
-from certify.prove.direct.state_metric import candidates, factor, robust
 from certify.prove.direct.step_map import StepMap
-from certify.prove.zeros import find_zero
+from certify.prove.direct.step_problem import (
+    StepFunction,
+    StepProblem,
+    fixed_point,
+    problem_at,
+    problem_of,
+)
+from certify.prove.no_proof import NoProof
 from certify.search.branch import cover
-from certify.search.budget import Budget
-from certify.search.measure import Cell, Measured
+from certify.search.search_options import Search
 from certify.search.tree import Tree
-from dgames.sets import player_sets
-from dgames.strategy import Strategy, blocks, ravel
-
-# A step as users may write it: from the field and a strategy to the next strategy.
-StepFunction = Callable[[dg.AbstractField, Strategy], Strategy]
-
+from dgames.strategy import Strategy
 
 _ZEROS = (
     "fixed points of this method are zeros of the field: its buffers are at rest only where the "
@@ -195,7 +195,8 @@ class Contraction:
         field = flat_field(game, Box.around(like, 1.0), args)
         if field.hash != data["game"]["hash"] or field.dimension != n:
             return False
-        problem = _problem(game, field, Box.around(like, 1.0), args, self.center[:n])
+        around, point = Box.around(like, 1.0), self.center[:n]
+        problem = problem_at(game, field, around, args, point, AutoEnclosure())
         return problem.step_map(method).hash == data["method"]["hash"]
 
     def save(self, path: str | Path) -> Path:
@@ -223,8 +224,8 @@ def contraction(
     region: Region,
     *,
     args: Any = None,
-    max_cells: int = 64,
-    tightness: float = 0.5,
+    enclosure: Enclosure = AutoEnclosure(),
+    search: Search = Search(),
 ) -> Contraction:
     """Proves that one step of a method, buffers and all, contracts over a region.
 
@@ -252,9 +253,10 @@ def contraction(
             box that the metric suggests.
         args: Passed to the costs, and to methods; fixed. The step must evaluate the field with
             these very arguments: a function writes `field(x, args)` unless they are None.
-        max_cells: Cut no further than to this many cells.
-        tightness: Cells are cut until the proved `1 - rate` is about this share of what further
-            cutting could prove, in (0, 1).
+        enclosure: How the Jacobian of the field is enclosed.
+        search: How long and how finely to search: up to 64 cells, until the proved `1 - rate` is
+            about half of what further cutting could prove, if nothing else is said. It is done in
+            this process, without a checkpoint.
 
     Returns:
         A `Contraction`; its evidence has been accepted by the independent checker if it is
@@ -278,211 +280,20 @@ def contraction(
         >>> step.status, step.dimension, round(step.rate, 2) < 1
         ('proved', 4, True)
     """
-    if not 0 < tightness < 1:
-        raise ValueError(f"contraction: tightness is {tightness}; it must be between 0 and 1.")
-    if max_cells < 1:
-        raise ValueError(f"contraction: max_cells is {max_cells}; it must be at least 1.")
-    problem = problem_of(game, region, args)
-    if isinstance(problem, str):
-        return Contraction("undecided", (problem,))
-    return proved(problem, method, max_cells, tightness)
-
-
-class Problem(NamedTuple):
-    """What all steps on one game and region have in common.
-
-    Attributes:
-        given: The field as the user's steps see it.
-        args: Its arguments.
-        field: The field as a function of vectors, with its arguments bound.
-        strategy_set: Of the game.
-        region: Where.
-        center: The equilibrium, nearly.
-    """
-
-    given: dg.AbstractField
-    args: Any
-    field: FlatField
-    strategy_set: Any
-    region: Region
-    center: np.ndarray
-
-    def step_map(
-        self, method: dg.AbstractMethod | StepFunction, *, rigorous: bool = True
-    ) -> StepMap:
-        """The step of a method as a map of vectors."""
-        plain = is_pseudo_gradient(self.given)
-
-        def inherits(name: str) -> bool:
-            written = (inspect.getattr_static(x, name) for x in (self.given, dg.AbstractField))
-            return next(written) is next(written)
-
-        return StepMap(
-            self.field,
-            self.strategy_set,
-            as_method(method),
-            self.center,
-            args=self.args,
-            rigorous=rigorous,
-            own_blocks=plain or inherits("block"),
-            own_projection=plain or inherits("project"),
-        )
-
-    def require_what_runs(
-        self, method: dg.AbstractMethod | StepFunction, step: StepMap, start: "StartBall"
-    ) -> None:
-        """Raises if the method, run by itself from points of a ball, does not do what `step` says.
-
-        Raises:
-            EnclosureError: So it is, at the point that the message shows.
-        """
-        stacked = isinstance(self.region.example, dg.Stacked)
-        field, unravel = self.given, ravel(self.region.center)[1]
-        if stacked and not isinstance(method, dg.AbstractMethod):
-            field, unravel = _of_blocks(self.given, self.strategy_set), self.field.unravel
-        stepped = as_method(method)
-
-        def run(x: Strategy, steps: int) -> list[Strategy]:
-            state, found = stepped.init(field, x, self.args), []
-            for _ in range(steps):
-                x, state = stepped.step(field, x, state, self.args)
-                found.append(x)
-            return found
-
-        require_same(step, run, unravel, starts_in(*start), promoted=bool(self.field.promoted))
-
-
-def as_method(method: dg.AbstractMethod | StepFunction) -> dg.AbstractMethod:
-    """A method, of a step of the user's own too."""
-    return method if isinstance(method, dg.AbstractMethod) else _Written(method)
-
-
-def problem_of(game: dg.Game | dg.AbstractField, region: Region, args: Any) -> Problem | str:
-    """The problem, or why there is none."""
-    field = flat_field(game, region, args)
-    field.constraints.require_inside(region)
-    point = find_zero(field, region)
-    if point is None:
-        return "no equilibrium was found in the region"
-    return _problem(game, field, region, args, point)
-
-
-def _problem(
-    game: dg.Game | dg.AbstractField, field: FlatField, region: Region, args: Any, point: np.ndarray
-) -> Problem:
-    sets = game.strategy_set(region.example)
-    if isinstance(region.example, dg.Stacked):
-        sets, field = player_sets(sets, region.example), _one_by_one(field)
-    return Problem(dg.as_field(game), args, field, sets, region, point)
-
-
-def _of_blocks(given: dg.AbstractField, sets: Any) -> dg.AbstractField:
-    """A field of stacked players as one of a tuple of them."""
-    return dg.FunctionField(lambda x, args: blocks(given(dg.stack(x), args)), sets)
-
-
-def _one_by_one(field: FlatField) -> FlatField:
-    """The same field with a tuple of players in place of a stack; their vectors are the same.
-
-    What a step does is followed call by call, which a loop or a map over players would hide.
-    """
-    stacked, gradient = field.unravel, field.gradient
-    return dataclasses.replace(
-        field,
-        unravel=lambda vector: blocks(stacked(vector)),
-        gradient=dg.FunctionField(lambda x, args: blocks(gradient(dg.stack(x), args))),
-    )
-
-
-class _Written(dg.AbstractMethod):
-    """A user's own step without a state."""
-
-    function: Callable
-
-    def init(self, field: dg.AbstractField, x: Strategy, args: Any = None) -> None:
-        """There is no state."""
-
-    def step(
-        self, field: dg.AbstractField, x: Strategy, state: Any, args: Any = None
-    ) -> tuple[Strategy, Any]:
-        """The function itself."""
-        return self.function(field, x), None
-
-
-def fixed_point(step: StepMap, start: np.ndarray) -> np.ndarray:
-    """A float near a fixed point of the step, by Newton's method from a strategy."""
-    z, _ = step.start(start)
-    for _ in range(4):
-        value, jacobian = step.at(z)
-        try:
-            z = z - np.linalg.solve(jacobian - np.eye(len(z)), value - z)
-        except np.linalg.LinAlgError:
-            break
-    return z
-
-
-def _setting(problem: Problem, center: np.ndarray, metric: np.ndarray) -> MetricBox:
-    """The region times the buffers of the largest ball whose strategies are in the region."""
-    lower, upper = problem.region.bounds()
-    n = len(lower)
-    unit, integers = rounded_metric(metric)
-    metric = np.ldexp(integers, unit)
-    inverse = metric_inverse(metric)
-    widths = np.sqrt(np.diag(inverse) * (1 + 2.0**-15))
-    gaps = np.minimum(center[:n] - lower, upper - center[:n])
-    reach = float((gaps / widths[:n]).min())
-    buffers = widths[n:] * reach * (1 + 2.0**-20)
-    return MetricBox(
-        metric,
-        inverse,
-        np.concatenate([lower, center[n:] - buffers]),
-        np.concatenate([upper, center[n:] + buffers]),
-        reach,
-    )
-
-
-def _settings(
-    problem: Problem, step: StepMap, center: np.ndarray, jacobian: np.ndarray
-) -> Iterator[MetricBox]:
-    """Settings that may do, the most promising first: guesses, by sampling."""
-    generator = np.random.default_rng(0)
-    found: list[tuple[float, MetricBox, np.ndarray]] = []
-    constant = not step.varies
-    shares = generator.uniform(-1, 1, (10, step.dimension))
-    shares[:6] = np.sign(shares[:6])
-    for metric in candidates(jacobian):
-        setting = _setting(problem, center, metric)
-        # The first look is at the fixed point alone: hopeless metrics are not sampled.
-        size = factor(jacobian[None], setting.metric)
-        if size >= 1 or not setting.reach > 0:
-            continue
-        samples = jacobian[None]
-        if not constant:
-            middle = 0.5 * (setting.lower + setting.upper)
-            half = 0.5 * (setting.upper - setting.lower)
-            samples = np.stack([jacobian, *(step.at(middle + half * s)[1] for s in shares)])
-            if not np.isfinite(samples).all():
-                continue
-            size = factor(samples, setting.metric)
-        found.append((size, setting, samples))
-    found.sort(key=lambda item: item[0])
-    if found and not constant and step.dimension <= 24 and found[0][0] > 0.9:
-        _, setting, samples = found[0]
-        better = robust(samples, setting.metric, 0.999)
-        if better is not None:
-            setting = _setting(problem, center, better)
-            found.insert(0, (factor(samples, setting.metric), setting, samples))
-            found.sort(key=lambda item: item[0])
-    for size, setting, _ in found[:3]:
-        if size < 1:
-            yield setting
+    check_enclosure("contraction", enclosure)
+    check_search("contraction", search)
+    search.require_unused("contraction", "checkpoint", "batch_size", "n_jobs")
+    search = search.filled(64, 0.5)
+    try:
+        return proved(problem_of(game, region, args, enclosure), method, search)
+    except NoProof as end:
+        return Contraction("undecided", end.reasons)
 
 
 def proved(
-    problem: Problem,
+    problem: StepProblem,
     method: dg.AbstractMethod | StepFunction,
-    max_cells: int,
-    tightness: float,
+    search: Search,
     *,
     compare: bool = True,
 ) -> Contraction:
@@ -495,54 +306,28 @@ def proved(
         reason = "at its fixed point the Jacobian of the step has a spectral radius of at least 1"
         return Contraction("undecided", (reason,))
     reason = "no metric was found in which the sampled Jacobians of the step contract"
-    for setting in _settings(problem, step, center, jacobian):
-        tree = _covered(problem, step, setting, max_cells, tightness)
+    for setting in metric_boxes(problem, step, center, jacobian):
+        tree = _covered(step, setting, search)
         data, reason = assembled(problem.field, step, method, center, setting, tree)
         if data is not None:
             found = Contraction(
                 "proved", (), data, _EQUILIBRIA.get(known_instance(method) or "", "")
             )
             if compare:
-                problem.require_what_runs(method, step, found.start)
+                problem.require_what_runs(method, step, starts_in(*found.start))
             surroundings.require_unchanged()
             return found
     return Contraction("undecided", (reason,))
 
 
-def _covered(
-    problem: Problem, step: StepMap, setting: MetricBox, max_cells: int, tightness: float
-) -> Tree:
+def _covered(step: StepMap, setting: MetricBox, search: Search) -> Tree[AffineFamily]:
     """Cells on which the factor is below one, as far as floating point tells."""
-    box = Box((jnp.asarray(setting.lower),), (jnp.asarray(setting.upper),))
-    m = step.dimension
-
-    def measure(cells: list[Cell]) -> Iterator[Measured]:
-        for cell in cells:
-            found = step.enclosed(cell.lower, cell.upper)
-            shares = np.broadcast_to(np.float64(0.0), (m, m, m))
-            if not found.finite:
-                nothing = np.zeros((m, m))
-                family = AffineFamily(
-                    nothing, np.zeros((0, m, m)), nothing, shares, np.asarray(False)
-                )
-                yield Measured(family, -np.inf, 1.0, cell.upper - cell.lower)
-                continue
-            known = rate(found.jacobian, setting.metric, setting.inverse)
-            small = known.family
-            family = AffineFamily(
-                small.centre, small.generators, small.remainder, shares, np.asarray(True)
-            )
-            scores = known.scores if len(known.scores) else np.zeros(m)
-            margin = 1 - known.factor if np.isfinite(known.factor) else -1e9
-            yield Measured(family, margin, 1 - known.centre, scores)
-
     return cover(
-        problem.field,
-        box,
-        np.ones(m),
-        tightness=tightness,
-        budget=Budget(max_cells),
-        measure=measure,
+        Box((jnp.asarray(setting.lower),), (jnp.asarray(setting.upper),)),
+        factor_measure(step, setting),
+        tightness=search.share,
+        budget=search.budget,
+        progress=search.progress,
     )
 
 

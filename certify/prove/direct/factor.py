@@ -10,8 +10,8 @@ import numpy as np
 import scipy.linalg
 from jaxtyping import Float
 
+from certify.jacobian.family import AffineFamily
 from certify.metric.cell_margin import vertices
-from certify.prove.direct.matrices import Matrices
 
 # Sign vertices of so many generators are looked at; the others are part of the remainder.
 MOST_GENERATORS = 6
@@ -20,7 +20,7 @@ _REGULARIZATIONS = (0.003, 0.03, 0.3)
 _SCALING = 2.0**30
 
 
-class FamilyFactor(NamedTuple):
+class FactorBound(NamedTuple):
     """A bound on `|T v|_P / |v|_M` over a family.
 
     Attributes:
@@ -35,14 +35,14 @@ class FamilyFactor(NamedTuple):
     centre: float
     scaling: list[int]
     scores: Float[np.ndarray, " k"]
-    family: Matrices
+    family: AffineFamily
 
 
-def rate(
-    family: Matrices,
+def factor_bound(
+    family: AffineFamily,
     inner: Float[np.ndarray, "b b"],
     inverse: Float[np.ndarray, "a a"],
-) -> FamilyFactor:
+) -> FactorBound:
     """The smallest `r` for which `[[r^2 M, T'], [T, Q]]` is found positive definite.
 
     By the Schur complement this means `T' Q^-1 T < r^2 M`, and so `|T v|_P <= r |v|_M` for every
@@ -68,7 +68,7 @@ def rate(
     order = order[sizes[order] > 1e-14 * max(float(sizes.max(initial=0.0)), 1.0)]
     rest = np.setdiff1d(np.arange(len(sizes)), order[:MOST_GENERATORS])
     remainder = (family.remainder + np.abs(family.generators[rest]).sum(0)) * (1 + 2.0**-36)
-    family = Matrices(family.centre, family.generators[order[:MOST_GENERATORS]], remainder)
+    family = AffineFamily(family.centre, family.generators[order[:MOST_GENERATORS]], remainder)
     corners = vertices(family.centre[None], family.generators[None])[0]
     norms = np.linalg.norm(scaled(corners), 2, axis=(-2, -1))
     centre = float(np.linalg.norm(scaled(family.centre), 2))
@@ -93,7 +93,7 @@ def rate(
             best, scaling = factor, [int(x) for x in t]
     moves = np.zeros(len(sizes))
     moves[:] = sizes
-    return FamilyFactor(best, centre, scaling, moves, family)
+    return FactorBound(best, centre, scaling, moves, family)
 
 
 def _factor(

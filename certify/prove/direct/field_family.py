@@ -14,12 +14,13 @@ from certify.enclosure.enclose import enclose
 from certify.enclosure.interval import Interval
 from certify.enclosure.margins import flush
 from certify.graph.trace import graph_of
-from certify.jacobian.by_jaxpr import is_smooth, jacobian_family, jacobian_form
+from certify.jacobian.by_jaxpr import is_smooth, jacobian_family
 from certify.jacobian.by_taylor import flushed, taylor_family
+from certify.jacobian.enclosures import ConstantJacobian, DefiniteEnclosure, Taylor
 from certify.jacobian.expansion import middle_of
-from certify.jacobian.form import usual_form
+from certify.jacobian.family import AffineFamily
+from certify.jacobian.family_arithmetic import product, substituted, value
 from certify.problem.field import FlatField
-from certify.prove.direct.matrices import Matrices, product, substituted, value
 
 
 class Stage:
@@ -32,40 +33,33 @@ class Stage:
             means nothing.
     """
 
-    def __init__(self, field: FlatField, point: Matrices):
+    def __init__(self, field: FlatField, enclosure: DefiniteEnclosure, point: AffineFamily):
         lower = np.nextafter(point.centre - point.spread, -np.inf)[:, 0]
         upper = np.nextafter(point.centre + point.spread, np.inf)[:, 0]
-        found = [np.asarray(x) for x in _enclosed(field)(lower, upper)]
+        found = [np.asarray(x) for x in _enclosed(field, enclosure)(lower, upper)]
         centre, generators, remainder, middle, radius, low, high, finite = found
         n = len(middle)
         # Only the generators of coordinates are tied to where the point is.
         loose = (np.abs(generators[n:]).sum(0) + remainder) * (1 + 2.0**-36)
-        family = Matrices(centre, generators[:n], loose)
-        at_middle = Matrices.between(low[:, None], high[:, None])
+        family = AffineFamily(centre, generators[:n], loose)
+        at_middle = AffineFamily.between(low[:, None], high[:, None])
         self.value = value(at_middle, family, point, middle)
         self.jacobian = substituted(family, point, middle, radius)
         self.finite = bool(finite)
 
-    def along(self, moves: Matrices) -> Matrices:
+    def along(self, moves: AffineFamily) -> AffineFamily:
         """The derivative of F where its argument has the derivative `moves`."""
         return product(self.jacobian, moves)
 
 
 @functools.lru_cache(maxsize=32)
-def varies(field: FlatField) -> bool:
-    """Whether the Jacobian may depend on where it is taken."""
-    return jacobian_form(field.function, field.dimension) != "constant"
-
-
-@functools.lru_cache(maxsize=32)
-def _enclosed(field: FlatField) -> Callable:
+def _enclosed(field: FlatField, enclosure: DefiniteEnclosure) -> Callable:
     """From the corners of a cell to all that is known of the field on it."""
-    form = usual_form(field)
     values = enclose(field.function)
-    if form == "taylor":
+    if isinstance(enclosure, Taylor):
         return _by_taylor(field, jax.jit(lambda x: values(Interval.point(x))))
-    family = jacobian_family(field.function, form)
-    smooth = is_smooth(field.costs, form)
+    family = jacobian_family(field.function, enclosure.method)
+    smooth = is_smooth(field.costs, enclosure.method)
 
     def evaluate(lower: Any, upper: Any) -> Any:
         lower, upper = jnp.asarray(lower), jnp.asarray(upper)
@@ -80,7 +74,7 @@ def _enclosed(field: FlatField) -> Callable:
         return (*parts, middle, radius, at_middle.lower, at_middle.upper, finite)
 
     # A constant Jacobian is looked at a few times only: compiling would take longer.
-    return evaluate if form == "constant" else jax.jit(evaluate)
+    return evaluate if isinstance(enclosure, ConstantJacobian) else jax.jit(evaluate)
 
 
 def _by_taylor(field: FlatField, value: Callable) -> Callable:

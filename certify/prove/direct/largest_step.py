@@ -7,16 +7,15 @@ from typing import Any, NamedTuple
 import numpy as np
 
 import dgames as dg
+from certify.jacobian.enclosures import AutoEnclosure, Enclosure
 from certify.problem.field import compiled_jacobian
 from certify.problem.region import Region
-from certify.prove.direct.contraction import (
-    Contraction,
-    Problem,
-    StepFunction,
-    fixed_point,
-    problem_of,
-    proved,
-)
+from certify.prove.arguments import check_enclosure, check_search
+from certify.prove.direct.comparison import starts_in
+from certify.prove.direct.contraction import Contraction, proved
+from certify.prove.direct.step_problem import StepFunction, StepProblem, fixed_point, problem_of
+from certify.prove.no_proof import NoProof
+from certify.search.search_options import Search
 
 # The first step to be tried, as a share of the spectral limit.
 _FIRST = 1 - 2.0**-10
@@ -64,7 +63,8 @@ def largest_step(
     *,
     args: Any = None,
     tolerance: float = 0.01,
-    max_cells: int = 64,
+    enclosure: Enclosure = AutoEnclosure(),
+    search: Search = Search(),
 ) -> DirectStep:
     """Looks for the largest step size for which a method provably contracts over a region.
 
@@ -83,7 +83,9 @@ def largest_step(
         region: Where the strategies are.
         args: Passed to the costs; fixed.
         tolerance: Of the bisection, relative.
-        max_cells: For each step looked at, cut no further than to this many cells.
+        enclosure: How the Jacobian of the field is enclosed.
+        search: For each step looked at: its `max_cells`, 64 if nothing else is said, and its
+            `progress`.
 
     Returns:
         A `DirectStep`.
@@ -102,9 +104,14 @@ def largest_step(
     """
     if not 0 < tolerance < 1:
         raise ValueError(f"largest_step: tolerance is {tolerance}; it must be between 0 and 1.")
-    problem = problem_of(game, region, args)
-    if isinstance(problem, str):
-        nothing = Contraction("undecided", (problem,))
+    check_enclosure("largest_step", enclosure)
+    check_search("largest_step", search)
+    unused = ("max_seconds", "tightness", "checkpoint", "batch_size", "n_jobs")
+    search.require_unused("largest_step", *unused)
+    try:
+        problem = problem_of(game, region, args, enclosure)
+    except NoProof as end:
+        nothing = Contraction("undecided", end.reasons)
         return DirectStep(0.0, 0.0, 1.0, 0.0, False, nothing, nothing)
     limit, favourite = _spectral_limit(problem, method)
     if limit <= 0:
@@ -113,7 +120,7 @@ def largest_step(
         return DirectStep(0.0, 0.0, 1.0, 0.0, False, nothing, nothing)
 
     def attempt(step: float, tightness: float) -> Contraction:
-        return proved(problem, method(step), max_cells, tightness, compare=False)
+        return proved(problem, method(step), search.filled(64, tightness), compare=False)
 
     def confirm(step: float, found: Contraction) -> None:
         made = method(step)
@@ -124,7 +131,7 @@ def largest_step(
                 f"largest_step: for the step size {step:.6g} the function makes another method "
                 "each time it is called, so nothing is proved of those that it makes later."
             )
-        problem.require_what_runs(made, again, found.start)
+        problem.require_what_runs(made, again, starts_in(*found.start))
 
     low, high = 0.0, limit
     last = attempt(limit * _FIRST, _LOOSE)
@@ -170,7 +177,7 @@ def _is_simultaneous(method: Any) -> bool:
 
 
 def _spectral_limit(
-    problem: Problem, method: Callable[[float], dg.AbstractMethod | StepFunction]
+    problem: StepProblem, method: Callable[[float], dg.AbstractMethod | StepFunction]
 ) -> tuple[float, float]:
     """The largest step found with a spectral radius below 1, and that with the smallest one."""
 

@@ -17,9 +17,10 @@ import dgames as dg
 from certify.enclosure.interval import Interval
 from certify.enclosure.registry import RULES, SMOOTH_RULES
 from certify.graph import trace as graphs
+from certify.jacobian import evaluator
 from certify.problem.field import flat_field
-from certify.prove.differential import MismatchError, compare
-from certify.search import measure
+from certify.prove.differential import compare
+from certify.prove.mismatch import MismatchError
 
 pytestmark = pytest.mark.thin(5)
 
@@ -111,7 +112,7 @@ def game_of_all():
 @pytest.fixture(autouse=True)
 def fresh():
     """Broken rules must not leave graphs behind, nor good graphs hide broken rules."""
-    caches = (graphs.graph_data, graphs.graph_of, measure.evaluator)
+    caches = (graphs.graph_data, graphs.graph_of, evaluator.evaluator)
     for cache in caches:
         cache.cache_clear()
     yield
@@ -136,6 +137,7 @@ def _broken(rule):
     return wrong
 
 
+@pytest.mark.full
 def test_every_rule_of_graphs_is_used():
     used = set()
 
@@ -154,6 +156,7 @@ def test_every_rule_of_graphs_is_used():
     assert used == set(USES) == graphs._RULES.keys() - HARMLESS
 
 
+@pytest.mark.full
 def test_right_rules_are_not_accused():
     compare(game_of_all(), REGION, None, flat_field(game_of_all(), REGION))
 
@@ -203,7 +206,12 @@ def test_a_broken_rule_of_intervals_is_noticed(name, monkeypatch):
         if name in table:
             monkeypatch.setitem(table, name, _narrow(table[name]))
     try:
-        found = certify.certify(dg.game(costs), REGION, form="interval", max_cells=1)
+        found = certify.certify(
+            dg.game(costs),
+            REGION,
+            enclosure=certify.IntervalMatrices(),
+            search=certify.Search(max_cells=1),
+        )
     except MismatchError:
         return
     assert found.status != "proved"

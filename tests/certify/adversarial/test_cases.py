@@ -64,7 +64,9 @@ GAMES = {
 @pytest.mark.parametrize("name", GAMES)
 def test_what_jumps_or_is_undefined_is_undecided(name):
     of_a, region = GAMES[name]
-    found = certify.certify(dg.game(lambda x, args: wave(of_a, x)), region, max_cells=100)
+    found = certify.certify(
+        dg.game(lambda x, args: wave(of_a, x)), region, search=certify.Search(max_cells=100)
+    )
     assert found.status == "undecided"
     assert "smooth" in str(found.reasons) or "finite" in str(found.reasons)
 
@@ -125,7 +127,10 @@ def test_a_point_alone_refutes_nothing():
         own = jnp.where(a == p, a**2 - 100 * (a - p) ** 2, a**2)
         return {"a": own + 0.01 * jnp.sin(a) * b, "b": b**2}
 
-    assert certify.certify(dg.game(costs), region, max_cells=40).status != "refuted"
+    assert (
+        certify.certify(dg.game(costs), region, search=certify.Search(max_cells=40)).status
+        != "refuted"
+    )
 
 
 # Steps of the user's own.
@@ -214,12 +219,17 @@ class _OtherMomentum(dg.Momentum):
 
 def test_fields_are_certified_as_what_they_are():
     game = dg.game(lambda x, args: wave(lambda a: a**2, x))
-    assert certify.certify(_Flipped(game), around(0.1), max_cells=100).status != "proved"
+    assert (
+        certify.certify(_Flipped(game), around(0.1), search=certify.Search(max_cells=100)).status
+        != "proved"
+    )
 
 
 def test_costs_of_a_subclass_are_its_own():
     assert (
-        certify.certify(_OwnCosts(), around(0.1), [dg.Alternating], max_cells=100).status
+        certify.certify(
+            _OwnCosts(), around(0.1), [dg.Alternating], search=certify.Search(max_cells=100)
+        ).status
         != "proved"
     )
 

@@ -1,52 +1,16 @@
 """Where code yields NaN or infinity nothing is proved, however well that is hidden."""
 
-import functools
-from fractions import Fraction
-
-import jax
-import jax.numpy as jnp
-import numpy as np
 import pytest
 
-import certify
-import dgames as dg
-from certify.checker.intervals import BallInterval as Ball
-from certify.checker.jets import JetArithmetic
-from certify.graph.builder import GraphError
-from certify.graph.trace import graph_of
-from certify.jacobian.by_jaxpr import is_smooth
-from certify.problem.field import flat_field
-from tests.certify.adversarial.programs import HIDERS, PARTIAL, program
+from tools.adversarial.definedness import require_not_proved, require_not_smooth
+from tools.adversarial.programs import HIDERS, PARTIAL, program
 
-pytestmark = pytest.mark.thin(10)
+pytestmark = pytest.mark.thin(6)
 
-REGION = certify.Box({"a": -0.5, "b": -0.5}, {"a": 0.5, "b": 0.5})
-PROGRAMS, ALL_THE_WAY, CELLS = 130, 18, 21
-# Most of them where only the ends of the region are.
-POINTS = np.concatenate([np.linspace(-0.5, 0.5, 101), [-0.49999, -0.4997, 0.4997, 0.49999]])
-
-
-@functools.cache
-def game_of(seed):
-    _, run = program(seed)
-
-    def costs(x, args):
-        a, b = x["a"], x["b"]
-        return {"a": (run(a) - 0.1) ** 2 + 0.1 * jnp.sin(a) * b, "b": b**2 + 0.1 * a * b}
-
-    return dg.game(costs)
-
-
-def undefined(seed):
-    """Where the costs or the field are not finite."""
-    game = game_of(seed)
-
-    def at(a):
-        x = {"a": a, "b": jnp.float64(0.25)}
-        force, costs = dg.pseudo_gradient(game)(x), game.costs(x)
-        return jnp.stack([*force.values(), *costs.values()])
-
-    return POINTS[~np.isfinite(jax.vmap(at)(jnp.asarray(POINTS))).all(1)]
+# `python -m benchmarks.adversarial` takes more.
+PROGRAMS = 66
+# Of different kinds, that of `xlogy` takes a minute to compile.
+ALL_THE_WAY = (21, 35, 49, 56, 77, 84, 91, 112)
 
 
 def test_all_kinds_are_tried():
@@ -54,46 +18,12 @@ def test_all_kinds_are_tried():
     assert len({program(seed)[0] for seed in range(PROGRAMS)}) > 0.9 * PROGRAMS
 
 
-@pytest.mark.parametrize("seeds", [range(k, PROGRAMS, 10) for k in range(10)])
+@pytest.mark.parametrize("seeds", [range(k, PROGRAMS, 6) for k in range(6)])
 def test_undefined_code_is_not_smooth(seeds):
     """By neither of the two that read it: the rules of intervals, and the graph of level 2."""
-    found = 0
-    for seed in seeds:
-        bad = undefined(seed)
-        if not len(bad):
-            continue
-        found += 1
-        try:
-            field = flat_field(game_of(seed), REGION)
-        except certify.EnclosureError:
-            continue
-        ends = np.linspace(-0.5, 0.5, CELLS + 1)
-        lower = np.stack([ends[:-1], np.full(CELLS, -0.5)], 1)
-        upper = np.stack([ends[1:], np.full(CELLS, 0.5)], 1)
-        cells = certify.Interval(jnp.asarray(lower), jnp.asarray(upper))
-        smooth = np.asarray(jax.vmap(is_smooth(field.costs, "interval"))(cells))
-        # No cell that holds such a point.
-        held = (lower[:, :1] <= bad) & (bad <= upper[:, :1])
-        assert not smooth[held.any(1)].any(), program(seed)[0]
-        try:
-            graph = graph_of(field)
-        except GraphError:
-            continue
-        arithmetic = JetArithmetic(1)
-        for a in bad[[0, -1]]:
-            point = arithmetic.around([Ball.point(Fraction(float(x))) for x in (a, 0.25)])
-            outputs, obliged = graph.obliged(point, arithmetic.operations)
-            numbers = [c for jet in (*outputs, *obliged) for c in jet.values()]
-            overflow = "overflow" in program(seed)[0]  # which real numbers do not
-            assert overflow or not all(c.is_finite() for c in numbers), (program(seed)[0], a)
-    assert found >= 0.5 * len(seeds)
+    assert sum(map(require_not_smooth, seeds)) >= 0.5 * len(seeds)
 
 
-@pytest.mark.parametrize("seed", range(ALL_THE_WAY))
+@pytest.mark.parametrize("seed", ALL_THE_WAY)
 def test_undefined_code_is_not_proved(seed):
-    bad = undefined(7 * seed)
-    try:
-        found = certify.certify(game_of(7 * seed), REGION, max_cells=12)
-    except (certify.EnclosureError, certify.MismatchError):
-        return
-    assert found.status != "proved" or not len(bad), program(7 * seed)[0]
+    require_not_proved(seed)

@@ -33,11 +33,14 @@ def nailed(x):
 
 def test_games_are_certified_with_the_costs_that_they_have():
     game = changed(dg.game(costs), costs=upwards)
-    assert certify.certify(game, BOX, max_cells=4).status != "proved"
+    assert certify.certify(game, BOX, search=certify.Search(max_cells=4)).status != "proved"
     zero_sum = changed(
         dg.zero_sum(lambda x, args: x["a"] ** 2 - x["b"] ** 2, minimiser="a"), costs=upwards
     )
-    assert certify.certify(zero_sum, BOX, [dg.Alternating], max_cells=4).status != "proved"
+    assert (
+        certify.certify(zero_sum, BOX, [dg.Alternating], search=certify.Search(max_cells=4)).status
+        != "proved"
+    )
 
 
 def test_fields_with_blocks_of_their_own_have_no_alternating_steps():

@@ -35,14 +35,18 @@ COSTS = {
 }
 
 
-@pytest.mark.parametrize("form", [None, "interval"])
+@pytest.mark.parametrize(
+    "enclosure", [certify.AutoEnclosure(), certify.IntervalMatrices()], ids=["auto", "interval"]
+)
 @pytest.mark.parametrize("name", COSTS)
-def test_costs_that_are_not_convex_are_not_proved(name, form):
+def test_costs_that_are_not_convex_are_not_proved(name, enclosure):
     def costs(x, args):
         a, b = x["a"], x["b"]
         return {"a": COSTS[name](a) + 0.01 * jnp.sin(a) * b, "b": b**2 + 0.01 * a * b}
 
-    found = certify.certify(dg.game(costs), BOX, form=form, max_cells=40)
+    found = certify.certify(
+        dg.game(costs), BOX, enclosure=enclosure, search=certify.Search(max_cells=40)
+    )
     assert found.status != "proved"
     curvature = jax.vmap(jax.grad(jax.grad(COSTS[name])))
     near = np.concatenate([0.377 + np.linspace(-1, 1, 401) * width for width in (1, 1e-2, 1e-4)])

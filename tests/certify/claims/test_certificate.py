@@ -107,6 +107,7 @@ class Pair(NamedTuple):
     a: Any
 
 
+@pytest.mark.full
 @pytest.mark.parametrize(
     "like",
     [

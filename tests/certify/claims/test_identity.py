@@ -70,6 +70,7 @@ OTHERS = {
 }
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("name", OTHERS)
 def test_other_games_are_refused(certificate, name):
     game, start, args, message = OTHERS[name]
@@ -122,6 +123,7 @@ def test_the_hash_is_bound_to_names_and_graph(certificate, change):
     assert not verdict.ok and "hash" in verdict.reasons[0]
 
 
+@pytest.mark.full
 def test_policies():
     pennies = dg.Regularised(dg.games.MatrixGame.matching_pennies(), temperature=0.5)
     start = (jnp.array([0.9, 0.1]), jnp.array([0.5, 0.5]))
@@ -146,6 +148,7 @@ class TestClasses:
 
         assert certify.certify(Flip(GAME), REGION, args=1.0).status != "proved"
 
+    @pytest.mark.full
     def test_a_derived_zero_sum_game_with_costs_of_its_own(self):
         class Own(dg.ZeroSum):
             def payoff(self, x, args=None):

@@ -22,11 +22,12 @@ import certify
 import dgames as dg
 from certify.checker.reader import digest
 from certify.command import cli
-from certify.command.progress import rounds
-from certify.command.stages import stages
-from certify.jacobian.by_jaxpr import Form
-from certify.metric.ladder import Choice
-from certify.search.budget import Progress
+from certify.command.live_line import live_line
+from certify.command.live_rounds import rounds
+from certify.jacobian.enclosures import NAMED
+from certify.metric.ladder import Generality
+from certify.metric.objective import Objective
+from certify.search.progress import Progress
 
 pytestmark = pytest.mark.thin(3)
 
@@ -257,15 +258,16 @@ def test_version_and_help(command):
         assert status == 0 and short == long and "Usage: certify" in short
 
 
-def test_help_lists_all_forms_and_metrics(command):
-    """Those that `certify.certify` takes, and which form is taken by default."""
-    assert set(cli.FORMS) == set(get_args(Form)) - {"constant"}
-    assert set(cli.METRICS) == set(get_args(Choice))
+def test_help_lists_all_enclosures_metrics_and_objectives(command):
+    """Those that `certify.certify` takes, and which enclosure short costs get."""
+    assert set(cli.ENCLOSURES) == set(NAMED)
+    assert set(cli.METRICS) == set(get_args(Generality))
+    assert set(cli.OBJECTIVES) == set(get_args(Objective))
     _, out, _ = command("run", "-h")
     plain = " ".join(re.sub("[│|]", " ", out).split())
-    for name in (*cli.FORMS, *cli.METRICS):
+    for name in (*cli.ENCLOSURES, *cli.METRICS, *cli.OBJECTIVES):
         assert name in plain
-    assert "default" in plain.split("--form")[1].split("--checkpoint")[0]
+    assert "taylor for short costs" in plain.split("--enclosure")[1].split("--checkpoint")[0]
 
 
 QUADRATIC = """
@@ -289,8 +291,9 @@ def quadratic(tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("run", "GAME", *ON_A_BOX, "--form", "foo"), "form is 'foo'; it must be taylor, affine"),
-        (("run", "GAME", *ON_A_BOX, "--form", ""), "form is ''"),
+        (("run", "GAME", *ON_A_BOX, "--enclosure", "foo"), "enclosure is 'foo'; it must be auto"),
+        (("run", "GAME", *ON_A_BOX, "--enclosure", ""), "enclosure is ''"),
+        (("run", "GAME", *ON_A_BOX, "--objective", "speed"), "objective is 'speed'"),
         (("run", "GAME", *ON_A_BOX, "--metric", "foo"), "metric is 'foo'; it must be auto"),
         (("run", "GAME", *ON_A_BOX, "--tightness", "nan"), "tightness is nan"),
         (("run", "GAME", *ON_A_BOX, "--tightness", "1"), "between 0 and 1"),
@@ -322,7 +325,7 @@ def quadratic(tmp_path):
     ],
 )
 def test_bad_arguments_are_one_sentence(command, quadratic, tmp_path, arguments, message):
-    """Of a quadratic game too, whose form nobody looks at."""
+    """Of a quadratic game too, whose enclosure nobody looks at."""
     (tmp_path / "certificate.json").write_text("{}")
     given = [a.replace("GAME", str(quadratic)).replace("FOLDER", str(tmp_path)) for a in arguments]
     status, out, err = command(*given)
@@ -579,7 +582,7 @@ def test_progress_begins_within_two_seconds(quadratic):
 def test_progress_in_a_file_is_a_line_now_and_then(monkeypatch):
     output = io.StringIO()
     errors = Console(file=output, width=100)
-    with stages("reading", errors) as say:
+    with live_line("reading", errors) as say:
         report = rounds(say, errors)
         report(Progress(3, 0.5, 1.0, 1.0))
         assert output.getvalue() == ""

@@ -171,7 +171,7 @@ def three_coefficients():
 
 
 @pytest.mark.full
-@settings(max_examples=40, deadline=None, derandomize=True, database=None)
+@settings(max_examples=20, deadline=None, derandomize=True, database=None)
 @given(st.integers(0, 2**32))
 def test_random_programs(seed):
     rng = np.random.default_rng(seed)
@@ -179,7 +179,7 @@ def test_random_programs(seed):
 
 
 @pytest.mark.full
-@settings(max_examples=5, deadline=None, derandomize=True, database=None)
+@settings(max_examples=3, deadline=None, derandomize=True, database=None)
 @given(st.integers(0, 2**32))
 def test_random_compiled_programs(seed):
     rng = np.random.default_rng(seed)

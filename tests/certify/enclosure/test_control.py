@@ -75,6 +75,7 @@ FIELDS = {
 COMPILED = {"switch", "scan", "logsumexp"}
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("name", FIELDS)
 def test_values_and_derivatives(name):
     """Enclosures contain them and are tight at points, ties included."""

@@ -99,6 +99,7 @@ def test_undefined_somewhere(name):
     assert not np.isfinite(box.lower) or not np.isfinite(box.upper)
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("method", ["affine", "interval"])
 def test_derivatives_of_what_is_undefined_somewhere(method):
     names = ["cancelled exponentials", "times zero", "minus itself", "is NaN", "softmax of one"]
@@ -186,6 +187,7 @@ BINARY = {
 STEPS = st.tuples(st.sampled_from([*UNARY, *BINARY]), st.booleans(), st.integers(0, 2))
 
 
+@pytest.mark.full
 @settings(max_examples=40, deadline=None, derandomize=True)
 @given(st.lists(STEPS, min_size=1, max_size=5), st.integers(0, 2**32 - 1))
 def test_random_programs(steps, seed):

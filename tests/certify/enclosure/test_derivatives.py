@@ -48,6 +48,7 @@ def inside(box, values):
         return bool(((box.lower <= values + 1e-13) & (values - 1e-13 <= box.upper)).all())
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("method", METHODS)
 def test_jacobians_of_a_network(method):
     function, centre = network((3, 8, 8, 1)), jnp.array([0.3, -0.2, 0.1])
@@ -59,6 +60,7 @@ def test_jacobians_of_a_network(method):
         assert radius > 0.0 or float(box.width.max()) < 1e-12
 
 
+@pytest.mark.full
 def test_hessians_of_a_network():
     function, centre, radius = network((3, 8, 8, 1)), jnp.array([0.3, -0.2, 0.1]), 0.2
     box = certify.enclose_hessian(function, method="interval")(around(centre, radius))
@@ -66,6 +68,7 @@ def test_hessians_of_a_network():
     assert bool((box.lower == box.lower.T).all()) and bool((box.upper == box.upper.T).all())
 
 
+@pytest.mark.full
 def test_affine_arithmetic_follows_a_deep_network():
     """As narrow as linear relaxations (CROWN) in PyTorch are for such networks: 0.138."""
     function, radius = network((8, 64, 64, 1)), 0.05
@@ -80,6 +83,7 @@ def test_affine_arithmetic_follows_a_deep_network():
     assert float(interval.width.max()) >= 20 * float(affine.width.max())
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("method", METHODS)
 def test_arguments_and_results_may_be_trees(method):
     def function(x):
@@ -139,6 +143,7 @@ def test_hand_written_derivatives_are_not_believed():
     assert inside(box, jnp.array([6.0]))
 
 
+@pytest.mark.full
 def test_softmax_of_two_is_as_narrow_as_can_be():
     centre, radius = jnp.array([0.3, -0.1]), 0.25
     function = lambda x: jax.nn.softmax(x)[0]  # noqa: E731

@@ -68,6 +68,7 @@ def test_dead_code_is_not_asked_for_a_rule():
     assert ends(enclose(lambda x: (lax.lgamma(x), x)[1])(Interval(0.0, 1.0))) == (0.0, 1.0)
 
 
+@pytest.mark.full
 def test_gather_out_of_bounds_and_others_that_move_numbers():
     x = Interval(jnp.array([1.0, 2.0, 3.0]), jnp.array([1.0, 2.5, 4.0]))
 

@@ -1,4 +1,7 @@
-"""Random programs: their values, gradients and Hessians are in their enclosures."""
+"""Random programs: their values, gradients and Hessians are in their enclosures.
+
+`python benchmarks/soundness.py` takes as many as there is time for.
+"""
 
 import jax
 import jax.numpy as jnp
@@ -14,11 +17,11 @@ from tools.program_checks import check
 def test_no_escapes(batch):
     compared = 0
     with jax.numpy_rank_promotion("allow"):
-        for seed in range(20 * batch, 20 * batch + 12):
+        for seed in range(20 * batch, 20 * batch + 7):
             program, found, count, _ = check(seed, boxes=10)
             assert not found, (seed, program.text, found[0])
             compared += count
-    assert compared > 500
+    assert compared > 250
 
 
 @pytest.mark.full

@@ -182,4 +182,6 @@ def wrapped(x, args):
 )
 def test_games_that_jump_are_not_proved(costs, low, high):
     box = certify.Box({"a": low, "b": -1.0}, {"a": high, "b": 1.0})
-    assert certify.certify(dg.game(costs), box, max_cells=20).status != "proved"
+    assert (
+        certify.certify(dg.game(costs), box, search=certify.Search(max_cells=20)).status != "proved"
+    )

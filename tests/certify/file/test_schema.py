@@ -172,6 +172,7 @@ def test_what_the_reader_refuses_does_not_fit(name):
     assert not fits(data)
 
 
+@pytest.mark.full
 @given(st.sampled_from(sorted(REAL)), st.randoms(use_true_random=False))
 @example("valid_modes.json.gz", None)
 @settings(max_examples=300, deadline=None)

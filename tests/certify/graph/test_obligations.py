@@ -43,11 +43,12 @@ def around(center, hidden):
     return dg.game(costs), certify.Box.around({"a": center, "b": 0.0}, 0.25)
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("name", HIDDEN)
 def test_regions_with_undefined_points_prove_nothing(name):
     game, region = around(0.2, HIDDEN[name])
     try:
-        found = certify.certify(game, region, max_cells=8)
+        found = certify.certify(game, region, search=certify.Search(max_cells=8))
     except (certify.EnclosureError, certify.MismatchError):
         return
     assert found.status != "proved"
@@ -126,6 +127,7 @@ PREDICATES = {
 }
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("name", PREDICATES)
 def test_predicates_are_not_data(name):
     def costs(x, args):
@@ -134,7 +136,9 @@ def test_predicates_are_not_data(name):
         return (a - jump) ** 2 + 0.1 * jnp.sin(a) * b, b**2 + 0.1 * a * b
 
     try:
-        found = certify.certify(dg.game(costs), certify.Box.around((0.0, 0.0), 1.0), max_cells=8)
+        found = certify.certify(
+            dg.game(costs), certify.Box.around((0.0, 0.0), 1.0), search=certify.Search(max_cells=8)
+        )
     except (certify.EnclosureError, certify.MismatchError):
         return
     assert found.status != "proved"

@@ -1,5 +1,6 @@
 """Jacobian families against exact Jacobians, and fields that are not as smooth as they look."""
 
+import dataclasses
 import types
 from typing import Any
 
@@ -13,7 +14,7 @@ from flint import arb, arb_series
 from certify.enclosure import EnclosureError
 from certify.jacobian import by_jaxpr as affine
 from certify.jacobian import expansion
-from certify.jacobian.by_jaxpr import jacobian_family, jacobian_form
+from certify.jacobian.by_jaxpr import jacobian_family
 from tools.numpy_jaxpr import uncompiled
 
 pytestmark = pytest.mark.thin(3)
@@ -68,6 +69,8 @@ def exact_jacobian(name, point):
 def escapes(family, name, lower, upper, rng):
     """Points whose Jacobian is outside the family at the very coordinates of the point."""
     middle, radius = expansion.middle_of(np.asarray(lower), np.asarray(upper))
+    # Symbols of the arithmetic's own may take any value.
+    loose = np.asarray(family.remainder) + np.abs(np.asarray(family.generators)[2:]).sum(0)
     found = []
     for share in (np.zeros(2), np.ones(2), np.array([0, 1]), *rng.uniform(size=(8, 2))):
         point = np.clip(lower + share * (upper - lower), lower, upper)
@@ -75,21 +78,22 @@ def escapes(family, name, lower, upper, rng):
         for i in range(2):
             for j in range(2):
                 value = arb(float(family.centre[i, j]))
-                for k in range(family.generators.shape[0]):
+                for k in range(min(family.generators.shape[0], 2)):
                     along = arb(float(point[k])) - arb(float(middle[k]))
                     assert abs(along) <= float(radius[k])
                     value += along / float(radius[k]) * float(family.generators[k, i, j])
-                if not abs(jacobian[i][j] - value) <= float(family.remainder[i, j]):
+                if not abs(jacobian[i][j] - value) <= float(loose[i, j]):
                     found.append((point, i, j))
     return found
 
 
-@pytest.mark.parametrize("form", ["affine", "interval"])
+@pytest.mark.full
+@pytest.mark.parametrize("method", ["affine", "interval"])
 @pytest.mark.parametrize("name", FIELDS)
-def test_families_contain_exact_jacobians(name, form):
+def test_families_contain_exact_jacobians(name, method):
     rng = np.random.default_rng(1)
-    compiled = jax.jit if form == "interval" or name in ("linear", "quartic") else uncompiled
-    compute = compiled(jacobian_family(field(name), form))
+    compiled = jax.jit if method == "interval" or name in ("linear", "quartic") else uncompiled
+    compute = compiled(jacobian_family(field(name), method))
     finite = 0
     for start, width in CELLS:
         lower, upper = np.array(start), np.array(start) + np.array(width)
@@ -100,6 +104,7 @@ def test_families_contain_exact_jacobians(name, form):
     assert finite >= 5
 
 
+@pytest.mark.full
 def test_batches_are_the_same():
     compute = jacobian_family(field("quartic"), "affine")
     starts, widths = (np.array(side) for side in zip(*CELLS[:3], strict=True))
@@ -111,23 +116,20 @@ def test_batches_are_the_same():
         assert not escapes(one, "quartic", *ends, np.random.default_rng(k))
 
 
+@pytest.mark.full
 def test_the_remainder_shrinks_with_the_square_of_the_cell():
     compute = jax.jit(jacobian_family(field("quartic"), "affine"))
-    sizes = [
-        float(compute(jnp.full(2, 0.3), jnp.full(2, 0.3 + width)).remainder.max())
-        for width in (1e-2, 1e-3)
-    ]
+    families = [compute(jnp.full(2, 0.3), jnp.full(2, 0.3 + width)) for width in (1e-2, 1e-3)]
+    sizes = [float((f.remainder + jnp.abs(f.generators[2:]).sum(0)).max()) for f in families]
     assert 50 < sizes[0] / sizes[1] < 200
 
 
 class TestTheseTestsCanFail:
-    def test_no_curvature(self, monkeypatch):
+    @pytest.mark.full
+    def test_no_symbols_but_those_of_the_coordinates(self):
         lower, upper = np.array([0.3, 0.2]), np.array([0.5, 0.4])
-        original = expansion._second_order
-        monkeypatch.setattr(
-            expansion, "_second_order", lambda h, r: jax.tree.map(lambda x: 0 * x, original(h, r))
-        )
         family = family_of("quartic", lower, upper)
+        family = dataclasses.replace(family, generators=family.generators[:2])
         assert escapes(family, "quartic", lower, upper, np.random.default_rng(2))
 
     def test_no_remainder(self):
@@ -143,6 +145,7 @@ class TestTheseTestsCanFail:
         assert escapes(family, "quadratic", point, point, np.random.default_rng(2))
 
 
+@pytest.mark.full
 def test_underflow_before_a_huge_curvature():
     """Squares of half-widths underflow, and the curvature would have made them large again."""
     name, lower = "steep", np.array([0.0, 1.0])
@@ -247,28 +250,19 @@ SMOOTH = {
 }
 
 
-@pytest.mark.parametrize("form", ["affine", "interval"])
+@pytest.mark.parametrize("method", ["affine", "interval"])
 @pytest.mark.parametrize("name", SMOOTH)
-def test_derivatives_are_those_of_the_code(name, form):
+def test_derivatives_are_those_of_the_code(name, method):
     function, low, high = SMOOTH[name]
-    family = jax.jit(jacobian_family(function, form))(-jnp.ones(1), jnp.ones(1))
+    family = jax.jit(jacobian_family(function, method))(-jnp.ones(1), jnp.ones(1))
     assert bool(family.finite)
     reach = float(jnp.abs(family.generators).sum() + family.remainder[0, 0])
     assert float(family.centre[0, 0]) - reach <= low and high <= float(family.centre[0, 0]) + reach
 
 
 def test_stop_gradient_is_refused():
-    with pytest.raises(EnclosureError, match=r"'stop_gradient' .*test_affine.py"):
+    with pytest.raises(EnclosureError, match=r"'stop_gradient' .*test_by_jaxpr.py"):
         jacobian_family(lambda x: x * jax.lax.stop_gradient(x), "affine")(-jnp.ones(1), jnp.ones(1))
-
-
-def test_forms():
-    assert jacobian_form(field("linear"), 2) == "constant"
-    assert jacobian_form(field("quartic"), 2) == "affine"
-    assert jacobian_form(lambda x: x**3, affine.AFFINE_LIMIT + 1) == "arithmetic"
-    assert jacobian_form(lambda x: x**3, affine.ARITHMETIC_LIMIT + 1) == "interval"
-    assert jacobian_form(lambda x: jnp.linalg.solve(jnp.outer(x, x), x), 2) == "arithmetic"
-    assert jacobian_form(pretended_slope, 1) == "affine"
 
 
 @pytest.fixture(autouse=True)

@@ -7,9 +7,9 @@ import pytest
 
 import certify
 import dgames as dg
-from certify.metric import lmi
+from certify.metric import best_matrix as lmi
+from certify.metric.best_matrix import abscissa, best_matrix, margin_in
 from certify.metric.ladder import climb
-from certify.metric.lmi import abscissa, best_matrix, margin_in
 from certify.metric.metric import Metric
 
 pytestmark = pytest.mark.thin(3)
@@ -151,7 +151,7 @@ def test_when_the_solver_lies_nothing_false_is_proved(shear, lie, monkeypatch):
 def test_when_the_whole_ladder_lies_nothing_is_proved(shear, matrix, monkeypatch):
     """Sampling is lied about as well: then it is the cells that have no margin."""
     monkeypatch.setattr("certify.prove.monotone.sampled_margin", lambda *arguments: 1.0)
-    found = certify.certify(shear.game, shear.region, metric=matrix)
+    found = certify.certify(shear.game, shear.region, metric=certify.Matrix(matrix))
     assert found.status == "undecided"
     assert "margin" in found.reasons[0]
 

@@ -1,5 +1,7 @@
 """A proof that one can use: its basin is no sliver, and given metrics are obeyed."""
 
+from typing import Any
+
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -53,7 +55,9 @@ def _name(costs):
 @pytest.mark.parametrize("weights", [{"0": 1.0, "1": 1.0}, {"0": 1.0, "1": 4.0}])
 def test_weights_that_are_given_are_obeyed(weights):
     game = dg.game(ONE_WAY["linear"][0])
-    found = certify.certify(game, certify.Box.around((0.0, 0.0), 1.0), weights=weights)
+    found = certify.certify(
+        game, certify.Box.around((0.0, 0.0), 1.0), metric=certify.Weights(weights)
+    )
     assert found.weights == weights
     expected = {1.0: 1.5, 4.0: 1.75}[weights["1"]]
     assert found.margin == pytest.approx(expected, abs=1e-6)
@@ -64,7 +68,9 @@ def test_weights_that_are_given_are_obeyed(weights):
 def test_a_matrix_that_is_given_is_obeyed():
     game = dg.game(ONE_WAY["linear"][0])
     matrix = np.array([[1.0, 0.1], [0.1, 3.0]])
-    found = certify.certify(game, certify.Box.around((0.0, 0.0), 1.0), metric=matrix)
+    found = certify.certify(
+        game, certify.Box.around((0.0, 0.0), 1.0), metric=certify.Matrix(matrix)
+    )
     assert (found.metric == matrix).all()
 
 
@@ -72,7 +78,9 @@ def test_each_objective_is_best_at_its_own():
     game = dg.game(ONE_WAY["linear"][0])
     region, found = certify.Box.around((0.0, 0.0), 1.0), {}
     for objective in ("basin", "margin", "step", "rate"):
-        found[objective] = certify.certify(game, region, objective=objective)
+        found[objective] = certify.certify(
+            game, region, metric=certify.AutoMetric(objective=objective)
+        )
     steps = {name: one.step_sizes["simultaneous"] for name, one in found.items()}
     assert found["margin"].margin == max(one.margin for one in found.values()) > 1.999
     assert steps["step"].max >= max(step.max for step in steps.values()) * (1 - 1e-6)
@@ -84,7 +92,10 @@ def test_each_objective_is_best_at_its_own():
 def test_an_objective_that_is_none():
     game = dg.game(ONE_WAY["linear"][0])
     with pytest.raises(ValueError, match="objective is 'speed'; it must be one of basin, step"):
-        certify.certify(game, certify.Box.around((0.0, 0.0), 1.0), objective="speed")
+        options: Any = {"objective": "speed"}
+        certify.certify(
+            game, certify.Box.around((0.0, 0.0), 1.0), metric=certify.AutoMetric(**options)
+        )
 
 
 def test_methods_without_a_theorem_here_take_nothing_away():
@@ -130,10 +141,10 @@ def test_reasons_say_which_metrics_were_not_tried():
         }
     )
     region = certify.Box.around({"x": 0.5, "y": 0.5, "lam": 2.0}, 0.5)
-    found = certify.certify(game, region, [dg.Extragradient], metric="full")
+    found = certify.certify(game, region, [dg.Extragradient], metric=certify.AutoMetric("full"))
     assert found.status == "undecided"
     assert "no matrix was tried: the own curvature of 'lam' is 0" in found.reasons[0]
     # As a field, of which nothing is claimed about equilibria, it has a proof in a full matrix.
     field = dg.FunctionField(dg.pseudo_gradient(game))
-    found = certify.certify(field, region, [dg.Extragradient], metric="full")
+    found = certify.certify(field, region, [dg.Extragradient], metric=certify.AutoMetric("full"))
     assert found.status == "proved" and found.claims.weights is None

@@ -8,8 +8,8 @@ import scipy.linalg
 
 import certify
 from certify.metric import robust
+from certify.metric.best_matrix import abscissa, best_matrix, margin_in
 from certify.metric.hull import Hull, Proposal, margin_on, proved_margin
-from certify.metric.lmi import abscissa, best_matrix, margin_in
 from certify.metric.robust import robust_metric
 from tests.certify.metric.test_ladder import random_jacobian
 

@@ -71,6 +71,7 @@ def case(request):
     return game, region, solution, certify.certify(game, region, METHODS)
 
 
+@pytest.mark.full
 def test_the_equilibrium_is_enclosed(case):
     game, _, solution, found = case
     assert found.status == "proved", found.reasons
@@ -85,6 +86,7 @@ def test_the_equilibrium_is_enclosed(case):
     assert (upper - lower).max() < 1e-12
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("method", METHODS)
 def test_projected_steps_converge_as_stated(case, method):
     game, region, _, found = case
@@ -172,7 +174,7 @@ def test_what_has_no_theorem_is_not_claimed():
     found = certify.certify(game, region, [dg.Optimistic, dg.Simultaneous])
     assert found.status == "proved" and set(found.step_sizes) == {"simultaneous"}
     assert "projected steps" in found.without["optimistic"]
-    found = certify.certify(game, region, metric=np.array([[2.0, 0.1], [0.1, 1.0]]))
+    found = certify.certify(game, region, metric=certify.Matrix(np.array([[2.0, 0.1], [0.1, 1.0]])))
     assert found.status == "undecided" and "metric of weights" in found.reasons[0]
 
 
@@ -190,6 +192,7 @@ def test_files_and_their_checker(case, tmp_path):
     assert int(run.left) == -1  # the number of the step that left the region
 
 
+@pytest.mark.full
 def test_snapped_points_are_in_the_sets_exactly():
     rng = np.random.default_rng(0)
     center = (jnp.zeros((2, 3)), jnp.zeros(4), jnp.zeros(2))
@@ -205,6 +208,7 @@ def test_snapped_points_are_in_the_sets_exactly():
         np.testing.assert_allclose(x, constraints.project(jnp.asarray(x)), rtol=1e-15, atol=1e-15)
 
 
+@pytest.mark.full
 def test_growing_along_a_face():
     game, *_ = CASES["box"]
     found = certify.grow(game, (2.5, 0.0), shape="box", most=1.0)

@@ -42,7 +42,7 @@ def flat_box(strength):
 
 @pytest.fixture(scope="module")
 def certificate():
-    return certify.certify(coupled(30.0), flat_box(30.0), max_cells=200)
+    return certify.certify(coupled(30.0), flat_box(30.0), search=certify.Search(max_cells=200))
 
 
 def without_structure(game):
@@ -50,6 +50,7 @@ def without_structure(game):
     return dg.game(lambda x, args: dict(zip("ab", game.costs(x, args).values(), strict=True)))
 
 
+@pytest.mark.full
 def test_strong_coupling_needs_few_cells(certificate):
     """58 cells; as two independent blocks it is still undecided after 2000."""
     assert certificate.status == "proved"
@@ -57,10 +58,13 @@ def test_strong_coupling_needs_few_cells(certificate):
     # The smallest own curvature is attained where y is 1 and x in a corner: 1 - 2 (0.1) 1.5.
     assert 0.95 * 0.7 <= certificate.margin <= 0.7 + 1e-9
     assert certificate.weights == {"a": 1.0, "b": 1.0}
-    blind = certify.certify(without_structure(coupled(30.0)), flat_box(30.0), max_cells=300)
+    blind = certify.certify(
+        without_structure(coupled(30.0)), flat_box(30.0), search=certify.Search(max_cells=300)
+    )
     assert blind.status == "undecided"
 
 
+@pytest.mark.full
 def test_constant_coupling_costs_nothing():
     """A bilinear coupling of any strength leaves the margin of the own blocks."""
     game = dg.zero_sum(lambda x, _: 0.5 * x[0] ** 2 - x[1] ** 2 + 1e4 * x[0] * x[1])
@@ -112,6 +116,7 @@ class TestMirrored:
                     if sign:
                         assert (new[..., a, b] == sign * new[..., b, a]).all()
 
+    @pytest.mark.full
     def test_jacobians_stay_inside(self):
         game, region = (
             coupled(3.0),
@@ -206,6 +211,7 @@ class TestHostileFiles:
         with pytest.raises(Unusable, match="zero_sum"):
             check_data(data)
 
+    @pytest.mark.full
     def test_the_flag_needs_antisymmetric_blocks(self, linear_certificate, oligopoly_certificate):
         data = self.changed(linear_certificate)
         data["game"]["zero_sum"] = True

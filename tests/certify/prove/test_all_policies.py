@@ -23,7 +23,10 @@ REFERENCE = (jnp.array([0.3, 0.7]), jnp.array([0.6, 0.4]))
 def certificate(request):
     game = dg.Regularised(PENNIES, 1.0, REFERENCE if request.param == "reference" else None)
     found = certify.certify(
-        dg.NaturalGradient(game), certify.Policies(ZERO), (dg.Simultaneous,), tightness=0.8
+        dg.NaturalGradient(game),
+        certify.Policies(ZERO),
+        (dg.Simultaneous,),
+        search=certify.Search(tightness=0.8),
     )
     assert found.status == "proved", found.reasons
     return game, found

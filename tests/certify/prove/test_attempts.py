@@ -5,8 +5,8 @@ import pytest
 
 import certify
 import dgames as dg
+from certify.metric.best_matrix import margin_in
 from certify.metric.ladder import Ladder, Rung, climb
-from certify.metric.lmi import margin_in
 
 ONES = Rung("weights", np.ones(3), 1.0)
 LIES = {
@@ -19,7 +19,7 @@ LIES = {
 @pytest.fixture
 def sampling_lies(monkeypatch):
     """Whatever metric comes first is called a good one."""
-    monkeypatch.setattr("certify.prove.monotone.sampled_margin", lambda *arguments: 1.0)
+    monkeypatch.setattr("certify.prove.metric_choice.sampled_margin", lambda *arguments: 1.0)
 
 
 def choose(monkeypatch, chosen, *others):
@@ -32,7 +32,7 @@ def choose(monkeypatch, chosen, *others):
             else Ladder((*others, chosen), chosen, 1.0)
         )
 
-    monkeypatch.setattr("certify.prove.monotone.climb", climbed)
+    monkeypatch.setattr("certify.prove.metric_choice.climb", climbed)
 
 
 def nothing_false_at(game, region, found):
@@ -61,7 +61,9 @@ def pull(x, args):
 
 def test_weights_prove_what_a_matrix_does_not_on_few_cells():
     region = certify.Box.around({"a": 0.0, "b": 0.0}, 0.36)
-    few, many = (certify.certify(pull, region, max_cells=most) for most in (1, 100))
+    few, many = (
+        certify.certify(pull, region, search=certify.Search(max_cells=most)) for most in (1, 100)
+    )
     assert few.status == many.status == "proved"
     assert few.cells == 1 and few.margin == pytest.approx(0.1, abs=1e-3)
     assert few.weights["a"] == pytest.approx(few.weights["b"], rel=0.01)
@@ -76,7 +78,7 @@ def test_weights_prove_what_a_matrix_does_not_on_few_cells():
 def test_a_matrix_made_for_the_cells():
     """Four cells, with remainders that no sample knows of: more than weights have."""
     region = certify.Box.around({"a": 0.0, "b": 0.0}, 0.45)
-    found = certify.certify(pull, region, max_cells=4)
+    found = certify.certify(pull, region, search=certify.Search(max_cells=4))
     assert found.status == "proved" and found.cells == 4
     assert found.data["provenance"]["metric"].startswith("full, for the cells, as there is no")
     assert found.margin > 0.15
@@ -102,14 +104,16 @@ def test_a_matrix_where_weights_promise_too_much(shear, small, sampling_lies, mo
     assert found.status == "proved" and found.metric[0, 1] != 0
     nothing_false(found, shear)
     # Who asks for weights gets no matrix.
-    refused = certify.certify(shear.game, small, metric="weights")
+    refused = certify.certify(shear.game, small, metric=certify.AutoMetric("weights"))
     assert refused.status == "undecided"
     assert "margin" in refused.reasons[0]
 
 
 def test_when_everything_lies_nothing_is_proved(shear, small, sampling_lies, monkeypatch):
     rungs = tuple(Rung(name, lie, 1.0) for name, lie in LIES.items())
-    monkeypatch.setattr("certify.prove.monotone.climb", lambda *_: Ladder(rungs, rungs[-1], 1.0))
+    monkeypatch.setattr(
+        "certify.prove.metric_choice.climb", lambda *_: Ladder(rungs, rungs[-1], 1.0)
+    )
     found = certify.certify(shear.game, small)
     assert found.status == "undecided"
     assert "the margin on some cell is not positive" in found.reasons[0]
@@ -128,6 +132,6 @@ def test_a_lie_about_the_cells_proves_nothing_false(shear, small, lie, sampling_
 
 
 def test_a_metric_that_was_given_is_the_only_one_tried(shear, small, sampling_lies):
-    found = certify.certify(shear.game, small, metric=LIES["of another game"])
+    found = certify.certify(shear.game, small, metric=certify.Matrix(LIES["of another game"]))
     assert found.status == "undecided"
     assert not any("in the metric" in reason for reason in found.reasons)

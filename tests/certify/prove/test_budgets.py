@@ -1,6 +1,7 @@
 """Budgets are kept by every part, and something is said at once."""
 
 import _thread
+import dataclasses
 import math
 import signal
 import threading
@@ -21,9 +22,16 @@ from certify.enclosure.programs.compiling import (
     for_once,
     seconds_to_compile,
 )
-from certify.jacobian.form import plan, seconds, usual_form
+from certify.jacobian.enclosures import (
+    AffineArithmetic,
+    AutoEnclosure,
+    IntervalMatrices,
+    Taylor,
+)
 from certify.problem.field import flat_field
-from certify.search.budget import Budget, OutOfTime, Progress, Stages
+from certify.search.budget import Budget
+from certify.search.progress import Progress
+from certify.search.stages import OutOfTime, Stages
 
 GAME = dg.game(lambda x, args: (x[0] ** 2 + 0.1 * jnp.sin(x[0]) * x[1], x[1] ** 2))
 BOX = certify.Box.around((0.0, 0.0), 0.5)
@@ -72,11 +80,11 @@ class TestStages:
             states.clear()
             options: Any = {"key": jax.random.key(0)} if call is certify.estimate else {}
             with pytest.raises(KeyboardInterrupt):
-                call(GAME, BOX, progress=states.append, **options)
+                call(GAME, BOX, search=certify.Search(progress=states.append), **options)
 
     def test_each_has_words(self):
         states = []
-        found = certify.certify(GAME, BOX, progress=states.append)
+        found = certify.certify(GAME, BOX, search=certify.Search(progress=states.append))
         assert found.status == "proved"
         before = [state for state in states if state.stage]
         assert len(before) >= 4 and all(state.cells == 0 for state in before)
@@ -106,51 +114,59 @@ class TestStages:
 
         monkeypatch.setattr(Budget, "elapsed", property(elapsed))
         found = certify.certify(
-            GAME, BOX, max_seconds=1e6, progress=lambda state: begun.append(state)
+            GAME,
+            BOX,
+            search=certify.Search(max_seconds=1e6, progress=lambda state: begun.append(state)),
         )
         if found.status != "proved":
             assert "the budget of 1e+06 seconds was used up" in found.reasons[-1]
         assert len(begun) <= 2 + last or found.status == "proved"
 
 
-class TestForms:
+class TestEnclosures:
     def test_how_long_it_takes_to_compile(self):
         assert 1.0 < seconds_to_compile(1300) < 3.0  # measured: 1.2 to 2.5 s
         assert 15.0 < seconds_to_compile(10_240) < 25.0  # 19 s
         assert 30.0 < seconds_to_compile(17_580) < 60.0  # 40 s
         assert 150.0 < seconds_to_compile(52_853) < 300.0  # 207 s
 
-    def test_another_form_where_there_is_no_time(self):
+    def test_another_one_where_there_is_no_time(self):
         game, centre = linear_quadratic(9, bent=0.02)
         field = flat_field(game, certify.Box.around(centre, 0.02))
-        assert usual_form(field) == "arithmetic"
-        needed = seconds(field, "arithmetic")
-        assert plan(field, "arithmetic", 2 * needed, free=True) == ("arithmetic", True, "")
-        quicker = plan(field, "arithmetic", needed / 2, free=True)
-        assert quicker.form in ("taylor", "interval") and not quicker.short
+        auto, needed = AutoEnclosure(), AffineArithmetic().seconds(field)
+        usual = auto.select(field, 2 * needed)
+        assert usual.enclosure == AffineArithmetic() and usual.compiled and not usual.shortfall
+        quicker = auto.select(field, needed / 2)
+        assert quicker.enclosure in (Taylor(), IntervalMatrices()) and not quicker.shortfall
+        assert "AffineArithmetic() would take about" in quicker.why
         # Without a choice, or without any time, it is said at once.
-        for left, free in ((needed / 2, False), (1e-3, True)):
-            assert "compiling the form 'arithmetic' would take about" in (
-                plan(field, "arithmetic", left, free=free).short
-            )
+        for asked, left, fallback in (
+            (auto, needed / 2, False),
+            (AffineArithmetic(), needed / 2, True),
+            (auto, 1e-3, True),
+        ):
+            found = asked.select(field, left, fallback=fallback)
+            assert "compiling AffineArithmetic() would take about" in found.shortfall
 
     def test_nothing_is_begun_that_cannot_end(self, monkeypatch):
         game, centre = linear_quadratic(9, bent=0.02)
-        monkeypatch.setattr("certify.jacobian.form._length", lambda field: 10**9)
-        monkeypatch.setattr("certify.jacobian.form.by_taylor", lambda field: False)
+        monkeypatch.setattr("certify.jacobian.enclosures._length", lambda field: 10**9)
+        monkeypatch.setattr("certify.jacobian.enclosures.is_short", lambda field: False)
         monkeypatch.setattr(
-            "certify.prove.monotone.find_zero", lambda field, region, spent: np.zeros(18)
+            "certify.prove.question.find_zero", lambda field, region, spent: np.zeros(18)
         )
-        monkeypatch.setattr("certify.prove.monotone.crew", lambda *arguments, **options: 1 / 0)
-        found = certify.certify(game, certify.Box.around(centre, 0.02), max_seconds=500.0)
+        monkeypatch.setattr("certify.prove.margin_search.crew", lambda *arguments, **options: 1 / 0)
+        found = certify.certify(
+            game, certify.Box.around(centre, 0.02), search=certify.Search(max_seconds=500.0)
+        )
         assert found.status == "undecided"
-        assert "compiling the form 'arithmetic' would take" in found.reasons[0]
+        assert "compiling AffineArithmetic() would take" in found.reasons[0]
 
     def test_linear_systems_are_left_to_polynomials(self):
         game, centre = feedback_gains()
         field = flat_field(game, certify.Box.around(centre, 1e-3))
-        assert seconds(field, "arithmetic") > 60
-        assert usual_form(field) == "taylor"
+        assert AffineArithmetic().seconds(field) > 60
+        assert AutoEnclosure().select(field).enclosure == Taylor()
 
     def test_a_constant_jacobian_is_not_compiled(self, monkeypatch):
         """It has one cell, which is measured once."""
@@ -162,8 +178,10 @@ class TestForms:
             return compiled(traced)
 
         monkeypatch.setattr("certify.enclosure.programs.compiling.compiled", compiling)
-        monkeypatch.setattr("certify.search.measure.compiled", compiling)
-        found = certify.certify(game, certify.Box.around(centre, 3.0), max_seconds=900.0)
+        monkeypatch.setattr("certify.jacobian.evaluator.compiled", compiling)
+        found = certify.certify(
+            game, certify.Box.around(centre, 3.0), search=certify.Search(max_seconds=900.0)
+        )
         assert found.status == "proved" and found.cells == 1
         assert all(size <= ONCE for size in sizes)
 
@@ -218,13 +236,16 @@ class TestCompiling:
 def test_growing_regions_share_one_budget(monkeypatch):
     given = []
 
-    def slowly(game, region, methods, *, max_seconds, **options):
-        given.append(max_seconds)
+    def slowly(game, region, methods, *, search, **options):
+        given.append(search.max_seconds)
         time.sleep(0.05)
-        return certify.certify(game, region, methods, **options)
+        search = dataclasses.replace(search, max_seconds=None)
+        return certify.certify(game, region, methods, search=search, **options)
 
     monkeypatch.setattr("certify.prove.growth.certify", slowly)
-    found = certify.grow(GAME, (0.0, 0.0), most=100.0, accuracy=1e-9, max_seconds=0.5)
+    found = certify.grow(
+        GAME, (0.0, 0.0), most=100.0, accuracy=1e-9, search=certify.Search(max_seconds=0.5)
+    )
     assert found.status == "proved"
     assert given == sorted(given, reverse=True) and given[0] <= 0.5
     assert len(given) < 12  # of about forty

@@ -11,7 +11,8 @@ from certify.graph import trace as graphs
 from certify.graph.builder import Builder
 from certify.graph.floats import evaluate
 from certify.problem.field import flat_field
-from certify.prove.differential import MismatchError, compare
+from certify.prove.differential import compare
+from certify.prove.mismatch import MismatchError
 from certify.prove.probes import decision_gaps, probes
 
 pytestmark = pytest.mark.thin(3)
@@ -101,7 +102,7 @@ def test_families_are_compared(monkeypatch):
     import dataclasses
 
     from certify.jacobian import by_taylor as taylor_family
-    from certify.search import measure
+    from certify.jacobian import evaluator
 
     honest = taylor_family.taylor_family
 
@@ -116,12 +117,12 @@ def test_families_are_compared(monkeypatch):
 
         return evaluate
 
-    monkeypatch.setattr(measure, "taylor_family", narrow)
-    measure.evaluator.cache_clear()
+    monkeypatch.setattr(evaluator, "taylor_family", narrow)
+    evaluator.evaluator.cache_clear()
     bent = game(lambda x: 0.1 * jnp.sin(2.0 * x["a"] + 0.123) * x["b"])
     with pytest.raises(MismatchError, match="outside of its enclosure"):
         certify.certify(bent, REGION)
-    measure.evaluator.cache_clear()
+    evaluator.evaluator.cache_clear()
 
 
 class TestProbes:

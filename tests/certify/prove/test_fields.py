@@ -64,7 +64,9 @@ def test_for_people(certificate, tmp_path):
 def test_no_theorem_for_gradients_is_used(certificate):
     """Own blocks are not symmetric, so the discrete small-gain theorem does not apply."""
     game = dg.game(lambda x, args: (jnp.sum(x[0] ** 2) + x[1] * x[0][0], x[1] ** 2))
-    steps = certify.certify(game, BOX, objective="margin").data["claims"]["steps"]
+    steps = certify.certify(game, BOX, metric=certify.AutoMetric(objective="margin")).data[
+        "claims"
+    ]["steps"]
     assert steps[0]["theorem"] == "small_gain"
     moved = mutated(certificate.data, ("claims", "steps"), lambda _: steps)
     assert any("no pseudo-gradients" in reason for reason in check_data(moved).reasons)

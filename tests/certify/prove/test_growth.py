@@ -22,7 +22,7 @@ def test_up_to_where_the_margin_is_lost(shape):
         (0.0, 0.0),
         shape=shape,
         most=2.0,
-        progress=lambda radius, certificate: tried.append((radius, certificate.status)),
+        on_try=lambda radius, certificate: tried.append((radius, certificate.status)),
     )
     limit = 1 / np.sqrt(6)
     _, upper = found.region.bounds()
@@ -54,6 +54,7 @@ def test_not_beyond_the_strategy_set():
     [
         ({"least": 2.0, "most": 1.0}, "in order"),
         ({"accuracy": 0.0}, "between 0 and 1"),
+        ({"search": certify.Search(checkpoint="run.npz")}, "checkpoint of Search means nothing"),
     ],
 )
 def test_options(options, message):

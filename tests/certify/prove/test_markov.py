@@ -16,7 +16,9 @@ SAMPLED = 0.3782
 
 @pytest.fixture(scope="module")
 def certificate():
-    return certify.certify(FIELD, certify.Box.around(CENTER, 0.2), tightness=0.95)
+    return certify.certify(
+        FIELD, certify.Box.around(CENTER, 0.2), search=certify.Search(tightness=0.95)
+    )
 
 
 def test_the_margin_over_the_cube_is_nearly_the_sampled_one(certificate):

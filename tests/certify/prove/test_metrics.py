@@ -2,6 +2,7 @@
 
 import io
 import json
+from typing import Any, cast
 
 import jax.numpy as jnp
 import numpy as np
@@ -33,7 +34,7 @@ def test_only_a_full_matrix_certifies_it(shear, shear_certificate, tmp_path):
     assert np.linalg.eigvalsh(found.metric)[0] > 0
     assert found.metric[0, 1] != 0
     for kind in ("weights", "block"):
-        less = certify.certify(shear.game, shear.region, metric=kind)
+        less = certify.certify(shear.game, shear.region, metric=certify.AutoMetric(kind))
         assert less.status == "undecided"
         assert "estimated by sampling" in less.reasons[0]
 
@@ -74,24 +75,54 @@ def test_the_table_says_which_metric(shear_certificate, linear_certificate):
 def test_a_matrix_can_be_given(shear, shear_certificate, tmp_path):
     metric = shear_certificate.metric
     path = tmp_path / "run.npz"
-    again = certify.certify(shear.game, shear.region, metric=metric, checkpoint=path)
+    again = certify.certify(
+        shear.game,
+        shear.region,
+        metric=certify.Matrix(metric),
+        search=certify.Search(checkpoint=path),
+    )
     assert again.margin == shear_certificate.margin
     assert again.data["provenance"]["metric"] == "a matrix that was given"
     with pytest.raises(ValueError, match="another run"):
-        certify.certify(shear.game, shear.region, metric=2 * metric, checkpoint=path)
+        certify.certify(
+            shear.game,
+            shear.region,
+            metric=certify.Matrix(2 * metric),
+            search=certify.Search(checkpoint=path),
+        )
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: certify.AutoMetric(cast(Any, "round")), "one of auto, weights, block, full"),
+        (
+            lambda: certify.AutoMetric(objective=cast(Any, "speed")),
+            "one of basin, step, rate, margin",
+        ),
+        (lambda: certify.Matrix(np.ones((2, 3))), "square"),
+        (lambda: certify.Matrix(-np.eye(3)), "positive definite"),
+        (lambda: certify.Matrix(np.triu(np.ones((3, 3)))), "symmetric"),
+        (lambda: certify.Weights({"0": 1.0, "1": -1.0}), "positive"),
+        (lambda: certify.Weights(cast(Any, [1.0, 1.0])), "by player"),
+    ],
+)
+def test_what_is_no_metric_is_an_error(make, message):
+    with pytest.raises(ValueError, match=message):
+        make()
 
 
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"metric": "round"}, "one of auto, weights, block, full"),
-        ({"metric": np.eye(2)}, "3 coordinates"),
-        ({"metric": -np.eye(3)}, "positive definite"),
-        ({"metric": np.triu(np.ones((3, 3)))}, "symmetric"),
-        ({"metric": "full", "weights": {"0": 1.0, "1": 1.0, "2": 1.0}}, "either"),
+        ({"metric": certify.Matrix(np.eye(2))}, "3 coordinates"),
+        ({"metric": certify.Weights({"0": 1.0, "1": 1.0})}, "the players are 0, 1, 2"),
+        ({"metric": "full"}, r"metric is 'full' .*give certify.AutoMetric"),
+        ({"enclosure": "taylor"}, r"enclosure is 'taylor' .*certify.Taylor"),
+        ({"search": 100}, r"search is 100 .*certify.Search"),
     ],
 )
-def test_what_is_no_metric_is_an_error(shear, options, message):
+def test_options_that_do_not_fit_are_one_sentence(shear, options, message):
     with pytest.raises(ValueError, match=message):
         certify.certify(shear.game, shear.region, **options)
 
@@ -104,7 +135,7 @@ def test_a_zero_sum_game_in_a_matrix():
         return 0.05 * x["a"] ** 2 + 3.0 * jnp.sin(x["a"]) * x["b"] - 2.0 * x["b"] ** 2
 
     region = certify.Box.around({"a": 0.0, "b": 0.0}, 0.1)
-    weights = certify.certify(game, region, metric="weights")
+    weights = certify.certify(game, region, metric=certify.AutoMetric("weights"))
     auto = certify.certify(game, region)
     assert weights.margin < 0.11
     assert auto.margin > 1.5

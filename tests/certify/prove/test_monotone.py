@@ -58,7 +58,9 @@ class TestOligopoly:
     @pytest.mark.full
     def test_radius_20(self, oligopoly, tmp_path):
         center = dg.games.Oligopoly.published_equilibrium()
-        found = certify.certify(oligopoly, around(center, 20.0), tightness=0.92)
+        found = certify.certify(
+            oligopoly, around(center, 20.0), search=certify.Search(tightness=0.92)
+        )
         assert 0.90 * 0.159 <= found.margin <= 0.159
         assert found.cells <= 5000
         assert found.save(tmp_path / "c.json").stat().st_size < 10 * 2**20
@@ -101,7 +103,7 @@ class TestClosedForms:
         game = dg.games.Quadratic.random(jax.random.key(seed), (2, 1, 3), curvature=2.0)
         center = game.equilibrium()
         weights = {"0": 1.0, "1": 2.5, "2": 0.5}
-        found = certify.certify(game, certify.Ball(center, 2.0), weights=weights)
+        found = certify.certify(game, certify.Ball(center, 2.0), metric=certify.Weights(weights))
         jacobian = jnp.block([list(row) for row in dg.jacobian_blocks(game, center)])
         root = np.sqrt(np.repeat([1.0, 2.5, 0.5], (2, 1, 3)))
         scaled = np.asarray(jacobian) * (root[:, None] / root)
@@ -221,7 +223,9 @@ class TestNonlinear:
         found, region = mixed
         states = []
         methods = [dg.Simultaneous, dg.Extragradient]
-        again = certify.certify(Mixed(), region, methods=methods, progress=states.append)
+        again = certify.certify(
+            Mixed(), region, methods=methods, search=certify.Search(progress=states.append)
+        )
         assert again.data["evidence"] == found.data["evidence"]
         assert again.data["claims"] == found.data["claims"]
         assert states and states[-1].cells >= again.cells
@@ -268,7 +272,7 @@ class TestNotProved:
     def test_budget(self):
         center = dg.games.Oligopoly.published_equilibrium()
         game = dg.games.Oligopoly.murphy_sherali_soyster()
-        found = certify.certify(game, around(center, 20.0), max_cells=3)
+        found = certify.certify(game, around(center, 20.0), search=certify.Search(max_cells=3))
         assert found.status == "undecided"
         assert "budget of 3 cells" in found.reasons[-1]
 
@@ -317,13 +321,13 @@ class TestNotProved:
     def test_kinks_and_jumps_are_never_proved(self, cost):
         game = scalar_game(cost)
         with np.errstate(all="ignore"):
-            found = certify.certify(game, certify.Box(*UNIT), max_cells=200)
+            found = certify.certify(game, certify.Box(*UNIT), search=certify.Search(max_cells=200))
         assert found.status != "proved"
 
     def test_jumps_without_a_trace_in_the_gradient_are_never_proved(self):
         """The gradient is 2 x, but just above 0.3 the first player pays 100 less than at 0."""
         game = scalar_game(lambda x: x[0] ** 2 + jnp.where(x[0] > 0.3, -100.0, 0.0))
-        found = certify.certify(game, certify.Box(*UNIT), max_cells=100)
+        found = certify.certify(game, certify.Box(*UNIT), search=certify.Search(max_cells=100))
         assert found.status == "undecided"
         below = certify.Box((-1.0, -1.0), (0.25, 1.0))
         assert certify.certify(game, below).status == "proved"
@@ -353,7 +357,10 @@ class TestNotProved:
     )
     def test_jumps_without_a_trace_in_the_gradient_are_undecided(self, step):
         game = scalar_game(lambda x: x[0] ** 2 - 10.0 * step(x[0]))
-        assert certify.certify(game, certify.Box(*UNIT), max_cells=20).status == "undecided"
+        assert (
+            certify.certify(game, certify.Box(*UNIT), search=certify.Search(max_cells=20)).status
+            == "undecided"
+        )
 
 
 class TestBadInput:
@@ -416,14 +423,18 @@ class TestBadInput:
             certify.certify(game, around((jnp.zeros(2), jnp.zeros(2)), 1.0))
 
     @pytest.mark.parametrize("options", [{"tightness": 1.5}, {"max_cells": 0}])
-    def test_options(self, linear_game, options):
+    def test_options(self, options):
         with pytest.raises(ValueError, match=next(iter(options))):
-            certify.certify(linear_game, around({"fast": 0.0, "slow": 0.0}, 1.0), **options)
+            certify.Search(**options)
 
     @pytest.mark.parametrize("weights", [{"fast": 1.0}, {"fast": 1.0, "slow": -1.0}])
     def test_weights(self, linear_game, weights):
         with pytest.raises(ValueError, match="weights"):
-            certify.certify(linear_game, around({"fast": 0.0, "slow": 0.0}, 1.0), weights=weights)
+            certify.certify(
+                linear_game,
+                around({"fast": 0.0, "slow": 0.0}, 1.0),
+                metric=certify.Weights(weights),
+            )
 
     def test_region_with_other_players(self, linear_game):
         with pytest.raises((ValueError, KeyError)):
@@ -441,7 +452,7 @@ class TestBadInput:
         assert "not finite" in found.reasons[0]
 
 
-class TestForms:
+class TestEnclosures:
     game = dg.game(
         lambda x, args: (
             x[0] ** 2 + jnp.cos(x[0]) + x[0] * x[1],
@@ -451,22 +462,22 @@ class TestForms:
 
     def test_all_prove_and_the_better_ones_with_fewer_cells(self):
         region = certify.Box.around((0.0, 0.0), 0.5)
-        forms = ("interval", "affine", "arithmetic", "taylor")
-        found = [certify.certify(self.game, region, form=form) for form in forms]
-        assert [one.status for one in found] == ["proved"] * 4
+        each = (certify.IntervalMatrices(), certify.AffineArithmetic(), certify.Taylor())
+        found = [certify.certify(self.game, region, enclosure=one) for one in each]
+        assert [one.status for one in found] == ["proved"] * 3
+        names = [one.data["provenance"]["enclosure"] for one in found]
+        assert names == ["interval", "affine", "taylor"]
         cells = [one.cells for one in found]
-        assert cells[0] > cells[1] > cells[2] and cells[0] > cells[3]
+        assert cells[0] > cells[1] and cells[0] > cells[2]
         usual = certify.certify(self.game, region).data
         assert usual["provenance"]["enclosure"] == "taylor"
-        assert usual["evidence"] == found[3].data["evidence"]
+        assert usual["evidence"] == found[2].data["evidence"]
 
     def test_what_cannot_be_had(self):
-        with pytest.raises(ValueError, match="must be one of taylor, affine, arithmetic, interval"):
-            certify.certify(self.game, certify.Box.around((0.0, 0.0), 0.5), form="mean")
         large = dg.game(lambda x, args: (jnp.sum(x[0] ** 4 + x[0] ** 2), x[1] ** 2))
         region = certify.Box.around((jnp.zeros(20), 0.0), 0.5)
-        with pytest.raises(ValueError, match="21 coordinates; the form 'affine' is for at most 16"):
-            certify.certify(large, region, form="affine")
+        with pytest.raises(ValueError, match=r"21 coordinates; .* Taylor\(\) is for at most 16"):
+            certify.certify(large, region, enclosure=certify.Taylor())
 
 
 @pytest.mark.parametrize("radius", [2.0, 5.0])
@@ -480,7 +491,7 @@ def test_logistic_regressions(radius):
 
     game = dg.game(lambda x, args: (loss(0, *x), loss(1, x[1], x[0])))
     region = certify.Box.around((jnp.zeros(2), jnp.zeros(2)), radius)
-    found = certify.certify(game, region, max_cells=16)
+    found = certify.certify(game, region, search=certify.Search(max_cells=16))
     assert found.status == "proved", found.reasons
     sampled = certify.estimate(game, region, 2000, key=jax.random.key(0)).margin
     assert 0.9 * sampled < found.margin <= sampled
@@ -496,7 +507,9 @@ def test_code_is_traced_once():
 
     # One call is the check that costs are scalars, the next is the trace; the last net calls again.
     with pytest.raises(certify.MismatchError, match="nothing is proved"):
-        certify.certify(scalar_game(cost), certify.Box(*UNIT), weights={"0": 1.0, "1": 1.0})
+        certify.certify(
+            scalar_game(cost), certify.Box(*UNIT), metric=certify.Weights({"0": 1.0, "1": 1.0})
+        )
     assert len(calls) > 2
 
 
@@ -504,7 +517,10 @@ def test_args_are_fixed_and_passed_on():
     game = dg.game(lambda x, args: (args * x[0] ** 2, x[1] ** 2))
     for scale in (0.5, 2.0):
         found = certify.certify(
-            game, certify.Box(*UNIT), args=jnp.asarray(scale), weights={"0": 1.0, "1": 1.0}
+            game,
+            certify.Box(*UNIT),
+            args=jnp.asarray(scale),
+            metric=certify.Weights({"0": 1.0, "1": 1.0}),
         )
         assert found.margin == pytest.approx(min(2 * scale, 2.0), abs=1e-9)
         assert check_data(found.data).ok

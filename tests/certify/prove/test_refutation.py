@@ -56,7 +56,7 @@ def other_players_decide(x, args):
 )
 def test_costs_that_are_convex_are_never_refuted(game):
     try:
-        found = certify.certify(game, REGION, max_cells=4)
+        found = certify.certify(game, REGION, search=certify.Search(max_cells=4))
     except certify.EnclosureError:
         return  # refused: nothing is said of it
     assert found.status != "refuted"

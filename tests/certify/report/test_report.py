@@ -619,7 +619,9 @@ def test_all_policies_have_a_table_and_a_page(command, tmp_path):
     """Natural gradients on `certify.Policies`, and files of `certify_policies`."""
     game = dg.Regularised(dg.games.MatrixGame.matching_pennies(), 1.0)
     region = certify.Policies((jnp.zeros(1), jnp.zeros(1)))
-    natural = certify.certify(dg.NaturalGradient(game), region, (dg.Simultaneous,), tightness=0.5)
+    natural = certify.certify(
+        dg.NaturalGradient(game), region, (dg.Simultaneous,), search=certify.Search(tightness=0.5)
+    )
     files = {"natural": natural, "policies": certify.certify_policies(game)}
     for name, certificate in files.items():
         file = certificate.save(tmp_path / f"{name}.json")

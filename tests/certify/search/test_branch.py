@@ -8,6 +8,7 @@ import pytest
 import certify
 from certify.jacobian.family import AffineFamily
 from certify.problem.field import flat_field
+from certify.prove.margin_measure import in_process
 from certify.search.branch import cover
 from certify.search.budget import Budget
 from certify.search.frontier import Frontier
@@ -31,7 +32,9 @@ class TestOneAnswer:
 
     @pytest.mark.parametrize("batch_size", [1, 2, 7, 16, 33, 64, 10_000])
     def test_any_batch_size(self, ripples, whole, batch_size):
-        found = certify.certify(ripples.game, ripples.region, batch_size=batch_size)
+        found = certify.certify(
+            ripples.game, ripples.region, search=certify.Search(batch_size=batch_size)
+        )
         assert proof(found) == proof(whole)
 
     def test_nothing_compiles_again(self, ripples, whole, caplog):
@@ -39,7 +42,7 @@ class TestOneAnswer:
         import jax
 
         with jax.log_compiles(), caplog.at_level("WARNING"):
-            certify.certify(ripples.game, ripples.region, batch_size=5)
+            certify.certify(ripples.game, ripples.region, search=certify.Search(batch_size=5))
         assert not [record for record in caplog.records if "evaluate" in record.getMessage()]
         assert not [record for record in caplog.records if "Compiling" in record.getMessage()]
 
@@ -50,9 +53,8 @@ class TestSearch:
         field = flat_field(ripples.game, ripples.region)
         states = []
         tree = cover(
-            field,
             ripples.region,
-            np.ones(2),
+            in_process(field, np.ones(2), certify.Taylor()),
             tightness=tightness,
             budget=Budget(10_000),
             progress=states.append,
@@ -60,7 +62,7 @@ class TestSearch:
         assert tree.shortfall == ""
         assert states[-1].margin >= tightness * tree.peak
         assert [state.cells for state in states] == sorted({state.cells for state in states})
-        assert states[-1].cells == len(tree.families())
+        assert states[-1].cells == len(tree.evidence())
 
     @pytest.mark.parametrize("levels", [1, 3, 1000])
     def test_the_worst_cells_are_cut_and_ties_go_by_age(self, ripples, levels):
@@ -111,14 +113,18 @@ class TestBudgets:
         for most in (1, 3, 50):
             states = []
             found = certify.certify(
-                ripples.game, ripples.region, max_cells=most, progress=states.append
+                ripples.game,
+                ripples.region,
+                search=certify.Search(max_cells=most, progress=states.append),
             )
             assert max(state.cells for state in states) == most
             if found.status != "proved":
                 assert f"budget of {most} cells" in found.reasons[-1]
 
     def test_seconds(self, ripples):
-        found = certify.certify(ripples.game, ripples.region, max_seconds=1e-6)
+        found = certify.certify(
+            ripples.game, ripples.region, search=certify.Search(max_seconds=1e-6)
+        )
         assert found.status == "undecided"
         assert "the budget of 1e-06 seconds was used up" in found.reasons[-1]
 
@@ -130,13 +136,17 @@ class TestBudgets:
                 states.append(state)
                 time.sleep(0.2)
 
-        certify.certify(ripples.game, ripples.region, max_seconds=1.5, progress=slow)
+        certify.certify(
+            ripples.game, ripples.region, search=certify.Search(max_seconds=1.5, progress=slow)
+        )
         assert 1 <= len(states) <= 8  # of more than twenty
         assert states[-1].seconds >= 1.2
 
     def test_what_was_reached_is_proved(self, ripples, whole):
         """A budget that ends the search early costs margin, not truth."""
-        found = certify.certify(ripples.game, ripples.region, max_cells=whole.cells - 20)
+        found = certify.certify(
+            ripples.game, ripples.region, search=certify.Search(max_cells=whole.cells - 20)
+        )
         assert found.status == "proved"
         assert 0 < found.margin <= whole.margin
 
@@ -144,7 +154,7 @@ class TestBudgets:
         "options",
         [{"max_seconds": 0.0}, {"max_seconds": float("nan")}, {"batch_size": 0}, {"n_jobs": 0}],
     )
-    def test_bad_options_are_one_sentence(self, ripples, options):
+    def test_bad_options_are_one_sentence(self, options):
         (name,) = options
-        with pytest.raises(ValueError, match=f"certify: {name} is"):
-            certify.certify(ripples.game, ripples.region, **options)
+        with pytest.raises(ValueError, match=f"Search: {name} is"):
+            certify.Search(**options)

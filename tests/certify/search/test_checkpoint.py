@@ -1,5 +1,6 @@
 """Searches that are killed go on to the same certificate; files that are damaged prove nothing."""
 
+import dataclasses
 import io
 import json
 import os
@@ -34,7 +35,8 @@ def slow(state):
     print(state.cells, flush=True)
     time.sleep(0.3 if state.cells > 60 else 0.0)
 
-certify.certify(ripples.game, ripples.region, checkpoint="run.npz", progress=slow)
+search = certify.Search(checkpoint="run.npz", progress=slow)
+certify.certify(ripples.game, ripples.region, search=search)
 """
 
 
@@ -66,16 +68,17 @@ def started(command, folder):
 def file(ripples, tmp_path):
     """A checkpoint of some fifty cells."""
     path = tmp_path / "run.npz"
-    certify.certify(ripples.game, ripples.region, max_cells=50, checkpoint=path)
+    certify.certify(
+        ripples.game, ripples.region, search=certify.Search(max_cells=50, checkpoint=path)
+    )
     return path
 
 
 def resumed(ripples, path, **options):
     """The certificate of a run that goes on from a file, and how many cells it began with."""
     states = []
-    found = certify.certify(
-        ripples.game, ripples.region, checkpoint=path, progress=states.append, **options
-    )
+    search = certify.Search(checkpoint=path, progress=states.append, **options)
+    found = certify.certify(ripples.game, ripples.region, search=search)
     return found, next(state.cells for state in states if not state.stage)
 
 
@@ -103,7 +106,9 @@ def test_interrupted_in_this_process(ripples, whole, tmp_path):
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        certify.certify(ripples.game, ripples.region, checkpoint=path, progress=interrupt)
+        certify.certify(
+            ripples.game, ripples.region, search=certify.Search(checkpoint=path, progress=interrupt)
+        )
     found, begin = resumed(ripples, path)
     assert begin > 60
     assert proof(found) == proof(whole)
@@ -124,7 +129,7 @@ def test_interrupted_while_a_round_is_entered(ripples, tmp_path, monkeypatch):
     with monkeypatch.context() as patch:
         patch.setattr(Frontier, "_add", interrupted)
         with pytest.raises(KeyboardInterrupt):
-            certify.certify(ripples.game, ripples.region, checkpoint=path)
+            certify.certify(ripples.game, ripples.region, search=certify.Search(checkpoint=path))
     assert not path.exists()
 
 
@@ -132,7 +137,7 @@ def test_interrupted_while_a_round_is_entered(ripples, tmp_path, monkeypatch):
 def test_a_larger_budget_goes_on(ripples, whole, tmp_path, budget):
     """Also where the last round was cut short by the budget: it is not part of the file."""
     path = tmp_path / "run.npz"
-    certify.certify(ripples.game, ripples.region, checkpoint=path, **budget)
+    certify.certify(ripples.game, ripples.region, search=certify.Search(checkpoint=path, **budget))
     found, begin = resumed(ripples, path)
     assert begin <= 50
     assert proof(found) == proof(whole)
@@ -144,8 +149,10 @@ def test_a_larger_budget_goes_on(ripples, whole, tmp_path, budget):
 def test_what_is_outside_a_ball_is_remembered(ripples, tmp_path):
     ball, path = certify.Ball((0.0, 0.0), 2.0), tmp_path / "run.npz"
     whole = certify.certify(ripples.game, ball)
-    certify.certify(ripples.game, ball, max_cells=40, checkpoint=path)
-    assert proof(certify.certify(ripples.game, ball, checkpoint=path)) == proof(whole)
+    certify.certify(ripples.game, ball, search=certify.Search(max_cells=40, checkpoint=path))
+    assert proof(
+        certify.certify(ripples.game, ball, search=certify.Search(checkpoint=path))
+    ) == proof(whole)
 
 
 def test_damaged_files_are_refused(ripples, file):
@@ -193,14 +200,16 @@ def test_no_code_is_run(ripples, file):
     [
         ("game", {"game": dg.game(lambda x, args: (2.0 * x[0] ** 2, x[1] ** 2))}),
         ("region", {"region": certify.Box.around((0.0, 0.0), 2.9)}),
-        ("weights", {"weights": {"0": 1.0, "1": 2.0}}),
-        ("tightness", {"tightness": 0.98}),
+        ("weights", {"metric": certify.Weights({"0": 1.0, "1": 2.0})}),
+        ("tightness", {"search": certify.Search(tightness=0.98)}),
+        ("enclosure", {"enclosure": certify.IntervalMatrices()}),
     ],
 )
 def test_files_of_other_runs_are_refused(ripples, file, what, change):
-    options = {"game": ripples.game, "region": ripples.region, **change}
+    options = {"game": ripples.game, "region": ripples.region, "search": certify.Search(), **change}
+    search = dataclasses.replace(options.pop("search"), checkpoint=file)
     with pytest.raises(ValueError, match=rf"another run \(the {what} differs\)"):
-        certify.certify(**options, checkpoint=file)
+        certify.certify(**options, search=search)
 
 
 def test_files_of_another_version_are_refused(ripples, file):
@@ -235,7 +244,9 @@ def test_a_file_that_cannot_be_written_is_no_end(ripples, whole, tmp_path, monke
     monkeypatch.setattr(where, only_parts if failing == "open" else fails)
     monkeypatch.setattr("certify.search.checkpoint.SECONDS", 0.0)
     with pytest.warns(UserWarning, match="No space left on device") as warned:
-        found = certify.certify(ripples.game, ripples.region, checkpoint=tmp_path / "run.npz")
+        found = certify.certify(
+            ripples.game, ripples.region, search=certify.Search(checkpoint=tmp_path / "run.npz")
+        )
     assert len(calls) >= 1
     assert len([one for one in warned if "checkpoint" in str(one.message)]) == 1
     assert proof(found) == proof(whole)
@@ -254,6 +265,8 @@ def test_two_runs_with_one_file_do_not_meet(ripples, tmp_path, monkeypatch):
     for _ in range(2):
         path = tmp_path / "run.npz"
         path.unlink(missing_ok=True)
-        certify.certify(ripples.game, ripples.region, max_cells=10, checkpoint=path)
+        certify.certify(
+            ripples.game, ripples.region, search=certify.Search(max_cells=10, checkpoint=path)
+        )
     assert len(set(names)) == len(names) >= 2
     assert [path.name for path in tmp_path.iterdir()] == ["run.npz"]

@@ -138,6 +138,7 @@ class TestTheSearchCanFail:
         assert escapes(*UNARY["tanh"], seed=4)
 
 
+@pytest.mark.full
 def test_ends_of_the_number_line():
     """Overflow, underflow and infinite ends give bounds, never NaN."""
     ends = [
@@ -181,6 +182,7 @@ def test_nothing_known_of_either_operand_stays_unknown(name):
     assert bool(enclose(lambda x: lax.sub(y := 1.0 / x, y))(box).is_unknown)
 
 
+@pytest.mark.full
 def test_bounds_are_tight():
     """Sound and useless is easy: on points the bounds are a few units apart."""
     x = jnp.linspace(0.5, 3.0, 101)
@@ -188,3 +190,10 @@ def test_bounds_are_tight():
         box = enclose(UNARY[name][0])(x)
         allowed = 1e-6 if name == "to_and_fro" else 1e-12
         assert float((box.width / box.magnitude).max()) < allowed
+
+
+def test_division_by_what_has_a_subnormal_reciprocal():
+    """XLA multiplies by the reciprocal of a constant and flushes it, so the quotient is zero."""
+    box = Interval(jnp.float64(2.0**1022), jnp.float64(2.0**1023))
+    found = jax.jit(enclose(lambda x: x / 2.0**1022.75))(box)
+    assert found.lower <= 2.0**-0.75 and found.upper >= 2.0**0.25

@@ -15,7 +15,7 @@ import certify
 import dgames as dg
 from certify.enclosure import EnclosureError
 from certify.enclosure.programs.handwritten import is_of_jax
-from certify.problem.field import vetted
+from certify.problem.traced_code import vetted
 
 pytestmark = pytest.mark.thin(3)
 
@@ -180,6 +180,7 @@ def test_a_rule_that_replaces_one_of_jax_is_refused():
         vetted(code, "the costs")
 
 
+@pytest.mark.full
 def test_a_game_with_such_a_cost():
     slope = with_rule(jnp.sin, by_slopes)
     game = dg.game(

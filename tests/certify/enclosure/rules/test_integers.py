@@ -171,7 +171,8 @@ BINARY = {
 }
 
 
-@settings(max_examples=60, deadline=None, derandomize=True)
+@pytest.mark.full
+@settings(max_examples=40, deadline=None, derandomize=True)
 @given(data=st.data())
 def test_random_programs(data):
     """No rule gives an inverted interval, and the values of the code are contained."""

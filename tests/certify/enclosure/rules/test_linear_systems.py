@@ -11,7 +11,7 @@ from jax import lax
 from certify.enclosure import EnclosureError, Interval, enclose
 from certify.enclosure.programs.plain import plain
 from certify.jacobian.by_jaxpr import jacobian_family
-from certify.problem.field import vetted
+from certify.problem.traced_code import vetted
 from tools.numpy_jaxpr import uncompiled
 
 pytestmark = pytest.mark.thin(4)
@@ -71,6 +71,7 @@ def test_solutions_are_inside(n):
     assert known > 40
 
 
+@pytest.mark.full
 def test_solutions_are_tight_at_points():
     rng = np.random.default_rng(1)
     for n in (2, 3, 5, 10):
@@ -79,6 +80,7 @@ def test_solutions_are_tight_at_points():
         assert float(box.width.max()) < 1e-10
 
 
+@pytest.mark.full
 def test_matrices_that_may_be_singular():
     ones = jnp.ones((2, 2))
     assert bool(enclose(jnp.linalg.solve)(ones, jnp.ones(2)).is_unknown.all())
@@ -141,6 +143,7 @@ SYSTEMS = {
 }
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("name", SYSTEMS)
 def test_derivatives_of_systems(name):
     """Contained and tight; the factorisation that JAX stops is no obstacle."""
@@ -346,5 +349,6 @@ def test_cholesky_factors(n):
                     assert exact[i, j] <= float(box.upper[i, j])
 
 
+@pytest.mark.full
 def test_matrices_without_a_cholesky_factor():
     assert bool(enclose(jnp.linalg.cholesky)(-jnp.eye(2)).is_unknown.any())

@@ -135,6 +135,7 @@ def test_integers_that_depend_on_the_box(function, low, high):
     assert float(decided.lower) == float(decided.upper) == float(function(jnp.asarray(0.3)))
 
 
+@pytest.mark.full
 def test_compiled_choices_agree():
     x = Interval(jnp.linspace(-1.0, 0.5, 9), jnp.linspace(-0.9, 1.5, 9))
 

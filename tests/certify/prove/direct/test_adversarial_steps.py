@@ -186,6 +186,7 @@ TRUE = {
 }
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("name", TRUE)
 def test_what_is_proved_is_what_runs(name):
     method, field = TRUE[name], dg.pseudo_gradient(GAME)
@@ -566,6 +567,7 @@ def test_other_arguments_are_refused(name):
         certify.contraction(SCALED, OTHER[name], BOX, args=1.0)
 
 
+@pytest.mark.full
 @pytest.mark.parametrize(
     ("method", "args"),
     [
@@ -619,17 +621,18 @@ def by_class_of_set(field, x):
 
 @pytest.mark.parametrize("step", [to_the_wrong_set, by_a_trial_in_the_wrong_set])
 def test_projections_onto_another_players_set_are_trials(step):
-    found = certify.contraction(Walled(), step, WALLED_BOX, max_cells=1)
+    found = certify.contraction(Walled(), step, WALLED_BOX, search=certify.Search(max_cells=1))
     assert found.status == "undecided"
     assert "strategy set" in found.reasons[0]
 
 
+@pytest.mark.full
 def test_projections_onto_the_own_set_do_nothing_inside():
     for step in (
         lambda field, x: field.project(move(x, field(x))),
         lambda field, x: jax.jit(lambda y: field.project(move(y, field(y))))(x),
     ):
-        found = certify.contraction(Walled(), step, WALLED_BOX, max_cells=1)
+        found = certify.contraction(Walled(), step, WALLED_BOX, search=certify.Search(max_cells=1))
         assert found.status == "proved"
         require_true(found, step, dg.pseudo_gradient(Walled()))
 
@@ -701,6 +704,7 @@ class OfAStack(dg.Simultaneous):
         return move(x, field(x, args), step), None
 
 
+@pytest.mark.full
 def test_steps_that_look_at_the_form_of_a_strategy():
     box = certify.Box.around(dg.Stacked(jnp.zeros(3)), 1.0)
     assert certify.contraction(STACKED, dg.Simultaneous(0.3), box).status == "proved"
@@ -714,6 +718,7 @@ def test_steps_that_look_at_the_form_of_a_strategy():
 SAME_NAME = type("Simultaneous", (Jacobi,), {"__module__": __name__})
 
 
+@pytest.mark.full
 def test_files_name_methods_by_what_they_are():
     for method, name in (
         (dg.Simultaneous(0.3), "simultaneous"),
@@ -759,6 +764,7 @@ def test_every_smaller_step_is_claimed_of_one_class_alone(method, smaller):
     assert _is_simultaneous(method) is smaller
 
 
+@pytest.mark.full
 def test_functions_that_use_the_step_otherwise_claim_one_step():
     """With a player whose own curvature is negative, small steps diverge."""
     root = 2.2**0.5
@@ -769,7 +775,11 @@ def test_functions_that_use_the_step_otherwise_claim_one_step():
         }
     )
     found = certify.largest_step(
-        game, lambda h: dg.Simultaneous({"a": h, "b": h * h}), BOX, tolerance=0.2, max_cells=1
+        game,
+        lambda h: dg.Simultaneous({"a": h, "b": h * h}),
+        BOX,
+        tolerance=0.2,
+        search=certify.Search(max_cells=1),
     )
     assert found.max > 1
     assert found.at_max.status == "proved"
@@ -779,6 +789,7 @@ def test_functions_that_use_the_step_otherwise_claim_one_step():
     assert radius > 1.01
 
 
+@pytest.mark.full
 def test_functions_that_make_other_methods_each_time():
     made = []
 
@@ -787,4 +798,4 @@ def test_functions_that_make_other_methods_each_time():
         return dg.Simultaneous(h * (1.0 if len(made) % 2 else 0.9))
 
     with pytest.raises(ValueError, match="another method each time"):
-        certify.largest_step(GAME, method, BOX, tolerance=0.5, max_cells=1)
+        certify.largest_step(GAME, method, BOX, tolerance=0.5, search=certify.Search(max_cells=1))

@@ -15,9 +15,11 @@ import dgames as dg
 from certify.checker import check_data
 from certify.checker.reader import digest
 from certify.command.cli import app
+from certify.jacobian.enclosures import AffineArithmetic, AutoEnclosure, Taylor
+from certify.jacobian.family import AffineFamily
+from certify.jacobian.family_arithmetic import added, product
 from certify.problem.field import flat_field
 from certify.prove.direct import field_family
-from certify.prove.direct.matrices import Matrices, added, product
 from certify.prove.direct.step_map import StepMap
 from dgames.strategy import ravel
 
@@ -89,16 +91,15 @@ def proof(name):
     return certify.contraction(GAME, METHODS[name], REGION)
 
 
-@pytest.mark.parametrize("form", ["taylor", "affine"])
-def test_either_form_encloses_the_field(form, monkeypatch):
+@pytest.mark.full
+@pytest.mark.parametrize("enclosure", [Taylor(), AffineArithmetic()], ids=["taylor", "affine"])
+def test_either_enclosure_holds_the_field(enclosure):
     """Costs that are short are expanded in NumPy, others by compiled code."""
     field = flat_field(GAME, REGION)
-    assert field_family.usual_form(field) == "taylor"
-    monkeypatch.setattr(field_family, "usual_form", lambda field: form)
-    field_family._enclosed.cache_clear()
+    assert AutoEnclosure().select(field).enclosure == Taylor()
     lower, upper = np.array([-0.3, 0.1]), np.array([0.2, 0.5])
-    stage = field_family.Stage(field, Matrices.between(lower[:, None], upper[:, None]))
-    field_family._enclosed.cache_clear()
+    point = AffineFamily.between(lower[:, None], upper[:, None])
+    stage = field_family.Stage(field, enclosure, point)
     assert stage.finite
     points = np.random.default_rng(0).uniform(lower, upper, (200, 2))
     for known, function in (
@@ -113,6 +114,7 @@ def test_either_form_encloses_the_field(form, monkeypatch):
 
 @pytest.mark.parametrize("name", METHODS)
 class TestEveryMethod:
+    @pytest.mark.full
     def test_its_jacobians_are_in_the_families(self, name):
         """Every sampled Jacobian and value of the real step, with the right symbols."""
         field = flat_field(GAME, REGION)
@@ -133,6 +135,7 @@ class TestEveryMethod:
             assert (np.abs(truth - moved) <= known.remainder + 1e-14).all()
             assert known.remainder.max() < 0.5  # not for free
 
+    @pytest.mark.full
     def test_the_proof_bounds_what_runs(self, name):
         """A thousand pairs never violate the factor; the fixed point and the basin are right."""
         found = proof(name)
@@ -195,6 +198,7 @@ class TestRefused:
         for step in (0.81, 1.0, 3.0):  # the limit of simultaneous play is 0.8
             assert certify.contraction(GAME, dg.Simultaneous(step), REGION).status == "undecided"
 
+    @pytest.mark.full
     def test_runge_kutta_at_its_folklore_limit(self):
         """h = 2.5 with curvature 0.1 and a skew coupling of size 0.99 that turns over.
 
@@ -210,7 +214,9 @@ class TestRefused:
         )
         origin = (0.0, 0.0, 0.0)
         region = certify.Box.around(origin, 1.0)
-        found = certify.contraction(game, dg.RungeKutta4(2.5), region, max_cells=8)
+        found = certify.contraction(
+            game, dg.RungeKutta4(2.5), region, search=certify.Search(max_cells=8)
+        )
         assert found.status == "undecided"
 
     def test_no_equilibrium(self):
@@ -221,6 +227,7 @@ class TestRefused:
         with pytest.raises(ValueError, match="no proof"):
             found.rate  # noqa: B018
 
+    @pytest.mark.full
     def test_trial_points_outside_the_strategy_set(self):
         """The region is inside, the trial points of extragradient are not: they are projected."""
 
@@ -240,7 +247,10 @@ class TestRefused:
             (Open(), 0.2, "proved"),
         ):
             method = dg.Extragradient(step)
-            assert certify.contraction(game, method, region, max_cells=1).status == status
+            assert (
+                certify.contraction(game, method, region, search=certify.Search(max_cells=1)).status
+                == status
+            )
 
 
 @jax.custom_jvp
@@ -297,6 +307,7 @@ def largest():
 
 
 class TestLargestStep:
+    @pytest.mark.full
     def test_near_the_limit(self):
         found = largest()
         assert found.limit == pytest.approx(0.8, rel=1e-3)
@@ -306,6 +317,7 @@ class TestLargestStep:
         assert found.route == "direct"
         assert found.smaller
 
+    @pytest.mark.full
     def test_a_step_of_the_users_own(self):
         def method(h):
             return lambda field, x: jax.tree.map(lambda a, g: a - h * g, x, field(x))
@@ -315,6 +327,7 @@ class TestLargestStep:
         assert not found.smaller  # nothing is known of it but its code
         assert found.at_max.equilibrium == ""
 
+    @pytest.mark.full
     def test_small_gain_nash(self):
         """The 64-dimensional game of arXiv 2512.06791 at lambda = 1, up to its true limit."""
         game = dg.games.Quadratic.small_gain_nash(1.0)
@@ -347,6 +360,7 @@ class TestLargestStep:
 
 
 class TestFamilies:
+    @pytest.mark.full
     def test_sums_and_products_contain_those_of_members(self):
         generator = np.random.default_rng(3)
 
@@ -356,7 +370,7 @@ class TestFamilies:
                 generator.normal(size=(4, a, b)),
                 generator.random((a, b)),
             )
-            return Matrices(*parts)
+            return AffineFamily(*parts)
 
         def member(x, e):
             return (

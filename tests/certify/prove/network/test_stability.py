@@ -27,6 +27,7 @@ def proof():
     return certify.certify_network(GAME, REGION, 1.0)
 
 
+@pytest.mark.full
 def test_the_equilibrium_is_enclosed(proof):
     assert proof.status == "proved" and proof.margin > 0.3
     field, (vector, unravel) = dg.pseudo_gradient(GAME), dg.ravel(proof.equilibrium.center)
@@ -88,6 +89,7 @@ def test_the_step_is_that_of_the_small_gain_theorem(proof):
     assert ((own * v + N @ v) <= proof.step.rate * v * (1 + 1e-14)).all()
 
 
+@pytest.mark.full
 def test_the_flat_route_proves_the_same_game():
     ring = np.array([[1, 2], [2, 0], [0, 0]])
     game = dg.NetworkGame(
@@ -103,6 +105,7 @@ def test_the_flat_route_proves_the_same_game():
         assert (ours.lower.blocks <= theirs.upper.blocks).all()
 
 
+@pytest.mark.full
 def test_what_is_not_proved_is_undecided():
     strong = dg.NetworkGame(cost, RING, 5 * jnp.abs(WEIGHTS) + 1)
     found = certify.certify_network(strong, REGION, 1.0)
@@ -113,6 +116,7 @@ def test_what_is_not_proved_is_undecided():
     assert found.status == "undecided" and "not inside the region" in found.reasons[0]
 
 
+@pytest.mark.full
 def test_the_region_must_be_in_the_strategy_set():
     def of(sets):
         game = dg.NetworkGame(lambda own, others, w, args: own**2, [[1], [0]], None, sets)

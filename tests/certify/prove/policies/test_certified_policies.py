@@ -57,6 +57,7 @@ def random_policies(rng, sizes):
 # --- closed forms ------------------------------------------------------------------------------
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("temperature", [1e-4, 0.5, 1e4])
 def test_zero_sum_games_have_the_temperature_for_margin(temperature):
     """Rows of rock, paper, scissors differ by 3 at most: L = 3/4. Those of pennies by 4: L = 1."""

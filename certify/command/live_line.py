@@ -10,7 +10,7 @@ Say = Callable[[str], None]
 
 
 @contextlib.contextmanager
-def stages(first: str, console: Console | None = None) -> Iterator[Say]:
+def live_line(first: str, console: Console | None = None) -> Iterator[Say]:
     """One live line that says what is being done and since when; it moves while code compiles.
 
     It goes to a terminal only, and is gone afterwards.
@@ -23,7 +23,7 @@ def stages(first: str, console: Console | None = None) -> Iterator[Say]:
         A function that takes what is done next.
 
     Example:
-        >>> with stages("reading", Console(quiet=True)) as say:
+        >>> with live_line("reading", Console(quiet=True)) as say:
         ...     say("compiling")
     """
     console = console or Console(stderr=True)

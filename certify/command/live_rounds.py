@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterator
 
 from rich.console import Console
 
-from certify.command.stages import Say, stages
-from certify.search.budget import Progress
+from certify.command.live_line import Say, live_line
+from certify.search.progress import Progress
 
 Report = Callable[[Progress], None]
 
@@ -16,12 +16,12 @@ _EVERY = 30.0
 
 
 def rounds(say: Say, console: Console | None = None) -> Report:
-    """A report for `certify.certify(progress=...)`: cells and margin on the live line.
+    """A report for `certify.Search(progress=...)`: cells and margin on the live line.
 
     In a file or a pipe there is no such line; a long search writes one every half minute there.
 
     Args:
-        say: Of `stages`.
+        say: Of `live_line`.
         console: The same.
     """
     console = console or Console(stderr=True)
@@ -45,7 +45,7 @@ def on_terminal(console: Console | None = None) -> Iterator[Report]:
 
     Example:
         >>> with on_terminal() as report:  # doctest: +SKIP
-        ...     certify(game, region, progress=report)
+        ...     certify(game, region, search=Search(progress=report))
     """
-    with stages("tracing the costs and compiling their derivatives", console) as say:
+    with live_line("tracing the costs and compiling their derivatives", console) as say:
         yield rounds(say, console)

@@ -13,44 +13,35 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import jax
-import numpy as np
 
 import dgames as dg
-from certify.jacobian.by_jaxpr import Form
+from certify.jacobian.enclosures import DefiniteEnclosure
+from certify.jacobian.evaluator import Evaluator, block_width, evaluator
+from certify.jacobian.family import AffineFamily
 from certify.metric.metric import Weighting
 from certify.problem.field import FlatField, flat_field
 from certify.problem.region import Region
-from certify.search.measure import (
-    BLOCKS,
-    Cell,
-    Evaluator,
-    Measure,
-    Measured,
-    batches,
-    block_width,
-    evaluator,
-    in_process,
-    measure,
-    rounded_up,
-)
+from certify.prove.family_measure import FamilyMeasure
+from certify.prove.margin_measure import BLOCKS, batches, in_process, measured, rounded_up
+from certify.search.measure import Cell, Measured
 
 
-class Work(NamedTuple):
+class Task(NamedTuple):
     """What a worker has to know of a search.
 
     Attributes:
         game: Pickled, with its region and arguments.
         hash: Of the costs as this process has traced them.
-        weights: The metric: one weight per coordinate, or a matrix.
-        form: How Jacobians are enclosed.
-        quickly: Whether operation by operation.
+        weighting: The metric: one weight per coordinate, or a matrix.
+        enclosure: How Jacobians are enclosed.
+        compile: If not, cells are measured operation by operation.
     """
 
     game: bytes
     hash: str
-    weights: np.ndarray
-    form: Form
-    quickly: bool = False
+    weighting: Weighting
+    enclosure: DefiniteEnclosure
+    compile: bool = True
 
 
 @contextlib.contextmanager
@@ -59,13 +50,13 @@ def crew(
     region: Region,
     args: Any,
     field: FlatField,
-    weights: Weighting,
-    form: Form,
+    weighting: Weighting,
+    enclosure: DefiniteEnclosure,
     *,
     batch_size: int | None = None,
     n_jobs: int | None = None,
-    quickly: bool = False,
-) -> Iterator[Measure]:
+    compile: bool = True,
+) -> Iterator[FamilyMeasure]:
     """Measures cells with joblib, or in this process if that comes to one job.
 
     Args:
@@ -73,47 +64,47 @@ def crew(
         region: Where it is played.
         args: Passed to the costs.
         field: Of the game on the region.
-        weights: The metric: one weight per coordinate, or a matrix.
-        form: How Jacobians are enclosed.
+        weighting: The metric: one weight per coordinate, or a matrix.
+        enclosure: How Jacobians are enclosed.
         batch_size: Cells at a time, in each process, rounded up to whole blocks.
         n_jobs: As joblib understands it; when not given, what an active `joblib.parallel_config`
             says, else one.
-        quickly: Whether cells are measured operation by operation, without compiling.
+        compile: If not, cells are measured operation by operation.
 
     Raises:
         ValueError: If joblib is needed and missing, or the game cannot be sent to other processes.
     """
     jobs = _jobs(n_jobs)
     if jobs == 1:
-        yield in_process(field, weights, form=form, batch_size=batch_size, quickly=quickly)
+        yield in_process(field, weighting, enclosure, batch_size=batch_size, compile=compile)
         return
     import joblib
 
-    work = Work(_pickled(game, region, args), field.hash, weights, form, quickly)
-    width = block_width(field, form)
+    task = Task(_pickled(game, region, args), field.hash, weighting, enclosure, compile)
+    width = block_width(field, enclosure)
     # Typed loosely: what joblib accepts and returns is wider than its annotations say.
     parallel: Any = joblib.Parallel
     with parallel(n_jobs=n_jobs, batch_size=1, pre_dispatch="all") as call:
 
-        def run(cells: list[Cell]) -> Iterator[Measured]:
+        def run(cells: list[Cell]) -> Iterator[Measured[AffineFamily]]:
             # An even share for each, in whole blocks, so that nobody is kept waiting.
             share = rounded_up(-(-len(cells) // jobs), width)
             size = min(share, BLOCKS * width)
             if batch_size is not None:
                 size = rounded_up(batch_size, width)
-            tasks = [joblib.delayed(remotely)(work, batch) for batch in batches(cells, size)]
+            tasks = [joblib.delayed(remotely)(task, batch) for batch in batches(cells, size)]
             for part in call(tasks):
                 yield from part
 
-        yield run
+        yield FamilyMeasure(run)
 
 
-def remotely(work: Work, cells: list[Cell]) -> list[Measured]:
+def remotely(task: Task, cells: list[Cell]) -> list[Measured[AffineFamily]]:
     """Measures a batch of cells in a worker."""
     jax.config.update("jax_enable_x64", True)
     with _ONE_COMPILES:
-        compiled = _compiled(work.game, work.hash, work.form, work.quickly)
-    return measure(compiled, cells, work.weights)
+        program = _compiled(task.game, task.hash, task.enclosure, task.compile)
+    return measured(program, cells, task.weighting)
 
 
 # Threads of one worker process, such as those of Dask, wait for each other's compilation.
@@ -121,7 +112,9 @@ _ONE_COMPILES = threading.Lock()
 
 
 @functools.lru_cache(maxsize=8)
-def _compiled(pickled: bytes, digest: str, form: Form, quickly: bool) -> Evaluator:
+def _compiled(
+    pickled: bytes, digest: str, enclosure: DefiniteEnclosure, compile: bool
+) -> Evaluator:
     """The evaluator of a search, once per process."""
     import cloudpickle
 
@@ -131,7 +124,7 @@ def _compiled(pickled: bytes, digest: str, form: Form, quickly: bool) -> Evaluat
             "certify: in another process the costs are another function; they must depend on "
             "nothing but the game, its arguments and code that all processes have alike."
         )
-    return evaluator(field, form, quickly=quickly)
+    return evaluator(field, enclosure, compile=compile)
 
 
 def _pickled(game: dg.Game | dg.AbstractField, region: Region, args: Any) -> bytes:

@@ -1,0 +1,173 @@
+"""What all steps on one game and region have in common."""
+
+import dataclasses
+import inspect
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+
+import dgames as dg
+from certify.jacobian.enclosures import DefiniteEnclosure, Enclosure
+from certify.problem.exact_types import is_pseudo_gradient
+from certify.problem.field import FlatField, flat_field
+from certify.problem.region import Region
+from certify.prove.direct.comparison import require_same
+from certify.prove.direct.step_map import StepMap
+from certify.prove.no_proof import NoProof
+from certify.prove.zeros import find_zero
+from dgames.sets import player_sets
+from dgames.strategy import Strategy, blocks, ravel
+
+# A step as users may write it: from the field and a strategy to the next strategy.
+StepFunction = Callable[[dg.AbstractField, Strategy], Strategy]
+
+
+class StepProblem(NamedTuple):
+    """What all steps on one game and region have in common.
+
+    Attributes:
+        given: The field as the user's steps see it.
+        args: Its arguments.
+        field: The field as a function of vectors, with its arguments bound.
+        strategy_set: Of the game.
+        region: Where.
+        center: The equilibrium, nearly.
+        enclosure: How the Jacobian of the field is enclosed.
+    """
+
+    given: dg.AbstractField
+    args: Any
+    field: FlatField
+    strategy_set: Any
+    region: Region
+    center: np.ndarray
+    enclosure: DefiniteEnclosure
+
+    def step_map(
+        self, method: dg.AbstractMethod | StepFunction, *, rigorous: bool = True
+    ) -> StepMap:
+        """The step of a method as a map of vectors."""
+        plain = is_pseudo_gradient(self.given)
+
+        def inherits(name: str) -> bool:
+            written = (inspect.getattr_static(x, name) for x in (self.given, dg.AbstractField))
+            return next(written) is next(written)
+
+        return StepMap(
+            self.field,
+            self.strategy_set,
+            as_method(method),
+            self.center,
+            args=self.args,
+            enclosure=self.enclosure,
+            rigorous=rigorous,
+            own_blocks=plain or inherits("block"),
+            own_projection=plain or inherits("project"),
+        )
+
+    def require_what_runs(
+        self, method: dg.AbstractMethod | StepFunction, step: StepMap, starts: np.ndarray
+    ) -> None:
+        """Raises if the method, run by itself from some starts, does not do what `step` says.
+
+        Raises:
+            EnclosureError: So it is, at the point that the message shows.
+        """
+        stacked = isinstance(self.region.example, dg.Stacked)
+        field, unravel = self.given, ravel(self.region.center)[1]
+        if stacked and not isinstance(method, dg.AbstractMethod):
+            field, unravel = _of_blocks(self.given, self.strategy_set), self.field.unravel
+        stepped = as_method(method)
+
+        def run(x: Strategy, steps: int) -> list[Strategy]:
+            state, found = stepped.init(field, x, self.args), []
+            for _ in range(steps):
+                x, state = stepped.step(field, x, state, self.args)
+                found.append(x)
+            return found
+
+        require_same(step, run, unravel, starts, promoted=bool(self.field.promoted))
+
+
+def as_method(method: dg.AbstractMethod | StepFunction) -> dg.AbstractMethod:
+    """A method, of a step of the user's own too."""
+    return method if isinstance(method, dg.AbstractMethod) else _Written(method)
+
+
+def problem_of(
+    game: dg.Game | dg.AbstractField, region: Region, args: Any, enclosure: Enclosure
+) -> StepProblem:
+    """The problem.
+
+    Raises:
+        NoProof: If no equilibrium is found.
+        ValueError: If game, region and enclosure do not fit together.
+    """
+    field = flat_field(game, region, args)
+    field.constraints.require_inside(region)
+    point = find_zero(field, region)
+    if point is None:
+        raise NoProof("no equilibrium was found in the region")
+    return problem_at(game, field, region, args, point, enclosure)
+
+
+def problem_at(
+    game: dg.Game | dg.AbstractField,
+    field: FlatField,
+    region: Region,
+    args: Any,
+    point: np.ndarray,
+    enclosure: Enclosure,
+) -> StepProblem:
+    """The problem of a field that was traced, near a point."""
+    sets = game.strategy_set(region.example)
+    chosen = enclosure.select(field, np.inf).enclosure
+    if isinstance(region.example, dg.Stacked):
+        sets, field = player_sets(sets, region.example), _one_by_one(field)
+    return StepProblem(dg.as_field(game), args, field, sets, region, point, chosen)
+
+
+def _of_blocks(given: dg.AbstractField, sets: Any) -> dg.AbstractField:
+    """A field of stacked players as one of a tuple of them."""
+    return dg.FunctionField(lambda x, args: blocks(given(dg.stack(x), args)), sets)
+
+
+def _one_by_one(field: FlatField) -> FlatField:
+    """The same field with a tuple of players in place of a stack; their vectors are the same.
+
+    What a step does is followed call by call, which a loop or a map over players would hide.
+    """
+    stacked, gradient = field.unravel, field.gradient
+    return dataclasses.replace(
+        field,
+        unravel=lambda vector: blocks(stacked(vector)),
+        gradient=dg.FunctionField(lambda x, args: blocks(gradient(dg.stack(x), args))),
+    )
+
+
+class _Written(dg.AbstractMethod):
+    """A user's own step without a state."""
+
+    function: Callable
+
+    def init(self, field: dg.AbstractField, x: Strategy, args: Any = None) -> None:
+        """There is no state."""
+
+    def step(
+        self, field: dg.AbstractField, x: Strategy, state: Any, args: Any = None
+    ) -> tuple[Strategy, Any]:
+        """The function itself."""
+        return self.function(field, x), None
+
+
+def fixed_point(step: StepMap, start: np.ndarray) -> np.ndarray:
+    """A float near a fixed point of the step, by Newton's method from a strategy."""
+    z, _ = step.start(start)
+    for _ in range(4):
+        value, jacobian = step.at(z)
+        try:
+            z = z - np.linalg.solve(jacobian - np.eye(len(z)), value - z)
+        except np.linalg.LinAlgError:
+            break
+    return z

@@ -1,0 +1,108 @@
+"""Measures cells by the margin that a metric has on them."""
+
+import dataclasses
+from collections.abc import Iterator
+
+import jax
+import numpy as np
+
+from certify.jacobian.enclosures import DefiniteEnclosure
+from certify.jacobian.evaluator import Evaluator, evaluator
+from certify.jacobian.family import AffineFamily, mirrored, unstacked
+from certify.metric.cell_margin import margin_bounds, reduced
+from certify.metric.metric import Weighting
+from certify.problem.field import FlatField
+from certify.prove.family_measure import FamilyMeasure
+from certify.search.measure import Cell, Measured
+
+# Blocks on each device, or sent to each process, at a time unless the user says how many.
+BLOCKS = 16
+
+
+def in_process(
+    field: FlatField,
+    weighting: Weighting,
+    enclosure: DefiniteEnclosure,
+    *,
+    batch_size: int | None = None,
+    compile: bool = True,
+) -> FamilyMeasure:
+    """Measures cells in this process, on all its devices.
+
+    Args:
+        field: The pseudo-gradient as a function of vectors.
+        weighting: The metric: one weight per coordinate, or a matrix.
+        enclosure: How Jacobians are enclosed.
+        batch_size: Cells at a time, rounded up to whole blocks on all devices.
+        compile: As for `evaluator`.
+    """
+    program = evaluator(field, enclosure, compile=compile)
+    step = program.width * program.devices
+    size = BLOCKS * step if batch_size is None else rounded_up(batch_size, step)
+
+    def run(cells: list[Cell]) -> Iterator[Measured[AffineFamily]]:
+        for batch in batches(cells, size):
+            yield from measured(program, batch, weighting)
+
+    return FamilyMeasure(run)
+
+
+def measured(
+    program: Evaluator, cells: list[Cell], weighting: Weighting
+) -> list[Measured[AffineFamily]]:
+    """Measures a batch of cells, which starts with a whole block.
+
+    Args:
+        program: From `evaluator`.
+        cells: Any number of them; the last block is filled up with copies, whose results are
+            thrown away.
+        weighting: The metric: one weight per coordinate, or a matrix.
+    """
+    width, devices = program.width, program.devices
+    step = width * devices
+    # All programs are started before the first result is waited for.
+    started = []
+    for first in range(0, len(cells), step):
+        part = cells[first : first + step]
+        filled = part + part[:1] * (step - len(part))
+        lower, upper = (np.stack(corners) for corners in zip(*filled, strict=True))
+        started.append((program.blocks(lower, upper), len(part)))
+    return [
+        known
+        for families, count in started
+        for known in _bounded(jax.tree.map(np.asarray, families), count, program, weighting)
+    ]
+
+
+def _bounded(
+    families: AffineFamily, count: int, program: Evaluator, weighting: Weighting
+) -> Iterator[Measured[AffineFamily]]:
+    """The first `count` cells of a few blocks, with their bounds, computed block by block."""
+    width, signs = program.width, program.signs
+    for first in range(0, count, width):
+        block = jax.tree.map(lambda part, at=first: part[at : at + width], families)
+        block = reduced(mirrored(block, signs))
+        bounds = margin_bounds(block, weighting, signs)
+        # The shares have become scores; they are by far the largest part.
+        shares = np.broadcast_to(np.float64(0.0), np.shape(block.share))
+        generators = np.ascontiguousarray(block.generators)
+        block = dataclasses.replace(block, generators=generators, share=shares)
+        margins, peaks = bounds.margin.tolist(), bounds.peak.tolist()
+        for k, family in zip(range(min(width, count - first)), unstacked(block), strict=False):
+            yield Measured(family, margins[k], peaks[k], bounds.scores[k])
+
+
+def batches(cells: list[Cell], size: int) -> Iterator[list[Cell]]:
+    """The cells of a round, so many at a time."""
+    for first in range(0, len(cells), size):
+        yield cells[first : first + size]
+
+
+def rounded_up(size: int, step: int) -> int:
+    """The smallest multiple of a step that is no smaller.
+
+    Example:
+        >>> rounded_up(1, 16), rounded_up(32, 16), rounded_up(33, 16)
+        (16, 32, 48)
+    """
+    return -(-size // step) * step

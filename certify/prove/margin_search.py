@@ -1,0 +1,116 @@
+"""The search for cells on which a metric has a good margin."""
+
+import functools
+import json
+from importlib.metadata import version
+from pathlib import Path
+from typing import NamedTuple
+
+import jax
+
+import certify
+from certify.jacobian.enclosures import PATIENCE, DefiniteEnclosure, Enclosure
+from certify.jacobian.family import AffineFamily
+from certify.metric.metric import Weighting
+from certify.problem.field import FlatField
+from certify.problem.region import Region
+from certify.prove.no_proof import NoProof
+from certify.prove.question import Question
+from certify.prove.workers import crew
+from certify.search.branch import cover
+from certify.search.budget import Budget
+from certify.search.checkpoint import Checkpoint, Identity, source_hash
+from certify.search.search_options import Search
+from certify.search.tree import Tree
+
+# The code that the cells and their margins follow from.
+_SOURCES = (
+    *("checker", "rounding.py", "enclosure", "problem", "graph", "jacobian", "metric", "search"),
+    *("prove/margin_measure.py", "prove/family_measure.py", "prove/workers.py"),
+)
+
+
+class Searched(NamedTuple):
+    """What a search found.
+
+    Attributes:
+        tree: The cells, with their families of Jacobians.
+        enclosure: How these were enclosed.
+    """
+
+    tree: Tree[AffineFamily]
+    enclosure: DefiniteEnclosure
+
+    @property
+    def smooth(self) -> bool:
+        """Whether the costs were shown to be smooth on all cells."""
+        return all(family.finite for family in self.tree.evidence())
+
+
+def searched(
+    question: Question, weighting: Weighting, enclosure: Enclosure, search: Search, budget: Budget
+) -> Searched:
+    """Cuts the region into cells.
+
+    Raises:
+        NoProof: If there is no time to compile the enclosures.
+        ValueError: If the checkpoint cannot be used.
+    """
+    game, region, field = question.game, question.region, question.field
+    left = PATIENCE if budget.seconds is None else budget.left
+    chosen = enclosure.select(field, left, fallback=search.checkpoint is None)
+    if chosen.shortfall and budget.seconds is not None:
+        raise NoProof(chosen.shortfall)
+    file = None
+    if search.checkpoint is not None:
+        found = identity(field, region, weighting, search.share, chosen.enclosure)
+        file = Checkpoint(search.checkpoint, found)
+    with crew(
+        game,
+        region,
+        question.args,
+        field,
+        weighting,
+        chosen.enclosure,
+        batch_size=search.batch_size,
+        n_jobs=search.n_jobs,
+        compile=chosen.compiled,
+    ) as measure:
+        tree = cover(
+            region,
+            measure,
+            tightness=search.share,
+            budget=budget,
+            progress=search.progress,
+            checkpoint=file,
+        )
+    return Searched(tree, chosen.enclosure)
+
+
+def identity(
+    field: FlatField,
+    region: Region,
+    weighting: Weighting,
+    tightness: float,
+    enclosure: DefiniteEnclosure,
+) -> Identity:
+    """Everything that the cells of a search follow from, by name."""
+    packages = ("jax", "jaxlib", "numpy")
+    return {
+        "game": field.hash,
+        "players": json.dumps([field.names, field.sizes]),
+        "region": json.dumps(region.to_json(float.hex)),
+        "weights": json.dumps([float(weight).hex() for weight in weighting.flat]),
+        "tightness": float(tightness).hex(),
+        "enclosure": enclosure.name,
+        "version of certify": _source(),
+        "version of JAX or NumPy": ", ".join(f"{name} {version(name)}" for name in packages),
+        "platform": jax.default_backend(),
+    }
+
+
+@functools.cache
+def _source() -> str:
+    """A hash of the code that cells follow from, which says more than a version number."""
+    root = Path(certify.__path__[0])
+    return source_hash([root / name for name in _SOURCES])

@@ -1,0 +1,159 @@
+"""The question that a certificate answers: a field on a region, looked at before any search."""
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+
+import dgames as dg
+from certify.jacobian.enclosures import Enclosure, is_constant
+from certify.metric.ladder import Generality, Ladder
+from certify.metric.metric_options import AutoMetric, MetricOption
+from certify.problem.exact_types import METHODS, described_class, known_method
+from certify.problem.field import FlatField, compiled_jacobian, compiled_value
+from certify.problem.region import Region, half_widths
+from certify.prove.degeneracy import degenerate
+from certify.prove.estimate import sample_jacobians
+from certify.prove.no_proof import NoProof
+from certify.prove.refutation import refute
+from certify.prove.zeros import find_constrained, find_zero
+from certify.search.stages import Stages
+from certify.steps import onto_sets
+from dgames.strategy import ravel
+
+_KEY, _SAMPLES = jax.random.key(0), 256
+_THERE = "at the equilibrium"
+_NOT_ONTO = (
+    "the equilibrium may be on the boundary of the strategy sets, and there is no theorem on its "
+    "projected steps"
+)
+_OTHER_BLOCKS = (
+    "the field computes the block of a player in a way of its own, so that nothing is known of "
+    "methods that ask for blocks"
+)
+_NO_MATRIX = (
+    "the equilibrium may be on the boundary of the strategy sets, where projections need a metric "
+    "of weights"
+)
+
+
+class Question(NamedTuple):
+    """A field on a region, and what sampling says of it.
+
+    Attributes:
+        game: As the user gave it.
+        region: Where.
+        args: Passed to the costs.
+        field: The game as a function of vectors.
+        methods: Names of the methods to which a theorem may apply.
+        unproved: The other ones that were asked for, and why none does.
+        samples: Jacobians at points of the region.
+        point: Nearly the equilibrium.
+        given: The metric, if it is the user's.
+        generality: How general another metric may be.
+    """
+
+    game: dg.Game | dg.AbstractField
+    region: Region
+    args: Any
+    field: FlatField
+    methods: list[str]
+    unproved: dict[str, str]
+    samples: np.ndarray
+    point: np.ndarray
+    given: Ladder | None
+    generality: Generality
+
+
+def method_names(methods: Sequence[type[dg.AbstractMethod]]) -> list[str]:
+    """The names of the rules of methods.
+
+    Raises:
+        ValueError: If no theorem speaks of one of them.
+    """
+    return [_method_name(method) for method in methods]
+
+
+def posed(
+    game: dg.Game | dg.AbstractField,
+    region: Region,
+    args: Any,
+    field: FlatField,
+    methods: list[str],
+    metric: MetricOption,
+    enclosure: Enclosure,
+    stages: Stages,
+) -> Question:
+    """Looks at Jacobians at points of the region and for the equilibrium.
+
+    Raises:
+        NoProof: If they show that there can be no proof.
+        OutOfTime: If the time was used up.
+        ValueError: If metric or enclosure do not fit the field.
+    """
+    enclosure.select(field, np.inf)
+    given = metric.given(field.names, field.sizes)
+    generality = metric.generality if isinstance(metric, AutoMetric) else "auto"
+    constraints = field.constraints
+    inside = constraints.outside(region) is None
+    stages.begin("looking at Jacobians at points of the region")
+    constant = field.natural is None and is_constant(field)
+    samples = sample_jacobians(field, region, 1 if constant else _SAMPLES, _KEY)
+    if not np.isfinite(samples).all():
+        raise NoProof("the Jacobian is not finite everywhere in the region")
+    _require_regular(field, samples, "at every point looked at")
+    if inside:
+        _require_regular_centre(field, region, samples)
+    stages.begin("looking for an equilibrium")
+    spent = stages.deadline(0.7)
+    point = find_zero(field, region, lambda: spent() <= 0) if inside else None
+    stages.begin("looking for costs that are not convex")
+    refutation = refute(field, region, samples) if inside and field.is_gradient else None
+    if refutation:
+        raise NoProof(refutation, status="refuted")
+    if point is not None and field.natural is None:
+        _require_regular(field, np.asarray(compiled_jacobian(field)(point))[None], _THERE)
+    unproved: dict[str, str] = {}
+    if field.other_blocks and "alternating" in methods:
+        unproved["alternating"] = _OTHER_BLOCKS
+    if constraints.bind and point is None:
+        stages.begin("looking for an equilibrium on the boundary of the strategy sets")
+        point = find_constrained(field, region, float(np.linalg.norm(samples, 2, (-2, -1)).max()))
+        generality = "weights"
+        unproved |= {name: _NOT_ONTO for name in methods if not onto_sets(name)}
+        if point is not None and given is not None and given.chosen.weighting.ndim > 1:
+            raise NoProof(_NO_MATRIX)
+    if point is None:
+        if spent() <= 0:
+            stages.begin("choosing a metric")  # says what the time was used for
+        raise NoProof("no equilibrium was found in the region")
+    methods = [name for name in methods if name not in unproved]
+    return Question(game, region, args, field, methods, unproved, samples, point, given, generality)
+
+
+def _require_regular(field: FlatField, jacobians: np.ndarray, where: str) -> None:
+    if singular := degenerate(field, jacobians, where):
+        raise NoProof(singular)
+
+
+def _require_regular_centre(field: FlatField, region: Region, samples: np.ndarray) -> None:
+    """At the centre, where regions are often drawn around an equilibrium, if it is one."""
+    if field.natural is not None:
+        return
+    point = ravel(region.center)[0]
+    value = np.abs(np.asarray(compiled_value(field)(point)))
+    usual = np.abs(samples).max(0) @ half_widths(region)
+    if (value <= 1e-12 * usual).all():
+        _require_regular(field, np.asarray(compiled_jacobian(field)(point))[None], _THERE)
+
+
+def _method_name(method: type[dg.AbstractMethod]) -> str:
+    name = known_method(method)
+    if name is None:
+        raise ValueError(
+            f"certify: there is no step-size theorem for {described_class(method)} as a method; "
+            f"there is one for the classes {', '.join(known.__name__ for known in METHODS)} of "
+            "dgames; steps of others are proved as they are by certify.contraction."
+        )
+    return name

@@ -1,0 +1,95 @@
+"""The safe steps of each method that go into a certificate, by the theorem that serves best."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from certify.checker.steps import STEP_RULES as THEOREMS
+from certify.checker.steps import SYMMETRIC, UNPROJECTED
+from certify.metric.metric import Weighting
+from certify.metric.objective import ROUNDER, Aim
+from certify.problem.field import FlatField
+from certify.steps import STEP_RULES, Setting, Step, onto_sets
+
+
+class SafeSteps(NamedTuple):
+    """Steps as the file holds them, and the methods without any.
+
+    Attributes:
+        steps: By method.
+        without: Why there is none, by method.
+    """
+
+    steps: dict[str, Step]
+    without: dict[str, str]
+
+
+def safe_steps(
+    methods: Sequence[str],
+    setting: Setting,
+    field: FlatField,
+    weighting: Weighting,
+    basin: float,
+    aim: Aim,
+    *,
+    projected: bool,
+) -> SafeSteps:
+    """Asks the rules of all methods for steps.
+
+    Args:
+        methods: Their names.
+        setting: What the rules need.
+        field: The pseudo-gradient.
+        weighting: The metric.
+        basin: Radius of the basin in it.
+        aim: What steps are chosen for.
+        projected: Whether steps are projected onto strategy sets.
+    """
+    found = SafeSteps({}, {})
+    excluded = set(UNPROJECTED) if projected else set()
+    if not field.is_gradient:
+        excluded |= SYMMETRIC
+    # The metric of the steps by small gain, one weight per coordinate.
+    small_gain = np.repeat(setting.gain.weights, field.sizes)
+    for method in methods:
+        proposed = [step for rule in STEP_RULES[method] if (step := rule(setting))]
+        candidates = [step for step in proposed if step["theorem"] not in excluded]
+        if candidates:
+            found.steps[method] = _best(candidates, weighting, small_gain, basin, aim)
+        else:
+            found.without[method] = _why_none(method, field, projected)
+    return found
+
+
+def _why_none(method: str, field: FlatField, projected: bool) -> str:
+    if projected and not onto_sets(method):
+        return "there is no theorem on its steps projected onto strategy sets"
+    theorems = {theorem for name, theorem in THEOREMS if name == method}
+    if not field.is_gradient and theorems <= SYMMETRIC:
+        return "its theorem is one for pseudo-gradients, and this is another field"
+    return "no step of it was proved with a basin in the region"
+
+
+def _best(
+    candidates: list[Step], weighting: Weighting, small_gain: np.ndarray, basin: float, aim: Aim
+) -> Step:
+    """Of the steps by several theorems, the one that serves the aim.
+
+    That is the largest one, of those whose basin is not much smaller than another one's; but for
+    the rate it is the best rate, and for step or margin the largest step.
+    """
+    if aim.objective == "rate":
+        return min(candidates, key=lambda step: step["rate"])
+    if aim.objective == "basin":
+
+        def reach(step: Step) -> float:
+            """Its shortest axis, in half-widths, about."""
+            metric = small_gain if step["theorem"] == "small_gain" else weighting
+            size = np.sqrt(metric if metric.ndim == 1 else np.diagonal(metric))
+            return step.get("basin", basin) / float((size * aim.half_widths).max())
+
+        if all("inner" not in step for step in candidates):
+            most = max(map(reach, candidates))
+            candidates = [step for step in candidates if ROUNDER * reach(step) >= most]
+    return max(candidates, key=lambda step: step["max"])
