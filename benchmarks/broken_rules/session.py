@@ -6,6 +6,7 @@ as certificates, is made by unbroken rules. A test run whose failure is found st
 """
 
 import functools
+import gc
 import importlib
 import inspect
 import json
@@ -47,6 +48,7 @@ def pytest_runtestloop(session: pytest.Session) -> bool:
     setting = json.loads(os.environ["BROKEN_RULES"])
     tree, names, files = Path(setting["tree"]), set(setting["names"]), setting["files"]
     prepared: set[str] = set()
+    gc.unfreeze()  # so that functions are found
     with open(setting["results"], "a", buffering=1) as results:
         for rule in CATALOGUE:
             if rule.name not in names:
@@ -133,14 +135,33 @@ def swapped(tree: Path, rule: Rule) -> Iterator[None]:
     codes = [c for c in all_codes(compile(content, path, "exec")) if c.co_qualname == rule.function]
     if len(codes) != 1 or codes[0].co_freevars != function.__code__.co_freevars:
         raise NoFunctionError(f"{rule.function} cannot be replaced while it is used")
-    right = function.__code__
-    function.__code__ = codes[0]
+    replaced = replacements(function, codes[0])
+    for each, code, _ in replaced:
+        each.__code__ = code
     forget()
     try:
         yield
     finally:
-        function.__code__ = right
+        for each, _, right in replaced:
+            each.__code__ = right
         forget()
+
+
+def replacements(
+    function: types.FunctionType, code: types.CodeType
+) -> list[tuple[types.FunctionType, types.CodeType, types.CodeType]]:
+    """Functions with the code that they get and the code that they have.
+
+    These are the function itself, and those that it has made before, as decorators do.
+    """
+    pairs = zip(all_codes(function.__code__), all_codes(code), strict=True)
+    inner = {id(old): new for old, new in list(pairs)[1:]}
+    made = [
+        (x, inner[id(x.__code__)], x.__code__)
+        for x in gc.get_objects()
+        if isinstance(x, types.FunctionType) and id(x.__code__) in inner
+    ]
+    return [(function, code, function.__code__), *made]
 
 
 def live_function(module: types.ModuleType, name: str) -> types.FunctionType:
