@@ -45,7 +45,6 @@ if TYPE_CHECKING:
     from certify.problem.region import Ball as Ball
     from certify.problem.region import Box as Box
     from certify.problem.region import Policies as Policies
-    from certify.prove.differential import MismatchError as MismatchError
     from certify.prove.direct.contraction import Contraction as Contraction
     from certify.prove.direct.contraction import contraction as contraction
     from certify.prove.direct.largest_step import DirectStep as DirectStep
@@ -53,6 +52,7 @@ if TYPE_CHECKING:
     from certify.prove.estimate import Estimate as Estimate
     from certify.prove.estimate import estimate as estimate
     from certify.prove.growth import grow as grow
+    from certify.prove.mismatch import MismatchError as MismatchError
     from certify.prove.monotone import certify as certify
     from certify.prove.network import NetworkConstants as NetworkConstants
     from certify.prove.network import NetworkEquilibrium as NetworkEquilibrium
@@ -95,7 +95,7 @@ _HOMES = {
         "problem.field": ("flat_field",),
         "problem.payoff_tables": ("game_terms",),
         "problem.region": ("Ball", "Box", "Policies"),
-        "prove.differential": ("MismatchError",),
+        "prove.mismatch": ("MismatchError",),
         "prove.direct.contraction": ("Contraction", "contraction"),
         "prove.direct.largest_step": ("DirectStep", "largest_step"),
         "prove.estimate": ("Estimate", "estimate"),

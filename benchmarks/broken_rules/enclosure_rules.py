@@ -306,10 +306,16 @@ TESTS = {
     ],
     "elementwise": ["elementary/test_ranges.py", "enclosure/test_enclose.py"],
     "trigonometric": ["elementary/test_trigonometric.py"],
-    "logic": ["rules/test_logic.py", "enclosure/test_definedness.py"],
+    "logic": [
+        "rules/test_logic.py",
+        "enclosure/test_definedness.py",
+        "rules/test_jumps.py",
+        "elementary/test_ranges.py",
+        "affine/test_affine_forms.py",
+    ],
     "order": ["rules/test_order.py"],
     "integers": ["rules/test_integers.py"],
-    "control": ["enclosure/test_control.py"],
+    "control": ["enclosure/test_control.py", "enclosure/test_enclose.py"],
     "linear": ["rules/test_linear.py"],
     "reductions": [
         "rules/test_linear.py",

@@ -131,8 +131,9 @@ def swapped(tree: Path, rule: Rule) -> Iterator[None]:
     """
     path, content = broken(tree, rule)
     module = importlib.import_module(module_name(tree, path))
-    function = live_function(module, rule.function)
-    codes = [c for c in all_codes(compile(content, path, "exec")) if c.co_qualname == rule.function]
+    name = rule.function.rpartition(":")[2]
+    function = live_function(module, name)
+    codes = [c for c in all_codes(compile(content, path, "exec")) if c.co_qualname == name]
     if len(codes) != 1 or codes[0].co_freevars != function.__code__.co_freevars:
         raise NoFunctionError(f"{rule.function} cannot be replaced while it is used")
     replaced = replacements(function, codes[0])

@@ -41,7 +41,7 @@ RULES = [
         "self._before.get(name) != after.get(name)",
         "False",
     ),
-    Rule("step maps", "require_same", "wrong.any()", "False"),
+    Rule("step maps", "comparison:require_same", "wrong.any()", "False"),
     Rule(
         "step maps",
         "StepMap._read",
@@ -60,7 +60,7 @@ RULES = [
         "jacobian.remainder + loose + error",
         "jacobian.remainder + error",
     ),
-    Rule("families", "value", "Matrices.ball(jacobian.centre, jacobian.spread)", "jacobian"),
+    Rule("families", "value", "AffineFamily.ball(jacobian.centre, jacobian.spread)", "jacobian"),
     # Worst-case rates.
     Rule("rates", "proves", "min(bound.multipliers, default=0) < 0", "False"),
     Rule(

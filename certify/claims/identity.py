@@ -17,11 +17,11 @@ from certify.graph.builder import GraphError
 from certify.graph.trace import expression_graph
 from certify.problem.constraints import Constraints
 from certify.problem.exact_types import is_pseudo_gradient
-from certify.problem.field import traced_code
 from certify.problem.fingerprint import fingerprint
 from certify.problem.payoff_tables import game_data
 from certify.problem.region import Ball, Box, Policies, Region
 from certify.problem.structure import rebuild
+from certify.problem.traced_code import traced_code
 from dgames.game import is_zero_sum
 from dgames.strategy import Strategy, dimensions, player_names, ravel
 

@@ -1,14 +1,15 @@
 """Cells and constants as exact integers: the evidence of a certificate."""
 
-import itertools
-from typing import Any, NamedTuple
+import dataclasses
+from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Int
 
+from certify.file.cells import Entry, family_in_file, rounded, scaled, tree_in_file
 from certify.jacobian.family import AffineFamily, stack
 from certify.metric.modes import Modes
-from certify.search.tree import Leaf, Split, Tree
+from certify.search.tree import Tree
 
 # Remainders are enlarged by this share: room for a checker whose bounds are a little wider, which
 # otherwise would have to cut the cell into many pieces.
@@ -47,22 +48,13 @@ def quantized(tree: Tree[AffineFamily]) -> Rounded:
 
 
 def _rounded(family: AffineFamily, unit: int) -> tuple[AffineFamily, list[int]]:
-    scale = -unit
-    generators = np.rint(np.ldexp(family.generators, scale))
-    kept = np.abs(generators).max((-1, -2)) > 0
-    # Each rounded matrix is off by at most half a unit; a dropped one is at most half a unit large.
-    extra = np.ceil((1 + len(kept)) / 2)
-    remainder = np.ldexp(family.remainder, scale) * (1 + ROOM) + extra
-    rounded = AffineFamily(
-        np.rint(np.ldexp(family.centre, scale)) + 0.0,
-        generators[kept] + 0.0,
-        np.ceil(np.nextafter(remainder, np.inf)),
-        family.share,
-        family.finite,
-    )
+    """The family without the generators that vanish, and what the others go along."""
+    whole = rounded(family, unit, ROOM)
+    kept = np.abs(whole.generators).max((-1, -2)) > 0
     # Those of the coordinates come first, if all of them were kept.
     dimension = family.centre.shape[-1] if len(kept) >= family.centre.shape[-1] else 0
-    return rounded, [int(k) if k < dimension else -1 for k in np.flatnonzero(kept)]
+    along = [int(k) if k < dimension else -1 for k in np.flatnonzero(kept)]
+    return dataclasses.replace(whole, generators=whole.generators[kept]), along
 
 
 def in_units(families: list[AffineFamily], unit: int) -> AffineFamily:
@@ -70,52 +62,34 @@ def in_units(families: list[AffineFamily], unit: int) -> AffineFamily:
     most = max(len(family.generators) for family in families)
 
     def padded(family: AffineFamily) -> AffineFamily:
-        missing = most - len(family.generators)
-        zeros = np.zeros((missing, *family.centre.shape))
-        return AffineFamily(
-            np.ldexp(family.centre, unit),
-            np.ldexp(np.concatenate([family.generators, zeros]), unit),
-            np.ldexp(family.remainder, unit),
-            family.share,
-            family.finite,
-        )
+        zeros = np.zeros((most - len(family.generators), *family.centre.shape))
+        whole = np.concatenate([family.generators, zeros])
+        return scaled(dataclasses.replace(family, generators=whole), unit)
 
     return stack([padded(family) for family in families])
 
 
 def nodes(
     tree: Tree[AffineFamily],
-    rounded: Rounded,
+    families: Rounded,
     margin_scaling: Int[np.ndarray, "cells n"],
     lipschitz_scaling: Int[np.ndarray, "cells m"],
     modes: Modes | None = None,
-) -> list[dict[str, Any]]:
-    """The tree in preorder, as the file holds it; its cells are those of `rounded`, in order."""
-    result: list[dict[str, Any]] = []
-    pairs = zip(rounded.families, rounded.along, strict=True)
-    leaves = iter(zip(pairs, margin_scaling, lipschitz_scaling, strict=True))
-    cells = itertools.count()
-    for node in tree.preorder():
-        if isinstance(node, Split):
-            result.append({"split": node.axis, "at": float(node.at).hex()})
-        elif isinstance(node, Leaf) and node.evidence is None:
-            result.append({"outside": True})
-        else:
-            ((family, along), margin, lipschitz), cell = next(leaves), next(cells)
-            count = len(family.generators)
-            result.append(
-                {
-                    "centre": _integers(family.centre),
-                    "generators": [_integers(g) for g in family.generators],
-                    "along": along,
-                    "remainder": _integers(family.remainder),
-                    "margin_scaling": margin.tolist(),
-                    "lipschitz_scaling": lipschitz.tolist(),
-                    **({} if modes is None else {"margin_modes": modes.listed(cell, count)}),
-                }
-            )
-    return result
-
-
-def _integers(matrix: Any) -> list[int]:
-    return [int(x) for x in np.ravel(matrix)]
+) -> list[Entry]:
+    """The tree in preorder, as the file holds it; its cells are those families, in order."""
+    pairs = zip(families.families, families.along, margin_scaling, lipschitz_scaling, strict=True)
+    cells = (
+        {
+            **family_in_file(family),
+            "along": along,
+            "margin_scaling": margin.tolist(),
+            "lipschitz_scaling": lipschitz.tolist(),
+            **(
+                {}
+                if modes is None
+                else {"margin_modes": modes.listed(cell, len(family.generators))}
+            ),
+        }
+        for cell, (family, along, margin, lipschitz) in enumerate(pairs)
+    )
+    return tree_in_file(tree, cells)

@@ -16,26 +16,55 @@ import jax
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
+# Bounds themselves are sums and products of non-negative numbers, fewer than 10^4 of them each; and
+# what covers underflow in them.
+UP, UNDERFLOW = 1.0 + 2.0**-36, 2.0**-960
+
 
 class AffineFamily(eqx.Module):
-    """Encloses the Jacobian of an `n`-dimensional field over one cell (or over a batch of cells).
+    """Encloses a matrix that depends on where in a cell it is taken (or many, over many cells).
 
     Attributes:
         centre: `C`, the middle of the family.
-        generators: `G_k`. The first `n` belong to the coordinates, unless there are none at all;
-            the others are what moves with a remainder that several entries share.
+        generators: `G_k`. The first belong to the coordinates of the cell, unless there are none at
+            all; the others are what moves with a remainder that several entries share.
         remainder: `R >= 0`.
         share: How much of the remainder splitting each coordinate could remove (a score, not a
-            bound).
+            bound); None where nobody asks.
         finite: Whether everything is finite and the field smooth over the cell; otherwise the rest
             means nothing.
     """
 
-    centre: Float[Array | np.ndarray, "*batch n n"]
-    generators: Float[Array | np.ndarray, "*batch m n n"]
-    remainder: Float[Array | np.ndarray, "*batch n n"]
-    share: Float[Array | np.ndarray, "*batch n n n"]
-    finite: Bool[Array | np.ndarray, "*batch"]
+    centre: Float[Array | np.ndarray, "*batch a b"]
+    generators: Float[Array | np.ndarray, "*batch m a b"]
+    remainder: Float[Array | np.ndarray, "*batch a b"]
+    share: Float[Array | np.ndarray, "*batch n a b"] | None = None
+    finite: Bool[Array | np.ndarray, "*batch"] = eqx.field(default_factory=lambda: np.asarray(True))
+
+    @property
+    def spread(self) -> Float[np.ndarray, "a b"]:
+        """How far a member can be from the centre, entrywise."""
+        return (np.abs(self.generators).sum(0) + self.remainder) * UP + UNDERFLOW
+
+    @property
+    def magnitude(self) -> Float[np.ndarray, "a b"]:
+        """An upper bound on the sizes of all entries and of what they are computed from."""
+        return (np.abs(self.centre) + self.spread) * UP
+
+    @classmethod
+    def ball(
+        cls, middle: Float[np.ndarray, "a b"], radius: Float[np.ndarray, "a b"]
+    ) -> "AffineFamily":
+        """A family that does not move with the cell."""
+        return cls(middle, np.zeros((0, *middle.shape)), radius)
+
+    @classmethod
+    def between(cls, lower: np.ndarray, upper: np.ndarray) -> "AffineFamily":
+        """All matrices in an interval matrix."""
+        middle = 0.5 * lower + 0.5 * upper
+        radius = np.maximum(upper - middle, middle - lower) * UP
+        exact = lower == upper
+        return cls.ball(np.where(exact, lower, middle), np.where(exact, 0.0, radius + UNDERFLOW))
 
 
 def mirrored(family: AffineFamily, signs: Int[np.ndarray, "n n"]) -> AffineFamily:

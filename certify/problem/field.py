@@ -10,17 +10,14 @@ from typing import Any, cast
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.extend import core, source_info_util
+from jax.extend import core
 
 import dgames as dg
 from certify.enclosure.enclose import enclose, require_x64
 from certify.enclosure.interval import Interval
-from certify.enclosure.programs.handwritten import is_of_jax
-from certify.enclosure.programs.inline import anchored
 from certify.enclosure.programs.plain import plain
-from certify.enclosure.programs.promotion import Promotion, exactly, is_low, names, promoted
-from certify.enclosure.programs.walk import is_dependent
-from certify.enclosure.registry import RULES, SMOOTH_RULES, EnclosureError
+from certify.enclosure.programs.promotion import exactly, is_low, names
+from certify.enclosure.registry import RULES, SMOOTH_RULES
 from certify.problem.constraints import Constraints
 from certify.problem.exact_types import is_as_made, is_pseudo_gradient
 from certify.problem.fingerprint import fingerprint
@@ -28,9 +25,9 @@ from certify.problem.naming import game_name
 from certify.problem.natural_gradient import Natural
 from certify.problem.region import Policies, Region, require_region
 from certify.problem.symmetry import mirror_signs
+from certify.problem.traced_code import code_of, costs_of, traced_once
 from dgames.fields import check_field
 from dgames.game import check_shapes, is_zero_sum
-from dgames.roles import minimiser_of
 from dgames.strategy import blocks, dimensions, join, player_names, ravel
 
 
@@ -146,38 +143,15 @@ def flat_field(game: dg.Game | dg.AbstractField, region: Region, args: Any = Non
     return _of_field(given, region, args)
 
 
-def traced_code(given: dg.AbstractField, x: Any, args: Any = None) -> core.ClosedJaxpr:
-    """The code of the costs of a game, or of a field, whose `fingerprint` is a certificate's.
-
-    Args:
-        given: The pseudo-gradient of a game, or another field.
-        x: A joint strategy, for its structure.
-        args: Passed to the costs, or to the field.
-
-    Raises:
-        ValueError: As for `flat_field`.
-        EnclosureError: As for `flat_field`.
-    """
-    require_x64()
-    if not is_pseudo_gradient(given):
-        check_field(given, x, args)
-        return _code(given, x, args, "the field").code
-    game = given.game
-    check_shapes(game, x, args)
-    if type(game) is dg.NetworkGame:
-        (game, _), args = _traced_once(game, x, args), None
-    return _code(functools.partial(_costs, game), x, args, "the costs").code
-
-
 def _of_game(game: dg.Game, region: Region, args: Any) -> FlatField:
     center, example = region.center, region.example
     check_shapes(game, example, args)
     constraints = _constraints(game, region)
     network_notes: tuple[str, ...] = ()
     if type(game) is dg.NetworkGame:
-        game, network_notes = _traced_once(game, example, args)
+        game, network_notes = traced_once(game, example, args)
         example, args = center, None
-    code, notes = _code(functools.partial(_costs, game), example, args, "the costs")
+    code, notes = code_of(functools.partial(costs_of, game), example, args, "the costs")
     return _flattened(
         code,
         dg.pseudo_gradient(_replayed(game, code, player_names(center)[0])),
@@ -197,7 +171,7 @@ def _of_field(given: dg.AbstractField, region: Region, args: Any) -> FlatField:
             "known; let it return one of the sets of dgames as its strategy_set."
         )
     constraints = _constraints(given, region)
-    code, notes = _code(given, region.example, args, "the field")
+    code, notes = code_of(given, region.example, args, "the field")
     replay, structure = plain(core.jaxpr_as_fun(code)), jax.tree.structure(region.example)
 
     def replayed(x: Any, _: Any) -> Any:
@@ -240,7 +214,7 @@ def _of_policies(given: dg.AbstractField, region: Policies, args: Any) -> FlatFi
 
         return blocks(game.costs(jax.tree.map(whole, leaves), args))
 
-    code, notes = _code(costs, region.example, None, "the costs")
+    code, notes = code_of(costs, region.example, None, "the costs")
     pull = regularised.pull(jax.tree.map(lambda x: gauge.logits(jnp.zeros_like(x)), center))
     temperature = float(exactly(regularised.temperature))
     reference = ravel(jax.tree.map(gauge.coordinates, pull))[0] / -temperature
@@ -333,94 +307,12 @@ def _promoted(region: Region) -> tuple[str, ...]:
     )
 
 
-def _costs(game: dg.Game, x: Any, args: Any) -> Any:
-    """Those of a game; of a zero-sum game the payoff, as the first player's cost."""
-    if is_zero_sum(game):
-        first = minimiser_of(game, x) == 0
-        payoff = cast(dg.ZeroSum, game).payoff(x, args)
-        return payoff if first else -payoff
-    costs = game.costs(x, args)
-    return (costs.blocks,) if isinstance(costs, dg.Stacked) else blocks(costs)
-
-
-def _code(function: Callable, x: Any, args: Any, what: str) -> Promotion:
-    """A function `(strategy, args)` as one of leaves, traced once and for all, in float64.
-
-    Everything else is derived from this one trace, so that a certificate speaks of one game even if
-    the Python code of the costs is not pure.
-    """
-    leaves, structure = jax.tree.flatten(x)
-
-    def flat(*leaves: Any) -> Any:
-        return jax.tree.leaves(function(structure.unflatten(leaves), args))
-
-    return vetted(jax.make_jaxpr(flat)(*leaves), what)
-
-
-def traced_cost(game: dg.NetworkGame, example: dg.Stacked, args: Any) -> Promotion:
-    """The cost of one player of a network game, as `vetted` code.
-
-    It is a function of the leaves of the own block, of the neighbours' blocks and of the player's
-    parameters.
-    """
-    own, parameters = jax.tree.map(
-        lambda leaf: jax.ShapeDtypeStruct(leaf.shape[1:], leaf.dtype),
-        (example.blocks, game.parameters),
-    )
-    others = jax.tree.map(
-        lambda leaf: jax.ShapeDtypeStruct((game.degree, *leaf.shape), leaf.dtype), own
-    )
-    leaves, structure = jax.tree.flatten((own, others, parameters))
-
-    def cost(*leaves: Any) -> Any:
-        return game.cost(*structure.unflatten(leaves), args)
-
-    return vetted(jax.make_jaxpr(cost)(*leaves), "the costs")
-
-
-def _traced_once(
-    game: dg.NetworkGame, example: dg.Stacked, args: Any
-) -> tuple[dg.NetworkGame, tuple[str, ...]]:
-    """A network game of the traced code of its cost, in float64, and what was promoted."""
-    code, notes = traced_cost(game, example, args)
-
-    def cost(own: Any, others: Any, parameters: Any, _: Any) -> Any:
-        return core.jaxpr_as_fun(code)(*jax.tree.leaves((own, others, parameters)))[0]
-
-    parameters = jax.tree.map(lambda leaf: jnp.asarray(exactly(leaf)), game.parameters)
-    return dg.NetworkGame(cost, game.neighbours, parameters), notes
-
-
-def vetted(code: core.ClosedJaxpr, what: str) -> Promotion:
-    """Traced code in float64, if JAX's derivatives of it are its derivatives.
-
-    Args:
-        code: The code.
-        what: It is, for messages.
-
-    Raises:
-        EnclosureError: If not, or if they cannot be promoted.
-    """
-    # By the rules in its equations, which promotion does not keep.
-    _refuse(
-        code.jaxpr,
-        lambda e: e.primitive.name.startswith(("custom_jvp", "custom_vjp")) and not is_of_jax(e),
-        what,
-    )
-    result = promoted(code, what)
-    # A `stop_gradient` on which the costs provably do not depend, as in softmax, is harmless. What
-    # that proof leaves has no calls any more, so custom rules are looked for above.
-    without = anchored(result.code, own_solvers=False)
-    _refuse(without.jaxpr, lambda e: e.primitive.name == "stop_gradient", what)
-    return result
-
-
 def _replayed(game: dg.Game, code: core.ClosedJaxpr, first: str) -> dg.Game:
     """The game of that code, without hand-written derivatives.
 
     So its pseudo-gradient is the derivative of the code that computes the costs.
     """
-    if type(game) is dg.NetworkGame:  # of one player's code already, see `_traced_once`
+    if type(game) is dg.NetworkGame:  # of one player's code already, see `traced_once`
         return dg.NetworkGame(plain(game.cost), game.neighbours, game.parameters)
     replay = plain(core.jaxpr_as_fun(code))
     if is_zero_sum(game):
@@ -432,18 +324,3 @@ def _replayed(game: dg.Game, code: core.ClosedJaxpr, first: str) -> dg.Game:
         return dg.Stacked(found[0]) if isinstance(x, dg.Stacked) else join(x, tuple(found))
 
     return dg.game(costs)
-
-
-def _refuse(jaxpr: core.Jaxpr, bad: Callable[[core.JaxprEqn], bool], what: str) -> None:
-    """Raises where the derivative by JAX need not be the derivative of the code."""
-    for equation in jaxpr.eqns:
-        if bad(equation):
-            place = source_info_util.summarize(equation.source_info)
-            verb = "use" if what.endswith("s") else "uses"
-            raise EnclosureError(
-                f"{what} {verb} {equation.primitive.name} (in {place}): a "
-                "hand-written derivative cannot be verified, so nothing is proved about it; write "
-                "the function plainly."
-            )
-        for inner in core.jaxprs_in_params(equation.params):
-            _refuse(inner, bad, what)

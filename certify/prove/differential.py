@@ -26,6 +26,7 @@ from certify.problem.constraints import Constraints
 from certify.problem.exact_types import is_pseudo_gradient
 from certify.problem.field import FlatField, compiled_jacobians
 from certify.problem.region import Region
+from certify.prove.mismatch import MismatchError, require_same
 from certify.prove.probes import probes
 from certify.search.tree import Leaf, Split, Tree
 from dgames.strategy import Strategy, blocks, player_names, ravel
@@ -38,10 +39,6 @@ _OF_SCALE_LOW, _OF_VALUE_LOW = 2.0**-7, 2.0**-4
 # Points at which Jacobians are computed: as many as are sampled to choose a metric, so that nothing
 # is compiled for it.
 _JACOBIANS = 256
-
-
-class MismatchError(ArithmeticError):
-    """Code computes something else than what was about to be proved of it; shows where."""
 
 
 def compare(
@@ -118,14 +115,11 @@ def _compare_values(
         if mine is None or not mine.size:
             continue
         slack = of_scale * scale[:, None] + of_value * np.abs(theirs)
-        wrong = ~(np.abs(mine - theirs) <= slack)
-        if wrong.any():
-            k, column = map(int, np.argwhere(wrong)[0])
-            raise MismatchError(
-                f"certify: at {_shown(field, points[k])} entry {column} of {what} is "
-                f"{theirs[k, column]:.6g}, but what was read from the code gives "
-                f"{mine[k, column]:.6g}; nothing is proved. Please report this game."
-            )
+
+        def where(k: int, column: int, what: str = what) -> str:
+            return f"at {_shown(field, points[k])} entry {column} of {what}"
+
+        require_same("certify", theirs, mine, slack, where)
 
 
 @eqx.filter_jit

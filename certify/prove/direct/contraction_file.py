@@ -9,15 +9,15 @@ import numpy as np
 import dgames as dg
 from certify.checker import Unusable, check_data
 from certify.checker.reader import CONTRACTION, FORMATS, digest
+from certify.file.cells import Entry, family_in_file, integers, rounded, scaled, tree_in_file
 from certify.file.provenance import provenance
 from certify.jacobian.family import AffineFamily
 from certify.problem.exact_types import known_instance
 from certify.problem.field import FlatField
 from certify.prove.direct.factor import FactorBound, factor_bound, metric_inverse, rounded_metric
-from certify.prove.direct.matrices import Matrices
 from certify.prove.direct.metric_box import MetricBox
 from certify.prove.direct.step_map import StepMap
-from certify.search.tree import Leaf, Split, Tree
+from certify.search.tree import Tree
 
 TRUSTED = (
     "Statement (B) of certify/checker/contraction.py: that the Jacobian of the step map lies in "
@@ -31,6 +31,9 @@ TRUSTED = (
     "file that could be compared with them: Contraction.is_about traces it again.",
     "The checker and the Python interpreter that runs it.",
 )
+
+# The share by which remainders are enlarged when they are rounded.
+ROOM = 2.0**-50
 
 
 def assembled(
@@ -48,14 +51,10 @@ def assembled(
             "on some cell the costs were not shown to be smooth wherever the step evaluates them, "
             "or a trial point to stay in its strategy set"
         )
-    matrices = [
-        Matrices(np.asarray(f.centre), np.asarray(f.generators), np.asarray(f.remainder))
-        for f in families
-    ]
-    unit = _unit(matrices)
-    rounded = [_rounded(family, unit) for family in matrices]
+    unit = _unit(families)
+    families = [rounded(family, unit, ROOM) for family in families]
     bounds = [
-        factor_bound(_scaled(family, unit), setting.metric, setting.inverse) for family in rounded
+        factor_bound(scaled(family, unit), setting.metric, setting.inverse) for family in families
     ]
     worst = max(bound.factor for bound in bounds)
     if not worst < 1:
@@ -84,7 +83,7 @@ def assembled(
         claims: dict[str, Any] = {
             "lower": _hexes(setting.lower),
             "upper": _hexes(setting.upper),
-            "metric": {"unit": metric_unit, "matrix": _integers(metric)},
+            "metric": {"unit": metric_unit, "matrix": integers(metric)},
             "rate": factor.hex(),
             "center": _hexes(center),
             "residual": _hexes(residual),
@@ -92,9 +91,9 @@ def assembled(
             "basin": float(basin).hex(),
         }
         evidence: dict[str, Any] = {
-            "inverse": {"unit": inverse_unit, "matrix": _integers(inverse)},
+            "inverse": {"unit": inverse_unit, "matrix": integers(inverse)},
             "unit": unit,
-            "cells": _nodes(tree, rounded, bounds),
+            "cells": tree_in_file(tree, map(_cell, families, bounds)),
         }
         if step.dimension > step.strategy:
             start = _start(step, setting, center, basin, unit)
@@ -136,11 +135,11 @@ def _start(
     if not (found.finite and point.finite):
         return None
     _, slope = step.start(center[:n])
-    metric_unit, integers = rounded_metric(slope.T @ setting.metric @ slope)
-    metric = np.ldexp(integers, metric_unit)
+    metric_unit, entries = rounded_metric(slope.T @ setting.metric @ slope)
+    metric = np.ldexp(entries, metric_unit)
     bound = factor_bound(found.jacobian, metric, setting.inverse)
-    rounded = _rounded(bound.family, unit)
-    bound = factor_bound(_scaled(rounded, unit), metric, setting.inverse)
+    family = rounded(bound.family, unit, ROOM)
+    bound = factor_bound(scaled(family, unit), metric, setting.inverse)
     if not np.isfinite(bound.factor):
         return None
     stretch = bound.factor * (1 + 2.0**-12)
@@ -152,60 +151,28 @@ def _start(
     if radius <= 0:
         return None
     claims = {
-        "metric": {"unit": metric_unit, "matrix": _integers(integers)},
+        "metric": {"unit": metric_unit, "matrix": integers(entries)},
         "stretch": float(stretch).hex(),
         "residual": _hexes(residual),
         "radius": float(radius).hex(),
     }
-    return claims, _cell(rounded, bound)
+    return claims, _cell(family, bound)
 
 
-def _distance(value: Matrices, center: np.ndarray) -> np.ndarray:
+def _distance(value: AffineFamily, center: np.ndarray) -> np.ndarray:
     """An upper bound on the size of each entry of `value - center`."""
     gap = np.abs(value.centre[:, 0] - center)
     rounding = 2.0**-50 * (np.abs(value.centre[:, 0]) + np.abs(center))
     return (gap + rounding + value.spread[:, 0]) * (1 + 2.0**-40)
 
 
-def _unit(families: list[Matrices]) -> int:
+def _unit(families: list[AffineFamily]) -> int:
     largest = max(float(np.abs(family.centre).max()) for family in families)
     return int(np.ceil(np.log2(max(largest, 2.0**-900)))) - 46
 
 
-def _rounded(family: Matrices, unit: int) -> Matrices:
-    """In integer multiples of a unit, a little larger."""
-    generators = np.rint(np.ldexp(family.generators, -unit)) + 0.0
-    # Each rounded matrix is off by at most half a unit.
-    extra = np.ceil((1 + len(generators)) / 2)
-    remainder = np.ldexp(family.remainder, -unit) * (1 + 2.0**-50) + extra
-    centre = np.rint(np.ldexp(family.centre, -unit)) + 0.0
-    return Matrices(centre, generators, np.ceil(remainder))
-
-
-def _scaled(family: Matrices, unit: int) -> Matrices:
-    return Matrices(*(np.ldexp(part, unit) for part in family))
-
-
-def _nodes(
-    tree: Tree[AffineFamily], families: list[Matrices], bounds: list[FactorBound]
-) -> list[dict[str, Any]]:
-    result: list[dict[str, Any]] = []
-    cells = iter(zip(families, bounds, strict=True))
-    for node in tree.preorder():
-        if isinstance(node, Split):
-            result.append({"split": node.axis, "at": float(node.at).hex()})
-        elif isinstance(node, Leaf):
-            result.append(_cell(*next(cells)))
-    return result
-
-
-def _cell(family: Matrices, bound: FactorBound) -> dict[str, Any]:
-    return {
-        "centre": _integers(family.centre),
-        "generators": [_integers(g) for g in family.generators],
-        "remainder": _integers(family.remainder),
-        "scaling": bound.scaling,
-    }
+def _cell(family: AffineFamily, bound: FactorBound) -> Entry:
+    return {**family_in_file(family), "scaling": bound.scaling}
 
 
 def _described(method: Any, step: StepMap) -> dict[str, Any]:
@@ -229,10 +196,6 @@ def _described(method: Any, step: StepMap) -> dict[str, Any]:
         else [float(x).hex() for leaf in leaves for x in leaf.ravel()],
         "hash": step.hash,
     }
-
-
-def _integers(matrix: np.ndarray) -> list[int]:
-    return [int(x) for x in np.ravel(matrix)]
 
 
 def _hexes(values: np.ndarray) -> list[str]:

@@ -10,8 +10,8 @@ import numpy as np
 import scipy.linalg
 from jaxtyping import Float
 
+from certify.jacobian.family import AffineFamily
 from certify.metric.cell_margin import vertices
-from certify.prove.direct.matrices import Matrices
 
 # Sign vertices of so many generators are looked at; the others are part of the remainder.
 MOST_GENERATORS = 6
@@ -35,11 +35,11 @@ class FactorBound(NamedTuple):
     centre: float
     scaling: list[int]
     scores: Float[np.ndarray, " k"]
-    family: Matrices
+    family: AffineFamily
 
 
 def factor_bound(
-    family: Matrices,
+    family: AffineFamily,
     inner: Float[np.ndarray, "b b"],
     inverse: Float[np.ndarray, "a a"],
 ) -> FactorBound:
@@ -68,7 +68,7 @@ def factor_bound(
     order = order[sizes[order] > 1e-14 * max(float(sizes.max(initial=0.0)), 1.0)]
     rest = np.setdiff1d(np.arange(len(sizes)), order[:MOST_GENERATORS])
     remainder = (family.remainder + np.abs(family.generators[rest]).sum(0)) * (1 + 2.0**-36)
-    family = Matrices(family.centre, family.generators[order[:MOST_GENERATORS]], remainder)
+    family = AffineFamily(family.centre, family.generators[order[:MOST_GENERATORS]], remainder)
     corners = vertices(family.centre[None], family.generators[None])[0]
     norms = np.linalg.norm(scaled(corners), 2, axis=(-2, -1))
     centre = float(np.linalg.norm(scaled(family.centre), 2))

@@ -1,5 +1,6 @@
 """Measures cells by the factor of a step on them."""
 
+import dataclasses
 from collections.abc import Iterator
 
 import numpy as np
@@ -19,21 +20,14 @@ def factor_measure(step: StepMap, box: MetricBox) -> FamilyMeasure:
     def run(cells: list[Cell]) -> Iterator[Measured[AffineFamily]]:
         for cell in cells:
             found = step.enclosed(cell.lower, cell.upper)
-            shares = np.broadcast_to(np.float64(0.0), (m, m, m))
             if not found.finite:
-                nothing = np.zeros((m, m))
-                family = AffineFamily(
-                    nothing, np.zeros((0, m, m)), nothing, shares, np.asarray(False)
-                )
-                yield Measured(family, -np.inf, 1.0, cell.upper - cell.lower)
+                nothing = AffineFamily.ball(np.zeros((m, m)), np.zeros((m, m)))
+                unknown = dataclasses.replace(nothing, finite=np.asarray(False))
+                yield Measured(unknown, -np.inf, 1.0, cell.upper - cell.lower)
                 continue
             known = factor_bound(found.jacobian, box.metric, box.inverse)
-            small = known.family
-            family = AffineFamily(
-                small.centre, small.generators, small.remainder, shares, np.asarray(True)
-            )
             scores = known.scores if len(known.scores) else np.zeros(m)
             margin = 1 - known.factor if np.isfinite(known.factor) else -1e9
-            yield Measured(family, margin, 1 - known.centre, scores)
+            yield Measured(known.family, margin, 1 - known.centre, scores)
 
     return FamilyMeasure(run)

@@ -18,8 +18,9 @@ from certify.jacobian.by_jaxpr import is_smooth, jacobian_family
 from certify.jacobian.by_taylor import flushed, taylor_family
 from certify.jacobian.enclosures import ConstantJacobian, DefiniteEnclosure, Taylor
 from certify.jacobian.expansion import middle_of
+from certify.jacobian.family import AffineFamily
+from certify.jacobian.family_arithmetic import product, substituted, value
 from certify.problem.field import FlatField
-from certify.prove.direct.matrices import Matrices, product, substituted, value
 
 
 class Stage:
@@ -32,7 +33,7 @@ class Stage:
             means nothing.
     """
 
-    def __init__(self, field: FlatField, enclosure: DefiniteEnclosure, point: Matrices):
+    def __init__(self, field: FlatField, enclosure: DefiniteEnclosure, point: AffineFamily):
         lower = np.nextafter(point.centre - point.spread, -np.inf)[:, 0]
         upper = np.nextafter(point.centre + point.spread, np.inf)[:, 0]
         found = [np.asarray(x) for x in _enclosed(field, enclosure)(lower, upper)]
@@ -40,13 +41,13 @@ class Stage:
         n = len(middle)
         # Only the generators of coordinates are tied to where the point is.
         loose = (np.abs(generators[n:]).sum(0) + remainder) * (1 + 2.0**-36)
-        family = Matrices(centre, generators[:n], loose)
-        at_middle = Matrices.between(low[:, None], high[:, None])
+        family = AffineFamily(centre, generators[:n], loose)
+        at_middle = AffineFamily.between(low[:, None], high[:, None])
         self.value = value(at_middle, family, point, middle)
         self.jacobian = substituted(family, point, middle, radius)
         self.finite = bool(finite)
 
-    def along(self, moves: Matrices) -> Matrices:
+    def along(self, moves: AffineFamily) -> AffineFamily:
         """The derivative of F where its argument has the derivative `moves`."""
         return product(self.jacobian, moves)
 

@@ -16,7 +16,7 @@ method, so the user's own methods are treated like the others.
 
 import hashlib
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any
 
 import equinox as eqx
 import jax
@@ -30,9 +30,16 @@ from certify.enclosure.enclose import enclose
 from certify.enclosure.programs.plain import plain
 from certify.enclosure.registry import EnclosureError
 from certify.jacobian.enclosures import AutoEnclosure, DefiniteEnclosure, is_constant
-from certify.problem.constraints import contains_box
-from certify.problem.field import FlatField, compiled_jacobian, compiled_value
+from certify.jacobian.family import AffineFamily
+from certify.problem.field import FlatField
 from certify.problem.fingerprint import fingerprint
+from certify.prove.direct.affine_code import (
+    AffineCode,
+    Enclosed,
+    enclosed,
+    jacobian_at,
+    values_at,
+)
 from certify.prove.direct.field_call import (
     Given,
     RecordedField,
@@ -42,39 +49,10 @@ from certify.prove.direct.field_call import (
     require_strategy,
     same,
 )
-from certify.prove.direct.field_family import Stage
 from certify.prove.direct.linearity import require_affine
-from certify.prove.direct.matrices import Matrices, added, product
 from certify.prove.direct.straight_code import Answers, Projection, run, traced
 from dgames.sets import AbstractSet
 from dgames.strategy import Block, Strategy, blocks, ravel
-
-
-class Enclosed(NamedTuple):
-    """A map over a cell.
-
-    Attributes:
-        value: Shape (k, 1).
-        jacobian: Shape (k, m), with respect to all coordinates of the cell.
-        finite: Whether the field was shown to be defined and smooth wherever the map evaluates it,
-            and every point that the method projects before the end to lie in its strategy set.
-    """
-
-    value: Matrices
-    jacobian: Matrices
-    finite: bool
-
-
-class _Code(NamedTuple):
-    """How a map combines its argument and the values of the field."""
-
-    constant: Matrices  # of all rows
-    linear: Matrices
-    argument: int  # coordinates of the argument
-    calls: int
-    results: slice  # rows of the results
-    projected: list[tuple[AbstractSet, Block, slice]]  # set, a block for its structure, rows
-    hash: str
 
 
 class StepMap:
@@ -206,7 +184,7 @@ class StepMap:
         size = self.dimension - self.strategy
         return jax.eval_shape(self._unravel, jax.ShapeDtypeStruct((size,), jnp.float64))
 
-    def _read(self, code: Callable, argument: int) -> _Code:
+    def _read(self, code: Callable, argument: int) -> AffineCode:
         """Traces the code, with the values of the field as further arguments."""
         n = self.strategy
         flat, calls, projections = self._straight(code, argument)
@@ -220,8 +198,8 @@ class StepMap:
         if not self._rigorous:
             zero = jnp.zeros(size)
             middle = np.asarray(rows(zero))[:, None], np.asarray(jax.jacfwd(rows)(zero))
-            constant, linear = (Matrices.ball(part, np.zeros_like(part)) for part in middle)
-            return _Code(constant, linear, argument, calls, results, [], "")
+            constant, linear = (AffineFamily.ball(part, np.zeros_like(part)) for part in middle)
+            return AffineCode(constant, linear, argument, calls, results, [], "")
         known = fingerprint(flat)
         if fingerprint(self._straight(code, argument)[0]) != known:
             raise ValueError(
@@ -237,7 +215,7 @@ class StepMap:
                 "at its step sizes and constants."
             )
         constant, linear = (
-            Matrices.between(*(end.reshape(-1, columns) for end in pair))
+            AffineFamily.between(*(end.reshape(-1, columns) for end in pair))
             for pair, columns in ((ends[:2], 1), (ends[2:], size))
         )
         projected, row = [], results.stop
@@ -245,7 +223,7 @@ class StepMap:
             width = ravel(block)[0].size
             projected.append((own, block, slice(row, row + width)))
             row += width
-        return _Code(constant, linear, argument, calls, results, projected, known)
+        return AffineCode(constant, linear, argument, calls, results, projected, known)
 
     def _straight(
         self, code: Callable, argument: int
@@ -311,108 +289,30 @@ class StepMap:
 
     def enclosed(self, lower: np.ndarray, upper: np.ndarray) -> Enclosed:
         """The step over the cell `[lower, upper]`, rigorously."""
-        return self._run(self._code, lower, upper)
+        return enclosed(self._code, self.field, self._enclosure, lower, upper)
 
     def started(self, lower: np.ndarray, upper: np.ndarray) -> Enclosed:
         """`x -> (x, init(x))` over a cell of strategies, rigorously."""
         assert self._init is not None
-        return self._run(self._init, lower, upper)
-
-    def _run(self, code: _Code, lower: np.ndarray, upper: np.ndarray) -> Enclosed:
-        m, n = code.argument, self.strategy
-        middle = 0.5 * lower + 0.5 * upper
-        radius = np.maximum(upper - middle, middle - lower) * (1 + 2.0**-50)
-        z = Matrices(middle[:, None], np.diag(radius)[:, :, None], np.zeros((m, 1)))
-        # The derivative by z, not by the e_k: they stand for z in the families alone.
-        identity = Matrices.ball(np.eye(m), np.zeros((m, m)))
-        stages: list[tuple[Matrices, Matrices]] = []
-        finite = True
-
-        def combined(rows: slice) -> tuple[Matrices, Matrices]:
-            own = _part(code.linear, rows, slice(0, m))
-            value = added(_part(code.constant, rows, slice(0, 1)), product(own, z))
-            moves = product(own, identity) if m else own
-            for k, (found, slope) in enumerate(stages):
-                factor = _part(code.linear, rows, slice(m + n * k, m + n * (k + 1)))
-                if factor.centre.any() or factor.remainder.any():
-                    value = added(value, product(factor, found))
-                    moves = added(moves, product(factor, slope))
-            return value, moves
-
-        for k in range(code.calls):
-            point, moves = combined(slice(n * k, n * (k + 1)))
-            if not np.isfinite(point.magnitude).all():
-                finite = False
-                break
-            stage = Stage(self.field, self._enclosure, point)
-            finite &= stage.finite
-            if not finite:
-                break
-            stages.append((stage.value, stage.along(moves)))
-        if not finite:
-            size = code.results.stop - code.results.start
-            value, jacobian = (
-                Matrices.ball(np.zeros(shape), np.full(shape, np.inf))
-                for shape in ((size, 1), (size, m))
-            )
-            return Enclosed(value, jacobian, False)
-        for own, block, rows in code.projected:
-            point, _ = combined(rows)
-            low = np.nextafter(point.centre - point.spread, -np.inf)
-            high = np.nextafter(point.centre + point.spread, np.inf)
-            unravel = ravel(block)[1]
-            finite &= contains_box(own, *(unravel(jnp.asarray(end[:, 0])) for end in (low, high)))
-        value, jacobian = combined(code.results)
-        finite &= bool(np.isfinite(jacobian.magnitude).all())
-        return Enclosed(value, jacobian, bool(finite))
+        return enclosed(self._init, self.field, self._enclosure, lower, upper)
 
     def at(self, z: Float[np.ndarray, " m"]) -> tuple[np.ndarray, np.ndarray]:
         """The step and its Jacobian at a point, in ordinary floating point."""
-        return self._at(self._code, z)
+        return jacobian_at(self._code, self.field, z)
 
     def start(self, x: Float[np.ndarray, " n"]) -> tuple[np.ndarray, np.ndarray]:
         """`(x, init(x))` and its Jacobian, in ordinary floating point."""
         if self._init is None:
             return x, np.eye(len(x))
-        return self._at(self._init, x)
+        return jacobian_at(self._init, self.field, x)
 
     def first(self, x: Float[np.ndarray, " n"]) -> Float[np.ndarray, " m"]:
         """`(x, init(x))` without its Jacobian."""
-        return x if self._init is None else self._values(self._init, x)[0]
+        return x if self._init is None else values_at(self._init, self.field, x)[0]
 
     def next(self, z: Float[np.ndarray, " m"]) -> tuple[np.ndarray, np.ndarray]:
         """The step, and the sizes of what is added up for it, so of rounding errors."""
-        return self._values(self._code, z)
-
-    def _values(self, code: _Code, z: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        found, sizes = z, np.abs(z)
-        n = self.strategy
-        for rows in [*(slice(n * k, n * (k + 1)) for k in range(code.calls)), code.results]:
-            known = code.linear.centre[rows, : len(found)]
-            constant = code.constant.centre[rows, 0]
-            point, size = known @ found + constant, np.abs(known) @ sizes + np.abs(constant)
-            if rows is code.results:
-                return point, size
-            value = np.asarray(compiled_value(self.field)(jnp.asarray(point)))
-            # What moves a point by its rounding error moves the field by more.
-            found = np.concatenate([found, value])
-            sizes = np.concatenate([sizes, np.abs(value) + np.abs(value).max() + size])
-        raise AssertionError
-
-    def _at(self, code: _Code, z: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        m, n = code.argument, self.strategy
-        linear, constant = code.linear.centre, code.constant.centre[:, 0]
-        values, slopes = [z], [np.eye(m)]
-        for rows in [*(slice(n * k, n * (k + 1)) for k in range(code.calls)), code.results]:
-            known = linear[rows, : m + n * (len(values) - 1)]
-            point = known @ np.concatenate(values) + constant[rows]
-            moves = known @ np.concatenate(slopes)
-            if rows is code.results:
-                return point, moves
-            y = jnp.asarray(point)
-            values.append(np.asarray(compiled_value(self.field)(y)))
-            slopes.append(np.asarray(compiled_jacobian(self.field)(y)) @ moves)
-        raise AssertionError
+        return values_at(self._code, self.field, z)
 
 
 _COUNTS = (
@@ -444,7 +344,3 @@ def _is_real(leaf: Any) -> bool:
     if not eqx.is_array_like(leaf):
         return False
     return bool(jnp.issubdtype(jnp.result_type(leaf), jnp.floating))
-
-
-def _part(x: Matrices, rows: slice, columns: slice) -> Matrices:
-    return Matrices.ball(x.centre[rows, columns], x.remainder[rows, columns])

@@ -9,6 +9,7 @@ from jaxtyping import Float
 
 import dgames as dg
 from certify.enclosure.derivatives import Method
+from certify.jacobian.enclosures import AffineArithmetic, IntervalMatrices
 from certify.metric.spectra import eigenvalue_bounds, norm_bounds
 from certify.problem.region import Box
 from certify.prove.network.cost import PlayerCode, rows_of
@@ -38,7 +39,7 @@ def network_constants(
     region: Box,
     args: Any = None,
     *,
-    method: Method = "interval",
+    enclosure: IntervalMatrices | AffineArithmetic = IntervalMatrices(),
     chunk: int = CHUNK,
 ) -> NetworkConstants:
     """Proves constants of a network game over a box, player by player, many players at a time.
@@ -61,8 +62,8 @@ def network_constants(
             enclosure rule.
         region: A `Box` of `dg.Stacked` strategies.
         args: Passed to the cost; fixed.
-        method: How Hessians are enclosed, as for `certify.enclose_hessian`: "interval", or
-            "affine", narrower where one number enters in several places, and slower.
+        enclosure: How Hessians are enclosed: `AffineArithmetic` is narrower where one number enters
+            in several places, and slower.
         chunk: Players at a time: a matter of memory and of nothing else.
 
     Returns:
@@ -89,9 +90,22 @@ def network_constants(
     """
     if chunk < 1:
         raise ValueError(f"network_constants: chunk is {chunk}; it must be at least 1.")
-    if method not in ("interval", "affine"):
-        raise ValueError(f'network_constants: method {method!r}; use "interval" or "affine".')
-    return constants_of(PlayerCode.of(game, region, args), game, region, method, chunk)
+    require_enclosure("network_constants", enclosure)
+    code = PlayerCode.of(game, region, args)
+    return constants_of(code, game, region, enclosure.method, chunk)
+
+
+def require_enclosure(caller: str, enclosure: Any) -> None:
+    """Makes sure that the code of single players can be enclosed in this way.
+
+    Raises:
+        ValueError: If not.
+    """
+    if not isinstance(enclosure, IntervalMatrices | AffineArithmetic):
+        raise ValueError(
+            f"{caller}: enclosure is {enclosure!r}; give certify.IntervalMatrices() or "
+            "certify.AffineArithmetic()."
+        )
 
 
 def constants_of(

@@ -18,8 +18,8 @@ from certify.enclosure.margins import flush
 from certify.enclosure.programs.plain import plain
 from certify.enclosure.programs.promotion import exactly
 from certify.enclosure.registry import RULES, SMOOTH_RULES
-from certify.problem.field import traced_cost
 from certify.problem.region import Box
+from certify.problem.traced_code import traced_cost
 from dgames.game import check_shapes
 from dgames.strategy import ravel
 

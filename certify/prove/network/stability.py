@@ -9,14 +9,19 @@ import numpy as np
 from jaxtyping import Float
 
 import dgames as dg
-from certify.enclosure.derivatives import Method
 from certify.enclosure.programs.promotion import exactly
+from certify.jacobian.enclosures import AffineArithmetic, IntervalMatrices
 from certify.metric.perron import resolvent
 from certify.metric.quotients import proved_below
 from certify.metric.small_gain import SmallGain, small_gain, validated
 from certify.problem.region import Box
-from certify.prove.differential import MismatchError
-from certify.prove.network.block_bounds import CHUNK, NetworkConstants, constants_of
+from certify.prove.mismatch import require_same
+from certify.prove.network.block_bounds import (
+    CHUNK,
+    NetworkConstants,
+    constants_of,
+    require_enclosure,
+)
 from certify.prove.network.cost import PlayerCode, rows_of
 from certify.rounding import EPSILON, TINY, next_above, next_below
 from dgames.sets import map_sets
@@ -94,7 +99,7 @@ def certify_network(
     args: Any = None,
     *,
     point: dg.Stacked | None = None,
-    method: Method = "interval",
+    enclosure: IntervalMatrices | AffineArithmetic = IntervalMatrices(),
     chunk: int = CHUNK,
 ) -> NetworkProof:
     """Proves that learning dynamics of a network game converge to its only equilibrium in a box.
@@ -129,7 +134,7 @@ def certify_network(
         region: A `Box` of `dg.Stacked` strategies.
         args: Passed to the cost; fixed.
         point: About the equilibrium; found by the safe step when not given.
-        method: See `network_constants`.
+        enclosure: See `network_constants`.
         chunk: See `network_constants`.
 
     Returns:
@@ -155,10 +160,9 @@ def certify_network(
     """
     if chunk < 1:
         raise ValueError(f"certify_network: chunk is {chunk}; it must be at least 1.")
-    if method not in ("interval", "affine"):
-        raise ValueError(f'certify_network: method {method!r}; use "interval" or "affine".')
+    require_enclosure("certify_network", enclosure)
     code = PlayerCode.of(game, region, args)
-    constants = constants_of(code, game, region, method, chunk)
+    constants = constants_of(code, game, region, enclosure.method, chunk)
     gain = small_gain(constants.curvature, constants.coupling)
     if not gain.margin > 0:
         reason = f"the small-gain margin that was proved is {gain.margin:.6g}, not positive"
@@ -185,7 +189,7 @@ def certify_network(
 def _require_same(
     game: dg.NetworkGame, region: Box, args: Any, code: PlayerCode, chunk: int
 ) -> None:
-    """Compares what the game computes now with what was traced, as `certify.prove.differential`."""
+    """Compares what the game computes now with what was traced."""
     compiled = jax.jit(jax.vmap(code.values()))
     field, unravel = dg.pseudo_gradient(game), ravel(region.center)[1]
     force = jax.jit(lambda x: field(x, args))
@@ -195,15 +199,11 @@ def _require_same(
         for players, real, values in code.chunks(compiled, (rows_of(x), rows_of(x)), chunk):
             theirs, mine = found[players], np.asarray(values)[:real]
             slack = (_ROUNDING_LOW if code.promoted else _ROUNDING) * (1 + np.abs(mine))
-            wrong = ~(np.abs(theirs - mine) <= slack)
-            if wrong.any():
-                row, column = map(int, np.argwhere(wrong)[0])
-                raise MismatchError(
-                    f"certify_network: entry {column} of the gradient of player "
-                    f"'{players.start + row}' is {theirs[row, column]:.6g} at some point, but "
-                    f"{mine[row, column]:.6g} by the code that was traced; nothing is proved. The "
-                    "cost has to be a pure function."
-                )
+
+            def where(row: int, column: int, first: int = players.start) -> str:
+                return f"at some point entry {column} of the gradient of player '{first + row}'"
+
+            require_same("certify_network", theirs, mine, slack, where)
 
 
 def _scale(constants: NetworkConstants, gain: SmallGain) -> tuple[np.ndarray, float]:

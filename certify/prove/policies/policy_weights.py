@@ -79,7 +79,7 @@ def choose(
     )
 
 
-class Pair(NamedTuple):
+class CoupledPair(NamedTuple):
     """The coupling of two players where the others play pure actions, profile after profile.
 
     Attributes:
@@ -95,7 +95,7 @@ class Pair(NamedTuple):
     yours: np.ndarray
 
 
-def coupled(payoffs: Payoffs) -> list[Pair]:
+def coupled(payoffs: Payoffs) -> list[CoupledPair]:
     """The couplings of all pairs."""
     found, work = [], Work()
     for i, j in combinations(range(len(payoffs.sizes)), 2):
@@ -103,7 +103,7 @@ def coupled(payoffs: Payoffs) -> list[Pair]:
         profiles = list(payoffs.profiles(others, [(i, j)], work))
         mine = np.stack([_block(payoffs, i, j, profile) for profile in profiles])
         yours = np.stack([_block(payoffs, j, i, profile).T for profile in profiles])
-        found.append(Pair(i, j, mine, yours))
+        found.append(CoupledPair(i, j, mine, yours))
     return found
 
 
@@ -121,7 +121,7 @@ def norms(blocks: Float[np.ndarray, "profiles n m"]) -> float:
     return found / 4
 
 
-def coupling_slack(pairs: list[Pair], weights: Float[np.ndarray, " players"]) -> float:
+def coupling_slack(pairs: list[CoupledPair], weights: Float[np.ndarray, " players"]) -> float:
     """The least `tau - margin` that bounds on couplings can prove, about."""
     if not pairs:
         return 0.0
@@ -159,7 +159,7 @@ def _tangents(size: int) -> np.ndarray:
     return np.linalg.svd(np.ones((1, size)))[2][1:].T
 
 
-def starting_weights(pairs: list[Pair], players: int) -> Float[np.ndarray, " players"]:
+def starting_weights(pairs: list[CoupledPair], players: int) -> Float[np.ndarray, " players"]:
     """Those of the small-gain test on bounds for each block alone."""
     coupling = single_norms(pairs, players)
     try:
@@ -168,7 +168,7 @@ def starting_weights(pairs: list[Pair], players: int) -> Float[np.ndarray, " pla
         return np.ones(players)
 
 
-def single_norms(pairs: list[Pair], players: int) -> Float[np.ndarray, "players players"]:
+def single_norms(pairs: list[CoupledPair], players: int) -> Float[np.ndarray, "players players"]:
     """The norms `l_ij` of the couplings, about."""
     found = np.zeros((players, players))
     for i, j, mine, yours in pairs:

@@ -19,7 +19,8 @@ from certify.enclosure.registry import RULES, SMOOTH_RULES
 from certify.graph import trace as graphs
 from certify.jacobian import evaluator
 from certify.problem.field import flat_field
-from certify.prove.differential import MismatchError, compare
+from certify.prove.differential import compare
+from certify.prove.mismatch import MismatchError
 
 pytestmark = pytest.mark.thin(5)
 

@@ -11,7 +11,8 @@ from certify.graph import trace as graphs
 from certify.graph.builder import Builder
 from certify.graph.floats import evaluate
 from certify.problem.field import flat_field
-from certify.prove.differential import MismatchError, compare
+from certify.prove.differential import compare
+from certify.prove.mismatch import MismatchError
 from certify.prove.probes import decision_gaps, probes
 
 pytestmark = pytest.mark.thin(3)

@@ -193,7 +193,7 @@ def test_bounds_are_tight():
 
 
 def test_division_by_what_has_a_subnormal_reciprocal():
-    """XLA multiplies by the reciprocal of a constant, which is flushed to zero here."""
+    """XLA multiplies by the reciprocal of a constant and flushes it, so the quotient is zero."""
     box = Interval(jnp.float64(2.0**1022), jnp.float64(2.0**1023))
     found = jax.jit(enclose(lambda x: x / 2.0**1022.75))(box)
     assert found.lower <= 2.0**-0.75 and found.upper >= 2.0**0.25

@@ -15,7 +15,7 @@ import certify
 import dgames as dg
 from certify.enclosure import EnclosureError
 from certify.enclosure.programs.handwritten import is_of_jax
-from certify.problem.field import vetted
+from certify.problem.traced_code import vetted
 
 pytestmark = pytest.mark.thin(3)
 

@@ -11,7 +11,7 @@ from jax import lax
 from certify.enclosure import EnclosureError, Interval, enclose
 from certify.enclosure.programs.plain import plain
 from certify.jacobian.by_jaxpr import jacobian_family
-from certify.problem.field import vetted
+from certify.problem.traced_code import vetted
 from tools.numpy_jaxpr import uncompiled
 
 pytestmark = pytest.mark.thin(4)

@@ -16,9 +16,10 @@ from certify.checker import check_data
 from certify.checker.reader import digest
 from certify.command.cli import app
 from certify.jacobian.enclosures import AffineArithmetic, AutoEnclosure, Taylor
+from certify.jacobian.family import AffineFamily
+from certify.jacobian.family_arithmetic import added, product
 from certify.problem.field import flat_field
 from certify.prove.direct import field_family
-from certify.prove.direct.matrices import Matrices, added, product
 from certify.prove.direct.step_map import StepMap
 from dgames.strategy import ravel
 
@@ -97,7 +98,7 @@ def test_either_enclosure_holds_the_field(enclosure):
     field = flat_field(GAME, REGION)
     assert AutoEnclosure().select(field).enclosure == Taylor()
     lower, upper = np.array([-0.3, 0.1]), np.array([0.2, 0.5])
-    point = Matrices.between(lower[:, None], upper[:, None])
+    point = AffineFamily.between(lower[:, None], upper[:, None])
     stage = field_family.Stage(field, enclosure, point)
     assert stage.finite
     points = np.random.default_rng(0).uniform(lower, upper, (200, 2))
@@ -369,7 +370,7 @@ class TestFamilies:
                 generator.normal(size=(4, a, b)),
                 generator.random((a, b)),
             )
-            return Matrices(*parts)
+            return AffineFamily(*parts)
 
         def member(x, e):
             return (

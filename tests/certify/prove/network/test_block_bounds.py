@@ -70,8 +70,8 @@ def test_affine_arithmetic_sees_what_cancels():
         return own**2 + 0.1 * (square * square - square * own * own)
 
     found = {
-        method: certify.network_constants(pair(cancelling), WIDE, method=method)
-        for method in ("interval", "affine")
+        enclosure.name: certify.network_constants(pair(cancelling), WIDE, enclosure=enclosure)
+        for enclosure in (certify.IntervalMatrices(), certify.AffineArithmetic())
     }
     # With s = own + other the second derivative along the own block is 2 + 0.1 (10 s^2 - 2 o^2 -
     # 8 s o), and across 0.1 (12 s^2 - 2 o^2 - 4 s o).
@@ -192,12 +192,12 @@ def test_a_kink_outside_the_boxes_does_no_harm():
     np.testing.assert_allclose(found.curvature, 2.0, rtol=1e-14)
 
 
-def test_other_games_regions_and_methods_are_refused():
-    ball = certify.Ball(WIDE.lower, 1.0)
-    for game, region, method in (
-        (dg.game(lambda x, a: x), WIDE, "interval"),
-        (pair(kinked), ball, "interval"),
-        (pair(kinked), WIDE, "exact"),
+def test_other_games_regions_and_enclosures_are_refused():
+    ball, intervals = certify.Ball(WIDE.lower, 1.0), certify.IntervalMatrices()
+    for game, region, enclosure in (
+        (dg.game(lambda x, a: x), WIDE, intervals),
+        (pair(kinked), ball, intervals),
+        (pair(kinked), WIDE, certify.Taylor()),
     ):
         with pytest.raises((ValueError, jaxtyping.TypeCheckError)):
-            certify.network_constants(game, region, method=method)  # pyright: ignore
+            certify.network_constants(game, region, enclosure=enclosure)  # pyright: ignore

@@ -1,4 +1,4 @@
-"""Arithmetic of affine families of matrices, with every rounding error paid for.
+"""Sums, products and substitution of affine families, with every rounding error paid for.
 
 A family over a cell is the set of all matrices
 
@@ -10,68 +10,27 @@ product of two Jacobians remembers how both move. In NumPy and float64: products
 the bounds for any order of summation, with or without fused multiply-adds.
 """
 
-from typing import NamedTuple
-
 import numpy as np
-from jaxtyping import Float
 
-# Twice the unit roundoff, for each rounded operation; and what covers underflow.
+from certify.jacobian.family import UNDERFLOW, UP, AffineFamily
+
+# Twice the unit roundoff, for each rounded operation.
 _UNIT = 2.0**-52
-_TINY = 2.0**-960
-# Bounds themselves are sums and products of non-negative numbers, fewer than 10^4 of them each.
-_UP = 1.0 + 2.0**-36
 
 
-class Matrices(NamedTuple):
-    """A family of `a x b` matrices over a cell.
-
-    Attributes:
-        centre: `C`.
-        generators: `G_k`, one for each coordinate of the cell, or none at all for a constant.
-        remainder: `R >= 0`.
-    """
-
-    centre: Float[np.ndarray, "a b"]
-    generators: Float[np.ndarray, "m a b"]
-    remainder: Float[np.ndarray, "a b"]
-
-    @property
-    def spread(self) -> Float[np.ndarray, "a b"]:
-        """How far a member can be from the centre, entrywise."""
-        return (np.abs(self.generators).sum(0) + self.remainder) * _UP + _TINY
-
-    @property
-    def magnitude(self) -> Float[np.ndarray, "a b"]:
-        """An upper bound on the sizes of all entries and of what they are computed from."""
-        return (np.abs(self.centre) + self.spread) * _UP
-
-    @classmethod
-    def ball(cls, middle: Float[np.ndarray, "a b"], radius: Float[np.ndarray, "a b"]) -> "Matrices":
-        """A family that does not move with the cell."""
-        return cls(middle, np.zeros((0, *middle.shape)), radius)
-
-    @classmethod
-    def between(cls, lower: np.ndarray, upper: np.ndarray) -> "Matrices":
-        """All matrices in an interval matrix."""
-        middle = 0.5 * lower + 0.5 * upper
-        radius = np.maximum(upper - middle, middle - lower) * _UP
-        exact = lower == upper
-        return cls.ball(np.where(exact, lower, middle), np.where(exact, 0.0, radius + _TINY))
-
-
-def added(first: Matrices, *others: Matrices) -> Matrices:
+def added(first: AffineFamily, *others: AffineFamily) -> AffineFamily:
     """The sums of members, at the same point of the cell."""
     total = first
     for other in others:
         centre = total.centre + other.centre
         generators = _summed(total.generators, other.generators)
         error = _UNIT * (np.abs(centre) + np.abs(generators).sum(0))
-        remainder = (total.remainder + other.remainder + error) * _UP
-        total = Matrices(centre, generators, remainder)
+        remainder = (total.remainder + other.remainder + error) * UP
+        total = AffineFamily(centre, generators, remainder)
     return total
 
 
-def product(first: Matrices, second: Matrices) -> Matrices:
+def product(first: AffineFamily, second: AffineFamily) -> AffineFamily:
     """The products of members, at the same point of the cell.
 
     Of `(C + d)(C' + d')` the part `d d'` is quadratic: `e_k^2` is in `[0, 1]`, so the squares are
@@ -92,13 +51,13 @@ def product(first: Matrices, second: Matrices) -> Matrices:
     loose = loose + first.remainder @ (np.abs(d) + moves_second + second.remainder)
     size = first.magnitude @ second.magnitude
     terms = c.shape[1] + max(len(first.generators), len(second.generators)) ** 2
-    error = _UNIT * (8 * terms + 64) * size + _TINY
-    return Matrices(centre + shift, generators, (quadratic + loose + error) * _UP)
+    error = _UNIT * (8 * terms + 64) * size + UNDERFLOW
+    return AffineFamily(centre + shift, generators, (quadratic + loose + error) * UP)
 
 
 def substituted(
-    jacobian: Matrices, point: Matrices, middle: np.ndarray, radius: np.ndarray
-) -> Matrices:
+    jacobian: AffineFamily, point: AffineFamily, middle: np.ndarray, radius: np.ndarray
+) -> AffineFamily:
     """Jacobians over the box of a moving point, as a family over the cell on which it moves.
 
     Args:
@@ -119,18 +78,20 @@ def substituted(
     # Sizes before anything cancels: also of `y - middle`, which is computed from large numbers.
     size = (np.abs(point.centre[:, 0]) + np.abs(middle)) * scale[:, 0] + np.abs(moves).sum(0) + 1
     size = np.abs(jacobian.centre) + np.einsum("k,kij->ij", size, np.abs(slopes))
-    error = _UNIT * (8 * len(slopes) + 4 * len(moves) + 64) * size + _TINY
-    return Matrices(centre, generators, (jacobian.remainder + loose + error) * _UP)
+    error = _UNIT * (8 * len(slopes) + 4 * len(moves) + 64) * size + UNDERFLOW
+    return AffineFamily(centre, generators, (jacobian.remainder + loose + error) * UP)
 
 
-def value(at_middle: Matrices, jacobian: Matrices, point: Matrices, middle: np.ndarray) -> Matrices:
+def value(
+    at_middle: AffineFamily, jacobian: AffineFamily, point: AffineFamily, middle: np.ndarray
+) -> AffineFamily:
     """`F(y) = F(middle) + J (y - middle)` for some average `J` of Jacobians over the box.
 
     An average of members is a member of the family with larger remainders, in which the `e_k` are
     free: they are those of the average, not those of `y`.
     """
-    moved = added(point, Matrices.ball(-middle[:, None], np.zeros((len(middle), 1))))
-    free = Matrices.ball(jacobian.centre, jacobian.spread)
+    moved = added(point, AffineFamily.ball(-middle[:, None], np.zeros((len(middle), 1))))
+    free = AffineFamily.ball(jacobian.centre, jacobian.spread)
     return added(at_middle, product(free, moved))
 
 
