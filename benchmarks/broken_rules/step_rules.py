@@ -82,5 +82,5 @@ TESTS = {
     ],
     "step maps": ["direct/test_direct.py", "direct/test_adversarial_steps.py"],
     "families": ["direct/test_direct.py", "direct/test_adversarial_steps.py"],
-    "rates": ["rates/test_worst_case.py", "rates/test_methods.py"],
+    "rates": ["rates/test_bound.py", "rates/test_worst_case.py", "rates/test_methods.py"],
 }

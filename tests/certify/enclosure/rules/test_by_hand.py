@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 from jax import lax
 
-from certify.enclosure import Interval, enclose
+from certify.enclosure import Interval, enclose, enclose_hessian, enclose_jacobian
 from certify.enclosure.registry import RULES, SMOOTH_RULES
+from certify.enclosure.rules.softmax import logsumexp, softmax
 from tools.numpy_jaxpr import uncompiled
 
 INF = math.inf
@@ -111,3 +112,36 @@ def test_the_first_of_the_largest():
         lambda x: jnp.argmax(x).astype(jnp.float64), [0.0, 0.0, 0.0], [1.0, 1.0, 1.0]
     )
     assert (low, high) == (0.0, 2.0)
+
+
+def test_shares_and_sums_of_exponentials():
+    """Of three numbers between 0 and 1: a share is least where it alone is 0."""
+    e = math.e
+    for function, least, most in (
+        (lambda x: softmax(x, (0,)), 1 / (1 + 2 * e), e / (e + 2)),
+        (lambda x: logsumexp(x, (0,)), math.log(3), math.log(3 * e)),
+    ):
+        low, high = bounds(function, np.zeros(3), np.ones(3))
+        assert (low <= least).all() and (most <= high).all()
+        assert np.allclose(low, least, rtol=1e-12) and np.allclose(high, most, rtol=1e-12)
+
+
+def test_a_sum_may_be_negative_where_only_its_terms_are_ordered():
+    low, high = bounds(lambda x: jnp.sqrt(x[0] + x[1]), [-1.0, -2.0], [5.0, 5.0])
+    assert (low, high) == (-INF, INF)
+    low, high = bounds(lambda x: jnp.sqrt(x[0] + x[1]), [-1.0, 1.0], [5.0, 4.0])
+    assert low == 0.0 and high == pytest.approx(3.0)
+
+
+def test_derivatives_at_a_point_are_those_around_it():
+    """The code has a case for 0 alone, whose derivative is another one."""
+    point = Interval.point(jnp.float64(0.0))
+    found = enclose_jacobian(lambda x: jnp.where(x == 0.0, 0.0, x), method="interval")(point)
+    assert bool(found.contains(jnp.float64(1.0)))
+
+
+def test_mixed_derivatives_hold_whatever_their_order():
+    box = Interval(jnp.array([1.0, 2.0]), jnp.array([2.0, 3.0]))
+    found = enclose_hessian(lambda x: x[0] ** 2 * x[1], method="interval")(box)
+    for a, b in ((1.0, 2.0), (2.0, 3.0), (1.0, 3.0)):
+        assert bool(found.contains(jnp.array([[2 * b, 2 * a], [2 * a, 0.0]])).all())
