@@ -8,6 +8,7 @@ from experiments import expected
 NAME = "complex_momentum_bilinear"
 
 
+@pytest.mark.full
 def test_numbers_are_as_expected(quick):
     assert expected.compare(quick(NAME).numbers, expected.load(NAME, quick=True)) == {}
 

@@ -3,6 +3,7 @@
 from experiments import expected
 
 
+@pytest.mark.full
 def test_numbers_are_as_expected(quick):
     found = quick("worst_case_rates").numbers
     assert expected.compare(found, expected.load("worst_case_rates", quick=True)) == {}

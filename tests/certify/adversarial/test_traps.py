@@ -14,6 +14,7 @@ def test_there_are_many():
     assert len(INSTANCES) >= 240
 
 
+@pytest.mark.full
 @pytest.mark.parametrize(("kind", "name", "position", "wrapper"), INSTANCES)
 def test_no_trap_is_smooth_everywhere(kind, name, position, wrapper):
     require_not_smooth(kind, name, position, wrapper)

@@ -157,6 +157,7 @@ def test_underflow_before_a_huge_curvature():
     assert float((shift + mixed.sum(-1))[0, 0]) >= 0.5e-20
 
 
+@pytest.mark.full
 def test_overflow_is_not_finite():
     """The enclosures are finite, their products with the half-widths are not."""
     family = family_of("quartic", np.full(2, -1e200), np.full(2, 1e200))

@@ -135,6 +135,7 @@ LIES = {
 }
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("lie", LIES.values(), ids=LIES.keys())
 def test_when_the_solver_lies_nothing_false_is_proved(shear, lie, monkeypatch):
     monkeypatch.setattr(lmi, "program", lambda *arguments: lie)

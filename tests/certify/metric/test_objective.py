@@ -98,6 +98,7 @@ def test_an_objective_that_is_none():
         )
 
 
+@pytest.mark.full
 def test_methods_without_a_theorem_here_take_nothing_away():
     """An equilibrium on the boundary, where nothing is known of optimistic steps."""
 
@@ -131,6 +132,7 @@ def test_alternating_steps_of_a_field_are_left_out():
     assert "pseudo-gradients" in found.without["alternating"]
 
 
+@pytest.mark.full
 def test_reasons_say_which_metrics_were_not_tried():
     """Primal-dual form of `x + y <= 1`: the multiplier has no curvature of its own."""
     game = dg.game(

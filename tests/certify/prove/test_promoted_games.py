@@ -50,6 +50,7 @@ def single():
     return certify.certify(networks(F32), certify.Box.around(CENTER, F32(0.9)), args=F32(0.3))
 
 
+@pytest.mark.full
 def test_a_game_in_float32_is_the_same_game(single):
     single_region = certify.Box.around(CENTER, F32(0.9))
     double_region = certify.Box.around({"a": 0.0, "b": 0.0}, float(F32(0.9)))
