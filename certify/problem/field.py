@@ -17,6 +17,7 @@ from certify.enclosure.enclose import enclose, require_x64
 from certify.enclosure.interval import Interval
 from certify.enclosure.programs.plain import plain
 from certify.enclosure.programs.promotion import exactly, is_low, names
+from certify.enclosure.programs.walk import is_dependent
 from certify.enclosure.registry import RULES, SMOOTH_RULES
 from certify.problem.constraints import Constraints
 from certify.problem.exact_types import is_as_made, is_pseudo_gradient

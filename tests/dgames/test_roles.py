@@ -195,7 +195,7 @@ POSITIONAL = [
 def test_games_that_know_players_by_position(game):
     """The row player of a matrix is the first, and not the one who comes later in the alphabet."""
     mixed = jnp.array([0.25, 0.75]), jnp.array([0.5, 0.5])
-    with pytest.raises(ValueError, match=r"by their position.*order row, column"):
+    with pytest.raises(ValueError, match=r"by position.*order row, column"):
         dg.residual(game, {"row": mixed[0], "column": mixed[1]})
     by_name = dg.residual(game, {"a row": mixed[0], "column": mixed[1]})
     assert by_name == dg.residual(game, mixed)

@@ -150,7 +150,7 @@ def test_state_continues_the_run(method):
     "state", [3.0, (1.0, 2.0), {"a": 1.0}, (jnp.zeros(2),) * 2, "state"], ids=str
 )
 def test_a_state_of_something_else_is_refused(state):
-    with pytest.raises(ValueError, match="none of Momentum"):
+    with pytest.raises(ValueError, match="not a state of Momentum"):
         dg.solve(SADDLE, dg.Momentum(0.1, 0.5), START, ONE, state=state)
 
 

@@ -1,14 +1,16 @@
 """Complex momentum on the bilinear game."""
 
 import numpy as np
+import pytest
 
 from experiments import complex_momentum_bilinear as study
 from experiments import expected
 
+pytestmark = pytest.mark.full
+
 NAME = "complex_momentum_bilinear"
 
 
-@pytest.mark.full
 def test_numbers_are_as_expected(quick):
     assert expected.compare(quick(NAME).numbers, expected.load(NAME, quick=True)) == {}
 

@@ -3,7 +3,6 @@
 from experiments import expected
 
 
-@pytest.mark.full
 def test_numbers_are_as_expected(quick):
     found = quick("small_gain_toy").numbers
     assert expected.compare(found, expected.load("small_gain_toy", quick=True)) == {}

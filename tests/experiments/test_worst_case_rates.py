@@ -1,9 +1,12 @@
 """Worst-case rates of methods, against tight ones."""
 
+import pytest
+
 from experiments import expected
 
+pytestmark = pytest.mark.full
 
-@pytest.mark.full
+
 def test_numbers_are_as_expected(quick):
     found = quick("worst_case_rates").numbers
     assert expected.compare(found, expected.load("worst_case_rates", quick=True)) == {}

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-import certify.prove.estimate
+import certify.metric.block_constants
 from certify.jacobian.family import AffineFamily
 from certify.metric.block_constants import block_constants
 from certify.metric.cell_margin import block_vertices
@@ -35,7 +35,7 @@ def one_by_one(parts, sizes):
 @pytest.mark.parametrize("count", [0, 3, 12])
 @pytest.mark.parametrize("sizes", [(1, 2, 3, 1, 2), (1,) * 6, (2, 2, 2), (3,)], ids=str)
 def test_blocks_of_one_shape_together_or_one_by_one(sizes, count, most, monkeypatch):
-    monkeypatch.setattr(certify.prove.estimate, "_NUMBERS", most)
+    monkeypatch.setattr(certify.metric.block_constants, "_NUMBERS", most)
     rng, n, cells = np.random.default_rng(0), sum(sizes), 3
     parts = (
         rng.normal(size=(cells, n, n)),
