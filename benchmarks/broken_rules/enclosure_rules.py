@@ -351,5 +351,5 @@ TESTS = {
     "natural": ["prove/test_all_policies.py", "jacobian/test_by_taylor.py"],
     "signs": [BY_HAND, "programs/test_signs.py", "enclosure/test_definedness.py"],
     "symmetry": ["problem/test_symmetry.py"],
-    "shifts": ["enclosure/test_compositions.py"],
+    "shifts": ["programs/test_shifts.py", "enclosure/test_compositions.py"],
 }

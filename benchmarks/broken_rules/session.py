@@ -155,8 +155,12 @@ def replacements(
 
     These are the function itself, and those that it has made before, as decorators do.
     """
-    pairs = zip(all_codes(function.__code__), all_codes(code), strict=True)
-    inner = {id(old): new for old, new in list(pairs)[1:]}
+    inner: dict[int, types.CodeType] = {}
+    for old in all_codes(function.__code__):
+        same = [new for new in all_codes(code) if new.co_qualname == old.co_qualname]
+        if len(same) == 1 and same[0].co_freevars == old.co_freevars:
+            inner[id(old)] = same[0]
+    del inner[id(function.__code__)]
     made = [
         (x, inner[id(x.__code__)], x.__code__)
         for x in gc.get_objects()
