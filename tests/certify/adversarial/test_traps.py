@@ -7,7 +7,7 @@ from tools.adversarial.trapped import INSTANCES, require_not_proved, require_not
 pytestmark = pytest.mark.thin(9)
 
 # A share of them goes all the way; `python -m benchmarks.adversarial` takes every one of them.
-EVERY = 21
+EVERY = 43
 
 
 def test_there_are_many():
