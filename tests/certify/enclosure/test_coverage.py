@@ -10,7 +10,7 @@ from tools.probes import PROBES
 
 pytestmark = pytest.mark.thin(6)
 
-# Every value, and one derivative in sixteen of each order; `python -m benchmarks.coverage` takes all.
+# Every value, and one derivative in sixteen of each order; the benchmark takes all.
 CASES = [
     (name, order)
     for number, (name, probe) in enumerate(PROBES.items())
