@@ -47,7 +47,7 @@ def pytest_runtestloop(session: pytest.Session) -> bool:
     """Runs the tests of its family for each rule."""
     setting = json.loads(os.environ["BROKEN_RULES"])
     tree, names, files = Path(setting["tree"]), set(setting["names"]), setting["files"]
-    prepared: set[str] = set()
+    sound: dict[str, str] = {}
     gc.unfreeze()  # so that functions are found
     with open(setting["results"], "a", buffering=1) as results:
         for rule in CATALOGUE:
@@ -57,11 +57,12 @@ def pytest_runtestloop(session: pytest.Session) -> bool:
             own = [item for item in session.items if file_of(item) in order]
             own.sort(key=lambda item: order.index(file_of(item)))
             # What is made once for all tests is made before anything is broken.
-            failure = first_failure(firsts(own, prepared), session)
-            if failure:
-                raise pytest.UsageError(f"a test fails although no rule is broken: {failure}")
+            if rule.family not in sound:
+                sound[rule.family] = first_failure(own, session)
             start = time.perf_counter()
             try:
+                if sound[rule.family]:
+                    raise NoFunctionError(f"fails anyway: {sound[rule.family]}")
                 with swapped(tree, rule):
                     failure = first_failure(own, session)
                 verdict = "killed" if failure else "survived"
@@ -71,18 +72,6 @@ def pytest_runtestloop(session: pytest.Session) -> bool:
             found = {"verdict": verdict, "by": failure, "seconds": seconds}
             results.write(json.dumps([rule.name, found]) + "\n")
     return True
-
-
-def firsts(items: list[pytest.Item], prepared: set[str]) -> list[pytest.Item]:
-    """One test for each fixture of the whole session that no test has asked for yet."""
-    found = []
-    for item in items:
-        definitions = item._fixtureinfo.name2fixturedefs  # type: ignore[attr-defined]
-        new = {n for n, d in definitions.items() if d[-1].scope == "session"} - prepared
-        if new:
-            prepared |= new
-            found.append(item)
-    return found
 
 
 def first_failure(items: list[pytest.Item], session: pytest.Session) -> str:
