@@ -30,7 +30,7 @@ def no_search(monkeypatch):
     def never(*arguments, **options):
         raise AssertionError("the search was to be spared")
 
-    monkeypatch.setattr("certify.prove.monotone.find_zero", never)
+    monkeypatch.setattr("certify.prove.question.find_zero", never)
     monkeypatch.setattr("certify.prove.monotone.cover", never)
 
 
