@@ -100,9 +100,18 @@ def first_failure(items: list[pytest.Item], session: pytest.Session) -> str:
     finally:
         signal.alarm(0)
         signal.signal(signal.SIGALRM, previous)
-        ends = {file_of(item) for item in (items[:1] + items[-1:])}
-        for other in [x for x in session.items if file_of(x) not in ends][:1]:
-            session._setupstate.teardown_exact(other)
+        session._setupstate.teardown_exact(Nothing(session))  # type: ignore[arg-type]
+
+
+class Nothing:
+    """Stands for a next test that has nothing but the session in common with others."""
+
+    def __init__(self, session: pytest.Session) -> None:
+        self.session = session
+
+    def listchain(self) -> list[Any]:
+        """What is not torn down."""
+        return [self.session]
 
 
 def file_of(item: pytest.Item) -> str:

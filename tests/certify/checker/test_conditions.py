@@ -30,7 +30,7 @@ def reasons(data):
 
 
 def with_steps(step, *, gradient=True):
-    data = quadratic([1, 1], steps=[step])
+    data = quadratic([1, 1], steps=[dict(step)])
     if not gradient:
         data["game"]["field"] = "some field"
     return data
