@@ -80,7 +80,7 @@ TESTS = {
         "steps/test_extragradient.py",
         "steps/test_noise.py",
     ],
-    "step maps": ["direct/test_direct.py", "direct/test_adversarial_steps.py"],
-    "families": ["direct/test_direct.py", "direct/test_adversarial_steps.py"],
+    "step maps": ["direct/test_direct.py", "direct/test_linearity.py"],
+    "families": ["jacobian/test_family_arithmetic.py", "direct/test_direct.py"],
     "rates": ["rates/test_bound.py", "rates/test_worst_case.py", "rates/test_methods.py"],
 }

@@ -167,12 +167,21 @@ def test_each_condition_of_a_step_is_needed(name):
         assert claim in reasons(with_steps(right | changed)), (change, claim)
 
 
-@pytest.mark.parametrize("seen", [0, 1])
-def test_a_small_gain_is_one_of_rows_and_of_columns(seen):
-    """One player sees the other, by 1/4 at most, who does not: 0.75 + 0.125 for h = 1/2."""
-    data = with_steps(SMALL_GAIN | number(max=0.51, best=0.5, rate=0.8, **NEAR))
+@pytest.mark.parametrize(("left", "right"), [((1.0, 4.0), (1.0, 1.0)), ((1.0, 1.0), (1.0, 0.25))])
+def test_a_small_gain_is_one_of_rows_and_of_columns(left, right):
+    """The first player sees the second, by 1/4 at most: 0.75 + 0.125 for h = 1/2.
+
+    With the vectors given, either columns or rows alone would say 0.75 + 0.125 / 4.
+    """
+    step = SMALL_GAIN | number(max=0.51, best=0.5, rate=0.8, equilibrium_radius=0.15, basin=0.39)
+    data = with_steps(step)
+    data["claims"]["equilibrium"]["radius"] = (0.0625).hex()
+    data["claims"]["small_gain"] |= {
+        "left": [x.hex() for x in left],
+        "right": [x.hex() for x in right],
+    }
     assert reasons(data) == ""
-    data["claims"]["small_gain"]["coupling"][seen][1 - seen] = (0.25).hex()
+    data["claims"]["small_gain"]["coupling"][0][1] = (0.25).hex()
     assert "the rate holds" in reasons(data)
 
 
