@@ -61,7 +61,7 @@ jax.config.update("jax_traceback_in_locations_limit", 0)
 
 
 # Resident memory of one process above which compiled code is forgotten.
-_MUCH = 2 * 2**30
+_MUCH = 2**30
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -22,6 +22,7 @@ def modules(package: ModuleType) -> list[str]:
 MODULES = modules(dgames) + modules(certify)
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("name", MODULES)
 def test_examples_run(name):
     module = importlib.import_module(name)

@@ -308,7 +308,7 @@ TESTS = {
         "problem/test_constraints.py",
     ],
     "performance": ["steps/test_performance.py"],
-    "contraction": ["direct/test_direct.py", "checker/test_hostile.py"],
+    "contraction": [CONDITIONS, "direct/test_direct.py", "checker/test_hostile.py"],
     "policies": [CONDITIONS, "checker/test_policies.py", "checker/test_logarithm.py"],
     "level 2": [CONDITIONS, "checker/test_rederive.py"],
     "jets": ["checker/test_series.py", "checker/test_jets.py", "checker/test_rederive.py"],

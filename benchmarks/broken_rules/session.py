@@ -6,6 +6,7 @@ as certificates, is made by unbroken rules. A test run whose failure is found st
 """
 
 import functools
+import gc
 import importlib
 import inspect
 import json
@@ -46,7 +47,8 @@ def pytest_runtestloop(session: pytest.Session) -> bool:
     """Runs the tests of its family for each rule."""
     setting = json.loads(os.environ["BROKEN_RULES"])
     tree, names, files = Path(setting["tree"]), set(setting["names"]), setting["files"]
-    prepared: set[str] = set()
+    sound: dict[str, str] = {}
+    gc.unfreeze()  # so that functions are found
     with open(setting["results"], "a", buffering=1) as results:
         for rule in CATALOGUE:
             if rule.name not in names:
@@ -55,11 +57,12 @@ def pytest_runtestloop(session: pytest.Session) -> bool:
             own = [item for item in session.items if file_of(item) in order]
             own.sort(key=lambda item: order.index(file_of(item)))
             # What is made once for all tests is made before anything is broken.
-            failure = first_failure(firsts(own, prepared), session)
-            if failure:
-                raise pytest.UsageError(f"a test fails although no rule is broken: {failure}")
+            if rule.family not in sound:
+                sound[rule.family] = first_failure(own, session)
             start = time.perf_counter()
             try:
+                if sound[rule.family]:
+                    raise NoFunctionError(f"fails anyway: {sound[rule.family]}")
                 with swapped(tree, rule):
                     failure = first_failure(own, session)
                 verdict = "killed" if failure else "survived"
@@ -69,18 +72,6 @@ def pytest_runtestloop(session: pytest.Session) -> bool:
             found = {"verdict": verdict, "by": failure, "seconds": seconds}
             results.write(json.dumps([rule.name, found]) + "\n")
     return True
-
-
-def firsts(items: list[pytest.Item], prepared: set[str]) -> list[pytest.Item]:
-    """One test for each fixture of the whole session that no test has asked for yet."""
-    found = []
-    for item in items:
-        definitions = item._fixtureinfo.name2fixturedefs  # type: ignore[attr-defined]
-        new = {n for n, d in definitions.items() if d[-1].scope == "session"} - prepared
-        if new:
-            prepared |= new
-            found.append(item)
-    return found
 
 
 def first_failure(items: list[pytest.Item], session: pytest.Session) -> str:
@@ -109,9 +100,18 @@ def first_failure(items: list[pytest.Item], session: pytest.Session) -> str:
     finally:
         signal.alarm(0)
         signal.signal(signal.SIGALRM, previous)
-        ends = {file_of(item) for item in (items[:1] + items[-1:])}
-        for other in [x for x in session.items if file_of(x) not in ends][:1]:
-            session._setupstate.teardown_exact(other)
+        session._setupstate.teardown_exact(Nothing(session))  # type: ignore[arg-type]
+
+
+class Nothing:
+    """Stands for a next test that has nothing but the session in common with others."""
+
+    def __init__(self, session: pytest.Session) -> None:
+        self.session = session
+
+    def listchain(self) -> list[Any]:
+        """What is not torn down."""
+        return [self.session]
 
 
 def file_of(item: pytest.Item) -> str:
@@ -129,18 +129,42 @@ def swapped(tree: Path, rule: Rule) -> Iterator[None]:
     """
     path, content = broken(tree, rule)
     module = importlib.import_module(module_name(tree, path))
-    function = live_function(module, rule.function)
-    codes = [c for c in all_codes(compile(content, path, "exec")) if c.co_qualname == rule.function]
+    name = rule.function.rpartition(":")[2]
+    function = live_function(module, name)
+    codes = [c for c in all_codes(compile(content, path, "exec")) if c.co_qualname == name]
     if len(codes) != 1 or codes[0].co_freevars != function.__code__.co_freevars:
         raise NoFunctionError(f"{rule.function} cannot be replaced while it is used")
-    right = function.__code__
-    function.__code__ = codes[0]
+    replaced = replacements(function, codes[0])
+    for each, code, _ in replaced:
+        each.__code__ = code
     forget()
     try:
         yield
     finally:
-        function.__code__ = right
+        for each, _, right in replaced:
+            each.__code__ = right
         forget()
+
+
+def replacements(
+    function: types.FunctionType, code: types.CodeType
+) -> list[tuple[types.FunctionType, types.CodeType, types.CodeType]]:
+    """Functions with the code that they get and the code that they have.
+
+    These are the function itself, and those that it has made before, as decorators do.
+    """
+    inner: dict[int, types.CodeType] = {}
+    for old in all_codes(function.__code__):
+        same = [new for new in all_codes(code) if new.co_qualname == old.co_qualname]
+        if len(same) == 1 and same[0].co_freevars == old.co_freevars:
+            inner[id(old)] = same[0]
+    del inner[id(function.__code__)]
+    made = [
+        (x, inner[id(x.__code__)], x.__code__)
+        for x in gc.get_objects()
+        if isinstance(x, types.FunctionType) and id(x.__code__) in inner
+    ]
+    return [(function, code, function.__code__), *made]
 
 
 def live_function(module: types.ModuleType, name: str) -> types.FunctionType:

@@ -13,7 +13,8 @@ class Rule(NamedTuple):
     Attributes:
         family: What it belongs to; families have their tests in common.
         function: Where it stands: a function, a class or a constant of a module, with the classes
-            around it (`Interval.__mul__`).
+            around it (`Interval.__mul__`), and with the module where several have one of that name
+            (`comparison:require_same`).
         before: An expression or a statement of it.
         after: What stands there in the broken copy.
         number: Which of several equal pieces is meant, from zero; None where there is one only.
@@ -55,8 +56,11 @@ def places(tree: Path, rule: Rule) -> list[Place]:
     wanted = _parsed(rule.before)
     found = []
     for path, content, module in _modules(tree):
+        file, _, name = rule.function.rpartition(":")
+        if file not in ("", path.stem):
+            continue
         starts = _line_starts(content)
-        for scope in _scopes(module, rule.function):
+        for scope in _scopes(module, name):
             for node in ast.walk(scope):
                 if isinstance(node, type(wanted)) and ast.dump(node) == ast.dump(wanted):
                     assert isinstance(node, ast.expr | ast.stmt)

@@ -41,7 +41,7 @@ RULES = [
         "self._before.get(name) != after.get(name)",
         "False",
     ),
-    Rule("step maps", "require_same", "wrong.any()", "False"),
+    Rule("step maps", "comparison:require_same", "wrong.any()", "False"),
     Rule(
         "step maps",
         "StepMap._read",
@@ -60,7 +60,7 @@ RULES = [
         "jacobian.remainder + loose + error",
         "jacobian.remainder + error",
     ),
-    Rule("families", "value", "Matrices.ball(jacobian.centre, jacobian.spread)", "jacobian"),
+    Rule("families", "value", "AffineFamily.ball(jacobian.centre, jacobian.spread)", "jacobian"),
     # Worst-case rates.
     Rule("rates", "proves", "min(bound.multipliers, default=0) < 0", "False"),
     Rule(
@@ -80,7 +80,7 @@ TESTS = {
         "steps/test_extragradient.py",
         "steps/test_noise.py",
     ],
-    "step maps": ["direct/test_direct.py", "direct/test_adversarial_steps.py"],
-    "families": ["direct/test_direct.py", "direct/test_adversarial_steps.py"],
-    "rates": ["rates/test_worst_case.py", "rates/test_methods.py"],
+    "step maps": ["direct/test_direct.py", "direct/test_linearity.py"],
+    "families": ["jacobian/test_family_arithmetic.py", "direct/test_direct.py"],
+    "rates": ["rates/test_bound.py", "rates/test_worst_case.py", "rates/test_methods.py"],
 }

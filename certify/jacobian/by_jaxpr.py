@@ -111,7 +111,9 @@ def _by_arithmetic(
     loose = found.remainder + jnp.sum(jnp.abs(generators[n:]), 0)
     moving = jnp.abs(generators[:n]) + TINY
     width = (cell.upper - cell.lower)[:, None, None]
-    share = loose[None] * (moving / jnp.sum(moving, 0)[None] + width / jnp.sum(width))
+    share = loose[None] * (
+        moving / jnp.sum(moving, 0)[None] + width / jnp.maximum(jnp.sum(width), TINY)
+    )
     parts = (found.centre, generators, found.remainder, share)
     return AffineFamily(*parts, smooth & _all_finite(*parts))
 

@@ -85,7 +85,8 @@ def mirrored(family: AffineFamily, signs: Int[np.ndarray, "n n"]) -> AffineFamil
 
     def chosen(entries: Any, kept: np.ndarray, sign: np.ndarray) -> np.ndarray:
         entries = np.asarray(entries)
-        return np.where(kept, entries, sign * np.swapaxes(entries, -1, -2))
+        with np.errstate(invalid="ignore"):  # zero times what is infinite, which is not taken
+            return np.where(kept, entries, sign * np.swapaxes(entries, -1, -2))
 
     each = keep[..., None, :, :]  # of the matrices for one coordinate or generator
     return AffineFamily(

@@ -11,6 +11,7 @@ from benchmarks.broken_rules.source import NotFoundError, Rule, broken, module_n
 ROOT = Path(__file__).parents[2]
 
 
+@pytest.mark.full
 def test_each_rule_stands_in_one_place():
     for rule in CATALOGUE:
         path, content = broken(ROOT, rule)

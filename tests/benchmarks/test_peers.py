@@ -82,6 +82,7 @@ def problems():
     return [dynamics.quadratic(4, (STEPS, STEPS)), dynamics.networks(3, 5, (STEPS, STEPS))]
 
 
+@pytest.mark.full
 @pytest.mark.parametrize(
     ("which", "name", "tests"),
     [
@@ -134,6 +135,7 @@ def test_loops_by_hand_stop_at_the_tolerance():
         assert (dynamics.distance(jax.tree.leaves(ours.strategy), theirs) < 1e-13) == stops
 
 
+@pytest.mark.full
 def test_example_games_have_their_published_equilibria():
     """The README of nashopt gives one; the market has a closed form; the third is at its bounds."""
     three, market, two = equilibria.examples()

@@ -137,6 +137,7 @@ def test_jacobian_blocks_are_finite_differences():
         assert np.allclose(dense[:, k], (above - below) / 2e-5, atol=1e-8)
 
 
+@pytest.mark.full
 def test_jacobian_operator_is_the_same_matrix(key):
     operator = dg.jacobian_operator(CUBIC, X)
     J = dg.jacobian_blocks(CUBIC, X)

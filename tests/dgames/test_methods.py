@@ -389,6 +389,7 @@ def test_trial_points_of_the_optimistic_method_follow_the_reflected_one():
         assert close(y, trials[k + 1])
 
 
+@pytest.mark.full
 @pytest.mark.parametrize(("make", "order"), [(dg.Heun, 2), (dg.SSPRK3, 3), (dg.RungeKutta4, 4)])
 def test_runge_kutta_is_the_expansion_of_the_flow(make, order):
     J = dg.jacobian_blocks(GAME, start())

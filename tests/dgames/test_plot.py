@@ -87,6 +87,7 @@ def test_phase_portrait_of_a_flow_with_named_players():
     assert lines(ax)[0][0].tolist() == [1.0, 0.5]
 
 
+@pytest.mark.full
 def test_trajectories_in_every_form(runs):
     run = runs[0]
     points = np.stack(run.history.strategy, axis=1)
@@ -309,6 +310,7 @@ def test_one_style_and_nobody_elses(sweep):
     assert (np.asarray(steps) % 1 == 0).all()
 
 
+@pytest.mark.full
 @pytest.mark.parametrize(
     ("draw", "message"),
     (

@@ -153,6 +153,7 @@ def random_markov(temperature):
     )
 
 
+@pytest.mark.full
 def test_best_responses_in_markov_games():
     """All deterministic policies, tried one by one."""
     game, x = random_markov(None), random_strategy(KEY, (3, 2), (3, 3))
@@ -364,6 +365,7 @@ def test_policy_mirror_ascent_contracts():
     assert 0.5 < game.population((ends[0],))[0] < 0.9  # more of the crowd where it pays
 
 
+@pytest.mark.full
 def test_policy_mirror_ascent_cycles_in_crowds_that_matter_too_much():
     game = CongestionGame.two_roads(congestion=20.0, strength=0.5)
     assert lipschitz(game) > 0.5

@@ -159,6 +159,7 @@ def test_a_branch_that_turns_back(goals):
         assert found.turns.tolist() == [0, 0, 2, 2]
 
 
+@pytest.mark.full
 def test_a_branch_without_turns():
     for goals in ([5.0], [0.5, 1.0, 2.0, 5.0]):
         found = dg.quantal_responses(PLAIN, goals, PLAIN.uniform())

@@ -154,6 +154,7 @@ def test_a_state_of_something_else_is_refused(state):
         dg.solve(SADDLE, dg.Momentum(0.1, 0.5), START, ONE, state=state)
 
 
+@pytest.mark.full
 def test_under_jit_and_vmap():
     def run(target):
         return dg.solve(SADDLE, dg.Extragradient(0.5), START, target)

@@ -191,6 +191,7 @@ def test_real_momentum_never_converges():
     assert np.isclose(values.min() - 1, 3.2e-10, rtol=0, atol=1e-11)
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("h, b", [(0.05, 0.9 * TURN), (0.3, -0.2 + 0.5j), (1.0, 0.3 + 0j)])
 def test_complex_momentum_eigenvalues_are_the_roots_of_a_cubic(h, b, key):
     """`(z - 1)(z^2 - 2 Re(b) z + |b|^2) + h nu z (z - Re b)` for each eigenvalue `nu` of `J`."""

@@ -109,6 +109,7 @@ def two_steps(method, field, x):
     return method.step(field, x, state)[0]
 
 
+@pytest.mark.full
 def test_jacobian_blocks_are_one_array():
     x = dg.Stacked(STACKED.blocks["u"])
     game = dg.game(
@@ -124,6 +125,7 @@ def test_jacobian_blocks_are_one_array():
             np.testing.assert_allclose(J[i][j], K[i][j], atol=1e-12)
 
 
+@pytest.mark.full
 def test_sets_hold_all_players():
     inside = dg.Product(BOXES).project(STACKED)
     assert not dg.Product(BOXES).contains(STACKED) and dg.Product(BOXES).contains(inside)

@@ -314,6 +314,7 @@ def test_differentiable_and_batched_in_the_angle(factory, kwargs):
     assert_close(jax.grad(position)(0.3), slope, rtol=1e-5)
 
 
+@pytest.mark.full
 def test_sharding_is_kept():
     """A fresh process with eight virtual devices: the state is laid out like the parameters."""
     script = """

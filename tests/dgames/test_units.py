@@ -27,6 +27,7 @@ def duopoly(scale=1.0, other=None, sets=None):
     return dg.game(costs, sets)
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("scale", SCALES)
 def test_payoffs_in_any_unit(scale):
     """Of Nashpy's issue 64: at the uniform strategy the gap is half a unit of payoff."""
@@ -52,6 +53,7 @@ def test_each_player_in_any_unit(scale, sets):
         assert run.residual <= 1e-8
 
 
+@pytest.mark.full
 def test_ordinary_games_are_measured_as_they_are():
     for scale in (0.2, 1.0, 2.0):
         run = dg.solve(duopoly(scale), dg.Optimistic(0.1 / scale), {"a": 1.0, "b": 1.0}, tol=1e-10)
@@ -76,6 +78,7 @@ def test_units_of_stacked_players_and_of_flat_fields():
     assert run.steps > 0 and run.strategy[0] == 0.0
 
 
+@pytest.mark.full
 def test_flows_and_root_finders_have_units_too():
     still = dg.flow(duopoly(1e-9), {"a": 1.0, "b": 1.0}, 1.0, stop=True)
     assert not still.converged and still.time == 1.0

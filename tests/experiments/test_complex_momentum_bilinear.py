@@ -1,9 +1,12 @@
 """Complex momentum on the bilinear game."""
 
 import numpy as np
+import pytest
 
 from experiments import complex_momentum_bilinear as study
 from experiments import expected
+
+pytestmark = pytest.mark.full
 
 NAME = "complex_momentum_bilinear"
 

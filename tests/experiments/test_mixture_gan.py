@@ -36,6 +36,7 @@ def test_quality_of_known_samples():
     assert 1 < distance < 2 and modes == 1 and near == 1
 
 
+@pytest.mark.full
 def test_the_game_is_the_non_saturating_one():
     game, key = ring.gan(4, 2), jax.random.key(0)
     x = {

@@ -67,6 +67,7 @@ class TestGame:
 
 
 class TestBatches:
+    @pytest.mark.full
     def test_their_mean_is_the_whole_and_their_variance_what_is_said(self, game):
         vector, unravel = dg.ravel(game.start)
         vector, weights = vector + 0.1, np.linspace(1.0, 2.0, 10)

@@ -1,6 +1,10 @@
 """Worst-case rates of methods, against tight ones."""
 
+import pytest
+
 from experiments import expected
+
+pytestmark = pytest.mark.full
 
 
 def test_numbers_are_as_expected(quick):

@@ -25,6 +25,7 @@ def test_undefined_code_is_not_smooth(seeds):
     assert sum(map(require_not_smooth, seeds)) >= 0.5 * len(seeds)
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("seed", ALL_THE_WAY)
 def test_undefined_code_is_not_proved(seed):
     require_not_proved(seed)

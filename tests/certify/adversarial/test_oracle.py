@@ -15,6 +15,7 @@ pytestmark = pytest.mark.thin(5)
 REGIONS = 8
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("seed", range(len(games.KINDS)))
 def test_all_that_is_proved_is_so(seed):
     """Regions around the equilibrium are mostly proved."""

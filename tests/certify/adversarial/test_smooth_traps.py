@@ -35,6 +35,7 @@ COSTS = {
 }
 
 
+@pytest.mark.full
 @pytest.mark.parametrize(
     "enclosure", [certify.AutoEnclosure(), certify.IntervalMatrices()], ids=["auto", "interval"]
 )
@@ -94,6 +95,7 @@ def test_impure_strategy_sets_are_not_proved():
         certify.certify(Game(_Coins()), BOX)
 
 
+@pytest.mark.full
 def test_impure_costs_of_networks_are_not_proved():
     coin = _Coins()
 

@@ -7,13 +7,14 @@ from tools.adversarial.trapped import INSTANCES, require_not_proved, require_not
 pytestmark = pytest.mark.thin(9)
 
 # A share of them goes all the way; `python -m benchmarks.adversarial` takes every one of them.
-EVERY = 21
+EVERY = 43
 
 
 def test_there_are_many():
     assert len(INSTANCES) >= 240
 
 
+@pytest.mark.full
 @pytest.mark.parametrize(("kind", "name", "position", "wrapper"), INSTANCES)
 def test_no_trap_is_smooth_everywhere(kind, name, position, wrapper):
     require_not_smooth(kind, name, position, wrapper)

@@ -10,13 +10,14 @@ from fractions import Fraction
 import pytest
 
 from certify.checker import Unusable, check_data
+from certify.checker.contraction import Symmetric
 from certify.checker.exact import Work, family_positive_definite, generator, root_above
 from certify.checker.payoffs import Payoffs, quadrilateral
 from certify.checker.policies import Couplings, check_mirror_descent
 from certify.checker.reader import Reader
 from certify.checker.region import Region
 from certify.checker.verdict import Rejected
-from tests.certify.checker.quadratic import ONE, ZERO, cell, quadratic
+from tests.certify.checker.quadratic import ONE, ZERO, cell, contraction, quadratic
 from tools.edits import sealed
 
 HALF = (0.5).hex()
@@ -29,7 +30,7 @@ def reasons(data):
 
 
 def with_steps(step, *, gradient=True):
-    data = quadratic([1, 1], steps=[step])
+    data = quadratic([1, 1], steps=[dict(step)])
     if not gradient:
         data["game"]["field"] = "some field"
     return data
@@ -166,12 +167,21 @@ def test_each_condition_of_a_step_is_needed(name):
         assert claim in reasons(with_steps(right | changed)), (change, claim)
 
 
-@pytest.mark.parametrize("seen", [0, 1])
-def test_a_small_gain_is_one_of_rows_and_of_columns(seen):
-    """One player sees the other, by 1/4 at most, who does not: 0.75 + 0.125 for h = 1/2."""
-    data = with_steps(SMALL_GAIN | number(max=0.51, best=0.5, rate=0.8, **NEAR))
+@pytest.mark.parametrize(("left", "right"), [((1.0, 4.0), (1.0, 1.0)), ((1.0, 1.0), (1.0, 0.25))])
+def test_a_small_gain_is_one_of_rows_and_of_columns(left, right):
+    """The first player sees the second, by 1/4 at most: 0.75 + 0.125 for h = 1/2.
+
+    With the vectors given, either columns or rows alone would say 0.75 + 0.125 / 4.
+    """
+    step = SMALL_GAIN | number(max=0.51, best=0.5, rate=0.8, equilibrium_radius=0.15, basin=0.39)
+    data = with_steps(step)
+    data["claims"]["equilibrium"]["radius"] = (0.0625).hex()
+    data["claims"]["small_gain"] |= {
+        "left": [x.hex() for x in left],
+        "right": [x.hex() for x in right],
+    }
     assert reasons(data) == ""
-    data["claims"]["small_gain"]["coupling"][seen][1 - seen] = (0.25).hex()
+    data["claims"]["small_gain"]["coupling"][0][1] = (0.25).hex()
     assert "the rate holds" in reasons(data)
 
 
@@ -252,6 +262,79 @@ def test_couplings_are_those_of_the_worst_policies():
         found = Couplings(payoffs, [1, 1, 1], Work())
         size = quadrilateral([[3, 0], [0, 0]])
         assert found.single[0][1] == found.joint[0][1] == size
+
+
+# The step `z -> z / 2` on the box from -1 to 1, where a rate of 3/4 is claimed.
+CONTRACTIONS = [
+    ({"rate": 1.0}, "the rate is between 0 and 1"),
+    ({"rate": 0.5}, "the rate holds"),
+    ({"center": [3.0]}, "the center is inside the box"),
+    ({"basin": 1.0}, "the basin is inside the box"),
+    ({"residual": [0.001]}, "the fixed point is within the radius"),
+    ({"radius": 0.0}, "positive radii"),
+]
+
+
+@pytest.mark.parametrize(("change", "claim"), CONTRACTIONS)
+def test_each_condition_of_a_contraction_is_needed(change, claim):
+    data = contraction(1)
+    assert reasons(data) == ""
+    for name, x in change.items():
+        data["claims"][name] = [y.hex() for y in x] if isinstance(x, list) else x.hex()
+    assert claim in reasons(data)
+
+
+def test_a_metric_has_its_inverse():
+    """Less than the inverse, but hardly less; and both are positive."""
+    for entry, claim in ((2**20 + 8, "at least the given one"), (2**19, "hardly more")):
+        data = contraction(1)
+        data["evidence"]["inverse"]["matrix"] = [entry]
+        assert claim in reasons(data)
+    data = contraction(1)
+    data["claims"]["metric"]["matrix"] = [-1]
+    assert "the metric is positive definite" in reasons(data)
+
+
+def started(first, metric, **changes):
+    """With a buffer, whose first state is `first` times the strategy, and starts in a ball."""
+    data = contraction(2)
+    data["coordinates"] = {"strategy": 1, "state": 1}
+    numbers = {"stretch": 1.25, "radius": 0.25, "residual": [0.0, 0.0], **changes}
+    data["claims"]["start"] = {
+        "metric": {"unit": metric - 20, "matrix": [2**20]},
+        "stretch": numbers["stretch"].hex(),
+        "residual": [x.hex() for x in numbers["residual"]],
+        "radius": numbers["radius"].hex(),
+    }
+    family = {"centre": first, "generators": [], "remainder": [0, 0], "scaling": [1, 1, 1]}
+    data["evidence"]["start"] = family
+    return data
+
+
+def test_each_condition_of_the_starts_is_needed():
+    """All `x` with `|x| <= 1/4` and the state `(x, 0)`; the basin is 1/2."""
+    assert reasons(started([2, 0], 0)) == ""
+    assert "the stretch of the first state" in reasons(started([2, 0], 0, stretch=0.9))
+    assert "in the basin" in reasons(started([2, 0], 0, residual=[0.3, 0.0]))
+    assert "in the basin" in reasons(started([2, 0], 0, radius=0.5))
+    # All `x` with `|x| / 4 <= 0.3`, which are not in the box, though their states would be.
+    assert "the starts are in the box" in reasons(started([0, 0], -4, stretch=0.5, radius=0.3))
+    assert reasons(started([0, 0], -4, stretch=0.5, radius=0.2)) == ""
+
+
+def test_entries_of_a_metric_count_by_their_size():
+    matrix = Symmetric(Reader({"unit": 0, "matrix": [2, -1, -1, 2]}), 2)
+    assert matrix.largest_square([Fraction(1), Fraction(1)]) == 6
+
+
+def test_what_moves_a_step_counts():
+    """A remainder of 1/4 adds to the factor of 1/2."""
+    for rate, claim in ((0.75, "the rate holds"), (0.78, "")):
+        data = contraction(1)
+        data["claims"]["rate"] = rate.hex()
+        data["evidence"] |= {"unit": -2}
+        data["evidence"]["cells"][0] |= {"centre": [2], "remainder": [1]}
+        assert claim in reasons(data) and (claim or reasons(data) == "")
 
 
 # Level 2, of one player with the cost `x^2 / 2 + x^4 / 16`: the Jacobian is `1 + 3/4 x^2`.

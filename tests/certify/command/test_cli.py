@@ -620,6 +620,7 @@ def test_what_nobody_has_thought_of_is_one_sentence(command, monkeypatch):
     assert status == 2 and "unexpected KeyError" in err and err.count("\n") == 1
 
 
+@pytest.mark.full
 def test_refutations_name_few_coordinates():
     """The largest of a long vector, with their players, and how many there are."""
     game = dg.game(lambda x, args: (jnp.sum(x[0] ** 2) - x[0][7] ** 4, jnp.sum(x[1] ** 2)))

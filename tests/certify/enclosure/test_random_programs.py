@@ -25,7 +25,7 @@ def test_no_escapes(batch):
 
 
 @pytest.mark.full
-@pytest.mark.parametrize("seed", [2, 6])
+@pytest.mark.parametrize("seed", [2])
 def test_no_escapes_of_compiled_code(seed):
     with jax.numpy_rank_promotion("allow"):
         program, found, _, _ = check(seed, compiled=True)
@@ -33,7 +33,7 @@ def test_no_escapes_of_compiled_code(seed):
 
 
 @pytest.mark.full
-@pytest.mark.parametrize(("seed", "compiled"), [(1002, False), (1005, True), (1007, False)])
+@pytest.mark.parametrize(("seed", "compiled"), [(1002, False), (1005, True)])
 def test_no_escapes_of_affine_forms(seed, compiled):
     with jax.numpy_rank_promotion("allow"):
         program, found, _, _ = check(seed, method="affine", compiled=compiled)

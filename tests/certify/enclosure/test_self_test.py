@@ -67,6 +67,7 @@ def test_reference_values(name):
         assert abs(value - arb(str(exact))) <= abs(value) * arb("1e-40")
 
 
+@pytest.mark.full
 def test_this_platform_passes_quickly(fresh):
     self_test.self_test()
     start = time.perf_counter()
@@ -107,6 +108,7 @@ def test_fast_math_is_refused(monkeypatch, fresh):
         jax.jit(enclose(lambda x: x))(Interval(0.0, 1.0))
 
 
+@pytest.mark.full
 def test_it_runs_inside_transformations(fresh):
     box = jax.jit(jax.vmap(enclose(jnp.exp)))(jnp.zeros(3))
     assert bool(box.contains(1.0).all())

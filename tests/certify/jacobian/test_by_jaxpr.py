@@ -132,6 +132,7 @@ class TestTheseTestsCanFail:
         assert escapes(family, "quartic", lower, upper, np.random.default_rng(2))
 
     def test_no_remainder(self):
+        """At a point, where symbols stand for roundings alone."""
         point = np.array([0.1, 0.2])
         family = family_of("quadratic", point, point)
         nothing = jnp.zeros_like(family.remainder)
@@ -151,6 +152,7 @@ def test_underflow_before_a_huge_curvature():
     assert float((shift + mixed.sum(-1))[0, 0]) >= 0.5e-20
 
 
+@pytest.mark.full
 def test_overflow_is_not_finite():
     """The enclosures are finite, their products with the half-widths are not."""
     family = family_of("quartic", np.full(2, -1e200), np.full(2, 1e200))

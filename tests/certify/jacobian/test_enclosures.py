@@ -68,6 +68,18 @@ def test_costs_that_no_polynomials_are_taken_of(monkeypatch):
     assert "too long for Taylor polynomials" in found.why
 
 
+def test_costs_with_branches_have_polynomials_too():
+    """A branch is a choice of the expression graph."""
+
+    def costs(x, args):
+        a, b = x
+        return jnp.sum(jax.lax.cond(a[0] > 9.0, lambda t: t**2, lambda t: t**4, a)), jnp.sum(b**2)
+
+    field = field_of(costs, 1, 1)
+    assert enclosures.is_short(field)
+    assert certify.AutoEnclosure().select(field).enclosure == certify.Taylor()
+
+
 @pytest.mark.parametrize("name", [name for name in NAMED if name != "auto"])
 def test_what_is_asked_for_is_taken(name):
     enclosure = NAMED[name]()

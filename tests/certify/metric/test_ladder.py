@@ -135,6 +135,7 @@ LIES = {
 }
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("lie", LIES.values(), ids=LIES.keys())
 def test_when_the_solver_lies_nothing_false_is_proved(shear, lie, monkeypatch):
     monkeypatch.setattr(lmi, "program", lambda *arguments: lie)
@@ -150,7 +151,7 @@ def test_when_the_solver_lies_nothing_false_is_proved(shear, lie, monkeypatch):
 )
 def test_when_the_whole_ladder_lies_nothing_is_proved(shear, matrix, monkeypatch):
     """Sampling is lied about as well: then it is the cells that have no margin."""
-    monkeypatch.setattr("certify.prove.monotone.sampled_margin", lambda *arguments: 1.0)
+    monkeypatch.setattr("certify.metric.ladder.sampled_margin", lambda *arguments: 1.0)
     found = certify.certify(shear.game, shear.region, metric=certify.Matrix(matrix))
     assert found.status == "undecided"
     assert "margin" in found.reasons[0]

@@ -87,6 +87,7 @@ def test_each_objective_is_best_at_its_own():
     assert reach["basin"] == max(reach.values()) > 100 * reach["margin"]
 
 
+@pytest.mark.full
 def test_methods_without_a_theorem_here_take_nothing_away():
     """An equilibrium on the boundary, where nothing is known of optimistic steps."""
 
@@ -120,6 +121,7 @@ def test_alternating_steps_of_a_field_are_left_out():
     assert "pseudo-gradients" in found.without["alternating"]
 
 
+@pytest.mark.full
 def test_reasons_say_which_metrics_were_not_tried():
     """Primal-dual form of `x + y <= 1`: the multiplier has no curvature of its own."""
     game = dg.game(

@@ -112,6 +112,7 @@ def test_projected_steps_converge_as_stated(case, method):
                 assert distance(x) <= rate * before + 1e-12
 
 
+@pytest.mark.full
 def test_faces_beyond_which_nobody_can_go_are_no_limit(case):
     """All faces but the upper ones of the quantities belong to the strategy sets too."""
     _, region, solution, found = case
@@ -126,6 +127,7 @@ def test_faces_beyond_which_nobody_can_go_are_no_limit(case):
         assert found.basin.radius == pytest.approx(np.sqrt(weights[2]) * (2.0 - center[3]))
 
 
+@pytest.mark.full
 @pytest.mark.parametrize(
     ("path", "change", "reason"),
     [

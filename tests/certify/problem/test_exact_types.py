@@ -76,5 +76,5 @@ def test_strangers_are_refused_with_the_way_that_remains(stranger):
 
 def test_the_message_tells_two_classes_of_one_name_apart():
     game = dg.game(lambda x, args: (0.5 * x[0] ** 2, 0.5 * x[1] ** 2))
-    with pytest.raises(ValueError, match=r"test_known\.Heun, which is not dgames\.Heun"):
+    with pytest.raises(ValueError, match=r"test_exact_types\.Heun, which is not dgames\.Heun"):
         certify.certify(game, certify.Box.around((0.0, 0.0), 1.0), [Heun])

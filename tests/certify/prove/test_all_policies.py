@@ -39,6 +39,7 @@ def test_the_checker_accepts_it(certificate, level):
     assert verdict.ok, verdict.reasons
 
 
+@pytest.mark.full
 def test_every_start_converges_at_the_rate(certificate):
     """Also from policies that give an action e^-40: distances to the centre, in the metric."""
     game, found = certificate

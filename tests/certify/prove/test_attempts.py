@@ -75,6 +75,7 @@ def test_weights_prove_what_a_matrix_does_not_on_few_cells():
     assert "no proof" not in many.data["provenance"]["metric"]
 
 
+@pytest.mark.full
 def test_a_matrix_made_for_the_cells():
     """Four cells, with remainders that no sample knows of: more than weights have."""
     region = certify.Box.around({"a": 0.0, "b": 0.0}, 0.45)

@@ -251,6 +251,7 @@ def test_growing_regions_share_one_budget(monkeypatch):
     assert len(given) < 12  # of about forty
 
 
+@pytest.mark.full
 def test_many_players_are_estimated_quickly():
     """Ten players of three coordinates, whose couplings leave weights something to gain."""
     C = jax.random.normal(jax.random.key(0), (30, 30)) * 0.1

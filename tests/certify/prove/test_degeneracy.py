@@ -30,8 +30,8 @@ def no_search(monkeypatch):
     def never(*arguments, **options):
         raise AssertionError("the search was to be spared")
 
-    monkeypatch.setattr("certify.prove.monotone.find_zero", never)
-    monkeypatch.setattr("certify.prove.monotone.cover", never)
+    monkeypatch.setattr("certify.prove.question.find_zero", never)
+    monkeypatch.setattr("certify.prove.margin_search.cover", never)
 
 
 def test_logits_are_defined_up_to_a_constant(no_search):

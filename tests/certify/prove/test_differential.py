@@ -176,6 +176,7 @@ class TestProbes:
         assert distance.max() <= 1.0 and distance.max() > 1 - 1e-9
 
 
+@pytest.mark.full
 def test_graphs_in_floats():
     """Against JAX, operation by operation."""
 

@@ -28,6 +28,7 @@ def certificate():
     return found
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("level", [1, 2])
 def test_the_checker_accepts_it(certificate, level):
     verdict = check_data(certificate.data, level=level)

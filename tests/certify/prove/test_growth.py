@@ -14,6 +14,7 @@ def loses_its_margin(x, args):
     return (x[0] ** 2 - x[0] ** 4 + 0.1 * x[0] * x[1], x[1] ** 2 - x[1] ** 4 - 0.1 * x[0] * x[1])
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("shape", ["ball", "box"])
 def test_up_to_where_the_margin_is_lost(shape):
     tried = []

@@ -28,6 +28,7 @@ def test_the_margin_over_the_cube_is_nearly_the_sampled_one(certificate):
     assert certificate.cells <= 20
 
 
+@pytest.mark.full
 def test_from_the_file_alone(certificate):
     verdict = check_data(certificate.data, level=2)
     assert verdict.ok and len(verdict.rederived) == 3

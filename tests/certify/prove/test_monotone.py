@@ -29,6 +29,7 @@ def around(center, radius):
 class TestOligopoly:
     """Sampled margins with unit weights: 0.1932 (radius 5), 0.179 (10), 0.159 (20)."""
 
+    @pytest.mark.full
     def test_radius_5(self, oligopoly_certificate):
         found = oligopoly_certificate
         assert found.status == "proved"
@@ -65,6 +66,7 @@ class TestOligopoly:
         assert found.cells <= 5000
         assert found.save(tmp_path / "c.json").stat().st_size < 10 * 2**20
 
+    @pytest.mark.full
     def test_learning_is_at_least_as_fast(self, oligopoly, oligopoly_certificate):
         from certify.command.demo import worst_factor
 
@@ -79,6 +81,7 @@ class TestOligopoly:
 
 
 class TestClosedForms:
+    @pytest.mark.full
     @pytest.mark.parametrize(("lam", "margin", "lipschitz", "paper", "limit"), SGN_LQ)
     def test_small_gain_nash(self, lam, margin, lipschitz, paper, limit):
         game = dg.games.Quadratic.small_gain_nash(lam)
@@ -150,6 +153,7 @@ class TestNonlinear:
         assert jax.tree.structure(found.equilibrium.center) == jax.tree.structure(region.lower)
         assert set(found.weights) == {"a", "b", "c"}
 
+    @pytest.mark.full
     def test_constants_bound_samples(self, mixed):
         found, region = mixed
         field = dg.pseudo_gradient(Mixed())
@@ -190,6 +194,7 @@ class TestNonlinear:
             assert (low <= x + 1e-12).all()
             assert (x - 1e-12 <= high).all()
 
+    @pytest.mark.full
     def test_every_certified_step_converges_from_the_basin(self, mixed):
         from certify.command.demo import worst_factor
 
@@ -387,9 +392,7 @@ class TestBadInput:
 
     def test_unknown_primitive_names_the_line(self):
         game = scalar_game(lambda x: x[0] ** 2 + 0.01 * jax.lax.bessel_i1e(x[0]))
-        with pytest.raises(
-            certify.EnclosureError, match=r"'bessel_i[01]e' \(in .*test_monotone.py"
-        ):
+        with pytest.raises(certify.EnclosureError, match=r"'bessel_i[01]e' \(in .*monotone.py"):
             certify.certify(game, certify.Box(*UNIT))
 
     def test_custom_derivatives_and_stop_gradient(self):
@@ -532,6 +535,7 @@ def test_args_are_fixed_and_passed_on():
         assert check_data(found.data).ok
 
 
+@pytest.mark.full
 def test_a_ball_may_have_equilibria_on_its_boundary_that_are_not_stationary():
     """So certificates say that one point is stationary, not that one is an equilibrium."""
 

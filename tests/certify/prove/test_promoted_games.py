@@ -50,6 +50,7 @@ def single():
     return certify.certify(networks(F32), certify.Box.around(CENTER, F32(0.9)), args=F32(0.3))
 
 
+@pytest.mark.full
 def test_a_game_in_float32_is_the_same_game(single):
     single_region = certify.Box.around(CENTER, F32(0.9))
     double_region = certify.Box.around({"a": 0.0, "b": 0.0}, float(F32(0.9)))
@@ -79,7 +80,7 @@ def test_the_certificate_says_so(single, linear_certificate, tmp_path):
     region, constants, arithmetic = single.promoted
     assert region.startswith("The region is given in float32")
     assert constants.startswith("There are float32 constants in the costs")
-    assert "float32 arithmetic" in arithmetic and "the first: test_promotion.py:" in arithmetic
+    assert "float32 arithmetic" in arithmetic and "the first: test_promoted_games.py:" in arithmetic
     assert single.data["trusted"][-3:] == list(single.promoted)
     path = single.save(tmp_path / "single.json")
     assert certify.check(path).ok
@@ -171,7 +172,7 @@ def test_bits_are_refused():
         return jax.lax.bitcast_convert_type(x, jnp.int32).astype(jnp.float32)
 
     game = dg.game(lambda x, args: (x[0] ** 2 + bits(x[0]), x[1] ** 2))
-    with pytest.raises(certify.EnclosureError, match=r"bitcast.*float32.*test_promotion\.py"):
+    with pytest.raises(certify.EnclosureError, match=r"bitcast.*float32.*test_promoted_games\.py"):
         certify.certify(game, certify.Box.around((F32(1.0), F32(0.0)), 0.5))
 
 

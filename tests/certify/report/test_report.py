@@ -85,6 +85,7 @@ def certificate(request):
     return request.getfixturevalue(name)
 
 
+@pytest.mark.full
 def test_page_is_well_formed_and_loads_nothing(certificate):
     found = Page(report(certificate))
     tags = {tag for tag, _ in found.elements}
@@ -253,6 +254,7 @@ def test_without_costs_there_is_no_run(linear_certificate):
     assert "A learning run inside the proved envelope" not in Page(source).titles()
 
 
+@pytest.mark.full
 def test_strategy_sets_project_the_run():
     def costs(x, args=None):
         total = x[0] + x[1]
@@ -386,6 +388,7 @@ def test_promotions_are_told(linear_certificate):
     assert "the region was in float32" in page(data, check_data(data))
 
 
+@pytest.mark.full
 def test_single_steps_have_a_shorter_page(linear_game, tmp_path, command):
     region = certify.Box.around({"fast": -13.4, "slow": 1.37}, 1.0)
     found = certify.contraction(linear_game, dg.Optimistic(0.1), region)
@@ -615,6 +618,7 @@ def test_an_equilibrium_that_feels_no_strategy_set_is_a_stationary_point(oligopo
     assert "exactly one stationary point x*" in source and "the flow x′ = −F(x)" in source
 
 
+@pytest.mark.full
 def test_all_policies_have_a_table_and_a_page(command, tmp_path):
     """Natural gradients on `certify.Policies`, and files of `certify_policies`."""
     game = dg.Regularised(dg.games.MatrixGame.matching_pennies(), 1.0)
@@ -669,6 +673,7 @@ def test_labels_of_ticks_differ():
             Axis(low, high, "").ticks()
 
 
+@pytest.mark.full
 def test_colours_have_a_bar(whole, oligopoly_certificate):
     titles = {
         drawing.get("aria-label"): "".join(drawing.itertext())

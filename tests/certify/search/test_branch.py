@@ -48,6 +48,7 @@ class TestOneAnswer:
 
 
 class TestSearch:
+    @pytest.mark.full
     @pytest.mark.parametrize("tightness", [0.5, 0.97, 0.995])
     def test_every_cell_reaches_the_target(self, ripples, tightness):
         field = flat_field(ripples.game, ripples.region)

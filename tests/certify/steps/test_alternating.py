@@ -130,6 +130,7 @@ def lengths(certificate, x):
     return np.max(sizes, axis=0)
 
 
+@pytest.mark.full
 def test_certified_steps_hold_in_simulation(certificate):
     step, region = certificate.step_sizes["alternating"], certificate.region
     assert step.norm == "max_i |x_i| / scale_i" and step.theorem == "small_gain"

@@ -18,8 +18,6 @@ from certify.checker.steps import check_steps
 from certify.checker.verdict import Rejected
 from certify.steps.performance import propose, prove_piece
 
-pytestmark = pytest.mark.thin(3)
-
 METHODS = [dg.Optimistic, dg.Heun, dg.SSPRK3, dg.RungeKutta4, dg.Momentum, dg.ComplexMomentum]
 STATELESS = ("heun", "ssprk3", "runge_kutta_4")
 NAMES = [dg.method_name(method) for method in METHODS]
@@ -171,6 +169,45 @@ def test_the_bernstein_middle_is_needed():
     assert performance.positive(dips, zero, zero) and performance.positive(dips, one, one)
     assert not performance.positive(dips, zero, one)
     assert performance.positive(lambda h: [[h * h - h + 1]], zero, one)
+
+
+def piece_of_heun(low, bound):
+    """Steps from `low` to 1/2 with `V = |x|^2`; the first multiplier makes mixed terms vanish."""
+    count = performance.inequalities(len(schemes.heun().points))
+    multipliers = [Fraction(1), Fraction(3, 10)]
+    return performance.Piece(
+        Fraction(low),
+        Fraction(1, 2),
+        Fraction(1, 8),
+        [[Fraction(1)]],
+        [Fraction(1)] * count,
+        [(Fraction(bound), multipliers)],
+    )
+
+
+def test_positions_are_bounded_for_all_steps_of_a_piece():
+    """`|x - F(x) / 2|^2 <= 0.9 |x|^2` for a margin of 1/2; of x itself there is no such bound."""
+    for low, bound, holds in ((0.5, 0.9, True), (0.0, 0.9, False), (0.5, 0.7, False)):
+        claims = performance.check_piece(schemes.heun(), Fraction(1, 2), piece_of_heun(low, bound))
+        assert claims["position 0 is bounded"] == holds
+        assert claims["no multiplier is negative"] and claims["each inequality has its multiplier"]
+
+
+def test_no_multiplier_is_negative():
+    piece = piece_of_heun(0.5, 0.9)
+    wrong = piece._replace(multipliers=[*piece.multipliers[:-1], Fraction(-1, 2**60)])
+    (bound, (first, second)), *_ = piece.bounds
+    beside = piece._replace(bounds=[(bound, [first, -second])])
+    for one in (wrong, beside):
+        claims = performance.check_piece(schemes.heun(), Fraction(1, 2), one)
+        assert not claims["no multiplier is negative"]
+
+
+def test_the_first_state_is_as_large_as_it_can_be():
+    """`V = |x|^2 + 2 h <x, F> + h |F|^2` with `F = x`, for the largest step of the piece."""
+    lyapunov = [[Fraction(x) for x in row] for row in ((1, 1, 0), (1, 1, 0), (0, 0, 1))]
+    piece = performance.Piece(Fraction(0), Fraction(1, 2), Fraction(1), lyapunov, [], [])
+    assert performance.start_bound(schemes.optimistic(), piece) == 1 + 1 + Fraction(1, 2)
 
 
 def test_forms_are_of_degree_two():

@@ -1,5 +1,7 @@
 """Steps of simultaneous gradient steps: closed forms, the tight rates, and random constants."""
 
+from fractions import Fraction
+
 import numpy as np
 import pytest
 
@@ -143,3 +145,21 @@ def test_players_of_different_speeds_gain_by_steps_of_their_own():
 def test_steps_must_be_positive(bad):
     with pytest.raises(ValueError, match="positive numbers"):
         per_player_steps(np.ones(2), np.ones(2), np.zeros((2, 2)), np.array([1.0, bad]))
+
+
+def test_largest_steps_contract_in_exact_arithmetic():
+    """Also where rounding to nearest would be a little too much."""
+    rng = np.random.default_rng(0)
+    for _ in range(200):
+        low = rng.uniform(1.0, 2.0, 2)
+        high = low * rng.uniform(1.0, 3.0, 2)
+        coupling = np.array([[0.0, rng.uniform(0.1, 0.9)], [rng.uniform(0.1, 0.9), 0.0]])
+        gain = small_gain(low, coupling)
+        h = Fraction(small_gain_step(low, high, coupling, gain)["max"])
+        ends = zip(low, high, strict=True)
+        own = [max(abs(1 - h * Fraction(a)), abs(1 - h * Fraction(b))) for a, b in ends]
+        for vector, matrix in ((gain.right, coupling), (gain.left, coupling.T)):
+            v = [Fraction(x) for x in vector]
+            for i in range(2):
+                others = sum(h * Fraction(matrix[i, j]) * v[j] for j in range(2) if j != i)
+                assert own[i] * v[i] + others < v[i]

@@ -115,6 +115,7 @@ class TestTheSearchCanFail:
         assert escapes(*UNARY[name], seed=15, boxes=angles)
 
 
+@pytest.mark.full
 def test_ends_of_the_number_line():
     ends = [-np.inf, -1.7e308, -2.0, -1.0, -5e-324, 0.0, 2.3e-308, 1.0, 710.3, 1.7e308, np.inf]
     pairs = [(a, b) for a in ends for b in ends if a <= b]

@@ -236,6 +236,7 @@ SMOOTH_FIELDS = {
 }
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("name", SMOOTH_FIELDS)
 def test_activations_and_their_derivatives(name):
     """Away from kinks families are finite and contain the derivative, up to its own rounding."""

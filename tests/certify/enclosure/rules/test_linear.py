@@ -109,6 +109,7 @@ class TestSums:
                 exact[where[k]] += Fraction(float(updates[k]))
             assert encloses(box, exact)
 
+    @pytest.mark.full
     def test_scatter_at_a_place_that_depends_on_the_box(self):
         def function(x):
             return x.at[jnp.where(x[0] > 0, 0, 1)].add(1.0)

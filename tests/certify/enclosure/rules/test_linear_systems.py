@@ -239,6 +239,7 @@ def test_solvers_of_ones_own(name):
 REFUSED = {"iterations", "other factors", "the wrong way"}
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("lower", [True, False])
 def test_one_triangle_of_a_matrix(lower):
     """Cholesky's factors are those of a symmetric matrix, whatever the other triangle says."""

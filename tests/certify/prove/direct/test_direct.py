@@ -165,6 +165,7 @@ class TestEveryMethod:
                 distance <= found.rate**k * (initial + found.radius) + 2 * found.radius + 1e-13
             ).all()
 
+    @pytest.mark.full
     def test_near_the_local_rate(self, name):
         """The spectral radius at the equilibrium is the best that a proof can give."""
         local = np.linalg.eigvals(np.asarray(dg.step_jacobian(GAME, METHODS[name], ORIGIN)))
@@ -337,6 +338,7 @@ class TestLargestStep:
         beyond = 1.001 * 1.17157287525381
         assert certify.contraction(game, dg.Simultaneous(beyond), region).status == "undecided"
 
+    @pytest.mark.full
     def test_smaller_steps_contract_in_the_same_norm(self):
         found = largest()
         metric = found.at_max.metric

@@ -45,6 +45,7 @@ def test_the_equilibrium_is_enclosed(proof):
     assert float(width.min()) > 0 and float(width.max()) < 1e-11
 
 
+@pytest.mark.full
 def test_a_point_that_is_off_is_enclosed_more_widely(proof):
     center = dg.Stacked(proof.equilibrium.center.blocks + 0.01)
     wide = certify.certify_network(GAME, REGION, 1.0, point=center)
