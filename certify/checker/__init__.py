@@ -34,7 +34,7 @@ from .contraction import check_contraction
 from .equilibrium import check_equilibrium
 from .policies import check_policies
 from .proof import Claims, check_cells, check_metric, check_small_gain
-from .reader import CONTRACTION, POLICIES, Reader, Unusable, read
+from .reader import CONTRACTION, CONVERGENCE, POLICIES, Reader, Unusable, read
 from .rederive import rederive
 from .region import Rejected
 from .steps import check_steps
@@ -86,14 +86,17 @@ def check_data(data: dict, progress: Progress | None = None, *, level: int = 1) 
     if level not in (1, 2):
         raise ValueError(f"check: the level is {level}; it must be 1 or 2.")
     start, file, reasons = time.perf_counter(), Reader(data), []
-    if data.get("format") == CONTRACTION and level == 2:
+    kind = file["kind"].text()
+    if kind not in (CONVERGENCE, CONTRACTION, POLICIES):
+        file["kind"].fail(f'"{CONVERGENCE}", "{CONTRACTION}" or "{POLICIES}"')
+    if kind == CONTRACTION and level == 2:
         raise Unusable("level 2 is for certificates of games, not for those of single steps")
     rederived: tuple[str, ...] = ()
     try:
-        if data.get("format") == CONTRACTION:
+        if kind == CONTRACTION:
             check_contraction(file)
             return Verdict(True, (), time.perf_counter() - start)
-        if data.get("format") == POLICIES:
+        if kind == POLICIES:
             rederived = check_policies(file)
             return Verdict(True, (), time.perf_counter() - start, rederived)
         claims = Claims(file)

@@ -10,6 +10,8 @@ from typing import Any, Literal
 
 from certify.checker import reader
 
+# A schema, as plain data.
+Schema = dict[str, Any]
 # Entries shorter than this stand in one line.
 _WIDTH = 100
 # Nodes of the tree of cells have one of these fields, and always stand in one line.
@@ -20,12 +22,13 @@ def save_data(data: dict[str, Any], path: str | Path) -> Path:
     """Writes the contents of a certificate file, all of it or nothing.
 
     Args:
-        data: The contents; their digest is renewed.
+        data: The contents with their digest, which has to be true.
         path: Where. With a name that ends in `.gz` the file is compressed, always to the same
             bytes: no name and no time is in it.
 
     Raises:
-        ValueError: If no reader would take the file, for its size; then nothing is written.
+        ValueError: If no reader would take the file, for its size or because the contents were
+            changed since their digest was made; then nothing is written.
     """
     text = to_text(data)
     if len(text) > reader.MAX_BYTES:
@@ -95,21 +98,28 @@ def compression(path: Path) -> float:
 
 def to_text(data: dict[str, Any]) -> str:
     """The file as text: one line for each claim and each cell, so that differences can be read."""
-    return _lines({**data, "digest": reader.digest(data)}) + "\n"
+    return _lines(data) + "\n"
 
 
-def schema(kind: Literal["certificate", "contraction"] = "certificate") -> dict[str, Any]:
+def schema(kind: Literal["convergence", "contraction", "policies"] = "convergence") -> Schema:
     """The JSON Schema (draft 2020-12) of a kind of file: its structure, without the mathematics.
 
     Args:
-        kind: Of files of `Certificate.save`, or of those of `Contraction.save`.
+        kind: Of files, see `Certificate.kind`.
+
+    Raises:
+        ValueError: If there is no such kind of file.
 
     Example:
         >>> from certify import schema
-        >>> schema()["properties"]["version"]
-        {'const': 1}
+        >>> schema("policies")["properties"]["kind"]
+        {'const': 'policies'}
     """
-    return json.loads(files("certify.file").joinpath("schemas", f"{kind}.json").read_text("utf-8"))
+    folder = files("certify.file").joinpath("schemas")
+    known = sorted(file.name.removesuffix(".json") for file in folder.iterdir())
+    if kind not in known:
+        raise ValueError(f"schema: the kind is {kind!r}; it must be one of {', '.join(known)}.")
+    return json.loads(folder.joinpath(f"{kind}.json").read_text("utf-8"))
 
 
 def _packed(content: bytes) -> bytes:

@@ -5,12 +5,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from certify.checker import Unusable, check_data
+from certify.checker import Unusable
 from certify.checker.graph import game_hash
-from certify.checker.reader import FORMAT, VERSION
+from certify.checker.reader import CONVERGENCE, FORMAT, VERSION
 from certify.checker.steps import STEP_RULES as THEOREMS
 from certify.checker.steps import SYMMETRIC, UNPROJECTED
-from certify.claims.certificate import NO_STEP
+from certify.claims.checked import Checked, NotAccepted
 from certify.file import evidence
 from certify.file.provenance import provenance
 from certify.graph.builder import GraphError
@@ -85,8 +85,8 @@ class Assembly:
         self.residual = residual_bound(field, point) + _pull_error(field)
         self.onto = None if constraints is None else self._onto(constraints)
 
-    def proved(self, weighting: Weighting, methods: list[str]) -> tuple[dict | None, str]:
-        """The contents of the file, or None and the reason why there is no proof.
+    def proved(self, weighting: Weighting, methods: list[str]) -> tuple[Checked | None, str]:
+        """Returns contents that the checker has accepted, or None and why there is no proof.
 
         Floating-point bounds are backed off by a little, and by more if that does not suffice for
         an exact proof.
@@ -107,12 +107,11 @@ class Assembly:
             if data is None:
                 return None, reason
             try:
-                verdict = check_data(data)
+                return Checked(data), ""
+            except NotAccepted as rejection:
+                reason = f"the bounds could not be proved exactly: {rejection}"
             except Unusable as error:  # too large to be checked
                 return None, str(error)
-            if verdict.ok:
-                return data, ""
-            reason = "the bounds could not be proved exactly: " + "; ".join(verdict.reasons)
         return None, reason
 
     def margin(self, weighting: Weighting) -> float:
@@ -232,6 +231,7 @@ class Assembly:
         data = {
             "format": FORMAT,
             "version": VERSION,
+            "kind": CONVERGENCE,
             "game": {
                 "name": self.field.name,
                 "code": self.field.hash,
@@ -249,8 +249,8 @@ class Assembly:
             "trusted": [*TRUSTED, *self.field.promoted],
             "provenance": {
                 **provenance(),
-                **({} if self.graph is not None else {"no graph": self.without_graph}),
-                **{NO_STEP + name: why for name, why in without.items()},
+                **({} if self.graph is not None else {"no_graph": self.without_graph}),
+                **({"methods_without_step": without} if without else {}),
             },
             "evidence": {
                 "unit": self.unit,

@@ -6,10 +6,11 @@ and a matrix made for these very cells.
 """
 
 from collections.abc import Callable, Iterator
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
+from certify.claims.checked import Checked
 from certify.metric.cell_metric import cell_metric
 from certify.metric.ladder import Ladder, Rung
 from certify.metric.lmi import Kind
@@ -25,11 +26,11 @@ class Attempts(NamedTuple):
     """What came of them.
 
     Attributes:
-        data: The contents of the file, or None.
+        contents: Of the file, accepted by the checker; or None.
         ladder: The rung of the proof is the one chosen; those that failed are listed with reasons.
     """
 
-    data: dict[str, Any] | None
+    contents: Checked | None
     ladder: Ladder
 
     @property
@@ -60,9 +61,9 @@ def attempt(
         if failed and (margin := assembly.margin(rung.weighting)) <= 0:
             failed.append((rung.name, f"a margin of {margin:.4g} on the worst cell"))
             continue
-        data, reason = assembly.proved(rung.weighting, methods)
-        if data is not None:
-            return Attempts(data, ladder._replace(chosen=rung, failed=tuple(failed)))
+        contents, reason = assembly.proved(rung.weighting, methods)
+        if contents is not None:
+            return Attempts(contents, ladder._replace(chosen=rung, failed=tuple(failed)))
         failed.append((rung.name, reason))
     return Attempts(None, ladder._replace(failed=tuple(failed)))
 

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, Literal
 
 import dgames as dg
-from certify.claims.certificate import Certificate
+from certify.claims.convergence import Convergence
 from certify.problem.constraints import Constraints, OutsideStrategySet
 from certify.problem.region import Ball, Box
 from certify.prove.monotone import certify
@@ -25,9 +25,9 @@ def grow(
     accuracy: float = 0.05,
     max_cells: int = 1000,
     max_seconds: float | None = None,
-    progress: Callable[[float, Certificate], None] | None = None,
+    progress: Callable[[float, Convergence], None] | None = None,
     **options: Any,
-) -> Certificate:
+) -> Convergence:
     """Certifies about the largest ball or box around a point for which there is a proof.
 
     Tries `least`, then radii that grow by factors while they can be proved, then bisects. That a
@@ -69,7 +69,7 @@ def grow(
 
     budget = Budget(max_cells, max_seconds)
 
-    def attempt(radius: float) -> Certificate:
+    def attempt(radius: float) -> Convergence:
         left = None if max_seconds is None else max(budget.left, 1e-3)
         region = _SHAPES[shape](center, radius)
         constraints = Constraints.of(game, region)
@@ -82,7 +82,7 @@ def grow(
             progress(radius, found)
         return found
 
-    def proved(radius: float) -> Certificate | None:
+    def proved(radius: float) -> Convergence | None:
         try:
             found = attempt(radius)
         except OutsideStrategySet:

@@ -11,8 +11,7 @@ import numpy as np
 from jaxtyping import Float
 
 import dgames as dg
-from certify.checker.reader import digest
-from certify.claims.certificate import Certificate
+from certify.claims.convergence import Convergence
 from certify.jacobian.by_jaxpr import AFFINE_LIMIT, ARITHMETIC_LIMIT, Form, jacobian_form
 from certify.jacobian.form import PATIENCE, by_taylor, plan, usual_form
 from certify.metric.ladder import Choice, Ladder, Rung, climb
@@ -72,7 +71,7 @@ def certify(
     checkpoint: str | Path | None = None,
     batch_size: int | None = None,
     n_jobs: int | None = None,
-) -> Certificate:
+) -> Convergence:
     """Proves that learning dynamics converge to a unique Nash equilibrium from a region.
 
     What a certificate with status "proved" says, for every point and every rounding error:
@@ -97,7 +96,7 @@ def certify(
 
     Args:
         game: Costs that are smooth and built from primitives with an enclosure rule. Float32,
-            bfloat16 and float16 are promoted to float64, and `Certificate.promoted` says so. Or a
+            bfloat16 and float16 are promoted to float64, and `Convergence.promoted` says so. Or a
             field, such as a natural gradient, which then takes the place of the pseudo-gradient F:
             proved is convergence to its one zero in the region, and nothing of equilibria.
         region: A `Box` or `Ball` of strategies, or of a natural gradient all `Policies`. It may
@@ -105,7 +104,7 @@ def certify(
             the costs do; then, and for equilibria on their boundary, metrics are of weights, and
             methods those whose theorems allow projections (simultaneous, extragradient).
         methods: Classes of methods to find safe step sizes for. One to which no theorem applies
-            here is left out of `step_sizes`, and `Certificate.without` says why.
+            here is left out of `step_sizes`, and `Convergence.methods_without_step` says why.
         args: Passed to the costs; fixed.
         weights: The metric to use, by player; chosen by sampling when not given. All claims are in
             the metric that is given, whatever another one would prove.
@@ -145,7 +144,7 @@ def certify(
             `joblib.parallel_config` says, else this process alone.
 
     Returns:
-        A `Certificate`; its file has been accepted by the independent checker if it is "proved".
+        A `Convergence`; its file has been accepted by the independent checker if it is "proved".
         "refuted" means that some player's cost is proved not to be convex in that player's own
         strategy at a point of the region: no block-weighted metric has a margin then, and in no
         metric would a zero of F be known to be an equilibrium.
@@ -174,9 +173,9 @@ def certify(
         promoted = field.promoted
         asked = _form(form, field)
         given = _given(weights, metric, field)
-        without = functools.partial(Certificate, promoted=promoted)
+        without = functools.partial(Convergence, promoted=promoted)
         start = _start(field, region, names, stages, asked, metric, given)
-        if isinstance(start, Certificate):
+        if isinstance(start, Convergence):
             return start
         aim = Aim(goal, half_widths(region), field.is_gradient, stages.deadline(0.3))
         stages.begin("choosing a metric")
@@ -214,7 +213,7 @@ def certify(
                 checkpoint=file,
             )
     except OutOfTime as reason:
-        return Certificate("undecided", (str(reason),), promoted=promoted)
+        return Convergence("undecided", (str(reason),), promoted=promoted)
     if not all(family.finite for family in tree.families()):
         found = Attempts(None, ladder._replace(failed=((ladder.chosen.name, _NOT_SMOOTH),)))
     else:
@@ -239,15 +238,16 @@ def certify(
             ladder,
             onward if free else None,
         )
-    data = found.data
-    if data is None:
+    if found.contents is None:
         return without("undecided", (*found.reasons, *filter(None, [tree.shortfall])))
     compare(game, region, args, field, tree)
-    data["provenance"]["enclosure"] = chosen.form
-    data["provenance"]["metric"] = str(found.ladder)
-    data["provenance"]["objective"] = goal if given is None else "none: the metric was given"
-    data["provenance"]["seconds"] = f"{budget.elapsed:.2f}"
-    return Certificate("proved", data={**data, "digest": digest(data)}, promoted=field.promoted)
+    contents = found.contents.with_provenance(
+        enclosure=chosen.form,
+        metric=str(found.ladder),
+        objective=goal if given is None else "none: the metric was given",
+        seconds=f"{budget.elapsed:.2f}",
+    )
+    return Convergence("proved", contents=contents)
 
 
 class _Start(NamedTuple):
@@ -276,9 +276,9 @@ def _start(
     form: Form,
     metric: Any,
     given: Ladder | None,
-) -> _Start | Certificate:
+) -> _Start | Convergence:
     """Jacobians at points of the region and nearly the equilibrium; or why there is no proof."""
-    without = functools.partial(Certificate, promoted=field.promoted)
+    without = functools.partial(Convergence, promoted=field.promoted)
     constraints = field.constraints
     inside = constraints.outside(region) is None
     stages.begin("looking at Jacobians at points of the region")

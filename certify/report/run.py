@@ -9,7 +9,7 @@ import numpy as np
 import dgames as dg
 from certify.checker.graph import Graph, read_graph
 from certify.checker.reader import Reader
-from certify.claims.certificate import Certificate
+from certify.claims.convergence import Convergence
 from certify.report.projections import projection
 
 Field = Callable[[np.ndarray], np.ndarray]
@@ -114,7 +114,7 @@ class Run(NamedTuple):
     stays_below: bool
 
 
-def simulate(certificate: Certificate) -> Run | str:
+def simulate(certificate: Convergence) -> Run | str:
     """Runs the affordable method with the best proved rate, or says why there is no run."""
     data = certificate.data
     game = data["game"]
@@ -159,7 +159,7 @@ def simulate(certificate: Certificate) -> Run | str:
     )
 
 
-def _field(certificate: Certificate, sizes: list[int]) -> tuple[Graph, Field]:
+def _field(certificate: Convergence, sizes: list[int]) -> tuple[Graph, Field]:
     """The graph in the file, and the field that it stands for."""
     game = certificate.data["game"]
     file, n = Reader(game)["graph"], sum(sizes)
@@ -213,7 +213,7 @@ def _length(method: str, rate: float, graph: Graph, players: int) -> int | None:
 
 
 def _norm(
-    certificate: Certificate, entry: dict[str, Any], sizes: list[int]
+    certificate: Convergence, entry: dict[str, Any], sizes: list[int]
 ) -> tuple[Callable[[np.ndarray], float], float]:
     """The norm of a step's theorem, and how far from the centre the equilibrium is in it."""
     near = float.fromhex(entry.get("equilibrium_radius", "inf"))
