@@ -9,6 +9,7 @@ from certify.checker import Progress, Verdict, check_data
 from certify.checker.reader import Reader
 from certify.claims.checked import Checked
 from certify.claims.rows import Row, Table, row
+from certify.file.contents import Contents
 from certify.file.save import save_data
 from certify.problem.naming import shown_name
 from dgames.strategy import Strategy
@@ -100,7 +101,7 @@ class Certificate(abc.ABC):
         return self._contents
 
     @property
-    def data(self) -> dict[str, Any]:
+    def data(self) -> Contents:
         """The contents of the file, as plain data, to be read only."""
         return self.contents.data
 
@@ -195,7 +196,7 @@ class Certificate(abc.ABC):
         return f"{what}: the status is {self.status!r} ({'; '.join(self.reasons)})"
 
 
-def _promoted(data: dict[str, Any]) -> tuple[str, ...]:
+def _promoted(data: Contents) -> tuple[str, ...]:
     """Reads sentences that are no claim, so that the checker has not looked at them."""
     file = Reader(data)
     return tuple(item.text() for item in file["promoted"].items()) if "promoted" in file else ()

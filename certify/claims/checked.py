@@ -1,9 +1,8 @@
 """What the independent checker has accepted: the only thing that a proof can be made of."""
 
-from typing import Any
-
 from certify.checker import Progress, Verdict, check_data
 from certify.checker.reader import digest
+from certify.file.contents import Contents
 
 
 class NotAccepted(ValueError):
@@ -36,14 +35,14 @@ class Checked:
 
     __slots__ = ("_data", "_level", "_verdict")
 
-    def __init__(self, data: dict[str, Any], progress: Progress | None = None, *, level: int = 1):
+    def __init__(self, data: Contents, progress: Progress | None = None, *, level: int = 1):
         verdict = check_data(data, progress, level=level)
         if not verdict.ok:
             raise NotAccepted(verdict)
         self._data, self._verdict, self._level = _sealed(data), verdict, level
 
     @property
-    def data(self) -> dict[str, Any]:
+    def data(self) -> Contents:
         """The contents with their digest."""
         return self._data
 
@@ -74,7 +73,7 @@ class Checked:
         return new
 
 
-def _sealed(data: dict[str, Any]) -> dict[str, Any]:
+def _sealed(data: Contents) -> Contents:
     """A copy with the digest of its contents at the end."""
     body = {key: value for key, value in data.items() if key != "digest"}
     return {**body, "digest": digest(body)}

@@ -10,6 +10,7 @@ from certify.checker import Unusable
 from certify.checker.reader import CONTRACTION, Reader
 from certify.claims.certificate import Certificate
 from certify.claims.rows import Part, Row, about, at_least, at_most, row
+from certify.file.contents import Contents
 from certify.problem.field import flat_field
 from certify.problem.region import Box
 from dgames.strategy import Strategy, dimensions
@@ -180,6 +181,6 @@ def _vector(texts: list[str]) -> np.ndarray:
     return np.array([float.fromhex(text) for text in texts])
 
 
-def _matrix(symmetric: dict[str, Any], size: int) -> np.ndarray:
+def _matrix(symmetric: Contents, size: int) -> np.ndarray:
     entries = np.array([float(x) for x in symmetric["matrix"]]).reshape(size, size)
     return np.ldexp(entries, symmetric["unit"])

@@ -9,6 +9,7 @@ from certify.checker import Unusable
 from certify.checker.reader import Reader
 from certify.checker.sets import read_set
 from certify.claims.equilibrium import Basin, Equilibrium
+from certify.file.contents import Contents
 from certify.problem.region import Ball, Box, Policies, Region
 from certify.problem.structure import players, rebuild
 from certify.rounding import float_above, float_below
@@ -47,7 +48,7 @@ class Claims(NamedTuple):
     cells: int
 
 
-def read_claims(data: dict[str, Any]) -> Claims:
+def read_claims(data: Contents) -> Claims:
     """Reads the claims of contents that the checker has accepted."""
     claims, game = data["claims"], data["game"]
     names = [player["name"] for player in game["players"]]
@@ -96,7 +97,7 @@ def read_claims(data: dict[str, Any]) -> Claims:
     )
 
 
-def _metric(claims: dict[str, Any], sizes: list[int]) -> tuple[np.ndarray, list[float]]:
+def _metric(claims: Contents, sizes: list[int]) -> tuple[np.ndarray, list[float]]:
     """The matrix P, and numbers with `|x|_P^2 >= floors_k x_k^2`."""
     if "weights" in claims:
         spread = np.repeat([_float(x) for x in claims["weights"]], sizes)
@@ -108,7 +109,7 @@ def _metric(claims: dict[str, Any], sizes: list[int]) -> tuple[np.ndarray, list[
     return metric, [_float(x) for x in claims["metric"]["coordinate"]]
 
 
-def read_region(data: dict[str, Any]) -> Region:
+def read_region(data: Contents) -> Region:
     """Reads where they hold."""
     region, structure = data["region"], data["game"]["structure"]
 
@@ -122,7 +123,7 @@ def read_region(data: dict[str, Any]) -> Region:
     return Ball(strategy(region["center"]), _float(region["radius"]))
 
 
-def _step(step: dict[str, Any], basin: float, is_matrix: bool, names: list[str]) -> StepSize:
+def _step(step: Contents, basin: float, is_matrix: bool, names: list[str]) -> StepSize:
     momentum = [_float(x) for x in step.get("momentum", [])]
     scale = dict(zip(names, map(_float, step["inner"]), strict=True)) if "inner" in step else None
     return StepSize(
@@ -177,7 +178,7 @@ def _norm(theorem: str, is_matrix: bool) -> str:
     }[theorem]
 
 
-def read_methods_without_step(data: dict[str, Any]) -> dict[str, str]:
+def read_methods_without_step(data: Contents) -> dict[str, str]:
     """Reads which methods were asked for and have no step, and why: no claim, for people."""
     file, key = Reader(data), "methods_without_step"
     if "provenance" not in file or key not in file["provenance"]:

@@ -1,7 +1,6 @@
 """What a certificate of convergence says, as rows and tables."""
 
 import math
-from typing import Any
 
 import numpy as np
 
@@ -21,6 +20,7 @@ from certify.claims.rows import (
     shortened,
     vector,
 )
+from certify.file.contents import Contents
 from dgames.strategy import blocks, dimensions, player_names, ravel
 
 # Rows of a table; entries of a list, and of a vector that is written out.
@@ -29,7 +29,7 @@ MOST_ROWS, MOST_ENTRIES, MOST_SHOWN = 60, 6, 3
 MOST_WRITTEN = 6
 
 
-def claim_rows(data: dict[str, Any], claims: Claims) -> list[Row]:
+def claim_rows(data: Contents, claims: Claims) -> list[Row]:
     """Returns the claims: where, in which metric, how strongly, and what follows.
 
     Args:
@@ -60,7 +60,7 @@ def claim_rows(data: dict[str, Any], claims: Claims) -> list[Row]:
     ]
 
 
-def _what(data: dict[str, Any], claims: Claims) -> Cell:
+def _what(data: Contents, claims: Claims) -> Cell:
     """What there is exactly one of."""
     on_boundary = not equilibrium_is_interior(data, claims.equilibrium)
     if "field" in data["game"]:
@@ -111,7 +111,7 @@ def _hexes(values: list[str]) -> Cell:
     return vector([float.fromhex(value) for value in values], MOST_ENTRIES)
 
 
-def _region(region: dict[str, Any]) -> Cell:
+def _region(region: Contents) -> Cell:
     if region["kind"] != "policies":
         return _extent(region)
     sizes = shortened(([str(size + 1)] for size in region["groups"]), MOST_ENTRIES, total=False)
@@ -123,7 +123,7 @@ def _region(region: dict[str, Any]) -> Cell:
     ]
 
 
-def _extent(own: dict[str, Any]) -> Cell:
+def _extent(own: Contents) -> Cell:
     """A region or a strategy set."""
     if own["kind"] == "box":
         return ["box from ", *_hexes(own["lower"]), " to ", *_hexes(own["upper"])]
@@ -136,7 +136,7 @@ def _extent(own: dict[str, Any]) -> Cell:
     return ["anywhere" if own["kind"] == "euclidean" else str(own["kind"])]
 
 
-def _sets(sets: list[dict[str, Any]], players: list[str]) -> Cell:
+def _sets(sets: list[Contents], players: list[str]) -> Cell:
     """The strategy sets with their bounds, one line for all players who have the same."""
     owners: dict[Cell, list[str]] = {}
     for name, own in zip(players, sets, strict=True):

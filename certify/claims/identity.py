@@ -9,12 +9,14 @@ from jax.extend import core
 
 import dgames as dg
 from certify.enclosure.plain import plain
+from certify.file.contents import Contents
 from certify.graph.builder import GraphError
 from certify.graph.trace import expression_graph
 from certify.problem.constraints import Constraints
 from certify.problem.exact_types import is_pseudo_gradient
 from certify.problem.field import traced_code
 from certify.problem.fingerprint import fingerprint
+from certify.problem.messages import clipped
 from certify.problem.payoff_tables import game_data
 from certify.problem.region import Ball, Box, Policies, Region
 from certify.problem.structure import rebuild
@@ -22,13 +24,13 @@ from dgames.game import is_zero_sum
 from dgames.strategy import Strategy, dimensions, player_names, ravel
 
 
-def described_strategy(data: dict[str, Any]) -> Strategy:
+def described_strategy(data: Contents) -> Strategy:
     """A joint strategy of zeros, of the structure that a file describes."""
     size = sum(player["size"] for player in data["game"]["players"])
     return rebuild(data["game"]["structure"], np.zeros(size))
 
 
-def policies_difference(data: dict[str, Any], game: dg.Game | dg.AbstractField) -> str | None:
+def policies_difference(data: Contents, game: dg.Game | dg.AbstractField) -> str | None:
     """Compares the payoff tables of a file about policies with those of a game."""
     given = dg.as_field(game)
     inner = given.game if is_pseudo_gradient(given) else None
@@ -38,7 +40,7 @@ def policies_difference(data: dict[str, Any], game: dg.Game | dg.AbstractField) 
 
 
 def difference(
-    data: dict[str, Any],
+    data: Contents,
     game: dg.Game | dg.AbstractField,
     x: Strategy,
     args: Any = None,
@@ -75,11 +77,11 @@ def difference(
 
 
 def _counted(players: list[tuple[str, int]]) -> str:
-    shown = ", ".join(f"{name} ({size})" for name, size in players[:6])
+    shown = ", ".join(f"{clipped(name)} ({size})" for name, size in players[:6])
     return shown if len(players) <= 6 else f"{shown} and {len(players) - 6} more"
 
 
-def _same_graph(said: dict[str, Any], code: core.ClosedJaxpr, x: Strategy) -> bool:
+def _same_graph(said: Contents, code: core.ClosedJaxpr, x: Strategy) -> bool:
     if "graph" not in said or "natural" in said:
         return False
     vector, unravel = ravel(x)
@@ -94,7 +96,7 @@ def _same_graph(said: dict[str, Any], code: core.ClosedJaxpr, x: Strategy) -> bo
     return all(graph[part] == said["graph"][part] for part in ("nodes", "outputs"))
 
 
-def _other_sets(data: dict[str, Any], given: dg.AbstractField, x: Strategy) -> str | None:
+def _other_sets(data: Contents, given: dg.AbstractField, x: Strategy) -> str | None:
     """Methods project onto the strategy sets, so these have to be those of the certificate."""
     region = region_of(data, x)
     constraints = Constraints.of(given, region)
@@ -109,7 +111,7 @@ def _other_sets(data: dict[str, Any], given: dg.AbstractField, x: Strategy) -> s
     return None
 
 
-def region_of(data: dict[str, Any], x: Strategy) -> Region:
+def region_of(data: Contents, x: Strategy) -> Region:
     """The region of a certificate file, as one of joint strategies like this one."""
     region, unravel = data["region"], ravel(x)[1]
 

@@ -9,10 +9,11 @@ from certify.checker.reader import Reader
 from certify.checker.sets import Ball, Box, Euclidean, read_set
 from certify.claims.convergence_claims import read_region
 from certify.claims.equilibrium import Equilibrium
+from certify.file.contents import Contents
 from dgames.strategy import ravel
 
 
-def equilibrium_is_interior(data: dict[str, Any], equilibrium: Equilibrium) -> bool:
+def equilibrium_is_interior(data: Contents, equilibrium: Equilibrium) -> bool:
     """Says whether the equilibrium is known not to be on the boundary of a strategy set.
 
     Then it is a stationary point as well. Without strategy sets it always is.
@@ -24,12 +25,12 @@ def equilibrium_is_interior(data: dict[str, Any], equilibrium: Equilibrium) -> b
     return inside(data, *(np.asarray(ravel(end)[0]) for end in equilibrium[:2]))
 
 
-def region_is_interior(data: dict[str, Any]) -> bool:
+def region_is_interior(data: Contents) -> bool:
     """Says whether the region of a file is known to be inside of all strategy sets."""
     return inside(data, *read_region(data).bounds())
 
 
-def inside(data: dict[str, Any], lower: np.ndarray, upper: np.ndarray) -> bool:
+def inside(data: Contents, lower: np.ndarray, upper: np.ndarray) -> bool:
     """Whether a box is in the interior of the strategy sets of a file, exactly.
 
     Args:

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from jaxtyping import Int
 
+from certify.file.contents import Contents
 from certify.jacobian.family import AffineFamily, stack
 from certify.metric.modes import Modes
 from certify.search.tree import Leaf, Split, Tree
@@ -89,9 +90,9 @@ def nodes(
     margin_scaling: Int[np.ndarray, "cells n"],
     lipschitz_scaling: Int[np.ndarray, "cells m"],
     modes: Modes | None = None,
-) -> list[dict[str, Any]]:
+) -> list[Contents]:
     """The tree in preorder, as the file holds it; its cells are those of `rounded`, in order."""
-    result: list[dict[str, Any]] = []
+    result: list[Contents] = []
     pairs = zip(rounded.families, rounded.along, strict=True)
     leaves = iter(zip(pairs, margin_scaling, lipschitz_scaling, strict=True))
     cells = itertools.count()

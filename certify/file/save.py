@@ -6,19 +6,18 @@ import os
 import tempfile
 from importlib.resources import files
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from certify.checker import reader
+from certify.file.contents import Contents
 
-# A schema, as plain data.
-Schema = dict[str, Any]
 # Entries shorter than this stand in one line.
 _WIDTH = 100
 # Nodes of the tree of cells have one of these fields, and always stand in one line.
 _CELL = {"centre", "split", "outside"}
 
 
-def save_data(data: dict[str, Any], path: str | Path) -> Path:
+def save_data(data: Contents, path: str | Path) -> Path:
     """Writes the contents of a certificate file, all of it or nothing.
 
     Args:
@@ -96,16 +95,16 @@ def compression(path: Path) -> float:
     return len(content) / len(_packed(content))
 
 
-def to_text(data: dict[str, Any]) -> str:
+def to_text(data: Contents) -> str:
     """The file as text: one line for each claim and each cell, so that differences can be read."""
     return _lines(data) + "\n"
 
 
-def schema(kind: Literal["convergence", "contraction", "policies"] = "convergence") -> Schema:
+def schema(kind: str = "convergence") -> Contents:
     """The JSON Schema (draft 2020-12) of a kind of file: its structure, without the mathematics.
 
     Args:
-        kind: Of files, see `Certificate.kind`.
+        kind: "convergence", "contraction" or "policies", see `Certificate.kind`.
 
     Raises:
         ValueError: If there is no such kind of file.

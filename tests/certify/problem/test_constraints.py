@@ -169,7 +169,7 @@ def test_what_has_no_theorem_is_not_claimed():
     game, region, _ = CASES["box"]
     found = certify.certify(game, region, [dg.Optimistic, dg.Simultaneous])
     assert found.status == "proved" and set(found.step_sizes) == {"simultaneous"}
-    assert "projected steps" in found.without["optimistic"]
+    assert "projected steps" in found.methods_without_step["optimistic"]
     found = certify.certify(game, region, metric=np.array([[2.0, 0.1], [0.1, 1.0]]))
     assert found.status == "undecided" and "metric of weights" in found.reasons[0]
 

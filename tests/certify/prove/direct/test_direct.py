@@ -135,7 +135,7 @@ class TestEveryMethod:
         """A thousand pairs never violate the factor; the fixed point and the basin are right."""
         found = proof(name)
         assert found.status == "proved"
-        assert found.verify().ok
+        assert found.check().ok
         assert found.rate < 0.999
         run, _, start = stepped(name)
         keys = jax.random.split(jax.random.key(1), 3)
@@ -299,7 +299,7 @@ class TestLargestStep:
         found = largest()
         assert found.limit == pytest.approx(0.8, rel=1e-3)
         assert 0.9 * found.limit < found.max < found.limit
-        assert found.at_max.verify().ok and found.at_best.verify().ok
+        assert found.at_max.check().ok and found.at_best.check().ok
         assert found.rate == found.at_best.rate < found.at_max.rate < 1
         assert found.route == "direct"
         assert found.smaller
