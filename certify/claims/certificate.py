@@ -8,7 +8,7 @@ import dgames as dg
 from certify.checker import Progress, Verdict, check_data
 from certify.checker.reader import Reader
 from certify.claims.checked import Checked
-from certify.claims.rows import Row, Table, row
+from certify.claims.rows import Name, Row, Table, row
 from certify.file.contents import Contents
 from certify.file.save import save_data
 from certify.problem.naming import shown_name
@@ -171,12 +171,14 @@ class Certificate(abc.ABC):
     def rows(self) -> list[Row]:
         """Returns what the certificate says, for a terminal or a page: a name and words each.
 
-        Of a proof these are its claims; otherwise the status and the reasons.
+        Of a proof these are its claims; otherwise the reasons why there is none.
         """
-        if self.status == "proved":
-            rows = [row("status", self.status), *self.claim_rows()]
+        rows = [row("claim", self.title), row("status", self.status)]
+        if self.status != "proved":
+            rows += [row("reason", reason) for reason in self.reasons]
         else:
-            rows = [row("status", self.status), *(row("reason", r) for r in self.reasons)]
+            rows += [] if self.no_file else [row("game", Name(self.game_name))]
+            rows += self.claim_rows()
         return [*rows, *(row("promoted", sentence) for sentence in self.promoted)]
 
     @abc.abstractmethod

@@ -30,9 +30,6 @@ def _pairs(title: str) -> Table:
 
 def _claim(certificate: Certificate) -> Table:
     table = _pairs("Claim")
-    table.add_row("claim", certificate.title)
-    if not certificate.no_file:
-        table.add_row("game", Text(printable(certificate.game_name)))
     for label, parts in certificate.rows():
         table.add_row(label, _text(parts))
     return table

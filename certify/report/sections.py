@@ -1,7 +1,5 @@
 """The sections that every page has: the verdict, what is proved, the tables, what it rests on."""
 
-from typing import Any
-
 from certify.checker.reader import Reader
 from certify.claims.certificate import Certificate
 from certify.claims.rows import Cell, Name, Number, Part, Table
@@ -60,12 +58,11 @@ def judgement(certificate: Certificate) -> Markup:
 
 def claims_section(certificate: Certificate) -> Markup:
     """States the claims, row by row."""
-    rows: list[tuple[str, Any]] = [("claim", certificate.title)]
     stated = certificate.rows()
-    rows += [(label, markup(parts)) for label, parts in stated[:MOST_ROWS]]
+    rows = [(label, markup(parts)) for label, parts in stated[:MOST_ROWS]]
     more = len(stated) - MOST_ROWS
     if more > 0:
-        rows.append(("more", f"… and {more} more in the file"))
+        rows.append(("more", Markup(f"… and {more} more in the file")))
     return section(
         "What is proved",
         facts(rows),
