@@ -19,6 +19,7 @@ from packaging.utils import canonicalize_name
 import certify
 import dgames as dg
 from certify.checker.reader import digest
+from certify.claims.kinds import KINDS
 
 ROOT = Path(__file__).parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
@@ -181,7 +182,7 @@ def test_the_wheel_holds_both_packages_and_their_types(tmp_path):
         for path in (ROOT / package).rglob("*.py")
     }
     assert sources <= names
-    assert {f"certify/schemas/{kind}.json" for kind in ("certificate", "contraction")} <= names
+    assert {f"certify/file/schemas/{kind}.json" for kind in KINDS} <= names
     entry_points = zipfile.ZipFile(wheel).read(f"{info}/entry_points.txt").decode()
     assert "certify = certify.command.cli:main" in entry_points
 

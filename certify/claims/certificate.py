@@ -118,6 +118,8 @@ class Certificate(abc.ABC):
                 no file; if the file would be larger than the checker reads
                 (`certify.checker.reader.MAX_BYTES`); or if `data` was changed since it was checked.
         """
+        if self.status != "proved":
+            raise ValueError(self._unproved("nothing to save"))
         return save_data(self.data, path)
 
     def check(self, progress: Progress | None = None, *, level: int = 1) -> Verdict:

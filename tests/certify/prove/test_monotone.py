@@ -9,7 +9,6 @@ from jax import lax
 import certify
 import dgames as dg
 from certify.checker import check_data
-from certify.command.tables import _what
 
 # Small-Gain Nash (arXiv 2512.06791), 64-dimensional LQ game: (lambda, margin, Lipschitz constant,
 # the largest stable step of the paper's rule, the true limit of forward Euler).
@@ -525,5 +524,6 @@ def test_a_ball_may_have_equilibria_on_its_boundary_that_are_not_stationary():
     assert np.hypot(point["a"], point["b"]) == pytest.approx(1.0, abs=1e-12)
     assert field["b"] == pytest.approx(0.0, abs=1e-12)
     assert field["a"] < -1 and point["a"] > 0 and point["b"] > 0.1
-    sentence = _what(certificate)
+    words = {label: parts for label, parts in certificate.rows()}["equilibrium"]
+    sentence = str(words[0])
     assert "exactly one stationary point" in sentence and "exactly one Nash" not in sentence
