@@ -33,10 +33,10 @@ class Case(NamedTuple):
 
     name: str
     level: int
-    certificate: certify.Certificate
+    certificate: certify.Convergence
 
 
-def quadratic(coordinates: int) -> certify.Certificate:
+def quadratic(coordinates: int) -> certify.Convergence:
     """Two players, strongly coupled: half of it zero-sum."""
     rng, own = np.random.default_rng(0), coordinates // 2
     q = [np.eye(own) + m @ m.T / own for m in rng.normal(size=(2, own, own))]
@@ -45,14 +45,14 @@ def quadratic(coordinates: int) -> certify.Certificate:
     return certify.certify(game, certify.Box.around((jnp.zeros(own), jnp.zeros(own)), 1.0))
 
 
-def oligopoly(radius: float) -> certify.Certificate:
+def oligopoly(radius: float) -> certify.Convergence:
     """The five firms of Murphy, Sherali and Soyster."""
     center = tuple(jnp.asarray(q) for q in dg.games.Oligopoly.published_equilibrium())
     game = dg.games.Oligopoly.murphy_sherali_soyster()
     return certify.certify(game, certify.Box.around(center, radius))
 
 
-def markov(radius: float) -> certify.Certificate:
+def markov(radius: float) -> certify.Convergence:
     """Natural gradients in the Markov game of Small-Gain Nash, in logit differences."""
     game = dg.games.MarkovGame.small_gain_nash()
     center = jax.tree.map(lambda p: jnp.zeros((len(p), p.shape[-1] - 1)), game.uniform())

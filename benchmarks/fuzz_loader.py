@@ -79,7 +79,7 @@ class Target:
             first = "accepted" if check_data(data).ok else "rejected"
         except Unusable:
             return "unusable"
-        if data["format"] != "dgames certificate" or "graph" not in data["game"]:
+        if data["kind"] != "convergence" or "graph" not in data["game"]:
             return first
         try:
             # Without the inequalities, which most edits break.

@@ -51,7 +51,7 @@ def tried(
     weights: dict[str, float] = {"0": 1.0, "1": 1.0}
     seconds: list[float] = []
 
-    def certified() -> certify.Certificate:
+    def certified() -> certify.Convergence:
         start = time.perf_counter()
         found = certify.certify(
             field,

@@ -17,10 +17,15 @@ if TYPE_CHECKING:
     from certify.checker import Unusable as Unusable
     from certify.checker import Verdict as Verdict
     from certify.claims.certificate import Certificate as Certificate
-    from certify.claims.certificate import load as load
-    from certify.claims.identity import check as check
-    from certify.claims.policies import PolicyCertificate as PolicyCertificate
-    from certify.claims.policies import load_policies as load_policies
+    from certify.claims.contraction import Contraction as Contraction
+    from certify.claims.convergence import Convergence as Convergence
+    from certify.claims.kinds import check as check
+    from certify.claims.kinds import load as load
+    from certify.claims.network_convergence import NetworkConstants as NetworkConstants
+    from certify.claims.network_convergence import NetworkConvergence as NetworkConvergence
+    from certify.claims.network_convergence import NetworkEquilibrium as NetworkEquilibrium
+    from certify.claims.network_convergence import NetworkStep as NetworkStep
+    from certify.claims.policy_convergence import PolicyConvergence as PolicyConvergence
     from certify.enclosure import EnclosureError as EnclosureError
     from certify.enclosure import Interval as Interval
     from certify.enclosure import enclose as enclose
@@ -45,8 +50,8 @@ if TYPE_CHECKING:
     from certify.problem.region import Ball as Ball
     from certify.problem.region import Box as Box
     from certify.problem.region import Policies as Policies
-    from certify.prove.direct.contraction import Contraction as Contraction
     from certify.prove.direct.contraction import contraction as contraction
+    from certify.prove.direct.contraction import is_same_step as is_same_step
     from certify.prove.direct.largest_step import DirectStep as DirectStep
     from certify.prove.direct.largest_step import largest_step as largest_step
     from certify.prove.estimate import Estimate as Estimate
@@ -54,10 +59,6 @@ if TYPE_CHECKING:
     from certify.prove.growth import grow as grow
     from certify.prove.mismatch import MismatchError as MismatchError
     from certify.prove.monotone import certify as certify
-    from certify.prove.network import NetworkConstants as NetworkConstants
-    from certify.prove.network import NetworkEquilibrium as NetworkEquilibrium
-    from certify.prove.network import NetworkProof as NetworkProof
-    from certify.prove.network import NetworkStep as NetworkStep
     from certify.prove.network import certify_network as certify_network
     from certify.prove.network import network_constants as network_constants
     from certify.prove.policies import certify_policies as certify_policies
@@ -77,9 +78,14 @@ _HOMES = {
     name: home
     for home, names in {
         "checker": ("Unusable", "Verdict"),
-        "claims.certificate": ("Certificate", "load"),
-        "claims.identity": ("check",),
-        "claims.policies": ("PolicyCertificate", "load_policies"),
+        "claims.certificate": ("Certificate",),
+        "claims.contraction": ("Contraction",),
+        "claims.convergence": ("Convergence",),
+        "claims.kinds": ("check", "load"),
+        "claims.network_convergence": (
+            *("NetworkConstants", "NetworkConvergence", "NetworkEquilibrium", "NetworkStep"),
+        ),
+        "claims.policy_convergence": ("PolicyConvergence",),
         "enclosure": (
             *("EnclosureError", "Interval", "enclose", "enclose_hessian", "enclose_jacobian"),
         ),
@@ -96,15 +102,12 @@ _HOMES = {
         "problem.payoff_tables": ("game_terms",),
         "problem.region": ("Ball", "Box", "Policies"),
         "prove.mismatch": ("MismatchError",),
-        "prove.direct.contraction": ("Contraction", "contraction"),
+        "prove.direct.contraction": ("contraction", "is_same_step"),
         "prove.direct.largest_step": ("DirectStep", "largest_step"),
         "prove.estimate": ("Estimate", "estimate"),
         "prove.growth": ("grow",),
         "prove.monotone": ("certify",),
-        "prove.network": (
-            *("NetworkConstants", "NetworkEquilibrium", "NetworkProof", "NetworkStep"),
-            *("certify_network", "network_constants"),
-        ),
+        "prove.network": ("certify_network", "network_constants"),
         "prove.policies": ("certify_policies",),
         "rates": ("Rate", "RungeKutta", "best_rate_step", "largest_rate_step", "rate"),
         "report": ("report_page",),

@@ -109,7 +109,7 @@ def tries(config: Config, game: FineTuning, x: Any) -> Data:
     return entries
 
 
-def _claims(proof: certify.Certificate) -> dict[str, Any]:
+def _claims(proof: certify.Convergence) -> dict[str, Any]:
     lower, upper = proof.region.bounds()
     return {
         "radius": np.min(upper - lower) / 2,

@@ -183,6 +183,6 @@ legend = ax.legend(frameon=False, fontsize="small", loc="upper left")
 assert ends[r"complex, $0.8\,e^{i\pi/4}$"] < 1e-3 < 1 < min(list(ends.values())[:2])
 assert (best[:, [0, -1]] >= 1).all() and 0.888 < best.min() < 0.91
 assert [proof.status for proof in attempts.values()] == ["proved"] * 4 + ["undecided"]
-assert abs(attempts[0.0601].rate - 0.97900) < 1e-4 and attempts[0.0601].verify().ok
+assert abs(attempts[0.0601].rate - 0.97900) < 1e-4 and attempts[0.0601].check().ok
 assert table["even"]["optimistic"] < table["even"]["complex momentum"] < 192
 assert table["uneven"]["complex momentum"] > 2 * table["uneven"]["optimistic"]

@@ -18,6 +18,7 @@ from packaging.utils import canonicalize_name
 import certify.checker
 import dgames as dg
 from certify.checker.reader import digest
+from certify.claims.kinds import KINDS
 
 ROOT = Path(__file__).parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
@@ -178,7 +179,7 @@ def test_the_wheel_holds_both_packages_and_their_types(tmp_path):
     # What makes a distribution of the checker alone stays out of this one.
     checker = {name for name in names if name.startswith("certify/checker/")}
     assert {Path(name).suffix for name in checker} == {".py", ".typed"}
-    assert {f"certify/file/schemas/{kind}.json" for kind in ("certificate", "contraction")} <= names
+    assert {f"certify/file/schemas/{kind}.json" for kind in KINDS} <= names
     entry_points = zipfile.ZipFile(wheel).read(f"{info}/entry_points.txt").decode()
     assert "certify = certify.command.cli:main" in entry_points
 

@@ -23,6 +23,7 @@ VALUES: tuple[Any, ...] = (
     *([], {}, [[]], [0], [0, 1], [-1, 0], {"kind": "euclidean"}, {"kind": "simplex", "groups": []}),
     *({"outside": 0}, {"split": 0, "at": "0x0.0p+0"}, {"unit": -2400, "vectors": []}),
     *("box", "ball", "small_gain", "performance", "a" * 5000, [0] * 600),
+    *("convergence", "contraction", "policies", "coupling", "form"),
     *OPERANDS,
     *SCHEMES,
 )

@@ -32,10 +32,10 @@ the peer longer, miss the worst of them, and prove as little.
 
 def proof(
     game: dg.Game | dg.AbstractField, region: certify.Box, **options: object
-) -> Callable[[], certify.Certificate]:
+) -> Callable[[], certify.Convergence]:
     """Certifies, and insists on a proof that the checker accepts."""
 
-    def run() -> certify.Certificate:
+    def run() -> certify.Convergence:
         found = certify.certify(game, region, **options)  # pyright: ignore[reportArgumentType]
         assert found.status == "proved"
         return found

@@ -27,15 +27,15 @@ from .cells import Progress
 from .contraction import check_contraction
 from .policies import check_policies
 from .proof import check_convergence
-from .reader import CONTRACTION, FORMAT, POLICIES, Reader, Unusable, read
+from .reader import CONTRACTION, CONVERGENCE, POLICIES, Reader, Unusable, read
 from .verdict import Rejected, Verdict
 
 __version__ = "0.1.0"
 
-# Of each format, the function that verifies a file at a level: it returns what was re-derived from
-# the costs, or raises `Rejected` with the claims that fail.
+# For each kind of file, the function that verifies it at a level: it returns what was re-derived
+# from the costs, or raises `Rejected` with the claims that fail.
 KINDS: dict[str, Callable[[Reader, int, Progress | None], tuple[str, ...]]] = {
-    FORMAT: check_convergence,
+    CONVERGENCE: check_convergence,
     CONTRACTION: check_contraction,
     POLICIES: check_policies,
 }
@@ -66,9 +66,9 @@ def check_data(data: dict, progress: Progress | None = None, *, level: int = 1) 
     if level not in (1, 2):
         raise ValueError(f"check: the level is {level}; it must be 1 or 2.")
     start, file = time.perf_counter(), Reader(data)
-    kind = file["format"]
+    kind = file["kind"]
     if kind.text() not in KINDS:
-        kind.fail(" or ".join(map(repr, KINDS)))
+        kind.fail(" or ".join(f'"{known}"' for known in KINDS))
     reasons: tuple[str, ...] = ()
     rederived: tuple[str, ...] = ()
     try:

@@ -17,11 +17,10 @@ from typing import Any, NoReturn
 from .matrices import Matrix
 
 FORMAT = "dgames certificate"
-VERSION = 1
-CONTRACTION = "dgames contraction"
-POLICIES = "dgames policies"
-# What this checker reads, and in which version.
-FORMATS = {FORMAT: VERSION, CONTRACTION: 1, POLICIES: 1}
+VERSION = 2
+# What files of this format may claim: convergence of a game, of a single step of a method, or over
+# all policies.
+CONVERGENCE, CONTRACTION, POLICIES = "convergence", "contraction", "policies"
 # Of the text, unpacked, and of the values in it: whatever they are, reading takes up to 1 GiB of
 # memory. An integer is one value; what takes more memory counts for up to nine, see `_values`.
 MAX_BYTES = 128 * 2**20
@@ -104,12 +103,11 @@ def parse(text: str, name: str = "the certificate") -> dict[str, Any]:
             parse_float=_refuse,
             parse_constant=_refuse,
         )
-        kind = data.get("format") if isinstance(data, dict) else None
-        if not isinstance(kind, str) or kind not in FORMATS:
+        if not isinstance(data, dict) or data.get("format") != FORMAT:
             raise Unusable(f'it is no certificate: its "format" is not "{FORMAT}"')
-        if type(data.get("version")) is not int or data["version"] != FORMATS[kind]:
+        if type(data.get("version")) is not int or data["version"] != VERSION:
             raise Unusable(
-                f"it has format version {data.get('version')!r}; this checker reads {FORMATS[kind]}"
+                f"it has format version {data.get('version')!r}; this checker reads {VERSION}"
             )
         if data.get("digest") != digest(data):
             raise Unusable("its digest does not match its contents: it is damaged or edited")

@@ -1,6 +1,5 @@
 """Whether a certificate speaks of a game: its code is traced again and compared with the file."""
 
-from pathlib import Path
 from typing import Any
 
 import jax
@@ -9,15 +8,14 @@ import numpy as np
 from jax.extend import core
 
 import dgames as dg
-from certify import checker
-from certify.checker import Progress, Unusable, Verdict
-from certify.checker.reader import FORMAT, POLICIES, read
 from certify.enclosure.programs.plain import plain
+from certify.file.contents import Contents
 from certify.graph.builder import GraphError
 from certify.graph.trace import expression_graph
 from certify.problem.constraints import Constraints
 from certify.problem.exact_types import is_pseudo_gradient
 from certify.problem.fingerprint import fingerprint
+from certify.problem.messages import clipped
 from certify.problem.payoff_tables import game_data
 from certify.problem.region import Ball, Box, Policies, Region
 from certify.problem.structure import rebuild
@@ -26,72 +24,14 @@ from dgames.game import is_zero_sum
 from dgames.strategy import Strategy, dimensions, player_names, ravel
 
 
-def check(
-    path: str | Path,
-    progress: Progress | None = None,
-    *,
-    level: int = 1,
-    game: dg.Game | dg.AbstractField | None = None,
-    args: Any = None,
-    like: Strategy | None = None,
-) -> Verdict:
-    """Has the independent checker verify a certificate file; and is it of the game one thinks of?
-
-    The checker (`certify.checker.check`, which needs nothing but the standard library) decides
-    whether the claims follow from the file. That the costs in the file are those of some code it
-    cannot know: give the game, and its code is traced again and compared.
-
-    Args:
-        path: A file written by `save`.
-        progress: Called with the number of cells done and of all, before each and at the end.
-        level: 1 takes the bounds on derivatives that the file states as given; 2 re-derives them
-            from the costs that the file spells out, with python-flint.
-        game: The game, or the field, that the file is to speak of.
-        args: Passed to its costs.
-        like: A joint strategy of the game, where the file does not know its structure (equinox
-            modules, for example).
-
-    Returns:
-        The verdict; its `reasons` say which claims fail, and how the game differs.
-
-    Raises:
-        Unusable: If the file cannot be read at all, or is of a kind that level 2 cannot re-derive
-            or whose game cannot be compared.
-        ValueError: If there is no such level, or nothing can be proved of the game.
-
-    Example:
-        >>> import certify, dgames as dg, tempfile, pathlib
-        >>> game = dg.game(lambda x, args: (x[0] ** 2, args * x[1] ** 2))
-        >>> region = certify.Box.around((0.0, 0.0), 1.0)
-        >>> file = pathlib.Path(tempfile.mkdtemp()) / "game.json"
-        >>> path = certify.certify(game, region, args=1.0).save(file)
-        >>> certify.check(path, game=game, args=1.0).ok, certify.check(path, game=game, args=2.0).ok
-        (True, False)
-    """
-    verdict = checker.check(path, progress, level=level)
-    if game is None or not verdict.ok:
-        return verdict
-    data = read(path)
-    if data["format"] == POLICIES:
-        found = policies_difference(data, game)
-    elif data["format"] == FORMAT:
-        x = like
-        if x is None:
-            x = rebuild(data["game"]["structure"], np.zeros(_coordinates(data)))
-        found = difference(data, game, x, args)
-    else:
-        raise Unusable(f"{path} is a {data['format']} file: its game cannot be compared")
-    if found is None:
-        return verdict
-    return verdict._replace(ok=False, reasons=(f"the game is the one given: {found}",))
+def described_strategy(data: Contents) -> Strategy:
+    """A joint strategy of zeros, of the structure that a file describes."""
+    size = sum(player["size"] for player in data["game"]["players"])
+    return rebuild(data["game"]["structure"], np.zeros(size))
 
 
-def _coordinates(data: dict[str, Any]) -> int:
-    return sum(player["size"] for player in data["game"]["players"])
-
-
-def policies_difference(data: dict[str, Any], game: dg.Game | dg.AbstractField) -> str | None:
-    """The same for a file about policies, which holds payoff tables; see `difference`."""
+def policies_difference(data: Contents, game: dg.Game | dg.AbstractField) -> str | None:
+    """Compares the payoff tables of a file about policies with those of a game."""
     given = dg.as_field(game)
     inner = given.game if is_pseudo_gradient(given) else None
     if type(inner) is dg.Regularised and game_data(inner) == data["game"]:
@@ -100,7 +40,7 @@ def policies_difference(data: dict[str, Any], game: dg.Game | dg.AbstractField) 
 
 
 def difference(
-    data: dict[str, Any],
+    data: Contents,
     game: dg.Game | dg.AbstractField,
     x: Strategy,
     args: Any = None,
@@ -137,11 +77,11 @@ def difference(
 
 
 def _counted(players: list[tuple[str, int]]) -> str:
-    shown = ", ".join(f"{name} ({size})" for name, size in players[:6])
+    shown = ", ".join(f"{clipped(name)} ({size})" for name, size in players[:6])
     return shown if len(players) <= 6 else f"{shown} and {len(players) - 6} more"
 
 
-def _same_graph(said: dict[str, Any], code: core.ClosedJaxpr, x: Strategy) -> bool:
+def _same_graph(said: Contents, code: core.ClosedJaxpr, x: Strategy) -> bool:
     if "graph" not in said or "natural" in said:
         return False
     vector, unravel = ravel(x)
@@ -156,7 +96,7 @@ def _same_graph(said: dict[str, Any], code: core.ClosedJaxpr, x: Strategy) -> bo
     return all(graph[part] == said["graph"][part] for part in ("nodes", "outputs"))
 
 
-def _other_sets(data: dict[str, Any], given: dg.AbstractField, x: Strategy) -> str | None:
+def _other_sets(data: Contents, given: dg.AbstractField, x: Strategy) -> str | None:
     """Methods project onto the strategy sets, so these have to be those of the certificate."""
     region = region_of(data, x)
     constraints = Constraints.of(given, region)
@@ -171,7 +111,7 @@ def _other_sets(data: dict[str, Any], given: dg.AbstractField, x: Strategy) -> s
     return None
 
 
-def region_of(data: dict[str, Any], x: Strategy) -> Region:
+def region_of(data: Contents, x: Strategy) -> Region:
     """The region of a certificate file, as one of joint strategies like this one."""
     region, unravel = data["region"], ravel(x)[1]
 

@@ -1,4 +1,4 @@
-"""Whether strategy sets are felt: by the equilibrium, or anywhere in the region."""
+"""Whether a box is in the interior of strategy sets, where these are not felt."""
 
 from fractions import Fraction
 from typing import Any
@@ -7,25 +7,30 @@ import numpy as np
 
 from certify.checker.reader import Reader
 from certify.checker.sets import BallSet, BoxSet, read_set
-from certify.claims.certificate import Certificate
+from certify.claims.convergence_claims import read_region
+from certify.claims.equilibrium import Equilibrium
+from certify.file.contents import Contents
 from dgames.strategy import ravel
 
 
-def equilibrium_is_interior(certificate: Certificate) -> bool:
-    """Whether the equilibrium is known not to be on the boundary of a strategy set.
+def equilibrium_is_interior(data: Contents, equilibrium: Equilibrium) -> bool:
+    """Says whether the equilibrium is known not to be on the boundary of a strategy set.
 
     Then it is a stationary point as well. Without strategy sets it always is.
+
+    Args:
+        data: The contents of the file.
+        equilibrium: Read from them.
     """
-    ends = (ravel(end)[0] for end in certificate.equilibrium[:2])
-    return inside(certificate.data, *map(np.asarray, ends))
+    return inside(data, *(np.asarray(ravel(end)[0]) for end in equilibrium[:2]))
 
 
-def region_is_interior(certificate: Certificate) -> bool:
-    """Whether the region is known to be inside of all strategy sets."""
-    return inside(certificate.data, *certificate.region.bounds())
+def region_is_interior(data: Contents) -> bool:
+    """Says whether the region of a file is known to be inside of all strategy sets."""
+    return inside(data, *read_region(data).bounds())
 
 
-def inside(data: dict[str, Any], lower: np.ndarray, upper: np.ndarray) -> bool:
+def inside(data: Contents, lower: np.ndarray, upper: np.ndarray) -> bool:
     """Whether a box is in the interior of the strategy sets of a file, exactly.
 
     Args:

@@ -6,13 +6,16 @@ import re
 import sys
 from importlib import metadata
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
 
 from certify.command.interruption import INTERRUPTED, heeded, leave
 from certify.command.live_line import live_line
+
+if TYPE_CHECKING:
+    from certify.claims.checked import Checked
 
 app = typer.Typer(
     name="certify",
@@ -33,6 +36,8 @@ LONGEST = 400
 ENCLOSURES = ("auto", "taylor", "affine", "interval")
 METRICS = ("auto", "weights", "block", "full")
 OBJECTIVES = ("basin", "margin", "step", "rate")
+# The kinds of files, `certify.claims.kinds.KINDS`, repeated for the same reason.
+KINDS = ("convergence", "contraction", "policies")
 
 
 class Interrupted(Exception):
@@ -232,20 +237,12 @@ def check(
 @app.command()
 def show(file: Annotated[Path, typer.Argument(metavar="CERTIFICATE", help="The file.")]) -> None:
     """Show a certificate as a table, with the checker's verdict."""
-    from certify.checker.reader import CONTRACTION, POLICIES
-
-    data, verdict = _accepted(file, 1)
+    contents = _accepted(file, 1)
     _use_float64()
-    from certify.claims.certificate import of_data
-    from certify.command.tables import certificate_table, contraction_table, policy_table
+    from certify.claims.kinds import of_contents
+    from certify.command.tables import certificate_table
 
-    if data["format"] == CONTRACTION:
-        table = contraction_table(data, verdict)
-    elif data["format"] == POLICIES:
-        table = policy_table(data, verdict)
-    else:
-        table = certificate_table(of_data(data), verdict)
-    Console().print(table)
+    Console().print(certificate_table(of_contents(contents)))
 
 
 @app.command()
@@ -266,40 +263,40 @@ def report(
     if _same(target, file):
         raise ValueError(f"the page would replace the certificate {file}; name another -o")
     _check_targets(target)
-    data, verdict = _accepted(file, level)
+    contents = _accepted(file, level)
     _use_float64()
+    from certify.claims.kinds import of_contents
     from certify.file.save import save_bytes
     from certify.report import page
 
-    print(f"written to {save_bytes(page(data, verdict, level).encode(), target)}")
+    print(f"written to {save_bytes(page(of_contents(contents)).encode(), target)}")
 
 
-def _accepted(file: Path, level: int) -> tuple[dict[str, Any], Any]:
-    """The contents of a file and what the checker says of it, which is yes."""
-    from certify.checker import check_data
+def _accepted(file: Path, level: int) -> "Checked":
+    """The contents of a file, once the checker has accepted them: before JAX is imported."""
     from certify.checker.__main__ import Meter
     from certify.checker.reader import read
+    from certify.claims.checked import Checked, NotAccepted
 
-    data = read(file)
-    verdict = check_data(data, Meter(), level=level)
-    if not verdict.ok:
-        print(f"rejected: {file}: " + "; ".join(verdict.reasons))
-        raise typer.Exit(NO)
-    return data, verdict
+    try:
+        return Checked(read(file), Meter(), level=level)
+    except NotAccepted as rejection:
+        print(f"rejected: {file}: {rejection}")
+        raise typer.Exit(NO) from None
 
 
 @app.command()
 def schema(
-    contraction: Annotated[
-        bool, typer.Option("--contraction", help="Of files of certify.contraction.")
-    ] = False,
+    kind: Annotated[str, typer.Argument(metavar="KIND", help=" or ".join(KINDS))] = KINDS[0],
 ) -> None:
-    """Print the JSON Schema of certificate files."""
+    """Print the JSON Schema of a kind of certificate files."""
     import json
 
     from certify.file import save as file
 
-    print(json.dumps(file.schema("contraction" if contraction else "certificate"), indent=2))
+    if kind not in KINDS:
+        raise ValueError(f"the kind is {kind!r}; it must be {', '.join(KINDS[:-1])} or {KINDS[-1]}")
+    print(json.dumps(file.schema(kind), indent=2))
 
 
 @app.command()

@@ -10,7 +10,7 @@ from rich.console import Console
 
 import dgames as dg
 from certify.checker import check
-from certify.claims.certificate import Certificate
+from certify.claims.convergence import Convergence
 from certify.command.live_line import live_line
 from certify.command.live_rounds import on_terminal
 from certify.command.tables import certificate_table
@@ -48,7 +48,7 @@ def demonstrate(output: Path, console: Console) -> bool:
         return False
     path = certificate.save(output)
     verdict = check(path)
-    console.print(certificate_table(certificate, verdict))
+    console.print(certificate_table(certificate))
     console.print(f"certificate written to {path} ({path.stat().st_size / 1024:.0f} KiB)")
 
     console.rule("3. Learning with the certified steps, from anywhere in the basin")
@@ -71,7 +71,7 @@ def demonstrate(output: Path, console: Console) -> bool:
 
 def worst_factor(
     game: dg.Game,
-    certificate: Certificate,
+    certificate: Convergence,
     name: str,
     method: dg.AbstractMethod,
     starts: int = 64,

@@ -6,9 +6,10 @@ import os
 import tempfile
 from importlib.resources import files
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from certify.checker import reader
+from certify.file.contents import Contents
 
 # Entries shorter than this stand in one line.
 _WIDTH = 100
@@ -16,16 +17,17 @@ _WIDTH = 100
 _CELL = {"centre", "split", "outside"}
 
 
-def save_data(data: dict[str, Any], path: str | Path) -> Path:
+def save_data(data: Contents, path: str | Path) -> Path:
     """Writes the contents of a certificate file, all of it or nothing.
 
     Args:
-        data: The contents; their digest is renewed.
+        data: The contents with their digest, which has to be true.
         path: Where. With a name that ends in `.gz` the file is compressed, always to the same
             bytes: no name and no time is in it.
 
     Raises:
-        ValueError: If no reader would take the file, for its size; then nothing is written.
+        ValueError: If no reader would take the file, for its size or because the contents were
+            changed since their digest was made; then nothing is written.
     """
     text = to_text(data)
     if len(text) > reader.MAX_BYTES:
@@ -93,23 +95,30 @@ def compression(path: Path) -> float:
     return len(content) / len(_packed(content))
 
 
-def to_text(data: dict[str, Any]) -> str:
+def to_text(data: Contents) -> str:
     """The file as text: one line for each claim and each cell, so that differences can be read."""
-    return _lines({**data, "digest": reader.digest(data)}) + "\n"
+    return _lines(data) + "\n"
 
 
-def schema(kind: Literal["certificate", "contraction"] = "certificate") -> dict[str, Any]:
+def schema(kind: str = "convergence") -> Contents:
     """The JSON Schema (draft 2020-12) of a kind of file: its structure, without the mathematics.
 
     Args:
-        kind: Of files of `Certificate.save`, or of those of `Contraction.save`.
+        kind: "convergence", "contraction" or "policies", see `Certificate.kind`.
+
+    Raises:
+        ValueError: If there is no such kind of file.
 
     Example:
         >>> from certify import schema
-        >>> schema()["properties"]["version"]
-        {'const': 1}
+        >>> schema("policies")["properties"]["kind"]
+        {'const': 'policies'}
     """
-    return json.loads(files("certify.file").joinpath("schemas", f"{kind}.json").read_text("utf-8"))
+    folder = files("certify.file").joinpath("schemas")
+    known = sorted(file.name.removesuffix(".json") for file in folder.iterdir())
+    if kind not in known:
+        raise ValueError(f"schema: the kind is {kind!r}; it must be one of {', '.join(known)}.")
+    return json.loads(folder.joinpath(f"{kind}.json").read_text("utf-8"))
 
 
 def _packed(content: bytes) -> bytes:

@@ -49,8 +49,15 @@ def coordinate_names(names: Sequence[str], sizes: Sequence[int]) -> list[str]:
     ]
 
 
-def vector_in_words(values: Sequence[float] | np.ndarray, names: Sequence[str]) -> str:
+def vector_in_words(
+    values: Sequence[float] | np.ndarray, names: Sequence[str], *, digits: int = 6
+) -> str:
     """A vector with the names of its coordinates: all of a short one, the largest of a long one.
+
+    Args:
+        values: Of the vector.
+        names: Of its coordinates, see `coordinate_names`.
+        digits: Of each entry.
 
     Example:
         >>> vector_in_words([0.5, -0.0], ["a", "b"])
@@ -63,7 +70,7 @@ def vector_in_words(values: Sequence[float] | np.ndarray, names: Sequence[str]) 
     if len(entries) > _MOST + 2:
         order = np.argsort(-np.abs(entries), kind="stable")
         shown = sorted(order[:_MOST].tolist())
-    words = ", ".join(f"{names[k]} = {entries[k] + 0.0:.6g}" for k in shown)
+    words = ", ".join(f"{names[k]} = {entries[k] + 0.0:.{digits}g}" for k in shown)
     more = len(entries) - len(shown)
     return (
         f"({words}; the largest {len(shown)} of {len(entries)} coordinates)"

@@ -5,8 +5,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from certify.checker.graph import game_hash
-from certify.checker.reader import FORMAT, VERSION, digest
-from certify.claims.certificate import NO_STEP
+from certify.checker.reader import CONVERGENCE, FORMAT, VERSION
 from certify.file import evidence
 from certify.file.provenance import provenance
 from certify.jacobian.family import AffineFamily
@@ -197,6 +196,7 @@ class Assembly:
         data = {
             "format": FORMAT,
             "version": VERSION,
+            "kind": CONVERGENCE,
             "game": game,
             "region": self._question.region.to_json(hexadecimal),
             "claims": claims,
@@ -204,8 +204,8 @@ class Assembly:
             "trusted": [*TRUSTED, *promoted],
             "provenance": {
                 **provenance(),
-                **({} if self._graph is not None else {"no graph": self._without_graph}),
-                **{NO_STEP + name: why for name, why in without.items()},
+                **({} if self._graph is not None else {"no_graph": self._without_graph}),
+                **({"methods_without_step": without} if without else {}),
                 **self._notes,
                 "metric": metric_in_words,
                 "seconds": f"{self._budget.elapsed:.2f}",
@@ -218,7 +218,7 @@ class Assembly:
             },
         }
         data["game"]["hash"] = game_hash(data["game"])
-        return {**data, "digest": digest(data)}, ""
+        return data, ""
 
 
 def _sets(question: Question) -> Constraints | None:

@@ -6,11 +6,12 @@ and a matrix made for these very cells.
 """
 
 from collections.abc import Callable, Iterator
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
-from certify.checker import Unusable, check_data
+from certify.checker import Unusable
+from certify.claims.checked import Checked, NotAccepted
 from certify.metric.best_matrix import Kind
 from certify.metric.cell_metric import cell_metric
 from certify.metric.ladder import Ladder, Rung
@@ -30,11 +31,11 @@ class Attempts(NamedTuple):
     """What came of them.
 
     Attributes:
-        data: The contents of the file, or None.
+        contents: Of the file, accepted by the checker; or None.
         ladder: The rung of the proof is the one chosen; those that failed are listed with reasons.
     """
 
-    data: dict[str, Any] | None
+    contents: Checked | None
     ladder: Ladder
 
     @property
@@ -63,29 +64,28 @@ def attempt(assembly: Assembly, ladder: Ladder, climb_on: Callable[[], Ladder] |
             failed.append((rung.name, f"a margin of {margin:.4g} on the worst cell"))
             continue
         current = ladder._replace(chosen=rung, failed=tuple(failed))
-        data, reason = checked(assembly, rung.weighting, str(current))
-        if data is not None:
-            return Attempts(data, current)
+        contents, reason = checked(assembly, rung.weighting, str(current))
+        if contents is not None:
+            return Attempts(contents, current)
         failed.append((rung.name, reason))
     return Attempts(None, ladder._replace(failed=tuple(failed)))
 
 
 def checked(
     assembly: Assembly, weighting: Weighting, metric_in_words: str
-) -> tuple[dict[str, Any] | None, str]:
-    """The contents of a file that the checker has accepted; or None, and why there is none."""
+) -> tuple[Checked | None, str]:
+    """Returns contents that the checker has accepted, or None and why there are none."""
     reason = ""
     for backoff in _BACKOFFS:
         data, reason = assembly.contents(weighting, backoff, metric_in_words)
         if data is None:
             return None, reason
         try:
-            verdict = check_data(data)
+            return Checked(data), ""
+        except NotAccepted as rejection:
+            reason = f"the bounds could not be proved exactly: {rejection}"
         except Unusable as error:  # too large to be checked
             return None, str(error)
-        if verdict.ok:
-            return data, ""
-        reason = "the bounds could not be proved exactly: " + "; ".join(verdict.reasons)
     return None, reason
 
 

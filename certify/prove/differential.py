@@ -25,11 +25,12 @@ from certify.jacobian.family import AffineFamily
 from certify.problem.constraints import Constraints
 from certify.problem.exact_types import is_pseudo_gradient
 from certify.problem.field import FlatField, compiled_jacobians
+from certify.problem.messages import coordinate_names, vector_in_words
 from certify.problem.region import Region
 from certify.prove.mismatch import MismatchError, require_same
 from certify.prove.probes import probes
 from certify.search.tree import Leaf, Split, Tree
-from dgames.strategy import Strategy, blocks, player_names, ravel
+from dgames.strategy import Strategy, blocks, ravel
 
 # Rounding errors are taken for such up to these shares: of the largest number on the way, and of
 # the result. Code in lower precision computes something else than the real numbers that it stands
@@ -208,13 +209,6 @@ def _cells(
 
 
 def _shown(field: FlatField, point: np.ndarray) -> str:
-    """A point with the names of players, the first few of them."""
-    if field.natural is not None:
-        return f"the policies {point[:6].tolist()}"
-    strategy = field.unravel(jnp.asarray(point))
-    pairs = zip(player_names(strategy), blocks(strategy), strict=True)
-    texts = [
-        f"{name} = {np.array2string(np.asarray(ravel(own)[0]), precision=17, threshold=6)}"
-        for name, own in pairs
-    ]
-    return ", ".join(texts[:4]) + (", ..." if len(texts) > 4 else "")
+    """Returns a point in words, or the largest few of its coordinates."""
+    words = vector_in_words(point, coordinate_names(field.names, field.sizes), digits=17)
+    return words if field.natural is None else f"the policies {words}"

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, Literal
 
 import dgames as dg
-from certify.claims.certificate import Certificate
+from certify.claims.convergence import Convergence
 from certify.jacobian.enclosures import AutoEnclosure, Enclosure
 from certify.metric.metric_options import AutoMetric, MetricOption
 from certify.problem.constraints import Constraints, OutsideStrategySet
@@ -31,8 +31,8 @@ def grow(
     metric: MetricOption = AutoMetric(),
     enclosure: Enclosure = AutoEnclosure(),
     search: Search = Search(),
-    on_try: Callable[[float, Certificate], None] | None = None,
-) -> Certificate:
+    on_try: Callable[[float, Convergence], None] | None = None,
+) -> Convergence:
     """Certifies about the largest ball or box around a point for which there is a proof.
 
     Tries `least`, then radii that grow by factors while they can be proved, then bisects. That a
@@ -79,7 +79,7 @@ def grow(
     search = search.filled(1000, 0.97)
     budget = search.budget
 
-    def attempt(radius: float) -> Certificate:
+    def attempt(radius: float) -> Convergence:
         left = None if budget.seconds is None else max(budget.left, 1e-3)
         region = _SHAPES[shape](center, radius)
         constraints = Constraints.of(game, region)
@@ -100,7 +100,7 @@ def grow(
             on_try(radius, found)
         return found
 
-    def proved(radius: float) -> Certificate | None:
+    def proved(radius: float) -> Convergence | None:
         try:
             found = attempt(radius)
         except OutsideStrategySet:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import dgames as dg
-from certify.claims.certificate import Certificate
+from certify.claims.convergence import Convergence
 from certify.jacobian.enclosures import AutoEnclosure, Enclosure
 from certify.metric.metric_options import AutoMetric, MetricOption
 from certify.metric.objective import Aim
@@ -33,7 +33,7 @@ def certify(
     metric: MetricOption = AutoMetric(),
     enclosure: Enclosure = AutoEnclosure(),
     search: Search = Search(),
-) -> Certificate:
+) -> Convergence:
     """Proves that learning dynamics converge to a unique Nash equilibrium from a region.
 
     What a certificate with status "proved" says, for every point and every rounding error:
@@ -58,7 +58,7 @@ def certify(
 
     Args:
         game: Costs that are smooth and built from primitives with an enclosure rule. Float32,
-            bfloat16 and float16 are promoted to float64, and `Certificate.promoted` says so. Or a
+            bfloat16 and float16 are promoted to float64, and `Convergence.promoted` says so. Or a
             field, such as a natural gradient, which then takes the place of the pseudo-gradient F:
             proved is convergence to its one zero in the region, and nothing of equilibria.
         region: A `Box` or `Ball` of strategies, or of a natural gradient all `Policies`. It may
@@ -66,7 +66,7 @@ def certify(
             the costs do; then, and for equilibria on their boundary, metrics are of weights, and
             methods those whose theorems allow projections (simultaneous, extragradient).
         methods: Classes of methods to find safe step sizes for. One to which no theorem applies
-            here is left out of `step_sizes`, and `Certificate.without` says why.
+            here is left out of `step_sizes`, and `Convergence.methods_without_step` says why.
         args: Passed to the costs; fixed.
         metric: The metric: `AutoMetric` chooses one by sampling; `Weights` and `Matrix` give one,
             and all claims are in the metric that is given, whatever another one would prove.
@@ -76,7 +76,7 @@ def certify(
             what further cutting could prove, if nothing else is said.
 
     Returns:
-        A `Certificate`; its file has been accepted by the independent checker if it is "proved".
+        A `Convergence`; its file has been accepted by the independent checker if it is "proved".
         "refuted" means that some player's cost is proved not to be convex in that player's own
         strategy at a point of the region: no block-weighted metric has a margin then, and in no
         metric would a zero of F be known to be an equilibrium.
@@ -123,11 +123,11 @@ def certify(
         free = question.given is None and question.generality == "auto" and budget.left > 0
         onward = functools.partial(climb_on, question, aim) if free else None
         proved = attempt(assembly, ladder, onward)
-        if proved.data is None:
+        if proved.contents is None:
             raise NoProof(*proved.reasons, *filter(None, [found.tree.shortfall]))
         compare(game, region, args, field, found.tree)
     except OutOfTime as end:
-        return Certificate("undecided", (str(end),), promoted=promoted)
+        return Convergence("undecided", (str(end),), promoted=promoted)
     except NoProof as end:
-        return Certificate(end.status, end.reasons, promoted=promoted)
-    return Certificate("proved", data=proved.data, promoted=promoted)
+        return Convergence(end.status, end.reasons, promoted=promoted)
+    return Convergence("proved", contents=proved.contents)

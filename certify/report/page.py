@@ -1,28 +1,36 @@
 """The page: its parts in order, in one self-contained HTML document."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from certify.checker import Verdict, check_data
-from certify.checker.reader import CONTRACTION, POLICIES, read
+from certify.checker.reader import read
 from certify.claims.certificate import Certificate
-from certify.claims.policies import PolicyCertificate
-from certify.report.contraction_page import contraction_parts
-from certify.report.markup import Markup, text
-from certify.report.policy_page import policy_parts
-from certify.report.sections import parts
+from certify.claims.checked import Checked, NotAccepted
+from certify.claims.contraction import Contraction
+from certify.claims.convergence import Convergence
+from certify.claims.kinds import of_contents
+from certify.report.contraction_sections import contraction_sections
+from certify.report.convergence_sections import convergence_sections
+from certify.report.markup import Markup, name, text
+from certify.report.sections import claims_section, judgement, table_section, trust_section
 from certify.report.style import STYLE
+
+# What a page has beside rows and tables, by kind of claim; a kind that is not listed has no more.
+_MORE: dict[str, Callable[[Any], list[Markup]]] = {
+    Convergence.kind: convergence_sections,
+    Contraction.kind: contraction_sections,
+}
 
 # Nothing is loaded and no script runs, whatever a file says: browsers are told so as well.
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
 
 
-def report(certificate: Certificate | PolicyCertificate | str | Path, *, level: int = 1) -> str:
-    """A page about a certificate, as the text of an HTML file.
+def report(certificate: Certificate | str | Path, *, level: int = 1) -> str:
+    """Returns a page about a certificate, as the text of an HTML file.
 
     Args:
-        certificate: What `certify.certify` or `certify.certify_policies` found, or the path of a
-            file.
+        certificate: A proved certificate of any kind that makes a file, or the path of a file.
         level: Of the check that comes first; 2 re-derives the bounds from the costs in the file.
 
     Returns:
@@ -39,28 +47,29 @@ def report(certificate: Certificate | PolicyCertificate | str | Path, *, level: 
         >>> "<script" in report(certify.certify(game, box, [dg.Simultaneous]))
         False
     """
-    data = read(certificate) if isinstance(certificate, str | Path) else certificate.data
-    verdict = check_data(data, level=level)
-    if not verdict.ok:
-        raise ValueError(f"the checker rejects this certificate: {'; '.join(verdict.reasons)}")
-    return page(data, verdict, level)
+    data = certificate.data if isinstance(certificate, Certificate) else read(certificate)
+    try:
+        return page(of_contents(Checked(data, level=level)))
+    except NotAccepted as rejection:
+        raise ValueError(f"the checker rejects this certificate: {rejection}") from None
 
 
-def page(data: dict[str, Any], verdict: Verdict, level: int = 1) -> str:
-    """The page about the contents of a file that the checker has accepted.
+def page(certificate: Certificate) -> str:
+    """Returns the page about a proved certificate, with the verdict that the checker has given.
 
     Args:
-        data: The contents.
-        verdict: Of the checker.
-        level: Of its check.
+        certificate: Of any kind that makes a file.
     """
-    if data["format"] == CONTRACTION:
-        title, body = contraction_parts(data, verdict)
-    elif data["format"] == POLICIES:
-        title, body = policy_parts(data, verdict)
-    else:
-        title, body = parts(Certificate("proved", data=data), verdict, level)
-    return _document(title, "".join(body))
+    more = _MORE.get(certificate.kind, lambda _: [])
+    body = [
+        Markup(f"<h1>Certificate of {name(certificate.game_name)}</h1>"),
+        judgement(certificate),
+        claims_section(certificate),
+        *map(table_section, certificate.tables()),
+        *more(certificate),
+        trust_section(certificate),
+    ]
+    return _document(Markup(f"Certificate of {text(certificate.game_name, 80)}"), "".join(body))
 
 
 def _document(title: Markup, body: str) -> str:

@@ -2,9 +2,11 @@
 
 import math
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
+
+from certify.file.contents import Contents
 
 # Cells that are drawn, and coordinates up to which their matrices are looked at.
 MOST_DRAWN = 2000
@@ -26,7 +28,7 @@ class Cell(NamedTuple):
     lower: np.ndarray
     upper: np.ndarray
     depth: int
-    node: dict[str, Any]
+    node: Contents
 
     @property
     def is_leaf(self) -> bool:
@@ -34,7 +36,7 @@ class Cell(NamedTuple):
         return "centre" in self.node
 
 
-def tree(nodes: Sequence[dict[str, Any]], lower: np.ndarray, upper: np.ndarray) -> list[Cell]:
+def tree(nodes: Sequence[Contents], lower: np.ndarray, upper: np.ndarray) -> list[Cell]:
     """All nodes with their boxes, from the preorder in the file, which a checker has accepted.
 
     Args:
@@ -118,7 +120,7 @@ def measures(leaves: Sequence[Cell], unit: int, metric: np.ndarray) -> list[Meas
     def norm(matrix: np.ndarray) -> float:
         return float(np.abs(np.linalg.eigvalsh(factor @ matrix @ factor.T)).max())
 
-    def measure(node: dict[str, Any]) -> Measure:
+    def measure(node: Contents) -> Measure:
         middle = factor @ form(node["centre"], metric) @ factor.T
         return Measure(
             float(np.linalg.eigvalsh(middle)[0]),

@@ -2,14 +2,13 @@
 
 from collections.abc import Callable
 from itertools import accumulate, pairwise
-from typing import Any
 
 import numpy as np
 
+from certify.file.contents import Contents
 
-def projection(
-    sets: list[dict[str, Any]] | None, sizes: list[int]
-) -> Callable[[np.ndarray], np.ndarray]:
+
+def projection(sets: list[Contents] | None, sizes: list[int]) -> Callable[[np.ndarray], np.ndarray]:
     """Onto the product of the players' sets; the identity where there are none.
 
     Args:
@@ -36,12 +35,12 @@ def _numbers(values: list[str]) -> np.ndarray:
     return np.array([float.fromhex(value) for value in values])
 
 
-def _box(own: dict[str, Any]) -> Callable:
+def _box(own: Contents) -> Callable:
     low, high = _numbers(own["lower"]), _numbers(own["upper"])
     return lambda x: np.clip(x, low, high)
 
 
-def _ball(own: dict[str, Any]) -> Callable:
+def _ball(own: Contents) -> Callable:
     middle, radius = _numbers(own["center"]), float.fromhex(own["radius"])
 
     def project(x: np.ndarray) -> np.ndarray:
@@ -51,7 +50,7 @@ def _ball(own: dict[str, Any]) -> Callable:
     return project
 
 
-def _simplex(own: dict[str, Any]) -> Callable:
+def _simplex(own: Contents) -> Callable:
     groups = list(pairwise(accumulate(own["groups"], initial=0)))
 
     def project(x: np.ndarray) -> np.ndarray:
@@ -67,7 +66,7 @@ def _onto_simplex(x: np.ndarray) -> np.ndarray:
     return np.maximum(x - levels[np.flatnonzero(falling > levels)[-1]], 0.0)
 
 
-_KINDS: dict[str, Callable[[dict[str, Any]], Callable]] = {
+_KINDS: dict[str, Callable[[Contents], Callable]] = {
     "euclidean": lambda own: lambda x: x,
     "box": _box,
     "ball": _ball,

@@ -2,17 +2,24 @@
 
 import math
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
 import dgames as dg
 from certify.checker.graph import Graph, read_graph
 from certify.checker.reader import Reader
-from certify.claims.certificate import Certificate
+from certify.claims.convergence import Convergence
+from certify.file.contents import Contents
 from certify.report.projections import projection
+from dgames.methods.runge_kutta import AbstractRungeKutta
 
 Field = Callable[[np.ndarray], np.ndarray]
+# Of a field, a projection, a point, what a method remembers, a step and the players' sizes: the
+# next point and memory.
+Advance = Callable[
+    [Field, Field, np.ndarray, np.ndarray, float, list[int]], tuple[np.ndarray, np.ndarray]
+]
 # (value, gradient): a dual number.
 Dual = tuple[float, np.ndarray]
 
@@ -114,7 +121,7 @@ class Run(NamedTuple):
     stays_below: bool
 
 
-def simulate(certificate: Certificate) -> Run | str:
+def simulate(certificate: Convergence) -> Run | str:
     """Runs the affordable method with the best proved rate, or says why there is no run."""
     data = certificate.data
     game = data["game"]
@@ -143,7 +150,7 @@ def simulate(certificate: Certificate) -> Run | str:
     try:
         for row, start in zip(distances, _starts(center, norm, step.basin), strict=True):
             x = project(start)
-            memory = field(x) if entry["method"] == "optimistic" else None
+            memory = field(x)
             row[0] = norm(x - center)
             for k in range(count):
                 x, memory = advance(field, project, x, memory, step.best, sizes)
@@ -159,7 +166,7 @@ def simulate(certificate: Certificate) -> Run | str:
     )
 
 
-def _field(certificate: Certificate, sizes: list[int]) -> tuple[Graph, Field]:
+def _field(certificate: Convergence, sizes: list[int]) -> tuple[Graph, Field]:
     """The graph in the file, and the field that it stands for."""
     game = certificate.data["game"]
     file, n = Reader(game)["graph"], sum(sizes)
@@ -176,7 +183,7 @@ def _field(certificate: Certificate, sizes: list[int]) -> tuple[Graph, Field]:
     return graph, pseudo_gradient(graph, sizes, zero_sum)
 
 
-def _natural(data: dict[str, Any], file: Reader, sizes: list[int]) -> tuple[Graph, Field]:
+def _natural(data: Contents, file: Reader, sizes: list[int]) -> tuple[Graph, Field]:
     """The natural gradient of a regularised game, whose costs of policies the graph spells out.
 
     In differences of logits x it is `temperature (x - reference)` plus the gradient of the costs at
@@ -213,7 +220,7 @@ def _length(method: str, rate: float, graph: Graph, players: int) -> int | None:
 
 
 def _norm(
-    certificate: Certificate, entry: dict[str, Any], sizes: list[int]
+    certificate: Convergence, entry: Contents, sizes: list[int]
 ) -> tuple[Callable[[np.ndarray], float], float]:
     """The norm of a step's theorem, and how far from the centre the equilibrium is in it."""
     near = float.fromhex(entry.get("equilibrium_radius", "inf"))
@@ -241,31 +248,41 @@ def _starts(center: np.ndarray, norm: Callable[[np.ndarray], float], radius: flo
     return np.array([center + (1 - 1e-9) * radius / norm(d) * d for d in directions])
 
 
-def _simultaneous(field: Field, project: Field, x: Any, memory: Any, h: float, sizes: Any) -> Any:
-    return project(x - h * field(x)), None
+def _simultaneous(
+    field: Field, project: Field, x: np.ndarray, memory: np.ndarray, h: float, sizes: list[int]
+) -> tuple[np.ndarray, np.ndarray]:
+    return project(x - h * field(x)), memory
 
 
-def _alternating(field: Field, project: Field, x: Any, memory: Any, h: float, sizes: Any) -> Any:
+def _alternating(
+    field: Field, project: Field, x: np.ndarray, memory: np.ndarray, h: float, sizes: list[int]
+) -> tuple[np.ndarray, np.ndarray]:
     low = 0
     for size in sizes:
         own = slice(low, low + size)
         moved = x.copy()
         moved[own] -= h * field(x)[own]
         x, low = project(moved), low + size
-    return x, None
+    return x, memory
 
 
-def _extragradient(field: Field, project: Field, x: Any, memory: Any, h: float, sizes: Any) -> Any:
-    return project(x - h * field(project(x - h * field(x)))), None
+def _extragradient(
+    field: Field, project: Field, x: np.ndarray, memory: np.ndarray, h: float, sizes: list[int]
+) -> tuple[np.ndarray, np.ndarray]:
+    return project(x - h * field(project(x - h * field(x)))), memory
 
 
-def _optimistic(field: Field, project: Field, x: Any, memory: Any, h: float, sizes: Any) -> Any:
+def _optimistic(
+    field: Field, project: Field, x: np.ndarray, memory: np.ndarray, h: float, sizes: list[int]
+) -> tuple[np.ndarray, np.ndarray]:
     value = field(project(x - h * memory))
     return project(x - h * value), value
 
 
-def _runge_kutta(method: Any) -> Callable:
-    def advance(field: Field, project: Field, x: Any, memory: Any, h: float, sizes: Any) -> Any:
+def _runge_kutta(method: type[AbstractRungeKutta]) -> Advance:
+    def advance(
+        field: Field, project: Field, x: np.ndarray, memory: np.ndarray, h: float, sizes: list[int]
+    ) -> tuple[np.ndarray, np.ndarray]:
         forces: list[np.ndarray] = []
 
         def moved(row: tuple[float, ...]) -> np.ndarray:
@@ -274,12 +291,12 @@ def _runge_kutta(method: Any) -> Callable:
 
         for row in method.tableau.stages:
             forces.append(field(moved(row)))
-        return project(moved(method.tableau.weights)), None
+        return project(moved(method.tableau.weights)), memory
 
     return advance
 
 
-STEPS: dict[str, Callable] = {
+STEPS: dict[str, Advance] = {
     "simultaneous": _simultaneous,
     "alternating": _alternating,
     "extragradient": _extragradient,

@@ -35,7 +35,7 @@ class MatrixGame(MultilinearGame):
         [-2.25, -2.25]
     """
 
-    payoffs: Float[Array, "players *actions"]
+    payoffs: Float[Array, "players *actions"]  # noqa: F821 (a shape)
 
     def __init__(self, *payoffs: Any):
         """Stacks the players' payoffs.

@@ -37,6 +37,7 @@ def test_figures_are_drawn(quick):
 def test_the_certificate_of_the_run_is_a_file_for_anyone(quick):
     (path,) = quick("neural_game").folder.rglob("networks.json")
     loaded = certify.load(path)
+    assert isinstance(loaded, certify.Convergence)
     assert loaded.margin == quick("neural_game").numbers["margin"]
     assert list(dg.dimensions(loaded.equilibrium.center)) == [6, 4]
 

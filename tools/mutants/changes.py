@@ -32,7 +32,7 @@ WORDS = [
     ["lipschitz", "small_gain", "monotonicity", "performance"],
     ["simultaneous", "alternating", "extragradient", "optimistic", "heun", "ssprk3"],
     ["momentum", "complex_momentum", "runge_kutta_4", "optimistic"],
-    ["dgames certificate", "dgames contraction"],
+    ["convergence", "contraction", "policies"],
 ]
 
 

@@ -1,18 +1,15 @@
 """The direct route: a step of a method, as it is, is proved to contract over a region."""
 
-from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Float
 
 import dgames as dg
-from certify.checker import Verdict, check_data
-from certify.file.save import save_data
+from certify.checker.reader import Reader
+from certify.claims.contraction import Contraction
 from certify.jacobian.enclosures import AutoEnclosure, Enclosure
 from certify.jacobian.family import AffineFamily
-from certify.problem.exact_types import known_instance
 from certify.problem.field import flat_field
 from certify.problem.region import Box, Region
 from certify.prove.arguments import check_enclosure, check_search
@@ -34,188 +31,6 @@ from certify.search.branch import cover
 from certify.search.search_options import Search
 from certify.search.tree import Tree
 from dgames.strategy import Strategy
-
-_ZEROS = (
-    "fixed points of this method are zeros of the field: its buffers are at rest only where the "
-    "field vanishes"
-)
-# Why a fixed point of the step is a zero of the field, by the name of a known method;
-# extragradient and Runge-Kutta steps may rest elsewhere, and complex momentum where
-# Re(h / (1 - b)) = 0.
-_EQUILIBRIA = {
-    "simultaneous": "x = x - h F(x) only where F(x) = 0",
-    "alternating": "every player rests, one after the other, only where F(x) = 0",
-    "momentum": _ZEROS,
-    "optimistic": _ZEROS,
-}
-
-
-class StartBall(NamedTuple):
-    """Where a method may start.
-
-    Attributes:
-        center: A strategy, as a vector of shape (n,).
-        metric: `M`, shape (n, n).
-        radius: All `x` with `(x - center)' M (x - center) <= radius^2` are starts.
-    """
-
-    center: Float[np.ndarray, " n"]
-    metric: Float[np.ndarray, "n n"]
-    radius: float
-
-
-class Contraction:
-    """A step of a method that is proved to contract, and the evidence for it.
-
-    With status "proved", for all augmented states `z`, `z'` in the box from `lower` to `upper`,
-    whatever the rounding errors of the proof,
-
-        |T(z) - T(z')|_P <= rate |z - z'|_P,        |z|_P^2 = z' metric z,
-
-    and `T` has exactly one fixed point there, within `radius` of `center`. From every start in
-    `start`, with the first state that the method's own `init` gives, all iterates stay in the box
-    and converge to the fixed point, by the factor `rate` per step.
-
-    With another status only `reasons` exists; every other attribute raises a `ValueError`.
-
-    Attributes:
-        status: "proved" or "undecided".
-        reasons: Why there is no proof, one sentence each.
-        equilibrium: Why the fixed point is a zero of the pseudo-gradient; empty where that was not
-            shown, and then only the fixed point of the step map is meant.
-    """
-
-    def __init__(
-        self,
-        status: Literal["proved", "undecided"],
-        reasons: tuple[str, ...] = (),
-        data: dict[str, Any] | None = None,
-        equilibrium: str = "",
-    ):
-        self.status: Literal["proved", "undecided"] = status
-        self.reasons, self.equilibrium = reasons, equilibrium
-        self._data = data
-
-    @property
-    def data(self) -> dict[str, Any]:
-        """The contents of the file, as plain data."""
-        if self._data is None:
-            raise ValueError(f"no proof: the status is {self.status!r} ({'; '.join(self.reasons)})")
-        return self._data
-
-    @property
-    def rate(self) -> float:
-        """The proved factor per step."""
-        return _number(self.data["claims"]["rate"])
-
-    @property
-    def metric(self) -> Float[np.ndarray, "m m"]:
-        """`P`: positive definite, on the strategy and the buffers, in this order."""
-        return _matrix(self.data["claims"]["metric"], self.dimension)
-
-    @property
-    def dimension(self) -> int:
-        """Coordinates of the augmented state."""
-        coordinates = self.data["coordinates"]
-        return coordinates["strategy"] + coordinates["state"]
-
-    @property
-    def lower(self) -> Float[np.ndarray, " m"]:
-        """Lower corner of the box of augmented states."""
-        return _vector(self.data["claims"]["lower"])
-
-    @property
-    def upper(self) -> Float[np.ndarray, " m"]:
-        """Upper corner of it."""
-        return _vector(self.data["claims"]["upper"])
-
-    @property
-    def center(self) -> Float[np.ndarray, " m"]:
-        """An augmented state near the fixed point."""
-        return _vector(self.data["claims"]["center"])
-
-    @property
-    def radius(self) -> float:
-        """The fixed point is within this distance of `center`, in the metric."""
-        return _number(self.data["claims"]["radius"])
-
-    @property
-    def basin(self) -> float:
-        """Augmented states within this distance of `center`, in the metric, converge."""
-        return _number(self.data["claims"]["basin"])
-
-    @property
-    def start(self) -> StartBall:
-        """Strategies to start from, with the first state that the method itself chooses."""
-        n, claims = self.data["coordinates"]["strategy"], self.data["claims"]
-        if "start" not in claims:
-            return StartBall(self.center, self.metric, self.basin)
-        metric = _matrix(claims["start"]["metric"], n)
-        return StartBall(self.center[:n], metric, _number(claims["start"]["radius"]))
-
-    @property
-    def cells(self) -> int:
-        """Number of cells of the proof."""
-        return sum("centre" in node for node in self.data["evidence"]["cells"])
-
-    def verify(self) -> Verdict:
-        """Checks the evidence again, in exact rational arithmetic.
-
-        That the bounds on derivatives in it are those of game and step is not checked here; see
-        `is_about` for which code they were computed from.
-        """
-        return check_data(self.data)
-
-    def is_about(
-        self,
-        game: dg.Game | dg.AbstractField,
-        method: dg.AbstractMethod | StepFunction,
-        like: Strategy,
-        *,
-        args: Any = None,
-    ) -> bool:
-        """Whether the hashes are those of this game with these arguments, and of this step.
-
-        The code of both is traced anew. The hash of the game is that of its costs and of every
-        constant in them, the arguments among these; that of the step, of all that it computes from
-        strategy, buffers and values of the field, and of the first state, with all constants such
-        as step sizes. Names of classes play no part.
-
-        Args:
-            game: A game or a field.
-            method: A method with its step size, or a step of the user's own.
-            like: A joint strategy, for its structure.
-            args: Of the costs.
-
-        Raises:
-            ValueError: As `contraction`.
-            EnclosureError: As `contraction`.
-        """
-        data, n = self.data, self.data["coordinates"]["strategy"]
-        field = flat_field(game, Box.around(like, 1.0), args)
-        if field.hash != data["game"]["hash"] or field.dimension != n:
-            return False
-        around, point = Box.around(like, 1.0), self.center[:n]
-        problem = problem_at(game, field, around, args, point, AutoEnclosure())
-        return problem.step_map(method).hash == data["method"]["hash"]
-
-    def save(self, path: str | Path) -> Path:
-        """Writes the file, which `certify.check` and `certify check` verify.
-
-        Args:
-            path: Where; an existing file is replaced. A name that ends in `.gz` makes it
-                compressed.
-
-        Raises:
-            ValueError: If nothing was proved: only proofs are saved; or if the file would be
-                larger than the checker reads.
-        """
-        return save_data(self.data, path)
-
-    def __repr__(self) -> str:
-        if self._data is None:
-            return f"Contraction(status={self.status!r}, reasons={self.reasons})"
-        return f"Contraction(status='proved', rate={self.rate:.6g}, cells={self.cells})"
 
 
 def contraction(
@@ -290,6 +105,39 @@ def contraction(
         return Contraction("undecided", end.reasons)
 
 
+def is_same_step(
+    certificate: Contraction,
+    game: dg.Game | dg.AbstractField,
+    method: dg.AbstractMethod | StepFunction,
+    like: Strategy,
+    *,
+    args: Any = None,
+) -> bool:
+    """Says whether a certificate of contraction is about this game, these arguments and this step.
+
+    The code of game and step is traced anew and its hashes are compared with those in the file. The
+    hash of the game is that of its costs and of every constant in them, the arguments among these;
+    that of the step, of all that it computes from strategy, buffers and values of the field, and of
+    the first state, with all constants such as step sizes. Names of classes play no part.
+
+    Args:
+        certificate: A proved one.
+        game: A game or a field.
+        method: A method with its step size, or a step of the user's own.
+        like: A joint strategy, for its structure.
+        args: Of the costs.
+
+    Raises:
+        ValueError: As `contraction`.
+        EnclosureError: As `contraction`.
+    """
+    if certificate.difference(game, like, args) is not None:
+        return False
+    box, center = Box.around(like, 1.0), certificate.start.center
+    problem = problem_at(game, flat_field(game, box, args), box, args, center, AutoEnclosure())
+    return problem.step_map(method).hash == Reader(certificate.data)["method"]["hash"].text()
+
+
 def proved(
     problem: StepProblem,
     method: dg.AbstractMethod | StepFunction,
@@ -308,11 +156,9 @@ def proved(
     reason = "no metric was found in which the sampled Jacobians of the step contract"
     for setting in metric_boxes(problem, step, center, jacobian):
         tree = _covered(step, setting, search)
-        data, reason = assembled(problem.field, step, method, center, setting, tree)
-        if data is not None:
-            found = Contraction(
-                "proved", (), data, _EQUILIBRIA.get(known_instance(method) or "", "")
-            )
+        contents, reason = assembled(problem.field, step, method, center, setting, tree)
+        if contents is not None:
+            found = Contraction("proved", contents=contents)
             if compare:
                 problem.require_what_runs(method, step, starts_in(*found.start))
             surroundings.require_unchanged()
@@ -329,16 +175,3 @@ def _covered(step: StepMap, setting: MetricBox, search: Search) -> Tree[AffineFa
         budget=search.budget,
         progress=search.progress,
     )
-
-
-def _number(text: str) -> float:
-    return float.fromhex(text)
-
-
-def _vector(texts: list[str]) -> np.ndarray:
-    return np.array([_number(text) for text in texts])
-
-
-def _matrix(symmetric: dict[str, Any], size: int) -> np.ndarray:
-    entries = np.array([float(x) for x in symmetric["matrix"]]).reshape(size, size)
-    return np.ldexp(entries, symmetric["unit"])

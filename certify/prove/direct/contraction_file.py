@@ -7,8 +7,9 @@ import jax
 import numpy as np
 
 import dgames as dg
-from certify.checker import Unusable, check_data
-from certify.checker.reader import CONTRACTION, FORMATS, digest
+from certify.checker import Unusable
+from certify.checker.reader import CONTRACTION, FORMAT, VERSION
+from certify.claims.checked import Checked, NotAccepted
 from certify.file.cells import Entry, family_in_file, integers, rounded, scaled, tree_in_file
 from certify.file.provenance import provenance
 from certify.jacobian.family import AffineFamily
@@ -28,10 +29,23 @@ TRUSTED = (
     "out, with constants taken exactly; what a computer adds by rounding at run time is not in it.",
     "Step and costs are pure functions: the code that was traced is the code that runs.",
     "The hashes of game and step say which code the bounds were computed from; no code is in this "
-    "file that could be compared with them: Contraction.is_about traces it again.",
+    "file that could be compared with them: certify.is_same_step traces it again.",
     "The checker and the Python interpreter that runs it.",
 )
 
+_ZEROS = (
+    "fixed points of this method are zeros of the field: its buffers are at rest only where the "
+    "field vanishes"
+)
+# Why a fixed point of the step is a zero of the field, by the name of a known method;
+# extragradient and Runge-Kutta steps may rest elsewhere, and complex momentum where
+# Re(h / (1 - b)) = 0.
+_EQUILIBRIA = {
+    "simultaneous": "x = x - h F(x) only where F(x) = 0",
+    "alternating": "every player rests, one after the other, only where F(x) = 0",
+    "momentum": _ZEROS,
+    "optimistic": _ZEROS,
+}
 # The share by which remainders are enlarged when they are rounded.
 ROOM = 2.0**-50
 
@@ -43,7 +57,7 @@ def assembled(
     center: np.ndarray,
     setting: MetricBox,
     tree: Tree[AffineFamily],
-) -> tuple[dict[str, Any] | None, str]:
+) -> tuple[Checked | None, str]:
     """The contents of a file that the checker accepts, or the reason why there is none."""
     families = tree.evidence()
     if not all(bool(family.finite) for family in families):
@@ -101,8 +115,9 @@ def assembled(
                 return None, "the first state of the method was not shown to lie in the box"
             claims["start"], evidence["start"] = start
         data = {
-            "format": CONTRACTION,
-            "version": FORMATS[CONTRACTION],
+            "format": FORMAT,
+            "version": VERSION,
+            "kind": CONTRACTION,
             "game": {"name": field.name, "hash": field.hash},
             "method": _described(method, step),
             "coordinates": {
@@ -115,12 +130,11 @@ def assembled(
             "evidence": evidence,
         }
         try:
-            verdict = check_data(data)
+            return Checked(data), ""
+        except NotAccepted as rejection:
+            reason = f"the bounds could not be proved exactly: {rejection}"
         except Unusable as error:
             return None, str(error)
-        if verdict.ok:
-            return {**data, "digest": digest(data)}, ""
-        reason = "the bounds could not be proved exactly: " + "; ".join(verdict.reasons)
     return None, reason
 
 
@@ -184,10 +198,10 @@ def _described(method: Any, step: StepMap) -> dict[str, Any]:
     if not isinstance(method, dg.AbstractMethod):
         name = getattr(method, "__name__", "step")
         return {"name": name, "settings": "a user's own step", "hash": step.hash}
-    kind = type(method)
+    kind, name = type(method), known_instance(method)
     leaves = [np.asarray(leaf) for leaf in jax.tree.leaves(method) if eqx.is_inexact_array(leaf)]
     return {
-        "name": known_instance(method) or f"{kind.__module__}.{kind.__qualname__}",
+        "name": name or f"{kind.__module__}.{kind.__qualname__}",
         "settings": eqx.tree_pformat(method, short_arrays=False, width=10_000),
         "numbers": [
             float(part).hex() for leaf in leaves for x in leaf.ravel() for part in (x.real, x.imag)
@@ -195,6 +209,7 @@ def _described(method: Any, step: StepMap) -> dict[str, Any]:
         if any(np.iscomplexobj(leaf) for leaf in leaves)
         else [float(x).hex() for leaf in leaves for x in leaf.ravel()],
         "hash": step.hash,
+        **({"equilibrium": _EQUILIBRIA[name]} if name in _EQUILIBRIA else {}),
     }
 
 

@@ -5,9 +5,9 @@ and, for the small-gain margin, with integers. There is no certificate file, so 
 *checked* by the independent checker.
 """
 
-from certify.prove.network.block_bounds import NetworkConstants as NetworkConstants
+from certify.claims.network_convergence import NetworkConstants as NetworkConstants
+from certify.claims.network_convergence import NetworkConvergence as NetworkConvergence
+from certify.claims.network_convergence import NetworkEquilibrium as NetworkEquilibrium
+from certify.claims.network_convergence import NetworkStep as NetworkStep
 from certify.prove.network.block_bounds import network_constants as network_constants
-from certify.prove.network.stability import NetworkEquilibrium as NetworkEquilibrium
-from certify.prove.network.stability import NetworkProof as NetworkProof
-from certify.prove.network.stability import NetworkStep as NetworkStep
 from certify.prove.network.stability import certify_network as certify_network

@@ -1,13 +1,13 @@
 """Curvature, smoothness and coupling of a network game over a box: proved, and sparse."""
 
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import numpy as np
 import scipy.sparse
-from jaxtyping import Float
 
 import dgames as dg
+from certify.claims.network_convergence import NetworkConstants
 from certify.enclosure.derivatives import Method
 from certify.jacobian.enclosures import AffineArithmetic, IntervalMatrices
 from certify.metric.spectra import eigenvalue_bounds, norm_bounds
@@ -16,22 +16,6 @@ from certify.prove.network.cost import PlayerCode, rows_of
 
 # Players of a chunk: one shape, so one compilation, and memory that does not depend on N.
 CHUNK = 2**14
-
-
-class NetworkConstants(NamedTuple):
-    """Proved bounds on the blocks of a network game's Jacobian over a box.
-
-    Attributes:
-        curvature: `mu_i`, below the eigenvalues of `d^2 f_i / dx_i^2`, shape (N,).
-        smoothness: `ell_i`, above them, shape (N,).
-        coupling: `L_ij`, above the spectral norm of `d^2 f_i / dx_i dx_j`: sparse, shape (N, N).
-        promoted: What was not float64 in the cost, and what it was taken for; sentences.
-    """
-
-    curvature: Float[np.ndarray, " players"]
-    smoothness: Float[np.ndarray, " players"]
-    coupling: Any
-    promoted: tuple[str, ...] = ()
 
 
 def network_constants(

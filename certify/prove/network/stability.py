@@ -1,14 +1,19 @@
 """The equilibrium of a network game, its basin and safe steps, by the small-gain vectors."""
 
 import math
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Float
 
 import dgames as dg
+from certify.claims.network_convergence import (
+    NetworkConstants,
+    NetworkConvergence,
+    NetworkEquilibrium,
+    NetworkStep,
+)
 from certify.enclosure.programs.promotion import exactly
 from certify.jacobian.enclosures import AffineArithmetic, IntervalMatrices
 from certify.metric.perron import resolvent
@@ -16,12 +21,7 @@ from certify.metric.quotients import proved_below
 from certify.metric.small_gain import SmallGain, small_gain, validated
 from certify.problem.region import Box
 from certify.prove.mismatch import require_same
-from certify.prove.network.block_bounds import (
-    CHUNK,
-    NetworkConstants,
-    constants_of,
-    require_enclosure,
-)
+from certify.prove.network.block_bounds import CHUNK, constants_of, require_enclosure
 from certify.prove.network.cost import PlayerCode, rows_of
 from certify.rounding import EPSILON, TINY, next_above, next_below
 from dgames.sets import map_sets
@@ -29,68 +29,6 @@ from dgames.strategy import ravel
 
 # Points at which the game is compared with the code that was traced, and what rounding may do.
 _POINTS, _ROUNDING, _ROUNDING_LOW = 3, 1e-6, 1e-2
-
-
-class NetworkStep(NamedTuple):
-    """Safe step sizes of simultaneous gradient steps; proved.
-
-    Attributes:
-        max: Every step up to this one converges from the basin.
-        best: The step with the best proved factor.
-        rate: That factor per iteration, in the norm `max_i |x_i| / right_i` of the small-gain
-            vector `gain.right`. In the norm of the basin, distances shrink as well.
-    """
-
-    max: float
-    best: float
-    rate: float
-
-
-class NetworkEquilibrium(NamedTuple):
-    """An enclosure of the unique equilibrium in the region; proved.
-
-    Attributes:
-        center: The point around which it was proved.
-        radius: Of each player: the equilibrium is within this Euclidean distance of the player's
-            block of `center`, shape (N,).
-        lower: Below the equilibrium in every coordinate.
-        upper: Above it.
-        scale: `v`, positive numbers, shape (N,).
-        basin: From every start with `|x_i - center_i| <= basin v_i` for all i, the flow and every
-            safe step converge to the equilibrium and stay in the region.
-    """
-
-    center: dg.Stacked
-    radius: Float[np.ndarray, " players"]
-    lower: dg.Stacked
-    upper: dg.Stacked
-    scale: Float[np.ndarray, " players"]
-    basin: float
-
-
-class NetworkProof(NamedTuple):
-    """What `certify_network` proves; it is not a file, and nothing of it has been *checked*.
-
-    Attributes:
-        status: "proved", or "undecided".
-        reasons: Why it is undecided; sentences.
-        constants: Proved in either case.
-        gain: Likewise: the margin, which may be negative, with its weights and the vectors u, v.
-        step: Safe steps; None if the margin is not positive.
-        equilibrium: None if undecided.
-    """
-
-    status: str
-    reasons: tuple[str, ...]
-    constants: NetworkConstants
-    gain: SmallGain
-    step: NetworkStep | None = None
-    equilibrium: NetworkEquilibrium | None = None
-
-    @property
-    def margin(self) -> float:
-        """The proved small-gain margin."""
-        return self.gain.margin
 
 
 def certify_network(
@@ -101,7 +39,7 @@ def certify_network(
     point: dg.Stacked | None = None,
     enclosure: IntervalMatrices | AffineArithmetic = IntervalMatrices(),
     chunk: int = CHUNK,
-) -> NetworkProof:
+) -> NetworkConvergence:
     """Proves that learning dynamics of a network game converge to its only equilibrium in a box.
 
     Everything is sparse, and nothing loops over players: a million players take about a minute.
@@ -138,7 +76,7 @@ def certify_network(
         chunk: See `network_constants`.
 
     Returns:
-        A `NetworkProof`; look at its `status`.
+        A `NetworkConvergence`; look at its `status`. It makes no file.
 
     Raises:
         ValueError: As `network_constants`, or if the region leaves the strategy set.
@@ -166,7 +104,7 @@ def certify_network(
     gain = small_gain(constants.curvature, constants.coupling)
     if not gain.margin > 0:
         reason = f"the small-gain margin that was proved is {gain.margin:.6g}, not positive"
-        return NetworkProof("undecided", (reason,), constants, gain)
+        return NetworkConvergence("undecided", (reason,), constants, gain)
     _check_inside(game, region)
     scale, margin = _scale(constants, gain)
     step = _step(constants, gain.margin, margin)
@@ -176,14 +114,14 @@ def certify_network(
         raise ValueError("certify_network: the point has another structure than the region.")
     center = rows_of(point)
     if center.shape != rows_of(region.lower).shape or not np.isfinite(center).all():
-        return NetworkProof("undecided", ("no equilibrium was found",), constants, gain, step)
+        return NetworkConvergence("undecided", ("no equilibrium was found",), constants, gain, step)
     residual = _residual(code, center, chunk)
     equilibrium = _equilibrium(region, center, residual, scale, margin)
     if equilibrium is None:
         reason = "the ball that contains the equilibrium is not inside the region"
-        return NetworkProof("undecided", (reason,), constants, gain, step)
+        return NetworkConvergence("undecided", (reason,), constants, gain, step)
     _require_same(game, region, args, code, chunk)
-    return NetworkProof("proved", (), constants, gain, step, equilibrium)
+    return NetworkConvergence("proved", (), constants, gain, step, equilibrium)
 
 
 def _require_same(

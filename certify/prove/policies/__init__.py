@@ -6,15 +6,18 @@
 - `certificate`: what it says.
 """
 
-from certify.claims.policies import PolicyCertificate, PolicyEquilibrium, PolicyStep, load_policies
+from certify.claims.policy_convergence import (
+    PolicyConvergence,
+    PolicyEquilibrium,
+    PolicyStep,
+)
 from certify.problem.payoff_tables import game_terms
 from certify.prove.policies.all_policies import certify_policies
 
 __all__ = [
-    "PolicyCertificate",
+    "PolicyConvergence",
     "PolicyEquilibrium",
     "PolicyStep",
     "certify_policies",
     "game_terms",
-    "load_policies",
 ]

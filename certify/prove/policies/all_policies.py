@@ -11,11 +11,12 @@ from jaxtyping import PyTree
 from typing_extensions import override
 
 import dgames as dg
-from certify.checker import Unusable, check_data
+from certify.checker import Unusable
 from certify.checker.exact import Work, root_above
 from certify.checker.policies import Couplings, RegularisedGame, form_holds, integers
-from certify.checker.reader import FORMATS, POLICIES, Reader, digest
-from certify.claims.policies import PolicyCertificate
+from certify.checker.reader import FORMAT, POLICIES, VERSION, Reader
+from certify.claims.checked import Checked, NotAccepted
+from certify.claims.policy_convergence import PolicyConvergence
 from certify.file.provenance import provenance
 from certify.problem.exact_types import is_as_made
 from certify.problem.payoff_tables import KNOWN, LARGEST, game_data, hexes
@@ -53,7 +54,7 @@ class _Tilted(dg.Game):
 
 def certify_policies(
     game: dg.Game, temperature: Any = None, *, weights: Any = "auto"
-) -> PolicyCertificate:
+) -> PolicyConvergence:
     r"""Proves, over all policies, that learning in a regularised game converges, and how fast.
 
     With the costs `f_i(x) + temperature KL(x_i || reference_i)` of a multilinear game on simplices,
@@ -112,9 +113,9 @@ def certify_policies(
             if proof is not None:
                 return _assembled(regularised, setting, data, proof)
     except Unusable as error:
-        return PolicyCertificate("undecided", (str(error),))
+        return PolicyConvergence("undecided", (str(error),))
     needed = min(choice.slack for choice in choices)
-    return PolicyCertificate(
+    return PolicyConvergence(
         "undecided",
         (
             f"the temperature {tau:.6g} is not above {needed:.6g}, which the players' payoffs add "
@@ -272,7 +273,7 @@ def _lipschitz(setting: RegularisedGame, proof: _Proof) -> tuple[float, list[flo
 
 def _assembled(
     game: dg.Regularised, setting: RegularisedGame, data: dict[str, Any], proof: _Proof
-) -> PolicyCertificate:
+) -> PolicyConvergence:
     """The certificate, once the checker has accepted it."""
     alpha = Fraction(proof.margin)
     lipschitz, left, right = _lipschitz(setting, proof)
@@ -280,14 +281,15 @@ def _assembled(
     best = float_below(alpha / square)
     gain = float_below(Fraction(best) * min(alpha, 2 * alpha - Fraction(best) * square))
     if not (0 < best < np.inf and 0 < gain < np.inf):
-        return PolicyCertificate(
+        return PolicyConvergence(
             "undecided", ("the payoffs are out of scale for steps in float64",)
         )
     center = _center(game, setting)
     spread, radius = _enclosure(setting, alpha, proof.choice.weights, center)
     file = {
-        "format": POLICIES,
-        "version": FORMATS[POLICIES],
+        "format": FORMAT,
+        "version": VERSION,
+        "kind": POLICIES,
         "game": data,
         "claims": {
             "margin": proof.margin.hex(),
@@ -310,10 +312,10 @@ def _assembled(
             "spread": hexes(spread),
         },
     }
-    verdict = check_data(file)
-    if not verdict.ok:
-        return PolicyCertificate("undecided", verdict.reasons)
-    return PolicyCertificate("proved", data={**file, "digest": digest(file)})
+    try:
+        return PolicyConvergence("proved", contents=Checked(file))
+    except NotAccepted as rejection:
+        return PolicyConvergence("undecided", rejection.verdict.reasons)
 
 
 def _center(game: dg.Regularised, setting: RegularisedGame) -> list[np.ndarray]:

@@ -251,7 +251,7 @@ def test_steps_are_for_classes_not_for_names(method):
     except ValueError as error:
         assert "is not dgames." in str(error)
     else:
-        assert not found.step_sizes and found.without
+        assert not found.step_sizes and found.methods_without_step
     plain = certify.certify(game, around(0.1), [dg.Simultaneous, dg.Heun])
     with pytest.raises(ValueError, match="no step for"):
         plain.safe_method(method)

@@ -46,7 +46,7 @@ def test_games_are_certified_with_the_costs_that_they_have():
 def test_fields_with_blocks_of_their_own_have_no_alternating_steps():
     field = changed(dg.pseudo_gradient(dg.game(costs)), block=lambda x, i, args=None: -x["a"])
     found = certify.certify(field, BOX, [dg.Alternating])
-    assert "alternating" not in found.step_sizes and "alternating" in found.without
+    assert "alternating" not in found.step_sizes and "alternating" in found.methods_without_step
 
 
 def test_projections_of_their_own_are_refused():

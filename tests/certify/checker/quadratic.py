@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from certify.checker.reader import CONTRACTION, CONVERGENCE, FORMAT, VERSION
+
 ZERO, ONE = (0.0).hex(), (1.0).hex()
 
 
@@ -10,8 +12,9 @@ def quadratic(sizes: list[int], **claims: Any) -> dict[str, Any]:
     players, n = range(len(sizes)), sum(sizes)
     half, twice, small = (0.5).hex(), (2.0).hex(), (2.0**-20).hex()
     return {
-        "format": "dgames certificate",
-        "version": 1,
+        "format": FORMAT,
+        "version": VERSION,
+        "kind": CONVERGENCE,
         "game": {
             "name": "Quadratic",
             "hash": "0" * 64,
@@ -64,8 +67,9 @@ def contraction(m: int) -> dict[str, Any]:
         return [factor * (i == j) for i in range(m) for j in range(m)]
 
     return {
-        "format": "dgames contraction",
-        "version": 1,
+        "format": FORMAT,
+        "version": VERSION,
+        "kind": CONTRACTION,
         "game": {"name": "Half", "hash": "0" * 64},
         "method": {"name": "half", "settings": "z / 2"},
         "coordinates": {"strategy": m, "state": 0},

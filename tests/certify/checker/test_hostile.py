@@ -94,13 +94,18 @@ HOSTILE = {
     "lists in lists": lambda: b"[" * 10**5 + b"]" * 10**5,
     "objects in objects": lambda: b'{"a":' * 10**5 + b"1" + b"}" * 10**5,
     "depth beside the format": lambda: (
-        b'{"format":"dgames certificate","version":1,"x":' + b"[" * 900 + b"]" * 900 + b"}"
+        b'{"format":"dgames certificate","version":2,"x":' + b"[" * 900 + b"]" * 900 + b"}"
     ),
     "a version of lists": lambda: (
         b'{"format":"dgames certificate","version":' + b"[" * 500 + b"]" * 500 + b"}"
     ),
     "a long version": lambda: text({**quadratic([1]), "version": "9" * 10**6}),
-    "version 2": lambda: text({**quadratic([1]), "version": 2}),
+    "version 1": lambda: text({**quadratic([1]), "version": 1}),
+    "version 3": lambda: text({**quadratic([1]), "version": 3}),
+    "no kind": lambda: text({k: v for k, v in quadratic([1]).items() if k != "kind"}),
+    "an unknown kind": lambda: text({**quadratic([1]), "kind": "\x1b[2J" * 10**5}),
+    "a kind of lists": lambda: text({**quadratic([1]), "kind": [[]] * 10**5}),
+    "another kind": lambda: text({**quadratic([1]), "kind": "policies"}),
     "digits": lambda: b"9" * 10**6,
     "digits in a cell": lambda: with_cells([cell(1)]).replace(b"[1]", b"[" + b"9" * 10**6 + b"]"),
     "many long integers": lambda: b"[" + b",".join([b"9" * 4000] * 5000) + b"]",

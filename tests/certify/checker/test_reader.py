@@ -35,8 +35,8 @@ def test_truncated(text, share):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"version": 2}, "format version 2; this checker reads 1"),
-        ({"version": "1"}, "format version '1'"),
+        ({"version": 1}, "format version 1; this checker reads 2"),
+        ({"version": "2"}, "format version '2'"),
         ({"version": True}, "format version True"),
         ({"format": "something else"}, "is no certificate"),
     ],

@@ -221,7 +221,7 @@ class TestClasses:
         methods = [dg.Simultaneous, dg.Alternating]
         found = certify.certify(Split(), REGION, methods)
         assert found.status == "proved" and set(found.step_sizes) == {"simultaneous"}
-        assert "blocks" in found.without["alternating"]
+        assert "blocks" in found.methods_without_step["alternating"]
 
     def test_fields_that_project_in_a_way_of_their_own(self):
         class Bent(dg.AbstractField):

@@ -86,12 +86,6 @@ def test_compressed_files(command, duopoly, tmp_path, monkeypatch):
     assert status == 0 and f"{ratio:.1f} times smaller" in " ".join(out.split())
 
 
-def test_schemas(command):
-    for kind, arguments in {"certificate": (), "contraction": ("--contraction",)}.items():
-        status, out, _ = command("schema", *arguments)
-        assert status == 0 and json.loads(out)["title"] == f"dgames {kind}, version 1"
-
-
 def test_names_in_files_are_not_obeyed(command, linear_certificate, tmp_path):
     """No markup, no control of the terminal; what is missing is one sentence."""
     data = json.loads(json.dumps(linear_certificate.data))

@@ -15,34 +15,41 @@ import certify
 from certify.checker import Unusable, check_data, graph, reader, schemes, steps
 from certify.checker.cells import MAX_DIMENSION, MAX_GENERATORS
 from certify.checker.reader import Reader, decode, parse
+from certify.claims.kinds import KINDS
 from tests.certify.checker.mutations import mutated
 from tests.certify.checker.quadratic import ONE, ZERO, cell, contraction, quadratic
 from tools.edits import edited, sealed
 
-VALIDATORS = {
-    f"dgames {kind}": Draft202012Validator(certify.schema(kind))
-    for kind in ("certificate", "contraction")
-}
+VALIDATORS = {kind: Draft202012Validator(certify.schema(kind)) for kind in KINDS}
 CORPUS = Path(__file__).parents[1] / "checker" / "corpus"
 REAL = {path.name: parse(decode(path.read_bytes())) for path in sorted(CORPUS.glob("valid_*"))}
 LONG = (0.1).hex()
 
 
 def fits(data):
-    return VALIDATORS[data["format"]].is_valid(data)
+    return VALIDATORS[data["kind"]].is_valid(data)
 
 
-@pytest.mark.parametrize("kind", ["certificate", "contraction"])
+@pytest.mark.parametrize("kind", KINDS)
 def test_the_schemas_are_schemas(kind):
     Draft202012Validator.check_schema(certify.schema(kind))
-    assert files("certify.file").joinpath("schemas", f"{kind}.json").is_file()
+    assert certify.schema(kind)["properties"]["version"] == {"const": reader.VERSION}
+    assert certify.schema(kind)["properties"]["kind"] == {"const": kind}
+    with pytest.raises(ValueError, match="must be one of contraction, convergence, policies"):
+        certify.schema(f"{kind}s")
+
+
+def test_every_kind_has_a_schema_and_a_file():
+    folder = files("certify.file").joinpath("schemas")
+    assert {file.name for file in folder.iterdir()} == {f"{kind}.json" for kind in KINDS}
+    assert {data["kind"] for data in REAL.values()} == KINDS.keys()
 
 
 @pytest.mark.parametrize("name", REAL)
 def test_real_files_fit(name):
     data = REAL[name]
-    assert fits(data), next(VALIDATORS[data["format"]].iter_errors(data)).message
-    if data["format"] == reader.FORMAT:
+    assert fits(data), next(VALIDATORS[data["kind"]].iter_errors(data)).message
+    if "graph" in data["game"]:
         assert fits(data | {"game": {k: v for k, v in data["game"].items() if k != "graph"}})
 
 
@@ -158,6 +165,28 @@ def structural():
         yield f"contraction: no {path}", without(state, *path)
     yield "contraction: a fine unit", changed(plain, "evidence", "inverse", "unit", to=-1201)
     yield "contraction: no scaling", without(plain, *cells, 0, "scaling")
+    policies, form = REAL["valid_policies.json"], REAL["valid_policies_form.json"]
+    for section in ("game", "claims", "evidence"):
+        yield f"policies: no {section}", without(policies, section)
+        yield f"policies: unknown field in {section}", extra(policies, section)
+        for key in policies[section]:
+            yield f"policies: no {section}.{key}", without(policies, section, key)
+    for key in ("players", "divisor", "payoffs"):
+        yield f"policies: no {key}", without(policies, "game", "terms", 0, key)
+    term = ("game", "terms", 0)
+    for players in ([], [0, 0], [-1], "0"):
+        yield f"policies: the players {players}", changed(policies, *term, "players", to=players)
+    for divisor in (0, 513, True):
+        yield f"policies: the divisor {divisor}", changed(policies, *term, "divisor", to=divisor)
+    yield "policies: a payoff of 1", changed(policies, *term, "payoffs", 0, to=1)
+    yield "policies: no actions", changed(policies, "game", "sizes", 0, to=0)
+    yield "policies: another proof", changed(policies, "evidence", "kind", to="guess")
+    yield "policies: a form with a scaling", changed(form, "evidence", "scaling", to=[ONE])
+    yield "policies: couplings without one", changed(policies, "evidence", "scaling", to=[])
+    for path in (("claims", "step"), ("claims", "equilibrium")):
+        yield f"policies: unknown field in {path}", extra(policies, *path)
+        for key in policies["claims"][path[1]]:
+            yield f"policies: no {path}.{key}", without(policies, *path, key)
     yield "contraction: no strategy", changed(contraction(1), "coordinates", "strategy", to=0)
 
 
@@ -201,7 +230,7 @@ def test_every_float_fits(x):
 
 
 def schema_parts():
-    return certify.schema()["$defs"]
+    return certify.schema("convergence")["$defs"]
 
 
 def test_limits_and_names_are_those_of_the_checker():

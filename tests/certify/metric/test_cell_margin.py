@@ -65,9 +65,10 @@ def test_scores_are_derivatives_of_the_margin(seed):
     bounds = margin_bounds(family, WEIGHTS, NONE)
     direction = bounds.scaling * np.sqrt(WEIGHTS)
     scores = bounds.scores / np.sum(direction**2, 1)[:, None]
-    gains = np.empty((CELLS, N))
+    gains, share = np.empty((CELLS, N)), family.share
+    assert share is not None
     for k in range(N):
-        less = dataclasses.replace(family, remainder=family.remainder - step * family.share[:, k])
+        less = dataclasses.replace(family, remainder=family.remainder - step * share[:, k])
         gains[:, k] = (margin_bounds(less, WEIGHTS, NONE).margin - bounds.margin) / step
     assert np.median(scores / gains) == pytest.approx(1.0, rel=0.02)
     assert (scores.argmax(1) == gains.argmax(1)).mean() > 0.9

@@ -103,8 +103,8 @@ def test_methods_without_a_theorem_here_take_nothing_away():
     assert found.status == "proved"
     assert found.margin == fewer.margin
     assert set(found.step_sizes) == {"simultaneous", "extragradient"}
-    assert set(found.without) == {"optimistic", "momentum"}
-    assert "projected steps" in found.without["optimistic"]
+    assert set(found.methods_without_step) == {"optimistic", "momentum"}
+    assert "projected steps" in found.methods_without_step["optimistic"]
     with pytest.raises(ValueError, match=r"no step for Optimistic.*projected steps"):
         found.safe_method(dg.Optimistic)
     # Nothing else was asked for: what is known of the game is proved all the same.
@@ -118,7 +118,7 @@ def test_alternating_steps_of_a_field_are_left_out():
     region = certify.Box.around((0.0, 0.0), 1.0)
     found = certify.certify(field, region, [dg.Simultaneous, dg.Alternating])
     assert set(found.step_sizes) == {"simultaneous"}
-    assert "pseudo-gradients" in found.without["alternating"]
+    assert "pseudo-gradients" in found.methods_without_step["alternating"]
 
 
 @pytest.mark.full

@@ -175,7 +175,7 @@ def test_what_has_no_theorem_is_not_claimed():
     game, region, _ = CASES["box"]
     found = certify.certify(game, region, [dg.Optimistic, dg.Simultaneous])
     assert found.status == "proved" and set(found.step_sizes) == {"simultaneous"}
-    assert "projected steps" in found.without["optimistic"]
+    assert "projected steps" in found.methods_without_step["optimistic"]
     found = certify.certify(game, region, metric=certify.Matrix(np.array([[2.0, 0.1], [0.1, 1.0]])))
     assert found.status == "undecided" and "metric of weights" in found.reasons[0]
 
@@ -189,6 +189,7 @@ def test_no_equilibrium_in_the_part_of_the_sets():
 def test_files_and_their_checker(case, tmp_path):
     game, *_, found = case
     again = certify.load(found.save(tmp_path / "found.json"))
+    assert isinstance(again, certify.Convergence)
     assert again.basin.radius == found.basin.radius
     run = dg.solve(game, dg.Simultaneous, again.equilibrium.center, step_size=again, tol=1e-12)
     assert int(run.left) == -1  # the number of the step that left the region

@@ -98,6 +98,7 @@ def test_what_belongs_together(certificate):
 def test_it_is_read_back(certificate, tmp_path):
     _, found = certificate
     again = certify.load(found.save(tmp_path / "pennies.json"))
+    assert isinstance(again, certify.Convergence)
     assert isinstance(again.region, certify.Policies)
     assert again.region.groups == (1, 1)
 

@@ -72,7 +72,7 @@ def test_no_theorem_for_gradients_is_used(certificate):
     moved = mutated(certificate.data, ("claims", "steps"), lambda _: steps)
     assert any("no pseudo-gradients" in reason for reason in check_data(moved).reasons)
     found = certify.certify(dg.FunctionField(spiral), BOX, (dg.Alternating,))
-    assert not found.step_sizes and "alternating" in found.without
+    assert not found.step_sizes and "alternating" in found.methods_without_step
 
 
 def test_a_file_about_a_field_is_none_about_costs(certificate):

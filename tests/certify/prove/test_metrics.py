@@ -29,6 +29,7 @@ def test_only_a_full_matrix_certifies_it(shear, shear_certificate, tmp_path):
     assert certify.check(path).ok
     assert json.loads(path.read_text())["claims"].keys() >= {"metric", "margin"}
     loaded = certify.load(path)
+    assert isinstance(loaded, certify.Convergence)
     np.testing.assert_array_equal(loaded.metric, found.metric)
     np.testing.assert_array_equal(found.metric, found.metric.T)
     assert np.linalg.eigvalsh(found.metric)[0] > 0

@@ -9,7 +9,6 @@ from jax import lax
 import certify
 import dgames as dg
 from certify.checker import check_data
-from certify.command.tables import _what
 
 pytestmark = pytest.mark.thin(4)
 
@@ -211,6 +210,7 @@ class TestNonlinear:
         found, _ = mixed
         path = found.save(tmp_path / "mixed.json")
         again = certify.load(path)
+        assert isinstance(again, certify.Convergence)
         assert again.data == found.data
         assert again.margin == found.margin
         assert again.step_sizes == found.step_sizes
@@ -553,5 +553,6 @@ def test_a_ball_may_have_equilibria_on_its_boundary_that_are_not_stationary():
     assert np.hypot(point["a"], point["b"]) == pytest.approx(1.0, abs=1e-12)
     assert field["b"] == pytest.approx(0.0, abs=1e-12)
     assert field["a"] < -1 and point["a"] > 0 and point["b"] > 0.1
-    sentence = _what(certificate)
+    words = {label: parts for label, parts in certificate.rows()}["equilibrium"]
+    sentence = str(words[0])
     assert "exactly one stationary point" in sentence and "exactly one Nash" not in sentence

@@ -56,7 +56,7 @@ def start_of(found):
 
 def require_true(found, method, field, args=None, steps=12):
     """What runs from there, as plain numbers, is as near to the fixed point as was proved."""
-    assert found.verify().ok
+    assert found.check().ok
 
     def run(start):
         x = {"a": start[0], "b": start[1]}
@@ -196,7 +196,7 @@ def test_what_is_proved_is_what_runs(name):
         require_true(found, method, field)
     else:  # it returns the field, not a strategy near it
         assert found.status in ("proved", "undecided")
-    assert name == "nested jit" or found.is_about(GAME, method, LIKE)
+    assert name == "nested jit" or certify.is_same_step(found, GAME, method, LIKE)
     assert found.equilibrium == ""
 
 
@@ -582,9 +582,9 @@ def test_the_very_arguments_are_certified(method, args):
     found = certify.contraction(SCALED, method, BOX, args=args)
     assert found.status == "proved"
     require_true(found, method, dg.pseudo_gradient(SCALED), args)
-    assert found.is_about(SCALED, method, LIKE, args=args)
-    assert not found.is_about(SCALED, dg.Simultaneous(0.29), LIKE, args=args)
-    assert not found.is_about(SCALED, method, LIKE, args=1.75)
+    assert certify.is_same_step(found, SCALED, method, LIKE, args=args)
+    assert not certify.is_same_step(found, SCALED, dg.Simultaneous(0.29), LIKE, args=args)
+    assert not certify.is_same_step(found, SCALED, method, LIKE, args=1.75)
 
 
 # --- sets and fields ------------------------------------------------------------------------------
@@ -728,13 +728,13 @@ def test_files_name_methods_by_what_they_are():
         found = certify.contraction(GAME, method, BOX)
         assert found.data["method"]["name"] == name
         assert bool(found.equilibrium) == (name == "simultaneous")
-        assert found.is_about(GAME, method, LIKE)
+        assert certify.is_same_step(found, GAME, method, LIKE)
     # The same code has the same hash, whatever it is called.
-    assert found.is_about(GAME, Jacobi(0.3), LIKE)
-    assert not found.is_about(GAME, Jacobi(0.31), LIKE)
-    assert not found.is_about(GAME, dg.Simultaneous(0.3), LIKE)
+    assert certify.is_same_step(found, GAME, Jacobi(0.3), LIKE)
+    assert not certify.is_same_step(found, GAME, Jacobi(0.31), LIKE)
+    assert not certify.is_same_step(found, GAME, dg.Simultaneous(0.3), LIKE)
     other = dg.game(lambda x, args: {"a": x["a"] ** 2, "b": x["b"] ** 2})
-    assert not found.is_about(other, method, LIKE)
+    assert not certify.is_same_step(found, other, method, LIKE)
 
 
 class OwnPartial(functools.partial):

@@ -50,7 +50,7 @@ def test_a_point_that_is_off_is_enclosed_more_widely(proof):
     center = dg.Stacked(proof.equilibrium.center.blocks + 0.01)
     wide = certify.certify_network(GAME, REGION, 1.0, point=center)
     near = proof.equilibrium.center.blocks
-    assert wide.status == "proved" and wide.equilibrium is not None
+    assert wide.status == "proved"
     assert (wide.equilibrium.lower.blocks <= near).all()
     assert (near <= wide.equilibrium.upper.blocks).all()
     assert wide.equilibrium.basin < proof.equilibrium.basin
@@ -110,8 +110,10 @@ def test_the_flat_route_proves_the_same_game():
 def test_what_is_not_proved_is_undecided():
     strong = dg.NetworkGame(cost, RING, 5 * jnp.abs(WEIGHTS) + 1)
     found = certify.certify_network(strong, REGION, 1.0)
-    assert found.status == "undecided" and found.equilibrium is None and found.step is None
+    assert found.status == "undecided" and found.step is None
     assert "margin" in found.reasons[0]
+    with pytest.raises(ValueError, match="no equilibrium: the status is 'undecided'"):
+        _ = found.equilibrium
     away = certify.Box.around(dg.Stacked(jnp.full((PLAYERS, 2), 9.0)), 1.0)
     found = certify.certify_network(GAME, away, 1.0)
     assert found.status == "undecided" and "not inside the region" in found.reasons[0]

@@ -1,7 +1,6 @@
-"""What a certificate over all policies says, and the file that proves it."""
+"""The certificate of convergence over all policies of a regularised game."""
 
-from pathlib import Path
-from typing import Any, Literal, NamedTuple, cast
+from typing import Any, ClassVar, NamedTuple, cast, final
 
 import equinox as eqx
 import jax
@@ -10,12 +9,14 @@ import numpy as np
 from jaxtyping import Array, Bool, Float
 
 import dgames as dg
-from certify.checker import Unusable, check_data
-from certify.checker.reader import POLICIES, read
-from certify.claims.certificate import save_data
+from certify.checker.reader import POLICIES
+from certify.claims.certificate import Certificate
+from certify.claims.identity import policies_difference
+from certify.claims.rows import Row, about, at_least, at_most, row, shortened
 from dgames.strategy import Strategy
 
-Status = Literal["proved", "undecided"]
+# Players of whom sizes and weights are shown.
+_MOST_SHOWN = 6
 
 
 class PolicyStep(NamedTuple):
@@ -62,30 +63,17 @@ class AllPolicies(eqx.Module):
         return jnp.array(True)
 
 
-class PolicyCertificate:
-    """What `certify.certify_policies` found.
+@final
+class PolicyConvergence(Certificate):
+    """Convergence over all policies of a game: what `certify.certify_policies` returns.
 
-    The claims exist only where they are proved: with another status, asking for one of them raises
-    a `ValueError` that says why there is no proof.
-
-    Attributes:
-        status: "proved" or "undecided".
-        reasons: For a status other than "proved": why, one sentence each.
+    With status "proved", the regularised game is strongly monotone relative to the entropy, over
+    all positive policies; so there is exactly one quantal response equilibrium, and magnetic mirror
+    descent converges to it from everywhere. The status is never "refuted".
     """
 
-    def __init__(
-        self, status: Status, reasons: tuple[str, ...] = (), data: dict[str, Any] | None = None
-    ):
-        self.status: Status = status
-        self.reasons = reasons
-        self._data = data
-
-    @property
-    def data(self) -> dict[str, Any]:
-        """The contents of the file, as plain data."""
-        if self._data is None:
-            raise ValueError(f"no claims: the status is {self.status!r} ({self.reasons[0]})")
-        return self._data
+    kind: ClassVar[str] = POLICIES
+    title: ClassVar[str] = "Convergence over all policies"
 
     @property
     def margin(self) -> float:
@@ -144,60 +132,65 @@ class PolicyCertificate:
             )
         return cast(dg.AbstractMethod, dg.MirrorDescent(self.step.best))
 
-    def require_game(self, game: dg.Game | dg.AbstractField, x: Strategy, args: Any = None) -> None:
-        """Makes sure that the certificate speaks of a game, by its payoff tables.
+    def difference(
+        self, game: dg.Game | dg.AbstractField, x: Strategy | None = None, args: Any = None
+    ) -> str | None:
+        """Says whether payoffs, temperature or references are others: `x` and `args` do not matter.
 
         Args:
             game: A `Regularised` game, or its pseudo-gradient.
-            x: A joint strategy; tables say how many actions players have.
+            x: Tables say how many actions players have.
             args: Of no meaning to games of payoff tables.
-
-        Raises:
-            ValueError: If the certificate is of another game.
         """
-        from certify.claims.identity import policies_difference
-
-        found = policies_difference(self.data, game)
-        if found is not None:
-            raise ValueError(f"the certificate is not of this game: {found}; certify this one.")
+        return policies_difference(self.data, game)
 
     def in_basin(self, method: type[dg.AbstractMethod], x: Strategy) -> Bool[Array, ""]:
         """Whether a start converges: every positive policy does."""
         return jnp.stack([jnp.all(leaf > 0) for leaf in jax.tree.leaves(x)]).all()
 
-    def save(self, path: str | Path) -> Path:
-        """Writes the certificate file, all of it or nothing.
-
-        Raises:
-            ValueError: If nothing was proved: only proofs are saved.
-        """
-        return save_data(self.data, path)
+    def claim_rows(self) -> list[Row]:
+        """Returns the claims: in which divergence, how strongly, and what follows."""
+        sizes, step = self.data["game"]["sizes"], self.step
+        distance = float(self.equilibrium.distances.max())
+        actions = shortened(([str(size)] for size in sizes), _MOST_SHOWN, total=False)
+        weights = ([about(w)] for w in self.weights.tolist())
+        return [
+            row("players", f"{len(sizes)}, with ", *actions, " actions"),
+            row("temperature", about(self.temperature)),
+            row("where", "all positive policies; V = sum_i w_i KL(x*_i || x_i)"),
+            row("weights w", *shortened(weights, _MOST_SHOWN, total=False)),
+            row(
+                "margin",
+                "relatively strongly monotone with modulus at least ",
+                at_least(self.margin),
+                ", the rate at which V decays along the mirror flow",
+            ),
+            row("Lipschitz constant", "at most ", at_most(self.lipschitz), ", without regulariser"),
+            row(
+                "steps",
+                "magnetic mirror descent with every step below ",
+                at_least(step.max),
+                "; with ",
+                about(step.best),
+                " V shrinks by 1 / (1 + ",
+                at_least(step.gain),
+                ") or more each time",
+            ),
+            row(
+                "equilibrium",
+                "exactly one quantal response equilibrium, within ",
+                at_most(distance),
+                " of the centre in the sum of absolute differences of each player's probabilities",
+            ),
+        ]
 
     def __repr__(self) -> str:
         if self.status != "proved":
-            return f"PolicyCertificate(status={self.status!r}, reasons={self.reasons})"
+            return f"PolicyConvergence(status={self.status!r}, reasons={self.reasons})"
         return (
-            f"PolicyCertificate(status='proved', margin={self.margin:.6g}, "
+            f"PolicyConvergence(status='proved', margin={self.margin:.6g}, "
             f"temperature={self.temperature:.6g}, step={self.step.best:.6g})"
         )
-
-
-def load_policies(path: str | Path) -> PolicyCertificate:
-    """Loads a file written by `PolicyCertificate.save` and checks it.
-
-    Raises:
-        ValueError: If the file cannot be read (`certify.checker.Unusable`), or the independent
-            checker rejects it.
-    """
-    data = read(path)
-    if data["format"] != POLICIES:
-        raise Unusable(f"{path} is a {data['format']} file, not one about policies")
-    verdict = check_data(data)
-    if not verdict.ok:
-        raise ValueError(
-            f"{path}: the checker rejects this certificate: {'; '.join(verdict.reasons)}"
-        )
-    return PolicyCertificate("proved", data=data)
 
 
 def _float(text: str) -> float:

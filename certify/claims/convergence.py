@@ -1,0 +1,220 @@
+"""The certificate of convergence: strong monotonicity, an equilibrium, its basin and safe steps."""
+
+from collections.abc import Callable
+from typing import Any, ClassVar, cast, final
+
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Bool
+
+import dgames as dg
+from certify.checker.reader import CONVERGENCE
+from certify.claims.certificate import Certificate, Status
+from certify.claims.checked import Checked
+from certify.claims.convergence_claims import (
+    Claims,
+    GainReport,
+    read_claims,
+    read_methods_without_step,
+    read_region,
+)
+from certify.claims.convergence_rows import claim_rows, tables
+from certify.claims.equilibrium import Basin, Equilibrium
+from certify.claims.identity import described_strategy, difference
+from certify.claims.rows import Row, Table
+from certify.problem.exact_types import described_class, known_method
+from certify.problem.region import Region
+from certify.steps.step_size import StepSize
+from dgames.strategy import Strategy, ravel
+
+
+@final
+class Convergence(Certificate):
+    """Convergence to the only equilibrium of a game in a region: what `certify.certify` returns.
+
+    With status "proved", the pseudo-gradient is strongly monotone on the region, in a metric; there
+    is exactly one equilibrium in it; and the flow and methods with safe steps converge to it from
+    every start in their basins. "refuted" means that some player's cost is proved not to be convex
+    in that player's own strategy at a point of the region.
+
+    Attributes:
+        status: "proved", "refuted" or "undecided".
+        reasons: For a status other than "proved": why, one sentence each.
+        promoted: What was not float64 in the game and the region, and what it was taken for, one
+            sentence each; nothing for a game in float64.
+    """
+
+    kind: ClassVar[str] = CONVERGENCE
+    title: ClassVar[str] = "Convergence"
+
+    def __init__(
+        self,
+        status: Status,
+        reasons: tuple[str, ...] = (),
+        *,
+        promoted: tuple[str, ...] = (),
+        contents: Checked | None = None,
+    ):
+        super().__init__(status, reasons, promoted=promoted, contents=contents)
+        self._claims = None if contents is None else read_claims(contents.data)
+
+    @property
+    def claims(self) -> Claims:
+        """All claims together."""
+        if self._claims is None:
+            raise ValueError(self._unproved("no claims"))
+        return self._claims
+
+    @property
+    def margin(self) -> float:
+        """Lower bound on the strong-monotonicity modulus in `metric`."""
+        return self.claims.margin
+
+    @property
+    def lipschitz(self) -> float:
+        """Upper bound on the Lipschitz constant of the pseudo-gradient in that metric."""
+        return self.claims.lipschitz
+
+    @property
+    def weights(self) -> dict[str, float]:
+        """The weights of the metric `sum_i weights_i |x_i|^2`, by player.
+
+        Raises:
+            ValueError: If the metric is a matrix that is not made of weights; then see `metric`.
+        """
+        if self.claims.weights is None:
+            raise ValueError("the metric of this certificate is a matrix: see its `metric`")
+        return self.claims.weights
+
+    @property
+    def metric(self) -> np.ndarray:
+        """The matrix P of the norm `|x|_P^2 = x' P x`, shape (n, n), coordinates in their order.
+
+        Margin, Lipschitz constant, basin and the radius of the equilibrium are measured in it. With
+        weights it is diagonal: `weights_i` for each coordinate of player i.
+        """
+        return self.claims.metric
+
+    @property
+    def small_gain(self) -> GainReport:
+        """The aggregated small-gain test, beside the margin."""
+        return self.claims.small_gain
+
+    @property
+    def step_sizes(self) -> dict[str, StepSize]:
+        """Safe steps of each method, by name."""
+        return self.claims.step_sizes
+
+    @property
+    def methods_without_step(self) -> dict[str, str]:
+        """Methods that were asked for and are not in `step_sizes`, by name, and why."""
+        return read_methods_without_step(self.data)
+
+    @property
+    def equilibrium(self) -> Equilibrium:
+        """Enclosure of the only equilibrium in the region.
+
+        It is the only stationary point there; of a field, its only zero; and where the file has
+        strategy sets, the only solution of the variational inequality, on their boundary or not.
+        """
+        return self.claims.equilibrium
+
+    @property
+    def basin(self) -> Basin:
+        """Where every start converges."""
+        return self.claims.basin
+
+    @property
+    def region(self) -> Region:
+        """Where the claims hold."""
+        return read_region(self.data)
+
+    @property
+    def field(self) -> str | None:
+        """The name of the field that took the place of the pseudo-gradient, or None.
+
+        Of another field it is proved that it has one zero in the region, to which flow and methods
+        converge; nothing is said of equilibria.
+        """
+        return self.data["game"].get("field")
+
+    def safe_method(self, method: type[dg.AbstractMethod]) -> dg.AbstractMethod:
+        """A method with its best proved step, for `dgames.solve(game, Method, x0, step_size=...)`.
+
+        Args:
+            method: One of the classes that the certificate was made for.
+
+        Raises:
+            ValueError: If nothing was proved, or nothing of this method.
+        """
+        name, make = known_method(method), cast(Callable[..., dg.AbstractMethod], method)
+        if name is None or name not in self.step_sizes:
+            why = None if name is None else self.methods_without_step.get(name)
+            raise ValueError(
+                f"the certificate has no step for {described_class(method)}, only for "
+                f"{', '.join(self.step_sizes) or 'no method'}; "
+                + (f"{why}." if why else "name it in certify(methods=...), or see contraction.")
+            )
+        step = self.step_sizes[name]
+        return make(step.best, *(() if step.momentum is None else (step.momentum,)))
+
+    def difference(
+        self, game: dg.Game | dg.AbstractField, x: Strategy | None = None, args: Any = None
+    ) -> str | None:
+        """Says what the certificate states about its game that is not true of this one."""
+        given = described_strategy(self.data) if x is None else x
+        return difference(self.data, game, given, args)
+
+    def in_basin(self, method: type[dg.AbstractMethod], x: Strategy) -> Bool[Array, ""]:
+        """Whether a start is within a method's proved basin, from which it converges; traceable.
+
+        Args:
+            method: One of the classes that the certificate was made for.
+            x: A joint strategy.
+        """
+        name = known_method(method)
+        if name is None or name not in self.step_sizes:
+            raise ValueError(f"the certificate has no basin for {described_class(method)}.")
+        step, sizes = self.step_sizes[name], self._sizes
+        distance = ravel(x)[0].astype(float) - jnp.asarray(self._center, float)
+        scale = step.scale
+        if scale is not None:
+            parts = jnp.split(distance, np.cumsum(sizes)[:-1])
+            norms = [
+                jnp.linalg.norm(part) / scale[name] for name, part in zip(scale, parts, strict=True)
+            ]
+            return jnp.max(jnp.stack(norms)) <= step.basin
+        matrix = self.metric
+        if step.theorem == "small_gain":
+            matrix = np.diag(np.repeat([*self.small_gain.weights.values()], sizes))
+        return distance @ jnp.asarray(matrix, float) @ distance <= step.basin**2
+
+    @property
+    def _sizes(self) -> list[int]:
+        return [player["size"] for player in self.data["game"]["players"]]
+
+    @property
+    def _center(self) -> np.ndarray:
+        center = self.data["claims"]["equilibrium"]["center"]
+        return np.array([float.fromhex(entry) for entry in center])
+
+    @property
+    def cells(self) -> int:
+        """Number of cells of the proof."""
+        return self.claims.cells
+
+    def claim_rows(self) -> list[Row]:
+        """Returns the claims: where, in which metric, how strongly, and what follows."""
+        return claim_rows(self.data, self.claims)
+
+    def tables(self) -> list[Table]:
+        """Returns the numbers of each player and of each method."""
+        return tables(self.claims)
+
+    def __repr__(self) -> str:
+        if self.status != "proved":
+            return f"Convergence(status={self.status!r}, reasons={self.reasons})"
+        return (
+            f"Convergence(status='proved', margin={self.margin:.6g}, "
+            f"lipschitz={self.lipschitz:.6g}, cells={self.cells})"
+        )

@@ -1,0 +1,248 @@
+"""What a certificate of convergence says, as rows and tables."""
+
+import math
+
+import numpy as np
+
+from certify.claims.convergence_claims import Claims, read_methods_without_step
+from certify.claims.interior import equilibrium_is_interior, region_is_interior
+from certify.claims.rows import (
+    Cell,
+    Column,
+    Name,
+    Part,
+    Row,
+    Table,
+    about,
+    at_least,
+    at_most,
+    row,
+    shortened,
+    vector,
+)
+from certify.file.contents import Contents
+from dgames.strategy import blocks, dimensions, player_names, ravel
+
+# Rows of a table; entries of a list, and of a vector that is written out.
+MOST_ROWS, MOST_ENTRIES, MOST_SHOWN = 60, 6, 3
+# Coordinates up to which a matrix is written out.
+MOST_WRITTEN = 6
+
+
+def claim_rows(data: Contents, claims: Claims) -> list[Row]:
+    """Returns the claims: where, in which metric, how strongly, and what follows.
+
+    Args:
+        data: The contents of the file.
+        claims: Read from them.
+    """
+    sets = data["game"].get("sets")
+    starts = "every start" + ("" if region_is_interior(data) else " in the strategy sets")
+    return [
+        row("region", *_region(data["region"])),
+        *([row("strategy sets", *_sets(sets, [*claims.small_gain.curvature]))] if sets else []),
+        row("metric", *_metric(claims)),
+        *_matrix(claims),
+        row("margin", "strongly monotone with modulus at least ", at_least(claims.margin)),
+        row("Lipschitz constant", "at most ", at_most(claims.lipschitz)),
+        row("equilibrium", *_what(data, claims), ", enclosed to +-", _width(claims)),
+        row(
+            "basin",
+            f"{starts} within ",
+            at_least(claims.basin.radius),
+            " of its centre, in the metric",
+        ),
+        *(
+            row("no step", "of ", Name(method), f": {reason}")
+            for method, reason in read_methods_without_step(data).items()
+        ),
+        row("cells", str(claims.cells)),
+    ]
+
+
+def _what(data: Contents, claims: Claims) -> Cell:
+    """What there is exactly one of."""
+    on_boundary = not equilibrium_is_interior(data, claims.equilibrium)
+    if "field" in data["game"]:
+        kind = "solution of the variational inequality" if on_boundary else "zero"
+        return [f"exactly one {kind} of ", Name(data["game"]["field"]), " in the region"]
+    # Not "exactly one Nash equilibrium": where a region confines players together, as a ball does,
+    # points of its boundary may be equilibria of the game restricted to it, too.
+    if on_boundary:
+        return [
+            "exactly one solution of the variational inequality, a Nash equilibrium within the "
+            "strategy sets"
+        ]
+    return ["exactly one stationary point, a Nash equilibrium"]
+
+
+def _width(claims: Claims) -> Part:
+    lower, upper = (ravel(end)[0] for end in claims.equilibrium[:2])
+    return at_most(float((upper - lower).max()) / 2, 2)
+
+
+def _metric(claims: Claims) -> Cell:
+    metric = claims.metric
+    values = np.linalg.eigvalsh(metric)
+    with np.errstate(all="ignore"):
+        condition = float(values[-1] / values[0])
+    kind = "one weight per player"
+    if claims.weights is None:
+        center = claims.equilibrium.center
+        owners = np.repeat(range(len(blocks(center))), dimensions(center))
+        off = metric[owners[:, None] != owners]
+        kind = "a matrix for each player" if not off.any() else "a full matrix"
+    return [f"{kind}, condition number ", about(condition, 4)]
+
+
+def _matrix(claims: Claims) -> list[Row]:
+    """The matrix, if the metric is one that is small enough to be written out."""
+    matrix = claims.metric
+    if claims.weights is not None or len(matrix) > MOST_WRITTEN:
+        return []
+    parts: list[Part] = []
+    for index, line in enumerate(matrix.tolist()):
+        parts.append("; " if index else "[")
+        parts += shortened(([about(x, 4)] for x in line), MOST_WRITTEN, between=" ")
+    return [row("matrix", *parts, "]")]
+
+
+def _hexes(values: list[str]) -> Cell:
+    return vector([float.fromhex(value) for value in values], MOST_ENTRIES)
+
+
+def _region(region: Contents) -> Cell:
+    if region["kind"] != "policies":
+        return _extent(region)
+    sizes = shortened(([str(size + 1)] for size in region["groups"]), MOST_ENTRIES, total=False)
+    return [
+        "all policies with positive probabilities of ",
+        *sizes,
+        " actions, as differences of logits; cells are boxes of the probabilities of all actions "
+        "but the last",
+    ]
+
+
+def _extent(own: Contents) -> Cell:
+    """A region or a strategy set."""
+    if own["kind"] == "box":
+        return ["box from ", *_hexes(own["lower"]), " to ", *_hexes(own["upper"])]
+    if own["kind"] == "ball":
+        radius = about(float.fromhex(own["radius"]))
+        return ["ball of radius ", radius, " around ", *_hexes(own["center"])]
+    if own["kind"] == "simplex":
+        sizes = shortened(([str(size)] for size in own["groups"]), MOST_ENTRIES, total=False)
+        return ["probability vectors of ", *sizes, " entries"]
+    return ["anywhere" if own["kind"] == "euclidean" else str(own["kind"])]
+
+
+def _sets(sets: list[Contents], players: list[str]) -> Cell:
+    """The strategy sets with their bounds, one line for all players who have the same."""
+    owners: dict[Cell, list[str]] = {}
+    for name, own in zip(players, sets, strict=True):
+        owners.setdefault(tuple(_extent(own)), []).append(name)
+    lines: list[Cell] = []
+    for words, names in list(owners.items())[:MOST_ENTRIES]:
+        listed = shortened(([Name(name)] for name in names), MOST_ENTRIES, total=False)
+        count = [f" ({len(names)} players)"] if len(names) > MOST_ENTRIES else []
+        lines.append([*listed, *count, ": ", *words])
+    if len(owners) > MOST_ENTRIES:
+        lines.append([f"... ({len(sets)} players in all)"])
+    return shortened(lines, len(lines), between="\n")
+
+
+def tables(claims: Claims) -> list[Table]:
+    """Returns the numbers of each player and of each method."""
+    return [_players(claims), *([_steps(claims)] if claims.step_sizes else [])]
+
+
+def _players(claims: Claims) -> Table:
+    gain, weights = claims.small_gain, claims.weights
+    lower, upper, center = map(blocks, claims.equilibrium[:3])
+    names = player_names(claims.equilibrium.center)
+    rows: list[list[Cell]] = []
+    for name, low, high, middle in list(zip(names, lower, upper, center, strict=True))[:MOST_ROWS]:
+        ends = zip(*(ravel(end)[0].tolist() for end in (low, high)), strict=True)
+        rows.append(
+            [
+                [Name(name)],
+                ["-"] if weights is None else [about(weights[name])],
+                [at_least(gain.curvature[name])],
+                [at_most(gain.smoothness[name])],
+                shortened(([_center(x)] for x in ravel(middle)[0].tolist()), MOST_SHOWN),
+                shortened((_enclosure(*end) for end in ends), MOST_SHOWN, between="\n"),
+            ]
+        )
+    rest = f"the first {MOST_ROWS} of {len(names)} players; " if len(names) > MOST_ROWS else ""
+    proves = "" if gain.margin > 0 else " (proves nothing)"
+    return Table(
+        "Players",
+        [
+            Column("player"),
+            Column("weight"),
+            Column("curvature >="),
+            Column("smoothness <="),
+            Column("equilibrium"),
+            Column("which is in", on_page_only=True),
+        ],
+        rows,
+        [
+            f"{rest}small gain with constants aggregated over the region: margin ",
+            at_least(gain.margin),
+            f"{proves}; cell by cell in one metric: ",
+            at_least(claims.margin),
+        ],
+    )
+
+
+def _center(value: float) -> Part:
+    """Six digits behind the point, where that is short."""
+    before = len(str(int(abs(value)))) if 1 <= abs(value) < 1e6 else 0
+    return about(value, 6 + before)
+
+
+def _enclosure(low: float, high: float) -> Cell:
+    """An interval with just enough digits to tell its width."""
+    width, size = high - low, max(abs(low), abs(high))
+    digits = 3
+    while digits < 17 and width < size * 10.0 ** (1 - digits) * 2:
+        digits += 1
+    return ["[", at_least(low, digits), ", ", at_most(high, digits), "]"]
+
+
+def _steps(claims: Claims) -> Table:
+    rows: list[list[Cell]] = []
+    for name, step in claims.step_sizes.items():
+        momentum = "" if step.momentum is None else f", momentum {step.momentum:g}"
+        rows.append(
+            [
+                [name + momentum],
+                [at_least(step.max)],
+                [about(step.best)],
+                [at_most(step.rate)],
+                [at_most(math.log(10.0) / -math.log(step.rate), 4)],
+                [about(step.constant)],
+                [step.theorem],
+                [step.norm],
+                [at_least(step.basin)],
+            ]
+        )
+    return Table(
+        "Step sizes",
+        [
+            Column("method"),
+            Column("largest"),
+            Column("best"),
+            Column("rate at best"),
+            Column("iterations per factor 10", on_page_only=True),
+            Column("constant", on_page_only=True),
+            Column("theorem"),
+            Column("norm", on_page_only=True),
+            Column("basin"),
+        ],
+        rows,
+        [
+            "With the best step the distance to the equilibrium after k iterations is at most "
+            "constant * rate^k times what it was."
+        ],
+    )

@@ -1,0 +1,188 @@
+"""What is proved of a network game of many players; it makes no file."""
+
+from typing import Any, ClassVar, NamedTuple, NoReturn, final
+
+import numpy as np
+from jaxtyping import Float
+
+import dgames as dg
+from certify.checker import Unusable
+from certify.claims.certificate import Certificate, Status
+from certify.claims.rows import Row, at_least, at_most, row
+from certify.metric.small_gain import SmallGain
+from dgames.strategy import Strategy
+
+
+class NetworkConstants(NamedTuple):
+    """Proved bounds on the blocks of a network game's Jacobian over a box.
+
+    Attributes:
+        curvature: `mu_i`, below the eigenvalues of `d^2 f_i / dx_i^2`, shape (N,).
+        smoothness: `ell_i`, above them, shape (N,).
+        coupling: `L_ij`, above the spectral norm of `d^2 f_i / dx_i dx_j`: sparse, shape (N, N).
+        promoted: What was not float64 in the cost, and what it was taken for; sentences.
+    """
+
+    curvature: Float[np.ndarray, " players"]
+    smoothness: Float[np.ndarray, " players"]
+    coupling: Any
+    promoted: tuple[str, ...] = ()
+
+
+class NetworkStep(NamedTuple):
+    """Safe step sizes of simultaneous gradient steps; proved.
+
+    Attributes:
+        max: Every step up to this one converges from the basin.
+        best: The step with the best proved factor.
+        rate: That factor per iteration, in the norm `max_i |x_i| / right_i` of the small-gain
+            vector `gain.right`. In the norm of the basin, distances shrink as well.
+    """
+
+    max: float
+    best: float
+    rate: float
+
+
+class NetworkEquilibrium(NamedTuple):
+    """An enclosure of the unique equilibrium in the region; proved.
+
+    Attributes:
+        center: The point around which it was proved.
+        radius: Of each player: the equilibrium is within this Euclidean distance of the player's
+            block of `center`, shape (N,).
+        lower: Below the equilibrium in every coordinate.
+        upper: Above it.
+        scale: `v`, positive numbers, shape (N,).
+        basin: From every start with `|x_i - center_i| <= basin v_i` for all i, the flow and every
+            safe step converge to the equilibrium and stay in the region.
+    """
+
+    center: dg.Stacked
+    radius: Float[np.ndarray, " players"]
+    lower: dg.Stacked
+    upper: dg.Stacked
+    scale: Float[np.ndarray, " players"]
+    basin: float
+
+
+@final
+class NetworkConvergence(Certificate):
+    """Convergence of a network game of many players: what `certify.certify_network` returns.
+
+    It makes no file: the numbers of a million players do not fit into one that the checker reads,
+    and the costs are not spelled out. So what is proved here is proved by this package alone, and
+    not checked by the independent checker. The status is never "refuted".
+
+    Args:
+        status: "proved" takes an equilibrium.
+        reasons: Why it is undecided; sentences.
+        constants: Proved in either case.
+        gain: Likewise.
+        step: Safe steps, if the margin is positive.
+        equilibrium: If it is proved that there is one.
+
+    Raises:
+        ValueError: If a proof is claimed without a positive margin, a step and an equilibrium.
+    """
+
+    kind: ClassVar[str] = "network"
+    title: ClassVar[str] = "Convergence of a network"
+    no_file: ClassVar[str] = (
+        "a proof about a network makes no file: the numbers of all players and the code of their "
+        "costs would not fit into one that the independent checker reads"
+    )
+
+    def __init__(
+        self,
+        status: Status,
+        reasons: tuple[str, ...],
+        constants: NetworkConstants,
+        gain: SmallGain,
+        step: NetworkStep | None = None,
+        equilibrium: NetworkEquilibrium | None = None,
+    ):
+        super().__init__(status, reasons, promoted=constants.promoted)
+        known = gain.margin > 0 and step is not None and equilibrium is not None
+        if (status == "proved") != known:
+            raise ValueError(
+                "NetworkConvergence: the status 'proved', and no other one, takes a positive "
+                "margin, a step and an equilibrium"
+            )
+        self._constants, self._gain = constants, gain
+        self._step, self._equilibrium = step, equilibrium
+
+    @property
+    def constants(self) -> NetworkConstants:
+        """Bounds on the blocks of the Jacobian, proved whatever the status."""
+        return self._constants
+
+    @property
+    def gain(self) -> SmallGain:
+        """The small-gain test, proved whatever the status: its margin may be negative."""
+        return self._gain
+
+    @property
+    def margin(self) -> float:
+        """The proved small-gain margin, whatever the status."""
+        return self._gain.margin
+
+    @property
+    def step(self) -> NetworkStep | None:
+        """Safe steps; None if the margin is not positive."""
+        return self._step
+
+    @property
+    def equilibrium(self) -> NetworkEquilibrium:
+        """Enclosure of the only equilibrium in the region.
+
+        Raises:
+            ValueError: If nothing was proved.
+        """
+        if self._equilibrium is None:
+            raise ValueError(self._unproved("no equilibrium"))
+        return self._equilibrium
+
+    def difference(
+        self, game: dg.Game | dg.AbstractField, x: Strategy | None = None, args: Any = None
+    ) -> NoReturn:
+        """Says that no game can be compared: nothing is kept of the code of the costs."""
+        raise Unusable("a proof about a network keeps nothing of the costs to compare a game with")
+
+    def claim_rows(self) -> list[Row]:
+        """Returns the claims, which no checker has seen."""
+        equilibrium, step = self.equilibrium, self._step
+        assert step is not None
+        radius = float(np.max(equilibrium.radius))
+        return [
+            row("players", str(len(equilibrium.radius))),
+            row("checked", "no: a proof about a network makes no file"),
+            row("margin", "of the small-gain test at least ", at_least(self.margin)),
+            row(
+                "equilibrium",
+                "exactly one in the region, within ",
+                at_most(radius, 2),
+                " of its centre for each player",
+            ),
+            row(
+                "basin", "all starts with |x_i - center_i| <= ", at_least(equilibrium.basin), " v_i"
+            ),
+            row(
+                "steps",
+                "simultaneous with every step up to ",
+                at_least(step.max),
+                "; with ",
+                at_least(step.best),
+                " distances shrink by ",
+                at_most(step.rate),
+                " each time",
+            ),
+        ]
+
+    def __repr__(self) -> str:
+        if self.status != "proved":
+            return f"NetworkConvergence(status={self.status!r}, reasons={self.reasons})"
+        return (
+            f"NetworkConvergence(status='proved', margin={self.margin:.6g}, "
+            f"players={len(self.equilibrium.radius)})"
+        )

@@ -1,0 +1,19 @@
+"""What a page says of a certificate of contraction beside its rows."""
+
+from certify.claims.contraction import Contraction
+from certify.report import figures
+from certify.report.markup import Markup, section
+from certify.report.pieces import tree
+from certify.report.sketch import sketch
+
+
+def contraction_sections(certificate: Contraction) -> list[Markup]:
+    """Returns the sizes of the cells, if there are several.
+
+    Args:
+        certificate: A proved one.
+    """
+    if certificate.cells < 2:
+        return []
+    nodes = tree(certificate.data["evidence"]["cells"], certificate.lower, certificate.upper)
+    return [section("The proof", sketch(lambda: figures.histogram(nodes)))]
