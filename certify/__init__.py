@@ -2,8 +2,8 @@
 
 Each folder is a floor, and imports only from the floors below it. From the top to the ground:
 
-    command, report, prove, claims, file, search, steps, metric, jacobian, graph, problem,
-    enclosure, rates, rounding, checker
+    command, report, prove, claims, file, search, steps, metric, jacobian, graph, rates, problem,
+    enclosure, rounding, checker
 
 Names load on first use, so that `import certify.checker` needs neither JAX nor NumPy.
 """
@@ -50,8 +50,8 @@ if TYPE_CHECKING:
     from certify.problem.region import Ball as Ball
     from certify.problem.region import Box as Box
     from certify.problem.region import Policies as Policies
-    from certify.prove.direct.contraction import contraction as contraction
-    from certify.prove.direct.contraction import is_same_step as is_same_step
+    from certify.prove.direct.contracting_step import contraction as contraction
+    from certify.prove.direct.contracting_step import is_same_step as is_same_step
     from certify.prove.direct.largest_step import DirectStep as DirectStep
     from certify.prove.direct.largest_step import largest_step as largest_step
     from certify.prove.estimate import Estimate as Estimate
@@ -102,7 +102,7 @@ _HOMES = {
         "problem.payoff_tables": ("game_terms",),
         "problem.region": ("Ball", "Box", "Policies"),
         "prove.mismatch": ("MismatchError",),
-        "prove.direct.contraction": ("contraction", "is_same_step"),
+        "prove.direct.contracting_step": ("contraction", "is_same_step"),
         "prove.direct.largest_step": ("DirectStep", "largest_step"),
         "prove.estimate": ("Estimate", "estimate"),
         "prove.growth": ("grow",),

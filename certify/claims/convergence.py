@@ -12,7 +12,7 @@ from certify.checker.reader import CONVERGENCE
 from certify.claims.certificate import Certificate, Status
 from certify.claims.checked import Checked
 from certify.claims.convergence_claims import (
-    Claims,
+    ConvergenceClaims,
     GainReport,
     read_claims,
     read_methods_without_step,
@@ -59,7 +59,7 @@ class Convergence(Certificate):
         self._claims = None if contents is None else read_claims(contents.data)
 
     @property
-    def claims(self) -> Claims:
+    def claims(self) -> ConvergenceClaims:
         """All claims together."""
         if self._claims is None:
             raise ValueError(self._unproved("no claims"))

@@ -34,7 +34,7 @@ class GainReport(NamedTuple):
     coupling: np.ndarray
 
 
-class Claims(NamedTuple):
+class ConvergenceClaims(NamedTuple):
     """What a certificate proves; the attributes of `Convergence` of the same names."""
 
     margin: float
@@ -48,7 +48,7 @@ class Claims(NamedTuple):
     cells: int
 
 
-def read_claims(data: Contents) -> Claims:
+def read_claims(data: Contents) -> ConvergenceClaims:
     """Reads the claims of contents that the checker has accepted."""
     claims, game = data["claims"], data["game"]
     names = [player["name"] for player in game["players"]]
@@ -82,7 +82,7 @@ def read_claims(data: Contents) -> Claims:
     point = strategy([_float(x) for x in center])
     basin = _float(claims["basin"]["radius"])
     steps = {step["method"]: _step(step, basin, weights is None, names) for step in claims["steps"]}
-    return Claims(
+    return ConvergenceClaims(
         margin=_float(claims["margin"]),
         lipschitz=_float(claims["lipschitz"]),
         weights=weights,

@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 
-from certify.claims.convergence_claims import Claims, read_methods_without_step
+from certify.claims.convergence_claims import ConvergenceClaims, read_methods_without_step
 from certify.claims.interior import equilibrium_is_interior, region_is_interior
 from certify.claims.rows import (
     Cell,
@@ -29,7 +29,7 @@ MOST_ROWS, MOST_ENTRIES, MOST_SHOWN = 60, 6, 3
 MOST_WRITTEN = 6
 
 
-def claim_rows(data: Contents, claims: Claims) -> list[Row]:
+def claim_rows(data: Contents, claims: ConvergenceClaims) -> list[Row]:
     """Returns the claims: where, in which metric, how strongly, and what follows.
 
     Args:
@@ -60,7 +60,7 @@ def claim_rows(data: Contents, claims: Claims) -> list[Row]:
     ]
 
 
-def _what(data: Contents, claims: Claims) -> Cell:
+def _what(data: Contents, claims: ConvergenceClaims) -> Cell:
     """What there is exactly one of."""
     on_boundary = not equilibrium_is_interior(data, claims.equilibrium)
     if "field" in data["game"]:
@@ -76,12 +76,12 @@ def _what(data: Contents, claims: Claims) -> Cell:
     return ["exactly one stationary point, a Nash equilibrium"]
 
 
-def _width(claims: Claims) -> Part:
+def _width(claims: ConvergenceClaims) -> Part:
     lower, upper = (ravel(end)[0] for end in claims.equilibrium[:2])
     return at_most(float((upper - lower).max()) / 2, 2)
 
 
-def _metric(claims: Claims) -> Cell:
+def _metric(claims: ConvergenceClaims) -> Cell:
     metric = claims.metric
     values = np.linalg.eigvalsh(metric)
     with np.errstate(all="ignore"):
@@ -95,7 +95,7 @@ def _metric(claims: Claims) -> Cell:
     return [f"{kind}, condition number ", about(condition, 4)]
 
 
-def _matrix(claims: Claims) -> list[Row]:
+def _matrix(claims: ConvergenceClaims) -> list[Row]:
     """The matrix, if the metric is one that is small enough to be written out."""
     matrix = claims.metric
     if claims.weights is not None or len(matrix) > MOST_WRITTEN:
@@ -151,12 +151,12 @@ def _sets(sets: list[Contents], players: list[str]) -> Cell:
     return shortened(lines, len(lines), between="\n")
 
 
-def tables(claims: Claims) -> list[Table]:
+def tables(claims: ConvergenceClaims) -> list[Table]:
     """Returns the numbers of each player and of each method."""
     return [_players(claims), *([_steps(claims)] if claims.step_sizes else [])]
 
 
-def _players(claims: Claims) -> Table:
+def _players(claims: ConvergenceClaims) -> Table:
     gain, weights = claims.small_gain, claims.weights
     lower, upper, center = map(blocks, claims.equilibrium[:3])
     names = player_names(claims.equilibrium.center)
@@ -210,7 +210,7 @@ def _enclosure(low: float, high: float) -> Cell:
     return ["[", at_least(low, digits), ", ", at_most(high, digits), "]"]
 
 
-def _steps(claims: Claims) -> Table:
+def _steps(claims: ConvergenceClaims) -> Table:
     rows: list[list[Cell]] = []
     for name, step in claims.step_sizes.items():
         momentum = "" if step.momentum is None else f", momentum {step.momentum:g}"

@@ -31,7 +31,7 @@ from certify.enclosure.interval import Interval, is_concrete
 from certify.rounding import EPSILON, TINY
 
 
-class Margin(NamedTuple):
+class ErrorMargin(NamedTuple):
     """The worst relative error that the enclosures allow for in a float64 operation.
 
     Attributes:
@@ -49,7 +49,7 @@ class Margin(NamedTuple):
 
 
 # By name, from the records of elementary functions.
-MARGINS: dict[str, Margin] = {}
+MARGINS: dict[str, ErrorMargin] = {}
 
 
 def units(name: str) -> float:

@@ -16,7 +16,7 @@ KNOWN = (MatrixGame, PolymatrixGame, PreferenceGame)
 LARGEST = 2.0**500
 
 
-class Table(NamedTuple):
+class PayoffTable(NamedTuple):
     """One term of a game: what the first of its players is paid.
 
     Attributes:
@@ -31,7 +31,7 @@ class Table(NamedTuple):
 
 
 @functools.singledispatch
-def game_terms(game: Any) -> list[Table]:
+def game_terms(game: Any) -> list[PayoffTable]:
     """The payoff tables of a game whose costs are minus the sums of expected payoffs.
 
     Register a function for a class of your own to certify its games. Functions are for one class,
@@ -57,7 +57,7 @@ def _unknown(game: Any) -> ValueError:
 
 
 @game_terms.register
-def _(game: MatrixGame) -> list[Table]:
+def _(game: MatrixGame) -> list[PayoffTable]:
     payoffs = _exact(game.payoffs)
     players = range(len(payoffs))
     if payoffs.ndim != len(payoffs) + 1:
@@ -66,14 +66,15 @@ def _(game: MatrixGame) -> list[Table]:
             f"player's actions; got an array of shape {payoffs.shape}"
         )
     return [
-        Table((i, *(j for j in players if j != i)), np.moveaxis(payoffs[i], i, 0)) for i in players
+        PayoffTable((i, *(j for j in players if j != i)), np.moveaxis(payoffs[i], i, 0))
+        for i in players
     ]
 
 
 @game_terms.register
-def _(game: PolymatrixGame) -> list[Table]:
+def _(game: PolymatrixGame) -> list[PayoffTable]:
     return [
-        Table((i, j), _exact(matrix))
+        PayoffTable((i, j), _exact(matrix))
         for i, row in enumerate(game.payoffs)
         for j, matrix in enumerate(row)
         if matrix is not None
@@ -81,9 +82,11 @@ def _(game: PolymatrixGame) -> list[Table]:
 
 
 @game_terms.register
-def _(game: PreferenceGame) -> list[Table]:
+def _(game: PreferenceGame) -> list[PayoffTable]:
     players, table = range(game.players), _exact(game.preferences)
-    return [Table((i, j), table, game.players - 1) for i in players for j in players if i != j]
+    return [
+        PayoffTable((i, j), table, game.players - 1) for i in players for j in players if i != j
+    ]
 
 
 def game_data(game: dg.Regularised) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from certify.metric.modes import Modes
 from certify.metric.objective import LIMIT, ROUNDER, SHARE, Aim
 from certify.metric.small_gain import SmallGain, rounder_gain, small_gain
 from certify.problem.constraints import Constraints
-from certify.prove.contents import (
+from certify.prove.file_parts import (
     TRUSTED,
     game_in_file,
     graph_in_file,

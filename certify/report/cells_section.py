@@ -5,7 +5,7 @@ import numpy as np
 from certify.claims.convergence import Convergence
 from certify.report import figures
 from certify.report.markup import Markup, near, paragraph, section, table, text
-from certify.report.pieces import Cell, Measure, measures, tree
+from certify.report.pieces import Difficulty, FileCell, measures, tree
 from certify.report.run import policies_of
 from certify.report.sketch import sketch
 
@@ -38,9 +38,9 @@ def cells_section(certificate: Convergence) -> Markup:
 
 def _map(
     certificate: Convergence,
-    nodes: list[Cell],
-    leaves: list[Cell],
-    found: list[Measure] | None,
+    nodes: list[FileCell],
+    leaves: list[FileCell],
+    found: list[Difficulty] | None,
     names: list[str],
 ) -> Markup:
     size = len(names)
@@ -93,12 +93,12 @@ def _coordinates(certificate: Convergence) -> list[str]:
 
 
 def _hardest(
-    root: Cell,
-    leaves: list[Cell],
-    found: list[Measure] | None,
+    root: FileCell,
+    leaves: list[FileCell],
+    found: list[Difficulty] | None,
     names: list[str],
 ) -> Markup:
-    measured: list[Measure | None] = [None] * len(leaves)
+    measured: list[Difficulty | None] = [None] * len(leaves)
     if found is not None:
         measured = [*found]
     ranked = sorted(
@@ -121,7 +121,7 @@ def _hardest(
     return Markup(table("The hardest cells", header, rows) + f'<p class="note">{note}</p>')
 
 
-def _extent(root: Cell, cell: Cell, names: list[str]) -> Markup:
+def _extent(root: FileCell, cell: FileCell, names: list[str]) -> Markup:
     """Its range in the coordinates that were cut for it."""
     cut = np.flatnonzero((cell.lower > root.lower) | (cell.upper < root.upper)).tolist()
     shown = [

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from certify.report.markup import Markup, lower, text, upper
-from certify.report.pieces import Cell, drawable
+from certify.report.pieces import FileCell, drawable
 from certify.report.run import Run
 from certify.report.svg import WIDTH, Axis, Plot, brief, colour_bar, figure, label, labelled
 from certify.steps.step_size import StepSize
@@ -176,7 +176,7 @@ def ellipse(metric: np.ndarray, center: np.ndarray, radius: float, pair: list[in
 
 
 def picture(
-    cells: Sequence[Cell],
+    cells: Sequence[FileCell],
     rank: dict[int, float],
     pair: list[int],
     labels: Sequence[str],
@@ -228,7 +228,7 @@ def _shade(rank: float) -> float:
     return 0.06 + 0.6 * rank
 
 
-def histogram(cells: Sequence[Cell]) -> Markup:
+def histogram(cells: Sequence[FileCell]) -> Markup:
     """How many cells have had how many cuts."""
     depths = np.array([cell.depth for cell in cells if cell.is_leaf])
     counts = np.bincount(depths)

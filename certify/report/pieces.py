@@ -15,7 +15,7 @@ MOST_COORDINATES = 64
 MOST_NUMBERS = 20_000_000
 
 
-class Cell(NamedTuple):
+class FileCell(NamedTuple):
     """A node of the tree.
 
     Attributes:
@@ -36,7 +36,7 @@ class Cell(NamedTuple):
         return "centre" in self.node
 
 
-def tree(nodes: Sequence[Contents], lower: np.ndarray, upper: np.ndarray) -> list[Cell]:
+def tree(nodes: Sequence[Contents], lower: np.ndarray, upper: np.ndarray) -> list[FileCell]:
     """All nodes with their boxes, from the preorder in the file, which a checker has accepted.
 
     Args:
@@ -52,7 +52,7 @@ def tree(nodes: Sequence[Contents], lower: np.ndarray, upper: np.ndarray) -> lis
     pending, found = [(lower, upper, 0)], []
     for node in nodes:
         low, high, depth = pending.pop()
-        found.append(Cell(low, high, depth, node))
+        found.append(FileCell(low, high, depth, node))
         if "split" in node:
             below, above = high.copy(), low.copy()
             below[node["split"]] = above[node["split"]] = float.fromhex(node["at"])
@@ -60,7 +60,7 @@ def tree(nodes: Sequence[Contents], lower: np.ndarray, upper: np.ndarray) -> lis
     return found
 
 
-def drawable(cells: Sequence[Cell]) -> tuple[list[Cell], bool]:
+def drawable(cells: Sequence[FileCell]) -> tuple[list[FileCell], bool]:
     """At most `MOST_DRAWN` of the nodes that cover the region, and whether these are all cells.
 
     Where there are more, the tree is cut off at some depth: nodes that are cut further stand for
@@ -77,7 +77,7 @@ def drawable(cells: Sequence[Cell]) -> tuple[list[Cell], bool]:
     return [cells[0]], False
 
 
-class Measure(NamedTuple):
+class Difficulty(NamedTuple):
     """How hard a cell is, in floating point: no bounds.
 
     Attributes:
@@ -91,7 +91,7 @@ class Measure(NamedTuple):
     remainder: float
 
 
-def measures(leaves: Sequence[Cell], unit: int, metric: np.ndarray) -> list[Measure] | None:
+def measures(leaves: Sequence[FileCell], unit: int, metric: np.ndarray) -> list[Difficulty] | None:
     """Of each cell; None where that would take long, or where floats overflow.
 
     With `P = S S'` and the field's Jacobian `C + sum_k e_k G_k + E`, the modulus is the smallest
@@ -120,9 +120,9 @@ def measures(leaves: Sequence[Cell], unit: int, metric: np.ndarray) -> list[Meas
     def norm(matrix: np.ndarray) -> float:
         return float(np.abs(np.linalg.eigvalsh(factor @ matrix @ factor.T)).max())
 
-    def measure(node: Contents) -> Measure:
+    def measure(node: Contents) -> Difficulty:
         middle = factor @ form(node["centre"], metric) @ factor.T
-        return Measure(
+        return Difficulty(
             float(np.linalg.eigvalsh(middle)[0]),
             math.fsum(norm(form(g, metric)) for g in node["generators"]),
             norm(form(node["remainder"], np.abs(metric))),

@@ -9,7 +9,7 @@ from certify.enclosure import direct
 from certify.enclosure.elementary.record import Elementary
 from certify.enclosure.elementary.samples import SIGN, S, T
 from certify.enclosure.interval import Interval
-from certify.enclosure.margins import Margin, outward, units, where_entire
+from certify.enclosure.margins import ErrorMargin, outward, units, where_entire
 from certify.enclosure.registry import Operation
 
 
@@ -63,7 +63,7 @@ ADD = Elementary(
     "add",
     lax.add,
     add,
-    Margin(1.0, "rounded"),
+    ErrorMargin(1.0, "rounded"),
     exact=lambda x, y: x + y,
     sample=(_X, _Y * np.abs(_X)),
     graph=lambda b, x, y: b.add(x, y),
@@ -75,7 +75,7 @@ MUL = Elementary(
     "mul",
     lax.mul,
     mul,
-    Margin(1.0, "rounded"),
+    ErrorMargin(1.0, "rounded"),
     exact=lambda x, y: x * y,
     sample=(_X, _Y),
     graph=lambda b, x, y: b.mul(x, y),
@@ -84,7 +84,7 @@ DIV = Elementary(
     "div",
     lax.div,
     div,
-    Margin(3.0, "rounded; XLA may multiply by a rounded reciprocal of a constant instead"),
+    ErrorMargin(3.0, "rounded; XLA may multiply by a rounded reciprocal of a constant instead"),
     exact=lambda x, y: x / y,
     sample=(_X, _Y),
     graph=lambda b, x, y: b.div(x, y),

@@ -17,7 +17,7 @@ from certify.enclosure.elementary.powers import square
 from certify.enclosure.elementary.record import Elementary, monotone
 from certify.enclosure.elementary.samples import T, mixed, with_small
 from certify.enclosure.interval import Interval
-from certify.enclosure.margins import Margin, where_entire
+from certify.enclosure.margins import ErrorMargin, where_entire
 from certify.enclosure.registry import BARE, Operation
 from certify.rounding import EPSILON, TINY
 
@@ -77,7 +77,7 @@ def _(primals: Any, tangents: Any) -> Any:
 ERF = monotone(
     "erf",
     lax.erf,
-    Margin(4.0, "measured 0.69"),
+    ErrorMargin(4.0, "measured 0.69"),
     values=(-1.0, 1.0),
     exact=decimals.erf,
     sample=with_small(mixed(0.2, 30.0 * T - 15.0, 6.0 * T - 3.0), 0.05772240304535092),
@@ -88,7 +88,7 @@ ERF = monotone(
 ERFC = monotone(
     "erfc",
     lax.erfc,
-    Margin(1000.0, "measured 256 beyond 22: computed with exp(-x^2), so it grows with x"),
+    ErrorMargin(1000.0, "measured 256 beyond 22: computed with exp(-x^2), so it grows with x"),
     decreasing=True,
     values=(0.0, 2.0),
     exact=decimals.erfc,

@@ -15,13 +15,13 @@ from certify.enclosure.elementary.powers import integer_power, reciprocal
 from certify.enclosure.elementary.record import Elementary, monotone
 from certify.enclosure.elementary.samples import SIGN, WIDE, T, mixed, with_small
 from certify.enclosure.interval import Interval
-from certify.enclosure.margins import Margin, where_entire
+from certify.enclosure.margins import ErrorMargin, where_entire
 from certify.enclosure.registry import BARE, Operation
 
 EXP = monotone(
     "exp",
     lax.exp,
-    Margin(8.0, "measured 1.06"),
+    ErrorMargin(8.0, "measured 1.06"),
     values=(0.0, math.inf),
     exact=lambda x: x.exp(),
     sample=with_small(
@@ -35,7 +35,7 @@ EXP = monotone(
 EXP2 = monotone(
     "exp2",
     lax.exp2,
-    Margin(1100.0, "measured 363 near 2^1023.5: computed as exp(x log 2), so it grows with x"),
+    ErrorMargin(1100.0, "measured 363 near 2^1023.5: computed as exp(x log 2), so it grows with x"),
     values=(0.0, math.inf),
     exact=lambda x: (x * Decimal(2).ln()).exp(),
     sample=with_small(
@@ -47,7 +47,7 @@ EXP2 = monotone(
 EXPM1 = monotone(
     "expm1",
     lax.expm1,
-    Margin(16.0, "measured 2.6, 3.8 elsewhere"),
+    ErrorMargin(16.0, "measured 2.6, 3.8 elsewhere"),
     values=(-1.0, math.inf),
     exact=decimals.expm1,
     sample=with_small(
@@ -84,7 +84,7 @@ _LOGARITHMS = mixed(0.3, WIDE, mixed(0.6, _AROUND_ONE, 0.3 + 2.7 * T))
 LOG = monotone(
     "log",
     lax.log,
-    Margin(4.0, "measured 0.50"),
+    ErrorMargin(4.0, "measured 0.50"),
     # At zero the lower end is -inf.
     outside=lambda x: x.lower < 0,
     rough=lambda x: x.lower <= 0.0,
@@ -97,7 +97,7 @@ LOG = monotone(
 LOG1P = monotone(
     "log1p",
     lax.log1p,
-    Margin(512.0, "measured 121, above 1 - sqrt(2); 1.5 elsewhere"),
+    ErrorMargin(512.0, "measured 121, above 1 - sqrt(2); 1.5 elsewhere"),
     outside=lambda x: x.lower < -1,
     rough=lambda x: x.lower <= -1.0,
     exact=decimals.log1p,
@@ -119,7 +119,7 @@ def _logistic_graph(b: Any, x: int) -> int:
 LOGISTIC = monotone(
     "logistic",
     lax.logistic,
-    Margin(16.0, "measured 1.7, 2.4 elsewhere"),
+    ErrorMargin(16.0, "measured 1.7, 2.4 elsewhere"),
     values=(0.0, 1.0),
     exact=lambda x: 1 / (1 + (-x).exp()),
     sample=with_small(

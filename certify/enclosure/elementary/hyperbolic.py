@@ -22,7 +22,7 @@ from certify.enclosure.elementary.samples import (
 )
 from certify.enclosure.elementary.trigonometric import square_plus_one
 from certify.enclosure.interval import Interval
-from certify.enclosure.margins import Margin, clamp_lower, outward, units, where_defined
+from certify.enclosure.margins import ErrorMargin, clamp_lower, outward, units, where_defined
 from certify.enclosure.registry import Operation
 
 
@@ -54,7 +54,7 @@ def _atanh_graph(b: Any, x: int) -> int:
 SINH = monotone(
     "sinh",
     lax.sinh,
-    Margin(800.0, "measured 248 near 700: computed as exp(x - log 2), so it grows with x"),
+    ErrorMargin(800.0, "measured 248 near 700: computed as exp(x - log 2), so it grows with x"),
     exact=decimals.sinh,
     sample=with_small(
         mixed(0.5, 1420.0 * T - 710.0, 6.0 * T - 3.0),
@@ -68,7 +68,7 @@ COSH = Elementary(
     "cosh",
     lax.cosh,
     cosh,
-    Margin(800.0, "measured 249 near 700, like sinh"),
+    ErrorMargin(800.0, "measured 249 near 700, like sinh"),
     exact=decimals.cosh,
     sample=with_small(
         mixed(0.5, 1420.0 * T - 710.0, 6.0 * T - 3.0),
@@ -81,7 +81,7 @@ COSH = Elementary(
 TANH = monotone(
     "tanh",
     lax.tanh,
-    Margin(16.0, "measured 3.5, near 20"),
+    ErrorMargin(16.0, "measured 3.5, near 20"),
     values=(-1.0, 1.0),
     exact=decimals.tanh,
     sample=with_small(
@@ -95,7 +95,7 @@ TANH = monotone(
 ASINH = monotone(
     "asinh",
     lax.asinh,
-    Margin(8.0, "measured 1.7"),
+    ErrorMargin(8.0, "measured 1.7"),
     exact=decimals.asinh,
     sample=with_small(
         mixed(0.3, SIGNED_WIDE, 6.0 * T - 3.0), 0.36492256554845426, 0.3721672667661408
@@ -114,7 +114,7 @@ ASINH = monotone(
 ACOSH = monotone(
     "acosh",
     lax.acosh,
-    Margin(8.0, "measured 2.2"),
+    ErrorMargin(8.0, "measured 2.2"),
     values=(0.0, math.inf),
     outside=lambda x: x.lower < 1.0,
     rough=lambda x: x.lower <= 1.0,
@@ -128,7 +128,7 @@ ACOSH = monotone(
 ATANH = monotone(
     "atanh",
     lax.atanh,
-    Margin(256.0, "measured 73 near 0.4142, as in log1p"),
+    ErrorMargin(256.0, "measured 73 near 0.4142, as in log1p"),
     # At -1 and 1 it is infinite.
     outside=lambda x: x.magnitude > 1.0,
     rough=lambda x: ~(x.magnitude < 1.0),

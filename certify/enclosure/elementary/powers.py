@@ -15,7 +15,7 @@ from certify.enclosure.elementary.record import Elementary, monotone
 from certify.enclosure.elementary.samples import SIGN, SMALL, WIDE, S, T, mixed, with_hard
 from certify.enclosure.interval import Interval, is_concrete
 from certify.enclosure.margins import (
-    Margin,
+    ErrorMargin,
     clamp_lower,
     outward,
     units,
@@ -186,7 +186,7 @@ POW = Elementary(
     "pow",
     lax.pow,
     power,
-    Margin(8.0, "measured 0.50, 0.94 where XLA multiplies out a constant power"),
+    ErrorMargin(8.0, "measured 0.50, 0.94 where XLA multiplies out a constant power"),
     smooth=smooth_power,
     exact=lambda x, y: (y * x.ln()).exp(),
     sample=(_BASE, _EXPONENT),
@@ -196,7 +196,7 @@ POW = Elementary(
 SQRT = monotone(
     "sqrt",
     lax.sqrt,
-    Margin(2.0, "rounded; one unit to spare"),
+    ErrorMargin(2.0, "rounded; one unit to spare"),
     values=(0.0, math.inf),
     outside=lambda x: x.lower < 0,
     rough=lambda x: x.lower <= 0.0,
@@ -209,7 +209,7 @@ SQRT = monotone(
 RSQRT = monotone(
     "rsqrt",
     lax.rsqrt,
-    Margin(4.0, "measured 0.64, 0.96 elsewhere"),
+    ErrorMargin(4.0, "measured 0.64, 0.96 elsewhere"),
     decreasing=True,
     values=(0.0, math.inf),
     outside=lambda x: x.lower <= 0,
@@ -221,7 +221,7 @@ RSQRT = monotone(
 CBRT = monotone(
     "cbrt",
     lax.cbrt,
-    Margin(200.0, "measured 59 one number at a time, as exp(log(x) / 3); 2.5 in vectors"),
+    ErrorMargin(200.0, "measured 59 one number at a time, as exp(log(x) / 3); 2.5 in vectors"),
     # Its derivative, divided by zero there, shows that it is not smooth at zero.
     rough=lambda x: (x.lower <= 0.0) & (x.upper >= 0.0),
     exact=decimals.cbrt,

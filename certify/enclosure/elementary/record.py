@@ -16,7 +16,7 @@ import numpy as np
 from certify.enclosure.elementary.univariate import Univariate, derivative
 from certify.enclosure.interval import Interval
 from certify.enclosure.margins import (
-    Margin,
+    ErrorMargin,
     clamp,
     clamp_lower,
     outward,
@@ -89,7 +89,7 @@ class Elementary(NamedTuple):
     name: str
     compute: Callable | None = None
     rule: Rule | None = None
-    margin: Margin | None = None
+    margin: ErrorMargin | None = None
     exact: Callable[..., Decimal] | None = None
     sample: tuple[np.ndarray, ...] = ()
     smooth: Rule | None = None
@@ -141,7 +141,7 @@ class Elementary(NamedTuple):
 def monotone(
     name: str,
     compute: Callable,
-    margin: Margin,
+    margin: ErrorMargin,
     *,
     decreasing: bool = False,
     values: tuple[float, float] = (-math.inf, math.inf),

@@ -24,7 +24,14 @@ from certify.enclosure.elementary.samples import (
 )
 from certify.enclosure.elementary.sinc import Sinc
 from certify.enclosure.interval import Interval
-from certify.enclosure.margins import Margin, clamp, outward, units, where_defined, where_entire
+from certify.enclosure.margins import (
+    ErrorMargin,
+    clamp,
+    outward,
+    units,
+    where_defined,
+    where_entire,
+)
 from certify.enclosure.registry import BARE, Operation
 from certify.rounding import EPSILON
 
@@ -115,7 +122,7 @@ SIN = Elementary(
     "sin",
     lax.sin,
     sin,
-    Margin(4.0, "measured 0.51, up to 2^1000"),
+    ErrorMargin(4.0, "measured 0.51, up to 2^1000"),
     exact=decimals.sin,
     sample=with_small(ANGLES),
     slopes=_turned(0),
@@ -126,7 +133,7 @@ COS = Elementary(
     "cos",
     lax.cos,
     cos,
-    Margin(4.0, "measured 0.51, up to 2^1000"),
+    ErrorMargin(4.0, "measured 0.51, up to 2^1000"),
     exact=decimals.cos,
     sample=with_small(ANGLES),
     slopes=_turned(1),
@@ -136,7 +143,7 @@ COS = Elementary(
 TAN = monotone(
     "tan",
     lax.tan,
-    Margin(4.0, "measured 0.51, 1.0 one number at a time"),
+    ErrorMargin(4.0, "measured 0.51, 1.0 one number at a time"),
     # It increases between its poles.
     outside=lambda x: _may_contain(x, 0.5, 1.0),
     exact=decimals.tan,
@@ -147,7 +154,7 @@ TAN = monotone(
 ASIN = monotone(
     "asin",
     lax.asin,
-    Margin(4.0, "measured 0.89"),
+    ErrorMargin(4.0, "measured 0.89"),
     values=(-HALF_PI_UP, HALF_PI_UP),
     outside=lambda x: x.magnitude > 1.0,
     rough=lambda x: ~(x.magnitude < 1.0),
@@ -159,7 +166,7 @@ ASIN = monotone(
 ACOS = monotone(
     "acos",
     lax.acos,
-    Margin(4.0, "measured 1.2"),
+    ErrorMargin(4.0, "measured 1.2"),
     decreasing=True,
     values=(0.0, PI_UP),
     outside=lambda x: x.magnitude > 1.0,
@@ -172,7 +179,7 @@ ACOS = monotone(
 ATAN = monotone(
     "atan",
     lax.atan,
-    Margin(4.0, "measured 0.50, 1.03 fused with others"),
+    ErrorMargin(4.0, "measured 0.50, 1.03 fused with others"),
     values=(-HALF_PI_UP, HALF_PI_UP),
     exact=decimals.atan,
     sample=with_small(mixed(0.4, SIGNED_WIDE, 6.0 * T - 3.0)),
@@ -192,7 +199,7 @@ ATAN2 = Elementary(
     "atan2",
     lax.atan2,
     atan2,
-    Margin(4.0, "measured 0.99"),
+    ErrorMargin(4.0, "measured 0.99"),
     exact=decimals.atan2,
     sample=(SIGN * np.exp2(900.0 * T - 450.0), np.roll(SIGN, 3) * np.exp2(900.0 * S - 450.0)),
 )

@@ -12,7 +12,7 @@ from certify.problem.field import compiled_jacobian
 from certify.problem.region import Region
 from certify.prove.arguments import check_enclosure, check_search
 from certify.prove.direct.comparison import starts_in
-from certify.prove.direct.contraction import Contraction, proved
+from certify.prove.direct.contracting_step import Contraction, proved
 from certify.prove.direct.step_problem import StepFunction, StepProblem, fixed_point, problem_of
 from certify.prove.no_proof import NoProof
 from certify.search.search_options import Search

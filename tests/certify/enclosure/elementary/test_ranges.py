@@ -119,12 +119,12 @@ class TestTheSearchCanFail:
 
     @pytest.mark.parametrize("name", ["exp", "log", "tanh", "sqrt", "mul", "add", "pow", "exp2"])
     def test_no_margin(self, escapes, monkeypatch, name):
-        monkeypatch.setitem(margins.MARGINS, name, margins.Margin(-2.0, "broken on purpose"))
+        monkeypatch.setitem(margins.MARGINS, name, margins.ErrorMargin(-2.0, "broken on purpose"))
         known = UNARY.get(name) or BINARY[name]
         assert escapes(*known, seed=3, arity=1 if name in UNARY else 2)
 
     def test_exp2_with_the_margin_of_exp(self, escapes, monkeypatch):
-        monkeypatch.setitem(margins.MARGINS, "exp2", margins.Margin(8.0, "broken on purpose"))
+        monkeypatch.setitem(margins.MARGINS, "exp2", margins.ErrorMargin(8.0, "broken on purpose"))
         assert escapes(*UNARY["exp2"], seed=3)
 
     @pytest.mark.parametrize("name", ["mul", "div", "sub"])

@@ -105,7 +105,7 @@ class TestTheSearchCanFail:
     @pytest.mark.parametrize("name", UNARY)
     def test_no_margin(self, escapes, monkeypatch, name):
         flint.ctx.prec = 1400 if name in CIRCULAR else 220
-        monkeypatch.setitem(margins.MARGINS, name, margins.Margin(-2.0, "broken on purpose"))
+        monkeypatch.setitem(margins.MARGINS, name, margins.ErrorMargin(-2.0, "broken on purpose"))
         assert escapes(*UNARY[name], seed=14, boxes=SPECIAL.get(name, random_boxes))
 
     @pytest.mark.parametrize("name", ["sin", "cos", "tan"])

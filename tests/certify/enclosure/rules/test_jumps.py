@@ -59,7 +59,7 @@ def test_no_exact_value_escapes(escapes, name):
 
 @pytest.mark.parametrize("name", ["erf", "erfc", "cbrt", "mul"])
 def test_the_search_can_fail(escapes, monkeypatch, name):
-    monkeypatch.setitem(margins.MARGINS, name, margins.Margin(-2.0, "broken on purpose"))
+    monkeypatch.setitem(margins.MARGINS, name, margins.ErrorMargin(-2.0, "broken on purpose"))
     assert escapes(*UNARY["product" if name == "mul" else name], seed=22)
 
 

@@ -17,7 +17,7 @@ from numpy.testing import assert_allclose
 
 import certify
 import dgames as dg
-from certify.problem.payoff_tables import Table, game_terms
+from certify.problem.payoff_tables import PayoffTable, game_terms
 from dgames.games import MatrixGame, PolymatrixGame, PreferenceGame
 from dgames.logits import log_policies
 
@@ -362,7 +362,11 @@ def test_games_of_other_classes_can_register_their_tables():
 
     @game_terms.register
     def _(game: Pursuit):
-        return [Table((0, 1), PENNIES), Table((1, 0), -PENNIES), Table((1,), np.array(bonus))]
+        return [
+            PayoffTable((0, 1), PENNIES),
+            PayoffTable((1, 0), -PENNIES),
+            PayoffTable((1,), np.array(bonus)),
+        ]
 
     with pytest.raises(ValueError, match="gradient of its costs for player 1"):
         certify.certify_policies(Pursuit(), 0.5)
