@@ -27,7 +27,7 @@ from .cells import Progress
 from .contraction import check_contraction
 from .policies import check_policies
 from .proof import check_convergence
-from .reader import CONTRACTION, CONVERGENCE, POLICIES, Reader, Unusable, read
+from .reader import CONTRACTION, CONVERGENCE, FORMAT, POLICIES, Reader, Unusable, read
 from .verdict import Rejected, Verdict
 
 __version__ = "0.1.0"
@@ -67,6 +67,8 @@ def check_data(data: dict, progress: Progress | None = None, *, level: int = 1) 
         raise ValueError(f"check: the level is {level}; it must be 1 or 2.")
     start, file = time.perf_counter(), Reader(data)
     kind = file["kind"]
+    if file["format"].text() != FORMAT:
+        file["format"].fail(f'"{FORMAT}"')
     if kind.text() not in KINDS:
         kind.fail(" or ".join(f'"{known}"' for known in KINDS))
     reasons: tuple[str, ...] = ()

@@ -188,8 +188,9 @@ def test_missing_sections(text, section, tmp_path):
         check(path)
 
 
-@pytest.mark.parametrize("kind", ["dgames proof", None, 1, ["dgames certificate"], {}])
-def test_data_of_no_known_format_is_unusable(kind):
+@pytest.mark.parametrize("name", ["format", "kind"])
+@pytest.mark.parametrize("value", ["dgames proof", None, 1, ["dgames certificate"], {}])
+def test_data_of_no_known_format_or_kind_is_unusable(name, value):
     """Also where it has not been read from a file: nothing is taken for a certificate of a game."""
-    with pytest.raises(Unusable, match="format"):
-        check_data(quadratic([1]) | {"format": kind})
+    with pytest.raises(Unusable, match=name):
+        check_data(quadratic([1]) | {name: value})
