@@ -31,12 +31,15 @@ the peer longer, miss the worst of them, and prove as little.
 
 
 def proof(
-    game: dg.Game | dg.AbstractField, region: certify.Box, **options: object
+    game: dg.Game | dg.AbstractField,
+    region: certify.Box,
+    metric: certify.AutoMetric | certify.Weights = certify.AutoMetric(),
+    search: certify.Search = certify.Search(),
 ) -> Callable[[], certify.Convergence]:
     """Certifies, and insists on a proof that the checker accepts."""
 
     def run() -> certify.Convergence:
-        found = certify.certify(game, region, **options)  # pyright: ignore[reportArgumentType]
+        found = certify.certify(game, region, metric=metric, search=search)
         assert found.status == "proved"
         return found
 
@@ -78,7 +81,8 @@ def rows(quick: bool = False) -> Iterator[Row]:
     points = np.random.default_rng(0).uniform(-1.0, 1.0, (20_000, 8))
     for radius, share in markov.CUBES[:2]:
         region = certify.Box.around(center, 2 * radius)
-        ours = proof(field, region, weights={"0": 1.0, "1": 1.0}, tightness=share)
+        weights, search = certify.Weights({"0": 1.0, "1": 1.0}), certify.Search(tightness=share)
+        ours = proof(field, region, weights, search)
         peers = [("procedure, 256 corners", small_gain_procedure.corners(np.zeros(8), radius))]
         if radius == markov.CUBES[0][0]:
             peers.append(("procedure, 20,000 points", radius * points))
