@@ -27,7 +27,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 import certify
 import dgames as dg
 from benchmarks.markov import game as markov
-from certify.jacobian.enclosures import DefiniteEnclosure
+from certify.jacobian.enclosure_choice import DefiniteEnclosure
 from certify.metric.weights import sampled_margin
 from certify.problem.field import FlatField, compiled_jacobians, flat_field
 from certify.prove.margin_measure import in_process

@@ -32,10 +32,10 @@ if TYPE_CHECKING:
     from certify.enclosure import enclose_hessian as enclose_hessian
     from certify.enclosure import enclose_jacobian as enclose_jacobian
     from certify.file.save import schema as schema
-    from certify.jacobian.enclosures import AffineArithmetic as AffineArithmetic
-    from certify.jacobian.enclosures import AutoEnclosure as AutoEnclosure
-    from certify.jacobian.enclosures import IntervalMatrices as IntervalMatrices
-    from certify.jacobian.enclosures import Taylor as Taylor
+    from certify.jacobian.enclosure_choice import AffineArithmetic as AffineArithmetic
+    from certify.jacobian.enclosure_choice import AutoEnclosure as AutoEnclosure
+    from certify.jacobian.enclosure_choice import IntervalMatrices as IntervalMatrices
+    from certify.jacobian.enclosure_choice import Taylor as Taylor
     from certify.metric.metric_options import AutoMetric as AutoMetric
     from certify.metric.metric_options import Matrix as Matrix
     from certify.metric.metric_options import Weights as Weights
@@ -50,6 +50,7 @@ if TYPE_CHECKING:
     from certify.problem.region import Ball as Ball
     from certify.problem.region import Box as Box
     from certify.problem.region import Policies as Policies
+    from certify.prove.certify import certify as certify
     from certify.prove.direct.contracting_step import contraction as contraction
     from certify.prove.direct.contracting_step import is_same_step as is_same_step
     from certify.prove.direct.largest_step import DirectStep as DirectStep
@@ -58,7 +59,6 @@ if TYPE_CHECKING:
     from certify.prove.estimate import estimate as estimate
     from certify.prove.growth import grow as grow
     from certify.prove.mismatch import MismatchError as MismatchError
-    from certify.prove.monotone import certify as certify
     from certify.prove.network import certify_network as certify_network
     from certify.prove.network import network_constants as network_constants
     from certify.prove.policies import certify_policies as certify_policies
@@ -90,7 +90,7 @@ _HOMES = {
             *("EnclosureError", "Interval", "enclose", "enclose_hessian", "enclose_jacobian"),
         ),
         "file.save": ("schema",),
-        "jacobian.enclosures": (
+        "jacobian.enclosure_choice": (
             *("AffineArithmetic", "AutoEnclosure", "IntervalMatrices", "Taylor"),
         ),
         "metric.metric_options": ("AutoMetric", "Matrix", "Weights"),
@@ -106,7 +106,7 @@ _HOMES = {
         "prove.direct.largest_step": ("DirectStep", "largest_step"),
         "prove.estimate": ("Estimate", "estimate"),
         "prove.growth": ("grow",),
-        "prove.monotone": ("certify",),
+        "prove.certify": ("certify",),
         "prove.network": ("certify_network", "network_constants"),
         "prove.policies": ("certify_policies",),
         "rates": ("Rate", "RungeKutta", "best_rate_step", "largest_rate_step", "rate"),

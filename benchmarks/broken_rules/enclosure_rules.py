@@ -342,7 +342,7 @@ TESTS = {
     "derivatives": [BY_HAND, "enclosure/test_derivatives.py"],
     "jacobians": [
         "jacobian/test_by_jaxpr.py",
-        "jacobian/test_enclosures.py",
+        "jacobian/test_enclosure_choice.py",
         "enclosure/test_definedness.py",
         "rules/test_logic.py",
     ],

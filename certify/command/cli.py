@@ -181,10 +181,10 @@ def _certificate(
         load_user_file,
         strategy_from_text,
     )
-    from certify.jacobian.enclosures import NAMED
+    from certify.jacobian.enclosure_choice import NAMED
     from certify.metric.metric_options import AutoMetric
     from certify.problem.region import Box
-    from certify.prove.monotone import certify
+    from certify.prove.certify import certify
     from certify.search.search_options import Search
 
     say(f"running {target}")

@@ -15,7 +15,7 @@ from certify.command.live_line import live_line
 from certify.command.live_rounds import on_terminal
 from certify.command.tables import certificate_table
 from certify.problem.region import Box
-from certify.prove.monotone import certify
+from certify.prove.certify import certify
 from certify.search.search_options import Search
 from dgames.strategy import Strategy, ravel
 

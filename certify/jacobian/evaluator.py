@@ -23,7 +23,7 @@ from certify.enclosure.programs.compiling import compiled, for_once, on_arrays
 from certify.graph.trace import graph_of
 from certify.jacobian.by_jaxpr import is_smooth, jacobian_family
 from certify.jacobian.by_taylor import taylor_family
-from certify.jacobian.enclosures import ConstantJacobian, DefiniteEnclosure, Taylor
+from certify.jacobian.enclosure_choice import ConstantJacobian, DefiniteEnclosure, Taylor
 from certify.jacobian.family import AffineFamily
 from certify.problem.field import FlatField
 

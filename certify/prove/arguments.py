@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import dgames as dg
-from certify.jacobian.enclosures import Enclosure
+from certify.jacobian.enclosure_choice import Enclosure
 from certify.metric.metric_options import MetricOption
 from certify.problem.field import FlatField, flat_field
 from certify.problem.messages import clipped, listed

@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Array, Key
 
 import dgames as dg
-from certify.jacobian.enclosures import AutoEnclosure
+from certify.jacobian.enclosure_choice import AutoEnclosure
 from certify.metric.metric_options import AutoMetric
 from certify.metric.objective import Aim
 from certify.metric.weights import choose_weights, sampled_constants, sampled_margin

@@ -6,12 +6,12 @@ from typing import Any, Literal
 
 import dgames as dg
 from certify.claims.convergence import Convergence
-from certify.jacobian.enclosures import AutoEnclosure, Enclosure
+from certify.jacobian.enclosure_choice import AutoEnclosure, Enclosure
 from certify.metric.metric_options import AutoMetric, MetricOption
 from certify.problem.constraints import Constraints, OutsideStrategySet
 from certify.problem.region import Ball, Box
 from certify.prove.arguments import check_options
-from certify.prove.monotone import certify
+from certify.prove.certify import certify
 from certify.search.search_options import Search
 from dgames.strategy import Strategy
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import jax
 import numpy as np
 
-from certify.jacobian.enclosures import DefiniteEnclosure
+from certify.jacobian.enclosure_choice import DefiniteEnclosure
 from certify.jacobian.evaluator import Evaluator, evaluator
 from certify.jacobian.family import AffineFamily, mirrored, unstacked
 from certify.metric.cell_margin import margin_bounds, reduced

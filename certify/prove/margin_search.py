@@ -9,7 +9,7 @@ from typing import NamedTuple
 import jax
 
 import certify
-from certify.jacobian.enclosures import PATIENCE, DefiniteEnclosure, Enclosure
+from certify.jacobian.enclosure_choice import PATIENCE, DefiniteEnclosure, Enclosure
 from certify.jacobian.family import AffineFamily
 from certify.metric.metric import Weighting
 from certify.problem.field import FlatField

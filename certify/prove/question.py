@@ -7,7 +7,7 @@ import jax
 import numpy as np
 
 import dgames as dg
-from certify.jacobian.enclosures import Enclosure, is_constant
+from certify.jacobian.enclosure_choice import Enclosure, is_constant
 from certify.metric.ladder import Generality, Ladder
 from certify.metric.metric_options import AutoMetric, MetricOption
 from certify.problem.exact_types import METHODS, described_class, known_method

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import jax
 
 import dgames as dg
-from certify.jacobian.enclosures import DefiniteEnclosure
+from certify.jacobian.enclosure_choice import DefiniteEnclosure
 from certify.jacobian.evaluator import Evaluator, block_width, evaluator
 from certify.jacobian.family import AffineFamily
 from certify.metric.metric import Weighting

@@ -18,7 +18,7 @@ from certify.checker.rederive import PRECISION, entries
 from certify.enclosure.enclose import enclose
 from certify.enclosure.programs.compiling import for_once
 from certify.graph.trace import graph_of
-from certify.jacobian.enclosures import is_short
+from certify.jacobian.enclosure_choice import is_short
 from certify.problem.constraints import Constraints
 from certify.problem.field import FlatField, compiled_jacobian, compiled_value
 from certify.problem.region import Policies, Region

@@ -5,11 +5,17 @@ checker has a function of the same name that verifies it.
 """
 
 from collections.abc import Callable
-from functools import partial
 
 from certify.checker.steps import STEP_RULES as THEOREMS
 from certify.checker.steps import UNPROJECTED
-from certify.steps import alternating, extragradient, performance, simultaneous
+from certify.steps import (
+    alternating,
+    extragradient,
+    momentum,
+    optimistic,
+    runge_kutta,
+    simultaneous,
+)
 from certify.steps.noise import noise_ball as noise_ball
 from certify.steps.step_size import Setting as Setting
 from certify.steps.step_size import Step as Step
@@ -19,7 +25,12 @@ STEP_RULES: dict[str, tuple[Callable[[Setting], Step | None], ...]] = {
     "simultaneous": (simultaneous.from_lipschitz, simultaneous.from_small_gain),
     "alternating": (alternating.from_small_gain,),
     "extragradient": (extragradient.from_monotonicity,),
-    **{name: (partial(performance.from_performance, name),) for name in performance.MOMENTA},
+    "optimistic": (optimistic.optimistic,),
+    "heun": (runge_kutta.heun,),
+    "ssprk3": (runge_kutta.ssprk3,),
+    "runge_kutta_4": (runge_kutta.runge_kutta_4,),
+    "momentum": (momentum.momentum,),
+    "complex_momentum": (momentum.complex_momentum,),
 }
 
 

@@ -7,11 +7,10 @@ every smaller step is covered too. The best step has an inequality of its own.
 
 from collections.abc import Callable
 from fractions import Fraction
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
-import dgames as dg
 from certify.checker import performance as exact
 from certify.checker.schemes import SCHEMES, Scheme, Vector
 from certify.rates.methods import Method, step_of
@@ -35,18 +34,33 @@ SLACKS = (1e-7, 1e-6, 1e-5)
 Form = Callable[[np.ndarray, Any], Any]
 
 
-def from_performance(method: str, setting: Setting) -> Step | None:
-    """The rule "performance": intervals of steps up to the largest, and the best step.
+class MethodFamily(NamedTuple):
+    """Steps of a method of every size, as the theorem "performance" takes them.
+
+    Attributes:
+        name: The name of the method in files and in the checker.
+        unit_step: Makes the method with step size 1 from the parts of its momentum.
+        momentum: Chooses the parts of the momentum for a margin, the Lipschitz constant being 1;
+            none for a method without momentum.
+    """
+
+    name: str
+    unit_step: Callable[..., Method]
+    momentum: Callable[[float], tuple[float, ...]] = lambda margin: ()
+
+
+def from_performance(family: MethodFamily, setting: Setting) -> Step | None:
+    """Proposes the step of the theorem "performance": intervals of steps, and the best step.
 
     Args:
-        method: "optimistic", "heun", "ssprk3", "runge_kutta_4", "momentum" or "complex_momentum".
-        setting: Of it, the margin and the Lipschitz constant count, and the balls.
+        family: The method.
+        setting: Its margin, its Lipschitz constant and its balls count.
     """
     unit = Fraction(setting.lipschitz)
     margin = exact.relative_margin(Fraction(setting.margin), unit)
-    momentum = MOMENTA[method](float(margin))
-    scheme = SCHEMES[method](*map(Fraction, momentum))
-    pieces = propose(scheme, _engine(method, momentum), margin, unit)
+    momentum = family.momentum(float(margin))
+    scheme = SCHEMES[family.name](*map(Fraction, momentum))
+    pieces = propose(scheme, family.unit_step(*momentum), margin, unit)
     if pieces is None:
         return None
     best = pieces[-1]
@@ -78,52 +92,6 @@ def _entry(piece: exact.Piece, unit: Fraction) -> dict[str, Any]:
         "multipliers": [float(x) for x in piece.multipliers],
         "bounds": [[float(x) for x in (bound, *rest)] for bound, rest in piece.bounds],
     }
-
-
-def _none(margin: float) -> tuple[float, ...]:
-    return ()
-
-
-def _negative(margin: float) -> tuple[float, ...]:
-    """`sqrt(margin / lipschitz) - 1`, to six bits."""
-    return (round((margin**0.5 - 1) * 64) / 64,)
-
-
-def _complex(margin: float) -> tuple[float, ...]:
-    """Near the best of a grid, for condition numbers of 3, 10 and 40: no formula is known."""
-    return (
-        (-0.0625, 0.0625)
-        if margin > 0.75
-        else (-0.3125, 0.3125)
-        if margin > 0.25
-        else (0.0625, 0.59375)
-    )
-
-
-MOMENTA: dict[str, Callable[[float], tuple[float, ...]]] = {
-    "optimistic": _none,
-    "heun": _none,
-    "ssprk3": _none,
-    "runge_kutta_4": _none,
-    "momentum": _negative,
-    "complex_momentum": _complex,
-}
-
-
-WITHOUT_MOMENTUM: dict[str, Callable[[float], Method]] = {
-    "optimistic": dg.Optimistic,
-    "heun": dg.Heun,
-    "ssprk3": dg.SSPRK3,
-    "runge_kutta_4": dg.RungeKutta4,
-}
-
-
-def _engine(method: str, momentum: tuple[float, ...]) -> Method:
-    if method == "momentum":
-        return dg.Momentum(1.0, *momentum)
-    if method == "complex_momentum":
-        return dg.ComplexMomentum(1.0, complex(*momentum))
-    return WITHOUT_MOMENTUM[method](1.0)
 
 
 def propose(

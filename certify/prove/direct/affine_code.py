@@ -11,7 +11,7 @@ from typing import NamedTuple
 import jax.numpy as jnp
 import numpy as np
 
-from certify.jacobian.enclosures import DefiniteEnclosure
+from certify.jacobian.enclosure_choice import DefiniteEnclosure
 from certify.jacobian.family import AffineFamily
 from certify.jacobian.family_arithmetic import added, product
 from certify.problem.constraints import contains_box

@@ -8,7 +8,7 @@ import numpy as np
 import dgames as dg
 from certify.checker.reader import Reader
 from certify.claims.contraction import Contraction
-from certify.jacobian.enclosures import AutoEnclosure, Enclosure
+from certify.jacobian.enclosure_choice import AutoEnclosure, Enclosure
 from certify.jacobian.family import AffineFamily
 from certify.problem.field import flat_field
 from certify.problem.region import Box, Region

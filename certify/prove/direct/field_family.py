@@ -16,7 +16,7 @@ from certify.enclosure.margins import flush
 from certify.graph.trace import graph_of
 from certify.jacobian.by_jaxpr import is_smooth, jacobian_family
 from certify.jacobian.by_taylor import flushed, taylor_family
-from certify.jacobian.enclosures import ConstantJacobian, DefiniteEnclosure, Taylor
+from certify.jacobian.enclosure_choice import ConstantJacobian, DefiniteEnclosure, Taylor
 from certify.jacobian.expansion import middle_of
 from certify.jacobian.family import AffineFamily
 from certify.jacobian.family_arithmetic import product, substituted, value

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 import dgames as dg
-from certify.jacobian.enclosures import AutoEnclosure, Enclosure
+from certify.jacobian.enclosure_choice import AutoEnclosure, Enclosure
 from certify.problem.field import compiled_jacobian
 from certify.problem.region import Region
 from certify.prove.arguments import check_enclosure, check_search

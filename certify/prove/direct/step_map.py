@@ -29,7 +29,7 @@ import dgames as dg
 from certify.enclosure.enclose import enclose
 from certify.enclosure.programs.plain import plain
 from certify.enclosure.registry import EnclosureError
-from certify.jacobian.enclosures import AutoEnclosure, DefiniteEnclosure, is_constant
+from certify.jacobian.enclosure_choice import AutoEnclosure, DefiniteEnclosure, is_constant
 from certify.jacobian.family import AffineFamily
 from certify.problem.field import FlatField
 from certify.problem.fingerprint import fingerprint

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 import dgames as dg
-from certify.jacobian.enclosures import DefiniteEnclosure, Enclosure
+from certify.jacobian.enclosure_choice import DefiniteEnclosure, Enclosure
 from certify.problem.exact_types import is_pseudo_gradient
 from certify.problem.field import FlatField, flat_field
 from certify.problem.region import Region

@@ -9,7 +9,7 @@ import scipy.sparse
 import dgames as dg
 from certify.claims.network_convergence import NetworkConstants
 from certify.enclosure.derivatives import Method
-from certify.jacobian.enclosures import AffineArithmetic, IntervalMatrices
+from certify.jacobian.enclosure_choice import AffineArithmetic, IntervalMatrices
 from certify.metric.spectra import eigenvalue_bounds, norm_bounds
 from certify.problem.region import Box
 from certify.prove.network.cost import PlayerCode, rows_of

@@ -15,7 +15,7 @@ from certify.claims.network_convergence import (
     NetworkStep,
 )
 from certify.enclosure.programs.promotion import exactly
-from certify.jacobian.enclosures import AffineArithmetic, IntervalMatrices
+from certify.jacobian.enclosure_choice import AffineArithmetic, IntervalMatrices
 from certify.metric.perron import resolvent
 from certify.metric.quotients import proved_below
 from certify.metric.small_gain import SmallGain, small_gain, validated

@@ -24,7 +24,7 @@ from certify.checker.reader import digest
 from certify.command import cli
 from certify.command.live_line import live_line
 from certify.command.live_rounds import rounds
-from certify.jacobian.enclosures import NAMED
+from certify.jacobian.enclosure_choice import NAMED
 from certify.metric.ladder import Generality
 from certify.metric.objective import Objective
 from certify.search.progress import Progress
@@ -430,7 +430,7 @@ def test_outputs_are_refused_before_the_work(command, quadratic, tmp_path, monke
         "not here": Path("/proc/certificate.json"),
     }
     for module in (
-        "certify.prove.monotone.certify",
+        "certify.prove.certify.certify",
         "certify.command.demo.demonstrate",
         "certify.report.page",
     ):

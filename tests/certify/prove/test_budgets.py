@@ -22,7 +22,7 @@ from certify.enclosure.programs.compiling import (
     for_once,
     seconds_to_compile,
 )
-from certify.jacobian.enclosures import (
+from certify.jacobian.enclosure_choice import (
     AffineArithmetic,
     AutoEnclosure,
     IntervalMatrices,
@@ -150,8 +150,8 @@ class TestEnclosures:
 
     def test_nothing_is_begun_that_cannot_end(self, monkeypatch):
         game, centre = linear_quadratic(9, bent=0.02)
-        monkeypatch.setattr("certify.jacobian.enclosures._length", lambda field: 10**9)
-        monkeypatch.setattr("certify.jacobian.enclosures.is_short", lambda field: False)
+        monkeypatch.setattr("certify.jacobian.enclosure_choice._length", lambda field: 10**9)
+        monkeypatch.setattr("certify.jacobian.enclosure_choice.is_short", lambda field: False)
         monkeypatch.setattr(
             "certify.prove.question.find_zero", lambda field, region, spent: np.zeros(18)
         )

@@ -46,7 +46,7 @@ def test_no_derivative_escapes(order):
         assert not value < float(point.lower[k]) and not value > float(point.upper[k])
 
 
-def test_monotone_pieces_are_exact():
+def test_certify_pieces_are_exact():
     for order, low, high in ((0, np.sin(3) / 3, 1.0), (2, -1 / 3, None)):
         box = DERIVATIVES["sinc"].enclose(Interval(-1.0, 3.0), order)
         assert float(box.lower) == pytest.approx(low, abs=1e-12)

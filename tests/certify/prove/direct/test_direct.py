@@ -15,7 +15,7 @@ import dgames as dg
 from certify.checker import check_data
 from certify.checker.reader import digest
 from certify.command.cli import app
-from certify.jacobian.enclosures import AffineArithmetic, AutoEnclosure, Taylor
+from certify.jacobian.enclosure_choice import AffineArithmetic, AutoEnclosure, Taylor
 from certify.jacobian.family import AffineFamily
 from certify.jacobian.family_arithmetic import added, product
 from certify.problem.field import flat_field

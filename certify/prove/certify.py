@@ -6,7 +6,7 @@ from typing import Any
 
 import dgames as dg
 from certify.claims.convergence import Convergence
-from certify.jacobian.enclosures import AutoEnclosure, Enclosure
+from certify.jacobian.enclosure_choice import AutoEnclosure, Enclosure
 from certify.metric.metric_options import AutoMetric, MetricOption
 from certify.metric.objective import Aim
 from certify.problem.region import Region, half_widths

@@ -6,8 +6,8 @@ import pytest
 
 import certify
 import dgames as dg
-from certify.jacobian import enclosures
-from certify.jacobian.enclosures import NAMED, ConstantJacobian
+from certify.jacobian import enclosure_choice as enclosures
+from certify.jacobian.enclosure_choice import NAMED, ConstantJacobian
 
 RNG = jax.random.normal(jax.random.key(0), (9, 2))
 
@@ -58,7 +58,7 @@ def test_what_suits_a_field_and_why(costs, sizes, enclosure, why):
 
 def test_costs_that_no_polynomials_are_taken_of(monkeypatch):
     field = field_of(quartic, 1, 1)
-    monkeypatch.setattr("certify.jacobian.enclosures.is_affordable", lambda graph: False)
+    monkeypatch.setattr("certify.jacobian.enclosure_choice.is_affordable", lambda graph: False)
     enclosures.is_short.cache_clear()
     enclosures._suited.cache_clear()
     found = certify.AutoEnclosure().select(field)
