@@ -160,7 +160,7 @@ def _check_factor(
 
 
 def _check_inverse(metric: Symmetric, inverse: Symmetric, work: Work) -> None:
-    """`P > 0` and `Q - Q P Q > 0`, so that `Q P Q` is below Q, but above `_TIGHT Q`."""
+    """Requires `P > 0` and `Q - Q P Q > 0`, so that `Q P Q` is below Q, but above `_TIGHT Q`."""
     p, q = metric.matrix, inverse.matrix
     for matrix in (p, q):
         work.spend(matrix)

@@ -223,7 +223,7 @@ def positive(form: Callable[[Fraction], Form], low: Fraction, high: Fraction) ->
 
 
 def form_of(scheme: Scheme) -> Form:
-    """The form that is zero."""
+    """Returns the zero form."""
     return [[Fraction(0)] * (scheme.size + 1) for _ in range(scheme.size + 1)]
 
 

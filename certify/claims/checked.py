@@ -74,6 +74,6 @@ class Checked:
 
 
 def _sealed(data: Contents) -> Contents:
-    """A copy with the digest of its contents at the end."""
+    """Returns a copy with the digest of its contents at the end."""
     body = {key: value for key, value in data.items() if key != "digest"}
     return {**body, "digest": digest(body)}

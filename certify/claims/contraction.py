@@ -86,7 +86,7 @@ class Contraction(Certificate):
 
     @property
     def upper(self) -> Float[np.ndarray, " m"]:
-        """Upper corner of it."""
+        """Upper corner of the box of augmented states."""
         return _vector(self.data["claims"]["upper"])
 
     @property

@@ -98,7 +98,7 @@ def read_claims(data: Contents) -> ConvergenceClaims:
 
 
 def _metric(claims: Contents, sizes: list[int]) -> tuple[np.ndarray, list[float]]:
-    """The matrix P, and numbers with `|x|_P^2 >= floors_k x_k^2`."""
+    """Returns the matrix P, and numbers with `|x|_P^2 >= floors_k x_k^2`."""
     if "weights" in claims:
         spread = np.repeat([_float(x) for x in claims["weights"]], sizes)
         return np.diag(spread), spread.tolist()
@@ -110,7 +110,7 @@ def _metric(claims: Contents, sizes: list[int]) -> tuple[np.ndarray, list[float]
 
 
 def read_region(data: Contents) -> Region:
-    """Reads where they hold."""
+    """Reads the region where the claims hold."""
     region, structure = data["region"], data["game"]["structure"]
 
     def strategy(vector: list[str]) -> Any:
@@ -156,7 +156,7 @@ def _around(center: str, weight: float, radius: float) -> tuple[float, float]:
 def _clipped(
     ends: list[tuple[float, float]], sets: list[Any], sizes: list[int]
 ) -> list[tuple[float, float]]:
-    """Bounds on a point that is also in the players' strategy sets."""
+    """Returns bounds on a point that is also in the players' strategy sets."""
     pairs = zip(sets, sizes, strict=True)
     extents = [extent for own, size in pairs for extent in read_set(Reader(own), size).extents]
     return [

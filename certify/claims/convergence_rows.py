@@ -61,7 +61,7 @@ def claim_rows(data: Contents, claims: ConvergenceClaims) -> list[Row]:
 
 
 def _what(data: Contents, claims: ConvergenceClaims) -> Cell:
-    """What there is exactly one of."""
+    """Names what there is exactly one of."""
     on_boundary = not equilibrium_is_interior(data, claims.equilibrium)
     if "field" in data["game"]:
         kind = "solution of the variational inequality" if on_boundary else "zero"

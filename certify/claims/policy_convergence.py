@@ -15,7 +15,7 @@ from certify.claims.identity import policies_difference
 from certify.claims.rows import Row, about, at_least, at_most, row, shortened
 from dgames.strategy import Strategy
 
-# Players of whom sizes and weights are shown.
+# The most players whose sizes and weights are shown.
 _MOST_SHOWN = 6
 
 
@@ -35,7 +35,7 @@ class PolicyStep(NamedTuple):
 
     @property
     def rate(self) -> float:
-        """That factor; 1.0 where the gain is lost in rounding."""
+        """Factor `1 / (1 + gain)` of the best step; 1.0 where the gain is lost in rounding."""
         return 1 / (1 + self.gain)
 
 
@@ -85,12 +85,12 @@ class PolicyConvergence(Certificate):
 
     @property
     def temperature(self) -> float:
-        """That of the regulariser; no margin is larger."""
+        """Temperature of the regulariser; no margin is larger."""
         return _float(self.data["game"]["temperature"])
 
     @property
     def weights(self) -> Float[np.ndarray, " players"]:
-        """Of the divergence V, one positive number per player."""
+        """Weights of the divergence V, one positive number per player."""
         return np.array([_float(w) for w in self.data["claims"]["weights"]])
 
     @property

@@ -157,7 +157,7 @@ def _certificate(
     words: dict[str, str],
     search: dict[str, Any],
 ) -> Any:
-    """Everything of `run` but its output."""
+    """Does everything that `run` does except its output."""
     for name, value in {"radius": radius, "max-seconds": search["max_seconds"]}.items():
         if value is not None and not 0 < value < float("inf"):
             raise ValueError(f"--{name} is {value:g}; it must be positive and finite")
@@ -380,7 +380,7 @@ def _status() -> int:
 
 
 def _unexpected(error: Exception) -> str:
-    """An error that nobody has thought of: what, and where."""
+    """Describes an unexpected error: what happened, and where."""
     place, step = "", error.__traceback__
     while step is not None:
         file = step.tb_frame.f_code.co_filename

@@ -41,7 +41,7 @@ def rounds(say: Say, console: Console | None = None) -> Report:
 
 @contextlib.contextmanager
 def on_terminal(console: Console | None = None) -> Iterator[Report]:
-    """Both together, for a proof alone.
+    """Shows the live line and reports progress on it, for a single proof.
 
     Example:
         >>> with on_terminal() as report:  # doctest: +SKIP

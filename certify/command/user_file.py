@@ -93,14 +93,14 @@ def _importing_from(folder: Path) -> Iterator[None]:
 
 
 def _kind(value: Any) -> str:
-    """What a value is, in two words."""
+    """Describes the kind of a value in two words."""
     if isinstance(value, type):
         return f"the class {value.__name__}"
     return f"a {type(value).__name__}"
 
 
 def _found(value: Any, name: str, names: dict[str, Any]) -> str:
-    """What a file defines in place of a game, and what would make it one."""
+    """Says what a file defines in place of a game, and what would make it one."""
     if isinstance(value, type) and issubclass(value, dg.Game | dg.AbstractField):
         return f"the class {value.__name__}: write {name} = {value.__name__}()"
     if callable(value) and not isinstance(value, type):

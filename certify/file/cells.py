@@ -35,7 +35,7 @@ def rounded(family: AffineFamily, unit: int, room: float) -> AffineFamily:
 
 
 def scaled(family: AffineFamily, unit: int) -> AffineFamily:
-    """A rounded family as ordinary numbers."""
+    """Returns a rounded family as ordinary numbers."""
     return AffineFamily(
         np.ldexp(family.centre, unit),
         np.ldexp(family.generators, unit),
@@ -46,7 +46,7 @@ def scaled(family: AffineFamily, unit: int) -> AffineFamily:
 
 
 def family_in_file(family: AffineFamily) -> Entry:
-    """A rounded family."""
+    """Returns a rounded family as the file holds it."""
     return {
         "centre": integers(family.centre),
         "generators": [integers(generator) for generator in family.generators],
@@ -66,5 +66,5 @@ def tree_in_file(tree: Tree[AffineFamily], cells: Iterable[Entry]) -> list[Entry
 
 
 def integers(matrix: Any) -> list[int]:
-    """The entries of an integer-valued matrix, row after row."""
+    """Returns the entries of an integer-valued matrix, row after row."""
     return [int(x) for x in np.ravel(matrix)]

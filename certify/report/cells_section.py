@@ -122,7 +122,7 @@ def _hardest(
 
 
 def _extent(root: FileCell, cell: FileCell, names: list[str]) -> Markup:
-    """Its range in the coordinates that were cut for it."""
+    """Returns the range of a cell in the coordinates that were cut for it."""
     cut = np.flatnonzero((cell.lower > root.lower) | (cell.upper < root.upper)).tolist()
     shown = [
         f"{text(names[k])} in [{near(float(cell.lower[k]), 5)}, {near(float(cell.upper[k]), 5)}]"

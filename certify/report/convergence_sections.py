@@ -56,7 +56,7 @@ def formulas_section(certificate: Convergence) -> Markup:
 
 
 def _what(certificate: Convergence) -> str:
-    """What there is exactly one of."""
+    """Names what there is exactly one of."""
     sets = not equilibrium_is_interior(certificate.data, certificate.equilibrium)
     if certificate.field is not None:
         kind = "solution x* of the variational inequality" if sets else "zero x*"

@@ -136,7 +136,7 @@ def couplings(curvature: Sequence[float], coupling: np.ndarray, names: Sequence[
 
 
 def clipped(words: str, length: int) -> str:
-    """A name that fits."""
+    """Returns a name, cut to a length that fits."""
     return words if len(words) <= length else words[: length - 1] + "…"
 
 

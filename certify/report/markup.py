@@ -41,7 +41,7 @@ def name(value: Any) -> Markup:
 
 
 def _rounded(value: float, rounding: str, digits: int) -> Markup:
-    """Six digits, say, with the exact float in the attribute `value`."""
+    """Returns a rounded number, with the exact float in the attribute `value`."""
     if not math.isfinite(value):
         return Markup("–" if math.isnan(value) else "∞" if value > 0 else "−∞")
     context = Context(prec=digits, rounding=rounding)
@@ -128,7 +128,7 @@ def table(caption: str, header: Sequence[Any], rows: Iterable[Sequence[Any]]) ->
 
 
 def facts(rows: Iterable[tuple[str, Any]]) -> Markup:
-    """Names and what they are."""
+    """Returns a list of names and what each of them is."""
     items = "".join(f"<dt>{text(key)}</dt><dd>{text(value, 2000)}</dd>" for key, value in rows)
     return Markup(f"<dl>{items}</dl>")
 

@@ -92,7 +92,7 @@ class Difficulty(NamedTuple):
 
 
 def measures(leaves: Sequence[FileCell], unit: int, metric: np.ndarray) -> list[Difficulty] | None:
-    """Of each cell; None where that would take long, or where floats overflow.
+    """Measures how hard each cell is; None where that would take long, or where floats overflow.
 
     With `P = S S'` and the field's Jacobian `C + sum_k e_k G_k + E`, the modulus is the smallest
     eigenvalue of the symmetric part of `S^-1 P C S^-T`; the others are norms of the same of `G_k`
