@@ -139,7 +139,7 @@ def flush(x: Interval) -> Interval:
 
 
 def exact_point(value: Any) -> Interval:
-    """Returns a value as an interval, a point if its numbers are known to be normal or zero."""
+    """Returns a value as an interval, a point if it is known to hold no subnormal or NaN."""
     point = Interval.point(value)
     if not is_concrete(value):
         return flush(point)
