@@ -1,4 +1,4 @@
-"""Control flow: branches and loops are run on intervals by the interpreter itself."""
+"""Rules of control flow: the interpreter itself runs branches and loops on intervals."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -26,7 +26,7 @@ from certify.enclosure.rules.integers import PREFIX, clamp, is_integer
 def cond(
     equation: core.JaxprEqn, operands: list[Any], rules: Mapping[str, Rule], run: Run
 ) -> list[Any]:
-    """The chosen branch where the choice is known, else all of them and a choice of the results."""
+    """Runs the chosen branch if it is known, else runs all and chooses among the results."""
     index, *rest = operands
     branches = equation.params["branches"]
     if not isinstance(index, Interval) and is_concrete(index):
@@ -56,7 +56,7 @@ def _choose(rules: Mapping[str, Rule], index: Any, cases: Any) -> Any:
 def scan(
     equation: core.JaxprEqn, operands: list[Any], rules: Mapping[str, Rule], run: Run
 ) -> list[Any]:
-    """A short loop is unrolled; a long one is a scan over intervals."""
+    """Unrolls a short loop; turns a long one into a scan over intervals."""
     length = equation.params["length"]
     if length == 0:
         raise EnclosureError("'scan' of no rounds has no enclosure rule")
@@ -89,7 +89,7 @@ def _long_scan(equation: core.JaxprEqn, operands: list[Any], run: Run) -> list[A
     consts, carry, xs = rounds_of(equation, operands)
 
     def general(value: Any) -> Any:
-        """Integers stay what they are; anything else may widen on the way."""
+        """Keeps integers as they are; makes an interval of anything that may widen on the way."""
         value = _interval(value)
         if isinstance(value, Interval) or not (value.dtype == bool or value.dtype == jnp.float64):
             return value
@@ -106,7 +106,7 @@ def _long_scan(equation: core.JaxprEqn, operands: list[Any], run: Run) -> list[A
 
 
 def _interval(value: Any) -> Any:
-    """Without what more is known than ends (see `affine_form`): no two rounds have it in common."""
+    """Drops all but the ends of an affine form, as rounds of a loop cannot share its symbols."""
     more = isinstance(value, Interval) and type(value) is not Interval
     return Interval(value.lower, value.upper) if more else value
 
@@ -114,7 +114,7 @@ def _interval(value: Any) -> Any:
 def while_(
     equation: core.JaxprEqn, operands: list[Any], rules: Mapping[str, Rule], run: Run
 ) -> list[Any]:
-    """Unrolled; whether it goes on must be known while tracing."""
+    """Unrolls a loop; whether it goes on must be known while tracing."""
 
     def goes_on(value: Any) -> bool:
         if isinstance(value, Interval) or not is_concrete(value):

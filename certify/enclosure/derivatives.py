@@ -34,7 +34,7 @@ _SMOOTH = RULES | SMOOTH_RULES
 def enclose_jacobian(
     function: Callable, *, method: Method = "affine", symbols: int = 512
 ) -> Callable:
-    """A function on intervals that contains every Jacobian of `function`.
+    """Returns a function on intervals whose result contains every Jacobian of `function`.
 
     The derivative is that of the real-valued function that the code spells out, whatever
     derivative rules the code brings along (`jax.custom_jvp`, `stop_gradient`). At kinks of
@@ -44,8 +44,8 @@ def enclose_jacobian(
     function is undefined, the result is `[-inf, inf]`.
 
     Args:
-        function: Of one argument; traceable by JAX with an argument of the types given. Lower
-            precision is promoted, as by `enclose`.
+        function: A function of one argument; traceable by JAX with an argument of the types given.
+            Lower precision is promoted, as by `enclose`.
         method: "affine" follows how every number depends on the coordinates of the box and
             intersects that with interval arithmetic; "interval" is interval arithmetic with exact
             ranges of the derivatives of nonlinear functions, faster to compile, and wider except on
@@ -75,10 +75,11 @@ def enclose_jacobian(
 def enclose_hessian(
     function: Callable, *, method: Method = "affine", symbols: int = 512
 ) -> Callable:
-    """A function on intervals that contains every Hessian of `function`.
+    """Returns a function on intervals whose result contains every Hessian of `function`.
 
-    As `enclose_jacobian`, for second derivatives; these do not exist at kinks either, so there the
-    result is `[-inf, inf]`. Hessians with respect to one array are symmetric, and so is the result.
+    It works like `enclose_jacobian`, for second derivatives. These do not exist at kinks, so there
+    the result is `[-inf, inf]`. Hessians with respect to one array are symmetric, and so is the
+    result.
 
     Args:
         function: See `enclose_jacobian`.

@@ -19,7 +19,7 @@ from certify.enclosure.self_test import self_test
 
 
 def enclose(function: Callable, rules: Mapping[str, Rule] = RULES) -> Callable:
-    """A function on intervals that contains every value of `function`.
+    """Returns a function on intervals whose result contains every value of `function`.
 
     The result speaks of the real-valued function that the code spells out, with its constants
     taken exactly: for all real `x` in the given intervals at which it is defined, the real number
@@ -94,7 +94,7 @@ def require_x64() -> None:
 
 
 def as_given(leaf: Any) -> jax.ShapeDtypeStruct:
-    """Shape and type of an argument, before it is promoted: what code is traced with."""
+    """Returns the shape and type of an argument before promotion, with which code is traced."""
     value = leaf.lower if isinstance(leaf, Interval) else jnp.asarray(leaf)
     return jax.ShapeDtypeStruct(value.shape, value.dtype)
 

@@ -64,7 +64,7 @@ def interpret(
 
 
 def constant(value: Any) -> Any:
-    """A constant of the code: a point for a float64, itself for an integer or a boolean."""
+    """Returns a constant of the code: a point for a float64, itself for an integer or a boolean."""
     if is_concrete(value):
         with jax.ensure_compile_time_eval():
             return _constant(jnp.asarray(value))

@@ -67,7 +67,7 @@ class Interval(eqx.Module):
 
     @property
     def is_unknown(self) -> Bool[Array, "..."]:
-        """Entry by entry, whether this is `[-inf, inf]`."""
+        """Whether each entry is `[-inf, inf]`."""
         return direct.both(direct.equal(self.lower, -np.inf), direct.equal(self.upper, np.inf))
 
     @property
@@ -96,7 +96,7 @@ class Interval(eqx.Module):
         return direct.maximum(direct.absolute(self.lower), direct.absolute(self.upper))
 
     def contains(self, value: Any) -> Bool[Array, "..."]:
-        """Entrywise: is `value` inside?"""
+        """Returns, entry by entry, whether `value` is inside."""
         return (self.lower <= value) & (value <= self.upper)
 
     def __repr__(self) -> str:
@@ -104,7 +104,7 @@ class Interval(eqx.Module):
 
 
 def is_interval(value: Any) -> bool:
-    """For `is_leaf=`: stop at intervals."""
+    """Returns whether a value is an interval; for `is_leaf=` in tree operations."""
     return isinstance(value, Interval)
 
 
@@ -117,5 +117,5 @@ def _as_array(value: Any) -> Any:
 
 
 def is_concrete(value: Any) -> bool:
-    """Whether no leaf of `value` is being traced by a JAX transformation."""
+    """Returns whether no leaf of `value` is being traced by a JAX transformation."""
     return not any(isinstance(leaf, Tracer) for leaf in jax.tree.leaves(value))

@@ -1,4 +1,4 @@
-"""Outward rounding: from floating-point results to bounds that hold for real numbers.
+"""Outward rounding, which turns floating-point results into bounds that hold for real numbers.
 
 XLA computes in round-to-nearest and offers no directed rounding, so each operation is computed as
 usual and its two endpoints are then moved outward by a margin that covers the worst error of that
@@ -48,7 +48,7 @@ class ErrorMargin(NamedTuple):
     grounds: str
 
 
-# By name, from the records of elementary functions.
+# The margins by name, taken from the records of elementary functions.
 MARGINS: dict[str, ErrorMargin] = {}
 
 
@@ -74,7 +74,7 @@ def outward(lower: Any, upper: Any, error_units: float) -> Interval:
 
 
 def widened(lower: Any, upper: Any, lower_error: Any, upper_error: Any) -> Interval:
-    """`[lower - lower_error, upper + upper_error]`; NaN becomes -inf below and +inf above.
+    """Returns `[lower - lower_error, upper + upper_error]`; NaN becomes -inf below, +inf above.
 
     Infinite results of an overflow give NaN on the side where infinity would exclude the truth,
     hence are covered.
@@ -97,7 +97,7 @@ def clamp(x: Interval, lower: float, upper: float) -> Interval:
 
 
 def where_entire(bad: Any, x: Interval) -> Interval:
-    """`[-inf, inf]` wherever `bad`, else `x`."""
+    """Returns `[-inf, inf]` wherever `bad`, else `x`."""
     return Interval(direct.replace(x.lower, bad, -np.inf), direct.replace(x.upper, bad, np.inf))
 
 
@@ -139,7 +139,7 @@ def flush(x: Interval) -> Interval:
 
 
 def exact_point(value: Any) -> Interval:
-    """A point, kept one where its numbers are seen to be neither subnormal nor NaN."""
+    """Returns a value as an interval, a point if it is known to hold no subnormal or NaN."""
     point = Interval.point(value)
     if not is_concrete(value):
         return flush(point)
@@ -148,7 +148,7 @@ def exact_point(value: Any) -> Interval:
 
 
 def _is_subnormal(value: Any, xp: Any) -> Any:
-    """Looks at the bits, because comparisons of subnormals may themselves be flushed."""
+    """Tests for subnormals by their bits, because comparing them may itself flush them."""
     exponent_and_fraction = value.view(xp.uint64) & np.uint64(0x7FFF_FFFF_FFFF_FFFF)
     return (exponent_and_fraction > np.uint64(0)) & (
         exponent_and_fraction < np.uint64(0x0010_0000_0000_0000)

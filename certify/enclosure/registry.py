@@ -15,7 +15,7 @@ class Operation(NamedTuple):
         return self.primitive.bind(*operands, **self.params)
 
 
-# For calling a rule as the function it encloses, without an equation.
+# An empty operation, for calling a rule as the function it encloses, without an equation.
 BARE = Operation(None, {})
 
 # A rule takes the operation and its operands, each an `Interval` or, for integers and booleans that
@@ -46,4 +46,4 @@ def rule(*names: str, table: dict[str, Rule] = RULES) -> Callable[[Rule], Rule]:
 
 
 class EnclosureError(ValueError):
-    """No sound enclosure can be given for this code; the message names the primitive and place."""
+    """The error that no sound enclosure can be given; its message names the primitive and place."""

@@ -23,7 +23,7 @@ from certify.enclosure.margins import MARGINS
 from certify.enclosure.registry import EnclosureError
 from certify.rounding import EPSILON, TINY
 
-# What is measured: everything that has a margin.
+# The functions to be measured are those that have a margin.
 MEASURED: dict[str, Elementary] = {
     name: record for name, record in RECORDS.items() if record.margin is not None
 }
@@ -64,7 +64,7 @@ def _check(platform: str) -> None:
 
 
 def measure(functions: Mapping[str, Callable] = FUNCTIONS) -> dict[str, float]:
-    """The worst relative error of each function over the sample, in units of 2^-52."""
+    """Returns the worst relative error of each function over its sample, in units of 2^-52."""
     sample = {name: MEASURED[name].sample for name in functions}
 
     def evaluate(sample: dict[str, Any]) -> dict[str, Any]:
@@ -88,7 +88,7 @@ def measure(functions: Mapping[str, Callable] = FUNCTIONS) -> dict[str, float]:
 
 
 def _error(exact: list[Decimal], computed: np.ndarray) -> float:
-    """The worst of several results."""
+    """Returns the worst relative error of several results, in units of 2^-52."""
     if not np.isfinite(computed).all():
         return np.inf
     worst = Decimal(0)

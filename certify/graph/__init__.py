@@ -1,1 +1,1 @@
-"""Costs as an expression graph: traced from code, and evaluated by any arithmetic."""
+"""Expression graphs of costs, traced from code and evaluated by any arithmetic."""

@@ -1,4 +1,4 @@
-"""An expression graph while it is built: nodes, each of them once."""
+"""A builder of expression graphs, which holds each node once."""
 
 import functools
 import math
@@ -7,16 +7,16 @@ from typing import Any
 
 from certify.checker.graph import MAX_NODES, graph_hash, is_partial
 
-# Of a larger sum of exponentials, shares would take too many operations.
+# A share of a sum of more exponentials than these would take too many operations.
 _MOST_SHARES = 16
 
 
 class GraphError(ValueError):
-    """The costs cannot be spelled out as an expression graph; the message names the operation."""
+    """The error that costs are no expression graph; its message names the operation."""
 
 
 class Builder:
-    """Collects nodes; the same operation on the same operands is one node."""
+    """A collection of nodes, in which the same operation on the same operands is one node."""
 
     def __init__(self, inputs: int):
         self.inputs = inputs
@@ -26,7 +26,7 @@ class Builder:
         self._unreal: set[int] = set()
 
     def node(self, operation: str, *parts: Any) -> int:
-        """The number of a node."""
+        """Returns the number of a node, which is added if it is new."""
         key = (operation, *parts)
         if key not in self._known:
             if len(self.nodes) >= MAX_NODES:
@@ -40,30 +40,30 @@ class Builder:
         return self._known[key]
 
     def constant(self, value: float) -> int:
-        """A float, exactly; one that is not finite must be gone in the end."""
+        """Adds a float exactly; one that is not finite must not remain in the final graph."""
         number = self.node("constant", (float(value) + 0.0).hex())
         if not math.isfinite(value):
             self._unreal.add(number)
         return number
 
     def is_constant(self, number: int, value: float) -> bool:
-        """Whether a node is that constant."""
+        """Returns whether a node is the constant `value`."""
         return self._known.get(("constant", value.hex())) == number
 
     def add(self, x: int, y: int) -> int:
-        """The sum."""
+        """Returns the number of the sum."""
         if self.is_constant(x, 0.0):
             return y
         return x if self.is_constant(y, 0.0) else self.node("add", *sorted((x, y)))
 
     def sub(self, x: int, y: int) -> int:
-        """The difference."""
+        """Returns the number of the difference."""
         if self.is_constant(x, 0.0):
             return self.node("neg", y)
         return x if self.is_constant(y, 0.0) else self.node("sub", x, y)
 
     def mul(self, x: int, y: int) -> int:
-        """The product; where the other factor may be undefined, it stays an obligation."""
+        """Returns the product; a factor that may be undefined stays an obligation."""
         for one, other in ((x, y), (y, x)):
             if self.is_constant(one, 1.0):
                 return other
@@ -72,9 +72,10 @@ class Builder:
         return self.node("power", x, 2) if x == y else self.node("mul", *sorted((x, y)))
 
     def div(self, x: int, y: int) -> int:
-        """The quotient; a share in a sum of exponentials in a form in which its own occurs once.
+        """Returns the quotient; a share in a sum of exponentials is rewritten.
 
-        `e^a / (e^a + sum_j e^(b_j)) = (1 - tanh((log sum_j e^(b_j) - a) / 2)) / 2`: so the softmax
+        In its new form its own exponent occurs once:
+        `e^a / (e^a + sum_j e^(b_j)) = (1 - tanh((log sum_j e^(b_j) - a) / 2)) / 2`. So the softmax
         of ranges is as narrow as those allow.
         """
         one, shares = self._exponents(x), self._exponents(y)
@@ -89,12 +90,12 @@ class Builder:
         return self.sub(half, self.mul(half, self.node("tanh", self.mul(half, gap))))
 
     def log(self, x: int) -> int:
-        """The logarithm; of a sum of exponentials without them."""
+        """Returns the logarithm; that of a sum of exponentials is written without exponentials."""
         exponents = self._exponents(x)
         return self._log_sum(exponents) if exponents else self.node("log", x)
 
     def _log_sum(self, exponents: list[int]) -> int:
-        """`log(e^a + e^b) = (a + b) / 2 + log(2 cosh((a - b) / 2))`, one after the other."""
+        """Adds exponents one by one: `log(e^a + e^b) = (a + b) / 2 + log(2 cosh((a - b) / 2))`."""
         half, two = self.constant(0.5), self.constant(2.0)
         result, *others = exponents
         for exponent in others:
@@ -104,7 +105,7 @@ class Builder:
         return result
 
     def _exponents(self, number: int) -> list[int]:
-        """Those of a sum of a few exponentials; none if a node is something else."""
+        """Returns the exponents of a sum of a few exponentials, or none of another node."""
         found, pending = [], [number]
         while pending and len(found) < _MOST_SHARES:
             number = pending.pop()
@@ -122,24 +123,24 @@ class Builder:
         return [] if pending else found
 
     def larger(self, x: int, y: int) -> int:
-        """The larger one."""
+        """Returns the number of the larger one."""
         if self.is_constant(x, -math.inf):
             return y
         return x if self.is_constant(y, -math.inf) else self.node("max", x, y)
 
     def smaller(self, x: int, y: int) -> int:
-        """The smaller one."""
+        """Returns the number of the smaller one."""
         if self.is_constant(x, math.inf):
             return y
         return x if self.is_constant(y, math.inf) else self.node("min", x, y)
 
     def sum(self, numbers: Sequence[int]) -> int:
-        """The sum of several, from left to right."""
+        """Returns the sum of several nodes, added from left to right."""
         return functools.reduce(self.add, numbers, self.constant(0.0))
 
 
 def pruned(builder: Builder, outputs: list[int]) -> dict[str, Any]:
-    """The graph without nodes on which nothing depends: no output, and no obligation."""
+    """Returns the graph without the nodes on which no output and no obligation depends."""
     obligations = [
         builder.inputs + number
         for number, (operation, *parts) in enumerate(builder.nodes)
@@ -166,6 +167,6 @@ def pruned(builder: Builder, outputs: list[int]) -> dict[str, Any]:
 
 
 def _operands(node: list[Any]) -> list[int]:
-    """The numbers of the nodes that a node is made of, without its parameter."""
+    """Returns the numbers of the operands of a node, without its parameter."""
     operation, *parts = node
     return parts[: {"constant": 0, "power": 1}.get(operation, len(parts))]

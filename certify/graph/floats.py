@@ -1,6 +1,6 @@
-"""Expression graphs in ordinary floating point, with gradients, at many points at once.
+"""Evaluation of expression graphs and gradients in ordinary floating point, at many points.
 
-Nothing is proved by it: it is for comparing a graph with the code that it was read from.
+It proves nothing: it is for comparing a graph with the code that it was read from.
 """
 
 from collections.abc import Callable
@@ -14,20 +14,20 @@ from certify.enclosure.elementary import FLOATS
 
 
 class Dual(NamedTuple):
-    """A real function at some points: its values, shape (points,), and gradients."""
+    """The values of a real function at some points, shape (points,), and its gradients."""
 
     value: Float[np.ndarray, " points"]
     gradient: Float[np.ndarray, "points inputs"]
 
 
 class Evaluation(NamedTuple):
-    """A graph at some points.
+    """The values and gradients of a graph at some points.
 
     Attributes:
-        outputs: Their values, shape (points, outputs).
-        gradients: Their gradients, shape (points, outputs, inputs).
-        scale: The largest number, value or derivative, on the way, shape (points,): what rounding
-            errors are measured by.
+        outputs: Values of the outputs, shape (points, outputs).
+        gradients: Gradients of the outputs, shape (points, outputs, inputs).
+        scale: The largest number, value or derivative, on the way, shape (points,), by which
+            rounding errors are measured.
     """
 
     outputs: Float[np.ndarray, "points outputs"]
@@ -36,7 +36,7 @@ class Evaluation(NamedTuple):
 
 
 def evaluate(graph: Graph, points: Float[np.ndarray, "points inputs"]) -> Evaluation:
-    """The outputs of a graph and their gradients; NaN where an operation is undefined.
+    """Returns the outputs of a graph and their gradients; NaN where an operation is undefined.
 
     Example:
         >>> from certify.graph.trace import expression_graph

@@ -24,12 +24,12 @@ _PRECISION = 106
 
 
 class Jet(NamedTuple):
-    """Coefficients that may differ from zero, in increasing order of their monomials.
+    """Bounds on the coefficients that may differ from zero, by increasing monomials.
 
     Attributes:
-        monomials: Each as a number whose digits, in base `order + 1`, are its exponents.
-        low: Below the coefficients, one row per monomial.
-        high: Above them. Where nothing is known, ends are not finite.
+        monomials: Each monomial as a number whose digits, base `order + 1`, are its exponents.
+        low: Lower bounds of the coefficients, one row per monomial.
+        high: Upper bounds. Where nothing is known, ends are not finite.
     """
 
     monomials: tuple[int, ...]
@@ -37,12 +37,12 @@ class Jet(NamedTuple):
     high: Float[np.ndarray, "monomials boxes"]
 
     def is_finite(self) -> np.ndarray:
-        """On which boxes everything is known."""
+        """Returns on which boxes all coefficients are bounded."""
         return np.all(np.isfinite(self.low) & np.isfinite(self.high), axis=0)
 
 
 class _Products(NamedTuple):
-    """Which pairs of coefficients belong to which monomial of a product."""
+    """The pairs of coefficients that belong to each monomial of a product."""
 
     monomials: tuple[int, ...]
     left: Int[np.ndarray, " pairs"]
@@ -78,13 +78,13 @@ class Arithmetic:
         }
 
     def monomial(self, *variables: int) -> int:
-        """The number of a product of variables."""
+        """Returns the number of the monomial that is a product of variables."""
         return sum((self.order + 1) ** k for k in variables)
 
     def variables(
         self, low: Float[np.ndarray, "boxes inputs"], high: Float[np.ndarray, "boxes inputs"]
     ) -> list[Jet]:
-        """The coordinates themselves on some boxes."""
+        """Returns the jets of the coordinates on some boxes."""
         one = np.ones(len(low))
         return [
             Jet((0, self.monomial(k)), np.stack([a, one]), np.stack([b, one]))
@@ -92,7 +92,7 @@ class Arithmetic:
         ]
 
     def exponents(self, monomial: int) -> tuple[int, ...]:
-        """The variables of a monomial, each as often as its exponent says."""
+        """Returns the variables of a monomial, each as often as its exponent says."""
         variables, k = [], 0
         while monomial:
             monomial, exponent = divmod(monomial, self.order + 1)
@@ -101,14 +101,14 @@ class Arithmetic:
         return tuple(variables)
 
     def degree(self, monomial: int) -> int:
-        """Of a monomial."""
+        """Returns the degree of a monomial."""
         return len(self.exponents(monomial))
 
     def _constant(self, value: Any) -> Jet:
         return Jet((0,), *(np.full((1, 1), float(value)) for _ in range(2)))
 
     def _times(self, x: Jet, y: Jet, order: int) -> Jet:
-        """The product up to an order; every sum is widened by more than its roundings."""
+        """Returns the product up to an order; every sum is widened by more than its roundings."""
         table = _products(self, x.monomials, y.monomials, order)
         a, b = x.low[table.left], x.high[table.left]
         c, d = y.low[table.right], y.high[table.right]
@@ -199,7 +199,7 @@ def _down(ball: Any) -> float:
 
 
 def _first(x: Jet) -> tuple[np.ndarray, np.ndarray]:
-    """The constant terms."""
+    """Returns the constant terms."""
     if x.monomials[0] == 0:
         return x.low[0], x.high[0]
     zero = np.zeros(x.low.shape[1])
@@ -219,7 +219,7 @@ def _aligned(monomials: tuple[int, ...], x: Jet, boxes: int) -> Jet:
 
 
 def _together(*jets: Jet) -> list[Jet]:
-    """Jets with the same monomials and boxes."""
+    """Returns the jets with the same monomials and boxes."""
     monomials = tuple(sorted(set().union(*(x.monomials for x in jets))))
     boxes = max(x.low.shape[1] for x in jets)
     return [_aligned(monomials, x, boxes) for x in jets]
@@ -228,13 +228,13 @@ def _together(*jets: Jet) -> list[Jet]:
 def _add(x: Jet, y: Jet) -> Jet:
     x, y = _together(x, y)
     low, high = x.low + y.low, x.high + y.high
-    # What is zero stays it.
+    # Zeros stay zero.
     slack = [2 * EPSILON * np.abs(end) + TINY * (end != 0) for end in (low, high)]
     return Jet(x.monomials, low - slack[0], high + slack[1])
 
 
 def _choose(x: Jet, y: Jet, less: Jet, other: Jet) -> Jet:
-    """By the order of x and y, where all of a box agrees on it and nowhere are they equal."""
+    """Chooses by the order of x and y where they differ all over a box and in one direction."""
     (a, b), (c, d) = _first(x), _first(y)
     below, above = np.asarray(b < c), np.asarray(a > d)
     less, other = _together(less, other)

@@ -46,12 +46,12 @@ class _Order(NamedTuple):
 
 
 def expression_graph(costs: Callable, dimension: int) -> dict[str, Any]:
-    """The graph of a function of vectors, as it stands in a certificate file.
+    """Returns the graph of a function of vectors, as it stands in a certificate file.
 
     Args:
         costs: From vectors of shape (dimension,) to a list of scalars, or of arrays with an entry
             per player; traceable, in float64.
-        dimension: How many inputs.
+        dimension: The number of inputs.
 
     Raises:
         GraphError: If the code uses a primitive that has no counterpart, or is too long.
@@ -74,13 +74,13 @@ def expression_graph(costs: Callable, dimension: int) -> dict[str, Any]:
 
 @functools.lru_cache(maxsize=32)
 def graph_data(field: FlatField) -> dict[str, Any]:
-    """The graph of the costs of a game, or of a field, for its file; raises as above."""
+    """Returns the graph of a game's costs, or of a field, for its file; may raise GraphError."""
     return expression_graph(field.costs, field.dimension)
 
 
 @functools.lru_cache(maxsize=32)
 def graph_of(field: FlatField) -> Graph:
-    """The same, as the checker reads it."""
+    """Returns the graph as the checker reads it."""
     data = graph_data(field)
     return read_graph(Reader(data), field.dimension, len(data["outputs"]))
 
@@ -116,7 +116,7 @@ def _equation(builder: Builder, equation: core.JaxprEqn, operands: list[Any]) ->
 
 
 def _real(builder: Builder, value: Any) -> _Nodes:
-    """An array of real numbers as nodes."""
+    """Returns an array of real numbers as nodes."""
     if isinstance(value, _Nodes):
         return value
     array = np.asarray(value)
@@ -137,7 +137,7 @@ _MOVED: dict[str, int | None] = {
 
 
 def _moved(builder: Builder, equation: core.JaxprEqn, operands: list[Any]) -> list[Any]:
-    """The primitive itself, on numbers of nodes; both sides of predicates are moved alike."""
+    """Applies the primitive to numbers of nodes; both sides of predicates are moved alike."""
     count = _MOVED[equation.primitive.name]
     entries, places = (operands, []) if count is None else (operands[:count], operands[count:])
     if any(isinstance(x, _Nodes | _Order) for x in places):
@@ -158,7 +158,7 @@ def _moved(builder: Builder, equation: core.JaxprEqn, operands: list[Any]) -> li
 def _bound(
     equation: core.JaxprEqn, entries: list[np.ndarray], places: list[Any]
 ) -> list[np.ndarray]:
-    """What a primitive makes of arrays of numbers of nodes."""
+    """Applies a primitive to arrays of numbers of nodes."""
     # Outside of its operand a gather may fill with NaN, which is no number of a node.
     filled = {"fill_value": -1} if equation.primitive.name == "gather" else {}
     moved = [*map(jnp.asarray, entries), *(jnp.asarray(np.asarray(x)) for x in places)]
@@ -171,7 +171,7 @@ def _bound(
 
 
 def _order(builder: Builder, value: Any) -> _Order:
-    """An array of predicates, or of known booleans as such: 0 < 1 is true, and 1 < 0 is false."""
+    """Returns predicates as they are; true booleans become `0 < 1`, and false ones `1 < 0`."""
     if isinstance(value, _Order):
         return value
     array = np.asarray(value)
@@ -182,7 +182,7 @@ def _order(builder: Builder, value: Any) -> _Order:
 
 
 def _entrywise(function: Callable[..., int]) -> Callable:
-    """A rule from a function of a builder and numbers of nodes."""
+    """Returns the rule made from a function of a builder and numbers of nodes."""
 
     def rule(builder: Builder, params: Any, *operands: Any) -> _Nodes:
         arrays = np.broadcast_arrays(*(_real(builder, x).numbers for x in operands))
@@ -208,7 +208,7 @@ def _sign(b: Builder, x: int) -> int:
 
 
 def _dot(builder: Builder, params: Any, x: Any, y: Any) -> _Nodes:
-    """Products and sums entry by entry, by the order of `lax.dot_general`."""
+    """Spells out products and sums entry by entry, in the order of `lax.dot_general`."""
     (cx, cy), (bx, by) = params["dimension_numbers"]
     x, y = (_real(builder, z).numbers for z in (x, y))
 
@@ -255,10 +255,10 @@ def _cumulated(function: Callable[[Builder], Callable[[int, int], int]]) -> Call
 
 
 def _solution(builder: Builder, params: Any, a: Any, b: Any) -> _Nodes:
-    """Elimination without exchanging rows, and Cramer's rule for two unknowns.
+    """Solves by elimination without exchanging rows, or by Cramer's rule for two unknowns.
 
-    What is solved is the same; a system whose leading minors may vanish is refused by the checker,
-    though it may have a solution.
+    A system whose leading minors may vanish is refused by the checker, though it may have a
+    solution.
     """
     a, b = (_real(builder, z).numbers for z in (a, b))
     n = a.shape[-1]
@@ -322,7 +322,7 @@ def _select(builder: Builder, params: Any, which: Any, *cases: Any) -> Any:
 
 
 def _converted(builder: Builder, params: Any, x: Any) -> Any:
-    """Real numbers stay; whether one is less may be asked for as an integer to branch by."""
+    """Converts types: real numbers stay, and a predicate may become an integer to branch by."""
     if isinstance(x, _Order) and params["new_dtype"] == np.float64:
         ones = [np.full(x.low.shape, builder.constant(value)) for value in (1.0, 0.0)]
         return _select(builder, params, x, _Nodes(ones[1]), _Nodes(ones[0]))
@@ -345,7 +345,7 @@ def _branch(builder: Builder, equation: core.JaxprEqn, operands: list[Any]) -> l
 
 
 def _scan(builder: Builder, equation: core.JaxprEqn, operands: list[Any]) -> list[Any]:
-    """Round by round."""
+    """Unrolls a loop round by round."""
     return unrolled(
         equation,
         operands,
@@ -371,7 +371,7 @@ def _stacked(builder: Builder, entries: Sequence[Any]) -> Any:
 
 
 def _while(builder: Builder, equation: core.JaxprEqn, operands: list[Any]) -> list[Any]:
-    """While the condition, which must not depend on real numbers, holds."""
+    """Unrolls a loop while its condition, which must not depend on real numbers, holds."""
 
     def goes_on(value: Any) -> bool:
         if isinstance(value, _Order | _Nodes):
@@ -386,7 +386,7 @@ def _while(builder: Builder, equation: core.JaxprEqn, operands: list[Any]) -> li
 
 _CONTROL: dict[str, Callable] = {"cond": _branch, "scan": _scan, "while": _while}
 
-# Exact on real numbers that are known.
+# Primitives that are exact on real numbers that are known.
 _EXACT = {*MOVES, "iota", "convert_element_type", "select_n", "neg", "abs", "sign"}
 
 _RULES: dict[str, Callable] = {
@@ -417,7 +417,7 @@ _RULES: dict[str, Callable] = {
     "select_n": _select,
     "convert_element_type": _converted,
     "not": _not,
-    # Shown to be irrelevant by `anchored`: any number may take its place.
+    # `anchored` has shown that its value is irrelevant: any number may take its place.
     "anchor": lambda builder, params, x: _Nodes(
         np.full(_real(builder, x).numbers.shape, builder.constant(0.0))
     ),

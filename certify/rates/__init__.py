@@ -1,11 +1,11 @@
-"""Worst-case rates of explicit methods, proved.
+"""Proved worst-case rates of explicit methods.
 
 - `methods`: which scheme of the checker a method is;
 - `inequalities`: what is known of the values of a field, as the checker's forms;
 - `problems`: which bounds make a rate;
 - `semidefinite`: programs that guess them;
 - `bound`: rounding and the exact decision;
-- `worst_case`: all of it together.
+- `worst_case`: the public functions, which put these together.
 """
 
 from certify.rates.methods import RungeKutta as RungeKutta

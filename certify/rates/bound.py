@@ -1,4 +1,4 @@
-"""From a solver's guess to a proved bound: round, back off, decide with integers."""
+"""Turns a solver's guess into a proved bound by rounding, backing off and an exact decision."""
 
 from collections.abc import Sequence
 from fractions import Fraction
@@ -22,8 +22,8 @@ class Bound(NamedTuple):
     """A proved `lower <= value * upper` on every trajectory.
 
     Attributes:
-        value: Exact.
-        multipliers: One per inequality of the problem, not negative, exact.
+        value: The factor, exact.
+        multipliers: One non-negative exact number per inequality of the problem.
     """
 
     value: Fraction
@@ -31,7 +31,7 @@ class Bound(NamedTuple):
 
 
 def proves(problem: BoundProblem, bound: Bound) -> bool:
-    """Whether a bound follows from its multipliers, decided in exact arithmetic.
+    """Returns whether a bound follows from its multipliers, decided in exact arithmetic.
 
     If `value * upper - lower - sum_k multiplier_k inequality_k` is positive definite and no
     multiplier is negative, then `lower <= value * upper` wherever no inequality is negative, which
@@ -50,7 +50,7 @@ def proves(problem: BoundProblem, bound: Bound) -> bool:
 
 
 def prove_bound(problem: BoundProblem) -> Bound | None:
-    """The smallest bound that is found and proved, or None.
+    """Returns the smallest bound that is found and proved, or None.
 
     Args:
         problem: What to bound.
@@ -69,18 +69,18 @@ def prove_bound(problem: BoundProblem) -> Bound | None:
 
 
 def dyadic(value: float) -> Fraction:
-    """The nearest multiple of a small power of two, relative to its size or to one."""
+    """Returns the nearest multiple of `2^-BITS`."""
     scale = 2**BITS
     return Fraction(round(float(value) * scale), scale)
 
 
 def as_floats(matrix: Sequence[Vector]) -> Float[np.ndarray, "m n"]:
-    """A rational matrix, rounded."""
+    """Rounds a rational matrix to floats."""
     return np.array([[float(x) for x in row] for row in matrix], np.float64)
 
 
 def stacked(matrices: Sequence[Form], size: int) -> Float[np.ndarray, "k {size} {size}"]:
-    """Several rational matrices, rounded."""
+    """Rounds several rational matrices of one size to floats and stacks them."""
     if not matrices:
         return np.zeros((0, size, size))
     return np.stack([as_floats(matrix) for matrix in matrices])

@@ -1,4 +1,4 @@
-"""What is known of the values of a field at several points: quadratic inequalities between pairs.
+"""Quadratic inequalities that the values of a field at any two points satisfy.
 
 For a field F that is strongly monotone with modulus mu, L-Lipschitz and possibly ell-cocoercive in
 one inner product, any two points with difference d and values with difference e satisfy
@@ -8,7 +8,7 @@ one inner product, any two points with difference d and values with difference e
 by definition. Each is `trace(M G) >= 0`, where G is the Gram matrix of the basis in which d and e
 are written; so a sum of such M with weights that are not negative can be subtracted from a form
 without making it larger on any trajectory. With x* the origin and its value 0, pairs with x* say
-how fast x* is approached; they alone also hold for the differences of two trajectories.
+how fast x* is approached; only these also hold for the differences of two trajectories.
 
 Units: velocities are divided by L, steps multiplied by it; so L is 1.
 """
@@ -22,7 +22,7 @@ from certify.checker.schemes import Scheme
 
 
 class FieldClass(NamedTuple):
-    """All fields with these constants, in units in which the Lipschitz constant is 1.
+    """The class of fields with these constants, in units in which the Lipschitz constant is 1.
 
     Attributes:
         margin: The modulus of strong monotonicity, in (0, 1].
@@ -36,14 +36,15 @@ class FieldClass(NamedTuple):
 def pair_inequalities(
     scheme: Scheme, step: Fraction, field: FieldClass, known: int, *, pairwise: bool = False
 ) -> list[Form]:
-    """The matrices M of all inequalities between the points and x*.
+    """Returns the matrices M of all inequalities between the points and x*.
 
     Args:
-        scheme: Its velocities are the basis.
+        scheme: The scheme whose velocities are the basis.
         step: The step size.
         field: The class of fields.
-        known: How many of the points of the scheme, the first ones.
-        pairwise: Only pairs with x*, which then stands for the same point of another trajectory.
+        known: How many points of the scheme to use, counted from the first.
+        pairwise: Whether to use only pairs with x*, which then stands for the same
+            point of another trajectory.
     """
     one, nothing = Fraction(1), [0] * (scheme.size + 1)
     points = [

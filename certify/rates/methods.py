@@ -1,4 +1,4 @@
-"""The schemes of methods: those of `dgames`, and Runge-Kutta methods by their tableaux."""
+"""The schemes of the methods of `dgames`, and of Runge-Kutta methods given by their tableaux."""
 
 from collections.abc import Sequence
 from fractions import Fraction
@@ -15,7 +15,7 @@ Coefficients = tuple[Fraction, ...]
 
 
 class RungeKutta(NamedTuple):
-    """An explicit Runge-Kutta step of the flow `dx/dt = -F(x)`, by its tableau.
+    """An explicit Runge-Kutta step of the flow `dx/dt = -F(x)`, given by its tableau.
 
     `Y_i = x - h sum_{j<i} a_ij F(Y_j)`, then `x+ = x - h sum_i b_i F(Y_i)`.
 
@@ -34,7 +34,7 @@ class RungeKutta(NamedTuple):
 
     @classmethod
     def named(cls, name: str, step_size: float) -> "RungeKutta":
-        """A classical tableau.
+        """Returns the method of a classical tableau.
 
         Args:
             name: "euler", "heun", "midpoint", "extragradient", "ssprk3" (Shu and Osher) or "rk4".
@@ -71,13 +71,13 @@ Method = dg.AbstractMethod | RungeKutta
 
 
 def scheme_of(method: Method, *, memory: bool = False) -> tuple[Scheme, Fraction]:
-    """The scheme of a method, and its step size.
+    """Returns the scheme of a method, and its step size.
 
     Args:
         method: `Simultaneous`, `Extragradient`, `Optimistic` (both forms), `Momentum`,
             `ComplexMomentum` (not alternating), `Heun`, `SSPRK3`, `RungeKutta4` or a `RungeKutta`,
             with one real step size for all players.
-        memory: For Runge-Kutta methods and extragradient: whether the state has `F(x)`.
+        memory: For Runge-Kutta methods and extragradient: whether the state contains `F(x)`.
 
     Raises:
         ValueError: If the method is none of these, but a subclass, say, which may step otherwise.
@@ -114,10 +114,10 @@ def _described(method: Any) -> str:
 
 
 def _runge_kutta(method: RungeKutta, memory: bool) -> Scheme:
-    """The scheme of an explicit method, with exact coefficients.
+    """Returns the scheme of an explicit method, with exact coefficients.
 
     Raises:
-        ValueError: If these are not numbers, or row i does not have i of them.
+        ValueError: If the coefficients are not numbers, or row i does not have i of them.
     """
     try:
         stages, weights = [_exact(row) for row in method.stages], _exact(method.weights)
@@ -133,16 +133,16 @@ def _runge_kutta(method: RungeKutta, memory: bool) -> Scheme:
 
 
 def step_of(method: Method) -> Fraction:
-    """The step size of a method.
+    """Returns the step size of a method.
 
     Raises:
-        ValueError: If it has none, or more than one.
+        ValueError: If the method has no step size, or more than one.
     """
     return _number(getattr(method, "step_size", None), "step")
 
 
 def with_step(method: Method, step_size: float) -> Method:
-    """The same method with another step size.
+    """Returns a method with another step size.
 
     Raises:
         ValueError: If the method is not a known one.
@@ -156,9 +156,9 @@ def with_step(method: Method, step_size: float) -> Method:
 
 
 def with_memory(scheme: Scheme) -> Scheme:
-    """The same scheme without a state, but with `F(x)` in it: known from the step before.
+    """Returns a scheme without a state with `F(x)`, known from the step before, as its state.
 
-    So `F(x+)` becomes one more velocity, the last one. The first point of the scheme must be x.
+    Hence `F(x+)` becomes one more velocity, the last one. The first point of the scheme must be x.
     """
     size, move = scheme.size, (*scheme.move, 0)
     points = [((*offset, 0), value) for offset, value in scheme.points]
@@ -167,7 +167,10 @@ def with_memory(scheme: Scheme) -> Scheme:
 
 
 def reflected() -> Scheme:
-    """`x+ = x - 2 h F(x) + h g`, `g+ = F(x)`; velocities `(g, d, F(x))`, `d = (x_before - x)/h`."""
+    """Returns the scheme of the reflected method, `x+ = x - 2 h F(x) + h g`, `g+ = F(x)`.
+
+    Its velocities are `(g, d, F(x))`, where `d = (x_before - x)/h`.
+    """
     return Scheme(3, (((0, 1, 0), 0), ((0, 0, 0), 2)), 1, (1, 0, -2), ((0, 0, 1), (-1, 0, 2)))
 
 

@@ -1,4 +1,4 @@
-"""The four questions about a method whose answers are a rate and what it needs to be one.
+"""The four bounds on a method that make up a proved rate.
 
 Each asks for the smallest number c with `lower <= c * upper` on every trajectory, for two quadratic
 forms in the basis of the scheme. `V(x, w) = [x, w]' P [x, w]` is the Lyapunov function, w being the
@@ -13,12 +13,12 @@ from certify.checker.performance import Form, add, position, unit
 from certify.checker.schemes import Scheme, Vector
 from certify.rates.inequalities import FieldClass, pair_inequalities
 
-# A scheme that only looks at the strategy.
+# A scheme that evaluates the field at x only.
 _START = Scheme(1, (((0,), 0),), 0, (0,), ())
 
 
 class BoundProblem(NamedTuple):
-    """For which c is `c * upper - lower - sum_k multiplier_k inequality_k` positive definite?
+    """The forms of a bound c: `c upper - lower - sum_k m_k inequality_k` is positive definite.
 
     Attributes:
         upper: A form.
@@ -32,14 +32,14 @@ class BoundProblem(NamedTuple):
 
 
 def frames(scheme: Scheme, step: Fraction) -> tuple[list[Vector], list[Vector]]:
-    """The state `(x, w)` before and after a step, in the basis of the scheme."""
+    """Returns the state `(x, w)` before and after a step, in the basis of the scheme."""
     before = [position(scheme, step, None), *(unit(k, scheme) for k in range(len(scheme.after)))]
     after = [position(scheme, step, scheme.move), *([0, *row] for row in scheme.after)]
     return before, after
 
 
 def quadratic(lyapunov: Form, frame: Sequence[Vector]) -> Form:
-    """The form V in the basis in which the state is given."""
+    """Returns the form V in the basis in which the state is given."""
     form = [[Fraction(0)] * len(frame[0]) for _ in frame[0]]
     for left, row in zip(frame, lyapunov, strict=True):
         for right, entry in zip(frame, row, strict=True):
@@ -50,7 +50,7 @@ def quadratic(lyapunov: Form, frame: Sequence[Vector]) -> Form:
 def decrease(
     scheme: Scheme, step: Fraction, field: FieldClass, lyapunov: Form, *, pairwise: bool = False
 ) -> BoundProblem:
-    """`V(next state) <= c V(state)`: c is the square of the rate."""
+    """Returns the problem `V(next state) <= c V(state)`: c is the square of the rate."""
     before, after = frames(scheme, step)
     return BoundProblem(
         quadratic(lyapunov, before),
@@ -69,7 +69,7 @@ def distance(
     *,
     pairwise: bool = False,
 ) -> BoundProblem:
-    """`|Y|^2 <= c V(state)` for Y = `x + h * (offset . v)`.
+    """Returns the problem `|Y|^2 <= c V(state)` for Y = `x + h * (offset . v)`.
 
     Only the values at the first `known` points of the scheme are used, those before Y. So, one
     after the other, all points can be shown to lie in a ball, and only then what is known of the
@@ -88,7 +88,7 @@ def distance(
 
 
 def start(scheme: Scheme, field: FieldClass, lyapunov: Form) -> BoundProblem:
-    """`V(first state) <= c |x_0|^2`, in the basis `(x_0, F(x_0))`.
+    """Returns the problem `V(first state) <= c |x_0|^2`, in the basis `(x_0, F(x_0))`.
 
     The first velocity of the state is `F(x_0)` then, the others are 0.
     """

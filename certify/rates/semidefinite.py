@@ -79,7 +79,7 @@ def lyapunov_matrix(
     inequalities: Float[np.ndarray, "k n n"],
     earlier: Float[np.ndarray, "j n n"],
 ) -> tuple[float, np.ndarray] | None:
-    """A matrix P with which V shrinks by the factor `square` per step, as strictly as possible.
+    """Finds a P with which V shrinks by the factor `square` per step, as strictly as possible.
 
     Maximises t such that `square before' P before - after' P after - sum l M >= t I` and
     `before' P before - x x' - sum l' M' >= 0`.
@@ -87,7 +87,7 @@ def lyapunov_matrix(
     Args:
         square: The square of the rate in question.
         before: The state in the basis.
-        after: The next one.
+        after: The next state in the basis.
         inequalities: The matrices M.
         earlier: The matrices M', of points whose values are in the state.
 
@@ -122,11 +122,11 @@ def lyapunov_matrix(
 
 
 def _budget(weights: Sequence[float]) -> tuple[np.ndarray, np.ndarray]:
-    """`weights . z <= CAP` as a block of one row."""
+    """Returns `weights . z <= CAP` as a block of one row."""
     return np.array([[CAP]]), -np.asarray(weights, np.float64)[:, None, None]
 
 
 def _triangle(matrix: Float[np.ndarray, "*b n n"]) -> Float[np.ndarray, "*b t"]:
-    """The upper triangle, column by column, entries off the diagonal times sqrt(2)."""
+    """Returns the upper triangle, column by column, entries off the diagonal times sqrt(2)."""
     columns, rows = np.tril_indices(matrix.shape[-1])
     return matrix[..., rows, columns] * np.where(rows == columns, 1.0, 2.0**0.5)

@@ -20,7 +20,7 @@ from certify.rounding import root_above
 
 Convergence = Literal["equilibrium", "pairwise"]
 
-# The square of a rate beyond which nothing is looked for, and how closely it is looked for.
+# The largest square of a rate that is searched for, and the resolution of the search.
 LARGEST_SQUARE = 64.0
 RESOLUTION = 2e-8
 
@@ -43,9 +43,9 @@ class Rate(NamedTuple):
             in units of the field divided by `lipschitz`.
         method: The method, with its step size.
         margin: Modulus of strong monotonicity of the fields.
-        lipschitz: Their Lipschitz constant.
-        cocoercivity: `ell`, or None.
-        proof: The multipliers.
+        lipschitz: Lipschitz constant of the fields.
+        cocoercivity: Cocoercivity constant `ell` of the fields, or None.
+        proof: The bounds with their multipliers.
     """
 
     rate: float
@@ -60,9 +60,9 @@ class Rate(NamedTuple):
     proof: tuple[Bound, ...]
 
     def verify(self) -> bool:
-        """Whether the numbers follow from the multipliers, decided anew in exact arithmetic.
+        """Returns whether the numbers follow from the multipliers, decided in exact arithmetic.
 
-        Uses no solver and no floating-point arithmetic.
+        It uses no solver and no floating-point arithmetic.
         """
         lyapunov = [[Fraction(float(x)) for x in row] for row in self.lyapunov]
         iteration = _iteration(self)
@@ -93,9 +93,9 @@ def rate(
     cocoercivity: float | None = None,
     convergence: Convergence = "equilibrium",
 ) -> Rate:
-    """The worst-case rate of a method, by a semidefinite program whose solution is then proved.
+    """Returns a worst-case rate of a method, by a semidefinite program whose solution is proved.
 
-    The class: fields F with `<F(x) - F(y), x - y> >= margin |x - y|^2` and
+    The class consists of the fields F with `<F(x) - F(y), x - y> >= margin |x - y|^2` and
     `|F(x) - F(y)| <= lipschitz |x - y|`, and if `cocoercivity` is given also
     `|F(x) - F(y)|^2 <= cocoercivity <F(x) - F(y), x - y>`, in any one inner product and dimension.
     The linear matrix inequality is that of performance estimation with quadratic Lyapunov functions
@@ -155,9 +155,9 @@ def largest_rate_step(
     convergence: Convergence = "equilibrium",
     tolerance: float = 1e-4,
 ) -> float:
-    """The largest step size found at which a rate below 1 is proved, by bisection on the proof.
+    """Returns the largest step size found at which a rate below 1 is proved, by bisection.
 
-    About smaller steps it says nothing: each needs its own proof.
+    It says nothing about smaller steps: each needs its own proof.
 
     Args:
         method: As in `rate`; its own step size is ignored.
@@ -165,7 +165,7 @@ def largest_rate_step(
         lipschitz: As in `rate`.
         cocoercivity: As in `rate`.
         convergence: As in `rate`.
-        tolerance: Relative, of the bisection.
+        tolerance: The relative tolerance of the bisection.
 
     Raises:
         ValueError: If no step is found that has a proof.
@@ -203,9 +203,10 @@ def best_rate_step(
     convergence: Convergence = "equilibrium",
     largest: float | None = None,
 ) -> Rate:
-    """The rate at the step size where it is smallest, by a scalar search.
+    """Returns the rate at the step size where it is smallest, by a scalar search.
 
-    The step is that of `Rate.method`. Another step may be better if the rate has several minima.
+    The step size is that of `Rate.method`. Another step may be better if the rate has several
+    minima.
 
     Args:
         method: As in `rate`; its own step size is ignored.
@@ -213,7 +214,7 @@ def best_rate_step(
         lipschitz: As in `rate`.
         cocoercivity: As in `rate`.
         convergence: As in `rate`.
-        largest: Only steps up to this one; those that `largest_rate_step` finds when not given.
+        largest: The largest step size to try; by default that of `largest_rate_step`.
 
     Raises:
         ValueError: If no step is found that has a proof.
@@ -259,7 +260,7 @@ def _checked(
     unit = Fraction(lipschitz)
     relative = None if cocoercivity is None else Fraction(cocoercivity) / unit
     least = Fraction(margin) / unit
-    if scheme.after:  # nearer to 1 all forms would be nearly singular
+    if scheme.after:  # with a margin nearer to 1 all forms would be nearly singular
         least = min(least, Fraction(1023, 1024))
     field = FieldClass(least, relative)
     return _Iteration(scheme, step * unit, field, pairwise)
@@ -276,7 +277,7 @@ def _identity() -> Form:
 
 
 def _lyapunov(iteration: _Iteration) -> Form | None:
-    """The Lyapunov matrix of the smallest rate, by bisection; the solver is believed here."""
+    """Finds the Lyapunov matrix of the smallest rate by bisection, trusting the solver."""
     if not iteration.scheme.after:
         return _identity()
     at = _searcher(iteration)
@@ -314,12 +315,12 @@ def _searcher(iteration: _Iteration) -> Callable[[float], np.ndarray | None]:
 
 
 def _rounded(matrix: np.ndarray) -> Form:
-    """A matrix of size one with the floats of another, scaled, as exact numbers."""
+    """Scales a matrix so that its largest entry is 1, and returns its floats as exact numbers."""
     return [[Fraction(float(x)) for x in row] for row in matrix / np.abs(matrix).max()]
 
 
 def _square(iteration: _Iteration) -> float:
-    """The square of the rate, proved; infinite where nothing is."""
+    """Returns the proved square of the rate, or infinity where nothing is proved."""
     lyapunov = _lyapunov(iteration)
     bound = None if lyapunov is None else prove_bound(_decrease(iteration, lyapunov))
     return float("inf") if bound is None else float(bound.value)
@@ -331,7 +332,11 @@ def _decrease(iteration: _Iteration, lyapunov: Form) -> BoundProblem:
 
 
 def _problems(iteration: _Iteration, lyapunov: Form) -> list[BoundProblem]:
-    """The decrease; then, with a state, the distance of x and the start; then of each new point."""
+    """Returns what is to be bounded, in the order that `Rate.proof` follows.
+
+    The decrease is first; then, with a state, the distance of x and the start; then the distance of
+    each new point.
+    """
     scheme, step, field, pairwise = iteration
     problems, goals = [_decrease(iteration, lyapunov)], visited(scheme)
     if scheme.after:
@@ -354,7 +359,7 @@ def _prove(iteration: _Iteration, lyapunov: Form) -> tuple[Bound, ...] | None:
 
 
 def _squares(scheme: Scheme, proof: tuple[Bound, ...]) -> tuple[Fraction, Fraction, Fraction]:
-    """The squares of the rate, of the constant and of the stage radius."""
+    """Returns the squares of the rate, of the constant and of the stage radius."""
     values = [bound.value for bound in proof]
     if not scheme.after:
         return values[0], Fraction(1), max([Fraction(1), *values[1:]])

@@ -38,12 +38,12 @@ class AffineForm(Interval):
 
     @property
     def interval(self) -> Interval:
-        """What is left without the form."""
+        """Returns the interval alone, without the form."""
         return Interval(self.lower, self.upper)
 
     @property
     def symbols(self) -> int:
-        """How many symbols may occur."""
+        """Returns how many symbols may occur."""
         return self.generators.shape[0]
 
     @property
@@ -53,12 +53,12 @@ class AffineForm(Interval):
 
     @property
     def deviation(self) -> Float[Array, "..."]:
-        """The same, using the interval as well."""
+        """Returns the spread, or less where the interval allows."""
         by_interval = jnp.maximum(self.upper - self.centre, self.centre - self.lower)
         return jnp.minimum(self.spread, up(by_interval, 1))
 
     def broadcast_to(self, shape: tuple[int, ...]) -> "AffineForm":
-        """With the given shape."""
+        """Broadcasts the form to the given shape."""
         if self.shape == shape:
             return self
         missing = (1,) * (len(shape) - self.ndim)

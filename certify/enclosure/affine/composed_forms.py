@@ -83,7 +83,7 @@ def solution(rules: Rules, op: Operation, bounds: Interval, a: Any, b: Any) -> A
 
 
 def _matmul(rules: Rules, a: Any, b: Any) -> Any:
-    """Of stacks of matrices."""
+    """Multiplies stacks of matrices."""
     k = a.ndim - 2
     dimensions = (((a.ndim - 1,), (k,)), (tuple(range(k)),) * 2)
     op = Operation(lax.dot_general_p, {"dimension_numbers": dimensions})

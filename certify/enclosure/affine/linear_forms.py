@@ -59,7 +59,7 @@ def scaled(x: AffineForm, slope: Any, shift: Any, rest: Any, bounds: Interval) -
 
 
 def without_form(x: Any) -> Any:
-    """The interval alone."""
+    """Returns the interval alone."""
     return x.interval if isinstance(x, AffineForm) else x
 
 

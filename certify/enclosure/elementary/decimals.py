@@ -13,7 +13,7 @@ _SMALL = Decimal("1e-15")
 
 @functools.cache
 def pi() -> Decimal:
-    """Machin's formula."""
+    """Computes pi by Machin's formula."""
     with localcontext(prec=DIGITS + 20):
         return 4 * (4 * _atan_series(Decimal(1) / 5) - _atan_series(Decimal(1) / 239))
 

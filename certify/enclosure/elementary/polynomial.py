@@ -20,7 +20,7 @@ Polynomial = tuple[int, ...]
 
 
 def times(p: Polynomial, q: Polynomial) -> Polynomial:
-    """The product."""
+    """Returns the product."""
     result = [0] * (len(p) + len(q) - 1)
     for i, a in enumerate(p):
         for j, b in enumerate(q):
@@ -29,7 +29,7 @@ def times(p: Polynomial, q: Polynomial) -> Polynomial:
 
 
 def plus(p: Polynomial, q: Polynomial) -> Polynomial:
-    """The sum, without leading zeros."""
+    """Returns the sum, without leading zeros."""
     length = max(len(p), len(q))
     total = [sum(r[k] for r in (p, q) if k < len(r)) for k in range(length)]
     while len(total) > 1 and total[-1] == 0:
@@ -38,12 +38,12 @@ def plus(p: Polynomial, q: Polynomial) -> Polynomial:
 
 
 def differentiated(p: Polynomial) -> Polynomial:
-    """The derivative."""
+    """Returns the derivative."""
     return tuple(k * a for k, a in enumerate(p))[1:] or (0,)
 
 
 def value(p: Polynomial, x: Float[Array, "..."]) -> Float[Array, "..."]:
-    """In floating point, by Horner's scheme."""
+    """Evaluates the polynomial in floating point, by Horner's scheme."""
     result = jnp.full_like(x, float(p[-1]))
     for a in p[-2::-1]:
         result = result * x + float(a)

@@ -39,7 +39,7 @@ class _Sum(NamedTuple):
 
 
 class _LogSum(NamedTuple):
-    """`log` of that."""
+    """`log(sum(exp(x)))`, the logarithm of a `_Sum`."""
 
     x: Any
     axes: tuple[int, ...]

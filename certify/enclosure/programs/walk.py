@@ -70,12 +70,12 @@ def walk(
 
 
 def variables(atoms: Iterable[Any]) -> list[Any]:
-    """Those operands or results that are no literals."""
+    """Returns the operands or results that are no literals."""
     return [atom for atom in atoms if not isinstance(atom, core.Literal)]
 
 
 def bound(equation: core.JaxprEqn, operands: Iterable[Any]) -> list[Any]:
-    """The results of the primitive itself."""
+    """Returns the results of the primitive itself."""
     result = equation.primitive.bind(*operands, **equation.params)
     return list(result) if equation.primitive.multiple_results else [result]
 

@@ -46,7 +46,7 @@ def ends_of(x: Any) -> tuple[Any, Any]:
 
 
 def unknown_in(x: Any) -> Any:
-    """Entrywise: is nothing known?"""
+    """Returns, entry by entry, whether nothing is known."""
     low, high = ends_of(x)
     if not jnp.issubdtype(low.dtype, jnp.integer):
         return x.is_unknown if low.dtype == jnp.float64 and isinstance(x, Interval) else False

@@ -67,7 +67,7 @@ def scatter(op: Operation, x: Any, indices: Any, updates: Any) -> Interval:
 
 
 def _hits(op: Operation, x: Interval, indices: Any, updates: Interval) -> Any:
-    """How many updates go to each place."""
+    """Counts the updates that go to each place."""
     zeros, ones = jnp.zeros(x.shape, jnp.int32), jnp.ones(updates.shape, jnp.int32)
     return _bound(lax.scatter_add, op, zeros, indices, ones)
 
