@@ -1,4 +1,4 @@
-"""What is asked of `certify.certify`, looked at before anything is traced."""
+"""Checks of the arguments of `certify.certify` before anything is traced."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -86,7 +86,7 @@ def check_options(caller: str, metric: Any, enclosure: Any, search: Any) -> None
 
 
 def check_enclosure(caller: str, enclosure: Any) -> None:
-    """The same for an enclosure alone."""
+    """Makes sure that an enclosure is an object of its kind."""
     if not isinstance(enclosure, Enclosure):
         raise ValueError(
             f"{caller}: enclosure is {_described(enclosure)}; give certify.AutoEnclosure(), "
@@ -95,7 +95,7 @@ def check_enclosure(caller: str, enclosure: Any) -> None:
 
 
 def check_search(caller: str, search: Any) -> None:
-    """The same for a search alone."""
+    """Makes sure that a search is an object of its kind."""
     if not isinstance(search, Search):
         raise ValueError(
             f"{caller}: search is {_described(search)}; give certify.Search(max_cells=...)."
@@ -103,7 +103,7 @@ def check_search(caller: str, search: Any) -> None:
 
 
 def traced(caller: str, game: Any, region: Region, args: Any) -> FlatField:
-    """The field of a game on a region; an error of its costs becomes one about both."""
+    """Returns the field of a game on a region; errors of its costs become errors about both."""
     try:
         return flat_field(game, region, args)
     except (KeyError, IndexError) as error:
@@ -111,7 +111,7 @@ def traced(caller: str, game: Any, region: Region, args: Any) -> FlatField:
 
 
 def _misfit(caller: str, region: Region, error: Exception) -> ValueError:
-    """An error that the costs raised on a strategy of the region, as a sentence."""
+    """Explains in a sentence an error that the costs raised on a strategy of the region."""
     what = {KeyError: "there is no player or key", IndexError: "there is no player or entry"}
     said = next((text for kind, text in what.items() if isinstance(error, kind)), "they say")
     return ValueError(

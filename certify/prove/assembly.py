@@ -115,7 +115,7 @@ class Assembly:
         return new >= ROUNDER * old
 
     def _prefers(self, in_gain: Margin, found: Margin) -> bool:
-        """Whether weights of the small-gain test are to take the place of a metric."""
+        """Says whether weights of the small-gain test are to take the place of a metric."""
         if found.margin <= 0:
             return in_gain.margin > 0
         rounder, known = (self.aim.roundness(each.weighting) for each in (in_gain, found))

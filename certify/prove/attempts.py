@@ -1,4 +1,4 @@
-"""The proof in the metric that was chosen, and if the cells have none in it, in other metrics.
+"""Tries the proof in the chosen metric, and if it fails there, in other metrics.
 
 A metric is chosen by sampling; whether the cells bear it out is known when they are there. Their
 Jacobians do not depend on the metric, so other rungs of the ladder can be tried on the same cells,
@@ -28,7 +28,7 @@ _BACKOFFS = (2.0**-42, 2.0**-36, 2.0**-28, 2.0**-20)
 
 
 class Attempts(NamedTuple):
-    """What came of them.
+    """The outcome of the attempts at a proof.
 
     Attributes:
         contents: Of the file, accepted by the checker; or None.
@@ -40,7 +40,7 @@ class Attempts(NamedTuple):
 
     @property
     def reasons(self) -> tuple[str, ...]:
-        """Why there is no proof, in the metric that was chosen and then in the others."""
+        """Says why there is no proof in the chosen metric, and then in the others."""
         (_, first), *others = self.ladder.failed
         return first, *(f"in the metric '{name}': {reason}" for name, reason in others)
 
@@ -92,7 +92,7 @@ def checked(
 def _candidates(
     assembly: Assembly, ladder: Ladder, climb_on: Callable[[], Ladder] | None
 ) -> Iterator[Rung]:
-    """The chosen metric; then those that follow from the ladder, and from a longer one."""
+    """Yields the chosen metric, then those that follow from the ladder and from a longer one."""
     yield ladder.chosen
     tried = [ladder.chosen.weighting]
     for climbed in (lambda: ladder, climb_on):
@@ -105,7 +105,7 @@ def _candidates(
 
 
 def _others(assembly: Assembly, ladder: Ladder, chosen: Rung) -> list[Rung]:
-    """In the order in which to try them."""
+    """Returns the other metrics of a ladder in the order in which to try them."""
     names = [rung.name for rung in ladder.rungs]
     place = names.index(chosen.name) if chosen.name in names else len(names)
     promising = [(k, rung) for k, rung in enumerate(ladder.rungs) if rung.margin > 0]

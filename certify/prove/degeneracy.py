@@ -38,7 +38,7 @@ def null_directions(
 def degenerate(
     field: FlatField, jacobians: Float[np.ndarray, "samples n n"], where: str
 ) -> str | None:
-    """A sentence about a direction along which all of some Jacobians are singular, or None.
+    """Returns a sentence about a direction along which all the Jacobians are singular, or None.
 
     Args:
         field: With the names of players and their sizes.
@@ -71,7 +71,7 @@ def degenerate(
 
 
 def _simple(rows: np.ndarray) -> np.ndarray:
-    """A basis of the same space in reduced row echelon form, largest entries 1, rounded."""
+    """Returns a rounded basis of the same space in reduced row echelon form, largest entries 1."""
     rows = rows.copy()
     pivots, k = [], 0
     for column in range(rows.shape[1]):

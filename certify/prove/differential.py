@@ -125,7 +125,7 @@ def _compare_values(
 
 @eqx.filter_jit
 def _computed(given: dg.AbstractField, example: Strategy, args: Any, points: Any) -> Any:
-    """What the user's code makes of points, as joint strategies like the example."""
+    """Runs the user's code at points, as joint strategies like the example."""
     unravel = ravel(example)[1]
 
     def at(point: Any) -> Any:
@@ -141,7 +141,7 @@ def _compiled_values(field: FlatField) -> Callable:
 
 
 def _own_costs(given: dg.AbstractField, x: Strategy, args: Any) -> Any:
-    """All costs as the game computes them, one after the other; of a field nothing."""
+    """Returns all costs as the game computes them, in a row; for a field, an empty array."""
     if not is_pseudo_gradient(given):
         return jnp.zeros(0)
     costs = given.game.costs(x, args)

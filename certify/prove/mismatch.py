@@ -1,4 +1,4 @@
-"""The comparison of code as it runs with what was read from it: no proof, but a last net."""
+"""Compares code as it runs with what was read from it: a last check, and no proof."""
 
 from collections.abc import Callable
 

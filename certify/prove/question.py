@@ -138,7 +138,7 @@ def _require_regular(field: FlatField, jacobians: np.ndarray, where: str) -> Non
 
 
 def _require_regular_centre(field: FlatField, region: Region, samples: np.ndarray) -> None:
-    """At the centre, where regions are often drawn around an equilibrium, if it is one."""
+    """Requires a regular Jacobian at the centre of the region, if it is an equilibrium."""
     if field.natural is not None:
         return
     point = ravel(region.center)[0]

@@ -81,13 +81,13 @@ class Reach:
         return constrained_radius(onto.constraints, *point, weights, margin, lipschitz)
 
     def of(self, metric: Metric) -> float:
-        """The radius of the largest ball inside the region."""
+        """Returns the radius of the largest ball inside the region."""
         return self._of_floors(_floors(metric, self._region), self.onto(metric))
 
     def of_others(
         self, metric: Metric
     ) -> tuple[Callable[[np.ndarray], float], Callable[[np.ndarray], float]]:
-        """The same of other metrics, by weights per player, and of max-norms, by their scales.
+        """Returns the radii in other metrics, by player weights, and in max-norms, by scales.
 
         Where steps in the metric are projected, these are.
         """
@@ -105,13 +105,13 @@ class Reach:
         return of_weights, of_scale
 
     def _of_floors(self, floors: np.ndarray, onto: Projected | None) -> float:
-        """By floors per coordinate; where there are strategy sets, only points in them count."""
+        """Returns the radius by floors per coordinate, among points of the strategy sets if any."""
         limits = None if onto is None else onto.limits
         return self._region.largest_ball(self.point, floors, limits) * (1 - 2.0**-40)
 
 
 def weights_below(metric: Metric, sizes: tuple[int, ...]) -> Float[np.ndarray, " players"]:
-    """One weight per player: the metric, or one that is nowhere larger."""
+    """Returns one weight per player: the metric, or one that is nowhere larger."""
     if metric.is_matrix:
         return np.full(len(sizes), BELOW * metric.smallest)
     return metric.weighting[np.cumsum(sizes) - 1]

@@ -74,7 +74,7 @@ def _why_none(method: str, field: FlatField, projected: bool) -> str:
 def _best(
     candidates: list[Step], weighting: Weighting, small_gain: np.ndarray, basin: float, aim: Aim
 ) -> Step:
-    """Of the steps by several theorems, the one that serves the aim.
+    """Chooses from the steps by several theorems the one that serves the aim.
 
     That is the largest one, of those whose basin is not much smaller than another one's; but for
     the rate it is the best rate, and for step or margin the largest step.
@@ -84,7 +84,7 @@ def _best(
     if aim.objective == "basin":
 
         def reach(step: Step) -> float:
-            """Its shortest axis, in half-widths, about."""
+            """Returns about the shortest axis of the basin of a step, in half-widths."""
             metric = small_gain if step["theorem"] == "small_gain" else weighting
             size = np.sqrt(metric if metric.ndim == 1 else np.diagonal(metric))
             return step.get("basin", basin) / float((size * aim.half_widths).max())

@@ -66,7 +66,7 @@ def enclosed(
     lower: np.ndarray,
     upper: np.ndarray,
 ) -> Enclosed:
-    """The map over the cell `[lower, upper]`, rigorously."""
+    """Encloses the map over the cell `[lower, upper]`, rigorously."""
     m, n = code.argument, field.dimension
     middle = 0.5 * lower + 0.5 * upper
     radius = np.maximum(upper - middle, middle - lower) * (1 + 2.0**-50)
@@ -133,7 +133,7 @@ def values_at(code: AffineCode, field: FlatField, z: np.ndarray) -> tuple[np.nda
 
 
 def jacobian_at(code: AffineCode, field: FlatField, z: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The map and its Jacobian at a point, in ordinary floating point."""
+    """Returns the map and its Jacobian at a point, in ordinary floating point."""
     m, n = code.argument, field.dimension
     linear, constant = np.asarray(code.linear.centre), np.asarray(code.constant.centre)[:, 0]
     values, slopes = [z], [np.eye(m)]

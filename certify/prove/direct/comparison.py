@@ -1,4 +1,4 @@
-"""The last net: a step as it runs, beside the map of vectors that was certified.
+"""A last check that compares a step as it runs with the map of vectors that was certified.
 
 It proves nothing. It catches what nobody has thought of: code that is another one when it is traced
 than when it runs, or that looks at the class of the field, at the number of its calls, at types.
@@ -66,7 +66,7 @@ def require_same(
 def starts_in(
     center: Float[np.ndarray, " n"], metric: Float[np.ndarray, "n n"], radius: float
 ) -> Float[np.ndarray, "s n"]:
-    """Points of a ball: in all directions, near its surface and near its center."""
+    """Returns points of a ball in all directions, near its surface and near its center."""
     n = len(center)
     root = np.linalg.inv(np.linalg.cholesky(metric)).T
     generator = np.random.default_rng(0)

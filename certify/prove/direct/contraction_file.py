@@ -58,7 +58,7 @@ def assembled(
     setting: MetricBox,
     tree: Tree[AffineFamily],
 ) -> tuple[Checked | None, str]:
-    """The contents of a file that the checker accepts, or the reason why there is none."""
+    """Returns the contents of a file that the checker accepts, or why there is none."""
     families = tree.evidence()
     if not all(bool(family.finite) for family in families):
         return None, (
@@ -141,7 +141,7 @@ def assembled(
 def _start(
     step: StepMap, setting: MetricBox, center: np.ndarray, basin: float, unit: int
 ) -> tuple[dict[str, Any], dict[str, Any]] | None:
-    """A ball of strategies from which the method's own first state is in the basin."""
+    """Finds a ball of strategies from which the method's own first state is in the basin."""
     n = step.strategy
     lower, upper = setting.lower[:n], setting.upper[:n]
     found = step.started(lower, upper)
@@ -174,7 +174,7 @@ def _start(
 
 
 def _distance(value: AffineFamily, center: np.ndarray) -> np.ndarray:
-    """An upper bound on the size of each entry of `value - center`."""
+    """Returns an upper bound on the size of each entry of `value - center`."""
     gap = np.abs(value.centre[:, 0] - center)
     rounding = 2.0**-50 * (np.abs(value.centre[:, 0]) + np.abs(center))
     return (gap + rounding + value.spread[:, 0]) * (1 + 2.0**-40)
@@ -190,7 +190,7 @@ def _cell(family: AffineFamily, bound: FactorBound) -> Entry:
 
 
 def _described(method: Any, step: StepMap) -> dict[str, Any]:
-    """For people, with the numbers in the method as they are; the claims stand without it.
+    """Describes a method for people, with its numbers as they are; no claim depends on this.
 
     What identifies the step is the hash of its code. The name is that of a method of `dgames` only
     where it is this very method.

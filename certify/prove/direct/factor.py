@@ -60,7 +60,7 @@ def factor_bound(
     right = np.linalg.cholesky(inverse)  # Q = right right'
 
     def scaled(matrices: np.ndarray) -> np.ndarray:
-        """In coordinates in which both metrics are Euclidean: `right^-1 T left'^-1`."""
+        """Returns `right^-1 T left'^-1`: coordinates in which both metrics are Euclidean."""
         half = np.linalg.solve(right, matrices)
         return np.swapaxes(np.linalg.solve(left, np.swapaxes(half, -1, -2)), -1, -2)
 

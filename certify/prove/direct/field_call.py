@@ -113,7 +113,7 @@ class Given:
 
     @property
     def player_sets(self) -> tuple[AbstractSet, ...]:
-        """One per player."""
+        """The strategy sets, one per player."""
         return player_sets(self.sets, self.like)
 
 
@@ -254,12 +254,12 @@ def numbers(args: Any) -> list[Any]:
 
 
 def as_array(leaf: Any) -> Any:
-    """A leaf as an array; one that is computed stays what it is."""
+    """Returns a leaf as an array; a leaf that is computed stays what it is."""
     return leaf if eqx.is_array(leaf) else np.asarray(leaf, jnp.result_type(leaf))
 
 
 def same(found: Any, wanted: Any) -> bool:
-    """Whether two constants are the same array, to the bit."""
+    """Says whether two constants are the same array, to the bit."""
     if isinstance(found, Tracer):
         return False
     if found.dtype != wanted.dtype or found.shape != wanted.shape:

@@ -54,7 +54,7 @@ class Stage:
 
 @functools.lru_cache(maxsize=32)
 def _enclosed(field: FlatField, enclosure: DefiniteEnclosure) -> Callable:
-    """From the corners of a cell to all that is known of the field on it."""
+    """Returns a function from the corners of a cell to all that is known of the field on it."""
     values = enclose(field.function)
     if isinstance(enclosure, Taylor):
         return _by_taylor(field, jax.jit(lambda x: values(Interval.point(x))))
@@ -78,7 +78,7 @@ def _enclosed(field: FlatField, enclosure: DefiniteEnclosure) -> Callable:
 
 
 def _by_taylor(field: FlatField, value: Callable) -> Callable:
-    """The same by Taylor polynomials of the costs, without compiling more than F at a point.
+    """Encloses the field by Taylor polynomials of the costs, compiling only F at a point.
 
     Of the cells seen last the families are kept: other step sizes ask for them again.
     """

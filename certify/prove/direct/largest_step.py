@@ -170,7 +170,7 @@ def largest_step(
 
 
 def _is_simultaneous(method: Any) -> bool:
-    """Whether a function of the step size is known to make simultaneous steps of just that size."""
+    """Says whether a function of the step size is known to make simultaneous steps of that size."""
     if type(method) is functools.partial and not (method.args or method.keywords):
         method = method.func
     return method is dg.Simultaneous
@@ -179,7 +179,7 @@ def _is_simultaneous(method: Any) -> bool:
 def _spectral_limit(
     problem: StepProblem, method: Callable[[float], dg.AbstractMethod | StepFunction]
 ) -> tuple[float, float]:
-    """The largest step found with a spectral radius below 1, and that with the smallest one."""
+    """Returns the largest step found with spectral radius below 1, and the one of least radius."""
 
     def radius(step: float) -> float:
         stepped = problem.step_map(method(step), rigorous=False)

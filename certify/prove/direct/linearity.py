@@ -1,4 +1,4 @@
-"""Whether straight code is affine in its argument: everywhere, whatever its size."""
+"""Checks whether straight code is affine in its argument: everywhere, whatever its size."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -72,7 +72,7 @@ def require_affine(closed: core.ClosedJaxpr) -> None:
 
 
 def _not_affine(jaxpr: core.Jaxpr, arguments: Sequence[Any]) -> core.JaxprEqn | None:
-    """An equation that is not affine in the arguments, all other variables being constants."""
+    """Finds an equation not affine in the arguments, all other variables being constants."""
     moving = set(arguments)
     for equation in jaxpr.eqns:
         moves = [not isinstance(x, core.Literal) and x in moving for x in equation.invars]

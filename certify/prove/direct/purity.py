@@ -74,7 +74,7 @@ def _seen(method: Any) -> dict[str, Any]:
 
 
 class _Look(NamedTuple):
-    """What was found, by name; and what was looked at, kept so that no other thing gets its id."""
+    """The values found, by name, and the objects visited, kept so that no id is used again."""
 
     found: dict[str, Any]
     known: dict[int, Any]

@@ -13,7 +13,7 @@ _CONDITION = 1e9
 
 
 def candidates(jacobian: Float[np.ndarray, "m m"]) -> Iterator[Float[np.ndarray, "m m"]]:
-    """Metrics for one Jacobian, that at the fixed point.
+    """Yields metrics for one Jacobian, the one at the fixed point.
 
     From eigenvectors, `P = (V V*)^-1`, in which a diagonalisable matrix shrinks distances by its
     spectral radius; and from the discrete Lyapunov equation, `P = sum_k (T'/g)^k W (T/g)^k`, in

@@ -273,7 +273,7 @@ class StepMap:
         )
 
     def _trials(self, projections: list[Projection], moved: list[Any]) -> list[Projection]:
-        """What was projected, but for the new strategy itself: its iterates are known to be inside.
+        """Returns what was projected, except the new strategy: its iterates are known to be inside.
 
         A player's new block is one that was projected onto this player's own set.
         """
@@ -288,26 +288,26 @@ class StepMap:
     # The map and its Jacobian.
 
     def enclosed(self, lower: np.ndarray, upper: np.ndarray) -> Enclosed:
-        """The step over the cell `[lower, upper]`, rigorously."""
+        """Encloses the step over the cell `[lower, upper]`, rigorously."""
         return enclosed(self._code, self.field, self._enclosure, lower, upper)
 
     def started(self, lower: np.ndarray, upper: np.ndarray) -> Enclosed:
-        """`x -> (x, init(x))` over a cell of strategies, rigorously."""
+        """Encloses `x -> (x, init(x))` over a cell of strategies, rigorously."""
         assert self._init is not None
         return enclosed(self._init, self.field, self._enclosure, lower, upper)
 
     def at(self, z: Float[np.ndarray, " m"]) -> tuple[np.ndarray, np.ndarray]:
-        """The step and its Jacobian at a point, in ordinary floating point."""
+        """Returns the step and its Jacobian at a point, in ordinary floating point."""
         return jacobian_at(self._code, self.field, z)
 
     def start(self, x: Float[np.ndarray, " n"]) -> tuple[np.ndarray, np.ndarray]:
-        """`(x, init(x))` and its Jacobian, in ordinary floating point."""
+        """Returns `(x, init(x))` and its Jacobian, in ordinary floating point."""
         if self._init is None:
             return x, np.eye(len(x))
         return jacobian_at(self._init, self.field, x)
 
     def first(self, x: Float[np.ndarray, " n"]) -> Float[np.ndarray, " m"]:
-        """`(x, init(x))` without its Jacobian."""
+        """Returns `(x, init(x))` without its Jacobian."""
         return x if self._init is None else values_at(self._init, self.field, x)[0]
 
     def next(self, z: Float[np.ndarray, " m"]) -> tuple[np.ndarray, np.ndarray]:
@@ -329,11 +329,11 @@ class _WithoutArguments(dg.AbstractField):
     sets: Any
 
     def __call__(self, x: Strategy, args: Any = None) -> Strategy:
-        """The field."""
+        """Returns the value of the field with its own arguments."""
         return self.bound(x)
 
     def strategy_set(self, x: Strategy) -> Any:
-        """Of the game."""
+        """Returns the strategy sets of the game."""
         return self.sets
 
     def __getattr__(self, name: str) -> Any:

@@ -91,14 +91,14 @@ class StepProblem(NamedTuple):
 
 
 def as_method(method: dg.AbstractMethod | StepFunction) -> dg.AbstractMethod:
-    """A method, of a step of the user's own too."""
+    """Returns a method; a user's own step becomes one."""
     return method if isinstance(method, dg.AbstractMethod) else _Written(method)
 
 
 def problem_of(
     game: dg.Game | dg.AbstractField, region: Region, args: Any, enclosure: Enclosure
 ) -> StepProblem:
-    """The problem.
+    """Poses the problem of steps on a game and a region.
 
     Raises:
         NoProof: If no equilibrium is found.
@@ -120,7 +120,7 @@ def problem_at(
     point: np.ndarray,
     enclosure: Enclosure,
 ) -> StepProblem:
-    """The problem of a field that was traced, near a point."""
+    """Returns the problem of a field that was traced, near a point."""
     sets = game.strategy_set(region.example)
     chosen = enclosure.select(field, np.inf).enclosure
     if isinstance(region.example, dg.Stacked):
@@ -129,7 +129,7 @@ def problem_at(
 
 
 def _of_blocks(given: dg.AbstractField, sets: Any) -> dg.AbstractField:
-    """A field of stacked players as one of a tuple of them."""
+    """Returns a field of stacked players as a field of a tuple of players."""
     return dg.FunctionField(lambda x, args: blocks(given(dg.stack(x), args)), sets)
 
 
@@ -152,12 +152,12 @@ class _Written(dg.AbstractMethod):
     function: Callable
 
     def init(self, field: dg.AbstractField, x: Strategy, args: Any = None) -> None:
-        """There is no state."""
+        """Returns None, as there is no state."""
 
     def step(
         self, field: dg.AbstractField, x: Strategy, state: Any, args: Any = None
     ) -> tuple[Strategy, Any]:
-        """The function itself."""
+        """Applies the user's function."""
         return self.function(field, x), None
 
 

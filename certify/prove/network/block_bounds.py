@@ -95,7 +95,7 @@ def require_enclosure(caller: str, enclosure: Any) -> None:
 def constants_of(
     code: PlayerCode, game: dg.NetworkGame, region: Box, method: Method, chunk: int
 ) -> NetworkConstants:
-    """The same, of code that was traced already."""
+    """Proves the constants of a network game from code that was traced already."""
     compiled = jax.jit(jax.vmap(code.second_derivatives(method)))
     neighbours = np.asarray(game.neighbours)
     corners = rows_of(region.lower), rows_of(region.upper)

@@ -157,7 +157,7 @@ def _scale(constants: NetworkConstants, gain: SmallGain) -> tuple[np.ndarray, fl
 
 
 def _step(constants: NetworkConstants, best_margin: float, margin: float) -> NetworkStep:
-    """See `certify_network`; every rounding makes steps smaller and the rate larger."""
+    """Returns safe steps (see `certify_network`); roundings make them smaller, the rate larger."""
     total = next_above(constants.curvature + constants.smoothness)
     best = float(next_below(2.0 / total).min())
     largest = float(next_below(2.0 / next_above(total - margin)).min())
@@ -167,7 +167,7 @@ def _step(constants: NetworkConstants, best_margin: float, margin: float) -> Net
 
 
 def _found(game: dg.NetworkGame, region: Box, args: Any, step: NetworkStep) -> dg.Stacked:
-    """About the equilibrium: a guess, as is where it starts."""
+    """Finds about the equilibrium: a guess, as is where it starts."""
     dimension = region.dimension
     steps = math.ceil(math.log(1e-17) / math.log(min(step.rate, 1 - 1e-6)))
     method = dg.Simultaneous(step.best)

@@ -177,7 +177,7 @@ def _require_same_costs(game: dg.Game, setting: RegularisedGame) -> None:
 def _require_same_gradients(
     game: dg.Game, setting: RegularisedGame, whole: list[np.ndarray]
 ) -> None:
-    """At the policies that integers are in proportion to."""
+    """Compares gradients at the policies that integers are in proportion to."""
     field = dg.pseudo_gradient(game)(tuple(jnp.asarray(own / own.sum()) for own in whole))
     tolerance = 1e3 * max(float(jnp.finfo(own.dtype).eps) for own in blocks(field))
     found = [np.asarray(own, np.float64) for own in blocks(field)]

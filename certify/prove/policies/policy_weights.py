@@ -160,7 +160,7 @@ def _tangents(size: int) -> np.ndarray:
 
 
 def starting_weights(pairs: list[CoupledPair], players: int) -> Float[np.ndarray, " players"]:
-    """Those of the small-gain test on bounds for each block alone."""
+    """Returns the weights of the small-gain test on bounds for each block alone."""
     coupling = single_norms(pairs, players)
     try:
         return small_gain(np.zeros(players), coupling).weights
