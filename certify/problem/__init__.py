@@ -1,1 +1,1 @@
-"""The question in coordinates: field, region, strategy sets, and what their code is."""
+"""The question in coordinates: the field, the region, the strategy sets, and their traced code."""

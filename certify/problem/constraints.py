@@ -32,7 +32,7 @@ class Constraints:
 
     Attributes:
         names: The players.
-        sets: Of each player.
+        sets: The strategy set of each player.
         center: A joint strategy, for its structure.
     """
 
@@ -42,10 +42,10 @@ class Constraints:
 
     @classmethod
     def of(cls, game: dg.Game | dg.AbstractField, region: Region) -> "Constraints":
-        """Those of a game or a field, with the structure of a region.
+        """Makes the constraints of a game or a field, with the structure of a region.
 
         Raises:
-            OutsideStrategySet: If they depend on the strategy.
+            OutsideStrategySet: If the sets depend on the strategy.
         """
         _require_fixed(game, region.example)
         sets = player_sets(game.strategy_set(region.example), region.example)
@@ -61,7 +61,7 @@ class Constraints:
     def require_known(self) -> None:
         """Raises unless something is known about each player's set.
 
-        Of subclasses nothing is: they may project as they like.
+        Nothing is known about subclasses: they may project as they like.
         """
         for name, own in zip(self.names, self.sets, strict=True):
             if type(own) not in _KNOWN or not is_as_made(own):
@@ -72,7 +72,7 @@ class Constraints:
                 )
 
     def outside(self, region: Region) -> str | None:
-        """A player whose set the region is not known to be in; None if it is inside all of them."""
+        """Returns a player whose set is not known to contain the region; None if all sets do."""
         ends = [ravel(self.center)[1](jnp.asarray(end)) for end in region.bounds()]
         rows = zip(self.names, self.sets, *map(blocks, ends), strict=True)
         return next((name for name, *row in rows if not contains_box(*row)), None)
@@ -92,7 +92,7 @@ class Constraints:
             )
 
     def limits(self, region: Region) -> Limits:
-        """Which lower and which upper faces of a region's bounding box K extends beyond."""
+        """Says beyond which lower and which upper faces of a region's bounding box K extends."""
         extents = [extent for own in self.exact() for extent in own.extents]
         low, high = (np.empty(len(extents), bool) for _ in range(2))
         for k, ((least, most), lower, upper) in enumerate(
@@ -103,7 +103,7 @@ class Constraints:
         return low, high
 
     def clipped(self, region: Box) -> Box:
-        """The part of a box within the bounds of each coordinate of K."""
+        """Returns the part of a box within the bounds of each coordinate of K."""
         pairs = zip(self.sets, blocks(self.center), strict=True)
         least, most = np.concatenate([_extent(*pair) for pair in pairs], axis=1)
         lower, upper = region.bounds()
@@ -112,29 +112,29 @@ class Constraints:
         return Box(unravel(jnp.asarray(low)), unravel(jnp.asarray(high)), like=region.example)
 
     def exact(self) -> list[StrategySet]:
-        """As the checker reads them."""
+        """Returns the sets as the checker reads them."""
         triples = zip(self.to_json(float.hex), _sizes(self.center), strict=True)
         return [read_set(Reader(file), size) for file, size in triples]
 
     def project(self, x: Float[Array, " n"]) -> Float[Array, " n"]:
-        """The point of K nearest to a vector, in ordinary floating point; traceable."""
+        """Returns the point of K nearest to a vector, in ordinary floating point; traceable."""
         pairs = zip(self.sets, blocks(ravel(self.center)[1](x)), strict=True)
         return jnp.concatenate([ravel(own.project(block))[0] for own, block in pairs])
 
     def snapped(self, x: Float[np.ndarray, " n"]) -> Float[np.ndarray, " n"]:
-        """A point next to one of K, moved by roundings, that is in K exactly."""
+        """Moves a point that is in K up to rounding to one that is in K exactly."""
         parts = np.split(x, np.cumsum(_sizes(self.center))[:-1])
         triples = zip(self.sets, blocks(self.center), parts, strict=True)
         return np.concatenate([_snapped(*triple) for triple in triples])
 
     def to_json(self, number: Callable[[float], str]) -> list[dict[str, Any]]:
-        """The description in a certificate file."""
+        """Returns the description of the sets in a certificate file."""
         pairs = zip(self.sets, blocks(self.center), strict=True)
         return [_described(own, block, number) for own, block in pairs]
 
 
 def _require_fixed(game: dg.Game | dg.AbstractField, example: Any) -> None:
-    """Raises if a game has other strategy sets at other strategies: nothing is known of those."""
+    """Raises if a game's strategy sets depend on the strategy: nothing is known about such sets."""
     moves = OutsideStrategySet(
         "the strategy set depends on the strategy at which it is asked for, so no region is known "
         "to be inside it; strategy_set(x) may look at the structure and the shapes of x alone."
@@ -153,7 +153,7 @@ def _require_fixed(game: dg.Game | dg.AbstractField, example: Any) -> None:
 
 
 def contains_box(own: Any, low: Any, high: Any) -> bool:
-    """Whether a player's set is known to contain the box between two of the player's blocks."""
+    """Returns whether a player's set is known to contain the box between two of its blocks."""
     if type(own) is dg.Euclidean:
         return True
     if type(own) is dg.Box:
@@ -164,17 +164,17 @@ def contains_box(own: Any, low: Any, high: Any) -> bool:
             lambda c, a, b: jnp.where(jnp.abs(a - c) > jnp.abs(b - c), a, b), center, low, high
         )
         return bool(dg.Ball(own.center, own.radius * (1 - 1e-12)).contains(farthest))
-    # A simplex contains no box of full dimension, and of other sets, subclasses too, nothing is
-    # known.
+    # A simplex contains no box of full dimension, and nothing is known about other sets,
+    # subclasses included.
     return False
 
 
-# Of other sets, subclasses of these too, nothing is known: they may project as they like.
+# Nothing is known about other sets, subclasses of these included: they may project as they like.
 _KNOWN = (dg.Euclidean, dg.Box, dg.Ball, dg.Simplex)
 
 
 def _extent(own: AbstractSet, block: Any) -> tuple[np.ndarray, np.ndarray]:
-    """About the bounds of a player's coordinates; of a box they are exact."""
+    """Returns approximate bounds of a player's coordinates; those of a box are exact."""
     flat, unravel = ravel(block)
     match own:
         case dg.Box():
@@ -190,7 +190,7 @@ def _extent(own: AbstractSet, block: Any) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _snapped(own: AbstractSet, block: Any, x: np.ndarray) -> np.ndarray:
-    """A point of a player's set, exactly, next to one that is in it up to rounding."""
+    """Moves a point that is in a player's set up to rounding to one that is in it exactly."""
     match own:
         case dg.Box():
             return np.clip(x, *_extent(own, block))
@@ -212,7 +212,7 @@ def _snapped(own: AbstractSet, block: Any, x: np.ndarray) -> np.ndarray:
 
 
 def _described(own: AbstractSet, block: Any, number: Callable[[float], str]) -> dict[str, Any]:
-    """A player's set in a certificate file."""
+    """Describes a player's set as a certificate file does."""
     match own:
         case dg.Box():
             low, high = (
@@ -233,7 +233,7 @@ def _middle(own: dg.Ball, block: Any) -> np.ndarray:
 
 
 def _groups(block: Any) -> list[int]:
-    """Sizes of the probability vectors along the last axes of a block."""
+    """Returns the sizes of the probability vectors along the last axes of a block."""
     leaves = jax.tree.leaves(block)
     return [leaf.shape[-1] for leaf in leaves for _ in range(leaf.size // leaf.shape[-1])]
 

@@ -1,7 +1,7 @@
-"""The methods that the theorems speak of, known by their classes themselves.
+"""The methods that the theorems are about, recognised by their exact classes.
 
-A subclass may step otherwise, and so may a class of somebody else that has the same name; of both a
-theorem says nothing. Their steps are certified as they are by `certify.contraction`.
+A subclass may step otherwise, and so may an unrelated class of the same name; no theorem covers
+either. `certify.contraction` certifies their steps as they are.
 """
 
 import dataclasses
@@ -27,7 +27,7 @@ METHODS = MappingProxyType(
 
 
 def known_method(cls: Any) -> str | None:
-    """The name of the rules of a method, or None if no theorem speaks of this very class.
+    """Returns the name of the rules of a method, or None if no theorem is about this very class.
 
     Args:
         cls: A class. Subclasses, classes of the same name and everything else are not known.
@@ -42,7 +42,7 @@ def known_method(cls: Any) -> str | None:
 
 
 def known_instance(method: Any) -> str | None:
-    """The same for an object: of a known class, and with nothing in place of the methods of that.
+    """Returns the name of the rules of an object of a known class that overrides nothing of it.
 
     Example:
         >>> known_instance(dg.Simultaneous(0.1)), known_instance(dg.Simultaneous)
@@ -53,7 +53,7 @@ def known_instance(method: Any) -> str | None:
 
 
 def is_as_made(module: Any) -> bool:
-    """Whether an object has the attributes that its class declares, and no others.
+    """Returns whether an object has the attributes that its class declares, and no others.
 
     An attribute that was added to an object hides what its class has under this name: a `step` or
     `costs` of its own makes it another method, another game.
@@ -64,7 +64,7 @@ def is_as_made(module: Any) -> bool:
 
 
 def is_pseudo_gradient(given: Any) -> TypeGuard[dg.PseudoGradient]:
-    """Whether a field is the pseudo-gradient of a game and nothing else.
+    """Returns whether a field is the pseudo-gradient of a game and nothing else.
 
     Example:
         >>> field = dg.pseudo_gradient(dg.game(lambda x, args: (x[0] ** 2,)))
@@ -78,7 +78,7 @@ def is_pseudo_gradient(given: Any) -> TypeGuard[dg.PseudoGradient]:
 
 
 def described_class(cls: Any) -> str:
-    """A class as a message names it: with its module where its name is that of a known method.
+    """Names a class in a message, with its module if it has the name of a known method.
 
     Example:
         >>> class Heun(dg.Heun):

@@ -37,11 +37,11 @@ class FlatField:
     """The pseudo-gradient `F: R^n -> R^n` of a game, or another field.
 
     Two are equal when the traced code of their costs and its constants are, so compiled functions
-    can be kept. Of a field that is given itself, F stands in place of the costs.
+    can be kept. For a field that is given itself, F stands in place of the costs.
 
     Attributes:
-        name: Of the game, or of the field.
-        names: The players.
+        name: The name of the game, or of the field.
+        names: The names of the players.
         sizes: Coordinates of each player.
         hash: SHA-256 of the traced code of the costs, in float64, and of its constants.
         zero_sum: Whether there are two players whose costs sum to zero, by construction.
@@ -76,12 +76,12 @@ class FlatField:
 
     @property
     def dimension(self) -> int:
-        """Coordinates of all players together."""
+        """Number of coordinates of all players together."""
         return sum(self.sizes)
 
     @property
     def signs(self) -> np.ndarray:
-        """Which entries of the Jacobian mirror each other: those of a field need not."""
+        """Which entries of the Jacobian mirror each other; those of a general field need not."""
         if not self.is_gradient:
             return np.zeros((self.dimension, self.dimension), int)
         return mirror_signs(self.sizes, self.zero_sum)
@@ -89,24 +89,24 @@ class FlatField:
 
 @functools.lru_cache(maxsize=32)
 def compiled_value(field: FlatField) -> Callable:
-    """F, compiled."""
+    """Compiles F."""
     return jax.jit(field.function)
 
 
 @functools.lru_cache(maxsize=32)
 def compiled_jacobian(field: FlatField) -> Callable:
-    """Its Jacobian at one point, compiled."""
+    """Compiles the Jacobian of F at one point."""
     return jax.jit(jax.jacfwd(field.function))
 
 
 @functools.lru_cache(maxsize=32)
 def compiled_jacobians(field: FlatField) -> Callable:
-    """Its Jacobians at a batch of points, of policies if cells are of those, compiled."""
+    """Compiles the Jacobians of F at a batch of points, which are policies where cells are."""
     return jax.jit(jax.vmap(jax.jacfwd(field.function) if field.natural is None else _at(field)))
 
 
 def _at(field: FlatField) -> Callable:
-    """The Jacobian of a natural gradient as a function of the policies: see `Natural`."""
+    """Returns the Jacobian of a natural gradient as a function of the policies (see `Natural`)."""
     natural = cast(Natural, field.natural)
     players = np.repeat(np.arange(len(field.sizes)), field.sizes)
 
@@ -131,14 +131,15 @@ def flat_field(game: dg.Game | dg.AbstractField, region: Region, args: Any = Non
         ValueError: If the game's costs do not fit the region's players or are not scalars, the
             field does not keep their structure, or nothing is known about a strategy set.
         EnclosureError: If the code uses custom derivative rules or `stop_gradient`: then what JAX
-            takes for its derivative need not be that. If it cannot be promoted to float64.
+            takes for its derivative need not be its derivative. Also if the code cannot be promoted
+            to float64.
     """
     require_x64()
     require_region(region)
     given = dg.as_field(game)
     if isinstance(region, Policies):
         return _of_policies(given, region, args)
-    # Known by its exact type: a class derived from it may be any field, and is taken for one.
+    # It is known by its exact type: a derived class may be any field, and is treated as one.
     if is_pseudo_gradient(given):
         return _of_game(given.game, region, args)
     return _of_field(given, region, args)
@@ -191,7 +192,7 @@ def _of_field(given: dg.AbstractField, region: Region, args: Any) -> FlatField:
 
 
 def _of_policies(given: dg.AbstractField, region: Policies, args: Any) -> FlatField:
-    """A natural gradient over all policies, with the costs of policies from which it comes."""
+    """Flattens a natural gradient over all policies, with the costs of policies behind it."""
     if not (
         isinstance(given, dg.NaturalGradient)
         and type(given) is dg.NaturalGradient
@@ -230,13 +231,13 @@ def _of_policies(given: dg.AbstractField, region: Policies, args: Any) -> FlatFi
 
 
 def _writes(given: dg.AbstractField, name: str) -> bool:
-    """Whether a field, or its class, has its own method of a name."""
+    """Returns whether a field, or its class, defines a method of this name itself."""
     inherited = inspect.getattr_static(dg.AbstractField, name)
     return inspect.getattr_static(given, name) is not inherited
 
 
 def _name(given: dg.AbstractField) -> str:
-    """Of a field: that of its function where it is one."""
+    """Returns the name of a field, or of the function that it wraps."""
     name = getattr(given.fn, "__name__", "") if isinstance(given, dg.FunctionField) else ""
     return name if name.isidentifier() else type(given).__name__
 
@@ -250,7 +251,7 @@ def _flattened(
     zero_sum: bool = False,
     **others: Any,
 ) -> FlatField:
-    """From the code of costs or of a field, and the field that follows from it."""
+    """Makes a flat field from the code of costs or of a field, and from the field it gives."""
     center = region.center
     _, unravel = ravel(center)
 
@@ -260,7 +261,7 @@ def _flattened(
     def costs(x: Any) -> Any:
         return core.jaxpr_as_fun(code)(*jax.tree.leaves(unravel(x)))
 
-    # Primitives without a rule are named here, where their equations still know the user's lines.
+    # Primitives without a rule are reported here, where equations still know the user's lines.
     lower, upper = (jnp.asarray(end) for end in region.bounds())
     jax.eval_shape(enclose(costs, RULES | SMOOTH_RULES), Interval(lower, upper))
     return FlatField(
@@ -298,7 +299,7 @@ def _constraints(game: dg.Game | dg.AbstractField, region: Region) -> Constraint
 
 
 def _promoted(region: Region) -> tuple[str, ...]:
-    """What was not float64 in a region; sentences."""
+    """Describes in sentences what was not float64 in a region."""
     low = {kind for kind in region.types if is_low(np.dtype(kind))}
     if not low:
         return ()
@@ -309,15 +310,15 @@ def _promoted(region: Region) -> tuple[str, ...]:
 
 
 def _replayed(game: dg.Game, code: core.ClosedJaxpr, first: str) -> dg.Game:
-    """The game of that code, without hand-written derivatives.
+    """Returns the game of some traced code, without hand-written derivatives.
 
     So its pseudo-gradient is the derivative of the code that computes the costs.
     """
-    if type(game) is dg.NetworkGame:  # of one player's code already, see `traced_once`
+    if type(game) is dg.NetworkGame:  # it has one player's traced code already (`traced_once`)
         return dg.NetworkGame(plain(game.cost), game.neighbours, game.parameters)
     replay = plain(core.jaxpr_as_fun(code))
     if is_zero_sum(game):
-        # Traced as the cost of the first player, who may be the one who maximises the payoff.
+        # The code is the cost of the first player, who may be the one who maximises the payoff.
         return dg.zero_sum(lambda x, _: replay(*jax.tree.leaves(x))[0], minimiser=first)
 
     def costs(x: Any, _: Any) -> Any:

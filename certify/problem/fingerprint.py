@@ -8,10 +8,10 @@ from jax.extend import core
 
 
 def fingerprint(jaxpr: core.ClosedJaxpr) -> str:
-    """SHA-256 of a closed jaxpr: its equations and, at every level, the bytes of its constants.
+    """Hashes the equations of a closed jaxpr and the constants at every level, by SHA-256.
 
     Two functions with the same fingerprint compute the same values. Variable names do not matter;
-    neither does where the code stands.
+    neither does the location of the code.
     """
     digest = hashlib.sha256()
     _closed(jaxpr, digest)

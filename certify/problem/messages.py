@@ -1,17 +1,17 @@
-"""Vectors and lists in messages: short, whatever their length, with players and coordinates."""
+"""Vectors and lists in messages: shortened to fit, with the names of players and coordinates."""
 
 from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-# Entries of a vector, and names of a list, that a sentence has room for.
+# How many entries of a vector, and names of a list, fit into a sentence.
 _MOST = 4
-# Characters of a name.
+# How many characters of a name are shown.
 _LONGEST = 40
 
 
 def listed(names: Iterable[str]) -> str:
-    """A list of names, shortened in the middle.
+    """Joins a list of names, shortened in the middle.
 
     Example:
         >>> listed(["a", "b"])
@@ -26,7 +26,7 @@ def listed(names: Iterable[str]) -> str:
 
 
 def clipped(name: str) -> str:
-    """A name that fits into a line.
+    """Shortens a name so that it fits into a line.
 
     Example:
         >>> len(clipped("n" * 1000))
@@ -36,7 +36,7 @@ def clipped(name: str) -> str:
 
 
 def coordinate_names(names: Sequence[str], sizes: Sequence[int]) -> list[str]:
-    """What the coordinates are called, player after player.
+    """Returns the names of the coordinates, player after player.
 
     Example:
         >>> coordinate_names(["a", "b"], [1, 2])
@@ -52,12 +52,12 @@ def coordinate_names(names: Sequence[str], sizes: Sequence[int]) -> list[str]:
 def vector_in_words(
     values: Sequence[float] | np.ndarray, names: Sequence[str], *, digits: int = 6
 ) -> str:
-    """A vector with the names of its coordinates: all of a short one, the largest of a long one.
+    """Writes a vector with the names of its coordinates; of a long one, the largest entries alone.
 
     Args:
-        values: Of the vector.
-        names: Of its coordinates, see `coordinate_names`.
-        digits: Of each entry.
+        values: The entries of the vector.
+        names: The names of its coordinates (see `coordinate_names`).
+        digits: How many digits of each entry to write.
 
     Example:
         >>> vector_in_words([0.5, -0.0], ["a", "b"])

@@ -1,17 +1,17 @@
-"""What a game is called in its certificate: for people, nothing is proved of it."""
+"""The name of a game in its certificate: it is for people, and nothing is proved about it."""
 
 from pathlib import Path
 from typing import Any
 
-# Of games that `dgames.game` and `dgames.zero_sum` make of functions, in files without a better
-# name.
+# The names of games that `dgames.game` and `dgames.zero_sum` make of functions, in files without a
+# better name.
 _NAMELESS = ("_FunctionGame", "_FunctionZeroSum")
 
 
 def game_name(game: Any) -> str:
-    """The name of a game: of its class, or of the function of which it was made.
+    """Returns the name of a game: that of its class, or of the function from which it was made.
 
-    A function without a name is called like the file that it stands in.
+    A function without a name gets the name of the file that it is in.
 
     Example:
         >>> import dgames as dg
@@ -36,5 +36,5 @@ def game_name(game: Any) -> str:
 
 
 def shown_name(name: str) -> str:
-    """The name of a game in a file, as people are to see it."""
+    """Returns the name of a game in a file in the form that people see."""
     return "a game" if name in _NAMELESS or not name.strip() else name

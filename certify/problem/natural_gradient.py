@@ -6,7 +6,7 @@ have the derivative `dq/dx = S(q)`, `S = diag(q) - q q'` for each vector. A natu
 
     J = temperature I + H(q) S(q),      H = dg/dq,
 
-a function of the policies alone, which are in a bounded set: that of all logits is not.
+a function of the policies alone, which form a bounded set; the set of all logits is unbounded.
 """
 
 from typing import NamedTuple
@@ -19,9 +19,9 @@ class Natural(NamedTuple):
     """What a natural gradient adds to the slopes g of the costs of policies.
 
     Attributes:
-        temperature: Of the regulariser.
-        reference: Its logit differences, n of them.
-        groups: Coordinates of each probability vector: one less than its actions.
+        temperature: The temperature of the regulariser.
+        reference: The logit differences of the reference policies, n of them.
+        groups: Number of coordinates of each probability vector: one less than its actions.
     """
 
     temperature: float
@@ -30,6 +30,6 @@ class Natural(NamedTuple):
 
     @property
     def together(self) -> Float[np.ndarray, "n n"]:
-        """One for two coordinates of one probability vector, zero for others."""
+        """A matrix: one for two coordinates of one probability vector, zero for others."""
         vector = np.repeat(np.arange(len(self.groups)), self.groups)
         return (vector[:, None] == vector).astype(float)

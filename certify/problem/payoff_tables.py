@@ -1,4 +1,4 @@
-"""Games on simplices as the file spells them out: sums of payoff tables, exactly."""
+"""Games on simplices in the exact form that a file holds: sums of payoff tables."""
 
 import functools
 from typing import Any, NamedTuple
@@ -10,9 +10,9 @@ import dgames as dg
 from certify.problem.exact_types import is_as_made
 from dgames.games import MatrixGame, PolymatrixGame, PreferenceGame
 
-# Classes whose tables are below; others may be registered.
+# The classes whose tables are defined below; others may be registered.
 KNOWN = (MatrixGame, PolymatrixGame, PreferenceGame)
-# Products of two such numbers do not overflow.
+# Products of two numbers of this size do not overflow.
 LARGEST = 2.0**500
 
 
@@ -32,7 +32,7 @@ class PayoffTable(NamedTuple):
 
 @functools.singledispatch
 def game_terms(game: Any) -> list[PayoffTable]:
-    """The payoff tables of a game whose costs are minus the sums of expected payoffs.
+    """Returns the payoff tables of a game whose costs are minus the sums of expected payoffs.
 
     Register a function for a class of your own to certify its games. Functions are for one class,
     not for classes derived from it, which may have other costs.
@@ -90,7 +90,7 @@ def _(game: PreferenceGame) -> list[PayoffTable]:
 
 
 def game_data(game: dg.Regularised) -> dict[str, Any]:
-    """The game of a policies file.
+    """Returns the description of a game for a file of policies.
 
     Raises:
         ValueError: If its class is not known, or a number is not finite.
@@ -137,7 +137,7 @@ def game_data(game: dg.Regularised) -> dict[str, Any]:
 
 
 def hexes(values: Any) -> list[str]:
-    """Floats as the file has them."""
+    """Writes floats as the file holds them."""
     return [float(value).hex() for value in np.ravel(np.asarray(values, np.float64))]
 
 

@@ -1,4 +1,4 @@
-"""Regions: where a certificate holds. Convex, structured like strategies.
+"""Regions, where a certificate holds: convex sets, structured like strategies.
 
 Their numbers are float64. Those given in float32, bfloat16 or float16 are converted, exactly, and
 the types are remembered: costs are traced with strategies of the types in which they are played.
@@ -18,7 +18,7 @@ from certify.enclosure.enclose import require_x64
 from certify.enclosure.programs.promotion import exactly
 from dgames.strategy import Strategy, as_strategy, blocks, player_names, ravel, split
 
-# Which lower and which upper faces of a box limit what is inside, per coordinate.
+# Whether the lower and the upper face of a box limit what is inside, per coordinate.
 Limits = tuple[Bool[np.ndarray, " n"], Bool[np.ndarray, " n"]]
 
 
@@ -27,7 +27,7 @@ class Box(eqx.Module):
 
     Args:
         lower: A joint strategy of finite numbers, of 64 bits or less.
-        upper: The same, larger in every coordinate.
+        upper: A joint strategy of the same structure, larger in every coordinate.
         like: A joint strategy of the types to trace costs with; `lower` when not given.
 
     Raises:
@@ -63,11 +63,11 @@ class Box(eqx.Module):
 
     @classmethod
     def around(cls, center: Strategy, radius: Any) -> "Box":
-        """The box of a half-width around a point.
+        """Makes the box of a given half-width around a point.
 
         Args:
             center: A joint strategy.
-            radius: A positive number, or a joint strategy of them.
+            radius: A positive number, or a joint strategy of positive numbers.
 
         Raises:
             ValueError: If the radius is not positive and finite.
@@ -99,21 +99,21 @@ class Box(eqx.Module):
         return _zeros(self.lower, self.types)
 
     def bounds(self) -> tuple[np.ndarray, np.ndarray]:
-        """The corners as vectors of shape (dimension,)."""
+        """Returns the corners as vectors of shape (dimension,)."""
         return np.asarray(ravel(self.lower)[0]), np.asarray(ravel(self.upper)[0])
 
     def misses(self, lower: np.ndarray, upper: np.ndarray) -> bool:
-        """Whether a cell of the bounding box lies outside: never, it is the box itself."""
+        """Returns whether a cell lies outside: never, as the bounding box is the box itself."""
         return False
 
     def largest_ball(
         self, center: np.ndarray, weights: np.ndarray, limits: Limits | None = None
     ) -> float:
-        """About the largest r such that a ball of radius r of a metric is inside.
+        """Returns about the largest r such that a ball of radius r of a metric is inside.
 
-        That is all x with `sum_k weights_k (x_k - center_k)^2 <= r^2`, or `|x - center| <= r` in a
-        norm with `|y|^2 >= weights_k y_k^2` for each k. Given which lower and which upper faces
-        are limits, others are not; without any limit, r is large enough for all of the box.
+        It is all x with `sum_k weights_k (x_k - center_k)^2 <= r^2`, or `|x - center| <= r` in a
+        norm with `|y|^2 >= weights_k y_k^2` for each k. `limits` says which lower and upper faces
+        limit the ball; without any limit, r is large enough for all of the box.
         """
         lower, upper = self.bounds()
         low, high = (True, True) if limits is None else limits
@@ -123,25 +123,25 @@ class Box(eqx.Module):
         return float(min(np.min(np.sqrt(weights) * np.minimum(below, above)), whole))
 
     def contains(self, x: Strategy) -> Bool[Array, ""]:
-        """Whether a joint strategy lies in the box; traceable."""
+        """Returns whether a joint strategy lies in the box; traceable."""
         low, high = ravel(self.lower)[0], ravel(self.upper)[0]
         point = ravel(x)[0].astype(low.dtype)
         return jnp.all((low <= point) & (point <= high))
 
     def sample(self, key: jax.Array, count: int) -> np.ndarray:
-        """`count` uniform points, as rows."""
+        """Draws `count` uniform points, as rows."""
         lower, upper = self.bounds()
         shares = np.asarray(jax.random.uniform(key, (count, lower.size), jnp.float64))
         return lower + shares * (upper - lower)
 
     def to_json(self, number: Callable[[float], str]) -> dict[str, Any]:
-        """The description in a certificate file."""
+        """Returns the description in a certificate file."""
         lower, upper = self.bounds()
         return {"kind": "box", "lower": [*map(number, lower)], "upper": [*map(number, upper)]}
 
 
 class _Centred(eqx.Module):
-    """What regions that are given by a centre have in common."""
+    """The common part of regions that are given by a centre."""
 
     center: Strategy
     types: tuple[str, ...] = eqx.field(static=True)
@@ -180,14 +180,14 @@ class Ball(_Centred):
         self.types = _types(center)
 
     def bounds(self) -> tuple[np.ndarray, np.ndarray]:
-        """The bounding box, rounded outward."""
+        """Returns the bounding box, rounded outward."""
         center = np.asarray(ravel(self.center)[0])
         return np.nextafter(center - self.radius, -np.inf), np.nextafter(
             center + self.radius, np.inf
         )
 
     def misses(self, lower: np.ndarray, upper: np.ndarray) -> bool:
-        """Whether a cell of the bounding box lies outside, with room for rounding."""
+        """Returns whether a cell of the bounding box lies outside, with room for rounding."""
         center = np.asarray(ravel(self.center)[0])
         gaps = np.maximum(np.maximum(lower - center, center - upper), 0.0)
         return bool(np.sum(gaps**2) > self.radius**2 * (1 + 1e-9))
@@ -195,21 +195,21 @@ class Ball(_Centred):
     def largest_ball(
         self, center: np.ndarray, weights: np.ndarray, limits: Limits | None = None
     ) -> float:
-        """About the largest r such that a ball of radius r of a metric is inside.
+        """Returns about the largest r such that a ball of radius r of a metric is inside.
 
-        That is all x with `sum_k weights_k (x_k - center_k)^2 <= r^2`, or `|x - center| <= r` in a
+        It is all x with `sum_k weights_k (x_k - center_k)^2 <= r^2`, or `|x - center| <= r` in a
         norm with `|y|^2 >= min(weights) |y|_2^2`. A ball has no faces, so limits do not count.
         """
         distance = np.linalg.norm(center - np.asarray(ravel(self.center)[0]))
         return float(np.sqrt(weights.min()) * (self.radius - distance))
 
     def contains(self, x: Strategy) -> Bool[Array, ""]:
-        """Whether a joint strategy lies in the ball, up to rounding; traceable."""
+        """Returns whether a joint strategy lies in the ball, up to rounding; traceable."""
         center = ravel(self.center)[0]
         return jnp.linalg.norm(ravel(x)[0].astype(center.dtype) - center) <= self.radius
 
     def sample(self, key: jax.Array, count: int) -> np.ndarray:
-        """`count` uniform points, as rows."""
+        """Draws `count` uniform points, as rows."""
         center = np.asarray(ravel(self.center)[0])
         direction_key, length_key = jax.random.split(key)
         direction = np.asarray(jax.random.normal(direction_key, (count, center.size), jnp.float64))
@@ -218,7 +218,7 @@ class Ball(_Centred):
         return center + length * direction / np.linalg.norm(direction, axis=1, keepdims=True)
 
     def to_json(self, number: Callable[[float], str]) -> dict[str, Any]:
-        """The description in a certificate file."""
+        """Returns the description in a certificate file."""
         center = np.asarray(ravel(self.center)[0])
         return {"kind": "ball", "center": [*map(number, center)], "radius": number(self.radius)}
 
@@ -226,8 +226,8 @@ class Ball(_Centred):
 class Policies(_Centred):
     """All joint policies with positive probabilities, in logit differences: the whole space.
 
-    Where a natural gradient is played, whose Jacobian is a function of the policies. Cells are sets
-    of policies: boxes of the probabilities of all actions but the last of each vector.
+    It is the region for natural gradients, whose Jacobians are functions of the policies. Cells
+    are sets of policies: boxes of the probabilities of all actions but the last of each vector.
 
     Args:
         center: A joint strategy of logit differences, along the last axis of every leaf, such as
@@ -257,26 +257,26 @@ class Policies(_Centred):
         return tuple(shape[-1] for shape in shapes for _ in range(math.prod(shape[:-1])))
 
     def bounds(self) -> tuple[np.ndarray, np.ndarray]:
-        """Of the cells: all probabilities."""
+        """Returns the bounding box of the cells: all probabilities."""
         return np.zeros(self.dimension), np.ones(self.dimension)
 
     def misses(self, lower: np.ndarray, upper: np.ndarray) -> bool:
-        """Whether the probabilities of a cell sum to more than one, with room for rounding."""
+        """Returns whether a cell's probabilities sum to more than one, with room for rounding."""
         starts = np.cumsum((0, *self.groups[:-1]))
         return bool((np.add.reduceat(lower, starts) > 1 + 1e-9).any())
 
     def largest_ball(
         self, center: np.ndarray, weights: np.ndarray, limits: Limits | None = None
     ) -> float:
-        """Every ball is inside; this one is larger than any that is of interest."""
+        """Returns a radius larger than any of interest: every ball is inside."""
         return 2.0**40
 
     def contains(self, x: Strategy) -> Bool[Array, ""]:
-        """Every strategy is inside."""
+        """Returns True: every strategy is inside."""
         return jnp.asarray(True)
 
     def sample(self, key: jax.Array, count: int) -> np.ndarray:
-        """`count` joint policies, uniform in each simplex, as rows."""
+        """Draws `count` joint policies, uniform in each simplex, as rows."""
         vectors = [
             np.asarray(jax.random.dirichlet(own, jnp.ones(size + 1), (count,), jnp.float64))
             for own, size in zip(jax.random.split(key, len(self.groups)), self.groups, strict=True)
@@ -284,7 +284,7 @@ class Policies(_Centred):
         return np.concatenate([vector[:, :-1] for vector in vectors], axis=1)
 
     def to_json(self, number: Callable[[float], str]) -> dict[str, Any]:
-        """The description in a certificate file."""
+        """Returns the description in a certificate file."""
         return {"kind": "policies", "groups": list(self.groups)}
 
 
@@ -294,7 +294,7 @@ Region = Box | Ball | Policies
 def require_region(region: Any) -> None:
     """Raises a `ValueError` unless something is a region, by its exact type.
 
-    A class derived from a region may contain other points than those that are proved something of.
+    A class derived from a region may contain other points than those that a proof is about.
 
     Example:
         >>> require_region(Box.around({"a": 0.0}, 1.0))
@@ -307,9 +307,9 @@ def require_region(region: Any) -> None:
 
 
 def half_widths(region: Region) -> np.ndarray:
-    """In every coordinate, those of the bounding box, for the units of a metric.
+    """Returns the half-widths of the bounding box, which are the units of a metric.
 
-    Of all policies they are ones: the coordinates are logits, and the region has no faces.
+    For `Policies` they are ones: the coordinates are logits, and the region has no faces.
 
     Example:
         >>> half_widths(Box((0.0, 0.0), (1.0, 4.0))).tolist()

@@ -32,7 +32,7 @@ def describe(x: Strategy) -> dict[str, Any]:
 
 
 def rebuild(description: Any, vector: np.ndarray) -> Strategy:
-    """A joint strategy of that description from its coordinates, player after player.
+    """Builds a joint strategy from a description and its coordinates, player after player.
 
     Raises:
         Unusable: If the description is malformed or has another number of coordinates.
@@ -44,7 +44,7 @@ def rebuild(description: Any, vector: np.ndarray) -> Strategy:
 
 
 def players(description: Any) -> list[tuple[str, int]]:
-    """The name and size of each player, in the order of their coordinates.
+    """Returns the name and size of each player, in the order of their coordinates.
 
     Raises:
         Unusable: If the description is malformed.
@@ -75,7 +75,7 @@ def _array(shape: tuple[int, ...]) -> dict[str, Any]:
 
 
 def _parts(description: Reader) -> list[tuple[str, Reader]]:
-    """The parts of a container, named, in the order of their coordinates."""
+    """Returns the named parts of a container, in the order of their coordinates."""
     kind = description["kind"].text()
     if kind == "stacked":
         count = description["count"].integer()
@@ -102,9 +102,9 @@ def _shape(description: Reader) -> tuple[int, ...]:
 
 
 def _total(description: Reader, count: Callable[[tuple[int, ...]], int], own: int = 0) -> int:
-    """The sum of a count of each array, and `own` for each container.
+    """Sums up a count of each array, and `own` for each container.
 
-    Blocks of a stack are counted once, and multiplied.
+    A block of a stack is counted once, and the count multiplied.
     """
     kind = description["kind"].text()
     if kind == "array":

@@ -1,18 +1,18 @@
-"""Which entries of a game's Jacobian mirror each other, and families that know it."""
+"""Which entries of a game's Jacobian mirror each other."""
 
 import numpy as np
 from jaxtyping import Int
 
 
 def mirror_signs(sizes: tuple[int, ...], zero_sum: bool) -> Int[np.ndarray, "n n"]:
-    """What is known of mirrored entries: `J_ba = signs_ab J_ab` wherever the sign is not zero.
+    """Returns the signs of mirrored entries: `J_ba = signs_ab J_ab` where the sign is not zero.
 
-    Own-player blocks are Hessians, hence symmetric: 1. In a zero-sum game `F = (grad_1 f, -grad_2
-    f)`, so the other two blocks are minus the transposes of each other: -1. Elsewhere nothing is
-    known: 0.
+    The sign is 1 in own-player blocks, which are Hessians, hence symmetric. In a zero-sum game
+    `F = (grad_1 f, -grad_2 f)`, so the other two blocks are minus the transposes of each other: the
+    sign is -1. Elsewhere nothing is known, and the sign is 0.
 
     Args:
-        sizes: Coordinates of each player.
+        sizes: Number of coordinates of each player.
         zero_sum: Whether the game has two players whose costs sum to zero.
     """
     player = np.repeat(np.arange(len(sizes)), sizes)

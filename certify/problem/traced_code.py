@@ -1,6 +1,6 @@
-"""The code of costs and fields, traced once and for all, in float64, and fit for proofs.
+"""The code of costs and fields, traced once, in float64, and fit for proofs.
 
-Everything else is derived from this one trace, so that a certificate speaks of one game even if the
+Everything else is derived from this one trace, so that a certificate is about one game even if the
 Python code of the costs is not pure.
 """
 
@@ -26,7 +26,7 @@ from dgames.strategy import blocks
 
 
 def traced_code(given: dg.AbstractField, x: Any, args: Any = None) -> core.ClosedJaxpr:
-    """The code of the costs of a game, or of a field, whose `fingerprint` is a certificate's.
+    """Traces the costs of a game, or a field; the `fingerprint` of the code is the certificate's.
 
     Args:
         given: The pseudo-gradient of a game, or another field.
@@ -49,7 +49,7 @@ def traced_code(given: dg.AbstractField, x: Any, args: Any = None) -> core.Close
 
 
 def costs_of(game: dg.Game, x: Any, args: Any) -> Any:
-    """Those of a game; of a zero-sum game the payoff, as the first player's cost."""
+    """Returns the costs of a game; for a zero-sum game the payoff, as the first player's cost."""
     if is_zero_sum(game):
         first = minimiser_of(game, x) == 0
         payoff = cast(dg.ZeroSum, game).payoff(x, args)
@@ -59,9 +59,9 @@ def costs_of(game: dg.Game, x: Any, args: Any) -> Any:
 
 
 def code_of(function: Callable, x: Any, args: Any, what: str) -> Promotion:
-    """A function `(strategy, args)` as one of leaves, traced once and for all, in float64.
+    """Traces a function `(strategy, args)` as a function of leaves, once, in float64.
 
-    Everything else is derived from this one trace, so that a certificate speaks of one game even if
+    Everything else is derived from this one trace, so that a certificate is about one game even if
     the Python code of the costs is not pure.
     """
     leaves, structure = jax.tree.flatten(x)
@@ -73,9 +73,9 @@ def code_of(function: Callable, x: Any, args: Any, what: str) -> Promotion:
 
 
 def traced_cost(game: dg.NetworkGame, example: dg.Stacked, args: Any) -> Promotion:
-    """The cost of one player of a network game, as `vetted` code.
+    """Traces the cost of one player of a network game, as `vetted` code.
 
-    It is a function of the leaves of the own block, of the neighbours' blocks and of the player's
+    The code is a function of the leaves of the own block, the neighbours' blocks and the player's
     parameters.
     """
     own, parameters = jax.tree.map(
@@ -96,7 +96,7 @@ def traced_cost(game: dg.NetworkGame, example: dg.Stacked, args: Any) -> Promoti
 def traced_once(
     game: dg.NetworkGame, example: dg.Stacked, args: Any
 ) -> tuple[dg.NetworkGame, tuple[str, ...]]:
-    """A network game of the traced code of its cost, in float64, and what was promoted."""
+    """Returns a network game of the traced code of its cost, in float64, and what was promoted."""
     code, notes = traced_cost(game, example, args)
 
     def cost(own: Any, others: Any, parameters: Any, _: Any) -> Any:
@@ -107,24 +107,24 @@ def traced_once(
 
 
 def vetted(code: core.ClosedJaxpr, what: str) -> Promotion:
-    """Traced code in float64, if JAX's derivatives of it are its derivatives.
+    """Promotes traced code to float64, if JAX's derivatives of it are its derivatives.
 
     Args:
         code: The code.
-        what: It is, for messages.
+        what: What the code is, for messages.
 
     Raises:
-        EnclosureError: If not, or if they cannot be promoted.
+        EnclosureError: If they need not be, or if the code cannot be promoted.
     """
-    # By the rules in its equations, which promotion does not keep.
+    # This looks at the rules in the equations, which promotion does not keep.
     _refuse(
         code.jaxpr,
         lambda e: e.primitive.name.startswith(("custom_jvp", "custom_vjp")) and not is_of_jax(e),
         what,
     )
     result = promoted(code, what)
-    # A `stop_gradient` on which the costs provably do not depend, as in softmax, is harmless. What
-    # that proof leaves has no calls any more, so custom rules are looked for above.
+    # A `stop_gradient` on which the costs provably do not depend, as in softmax, is harmless. The
+    # code that this proof leaves has no calls any more, so custom rules are looked for above.
     without = anchored(result.code, own_solvers=False)
     _refuse(without.jaxpr, lambda e: e.primitive.name == "stop_gradient", what)
     return result
