@@ -71,7 +71,7 @@ class _Linear:
                 self._add(targets, variable, costs)
             for player in _bits(costs & self._union(self._sources, equation.outvars)):
                 self._between[player].append(equation)
-        self._zeros: dict[Any, Array] = {}
+        self._zeros: dict[Any, Any] = {}
 
     def gradient(self, player: int, block: Block, unit: Array) -> Block:
         """Returns the gradient of a player's cost along the player's block."""
@@ -80,7 +80,7 @@ class _Linear:
             return jax.tree.map(jnp.zeros_like, block)
         order = self._between[player][::-1]
 
-        def derivative(*leaves: Array) -> Array:
+        def derivative(*leaves: Array) -> Any:
             values = dict(zip(inputs, leaves, strict=True))
             for equation in order:
                 results = _placed(equation, values)
@@ -93,7 +93,7 @@ class _Linear:
         leaves, structure = jax.tree.flatten(block)
         return structure.unflatten(jax.linear_transpose(derivative, *leaves)(unit))
 
-    def _read(self, atom: Any, values: dict[Any, Array]) -> Array:
+    def _read(self, atom: Any, values: dict[Any, Any]) -> Any:
         """Returns an operand, which is zero if it depends on the blocks of other players only."""
         if isinstance(atom, core.Literal):
             return atom.val
@@ -138,7 +138,7 @@ def _bits(number: int) -> list[int]:
     return places
 
 
-def _placed(equation: core.JaxprEqn, values: dict[Any, Array]) -> list[Array] | None:
+def _placed(equation: core.JaxprEqn, values: dict[Any, Any]) -> list[Any] | None:
     """Returns the result of an equation that puts one value beside many zeros, or None.
 
     The transpose of the padding used here takes one slice, while the transpose of the equation
