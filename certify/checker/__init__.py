@@ -4,14 +4,14 @@ This folder is the trusted part, the thing to audit. It imports the standard lib
 no NumPy, nothing from the rest of the project. Three modules hold the arguments, each for one kind
 of file:
 
-- `proof`: certificates of games, by `equilibrium`, `steps`, `performance` and `schemes`;
-- `contraction`: that one step of a method contracts;
-- `policies`: games on simplices, over all policies, by `payoffs` and `logarithm`.
+- `proof` is for games, and uses `equilibrium`, `steps`, `performance` and `schemes`;
+- `contraction` is for single steps of a method;
+- `policies` is for games on simplices, over all policies, and uses `payoffs` and `logarithm`.
 
-They are about what `claims`, `region`, `metric` and `sets` state, on the `cells` of a region, and
-rest on `reader` (of files), `exact` and `matrices` (positive definite or not) and `verdict`.
+The claims are read by `claims`, `region`, `metric` and `sets`; `cells` has the cells of a region.
+All rest on `reader` (of files), `exact` and `matrices` (positive definiteness) and `verdict`.
 
-That is level 1: the inequalities, given the bounds on derivatives that the file states. Level 2
+These verify level 1: the inequalities, given the bounds on derivatives in the file. Level 2
 needs python-flint: `rederive` finds these bounds again from the costs, which the file spells out as
 a `graph`, by truncated Taylor polynomials (`jets`, `series`, `intervals`).
 
@@ -55,7 +55,7 @@ def check(path: str | Path, progress: Progress | None = None, *, level: int = 1)
 
     Raises:
         Unusable: If the file is not a certificate that can be read at all, or has nothing from
-            which level 2 could re-derive anything, or python-flint is not there for it.
+            which level 2 could re-derive anything, or python-flint is not installed for it.
         ValueError: If there is no such level.
     """
     return check_data(read(path), progress, level=level)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from . import Unusable, check
 
-# The program is a script of its own, or the package run as a module, under any name of the package.
+# The program runs as a script, or as a module, under the name that the package has.
 SCRIPT, MODULE = "certify-checker", f"python -m {check.__module__}"
 
 

@@ -1,4 +1,4 @@
-"""Cells that cover a region, and the families of Jacobians on them, as every file has them.
+"""Cells that cover a region, with families of Jacobians, in files of games and single steps.
 
 The cells are the leaves of a tree that cuts a box in two, again and again; so they cover the box by
 construction. The list of a file has the nodes of this tree in the order in which they are read: a
@@ -16,9 +16,9 @@ from .verdict import require
 
 MAX_DIMENSION = 512
 MAX_GENERATORS = 256
-# Cuts, one within the other: as many boxes are kept.
+# The most cuts, one within the other; as many boxes are kept in memory.
 MAX_DEPTH = 2**10
-# Ends of cells that checking a file may take, before a minute has passed.
+# The most ends of cells in a file: checking so many takes less than a minute.
 MAX_ENDS = 2**22
 
 Corner = list[Fraction]
@@ -33,14 +33,14 @@ def cells_of(
     misses: Callable[[Corner, Corner], bool] | None = None,
     progress: Progress | None = None,
 ) -> Iterator[tuple[Reader, Corner, Corner]]:
-    """Yields the cells with their corners; at its end they are known to cover the region.
+    """Yields the cells with their corners; once all are yielded, they cover the region.
 
     Args:
         file: The list of nodes.
-        lower: A corner of the box.
-        upper: The other one.
-        misses: Whether a cell with given corners lies outside the region, all of the box if None.
-        progress: Is told how many nodes are done.
+        lower: The lower corner of the box.
+        upper: The upper corner of the box.
+        misses: Says whether a cell lies outside the region, which is all of the box if None.
+        progress: Called with the number of nodes done and of all.
     """
     pending, leaves, nodes = [(lower, upper)], 0, file.items()
     if len(nodes) * len(lower) > MAX_ENDS:
@@ -70,7 +70,7 @@ def cells_of(
 
 
 class Family:
-    """All matrices `C + sum_k e_k G_k + E` with `|e_k| <= 1` and `|E| <= R` entrywise, of a cell.
+    """The matrices `C + sum_k e_k G_k + E` with `|e_k| <= 1` and `|E| <= R` entrywise, for a cell.
 
     Attributes:
         node: The cell in the file.
@@ -93,22 +93,22 @@ class Family:
         require(min(map(min, self.remainder)) >= 0, f"{node.where}.remainder is not negative")
 
     def along(self) -> list[int]:
-        """The coordinate that each generator goes along, or -1: of use at level 2 only."""
+        """Returns the coordinate that each generator goes along, or -1; only level 2 uses it."""
         axes = self.node["along"].integers(len(self.generators))
         if not all(-1 <= k < self.columns for k in axes):
             self.node["along"].fail("coordinates, or -1")
         return axes
 
     def scaling(self, name: str, length: int) -> list[int]:
-        """Positive integers of the file, with which a remainder is absorbed."""
+        """Reads the positive integers with which a remainder is absorbed, see `exact`."""
         scaling = self.node[name].integers(length)
         require(min(scaling) > 0, f"{self.node.where}.{name} is positive")
         return scaling
 
     def modes(self, name: str, length: int, bits: int) -> list[Matrix] | None:
-        """Modes of a form of each generator, in units of `2^-bits`, or None if the file has none.
+        """Reads modes for each generator, in units of `2^-bits`; None if the file has none.
 
-        A mode is a strength, in units of the file, and an integer vector.
+        A mode is a strength, in units of the file, and an integer vector, see `exact.Generator`.
         """
         if name not in self.node:
             return None
@@ -141,7 +141,7 @@ class Family:
             generator(form(g), rows, work)
             for g, rows in zip(self.generators, modes or [[]] * len(self.generators), strict=True)
         ]
-        # Which come first is only a matter of speed: those of which modes leave the most.
+        # The order only matters for speed: first come those of which modes leave the most.
         generators.sort(key=lambda g: -sum(map(abs, chain(*g.rest))))
         proved = family_positive_definite(
             plus(form(self.centre), constant),

@@ -1,4 +1,4 @@
-"""What a certificate of a game claims, in exact numbers."""
+"""Reads what a certificate of a game claims, in exact numbers."""
 
 from fractions import Fraction
 from itertools import accumulate, pairwise
@@ -16,14 +16,14 @@ METRIC_POSITIVE = "the metric is positive definite, and as large as the file say
 
 
 class NaturalTerm(NamedTuple):
-    """What a natural gradient adds to the slopes of costs of policies."""
+    """The term that a natural gradient adds to the slopes of the costs in the policies."""
 
     temperature: Fraction
     reference: list[Fraction]
 
 
 class Claims:
-    """What the file claims, in exact numbers, to which every step of the proof refers."""
+    """The claims of a file, in exact numbers, to which every step of the proof refers."""
 
     def __init__(self, file: Reader) -> None:
         game = file["game"]
@@ -101,9 +101,9 @@ class Claims:
         self.steps = steps.items()
 
     def reaches(self, radius: Fraction, weights: list[Fraction] | None = None) -> bool:
-        """Whether the points of K in the ball of that radius around the centre are in the region.
+        """Says whether all points of K within that radius of the centre are in the region.
 
-        In the metric, or in another one that has the given weights per player.
+        Distances are in the metric, or in one with the given weights, one per player.
         """
         if weights is not None:
             floors = [w for w, size in zip(weights, self.sizes, strict=True) for _ in range(size)]

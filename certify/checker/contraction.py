@@ -1,4 +1,4 @@
-"""The argument of a contraction file: a step of a method, as it is, shrinks distances in a metric.
+"""The argument of a contraction file: one step of a method shrinks distances in a metric.
 
 The setting: the step map T: R^m -> R^m of a method on its augmented state z = (x, buffers), the
 strategy x first; the method starts at z_0 = I(x_0) = (x_0, init(x_0)). Z is a box of augmented
@@ -7,7 +7,7 @@ is *not* re-derived here is, in one place:
 
   (B) on each (closed) cell of Z the map T is defined and continuously differentiable, and
       DT(z) = C + sum_k e_k G_k + E with |e_k| <= 1 and |E| <= R entrywise, for every z;
-      |T(center) - center| <= residual entrywise. The same of I on X, with start.residual for
+      |T(center) - center| <= residual entrywise. The same holds for I on X, with start.residual for
       |I(center) - center| (where the method keeps no buffers, I is the identity, and is left out).
       T is the step without projections onto strategy sets; it is the step itself wherever the new
       strategy is in Z, since Z was found to lie in the strategy sets, with all trial points.
@@ -32,9 +32,9 @@ from .matrices import Matrix, bordered, diagonal, plus, product, scaled, transpo
 from .reader import Reader, Unusable
 from .verdict import require
 
-# The inverse of the metric is known up to this factor.
+# The stated inverse of the metric is exact up to this factor.
 _TIGHT = 1 - Fraction(1, 2**16)
-# Exponents of the units of integers.
+# The least and the greatest exponent of the units of integers.
 _UNITS = -1200, 1000
 
 
@@ -47,18 +47,18 @@ class Symmetric:
         require(self.matrix == transposed(self.matrix), f"{file.where} is symmetric")
 
     def scaled(self, factor: Fraction, bits: int) -> Matrix:
-        """`factor` times the matrix, in units of `2^-bits`, which have to be fine enough."""
+        """Returns `factor` times the matrix, in units of `2^-bits`; these must be fine enough."""
         multiple = factor * Fraction(2) ** (self.unit + bits)
         if multiple.denominator != 1:
             raise Unusable("the units of the matrices do not fit each other")
         return scaled(int(multiple), self.matrix)
 
     def entry(self, i: int, j: int) -> Fraction:
-        """An entry as a number, not in units."""
+        """Returns an entry as a number, not in units."""
         return self.matrix[i][j] * Fraction(2) ** self.unit
 
     def largest_square(self, bounds: list[Fraction]) -> Fraction:
-        """An upper bound on `z' P z` for all z with `|z_k| <= bounds_k`, P being this matrix."""
+        """Bounds `z' P z` from above for all z with `|z_k| <= bounds_k`, P being this matrix."""
         require(min(bounds) >= 0, "bounds are not negative")
         pairs = [(i, j) for i in range(len(bounds)) for j in range(len(bounds))]
         return sum((abs(self.entry(i, j)) * bounds[i] * bounds[j] for i, j in pairs), Fraction(0))
@@ -164,7 +164,7 @@ def _check_inverse(metric: Symmetric, inverse: Symmetric, work: Work) -> None:
     p, q = metric.matrix, inverse.matrix
     for matrix in (p, q):
         work.spend(matrix)
-    # In common units: those of Q P Q, or of Q where they are finer.
+    # Both are in common units: those of Q P Q, or of Q where they are finer.
     shift = inverse.unit + metric.unit
     triple = scaled(2 ** max(0, shift), product(product(q, p), q))
     plain = scaled(2 ** max(0, -shift), q)

@@ -12,18 +12,18 @@ from .verdict import require
 
 
 def check_equilibrium(claims: Claims) -> None:
-    """F has exactly one zero in the region, a Nash equilibrium, and it is in the stated ball.
+    """Verifies that F has exactly one zero in the region, a Nash equilibrium, in the stated ball.
 
     If the ball of radius r around c is in D and `|F(c)|_P <= margin r`, then F has a zero in it: on
     the sphere `<F(x), x - c>_P >= margin r^2 - |F(c)|_P r >= 0`, which suffices by Brouwer's
-    theorem. It is the only zero in D by strong monotonicity. With strategy sets, `_defect` has the
-    argument in place of this.
+    theorem. It is the only zero in D by strong monotonicity. With strategy sets, the argument of
+    `_defect` takes the place of this one.
 
     Each player's cost is strongly convex in that player's own coordinates, so the zero is a Nash
     equilibrium of the game restricted to D: own-player blocks of J are positive definite. With
     weights they are because the margin is, as diagonal blocks of `W J + J' W`. With another P this
-    does not follow, and `curvature_i > 0` is asked for instead. Of a field that is no
-    pseudo-gradient nothing is claimed but that x* is its zero, and nothing of this is needed.
+    does not follow, and `curvature_i > 0` is required instead. For a field that is no
+    pseudo-gradient the only claim is that x* is its zero, and none of this is needed.
 
     The basin: a map or flow that contracts towards x* in P keeps every ball around x* that lies in
     D. A start within `basin` of c is within `basin + r` of x*, and that ball is in the ball of
@@ -50,9 +50,10 @@ def check_equilibrium(claims: Claims) -> None:
 
 
 def _defect(claims: Claims) -> tuple[Fraction, Fraction]:
-    """Some y in K solves the variational inequality of `F - e` on K, with e bounded by `defect`.
+    """Returns `shift` and `defect` such that the centre c nearly solves the inequality of F on K.
 
-    And `|y - c|_W <= shift`. By `sets.Defect` there are y, normals n of K at y and e_1, e_2 with
+    Some y in K solves the variational inequality of `F - e` on K, with `|e|_W <= defect` and
+    `|y - c|_W <= shift`. By `sets.Defect` there are y, normals n of K at y and e_1, e_2 with
     `value + n = e_1 + e_2`; so for `e = F(y) + n = (F(y) - F(c)) + (F(c) - value) + e_1 + e_2`
 
         |e|_W <= lipschitz shift + |residual + errors|_W + |e_2|_W,

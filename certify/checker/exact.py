@@ -10,22 +10,22 @@ from typing import NamedTuple
 from .matrices import Matrix, plus, product, scaled, square, transposed
 from .reader import Unusable
 
-# Bits kept of the guessed factor; more would only make the products longer.
+# The bits of the guessed factor that are kept; more would only make the products longer.
 _BITS = 40
-# Products of numbers of up to 1000 bits that checking one file may take: some two minutes.
+# The most products of numbers of up to 1000 bits for one file: they take some two minutes.
 MAX_WORK = 2**31
 
 
 class Work:
-    """What may still be spent on a file."""
+    """A budget: the number of products that checking a file may still take."""
 
     def __init__(self) -> None:
         self.left = MAX_WORK
 
     def spend(self, matrix: Matrix, parts: int = 0) -> None:
-        """Pays for one test of a matrix, or for its rows as modes, before that is made.
+        """Pays for one test of a matrix, or for its rows as modes, before the work is done.
 
-        `parts` is the number of other matrices that it is the sum of.
+        `parts` is the number of other matrices whose sum it is.
         """
         longest = max(max(map(int.bit_length, row)) for row in matrix)
         size = len(matrix[0]) + 4
@@ -39,7 +39,7 @@ class Work:
 
 
 def positive_definite(matrix: Matrix) -> bool:
-    """Whether a symmetric integer matrix is *proved* positive definite; False means "not proved".
+    """Says whether a symmetric integer matrix is proved positive definite; False is no disproof.
 
     With any integer matrix `C`, let `T = C A C'`. If `T` is strictly diagonally dominant with a
     positive diagonal it is positive definite (Gershgorin); then `C` is nonsingular and `A` is
@@ -56,13 +56,13 @@ def positive_definite(matrix: Matrix) -> bool:
 
 
 def rational_positive_definite(matrix: list[list[Fraction]]) -> bool:
-    """Whether a symmetric rational matrix is proved positive definite."""
+    """Says whether a symmetric rational matrix is proved positive definite."""
     scale = lcm(*(x.denominator for row in matrix for x in row))
     return positive_definite([[int(x * scale) for x in row] for row in matrix])
 
 
 def _inverse_factor(matrix: Matrix) -> Matrix:
-    """An integer multiple of, approximately, the inverse Cholesky factor of `matrix`."""
+    """Returns approximately an integer multiple of the inverse Cholesky factor of `matrix`."""
     # Scaling the diagonal to about one makes the guess insensitive to the units of the coordinates.
     root = [isqrt(matrix[i][i] << 2 * _BITS) for i in range(len(matrix))]
     factor: list[list[float]] = []
@@ -91,7 +91,7 @@ def _root(pivot: float) -> float:
 
 
 class Generator(NamedTuple):
-    """A direction `S` in which a family moves by `e S`, `|e| <= 1`, and what that costs at most.
+    """A direction `S` in which a family moves by `e S`, `|e| <= 1`, with a lower bound on `e S`.
 
     With vectors `q_j` and numbers `s_j`, its modes, `S = sum_j s_j q_j q_j' + rest`; and
     `e S >= -bound + e rest` for `bound = sum_j |s_j| q_j q_j'`, because `e s_j >= -|s_j|` and
@@ -99,9 +99,9 @@ class Generator(NamedTuple):
     rest and make the bound the absolute value of the matrix `S`. Without modes, all is rest.
 
     Attributes:
-        matrix: `S`, symmetric.
-        bound: Symmetric and positive semidefinite by construction.
-        rest: Symmetric; of what is left, only magnitudes count.
+        matrix: The symmetric matrix `S`.
+        bound: The matrix above, symmetric and positive semidefinite by construction.
+        rest: What is left of `S`, symmetric; only magnitudes count.
     """
 
     matrix: Matrix
@@ -110,7 +110,7 @@ class Generator(NamedTuple):
 
 
 def generator(matrix: Matrix, modes: Matrix, work: Work) -> Generator:
-    """The generator with that symmetric matrix, and with modes `(s_j, *q_j)`, possibly none."""
+    """Makes the generator of a symmetric matrix, with modes `(s_j, *q_j)`, possibly none."""
     if not modes:
         return Generator(matrix, [[0] * len(matrix)] * len(matrix), matrix)
     bound, rest = square(len(matrix)), [list(row) for row in matrix]
@@ -126,20 +126,21 @@ def generator(matrix: Matrix, modes: Matrix, work: Work) -> Generator:
 def family_positive_definite(
     centre: Matrix, generators: list[Generator], remainder: Matrix, scaling: list[int], work: Work
 ) -> bool:
-    """Whether every symmetric `centre + sum_k e_k S_k + E` is proved positive definite.
+    """Says whether every symmetric `centre + sum_k e_k S_k + E` is proved positive definite.
 
     Here `S_k` are the matrices of the generators, `|e_k| <= 1` and `|E| <= |remainder|` entrywise;
     all matrices are symmetric.
 
-    Three facts. *Remainder*: for positive `t`, `|E| <= R` implies `E >= -diag((R t)_i / t_i)`, as
-    `2 |x_i x_j| <= x_i^2 t_j / t_i + x_j^2 t_i / t_j`. *Modes*: `e_k S_k >= -bound_k + e_k rest_k`,
-    the rest to be treated like a remainder. *Vertices*: positive definiteness at both `e_k = -1`
-    and `e_k = 1` implies it in between, as the cone is convex. So: bound all generators and test;
-    if that fails, branch on the sign of the first and go on with the others.
+    Three facts are used. *Remainder*: for positive `t`, `|E| <= R` implies
+    `E >= -diag((R t)_i / t_i)`, as `2 |x_i x_j| <= x_i^2 t_j / t_i + x_j^2 t_i / t_j`. *Modes*:
+    `e_k S_k >= -bound_k + e_k rest_k`, the rest to be treated like a remainder. *Vertices*:
+    positive definiteness at both `e_k = -1` and `e_k = 1` implies it in between, as the cone is
+    convex. So all generators are bounded and the result is tested; if that fails, the test branches
+    on the sign of the first and goes on with the others.
 
     Args:
         centre: A symmetric matrix.
-        generators: The most important first.
+        generators: The generators, the most important first.
         remainder: A symmetric matrix, of which only magnitudes count.
         scaling: The positive numbers `t`; any choice is valid, a good one proves more.
         work: Pays for the tests.
@@ -158,9 +159,9 @@ def family_positive_definite(
 def _lowered(
     matrix: Matrix, generators: list[Generator], remainder: Matrix, scaling: list[int]
 ) -> Matrix:
-    """`matrix - sum_k bound_k - diag((R t)_i / t_i)` with `R = |remainder| + sum_k |rest_k|`.
+    """Returns `matrix - sum_k bound_k - diag((R t)_i / t_i)`, rounded down to integers.
 
-    Rounded down to integers.
+    Here `R = |remainder| + sum_k |rest_k|`.
     """
     lowered = []
     for i, t in enumerate(scaling):
@@ -173,7 +174,7 @@ def _lowered(
 
 
 def root_above(square: Fraction) -> Fraction:
-    """At least the square root, and larger by less than the share `2^-60`."""
+    """Bounds the square root from above, with a relative error of less than `2^-60`."""
     digits = square.denominator.bit_length() - square.numerator.bit_length()
     scale = max(0, 64 + digits // 2 + 1)
     return Fraction(isqrt(ceil(square * 4**scale)) + 1, 2**scale) if square else square

@@ -1,4 +1,4 @@
-"""Expression graphs: what the costs are, spelled out in the file as real functions.
+"""Expression graphs, by which a file spells the costs out as real functions.
 
 A graph has `inputs` numbers x_0, ..., x_(n-1), the coordinates of all players in their order, and a
 list of nodes, each made of an operation and its operands, which are inputs or earlier nodes: inputs
@@ -22,9 +22,9 @@ from .reader import Reader, Unusable
 
 MAX_NODES = 2**18
 
-# Operations and how many operands they take. `constant` and `power` (of an integer exponent) are
-# followed by a parameter. `choose` is its third operand where the first is less than the second and
-# its fourth elsewhere.
+# The operations, with their numbers of operands. `constant` and `power` (with an integer exponent)
+# are followed by a parameter. `choose` is its third operand where the first is less than the second
+# and its fourth elsewhere.
 OPERANDS = {
     "constant": 0,
     "power": 1,
@@ -34,7 +34,7 @@ OPERANDS = {
     "choose": 4,
 }
 MAX_POWER = 2**10
-# Operations that are undefined for some operands; so are powers with a negative exponent.
+# Operations that are undefined for some operands, as are powers with a negative exponent.
 PARTIAL = {"div", "log", "sqrt", "tan", "asin", "acos", "pow"}
 
 
@@ -63,19 +63,19 @@ class Graph(NamedTuple):
         ]
 
     def evaluate(self, inputs: list[Any], operations: dict[str, Callable]) -> list[Any]:
-        """The outputs at some inputs, in an arithmetic given by its operations."""
+        """Returns the outputs at some inputs, in an arithmetic given by its operations."""
         values = self.values(inputs, operations)
         return [values[k] for k in self.outputs]
 
     def obliged(
         self, inputs: list[Any], operations: dict[str, Callable]
     ) -> tuple[list[Any], list[Any]]:
-        """The outputs, and the values of all obligations."""
+        """Returns the outputs, and the values of all obligations."""
         values = self.values(inputs, operations)
         return [values[k] for k in self.outputs], [values[k] for k in self.obligations]
 
     def values(self, inputs: list[Any], operations: dict[str, Callable]) -> list[Any]:
-        """The inputs, and after them the values of all nodes."""
+        """Returns the inputs, and after them the values of all nodes."""
         values = list(inputs)
         for node in self.nodes:
             operands = [values[k] for k in node.operands]
@@ -86,7 +86,7 @@ class Graph(NamedTuple):
 
 
 def is_partial(operation: str, parameter: Any = None) -> bool:
-    """Whether an operation is undefined for some operands.
+    """Says whether an operation is undefined for some operands.
 
     Example:
         >>> is_partial("log"), is_partial("exp"), is_partial("power", -1), is_partial("power", 2)
@@ -96,7 +96,7 @@ def is_partial(operation: str, parameter: Any = None) -> bool:
 
 
 def read_graph(file: Reader, inputs: int, outputs: int) -> Graph:
-    """Reads a graph, whose hash has to be that of its contents."""
+    """Reads a graph, and verifies that its hash is that of its contents."""
     stated, nodes, ends = file.fields("hash", "nodes", "outputs")
     entries = nodes.items()
     if len(entries) > MAX_NODES:
@@ -115,12 +115,12 @@ def read_graph(file: Reader, inputs: int, outputs: int) -> Graph:
 
 
 def graph_hash(nodes: list[Any], outputs: list[int]) -> str:
-    """SHA-256 of a graph as it stands in the file."""
+    """Returns the SHA-256 of a graph as it stands in the file."""
     return hashlib.sha256(json.dumps([nodes, outputs], separators=(",", ":")).encode()).hexdigest()
 
 
 def game_hash(game: dict[str, Any]) -> str:
-    """SHA-256 of all that a file says of its game, of the graph by its own hash."""
+    """Returns the SHA-256 of all that a file says of its game, with its graph given by hash."""
     said = {key: value for key, value in game.items() if key != "hash"}
     if "graph" in said:
         said["graph"] = said["graph"]["hash"]
@@ -130,7 +130,7 @@ def game_hash(game: dict[str, Any]) -> str:
 
 
 def _plain(value: Any, number: int) -> Node | None:
-    """A node without a parameter, read quickly: most are of that kind. None for any other."""
+    """Reads a node without a parameter quickly, as most are; returns None for any other."""
     if type(value) is not list or not value or type(value[0]) is not str:
         return None
     operation, *operands = value

@@ -12,12 +12,12 @@ from typing import Any
 
 from flint import arb, fmpq  # pyright: ignore[reportMissingTypeStubs]
 
-# Squaring doubles exponents, which have any length: a few thousand squarings would fill the memory.
+# Squaring doubles exponents, whose length is unlimited: a few thousand would fill the memory.
 _MAX_EXPONENT = 2**30
 
 
 def exact(x: Fraction | int) -> Any:
-    """A ball around a rational number; around a dyadic one that fits, of radius zero."""
+    """Returns a ball around a rational number, of radius zero around a dyadic one that fits."""
     x = Fraction(x)
     return arb(fmpq(x.numerator, x.denominator))
 
@@ -32,27 +32,27 @@ class BallInterval:
 
     @classmethod
     def of(cls, low: Fraction | int, high: Fraction | int) -> "BallInterval":
-        """The interval between two rational numbers."""
+        """Makes the interval between two rational numbers."""
         return cls(exact(low), exact(high))
 
     @classmethod
     def exp(cls, x: Fraction) -> "BallInterval":
-        """An interval around the exponential of a rational number."""
+        """Makes an interval around the exponential of a rational number."""
         ball = exact(x).exp()
         return cls(ball, ball)
 
     @classmethod
     def point(cls, x: Fraction | int) -> "BallInterval":
-        """The interval of one rational number."""
+        """Makes the interval of one rational number."""
         ball = exact(x)
         return cls(ball, ball)
 
     def is_finite(self) -> bool:
-        """Whether anything is known of both ends."""
+        """Says whether both ends are finite, so that something is known of them."""
         return self.low.is_finite() and self.high.is_finite()
 
     def moderate(self) -> "BallInterval":
-        """The interval itself, or UNKNOWN if an end is absurdly large or close to zero."""
+        """Returns the interval, or UNKNOWN if an end is absurdly large or close to zero."""
         if self.is_finite():
             parts = (part for end in (self.low, self.high) for part in (end.mid(), end.rad()))
             if all(abs(int(part.man_exp()[1])) < _MAX_EXPONENT for part in parts):
@@ -83,7 +83,7 @@ class BallInterval:
         return _hull(a * c, a * d, b * c, b * d)
 
     def __pow__(self, exponent: int) -> "BallInterval":
-        """The range of an integer power; nothing is known of a negative one around 0."""
+        """Returns the range of an integer power; UNKNOWN for a negative one around 0."""
         if exponent == 0:
             return BallInterval(arb(1), arb(1)) if self.is_finite() else self
         if exponent < 0:
@@ -99,19 +99,19 @@ class BallInterval:
         return BallInterval(arb(0), low.max(high)) if self.is_finite() else UNKNOWN
 
     def times(self, factor: Fraction | int) -> "BallInterval":
-        """The product with a rational number."""
+        """Returns the product with a rational number."""
         return self * BallInterval.point(factor)
 
     def magnitude(self) -> Any:
-        """A ball whose upper end no number of the interval exceeds in size."""
+        """Returns a ball whose upper end no number of the interval exceeds in size."""
         return abs(self.low).max(abs(self.high))
 
     def meet(self, other: "BallInterval") -> "BallInterval":
-        """What two intervals around the same numbers have in common."""
+        """Returns the intersection of two intervals around the same numbers."""
         return BallInterval(self.low.max(other.low), self.high.min(other.high))
 
     def union(self, other: "BallInterval") -> "BallInterval":
-        """The smallest interval that contains both."""
+        """Returns the smallest interval that contains both."""
         return BallInterval(self.low.min(other.low), self.high.max(other.high))
 
 
@@ -127,7 +127,7 @@ def _hull(*values: Any) -> BallInterval:
 
 
 def increasing(name: str) -> Callable[[BallInterval], BallInterval]:
-    """The ranges of an increasing function; the library knows where it is undefined."""
+    """Returns the range map of an increasing function; python-flint knows its domain."""
 
     def image(x: BallInterval) -> BallInterval:
         found = BallInterval(getattr(x.low, name)(), getattr(x.high, name)())
@@ -137,14 +137,14 @@ def increasing(name: str) -> Callable[[BallInterval], BallInterval]:
 
 
 def real_power(x: BallInterval, exponent: Any) -> BallInterval:
-    """The range of `x^a`, which is monotone in x, for positive x and a number a in a ball."""
+    """Returns the range of `x^a`, monotone in x, for positive x and a number a in a ball."""
     if not x.low > 0:
         return UNKNOWN
     return _hull(x.low**exponent, x.high**exponent)
 
 
 def cosh(x: BallInterval) -> BallInterval:
-    """The range of cosh, which is even and has its minimum at 0."""
+    """Returns the range of cosh, which is even and has its minimum at 0."""
     return increasing("cosh")(_magnitudes(x))
 
 
@@ -155,19 +155,19 @@ def _magnitudes(x: BallInterval) -> BallInterval:
 
 
 def cos(x: BallInterval) -> BallInterval:
-    """The range of the cosine, which is 1 at whole turns and -1 halfway between."""
+    """Returns the range of the cosine, which is 1 at whole turns and -1 halfway between."""
     return _wave(x, "cos", 0, 2)
 
 
 def sin(x: BallInterval) -> BallInterval:
-    """The range of the sine, which is 1 after a quarter of a turn and -1 after three."""
+    """Returns the range of the sine, which is 1 after a quarter of a turn and -1 after three."""
     return _wave(x, "sin", 1, 3)
 
 
 def _wave(x: BallInterval, name: str, crest: int, trough: int) -> BallInterval:
-    """The range of a wave that is 1 and -1 after so many quarters of each turn.
+    """Returns the range of a wave that is 1 and -1 after so many quarters of each turn.
 
-    It is between the values at the ends, unless the wave passes its crest or its trough.
+    The range is between the values at the ends, unless the wave passes its crest or its trough.
     """
     if not x.is_finite():
         return UNKNOWN
@@ -183,7 +183,7 @@ def _wave(x: BallInterval, name: str, crest: int, trough: int) -> BallInterval:
 
 
 def tan(x: BallInterval) -> BallInterval:
-    """The range of the tangent, which increases between two poles."""
+    """Returns the range of the tangent, which increases between two poles."""
     pi, half = arb.pi(), arb(1) / 2
     if not (x.is_finite() and _none_between(x.low / pi - half, x.high / pi - half)):
         return UNKNOWN
@@ -191,6 +191,6 @@ def tan(x: BallInterval) -> BallInterval:
 
 
 def _none_between(low: Any, high: Any) -> bool:
-    """Whether certainly no integer is in an interval."""
+    """Says whether certainly no integer is in an interval."""
     below, above = low.floor(), high.floor()
     return bool(below == above) and bool(low > below)

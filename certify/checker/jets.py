@@ -20,15 +20,15 @@ from .series import SERIES, Series, power_series, real_power_series, series_over
 
 # A monomial, by its variables in increasing order: t_0 t_3^2 is (0, 3, 3).
 Monomial = tuple[int, ...]
-# Coefficients by monomial. One that is missing is zero.
+# The coefficients by monomial, of which a missing one is zero.
 Jet = dict[Monomial, BallInterval]
 
 _CONSTANT: Monomial = ()
-# Products of coefficients of one order that checking a file may take: some ten minutes.
+# The most products of coefficients of one order for a file: they take some ten minutes.
 MAX_PRODUCTS = 2**28
-# What an elementary function costs beside the products that are counted one by one.
+# The price of an elementary function, beside the products that are counted one by one.
 _SERIES_PRODUCTS = 2**8
-# Coefficients that one evaluation of a graph may keep, each of some 350 bytes.
+# The most coefficients that one evaluation of a graph may keep, each of some 350 bytes.
 MAX_COEFFICIENTS = 2**21
 # Operations of graphs after which an expansion is sharpened: most is lost in products.
 PRODUCTS = ("mul", "div")
@@ -45,7 +45,7 @@ class JetArithmetic:
     Attributes:
         order: The highest degree kept.
         products: How many products of coefficients have been made.
-        operations: By their names in graphs.
+        operations: The operations, by their names in graphs.
     """
 
     def __init__(self, order: int) -> None:
@@ -74,27 +74,27 @@ class JetArithmetic:
             raise Unusable("the graph of the costs has too many Taylor coefficients for level 2")
 
     def inputs(self, box: list[tuple[Fraction, Fraction]]) -> list[Jet]:
-        """The jets of the coordinates on a box."""
+        """Returns the jets of the coordinates on a box."""
         return self.around([BallInterval.of(*ends) for ends in box])
 
     def around(self, box: list[BallInterval]) -> list[Jet]:
-        """The jets of the coordinates on a box, given by intervals."""
+        """Returns the jets of the coordinates on a box, given by intervals."""
         one, self.kept = BallInterval.point(1), 0
         return [{_CONSTANT: ends, (k,): one} for k, ends in enumerate(box)]
 
     def add(self, x: Jet, y: Jet) -> Jet:
-        """The sum of two jets."""
+        """Returns the sum of two jets."""
         result = dict(x)
         for key, b in y.items():
             result[key] = result[key] + b if key in result else b
         return result
 
     def neg(self, x: Jet) -> Jet:
-        """The negative of a jet."""
+        """Returns the negative of a jet."""
         return {key: -a for key, a in x.items()}
 
     def times(self, x: Jet, y: Jet, order: int) -> Jet:
-        """The product up to an order."""
+        """Returns the product of two jets up to an order."""
         self.spend(len(x) * len(y))
         result: Jet = {}
         for one, a in x.items():
@@ -106,28 +106,28 @@ class JetArithmetic:
         return result
 
     def power(self, x: Jet, exponent: int) -> Jet:
-        """An integer power; undefined at 0 for a negative one."""
+        """Returns an integer power of a jet; a negative one is undefined at 0."""
         return self.compose(power_series(x.get(_CONSTANT, ZERO), exponent, self.order), x)
 
     def pow(self, x: Jet, y: Jet) -> Jet:
-        """`x^y = exp(y log x)`, for positive x."""
+        """Returns `x^y = exp(y log x)`, for positive x."""
         if set(y) <= {_CONSTANT}:
             u, constant = x.get(_CONSTANT, ZERO), y.get(_CONSTANT, ZERO)
-            # Known but for roundings: one ball will do.
+            # The exponent is known up to roundings, so one ball will do.
             power = constant.low.union(constant.high)
             return self.compose(real_power_series(u, power, self.order), x)
         logarithm, exponential = (self._elementary(SERIES[name]) for name in ("log", "exp"))
         return exponential(self.times(y, logarithm(x), self.order))
 
     def choose(self, x: Jet, y: Jet, less: Jet, other: Jet) -> Jet:
-        """One of two jets, by the order of x and y if that is strict on all of the box."""
+        """Returns one of two jets, by the order of x and y if it is strict on all of the box."""
         gap = y.get(_CONSTANT, ZERO) - x.get(_CONSTANT, ZERO)
         if gap.low > 0:
             return less
         return other if gap.high < 0 else {_CONSTANT: UNKNOWN}
 
     def compose(self, series: list[BallInterval], x: Jet) -> Jet:
-        """`sum_k series_k v^k` for `x = u + v`, v without constant term: Horner's rule."""
+        """Returns `sum_k series_k v^k` for `x = u + v`, v without constant term (Horner's rule)."""
         v = {key: a for key, a in x.items() if key}
         result: Jet = {_CONSTANT: series[-1]}
         for k in range(self.order - 1, -1, -1):
@@ -136,7 +136,7 @@ class JetArithmetic:
         return result
 
     def _counted(self, rule: Callable[..., Jet]) -> Callable[..., Jet]:
-        """The rule, after which the account is charged and values of absurd size are given up."""
+        """Returns the rule with its work counted, and values of absurd size made UNKNOWN."""
 
         def applied(*operands: Jet | Fraction | int) -> Jet:
             result = rule(*operands)
@@ -145,7 +145,7 @@ class JetArithmetic:
                 raise Unusable("the graph of the costs takes too much memory for level 2")
             self.spend(len(result) + 1)
             if _CONSTANT in result:
-                # Other coefficients grow by this one's factor at most: no faster than the graph.
+                # Other coefficients grow by at most this one's factor, no faster than the graph.
                 result[_CONSTANT] = result[_CONSTANT].moderate()
             return result
 
@@ -160,7 +160,7 @@ class JetArithmetic:
 
 
 def derivative(jet: Jet, variables: Monomial, order: int) -> Jet:
-    """The jet of that order of a derivative of a function along some variables, in their order."""
+    """Returns the jet, of that order, of a derivative along some variables, in their order."""
     result = {}
     for monomial, value in jet.items():
         rest, factor = list(monomial), 1
@@ -174,14 +174,14 @@ def derivative(jet: Jet, variables: Monomial, order: int) -> Jet:
 
 
 class JetExpansion(NamedTuple):
-    """A function on a box: its jet at a point of the box, of one order less, and over all of it."""
+    """The jets of a function at a point of a box, of one order less, and over all of the box."""
 
     middle: Jet
     box: Jet
 
 
 class Expansions:
-    """Expansions of the outputs of a graph and of its obligations, for jets of one order."""
+    """The expansions of the outputs of a graph and of its obligations, for jets of one order."""
 
     def __init__(self, order: int) -> None:
         self.near, self.wide = JetArithmetic(order - 1), JetArithmetic(order)
@@ -189,7 +189,7 @@ class Expansions:
     def of(
         self, graph: Graph, middle: list[Fraction], box: list[tuple[Fraction, Fraction]]
     ) -> tuple[list[JetExpansion], list[JetExpansion]]:
-        """The outputs and the obligations on a box with that middle."""
+        """Returns the outputs and the obligations on a box with that middle."""
         reach = [
             BallInterval.of(*ends) - BallInterval.point(m)
             for m, ends in zip(middle, box, strict=True)

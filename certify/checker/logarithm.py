@@ -2,16 +2,16 @@
 
 from fractions import Fraction
 
-# Bits after the point.
+# The bits kept after the point.
 _BITS = 160
 # 3^-(2 * 52 + 1) is below 2^-160, the unit: the tail of the series then is, too.
 _TERMS = 52
 
 
 def logarithm(x: Fraction) -> tuple[Fraction, Fraction]:
-    """Bounds on `ln x` for `x > 0`, apart by less than `2^-140` times its binary exponent.
+    """Returns bounds on `ln x`, `x > 0`, apart by less than `2^-140` times its binary exponent.
 
-    With `x = 2^e m` and `1 <= m < 2`: `ln x = e ln 2 + ln m`.
+    With `x = 2^e m` and `1 <= m < 2`, `ln x = e ln 2 + ln m`.
     """
     exponent = x.numerator.bit_length() - x.denominator.bit_length()
     m = x / Fraction(2) ** exponent
@@ -28,7 +28,7 @@ def logarithm(x: Fraction) -> tuple[Fraction, Fraction]:
 
 
 def _near_one(m: Fraction) -> tuple[int, int]:
-    """Bounds on `ln m` for `1 <= m <= 2`, in units of `2^-160`.
+    """Returns bounds on `ln m` for `1 <= m <= 2`, in units of `2^-160`.
 
     `ln m = 2 (t + t^3 / 3 + t^5 / 5 + ...)` with `t = (m - 1) / (m + 1) <= 1/3`, all terms of which
     increase with t. The terms from `t^k / k` on sum to at most `t^k / (1 - t^2) < 2 t^k`.

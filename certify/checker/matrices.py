@@ -4,48 +4,48 @@ Matrix = list[list[int]]
 
 
 def square(size: int, factor: int = 0) -> Matrix:
-    """A multiple of the identity, zero by default."""
+    """Returns a multiple of the identity, zero by default."""
     return [[factor * (i == j) for j in range(size)] for i in range(size)]
 
 
 def transposed(m: Matrix) -> Matrix:
-    """`m'`."""
+    """Returns `m'`."""
     return [list(column) for column in zip(*m, strict=True)]
 
 
 def scaled(factor: int, m: Matrix) -> Matrix:
-    """A multiple of a matrix."""
+    """Returns a multiple of a matrix."""
     return [[factor * x for x in row] for row in m]
 
 
 def plus(m: Matrix, n: Matrix) -> Matrix:
-    """The sum of two matrices."""
+    """Returns the sum of two matrices."""
     return [list(map(int.__add__, *rows)) for rows in zip(m, n, strict=True)]
 
 
 def block(m: Matrix, rows: slice, columns: slice) -> Matrix:
-    """A part of a matrix."""
+    """Returns a part of a matrix."""
     return [row[columns] for row in m[rows]]
 
 
 def symmetric(m: Matrix) -> Matrix:
-    """`m + m'`."""
+    """Returns `m + m'`."""
     return plus(m, transposed(m))
 
 
 def diagonal(m: Matrix, n: Matrix) -> Matrix:
-    """`[[m, 0], [0, n]]`."""
+    """Returns `[[m, 0], [0, n]]`."""
     return [[*row, *[0] * len(n)] for row in m] + [[*[0] * len(m), *row] for row in n]
 
 
 def bordered(m: Matrix) -> Matrix:
-    """`[[0, m'], [m, 0]]`."""
+    """Returns `[[0, m'], [m, 0]]`."""
     top = [[*[0] * len(m[0]), *column] for column in transposed(m)]
     return top + [[*row, *[0] * len(m)] for row in m]
 
 
 def product(left: Matrix, right: Matrix) -> Matrix:
-    """The product of two matrices.
+    """Returns the product of two matrices.
 
     One long integer holds a row of the right one, `sum_j x_j 2^(8 w j)`, so that Python takes sums
     and integer multiples of whole rows at once. No entry of the product is as large as

@@ -1,10 +1,10 @@
-"""Games of finitely many actions, as a certificate file spells them out: sums of payoff tables.
+"""Games of finitely many actions, which a certificate file gives as sums of payoff tables.
 
 Player i plays a probability vector `x_i` over `sizes[i]` actions, and pays
 
     f_i(x) = - sum over the terms (i, j, k, ...) of  sum_abc... U[a, b, c, ...] x_i[a] x_j[b] ...
 
-A term names different players, first the one whom it pays, and has a table of payoffs with one axis
+A term names different players, the one whom it pays first, and has a table of payoffs with one axis
 for each. A game in normal form has one term per player, with all players in it; a polymatrix game
 has one per ordered pair that meets. Everything is exact: tables hold integers in a common unit.
 """
@@ -22,7 +22,7 @@ from .matrices import Matrix
 from .reader import Reader
 
 MAX_ENTRIES = 2**20  # payoffs of all terms together
-MAX_DIVISOR = 512  # the common multiple of all these has 743 bits
+MAX_DIVISOR = 512  # the common multiple of all divisors up to this one has 743 bits
 
 Policies = Sequence[Sequence[int]]
 
@@ -31,9 +31,9 @@ class Term(NamedTuple):
     """One table of payoffs.
 
     Attributes:
-        players: Whom it is about, the one whom it pays first.
+        players: The players whom it is about, the one whom it pays first.
         strides: How far apart neighbours along each axis are in the table.
-        payoffs: Flat, the last axis fastest, in units of the game.
+        payoffs: The flat table, the last axis fastest, in units of the game.
     """
 
     players: list[int]
@@ -46,9 +46,9 @@ class Payoffs:
 
     Attributes:
         sizes: The number of actions of each player.
-        terms: By the player whom they pay.
-        unit: What the integers in the tables count; positive.
-        effort: What a product with one of them takes, relative to short numbers.
+        terms: The terms, by the player whom they pay.
+        unit: The positive unit of the integers in the tables.
+        effort: The work of a product with one of them, relative to short numbers.
     """
 
     def __init__(self, sizes: Reader, terms: Reader) -> None:
@@ -84,16 +84,16 @@ class Payoffs:
         return names, [x / share for x in payoffs.numbers(entries)]
 
     def influential(self, i: int, j: int) -> set[int]:
-        """The others on whom the coupling of player i to player j depends."""
+        """Returns the others on whom the coupling of player i to player j depends."""
         about = (term.players for term in self.terms[i] if j in term.players)
         return {player for players in about for player in players} - {i, j}
 
     def profiles(
         self, players: set[int], pairs: Sequence[tuple[int, int]], work: Work
     ) -> Iterator[dict[int, int]]:
-        """Every choice of one action for each of these players, paid for in advance.
+        """Yields every choice of one action for each of these players, paid for in advance.
 
-        In each the couplings of the pairs may be formed, and the entries of rows be compared.
+        The price includes the couplings of the pairs for each choice, and comparing their rows.
         """
         chosen = sorted(players)
         count = self.effort * prod(self.sizes[player] for player in chosen)
@@ -104,12 +104,12 @@ class Payoffs:
             yield dict(zip(chosen, actions, strict=True))
 
     def coupling(self, i: int, j: int, profile: dict[int, int]) -> Matrix:
-        """The block `d^2 f_i / d x_i d x_j` where others play pure actions, in units.
+        """Returns the block `d^2 f_i / d x_i d x_j` where others play pure actions, in units.
 
         Args:
             i: The player whose gradient it is.
             j: Another player.
-            profile: The actions of all `influential` players, possibly of more.
+            profile: The actions of all `influential` players, and possibly of more.
         """
         block = [[0] * self.sizes[j] for _ in range(self.sizes[i])]
         for players, strides, payoffs in self.terms[i]:
@@ -124,7 +124,7 @@ class Payoffs:
         return block
 
     def gradient(self, i: int, x: Policies) -> list[Fraction]:
-        """The gradient of `f_i` in `x_i`; policies are positive integers, to be normalised."""
+        """Returns the gradient of `f_i` in `x_i`; policies are unnormalised positive integers."""
         gradient = [Fraction(0)] * self.sizes[i]
         for players, _, payoffs in self.terms[i]:
             values, total = payoffs, 1
@@ -141,9 +141,10 @@ class Payoffs:
 
 
 def quadrilateral(matrix: Matrix) -> int:
-    """The largest `|M[a, b] - M[c, b] - M[a, d] + M[c, d]|`: four times the norm on tangents.
+    """Returns the largest `|M[a, b] - M[c, b] - M[a, d] + M[c, d]|`: four times a norm.
 
-    Vectors d with sum zero and `|d|_1 <= 1` are the convex hull of all `(e_a - e_c) / 2`, so
+    It is the norm on tangents: vectors d with sum zero and `|d|_1 <= 1` are the convex hull of all
+    `(e_a - e_c) / 2`, so
 
         |d' M e| <= quadrilateral(M) / 4 |d|_1 |e|_1      for d and e with sum zero.
     """

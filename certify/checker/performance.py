@@ -1,4 +1,4 @@
-"""Rates of methods on a whole class of fields, from multipliers of its defining inequalities.
+"""Proves rates of methods on a class of fields, from multipliers of its defining inequalities.
 
 The class: F is strongly monotone with modulus a and b-Lipschitz in one inner product. Positions are
 measured from x*, velocities (values of F and buffers) in units of b, steps h in units of 1 / b, so
@@ -26,12 +26,12 @@ Form = list[list[Fraction]]
 
 
 def relative_margin(margin: Fraction, lipschitz: Fraction) -> Fraction:
-    """`a / b`, but at most 63/64: near 1 all forms would be nearly singular."""
+    """Returns `a / b`, but at most 63/64, as near 1 all forms would be nearly singular."""
     return min(margin / lipschitz, Fraction(63, 64))
 
 
 class Piece(NamedTuple):
-    """What is claimed of all steps h with `low <= h <= high` (and `h > 0`), and its multipliers.
+    """The claims about all steps h with `low <= h <= high` (and `h > 0`), with their multipliers.
 
     With `V(x, w) = p |x|^2 + 2 h <x, q . w> + h <w, Q w>` and `lyapunov = [[p, q'], [q, Q]]`:
 
@@ -49,7 +49,7 @@ class Piece(NamedTuple):
 
 
 def read_piece(file: Reader, scheme: Scheme, unit: Fraction) -> Piece:
-    """A piece of the file, in which steps are in units of the game: h is the step times `unit`."""
+    """Reads a piece of the file, where steps are in units of the game: h is `unit` times a step."""
     low, high, decrease, lyapunov, multipliers, bounds = file.fields(
         "low", "high", "decrease", "lyapunov", "multipliers", "bounds"
     )
@@ -72,12 +72,12 @@ def read_piece(file: Reader, scheme: Scheme, unit: Fraction) -> Piece:
 
 
 def check_piece(scheme: Scheme, margin: Fraction, piece: Piece) -> dict[str, bool]:
-    """Every claim of a piece, by name, and whether it follows; `margin` is `a / b`.
+    """Says for every claim of a piece, by name, whether it follows; `margin` is `a / b`.
 
     *Decrease*: `form(h) = ((1 - decrease h) V - V+) / h - sum_k l_k inequality_k` is a polynomial
-    in h, of degree 2. If it is positive definite on the piece, multiply it by h.
+    in h, of degree 2. If it is positive definite on the piece, h times it proves the claim.
 
-    *Bounds*: `bound V - |Y|^2 - sum_k l_k inequality_k`, a polynomial of degree 2 too, where only
+    *Bounds*: `bound V - |Y|^2 - sum_k l_k inequality_k` is a polynomial of degree 2 too, where only
     points that come before Y are used: so they are known to lie in the region when their
     inequalities are applied. Without multipliers, `high` is enough: with
     `B_h(x, w) = bound V - |x + h (r . w)|^2`,
@@ -107,7 +107,7 @@ def check_piece(scheme: Scheme, margin: Fraction, piece: Piece) -> dict[str, boo
 
 
 def visited(scheme: Scheme) -> list[tuple[Vector, int]]:
-    """Positions whose distance has to be bounded, with the number of points known before each.
+    """Returns the positions to be bounded, with the number of points known before each.
 
     These are x, if there is a state, and the new points that are not x.
     """
@@ -117,12 +117,12 @@ def visited(scheme: Scheme) -> list[tuple[Vector, int]]:
 
 
 def inequalities(points: int) -> int:
-    """The number of inequalities: two for each pair of these points and x*."""
+    """Returns the number of inequalities, two for each pair among these points and x*."""
     return points * (points + 1)
 
 
 def decrease_form(scheme: Scheme, margin: Fraction, piece: Piece, h: Fraction) -> Form:
-    """`((1 - c h) V - V+) / h - sum_k l_k inequality_k`, with `x+ = x + h m`.
+    """Returns `((1 - c h) V - V+) / h - sum_k l_k inequality_k`, with `x+ = x + h m`.
 
     `(V+ - V) / h = p (2 <x, m> + h |m|^2) + 2 <x + h m, q . w+> - 2 <x, q . w> + <w+, Q w+>
     - <w, Q w>`.
@@ -154,7 +154,7 @@ def bound_form(
     bound: tuple[Fraction, list[Fraction]],
     h: Fraction,
 ) -> Form:
-    """`bound V - |x + h (offset . v)|^2 - sum_k l_k inequality_k`, in what is known by then."""
+    """Returns `bound V - |x + h (offset . v)|^2 - sum_k l_k inequality_k` in the known part."""
     form, target = form_of(scheme), position(scheme, h, offset)
     add_lyapunov(form, bound[0], scheme, piece, h)
     add(form, Fraction(-1), target, target)
@@ -195,7 +195,7 @@ def subtract_inequalities(
 
 
 def start_bound(scheme: Scheme, piece: Piece) -> Fraction:
-    """A number C with `V(first state) <= C |x_0|^2` for all steps of the piece.
+    """Returns a number C with `V(first state) <= C |x_0|^2` for all steps of the piece.
 
     `w = (F(x_0), 0, ...)` and `|F(x_0)| <= |x_0|`, so
     `V <= (p + 2 h |q_1| + h max(Q_11, 0)) |x_0|^2`.
@@ -207,7 +207,7 @@ def start_bound(scheme: Scheme, piece: Piece) -> Fraction:
 
 
 def positive(form: Callable[[Fraction], Form], low: Fraction, high: Fraction) -> bool:
-    """Whether a form of degree 2 in h is proved positive definite for all `low <= h <= high`.
+    """Says whether a form of degree 2 in h is proved positive definite for `low <= h <= high`.
 
     With A and B its values at the ends and C at the middle, and `0 <= t <= 1`, its value at
     `low + t (high - low)` is `(1-t)^2 A + 2 t (1-t) (2 C - (A + B) / 2) + t^2 B` (Bernstein).
@@ -238,10 +238,10 @@ def add(form: Form, factor: Fraction, left: Vector, right: Vector) -> None:
 
 
 def position(scheme: Scheme, h: Fraction, offset: Vector | None) -> list[Fraction]:
-    """`x + h * (offset . v)` in the basis; x itself without an offset."""
+    """Returns `x + h * (offset . v)` in the basis; x itself without an offset."""
     return [Fraction(1), *(h * r for r in offset or (0,) * scheme.size)]
 
 
 def unit(index: int, scheme: Scheme) -> list[int]:
-    """`v_index` in the basis."""
+    """Returns `v_index` in the basis."""
     return [0, *(int(k == index) for k in range(scheme.size))]

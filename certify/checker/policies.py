@@ -88,7 +88,7 @@ What follows, for all positive policies x, y, z:
     and Q the sum of the latter, by Cauchy and Schwarz; and `radius > 0` is at least the positive
     root of that.
 
-Nothing is taken as given, but that the payoffs are those of the game that is meant.
+Nothing is taken as given, except that the payoffs are those of the game that is meant.
 """
 
 from fractions import Fraction
@@ -105,11 +105,11 @@ from .verdict import require
 
 
 class Couplings:
-    """Bounds between each two players over all policies, in units of a quarter of the payoffs'.
+    """Bounds on couplings over all policies, in units of a quarter of the unit of the payoffs.
 
     Attributes:
-        single: `l_ij`.
-        joint: `m_ij`, in units of the integer weights too.
+        single: The bounds `l_ij`.
+        joint: The bounds `m_ij`, in units of the integer weights too.
     """
 
     def __init__(self, payoffs: Payoffs, weights: list[int], work: Work) -> None:
@@ -131,9 +131,9 @@ class RegularisedGame:
     """The game of a file, with a temperature and a reference.
 
     Attributes:
-        payoffs: The game.
-        temperature: `tau`.
-        reference: `r_i`, positive numbers of which only ratios matter.
+        payoffs: The game without its regulariser.
+        temperature: The number `tau`.
+        reference: The `r_i`, positive numbers of which only ratios matter.
     """
 
     def __init__(self, game: Reader) -> None:
@@ -147,7 +147,7 @@ class RegularisedGame:
         require(self.temperature > 0, "the temperature is positive")
 
     def field(self, i: int, x: Policies) -> tuple[list[Fraction], list[Fraction]]:
-        """Lower and upper bounds on the entries of `F_i`, up to a constant for all of them.
+        """Returns lower and upper bounds on the entries of `F_i`, up to a common constant.
 
         Policies are positive integers, to be normalised.
         """
@@ -164,7 +164,7 @@ def check_policies(file: Reader, level: int, progress: Progress | None) -> tuple
     """Verifies every claim of a policies file; see the top of this module.
 
     Returns:
-        What was derived from the payoffs, one sentence each: everything.
+        Sentences that say what was derived from the payoffs, which is everything.
     """
     game, work = RegularisedGame(file["game"]), Work()
     margin, weights, lipschitz, step, equilibrium = file["claims"].fields(
@@ -206,7 +206,7 @@ def check_policies(file: Reader, level: int, progress: Progress | None) -> tuple
 def coupling_holds(
     couplings: Couplings, slack: Fraction, weights: list[int], scaling: list[Fraction]
 ) -> bool:
-    """(H) by bounds on couplings; `slack` is `tau - margin` in units of the payoffs."""
+    """Verifies (H) by bounds on couplings; `slack` is `tau - margin` in units of the payoffs."""
     return min(scaling) > 0 and all(
         sum(map(Fraction.__rmul__, scaling, row)) <= 8 * slack * weight * own
         for row, weight, own in zip(couplings.joint, weights, scaling, strict=True)
@@ -214,7 +214,7 @@ def coupling_holds(
 
 
 def form_holds(payoffs: Payoffs, slack: Fraction, weights: list[int], work: Work) -> bool:
-    """(H) by quadratic forms: that twice the matrix on tangents, times an integer, is positive.
+    """Verifies (H) by forms: twice the matrix on tangents, times an integer, is positive definite.
 
     In the basis `B = (e_a - e_last)_a` an own block of it is `4 slack w_i B'B`, `B'B = 1 + I`.
     """
@@ -247,7 +247,7 @@ def form_holds(payoffs: Payoffs, slack: Fraction, weights: list[int], work: Work
 def lipschitz_holds(
     couplings: Couplings, bound: Fraction, weights: list[int], p: list[Fraction], q: list[Fraction]
 ) -> bool:
-    """(L) by Schur's test; `bound` is in units of the payoffs."""
+    """Verifies (L) by Schur's test; `bound` is in units of the payoffs."""
     scaled = list(map(Fraction.__mul__, p, map(Fraction, weights)))
     rows = couplings.single
     return (
@@ -300,25 +300,25 @@ def check_quantal_response(
 
 
 def by_player(file: Reader, sizes: list[int]) -> list[list[Fraction]]:
-    """Positive numbers, one for each action of each player."""
+    """Reads positive numbers, one for each action of each player."""
     found = [own.numbers(size) for own, size in zip(file.items(len(sizes)), sizes, strict=True)]
     require(all(min(own) > 0 for own in found), f"{file.where} is positive")
     return found
 
 
 def integers(numbers: list[Fraction]) -> list[int]:
-    """A positive multiple of these numbers."""
+    """Returns a positive multiple of these numbers that consists of integers."""
     scale = lcm(*(x.denominator for x in numbers))
     return [int(x * scale) for x in numbers]
 
 
 def weighted_sum(a: int, mine: Matrix, b: int, yours: Matrix) -> Matrix:
-    """`a M + b Y'`."""
+    """Returns `a M + b Y'` for the matrices M, `mine`, and Y, `yours`."""
     return plus(scaled(a, mine), scaled(b, transposed(yours)))
 
 
 def tangential(matrix: Matrix) -> Matrix:
-    """`M[a, b] - M[last, b] - M[a, last] + M[last, last]`, without the last row and column."""
+    """Returns `M[a, b] - M[last, b] - M[a, last] + M[last, last]` for all a, b before the last."""
     *rows, last = matrix
     lowered = ([x - y for x, y in zip(row, last, strict=True)] for row in rows)
     return [[x - row[-1] for x in row[:-1]] for row in lowered]

@@ -1,4 +1,4 @@
-"""The argument of a certificate, step by step. Read this file to know what a certificate proves.
+"""The argument of a certificate, step by step: this file says what a certificate proves.
 
 The equilibrium and its basin follow from what is proved here, by the theorems in `equilibrium.py`,
 and step sizes of methods by those in `steps.py`.
@@ -11,13 +11,13 @@ one. What the file states about J and F and is *not* re-derived here is, in one 
   (B) on each (closed) cell of the region the costs and F are continuously differentiable, F being
       their gradients (so own-player blocks of J are symmetric), and J(x) = C + sum_k e_k G_k + E
       with |e_k| <= 1 and |E| <= R entrywise, for every x; |F(center) - value| <= residual
-      entrywise, value being zero where the file states none. Of a game that the file calls
-      zero-sum: it has two players and f_2 = -f_1.
+      entrywise, value being zero where the file states none. A game that the file calls zero-sum
+      has two players and f_2 = -f_1.
 
-A file may speak of another field in place of the pseudo-gradient, and names it. Then (B) is said of
+A file may be about another field in place of the pseudo-gradient, and names it. Then (B) is about
 that F alone: it is continuously differentiable, with that Jacobian and that value; nothing is known
 of costs, own-player blocks of J need not be symmetric, and x* is a zero of F (with strategy sets: a
-solution of its variational inequality) that nobody says is an equilibrium of anything.
+solution of its variational inequality), which is not claimed to be an equilibrium of a game.
 
 The field may be a natural gradient `N(x) = temperature (x - reference) + g(q(x))` of games played
 with probability vectors: x are logit differences, q(x) the probabilities of all actions but the
@@ -27,8 +27,8 @@ what holds for every x whose policies are in them.
 
 Where the file states the players' strategy sets, K is their product, an equilibrium is one of the
 game restricted to D and K, and steps and flow are projected onto K, player by player. Then P has to
-be W: blocks and their projections are all that weights per player let pass. Without such sets K
-is the whole space.
+be W, as projections player by player are nonexpansive in it. Without such sets K is the whole
+space.
 
 From (B) everything else follows by the inequalities verified below, in exact rational arithmetic.
 """
@@ -53,7 +53,7 @@ def check_convergence(file: Reader, level: int, progress: Progress | None) -> tu
     """Verifies every claim of a certificate; a claim that fails does not hide the others.
 
     Returns:
-        What was re-derived from the costs, at level 2.
+        What was re-derived from the costs, at level 2; nothing at level 1.
     """
     claims, reasons = Claims(file), []
     for step in (
@@ -79,10 +79,10 @@ def check_convergence(file: Reader, level: int, progress: Progress | None) -> tu
 
 
 def check_metric(claims: Claims) -> None:
-    """A matrix P is positive definite, and the file bounds it from below as `ExactMetric` says.
+    """Verifies that P is positive definite and bounded from below as `ExactMetric` says.
 
-    `P - smallest I > 0` with `smallest > 0`, and `P - coordinate_k e_k e_k' > 0` for each unit
-    vector e_k. Of weights there is nothing more to verify than that they are positive.
+    The inequalities are `P - smallest I > 0` with `smallest > 0`, and for each unit vector e_k
+    `P - coordinate_k e_k e_k' > 0`. Weights only have to be positive, which `Claims` verifies.
     """
     metric, work = claims.metric, Work()
     if not metric.is_matrix:
@@ -100,7 +100,7 @@ def check_metric(claims: Claims) -> None:
 
 
 def check_cells(evidence: Reader, claims: Claims, progress: Progress | None = None) -> None:
-    """The cells cover the region, and `check_cell` proves the constants on each of them."""
+    """Verifies that the cells cover the region, and by `check_cell` the constants on each."""
     unit = evidence["unit"].integer_within(-1200, 0)
     numbers = [*claims.metric.entries(), claims.margin, claims.lipschitz, *claims.curvature]
     numbers += [*claims.smoothness, *(x for row in claims.coupling for x in row)]
@@ -122,7 +122,7 @@ def check_cells(evidence: Reader, claims: Claims, progress: Progress | None = No
 
 
 def mirror(family: Family, first: slice, second: slice) -> None:
-    """Takes the remainder of a zero-sum game for what it is: entries that mirror each other.
+    """Makes use of the symmetry of a zero-sum game: entries of its remainder mirror each other.
 
     In a zero-sum game `F = (grad_1 f, -grad_2 f)`, so `f` is twice continuously differentiable and
     `J_21 = -J_12'` at every point. `C` and the `G_k` are required to have the same property; then
@@ -140,7 +140,7 @@ def mirror(family: Family, first: slice, second: slice) -> None:
 
 
 def check_cell(family: Family, claims: Claims, bits: int, work: Work) -> None:
-    """The inequalities that hold on one cell, for every J of its family.
+    """Verifies the inequalities below on one cell, for every J of its family.
 
         P J + J' P - 2 margin P > 0              <=>  J is strongly monotone in P with that margin,
         [[L P, (P J)'], [P J, L P]] > 0          <=>  |J|_P < L   (Schur complement),
@@ -202,7 +202,7 @@ def check_cell(family: Family, claims: Claims, bits: int, work: Work) -> None:
 
 
 def check_small_gain(claims: Claims) -> None:
-    """Two positive vectors prove the small-gain margin.
+    """Verifies that the two stated positive vectors prove the small-gain margin.
 
     With `K = diag(curvature) - coupling`, `K v >= a v` and `u' K >= a u'` make
     `W K + K' W - 2 a W` positive semidefinite for `W = diag(u / v)`: it has non-positive

@@ -18,15 +18,15 @@ from .matrices import Matrix
 
 FORMAT = "dgames certificate"
 VERSION = 2
-# What files of this format may claim: convergence of a game, of a single step of a method, or over
-# all policies.
+# The kinds of files of this format: they claim convergence of a game, of a single step of a method,
+# or over all policies.
 CONVERGENCE, CONTRACTION, POLICIES = "convergence", "contraction", "policies"
-# Of the text, unpacked, and of the values in it: whatever they are, reading takes up to 1 GiB of
-# memory. An integer is one value; what takes more memory counts for up to nine, see `_values`.
+# Limits on the unpacked text, and on the values in it: whatever they are, reading takes up to 1 GiB
+# of memory. An integer is one value; what takes more memory counts for up to nine, see `_values`.
 MAX_BYTES = 128 * 2**20
 MAX_VALUES = 15 * 2**20
-MAX_ITEMS = 2**20  # of a list that is looked at one by one
-MAX_BITS = 1100  # floats have up to 1024 before the point
+MAX_ITEMS = 2**20  # the most items of a list that are looked at one by one
+MAX_BITS = 1100  # the most bits of an integer; floats have up to 1024 before the point
 
 _GZIP = b"\x1f\x8b"
 # Escapes of halves of characters: where there are none, all characters are whole, as in ASCII.
@@ -66,7 +66,7 @@ def read(path: str | Path) -> dict[str, Any]:
 
 
 def decode(content: bytes, name: str = "the certificate") -> str:
-    """The text in the bytes of a certificate file, plain or compressed; see `read`."""
+    """Returns the text in the bytes of a certificate file, plain or compressed; see `read`."""
     if content.startswith(_GZIP):
         content = _unpacked(content, name)
     if len(content) > MAX_BYTES:
@@ -125,7 +125,7 @@ def parse(text: str, name: str = "the certificate") -> dict[str, Any]:
 
 
 def _values(text: str) -> int:
-    """At least the number of values in JSON, before any is made: each takes up to 40 bytes.
+    """Bounds the number of values in JSON, before any is made: each takes up to 40 bytes.
 
     Every value but the first stands after a comma, a bracket or a colon. Lists and texts take the
     memory of three, objects that of three for each key and three more.
@@ -135,7 +135,7 @@ def _values(text: str) -> int:
 
 
 def digest(data: dict[str, Any]) -> str:
-    """SHA-256 of the canonical JSON of everything but the digest itself: detects accidents."""
+    """Returns the SHA-256 of the canonical JSON of all but the digest; it detects accidents."""
     body = {key: value for key, value in data.items() if key != "digest"}
     text = json.dumps(body, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
     return hashlib.sha256(text.encode()).hexdigest()
@@ -167,7 +167,7 @@ class Reader:
         self.value, self.where = value, where
 
     def fail(self, expected: str) -> NoReturn:
-        """Complains about this field."""
+        """Raises `Unusable` with a message about this field."""
         raise Unusable(f'field "{self.where}": expected {expected}')
 
     def __contains__(self, key: str) -> bool:
@@ -181,14 +181,14 @@ class Reader:
         return field
 
     def fields(self, *names: str) -> list["Reader"]:
-        """The members of an object that has these and no others: nothing goes unverified."""
+        """Returns the members of an object, which must be just these: all of them get verified."""
         found = [self[name] for name in names]
         if unknown := sorted(set(self.value) - set(names)):
             self.fail(f"nothing but {', '.join(names)}: nothing can verify {', '.join(unknown)}")
         return found
 
     def items(self, length: int | None = None) -> list["Reader"]:
-        """The entries of a list, of the given length."""
+        """Returns the entries of a list, of the given length."""
         if not isinstance(self.value, list) or length not in (None, len(self.value)):
             self.fail("a list" if length is None else f"a list of {length} entries")
         if len(self.value) > MAX_ITEMS:
@@ -196,25 +196,25 @@ class Reader:
         return [Reader(value, f"{self.where}[{i}]") for i, value in enumerate(self.value)]
 
     def text(self) -> str:
-        """A string."""
+        """Returns a string."""
         return self.value if isinstance(self.value, str) else self.fail("text")
 
     def boolean(self) -> bool:
-        """`true` or `false`."""
+        """Returns `true` or `false`."""
         return self.value if isinstance(self.value, bool) else self.fail("true or false")
 
     def integer(self) -> int:
-        """An integer (not a boolean) of bounded length."""
+        """Returns an integer (not a boolean) of bounded length."""
         return Reader([self.value], self.where).integers(1)[0]
 
     def integer_within(self, least: int, most: int) -> int:
-        """An integer from one number to another."""
+        """Returns an integer from one number to another."""
         if not least <= self.integer() <= most:
             self.fail(f"an integer from {least} to {most}")
         return self.value
 
     def integers(self, length: int) -> list[int]:
-        """A list of integers."""
+        """Returns a list of integers."""
         values = self.value
         if not isinstance(values, list) or len(values) != length:
             self.fail(f"a list of {length} integers")
@@ -223,12 +223,12 @@ class Reader:
         return values
 
     def matrix(self, rows: int, columns: int) -> Matrix:
-        """A matrix of integers, in one list, row by row."""
+        """Returns a matrix of integers, which the file has in one list, row by row."""
         flat = self.integers(rows * columns)
         return [flat[i * columns : (i + 1) * columns] for i in range(rows)]
 
     def number(self) -> Fraction:
-        """A finite hexadecimal float, taken exactly and spelled as Python spells it."""
+        """Returns a finite hexadecimal float exactly; it must be spelled as Python spells it."""
         try:
             value = float.fromhex(self.text()[:40])
             if value.hex() == self.value:
@@ -238,5 +238,5 @@ class Reader:
         self.fail('a finite hexadecimal float such as "0x1.8000000000000p+1"')
 
     def numbers(self, length: int) -> list[Fraction]:
-        """A list of such numbers."""
+        """Returns a list of such numbers."""
         return [item.number() for item in self.items(length)]

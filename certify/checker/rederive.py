@@ -8,18 +8,18 @@ ball arithmetic, with derivatives by truncated Taylor polynomials (`jets`), whic
     coefficients up to degree 4 are finite on pieces of it;
   * that the Jacobian of their pseudo-gradient is in the family that the file states;
   * that `|F(center) - value| <= residual`;
-  * that a zero-sum game has but one payoff: its second cost is the negative of the first;
+  * that a zero-sum game has only one payoff: its second cost is the negative of the first;
   * and that the hash of the game belongs to what the file says of it: players, sets and graph.
 
-Of a file about another field the graph spells out that field; of one about a natural gradient over
-all policies, the costs of policies, and cells are sets of policies.
+In a file about another field, the graph spells out that field; in one about a natural gradient
+over all policies, it spells out the costs of policies, and cells are sets of policies.
 
-So nothing about the enclosures that found the families has to be believed: no JAX, no interval
-rules, no automatic differentiation.
+So no part of the enclosures that found the families has to be trusted: no JAX, no interval rules,
+no automatic differentiation.
 
-Of one cell, with centre c, half-widths r and family `C + sum_k e_k G_k + E`, `|E| <= R`: any e with
-`|e_k| <= 1` will do, and `e_k = (x_k - c_k) / r_k` for the coordinate k that the file says G_k goes
-along is chosen, zero for others. What has to be shown is `|D(x)| <= R` for
+Take one cell, with centre c, half-widths r and family `C + sum_k e_k G_k + E`, `|E| <= R`. Any e
+with `|e_k| <= 1` will do, and `e_k = (x_k - c_k) / r_k` for the coordinate k that the file says G_k
+goes along is chosen, zero for others. What has to be shown is `|D(x)| <= R` for
 `D(x) = J(x) - C - sum_k e_k(x) G_k`. On a piece of the cell, with centre p and half-widths s,
 
     D(x) = D(p) + sum_k dD/dx_k (p) d_k + 1/2 sum_kl H_kl d_k d_l,     d = x - p,  |d_k| <= s_k,
@@ -45,14 +45,14 @@ from .matrices import Matrix
 from .reader import Reader, Unusable
 from .verdict import require
 
-# Bits of ball arithmetic: the file's numbers have 53, and the checker is to lose nothing.
+# Bits of ball arithmetic: the file's numbers have 53, and the checker should lose nothing.
 PRECISION = 128
 # Degree of the Taylor polynomials over cells.
 ORDER = 4
-# Pieces that one cell may be cut into.
+# The most pieces that one cell may be cut into.
 MAX_PIECES = 2**12
-# A piece is at least `1 / FINEST` of the cell along each coordinate: where a bound is touched but
-# for roundings, cuts do not help, however many.
+# A piece is at least `1 / FINEST` of the cell along each coordinate: where a bound is attained up
+# to roundings, no number of cuts helps.
 FINEST = 2**48
 
 
@@ -61,8 +61,8 @@ def rederive(file: Reader, claims: Claims, progress: Progress | None = None) -> 
 
     Args:
         file: The certificate, accepted at level 1.
-        claims: Its claims.
-        progress: As for `check`.
+        claims: The claims of the certificate.
+        progress: See `check`.
 
     Returns:
         What was re-derived, one sentence each.
@@ -101,15 +101,15 @@ def rederive(file: Reader, claims: Claims, progress: Progress | None = None) -> 
 Balls = list[list[BallInterval]]
 # A box, by its sides.
 Sides = list[tuple[Fraction, Fraction]]
-# An entry of F: an output of the graph, a sign, and along what that is differentiated.
+# An entry of F: an output of the graph, a sign, and the coordinates of the derivative to take.
 Entry = tuple[int, int, tuple[int, ...]]
 
 
 def entries(sizes: list[int], zero_sum: bool, is_gradient: bool) -> list[Entry]:
-    """How F is made of the outputs of the graph.
+    """Says how F is made of the outputs of the graph.
 
-    Each entry is the derivative of the own player's cost along the entry's coordinate; of a field,
-    the output itself.
+    Each entry is the derivative of the own player's cost along the entry's coordinate, or for a
+    field the output itself.
     """
     players = [player for player, size in enumerate(sizes) for _ in range(size)]
     if not is_gradient:
@@ -121,7 +121,7 @@ def entries(sizes: list[int], zero_sum: bool, is_gradient: bool) -> list[Entry]:
 
 
 class _Derivation:
-    """The costs of a game, and what a file says of their derivatives."""
+    """The graph of the costs of a game, and the claims of a file about their derivatives."""
 
     def __init__(self, graph: Graph, claims: Claims, unit: int) -> None:
         self.graph, self.claims = graph, claims
@@ -135,7 +135,7 @@ class _Derivation:
         self.defined = "every operation of the graph is defined on the region (level 2)"
 
     def check_residual(self) -> None:
-        """`|F(center) - value| <= residual`."""
+        """Verifies `|F(center) - value| <= residual`."""
         center, natural = self.claims.center, self.claims.natural
         point = self._policies() if self.claims.natural else map(BallInterval.point, center)
         jets, obliged = self.graph.obliged(self.first.around([*point]), self.first.operations)
@@ -151,7 +151,7 @@ class _Derivation:
             require(bool(holds), "the residual at the centre holds (level 2)")
 
     def _policies(self) -> list[BallInterval]:
-        """The policies at the centre, `q_a = e^x_a / (1 + sum_b e^x_b)` for each vector."""
+        """Returns the policies at the centre, `q_a = e^x_a / (1 + sum_b e^x_b)` for each vector."""
         result, center = [], self.claims.center
         for low, high in pairwise([0, *accumulate(self.claims.region.groups)]):
             powers = [BallInterval.exp(c) for c in center[low:high]]
@@ -162,10 +162,10 @@ class _Derivation:
     def _jacobian(
         self, jets: list[Jet], box: list[BallInterval], arithmetic: JetArithmetic
     ) -> list[list[Jet]]:
-        """The jets of J: of derivatives of F, one order less than theirs.
+        """Returns the jets of J, the derivatives of F, of one order less than those of F.
 
-        Of a natural gradient, `J = temperature I + H S`, with H the derivatives of g in place of F,
-        and `S_cb = [c = b] q_b - q_c q_b` for two coordinates of one probability vector: that is
+        For a natural gradient, `J = temperature I + H S`, with H the derivatives of g in place of
+        F, and `S_cb = [c = b] q_b - q_c q_b` for two coordinates of one probability vector: that is
         how policies depend on logit differences.
         """
         order = arithmetic.order - len(self.entries[0][2]) - 1
@@ -200,7 +200,7 @@ class _Derivation:
         return result
 
     def check_cell(self, node: Reader, lower: Corner, upper: Corner) -> int:
-        """The Jacobian is in the family on one cell; returns the number of pieces it took."""
+        """Verifies that J is in the family on one cell; returns the number of pieces it took."""
         entries = self.size**3 * (self.size + 1) // 2  # of the Jacobian's second derivatives
         self.expansions.wide.spend(entries)
         cell = list(zip(lower, upper, strict=True))
@@ -234,14 +234,14 @@ class _Derivation:
         return pieces
 
     def _failing(self, stated: "_Affine", piece: Sides) -> int | None:
-        """None if `|D| <= R` is shown on a piece, else the coordinate that adds most to a bound."""
+        """Returns None if `|D| <= R` is shown on a piece, else the coordinate that adds most."""
         middle = [(low + high) / 2 for low, high in piece]
         half = [BallInterval.point((high - low) / 2) for low, high in piece]
         found, obliged = self.expansions.of(self.graph, middle, piece)
         at, over = [pair.middle for pair in found], [pair.box for pair in found]
         require(_finite([pair.middle for pair in obliged]), self.defined)
         require(_finite(at), self.smooth)
-        # Perhaps only because the piece is large.
+        # A smaller piece may do: it is cut along the coordinate that has been cut least.
         if not _finite([*over, *(pair.box for pair in obliged)]):
             shares = [
                 (high - low) / (end - start)
@@ -274,7 +274,7 @@ class _Derivation:
                         scores[k] += float(part.magnitude().upper())
         if shown:
             return None
-        # Where no coordinate adds anything, what is too large is the rounding error of the graph.
+        # Where no coordinate adds anything, the rounding error of the graph is what is too large.
         require(
             max(scores) > 0,
             f"{stated.where}: the Jacobian is in the stated family (level 2, lost in roundings)",
@@ -282,7 +282,7 @@ class _Derivation:
         return max(axes, key=scores.__getitem__)
 
     def _entry(self, jet: Jet, *variables: int) -> BallInterval:
-        """A derivative of a function: a coefficient times the factorials of its exponents."""
+        """Returns a derivative: a coefficient times the factorials of its exponents."""
         if variables not in jet:
             return BallInterval.point(0)
         counts = (variables.count(k) for k in set(variables))
@@ -294,9 +294,9 @@ def _finite(jets: list[Jet]) -> bool:
 
 
 class _Affine:
-    """What a file states of J on a cell: `C + sum_k e_k(x) G_k`, up to a remainder.
+    """The function `C + sum_k e_k(x) G_k` that a file states for J on a cell, up to a remainder.
 
-    `slopes` are its derivatives along each coordinate.
+    The `slopes` are its derivatives along each coordinate.
     """
 
     def __init__(self, family: Family, scale: Fraction, cell: Sides) -> None:
@@ -315,7 +315,7 @@ class _Affine:
                 self.slopes[k] = _plus(self.slopes[k], balls(generator, scale / radius))
 
     def at(self, point: list[Fraction]) -> Balls:
-        """Its value at a point."""
+        """Returns the value at a point."""
         result = self.centre
         for p, c, slope in zip(point, self.middle, self.slopes, strict=True):
             if p != c:
@@ -328,13 +328,13 @@ def _plus(one: Balls, other: Balls) -> Balls:
 
 
 def _parabola(slope: BallInterval, curvature: BallInterval, half: BallInterval) -> BallInterval:
-    """Contains `slope d + curvature d^2 / 2` for all `|d| <= half`, a number."""
+    """Returns an enclosure of `slope d + curvature d^2 / 2` for all `|d| <= half`, a number."""
 
     def highest(bend: Any) -> Any:
-        """The highest value of a parabola with some slope and at most the given curvature.
+        """Returns the highest value of a parabola with some slope and at most that curvature.
 
-        Bent down, no parabola rises above its vertex, and one with its vertex beyond `half` not
-        above its end.
+        A parabola that bends down does not rise above its vertex, nor above its end if the vertex
+        is beyond `half`.
         """
         steepness, end = slope.magnitude(), half.high
         if bend < 0:

@@ -1,4 +1,4 @@
-"""Where a certificate holds."""
+"""The region where a certificate holds."""
 
 from collections.abc import Sequence
 from fractions import Fraction
@@ -10,11 +10,11 @@ from .verdict import require
 
 
 class Region:
-    """Where the claims hold, nonempty and convex: a box, a Euclidean ball, or all policies.
+    """The region where the claims hold, nonempty and convex: a box, a ball, or all policies.
 
-    All policies are all of R^n, in logit differences of probability vectors: `groups` says how many
-    coordinates each has. Cells are then not sets of such points but of the policies q(x), boxes of
-    the probabilities of all actions but the last of each vector.
+    Balls are Euclidean. All policies are all of R^n, in logit differences of probability vectors:
+    `groups` says how many coordinates each has. Cells are then not sets of such points but of the
+    policies q(x), boxes of the probabilities of all actions but the last of each vector.
     """
 
     def __init__(self, file: Reader, dimension: int) -> None:
@@ -40,10 +40,10 @@ class Region:
             file["kind"].fail('"box", "ball" or "policies"')
 
     def misses(self, lower: list[Fraction], upper: list[Fraction]) -> bool:
-        """Whether a cell lies outside of the region.
+        """Says whether a cell lies outside of the region.
 
-        Of a ball: its nearest point is farther than the radius. Of policies: probabilities of one
-        vector sum to more than one.
+        For a ball, its nearest point is farther than the radius; for policies, the probabilities of
+        one vector sum to more than one.
         """
         if self.is_box:
             return False
@@ -60,11 +60,11 @@ class Region:
         weights: list[Fraction],
         extents: Sequence[Extent],
     ) -> bool:
-        """Whether all x in K with `sum_k weights_k (x_k - center_k)^2 <= radius^2` are in it.
+        """Says whether all x in K, `sum_k weights_k (x_k - center_k)^2 <= radius^2`, are in it.
 
         Coordinate k of such an x is within `radius / sqrt(weights_k)` of the centre, and x is
-        within `radius / sqrt(min weights)` of it; both bounds are attained. Of a box the first is
-        all that counts, of a ball the second; so balls of any norm will do that obey it. A face of
+        within `radius / sqrt(min weights)` of it; both bounds are attained. Only the first is
+        used for a box, the second for a ball; so balls of any norm that obeys it will do. A face of
         a box beyond which K does not extend is no limit. All of R^n contains every ball.
         """
         if self.groups:

@@ -1,4 +1,4 @@
-"""Methods as linear recursions in the values of a field: all that a rate depends on."""
+"""Describes methods as linear recursions in the values of a field, which determine rates."""
 
 from collections.abc import Callable, Sequence
 from fractions import Fraction
@@ -24,9 +24,9 @@ class Scheme(NamedTuple):
 
 
 def runge_kutta(*rows: Vector) -> Scheme:
-    """`k_i = F(x - h sum_j a_ij k_j)`, then `x+ = x - h sum_i b_i k_i`: the rows of a, then b.
+    """Makes `k_i = F(x - h sum_j a_ij k_j)`, `x+ = x - h sum_i b_i k_i`, from the rows of a and b.
 
-    Of each row there are the coefficients up to the last one that is not zero.
+    Each row has the coefficients up to the last one that is not zero.
     """
     size = len(rows) - 1
     *stages, move = [tuple(-r for r in row) + (0,) * (size - len(row)) for row in rows]
@@ -75,7 +75,7 @@ def complex_momentum(real: Fraction, imaginary: Fraction) -> Scheme:
     return Scheme(4, points, 1, move, ((0, 0, 0, 1), move, other))
 
 
-# With as many arguments as the method has momentum parameters.
+# The scheme of each method, as a function of its momentum parameters, if it has any.
 SCHEMES: dict[str, Callable[..., Scheme]] = {
     "heun": heun,
     "ssprk3": ssprk3,

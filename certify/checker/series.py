@@ -21,8 +21,8 @@ from .intervals import (
     tan,
 )
 
-# Pieces into which the argument of an elementary function is cut to bound its derivatives, whose
-# formulas name the argument more than once.
+# The number of pieces into which the argument of an elementary function is cut to bound its
+# derivatives, because their formulas name the argument more than once.
 _PIECES = 8
 
 # The coefficients up to an order of a function, at every point of an interval.
@@ -30,7 +30,7 @@ Series = Callable[[BallInterval, int], list[BallInterval]]
 
 
 def series_over(series: Series, u: BallInterval, order: int) -> list[BallInterval]:
-    """The coefficients of a function on an interval, as unions of those on pieces of it."""
+    """Returns the coefficients of a function on an interval, as unions of those on its pieces."""
     if u.low is u.high or not u.is_finite():
         return series(u, order)
     width = (u.high - u.low) / _PIECES
@@ -42,7 +42,7 @@ def series_over(series: Series, u: BallInterval, order: int) -> list[BallInterva
 
 
 def power_series(u: BallInterval, exponent: int, order: int) -> list[BallInterval]:
-    """`(u + v)^n = sum_k binomial(n, k) u^(n - k) v^k`."""
+    """Returns the coefficients of `(u + v)^n = sum_k binomial(n, k) u^(n - k) v^k`."""
     series, factor = [ZERO] * (order + 1), Fraction(1)
     for k in range(order + 1):
         if factor:
@@ -52,7 +52,7 @@ def power_series(u: BallInterval, exponent: int, order: int) -> list[BallInterva
 
 
 def real_power_series(u: BallInterval, power: Any, order: int) -> list[BallInterval]:
-    """The coefficients of a real power with its exponent in a ball, for positive u."""
+    """Returns the coefficients of a real power with its exponent in a ball, for positive u."""
     series, factor = [], arb(1)
     for k in range(order + 1):
         series.append(real_power(u, power - k) * BallInterval(factor, factor))
@@ -107,18 +107,18 @@ def _cosh(u: BallInterval, order: int) -> list[BallInterval]:
 
 
 def _tanh(u: BallInterval, order: int) -> list[BallInterval]:
-    """With `t = tanh u`, the slope is `s = 1 - t^2 = cosh(u)^-2`."""
+    """Uses that `t = tanh u` has the slope `s = 1 - t^2 = cosh(u)^-2`."""
     return _tangent(increasing("tanh")(u), cosh(u) ** -2, order, -1)
 
 
 def _tan(u: BallInterval, order: int) -> list[BallInterval]:
-    """With `t = tan u`, the slope is `s = 1 + t^2`."""
+    """Uses that `t = tan u` has the slope `s = 1 + t^2`."""
     t = tan(u)
     return _tangent(t, t**2 + BallInterval.point(1), order, 1)
 
 
 def _tangent(t: BallInterval, s: BallInterval, order: int, sign: int) -> list[BallInterval]:
-    """Coefficients of a function t of u with the slope `s = 1 + sign t^2`.
+    """Returns the coefficients of a function t of u with the slope `s = 1 + sign t^2`.
 
     If its k-th derivative is `s p(t)`, the next one is `s (s p'(t) + 2 sign t p(t))`, again s times
     a polynomial in t.
@@ -140,7 +140,7 @@ def _tangent(t: BallInterval, s: BallInterval, order: int, sign: int) -> list[Ba
 
 
 def _by_slope(name: str) -> Series:
-    """Series of an increasing function whose derivatives the library computes."""
+    """Returns the series of an increasing function whose derivatives python-flint computes."""
 
     def series(u: BallInterval, order: int) -> list[BallInterval]:
         middle, radius = (u.low + u.high) / 2, (u.high - u.low) / 2
@@ -153,7 +153,7 @@ def _by_slope(name: str) -> Series:
 
 
 def _acos(u: BallInterval, order: int) -> list[BallInterval]:
-    """`pi / 2 - asin`."""
+    """Returns the coefficients of `pi / 2 - asin`."""
     first, *others = _by_slope("asin")(u, order)
     half = arb.pi() / 2
     return [BallInterval(half, half) - first, *(-x for x in others)]

@@ -1,4 +1,4 @@
-"""Strategy sets: where the players may move, and what an equilibrium on their boundary is.
+"""Strategy sets, in which the players move, and how far a point is from an equilibrium in them.
 
 A closed convex set K has at each of its points y the cone of normals `n`, `<n, z - y> <= 0` for all
 z in K. A point y solves the variational inequality of F on K, `<F(y), z - y> >= 0` for all z in K,
@@ -15,7 +15,7 @@ from .reader import Reader
 # Lower and upper bound of a coordinate in a set; None where there is none.
 Extent = tuple[Fraction | None, Fraction | None]
 
-# A point of a ball this near to the sphere, relatively, is taken for one on it. A choice: any is
+# A point of a ball this near to the sphere, relatively, is treated as one on it. Any choice is
 # valid, and this one is good where the point comes from floating point.
 _ON_SPHERE = Fraction(1, 2**40)
 
@@ -34,7 +34,7 @@ class Defect(NamedTuple):
 
 
 class BoxSet:
-    """`lower <= x <= upper`, the whole space without bounds: normals point outward at a bound."""
+    """The set `lower <= x <= upper`, perhaps without bounds: normals point outward at a bound."""
 
     def __init__(self, file: Reader, size: int) -> None:
         self.extents: list[Extent] = [(None, None)] * size
@@ -46,14 +46,14 @@ class BoxSet:
         self.extents = [(_end(low, "-inf"), _end(high, "inf")) for low, high in ends]
 
     def contains(self, center: list[Fraction]) -> bool:
-        """Whether the point is in the set."""
+        """Says whether the point is in the set."""
         return all(
             (low is None or low <= c) and (high is None or c <= high)
             for (low, high), c in zip(self.extents, center, strict=True)
         )
 
     def defect(self, center: list[Fraction], value: list[Fraction]) -> Defect:
-        """The defect of a value of F at a point of the set."""
+        """Returns the defect of a value of F at a point of the set."""
         errors = []
         for (low, high), c, v in zip(self.extents, center, value, strict=True):
             free = (v > 0 and c == low) or (v < 0 and c == high)
@@ -62,7 +62,7 @@ class BoxSet:
 
 
 class BallSet:
-    """`|x - middle| <= radius`: normals at a point of the sphere are multiples of `x - middle`.
+    """The ball `|x - middle| <= radius`; normals on the sphere are multiples of `x - middle`.
 
     Floating-point numbers are seldom on a sphere. So y is the point of it nearest to the centre,
     `|y - center| = radius - |o| <= (radius^2 - |o|^2) / radius` with `o = center - middle`, and
@@ -77,11 +77,11 @@ class BallSet:
         self.extents: list[Extent] = [(m - self.radius, m + self.radius) for m in self.middle]
 
     def contains(self, center: list[Fraction]) -> bool:
-        """Whether the point is in the set."""
+        """Says whether the point is in the set."""
         return _square(self._offset(center)) <= self.radius**2
 
     def defect(self, center: list[Fraction], value: list[Fraction]) -> Defect:
-        """The defect of a value of F at a point of the set."""
+        """Returns the defect of a value of F at a point of the set."""
         offset = self._offset(center)
         square = _square(offset)
         shift = (self.radius**2 - square) / self.radius
@@ -97,7 +97,7 @@ class BallSet:
 
 
 class SimplexSet:
-    """Groups of coordinates, each a probability vector, `x >= 0` and `sum(x) = 1`.
+    """The set in which each group of coordinates is a probability vector: `x >= 0`, `sum(x) = 1`.
 
     Normals of a group are the n with `n_k = a` where `x_k > 0` and `n_k <= a` elsewhere, for any a.
     """
@@ -111,11 +111,11 @@ class SimplexSet:
         self.extents: list[Extent] = [(Fraction(0), Fraction(1))] * size
 
     def contains(self, center: list[Fraction]) -> bool:
-        """Whether the point is in the set."""
+        """Says whether the point is in the set."""
         return min(center) >= 0 and all(sum(center[group]) == 1 for group in self.groups)
 
     def defect(self, center: list[Fraction], value: list[Fraction]) -> Defect:
-        """The defect of a value of F at a point of the set."""
+        """Returns the defect of a value of F at a point of the set."""
         errors = []
         for group in self.groups:
             pairs = list(zip(center[group], value[group], strict=True))
@@ -136,7 +136,7 @@ _KINDS: dict[str, type[StrategySet]] = {
 
 
 def read_set(file: Reader, size: int) -> StrategySet:
-    """The set of one player, who has that many coordinates."""
+    """Reads the set of one player, who has that many coordinates."""
     kind = file["kind"].text()
     if kind not in _KINDS:
         file["kind"].fail(f"one of {', '.join(_KINDS)}")

@@ -19,17 +19,17 @@ MAX_PIECES = 64
 
 
 def check_steps(claims: Claims) -> None:
-    """Every stated step size is safe, and converges at the stated rate, by the theorem it names.
+    """Verifies that every stated step is safe, with the stated rate, by the theorem it names.
 
     `max` is proved to converge, and so is every smaller step in the same norm; with `best`,
     `|x_k - x*| <= constant rate^k |x_0 - x*|` after k iterations, the constant being 1 where none
-    is stated. Both from anywhere in the basin, to x*. In a metric of weights, also when each
-    evaluation of F is followed by a projection onto a product of convex sets that contains x*, as
-    with the strategy sets of the file, where x* need not be a zero of F but is a fixed point of
-    every projected step: blockwise projections are nonexpansive in W. In another metric they need
-    not be, and nothing is said of projected steps except alternating ones, whose norms are
-    Euclidean for each player; nor by the theorem "performance", unless the sets contain D, in which
-    all points lie, so that projections change nothing. The theorem "small_gain" is one for
+    is stated. Both hold from anywhere in the basin, with the limit x*. In a metric of weights, they
+    hold also when each evaluation of F is followed by a projection onto a product of convex sets
+    that contains x*, as with the strategy sets of the file, where x* need not be a zero of F but is
+    a fixed point of every projected step: blockwise projections are nonexpansive in W. In another
+    metric they need not be, and nothing is claimed of projected steps except alternating ones,
+    whose norms are Euclidean for each player; nor by the theorem "performance", unless the sets
+    contain D, in which all points lie, so that projections change nothing. The theorem "small_gain" is one for
     pseudo-gradients: it needs own-player blocks of J to be symmetric.
     """
     stated: set[str] = set()
@@ -97,7 +97,7 @@ def _simultaneous_small_gain(claims: Claims, step: list[Fraction]) -> dict[str, 
 
 
 def _step_matrix(claims: Claims, h: Fraction) -> list[list[Fraction]]:
-    """`N(h)`, see `_simultaneous_small_gain`."""
+    """Returns `N(h)`, see `_simultaneous_small_gain`."""
 
     def entry(i: int, j: int) -> Fraction:
         own = max(abs(1 - h * claims.curvature[i]), abs(1 - h * claims.smoothness[i]))
@@ -192,7 +192,7 @@ def _extragradient_monotonicity(claims: Claims, step: list[Fraction]) -> dict[st
 def _performance(
     method: str, claims: Claims, step: list[Fraction], momentum: Reader, file: Reader
 ) -> dict[str, bool]:
-    """Pieces, each an interval of steps with a function V that decreases, see `performance.py`.
+    """Verifies pieces: intervals of steps with a decreasing function V, see `performance.py`.
 
     All but the last one lie side by side from 0 to `max`; the last one is the step `best` alone. On
     each, `V_k <= (1 - c h)^k V_0`, `V_0 <= start |x_0 - x*|^2`, and `|Y - x*|^2 <= bound V_k` for
@@ -236,13 +236,13 @@ def _performance(
     }
 
 
-# Theorems that say nothing of projected steps.
+# Theorems that do not cover projected steps.
 UNPROJECTED = {"performance"}
 # Theorems that need own-player blocks of J to be symmetric, as those of a pseudo-gradient are.
 SYMMETRIC = {"small_gain"}
 
-# Of each theorem: what has to hold, the numbers it needs after `max`, `best` and `rate`, and other
-# fields, which are handed to it as they are.
+# For each theorem: the function that verifies it, the names of the numbers it needs after `max`,
+# `best` and `rate`, and those of other fields, which are handed to it as they are.
 Rule = tuple[Callable[..., dict[str, bool]], tuple[str, ...], tuple[str, ...]]
 STEP_RULES: dict[tuple[str, str], Rule] = {
     ("extragradient", "monotonicity"): (_extragradient_monotonicity, ("stretch", "basin"), ()),

@@ -1,10 +1,10 @@
-"""What the checker says of a file that it can read."""
+"""The verdict of the checker on a file that it can read."""
 
 from typing import NamedTuple
 
 
 class Verdict(NamedTuple):
-    """What the checker says of a file.
+    """The verdict of the checker on a file.
 
     Attributes:
         ok: Whether every claim in the file follows from its evidence.
@@ -22,7 +22,7 @@ class Verdict(NamedTuple):
 
 
 class Rejected(Exception):
-    """Claims of the file, one sentence each, do not follow from its evidence."""
+    """An error with the claims that do not follow from the evidence, one sentence each."""
 
 
 def require(condition: bool, claim: str) -> None:

@@ -1,1 +1,1 @@
-"""What is said: one class for each kind of claim, with what it is read from and compared to."""
+"""What certificates claim: one class for each kind, which reads its numbers from a file."""

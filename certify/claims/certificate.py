@@ -1,4 +1,4 @@
-"""The base of all certificates: what was found out about a game, and the file that proves it."""
+"""The base class of all certificates, which say what is proved of a game and save the proof."""
 
 import abc
 from pathlib import Path
@@ -18,7 +18,7 @@ Status = Literal["proved", "refuted", "undecided"]
 
 
 class Certificate(abc.ABC):
-    """What was found out about a game: a proof, a refutation, or why there is neither.
+    """The result of an attempt to prove a claim about a game, with its status.
 
     Each kind of claim is a final subclass with the numbers of that claim, which exist only where
     they are proved: with another status, asking for one of them raises a `ValueError` that says why
@@ -29,17 +29,17 @@ class Certificate(abc.ABC):
     Attributes:
         kind: The name of this kind of claim: the field `kind` of its files, and of its schema.
         title: What a certificate of this kind is about, for the head of a table or a page.
-        no_file: For a kind of claim that makes no file: one sentence that says why.
+        no_file: One sentence that says why this kind of claim makes no file; empty if it does.
         status: "proved", "refuted" or "undecided".
-        reasons: For a status other than "proved": why, one sentence each.
+        reasons: Why the status is not "proved", one sentence each; empty for a proof.
         promoted: What was not float64 in the game and the region, and what it was taken for, one
-            sentence each; nothing for a game in float64.
+            sentence each; empty for a game in float64.
 
     Args:
-        status: "proved" takes `contents`.
-        reasons: Takes at least one, if nothing is proved.
-        promoted: As the attribute; of a proof it is read from its contents.
-        contents: Of the file, accepted by the checker.
+        status: The status; "proved" needs `contents`.
+        reasons: At least one reason unless the status is "proved"; none if it is.
+        promoted: See the attribute; for a proof it is read from `contents` instead.
+        contents: The contents of the file, which the checker has accepted.
 
     Raises:
         ValueError: If a proof is claimed without contents that the checker has accepted.
@@ -74,17 +74,17 @@ class Certificate(abc.ABC):
 
     @property
     def status(self) -> Status:
-        """Whether the claim is "proved", "refuted" or "undecided"."""
+        """The status of the claim: "proved", "refuted" or "undecided"."""
         return self._status
 
     @property
     def reasons(self) -> tuple[str, ...]:
-        """Why there is no proof, one sentence each; empty for a proof."""
+        """The reasons why there is no proof, one sentence each; empty for a proof."""
         return self._reasons
 
     @property
     def promoted(self) -> tuple[str, ...]:
-        """What was not float64, and what it was taken for, one sentence each."""
+        """Sentences that say what was not float64, and what it was taken for."""
         return self._promoted
 
     @property
@@ -109,13 +109,13 @@ class Certificate(abc.ABC):
         """Writes the certificate file, all of it or nothing.
 
         Args:
-            path: Where; an existing file is replaced. A name that ends in `.gz`, such as
-                `game.json.gz`, makes it compressed; `certify.load`, `certify.check` and the
+            path: Where to write; an existing file is replaced. A name that ends in `.gz`, such
+                as `game.json.gz`, makes it compressed; `certify.load`, `certify.check` and the
                 command read both.
 
         Raises:
-            ValueError: If nothing was proved: only proofs are saved; if this kind of claim makes
-                no file; if the file would be larger than the checker reads
+            ValueError: If nothing was proved, since only proofs are saved; if this kind of claim
+                makes no file; if the file would be larger than the checker reads
                 (`certify.checker.reader.MAX_BYTES`); or if `data` was changed since it was checked.
         """
         if self.status != "proved":
@@ -127,7 +127,7 @@ class Certificate(abc.ABC):
 
         Args:
             progress: Called with the number of cells done and of all, before each and at the end.
-            level: Of the check, see `certify.checker.check`.
+            level: The level of the check, see `certify.checker.check`.
 
         Raises:
             ValueError: If nothing was proved, or this kind of claim makes no file.
@@ -138,31 +138,33 @@ class Certificate(abc.ABC):
     def difference(
         self, game: dg.Game | dg.AbstractField, x: Strategy | None = None, args: Any = None
     ) -> str | None:
-        """Says what the certificate states about its game that is not true of this one.
+        """Says how a game differs from that of the certificate.
 
         Args:
             game: A game or a field, whose code is traced.
-            x: A joint strategy, for its players and shapes; where it is not given, the structure
-                that the file describes.
+            x: A joint strategy, of which only players and shapes matter; if it is not given, they
+                are those that the file describes.
             args: Passed to the costs, or to the field.
 
         Returns:
-            The first difference, in words; None if there is none.
+            The first statement of the certificate that does not hold for the given game, in
+            words; None if there is none.
 
         Raises:
-            ValueError: If the game cannot be compared, or nothing could be proved of it.
+            ValueError: If the game cannot be compared, or is of a kind of which nothing can be
+                proved.
         """
 
     def require_game(self, game: dg.Game | dg.AbstractField, x: Strategy, args: Any = None) -> None:
-        """Makes sure that the certificate speaks of a game, whose code is traced for that.
+        """Raises an error unless the certificate is about a given game, whose code is traced.
 
         Args:
             game: A game or a field.
-            x: A joint strategy, for its players and shapes.
+            x: A joint strategy, of which only players and shapes matter.
             args: Passed to the costs, or to the field.
 
         Raises:
-            ValueError: If the certificate is of another game, or of other arguments.
+            ValueError: If the certificate is about another game or other arguments.
         """
         words = self.difference(game, x, args)
         if words is not None:
@@ -171,9 +173,9 @@ class Certificate(abc.ABC):
             )
 
     def rows(self) -> list[Row]:
-        """Returns what the certificate says, for a terminal or a page: a name and words each.
+        """Returns what the certificate says, as labelled rows for a terminal or a page.
 
-        Of a proof these are its claims; otherwise the reasons why there is none.
+        For a proof these are its claims, otherwise the reasons why there is none.
         """
         rows = [row("claim", self.title), row("status", self.status)]
         if self.status != "proved":
@@ -188,12 +190,12 @@ class Certificate(abc.ABC):
         """Returns the claims of a proof, as rows."""
 
     def tables(self) -> list[Table]:
-        """Returns what takes a table of its own, such as numbers of each player: nothing here."""
+        """Returns further tables, such as one of the numbers of each player; none by default."""
         return []
 
     @property
     def game_name(self) -> str:
-        """The name of the game, as the file has it for people to read."""
+        """The name of the game in the file, made safe to display."""
         return shown_name(Reader(self.data)["game"]["name"].text())
 
     def _unproved(self, what: str) -> str:
@@ -201,6 +203,6 @@ class Certificate(abc.ABC):
 
 
 def _promoted(data: Contents) -> tuple[str, ...]:
-    """Reads sentences that are no claim, so that the checker has not looked at them."""
+    """Reads the sentences on promoted types, which are no claim and are not checked."""
     file = Reader(data)
     return tuple(item.text() for item in file["promoted"].items()) if "promoted" in file else ()

@@ -1,4 +1,4 @@
-"""What the independent checker has accepted: the only thing that a proof can be made of."""
+"""Contents of files that the independent checker has accepted; every proof is made of them."""
 
 from certify.checker import Progress, Verdict, check_data
 from certify.checker.reader import digest
@@ -6,10 +6,10 @@ from certify.file.contents import Contents
 
 
 class NotAccepted(ValueError):
-    """The checker rejects the contents of a file.
+    """An error: the checker rejects the contents of a file.
 
     Attributes:
-        verdict: What the checker says; its `reasons` are the claims that do not follow.
+        verdict: The verdict of the checker; its `reasons` are the claims that do not follow.
     """
 
     def __init__(self, verdict: Verdict):
@@ -20,13 +20,13 @@ class NotAccepted(ValueError):
 class Checked:
     """The contents of a certificate file, which the checker accepted when this object was made.
 
-    Making one runs the checker. So whoever holds one holds accepted contents, and a `Certificate`
-    with the status "proved" cannot be made of anything else.
+    Making one runs the checker, so every instance holds accepted contents. A `Certificate` with the
+    status "proved" can be made of nothing else.
 
     Args:
         data: The contents of a file, as plain data.
         progress: Called with the number of cells done and of all, before each and at the end.
-        level: Of the check, see `certify.checker.check`.
+        level: The level of the check, see `certify.checker.check`.
 
     Raises:
         NotAccepted: If the checker rejects them.
@@ -53,7 +53,7 @@ class Checked:
 
     @property
     def verdict(self) -> Verdict:
-        """What the checker said."""
+        """The verdict of the checker."""
         return self._verdict
 
     @property
@@ -62,9 +62,9 @@ class Checked:
         return self._level
 
     def with_provenance(self, **entries: str) -> "Checked":
-        """Returns the same contents with more in their provenance, which is no claim.
+        """Returns the same contents with more entries in their provenance, which is no claim.
 
-        The checker does not look at provenance, so its verdict is about these contents, too.
+        The checker does not look at provenance, so its verdict holds for the new contents, too.
         """
         new = object.__new__(Checked)
         new._verdict, new._level = self._verdict, self._level
@@ -74,6 +74,6 @@ class Checked:
 
 
 def _sealed(data: Contents) -> Contents:
-    """Returns a copy with the digest of its contents at the end."""
+    """Returns a copy of the contents with their digest at the end."""
     body = {key: value for key, value in data.items() if key != "digest"}
     return {**body, "digest": digest(body)}

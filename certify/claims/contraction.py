@@ -1,4 +1,4 @@
-"""The certificate of contraction: a step of a method, as it is, shrinks distances on a box."""
+"""The certificate that one step of a method shrinks distances on a box."""
 
 from typing import Any, ClassVar, NamedTuple, final
 
@@ -15,17 +15,17 @@ from certify.problem.field import flat_field
 from certify.problem.region import Box
 from dgames.strategy import Strategy, dimensions
 
-# Coordinates of a box that are written out.
+# The most coordinates of a box that are written out.
 _MOST_SHOWN = 4
 
 
 class StartBall(NamedTuple):
-    """Where a method may start.
+    """A ball of strategies from which a method may start.
 
     Attributes:
         center: A strategy, as a vector of shape (n,).
-        metric: `M`, shape (n, n).
-        radius: All `x` with `(x - center)' M (x - center) <= radius^2` are starts.
+        metric: The matrix `M` of the norm, shape (n, n).
+        radius: The ball has all `x` with `(x - center)' M (x - center) <= radius^2`.
     """
 
     center: Float[np.ndarray, " n"]
@@ -35,7 +35,7 @@ class StartBall(NamedTuple):
 
 @final
 class Contraction(Certificate):
-    """A step of a method that contracts: what `certify.contraction` returns.
+    """A certificate that a step of a method contracts, as `certify.contraction` returns it.
 
     With status "proved", for all augmented states `z`, `z'` in the box from `lower` to `upper`,
     whatever the rounding errors of the proof,
@@ -46,8 +46,8 @@ class Contraction(Certificate):
     `start`, with the first state that the method's own `init` gives, all iterates stay in the box
     and converge to the fixed point, by the factor `rate` per step. The status is never "refuted".
 
-    Which code the bounds on derivatives in the file were computed from, its hashes say:
-    `certify.is_same_step` compares them with those of code that is traced anew.
+    The hashes in the file say from which code its bounds on derivatives were computed.
+    `certify.is_same_step` compares them with those of newly traced code.
     """
 
     kind: ClassVar[str] = CONTRACTION
@@ -55,10 +55,10 @@ class Contraction(Certificate):
 
     @property
     def equilibrium(self) -> str:
-        """Why the fixed point is a zero of the pseudo-gradient, in words, for reading.
+        """A sentence that says why the fixed point is a zero of the pseudo-gradient, for reading.
 
-        Empty where that was not shown, and then only the fixed point of the step is meant. The
-        checker does not see the code of the step, so that it cannot confirm the words of a file.
+        It is empty where that was not shown; then the certificate is only about the fixed point of
+        the step. The checker does not see the code of the step, so it cannot confirm the sentence.
         """
         method = Reader(self.data)["method"]
         return method["equilibrium"].text() if "equilibrium" in method else ""
@@ -70,12 +70,12 @@ class Contraction(Certificate):
 
     @property
     def metric(self) -> Float[np.ndarray, "m m"]:
-        """`P`: positive definite, on the strategy and the buffers, in this order."""
+        """The positive definite matrix `P`, on the strategy and then the buffers."""
         return _matrix(self.data["claims"]["metric"], self.dimension)
 
     @property
     def dimension(self) -> int:
-        """Coordinates of the augmented state."""
+        """The number of coordinates of the augmented state."""
         coordinates = self.data["coordinates"]
         return coordinates["strategy"] + coordinates["state"]
 
@@ -96,17 +96,17 @@ class Contraction(Certificate):
 
     @property
     def radius(self) -> float:
-        """The fixed point is within this distance of `center`, in the metric."""
+        """A bound on the distance of the fixed point from `center`, in the metric."""
         return float.fromhex(self.data["claims"]["radius"])
 
     @property
     def basin(self) -> float:
-        """Augmented states within this distance of `center`, in the metric, converge."""
+        """The distance from `center`, in the metric, within which augmented states converge."""
         return float.fromhex(self.data["claims"]["basin"])
 
     @property
     def start(self) -> StartBall:
-        """Strategies to start from, with the first state that the method itself chooses."""
+        """The strategies that may be started from, with the first state that `init` gives."""
         n, claims = self.data["coordinates"]["strategy"], self.data["claims"]
         if "start" not in claims:
             return StartBall(self.center, self.metric, self.basin)
@@ -121,7 +121,7 @@ class Contraction(Certificate):
     def difference(
         self, game: dg.Game | dg.AbstractField, x: Strategy | None = None, args: Any = None
     ) -> str | None:
-        """Says whether the game is another one, by its hash; the step is not looked at."""
+        """Says whether a game differs from that of the file, by its hash; steps do not matter."""
         data = self.data
         if x is None:
             raise Unusable(

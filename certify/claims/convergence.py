@@ -30,7 +30,7 @@ from dgames.strategy import Strategy, ravel
 
 @final
 class Convergence(Certificate):
-    """Convergence to the only equilibrium of a game in a region: what `certify.certify` returns.
+    """A certificate of convergence to the only equilibrium in a region, from `certify.certify`.
 
     With status "proved", the pseudo-gradient is strongly monotone on the region, in a metric; there
     is exactly one equilibrium in it; and the flow and methods with safe steps converge to it from
@@ -39,9 +39,9 @@ class Convergence(Certificate):
 
     Attributes:
         status: "proved", "refuted" or "undecided".
-        reasons: For a status other than "proved": why, one sentence each.
+        reasons: Why the status is not "proved", one sentence each; empty for a proof.
         promoted: What was not float64 in the game and the region, and what it was taken for, one
-            sentence each; nothing for a game in float64.
+            sentence each; empty for a game in float64.
     """
 
     kind: ClassVar[str] = CONVERGENCE
@@ -80,7 +80,7 @@ class Convergence(Certificate):
         """The weights of the metric `sum_i weights_i |x_i|^2`, by player.
 
         Raises:
-            ValueError: If the metric is a matrix that is not made of weights; then see `metric`.
+            ValueError: If the metric is a matrix that is not made of weights: see `metric`.
         """
         if self.claims.weights is None:
             raise ValueError("the metric of this certificate is a matrix: see its `metric`")
@@ -91,13 +91,13 @@ class Convergence(Certificate):
         """The matrix P of the norm `|x|_P^2 = x' P x`, shape (n, n), coordinates in their order.
 
         Margin, Lipschitz constant, basin and the radius of the equilibrium are measured in it. With
-        weights it is diagonal: `weights_i` for each coordinate of player i.
+        weights it is diagonal and has `weights_i` for each coordinate of player i.
         """
         return self.claims.metric
 
     @property
     def small_gain(self) -> GainReport:
-        """The aggregated small-gain test, beside the margin."""
+        """The result of the aggregated small-gain test."""
         return self.claims.small_gain
 
     @property
@@ -107,45 +107,48 @@ class Convergence(Certificate):
 
     @property
     def methods_without_step(self) -> dict[str, str]:
-        """Methods that were asked for and are not in `step_sizes`, by name, and why."""
+        """The reason for each requested method that is not in `step_sizes`, by name."""
         return read_methods_without_step(self.data)
 
     @property
     def equilibrium(self) -> Equilibrium:
         """Enclosure of the only equilibrium in the region.
 
-        It is the only stationary point there; of a field, its only zero; and where the file has
-        strategy sets, the only solution of the variational inequality, on their boundary or not.
+        It is the only stationary point there, or the only zero of a field. Where the file has
+        strategy sets, it is the only solution of the variational inequality, on their boundary or
+        not.
         """
         return self.claims.equilibrium
 
     @property
     def basin(self) -> Basin:
-        """Where every start converges."""
+        """The ball from which every start converges."""
         return self.claims.basin
 
     @property
     def region(self) -> Region:
-        """Where the claims hold."""
+        """The region where the claims hold."""
         return read_region(self.data)
 
     @property
     def field(self) -> str | None:
         """The name of the field that took the place of the pseudo-gradient, or None.
 
-        Of another field it is proved that it has one zero in the region, to which flow and methods
-        converge; nothing is said of equilibria.
+        For another field it is proved that it has one zero in the region, to which flow and methods
+        converge; the certificate says nothing about equilibria.
         """
         return self.data["game"].get("field")
 
     def safe_method(self, method: type[dg.AbstractMethod]) -> dg.AbstractMethod:
-        """A method with its best proved step, for `dgames.solve(game, Method, x0, step_size=...)`.
+        """Returns a method with its best proved step.
+
+        `dgames.solve(game, Method, x0, step_size=certificate)` uses it.
 
         Args:
             method: One of the classes that the certificate was made for.
 
         Raises:
-            ValueError: If nothing was proved, or nothing of this method.
+            ValueError: If nothing was proved, or there is no step for this method.
         """
         name, make = known_method(method), cast(Callable[..., dg.AbstractMethod], method)
         if name is None or name not in self.step_sizes:
@@ -161,12 +164,12 @@ class Convergence(Certificate):
     def difference(
         self, game: dg.Game | dg.AbstractField, x: Strategy | None = None, args: Any = None
     ) -> str | None:
-        """Says what the certificate states about its game that is not true of this one."""
+        """Says how a game differs from that of the certificate; returns None if it does not."""
         given = described_strategy(self.data) if x is None else x
         return difference(self.data, game, given, args)
 
     def in_basin(self, method: type[dg.AbstractMethod], x: Strategy) -> Bool[Array, ""]:
-        """Whether a start is within a method's proved basin, from which it converges; traceable.
+        """Says whether a start is in a method's proved basin, from which it converges; traceable.
 
         Args:
             method: One of the classes that the certificate was made for.

@@ -17,13 +17,13 @@ from certify.steps.step_size import StepSize
 
 
 class GainReport(NamedTuple):
-    """The small-gain test with constants aggregated over the whole region, proved.
+    """The proved small-gain test, with constants aggregated over the whole region.
 
     Attributes:
-        margin: The margin it gives; not positive when the test fails.
-        weights: The best weights for it, by player.
+        margin: The margin that the test gives; not positive when it fails.
+        weights: The best weights for the test, by player.
         curvature: Lower bounds on the own-player curvatures, by player.
-        smoothness: Upper bounds on them, by player.
+        smoothness: Upper bounds on the own-player curvatures, by player.
         coupling: Bounds on the norms of the other blocks, shape (N, N), in the players' order.
     """
 
@@ -35,7 +35,7 @@ class GainReport(NamedTuple):
 
 
 class ConvergenceClaims(NamedTuple):
-    """What a certificate proves; the attributes of `Convergence` of the same names."""
+    """The numbers that a certificate proves: the attributes of `Convergence` of the same names."""
 
     margin: float
     lipschitz: float
@@ -145,7 +145,7 @@ def _float(text: str) -> float:
 
 
 def _around(center: str, weight: float, radius: float) -> tuple[float, float]:
-    """`center -+ radius / sqrt(weight)`, rounded outward."""
+    """Returns `center -+ radius / sqrt(weight)`, rounded outward."""
     reach = radius / weight**0.5
     while Fraction(reach) ** 2 * Fraction(weight) < Fraction(radius) ** 2:
         reach = float(np.nextafter(reach, np.inf))
@@ -179,7 +179,7 @@ def _norm(theorem: str, is_matrix: bool) -> str:
 
 
 def read_methods_without_step(data: Contents) -> dict[str, str]:
-    """Reads which methods were asked for and have no step, and why: no claim, for people."""
+    """Reads why requested methods have no step, by name; this is information and no claim."""
     file, key = Reader(data), "methods_without_step"
     if "provenance" not in file or key not in file["provenance"]:
         return {}

@@ -1,4 +1,4 @@
-"""What a certificate of convergence says, as rows and tables."""
+"""Rows and tables that show what a certificate of convergence says."""
 
 import math
 
@@ -23,9 +23,9 @@ from certify.claims.rows import (
 from certify.file.contents import Contents
 from dgames.strategy import blocks, dimensions, player_names, ravel
 
-# Rows of a table; entries of a list, and of a vector that is written out.
+# The most rows of a table, entries of a list, and entries of a vector that is written out.
 MOST_ROWS, MOST_ENTRIES, MOST_SHOWN = 60, 6, 3
-# Coordinates up to which a matrix is written out.
+# The most coordinates of a matrix that is written out.
 MOST_WRITTEN = 6
 
 
@@ -34,7 +34,7 @@ def claim_rows(data: Contents, claims: ConvergenceClaims) -> list[Row]:
 
     Args:
         data: The contents of the file.
-        claims: Read from them.
+        claims: The claims read from them.
     """
     sets = data["game"].get("sets")
     starts = "every start" + ("" if region_is_interior(data) else " in the strategy sets")
@@ -61,7 +61,7 @@ def claim_rows(data: Contents, claims: ConvergenceClaims) -> list[Row]:
 
 
 def _what(data: Contents, claims: ConvergenceClaims) -> Cell:
-    """Names what there is exactly one of."""
+    """Returns the words for what the region has exactly one of, such as a zero of a field."""
     on_boundary = not equilibrium_is_interior(data, claims.equilibrium)
     if "field" in data["game"]:
         kind = "solution of the variational inequality" if on_boundary else "zero"
@@ -96,7 +96,7 @@ def _metric(claims: ConvergenceClaims) -> Cell:
 
 
 def _matrix(claims: ConvergenceClaims) -> list[Row]:
-    """The matrix, if the metric is one that is small enough to be written out."""
+    """Returns a row with the matrix of the metric, if it is small enough to be written out."""
     matrix = claims.metric
     if claims.weights is not None or len(matrix) > MOST_WRITTEN:
         return []
@@ -124,7 +124,7 @@ def _region(region: Contents) -> Cell:
 
 
 def _extent(own: Contents) -> Cell:
-    """A region or a strategy set."""
+    """Describes a region or a strategy set."""
     if own["kind"] == "box":
         return ["box from ", *_hexes(own["lower"]), " to ", *_hexes(own["upper"])]
     if own["kind"] == "ball":
@@ -137,7 +137,7 @@ def _extent(own: Contents) -> Cell:
 
 
 def _sets(sets: list[Contents], players: list[str]) -> Cell:
-    """The strategy sets with their bounds, one line for all players who have the same."""
+    """Lists the strategy sets with their bounds, one line for all players who have the same."""
     owners: dict[Cell, list[str]] = {}
     for name, own in zip(players, sets, strict=True):
         owners.setdefault(tuple(_extent(own)), []).append(name)
@@ -196,13 +196,13 @@ def _players(claims: ConvergenceClaims) -> Table:
 
 
 def _center(value: float) -> Part:
-    """Six digits behind the point, where that is short."""
+    """Shows a number with six digits after the point; with six in all below 1 or from 1e6."""
     before = len(str(int(abs(value)))) if 1 <= abs(value) < 1e6 else 0
     return about(value, 6 + before)
 
 
 def _enclosure(low: float, high: float) -> Cell:
-    """An interval with just enough digits to tell its width."""
+    """Shows an interval with just enough digits to tell its width."""
     width, size = high - low, max(abs(low), abs(high))
     digits = 3
     while digits < 17 and width < size * 10.0 ** (1 - digits) * 2:

@@ -1,4 +1,4 @@
-"""What a certificate says of its equilibrium: an enclosure, and where every start converges."""
+"""The enclosure of an equilibrium, and the ball from which every start converges to it."""
 
 from typing import NamedTuple
 
@@ -9,9 +9,9 @@ class Equilibrium(NamedTuple):
     """An enclosure of the unique equilibrium of a game in a region.
 
     Attributes:
-        lower: Below the equilibrium in every coordinate; a joint strategy.
-        upper: Above it.
-        center: The point around which it was proved.
+        lower: A joint strategy below the equilibrium in every coordinate.
+        upper: A joint strategy above it in every coordinate.
+        center: The point around which the enclosure was proved.
         radius: The equilibrium is within this distance of `center` in the metric.
     """
 
@@ -25,7 +25,7 @@ class Basin(NamedTuple):
     """A ball of starting points from all of which the flow, and every certified step, converges.
 
     Attributes:
-        center: Its centre; a joint strategy.
+        center: Its centre, a joint strategy.
         radius: Its radius in the metric of the certificate.
     """
 

@@ -1,4 +1,4 @@
-"""Whether a certificate speaks of a game: its code is traced again and compared with the file."""
+"""Compares the game of a certificate with a given one, whose code is traced for that."""
 
 from typing import Any
 
@@ -25,7 +25,7 @@ from dgames.strategy import Strategy, dimensions, player_names, ravel
 
 
 def described_strategy(data: Contents) -> Strategy:
-    """A joint strategy of zeros, of the structure that a file describes."""
+    """Returns a joint strategy of zeros, with the structure that a file describes."""
     size = sum(player["size"] for player in data["game"]["players"])
     return rebuild(data["game"]["structure"], np.zeros(size))
 
@@ -45,19 +45,20 @@ def difference(
     x: Strategy,
     args: Any = None,
 ) -> str | None:
-    """What a certificate file says of its game that is not true of this one; None if nothing is.
+    """Says how a game differs from that of a certificate file; returns None if it does not.
 
-    The costs are the same if their traced code is, with every constant in it, or if it gives the
-    same expression graph.
+    The costs are the same if their traced code is the same, with every constant in it, or if it
+    gives the same expression graph.
 
     Args:
         data: The contents of the file.
         game: A game or a field.
-        x: A joint strategy, for its players and shapes; its numbers do not matter.
+        x: A joint strategy, of which only players and shapes matter.
         args: Passed to the costs, or to the field.
 
     Raises:
-        ValueError: As `certify.certify`, if the game is none that anything can be proved of.
+        ValueError: If the game is of a kind of which nothing can be proved, as in
+            `certify.certify`.
     """
     said, given = data["game"], dg.as_field(game)
     x = jax.tree.map(lambda leaf: jnp.zeros(jnp.shape(leaf), jnp.result_type(leaf)), x)
@@ -97,7 +98,7 @@ def _same_graph(said: Contents, code: core.ClosedJaxpr, x: Strategy) -> bool:
 
 
 def _other_sets(data: Contents, given: dg.AbstractField, x: Strategy) -> str | None:
-    """Methods project onto the strategy sets, so these have to be those of the certificate."""
+    """Compares the strategy sets, as methods have to project onto those of the certificate."""
     region = region_of(data, x)
     constraints = Constraints.of(given, region)
     constraints.require_known()
@@ -112,7 +113,7 @@ def _other_sets(data: Contents, given: dg.AbstractField, x: Strategy) -> str | N
 
 
 def region_of(data: Contents, x: Strategy) -> Region:
-    """The region of a certificate file, as one of joint strategies like this one."""
+    """Returns the region of a certificate file, in joint strategies structured like `x`."""
     region, unravel = data["region"], ravel(x)[1]
 
     def strategy(name: str) -> Strategy:

@@ -1,4 +1,4 @@
-"""Whether a box is in the interior of strategy sets, where these are not felt."""
+"""Decides whether a box is in the interior of strategy sets, where these have no effect."""
 
 from fractions import Fraction
 from typing import Any
@@ -16,27 +16,27 @@ from dgames.strategy import ravel
 def equilibrium_is_interior(data: Contents, equilibrium: Equilibrium) -> bool:
     """Says whether the equilibrium is known not to be on the boundary of a strategy set.
 
-    Then it is a stationary point as well. Without strategy sets it always is.
+    If so, it is a stationary point as well. Without strategy sets the answer is always yes.
 
     Args:
         data: The contents of the file.
-        equilibrium: Read from them.
+        equilibrium: The equilibrium read from them.
     """
     return inside(data, *(np.asarray(ravel(end)[0]) for end in equilibrium[:2]))
 
 
 def region_is_interior(data: Contents) -> bool:
-    """Says whether the region of a file is known to be inside of all strategy sets."""
+    """Says whether the region of a file is known to be in the interior of all strategy sets."""
     return inside(data, *read_region(data).bounds())
 
 
 def inside(data: Contents, lower: np.ndarray, upper: np.ndarray) -> bool:
-    """Whether a box is in the interior of the strategy sets of a file, exactly.
+    """Says whether a box is in the interior of the strategy sets of a file, exactly.
 
     Args:
-        data: Of the file; without strategy sets every box is.
-        lower: Corner of the box, shape (n,).
-        upper: The same.
+        data: The contents of the file; without strategy sets every box is in the interior.
+        lower: The lower corner of the box, shape (n,).
+        upper: The upper corner of the box, shape (n,).
 
     Example:
         >>> own = {"kind": "box", "lower": ["0x0.0p+0"], "upper": ["inf"]}

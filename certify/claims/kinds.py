@@ -1,4 +1,4 @@
-"""All kinds of claims: here alone a file's kind is looked up, to load it or to compare its game."""
+"""The table of all kinds of claims, with functions that load and check files of any kind."""
 
 from pathlib import Path
 from typing import Any
@@ -14,8 +14,9 @@ from certify.claims.convergence import Convergence
 from certify.claims.policy_convergence import PolicyConvergence
 from dgames.strategy import Strategy
 
-# The class of each kind of file. `certify.checker.KINDS` has what verifies a kind, under the same
-# name, because the checker imports nothing from here; `certify/file/schemas` has its schema.
+# The class of each kind of file. The function that verifies a kind is in `certify.checker.KINDS`,
+# under the same name, because the checker imports nothing from here; `certify/file/schemas` has its
+# schema.
 KINDS: dict[str, type[Certificate]] = {
     known.kind: known for known in (Convergence, Contraction, PolicyConvergence)
 }
@@ -27,7 +28,7 @@ def load(path: str | Path, progress: Progress | None = None, *, level: int = 1) 
     Args:
         path: A file written by `Certificate.save`.
         progress: Called with the number of cells done and of all, before each and at the end.
-        level: Of the check, see `certify.check`.
+        level: The level of the check, see `certify.check`.
 
     Returns:
         A certificate with the status "proved", of the class of its kind: a `Convergence`, a
@@ -52,10 +53,10 @@ def load(path: str | Path, progress: Progress | None = None, *, level: int = 1) 
 
 
 def of_contents(contents: Checked) -> Certificate:
-    """Returns the certificate of contents that the checker has accepted, of the class of its kind.
+    """Makes a certificate, of the class of its kind, from contents that the checker has accepted.
 
     Args:
-        contents: Of any kind.
+        contents: The contents of a file of any kind.
     """
     return KINDS[contents.kind]("proved", contents=contents)
 
@@ -69,20 +70,20 @@ def check(
     args: Any = None,
     like: Strategy | None = None,
 ) -> Verdict:
-    """Has the independent checker verify a certificate file; and is it of the game one thinks of?
+    """Has the independent checker verify a certificate file, and compares its game on request.
 
     The checker (`certify.checker.check`, which needs nothing but the standard library) decides
-    whether the claims follow from the file. That the costs in the file are those of some code it
-    cannot know: give the game, and its code is traced again and compared.
+    whether the claims follow from the file. It cannot know whether the costs in the file are those
+    of some code; if you give the game, its code is traced again and compared.
 
     Args:
         path: A file written by `Certificate.save`.
         progress: Called with the number of cells done and of all, before each and at the end.
         level: 1 takes the bounds on derivatives that the file states as given; 2 re-derives them
             from the costs that the file spells out, with python-flint.
-        game: The game, or the field, that the file is to speak of.
-        args: Passed to its costs.
-        like: A joint strategy of the game, where the file does not know its structure (equinox
+        game: The game, or the field, that the file should be about.
+        args: Passed to its costs, or to the field.
+        like: A joint strategy of the game, where the file does not describe its structure (equinox
             modules, for example).
 
     Returns:

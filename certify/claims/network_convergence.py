@@ -1,4 +1,4 @@
-"""What is proved of a network game of many players; it makes no file."""
+"""The certificate of convergence of a network game of many players, which makes no file."""
 
 from typing import Any, ClassVar, NamedTuple, NoReturn, final
 
@@ -17,10 +17,11 @@ class NetworkConstants(NamedTuple):
     """Proved bounds on the blocks of a network game's Jacobian over a box.
 
     Attributes:
-        curvature: `mu_i`, below the eigenvalues of `d^2 f_i / dx_i^2`, shape (N,).
-        smoothness: `ell_i`, above them, shape (N,).
-        coupling: `L_ij`, above the spectral norm of `d^2 f_i / dx_i dx_j`: sparse, shape (N, N).
-        promoted: What was not float64 in the cost, and what it was taken for; sentences.
+        curvature: `mu_i`, lower bounds on the eigenvalues of `d^2 f_i / dx_i^2`, shape (N,).
+        smoothness: `ell_i`, upper bounds on these eigenvalues, shape (N,).
+        coupling: `L_ij`, upper bounds on the spectral norms of `d^2 f_i / dx_i dx_j`, a sparse
+            matrix of shape (N, N).
+        promoted: Sentences that say what was not float64 in the cost, and what it was taken for.
     """
 
     curvature: Float[np.ndarray, " players"]
@@ -30,7 +31,7 @@ class NetworkConstants(NamedTuple):
 
 
 class NetworkStep(NamedTuple):
-    """Safe step sizes of simultaneous gradient steps; proved.
+    """Proved safe step sizes of simultaneous gradient steps.
 
     Attributes:
         max: Every step up to this one converges from the basin.
@@ -45,15 +46,15 @@ class NetworkStep(NamedTuple):
 
 
 class NetworkEquilibrium(NamedTuple):
-    """An enclosure of the unique equilibrium in the region; proved.
+    """A proved enclosure of the unique equilibrium in the region.
 
     Attributes:
-        center: The point around which it was proved.
-        radius: Of each player: the equilibrium is within this Euclidean distance of the player's
-            block of `center`, shape (N,).
-        lower: Below the equilibrium in every coordinate.
-        upper: Above it.
-        scale: `v`, positive numbers, shape (N,).
+        center: The point around which the enclosure was proved.
+        radius: For each player a bound on the Euclidean distance of the equilibrium from `center`
+            in that player's block, shape (N,).
+        lower: A joint strategy below the equilibrium in every coordinate.
+        upper: A joint strategy above it in every coordinate.
+        scale: Positive numbers `v`, shape (N,).
         basin: From every start with `|x_i - center_i| <= basin v_i` for all i, the flow and every
             safe step converge to the equilibrium and stay in the region.
     """
@@ -68,19 +69,19 @@ class NetworkEquilibrium(NamedTuple):
 
 @final
 class NetworkConvergence(Certificate):
-    """Convergence of a network game of many players: what `certify.certify_network` returns.
+    """A certificate of convergence of a network game, from `certify.certify_network`.
 
     It makes no file: the numbers of a million players do not fit into one that the checker reads,
     and the costs are not spelled out. So what is proved here is proved by this package alone, and
     not checked by the independent checker. The status is never "refuted".
 
     Args:
-        status: "proved" takes an equilibrium.
-        reasons: Why it is undecided; sentences.
-        constants: Proved in either case.
-        gain: Likewise.
+        status: The status; "proved" needs a positive margin, a step and an equilibrium.
+        reasons: Sentences that say why the status is "undecided".
+        constants: Bounds on the Jacobian, proved whatever the status.
+        gain: The small-gain test, proved whatever the status.
         step: Safe steps, if the margin is positive.
-        equilibrium: If it is proved that there is one.
+        equilibrium: The enclosure of the equilibrium, if it is proved that there is one.
 
     Raises:
         ValueError: If a proof is claimed without a positive margin, a step and an equilibrium.
@@ -146,11 +147,11 @@ class NetworkConvergence(Certificate):
     def difference(
         self, game: dg.Game | dg.AbstractField, x: Strategy | None = None, args: Any = None
     ) -> NoReturn:
-        """Says that no game can be compared: nothing is kept of the code of the costs."""
+        """Raises `Unusable`: no game can be compared, as the code of the costs is not kept."""
         raise Unusable("a proof about a network keeps nothing of the costs to compare a game with")
 
     def claim_rows(self) -> list[Row]:
-        """Returns the claims, which no checker has seen."""
+        """Returns the claims, which the independent checker has not verified."""
         equilibrium, step = self.equilibrium, self._step
         assert step is not None
         radius = float(np.max(equilibrium.radius))

@@ -20,13 +20,13 @@ _MOST_SHOWN = 6
 
 
 class PolicyStep(NamedTuple):
-    """Steps of magnetic mirror descent, `dgames.MirrorDescent` with implicit regularisers.
+    """Proved steps of magnetic mirror descent: `MirrorDescent` with implicit regularisers.
 
     Attributes:
         max: Every positive step below this one contracts.
         best: The step with the best proved factor.
-        gain: With it the divergence from the equilibrium shrinks by at least `1 / (1 + gain)` in
-            every step.
+        gain: The best step shrinks the divergence from the equilibrium by a factor of at most
+            `1 / (1 + gain)`.
     """
 
     max: float
@@ -35,19 +35,19 @@ class PolicyStep(NamedTuple):
 
     @property
     def rate(self) -> float:
-        """Factor `1 / (1 + gain)` of the best step; 1.0 where the gain is lost in rounding."""
+        """The factor `1 / (1 + gain)` of the best step; 1.0 where the gain is lost in rounding."""
         return 1 / (1 + self.gain)
 
 
 class PolicyEquilibrium(NamedTuple):
-    """Where the logit quantal response equilibrium x* is.
+    """An enclosure of the logit quantal response equilibrium x*.
 
     Attributes:
-        center: A joint strategy c, as float64 probabilities, normalised but for rounding.
-        radius: `sum_i w_i (KL(c_i || x*_i) + KL(x*_i || c_i)) <= radius^2`, for the vectors of the
-            file that c rounds, normalised exactly.
+        center: A joint strategy c, as float64 probabilities, normalised up to rounding.
+        radius: The bound in `sum_i w_i (KL(c_i || x*_i) + KL(x*_i || c_i)) <= radius^2`, for the
+            vectors of the file that c rounds, normalised exactly.
         distances: Bounds on `|c_i - x*_i|_1` that follow, one per player, with room for that
-            rounding; 2 says nothing.
+            rounding; a bound of 2 says nothing.
     """
 
     center: tuple[np.ndarray, ...]
@@ -56,16 +56,16 @@ class PolicyEquilibrium(NamedTuple):
 
 
 class AllPolicies(eqx.Module):
-    """Every joint strategy: where the claims hold."""
+    """The region of all joint strategies, where the claims hold."""
 
     def contains(self, x: Strategy) -> Bool[Array, ""]:
-        """Always True."""
+        """Returns True for every strategy."""
         return jnp.array(True)
 
 
 @final
 class PolicyConvergence(Certificate):
-    """Convergence over all policies of a game: what `certify.certify_policies` returns.
+    """A certificate of convergence over all policies of a game, from `certify.certify_policies`.
 
     With status "proved", the regularised game is strongly monotone relative to the entropy, over
     all positive policies; so there is exactly one quantal response equilibrium, and magnetic mirror
@@ -95,7 +95,10 @@ class PolicyConvergence(Certificate):
 
     @property
     def lipschitz(self) -> float:
-        """Of the field without regulariser, in the norm `sqrt(sum_i weights_i |d_i|_1^2)`."""
+        """Upper bound on the Lipschitz constant of the field without regulariser.
+
+        The norm is `sqrt(sum_i weights_i |d_i|_1^2)`.
+        """
         return _float(self.data["claims"]["lipschitz"])
 
     @property
@@ -117,14 +120,16 @@ class PolicyConvergence(Certificate):
 
     @property
     def region(self) -> AllPolicies:
-        """Where the claims hold, which is everywhere."""
+        """The region where the claims hold, which has all joint strategies."""
         return AllPolicies()
 
     def safe_method(self, method: type[dg.AbstractMethod]) -> dg.AbstractMethod:
-        """`MirrorDescent` with its best proved step, for `dgames.solve(..., step_size=...)`.
+        """Returns `MirrorDescent` with its best proved step.
+
+        `dgames.solve(..., step_size=certificate)` uses it.
 
         Raises:
-            ValueError: If nothing was proved, or for another method.
+            ValueError: If nothing was proved, or the method is another one.
         """
         if method is not dg.MirrorDescent:
             raise ValueError(
@@ -135,17 +140,17 @@ class PolicyConvergence(Certificate):
     def difference(
         self, game: dg.Game | dg.AbstractField, x: Strategy | None = None, args: Any = None
     ) -> str | None:
-        """Says whether payoffs, temperature or references are others: `x` and `args` do not matter.
+        """Says whether a game has other payoffs, temperature or references.
 
         Args:
             game: A `Regularised` game, or its pseudo-gradient.
-            x: Tables say how many actions players have.
-            args: Of no meaning to games of payoff tables.
+            x: Not used, as payoff tables say how many actions players have.
+            args: Not used, as payoff tables have no arguments.
         """
         return policies_difference(self.data, game)
 
     def in_basin(self, method: type[dg.AbstractMethod], x: Strategy) -> Bool[Array, ""]:
-        """Whether a start converges: every positive policy does."""
+        """Says whether a start is known to converge, as it does if all policies are positive."""
         return jnp.stack([jnp.all(leaf > 0) for leaf in jax.tree.leaves(x)]).all()
 
     def claim_rows(self) -> list[Row]:

@@ -1,4 +1,4 @@
-"""Rows and tables of what a certificate says, for a terminal and for a page alike."""
+"""Rows and tables that show what a certificate says, for a terminal and for a page."""
 
 from collections.abc import Iterable, Sequence
 from typing import Literal, NamedTuple
@@ -9,9 +9,9 @@ class Number(NamedTuple):
 
     Attributes:
         value: The number.
-        side: What it is: a bound that is rounded to the safe side where there is room for more than
-            a few digits, or no bound.
-        digits: Of it that are shown.
+        side: Whether it is a lower or an upper bound, which is rounded to the safe side where there
+            is room for more than a few digits, or no bound.
+        digits: The number of digits that are shown.
     """
 
     value: float
@@ -20,22 +20,22 @@ class Number(NamedTuple):
 
 
 class Name(str):
-    """A name that a file gives, which is kept apart from the words around it."""
+    """A name from a file, which is kept apart from the words around it."""
 
     __slots__ = ()
 
 
-# What a row or a cell is made of: words of this package or of a file, names and numbers.
+# The parts of a row or a cell: words of this package or of a file, names and numbers.
 Part = str | Name | Number
 Cell = Sequence[Part]
 
 
 class Row(NamedTuple):
-    """One thing that a certificate says.
+    """One statement of a certificate.
 
     Attributes:
-        label: What it is called.
-        parts: What is said, to be joined.
+        label: Its label.
+        parts: Its words, to be joined.
     """
 
     label: str
@@ -46,8 +46,8 @@ class Column(NamedTuple):
     """A column of a table.
 
     Attributes:
-        title: Its head.
-        on_page_only: Whether it is too much for a terminal.
+        title: Its heading.
+        on_page_only: Whether it is left out on a terminal.
     """
 
     title: str
@@ -58,10 +58,10 @@ class Table(NamedTuple):
     """A table of a certificate.
 
     Attributes:
-        title: Above it.
-        columns: The heads; the first column names the rows.
-        rows: Cells, as many as columns each.
-        note: A row of words below it; empty for none.
+        title: The title above it.
+        columns: The columns, of which the first names the rows.
+        rows: The rows, each with one cell per column.
+        note: Words below it; empty for none.
     """
 
     title: str
@@ -71,7 +71,7 @@ class Table(NamedTuple):
 
 
 def row(label: str, *parts: Part) -> Row:
-    """Makes a row of its parts."""
+    """Makes a row from its label and its parts."""
     return Row(label, parts)
 
 
@@ -91,7 +91,7 @@ def about(value: float, digits: int = 6) -> Number:
 
 
 def shortened(cells: Iterable[Cell], most: int, *, between: str = ", ", total: bool = True) -> Cell:
-    """Joins the first few of a list, and says how many there are if there are more."""
+    """Joins the first few cells of a list, and says how many there are if there are more."""
     listed = list(cells)
     parts: list[Part] = []
     for index, cell in enumerate(listed[:most]):
@@ -102,7 +102,7 @@ def shortened(cells: Iterable[Cell], most: int, *, between: str = ", ", total: b
 
 
 def vector(values: Sequence[float], most: int = 6) -> Cell:
-    """Writes the first few entries of a vector; one entry stands alone."""
+    """Writes the first few entries of a vector; a single entry has no parentheses."""
     if len(values) == 1:
         return [about(values[0])]
     return ["(", *shortened(([about(value)] for value in values), most), ")"]

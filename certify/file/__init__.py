@@ -1,1 +1,1 @@
-"""How a certificate is written down: evidence in integers, saving, provenance, schemas."""
+"""How a certificate is written to a file: evidence in integers, saving, provenance, schemas."""

@@ -1,4 +1,4 @@
-"""Cells as a file holds them: families in integers, in a tree of cuts."""
+"""Converts the cells of a proof to the form in the file: a tree of cuts, families in integers."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -12,12 +12,12 @@ Entry = dict[str, Any]
 
 
 def rounded(family: AffineFamily, unit: int, room: float) -> AffineFamily:
-    """A family in integer multiples of `2^unit`, and a little larger.
+    """Rounds a family to integer multiples of `2^unit`, which makes it a little larger.
 
-    Centre and generators are rounded to nearest, and the remainder grows by what that loses.
+    Centre and generators are rounded to nearest, and the remainder grows by the rounding errors.
 
     Args:
-        family: Of one cell.
+        family: The family of one cell.
         unit: The exponent of the power of two that is the unit.
         room: The share by which the remainder is enlarged.
     """
@@ -35,7 +35,7 @@ def rounded(family: AffineFamily, unit: int, room: float) -> AffineFamily:
 
 
 def scaled(family: AffineFamily, unit: int) -> AffineFamily:
-    """Returns a rounded family as ordinary numbers."""
+    """Returns a rounded family in ordinary numbers, without the unit."""
     return AffineFamily(
         np.ldexp(family.centre, unit),
         np.ldexp(family.generators, unit),
@@ -46,7 +46,7 @@ def scaled(family: AffineFamily, unit: int) -> AffineFamily:
 
 
 def family_in_file(family: AffineFamily) -> Entry:
-    """Returns a rounded family as the file holds it."""
+    """Returns a rounded family in the form of the file."""
     return {
         "centre": integers(family.centre),
         "generators": [integers(generator) for generator in family.generators],
@@ -55,7 +55,7 @@ def family_in_file(family: AffineFamily) -> Entry:
 
 
 def tree_in_file(tree: Tree[AffineFamily], cells: Iterable[Entry]) -> list[Entry]:
-    """The tree in preorder; its cells inside the region are given, in the same order."""
+    """Lists the tree in preorder, with the given entries for the cells inside the region."""
     entries, result = iter(cells), []
     for node in tree.preorder():
         if isinstance(node, Split):

@@ -2,6 +2,6 @@
 
 from typing import Any
 
-# What JSON holds: objects, lists, text, integers, truth values. Of contents that the checker has
-# accepted it is known what stands where, see `docs/certificate-format.md`.
+# Values of JSON: objects, lists, text, integers, truth values. The fields of contents that the
+# checker has accepted are those of `docs/certificate-format.md`.
 Contents = dict[str, Any]

@@ -1,4 +1,4 @@
-"""Cells and constants as exact integers: the evidence of a certificate."""
+"""Rounds cells and constants to exact integers, the evidence of a certificate."""
 
 import dataclasses
 from typing import NamedTuple
@@ -11,8 +11,8 @@ from certify.jacobian.family import AffineFamily, stack
 from certify.metric.modes import Modes
 from certify.search.tree import Tree
 
-# Remainders are enlarged by this share: room for a checker whose bounds are a little wider, which
-# otherwise would have to cut the cell into many pieces.
+# Remainders are enlarged by this share, because the bounds of a checker may be a little wider;
+# without this room it would have to cut the cell into many pieces.
 ROOM = 2.0**-6
 
 
@@ -21,9 +21,9 @@ class Rounded(NamedTuple):
 
     Attributes:
         unit: The exponent of the power of two that is their unit, at most 0.
-        families: In units, as integer-valued floats.
-        along: For each family and each of its generators, the coordinate that it goes along: its
-            symbol is how far from the middle of the cell that coordinate is. It is -1 for others.
+        families: The families in units, as integer-valued floats.
+        along: For each family and each of its generators, the coordinate that it goes along, if its
+            symbol is how far from the middle of the cell that coordinate is; -1 for others.
     """
 
     unit: int
@@ -34,13 +34,13 @@ class Rounded(NamedTuple):
 def quantized(tree: Tree[AffineFamily]) -> Rounded:
     """Rounds the families of all cells to integer multiples of one power of two, outward.
 
-    Centres and generators are rounded to nearest and the remainders grow by what that loses.
+    Centres and generators are rounded to nearest, and the remainders grow by the rounding errors.
     """
     families = tree.evidence()
     largest = max(float(np.abs(family.centre).max()) for family in families)
     remainder = float(np.median([family.remainder.max() for family in families]))
     top = int(np.ceil(np.log2(max(largest, 2.0**-900))))
-    # About 2^-8 of a typical remainder, so that rounding costs nothing, within 20 to 50 bits.
+    # The unit is about 2^-8 of a typical remainder, so that rounding costs little; 20 to 50 bits.
     bits = np.log2(max(largest, 2.0**-900) / max(remainder, 2.0**-1000)) + 8
     unit = min(top - int(np.clip(np.ceil(bits), 20, 50)), 0)
     pairs = [_rounded(family, unit) for family in families]
@@ -48,17 +48,17 @@ def quantized(tree: Tree[AffineFamily]) -> Rounded:
 
 
 def _rounded(family: AffineFamily, unit: int) -> tuple[AffineFamily, list[int]]:
-    """The family without the generators that vanish, and what the others go along."""
+    """Rounds a family without the generators that vanish, and says what the others go along."""
     whole = rounded(family, unit, ROOM)
     kept = np.abs(whole.generators).max((-1, -2)) > 0
-    # Those of the coordinates come first, if all of them were kept.
+    # Generators of the coordinates come first, if all of them were kept.
     dimension = family.centre.shape[-1] if len(kept) >= family.centre.shape[-1] else 0
     along = [int(k) if k < dimension else -1 for k in np.flatnonzero(kept)]
     return dataclasses.replace(whole, generators=whole.generators[kept]), along
 
 
 def in_units(families: list[AffineFamily], unit: int) -> AffineFamily:
-    """The rounded families as ordinary numbers, in one batch (missing generators are zero)."""
+    """Returns rounded families in ordinary numbers, in one batch (missing generators are zero)."""
     most = max(len(family.generators) for family in families)
 
     def padded(family: AffineFamily) -> AffineFamily:
@@ -76,7 +76,7 @@ def nodes(
     lipschitz_scaling: Int[np.ndarray, "cells m"],
     modes: Modes | None = None,
 ) -> list[Entry]:
-    """The tree in preorder, as the file holds it; its cells are those families, in order."""
+    """Lists the tree in preorder, in the form of the file; its cells have the given families."""
     pairs = zip(families.families, families.along, margin_scaling, lipschitz_scaling, strict=True)
     cells = (
         {

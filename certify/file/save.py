@@ -1,4 +1,4 @@
-"""Files that certificates are written to: whole or not at all, readable line by line, or gzip."""
+"""Writes certificate files, whole or not at all: as text that people can read, or as gzip."""
 
 import gzip
 import json
@@ -21,13 +21,13 @@ def save_data(data: Contents, path: str | Path) -> Path:
     """Writes the contents of a certificate file, all of it or nothing.
 
     Args:
-        data: The contents with their digest, which has to be true.
-        path: Where. With a name that ends in `.gz` the file is compressed, always to the same
-            bytes: no name and no time is in it.
+        data: The contents with their digest, which has to be correct.
+        path: Where to write. If the name ends in `.gz`, the file is compressed, always to the same
+            bytes, as neither a name nor a time is stored in it.
 
     Raises:
-        ValueError: If no reader would take the file, for its size or because the contents were
-            changed since their digest was made; then nothing is written.
+        ValueError: If no reader would accept the file, for its size or because the contents were
+            changed since their digest was made; nothing is written then.
     """
     text = to_text(data)
     if len(text) > reader.MAX_BYTES:
@@ -41,10 +41,11 @@ def save_data(data: Contents, path: str | Path) -> Path:
 
 
 def check_writable(path: str | Path) -> None:
-    """Refuses a path at which no file can be written, before there is anything to write.
+    """Raises an error if no file can be written at a path, before there is anything to write.
 
     Raises:
-        ValueError: If it is a folder, its folder does not exist, or nothing can be made in that.
+        ValueError: If the path is a folder, its parent folder does not exist, or no file can be
+            created there.
     """
     path = Path(path)
     if path.is_dir():
@@ -62,7 +63,7 @@ def check_writable(path: str | Path) -> None:
 
 
 def save_bytes(content: bytes, path: str | Path) -> Path:
-    """Writes a file, all of it or nothing; what is no regular file, such as a pipe, is kept."""
+    """Writes a file, all of it or nothing; writes into a pipe or device instead of replacing it."""
     path = Path(path)
     if _is_special(path):
         path.write_bytes(content)
@@ -80,28 +81,28 @@ def save_bytes(content: bytes, path: str | Path) -> Path:
 
 
 def _is_special(path: Path) -> bool:
-    """Whether something stands there that is not to be replaced: a device, say, or a pipe."""
+    """Says whether a path is something that must not be replaced, such as a device or a pipe."""
     return path.exists() and not path.is_file() and not path.is_dir()
 
 
 def _temporary(path: Path) -> tuple[int, str]:
-    """A file beside another one, of a name that no other has."""
+    """Creates a file with an unused name in the folder of another one."""
     return tempfile.mkstemp(dir=path.parent, prefix=f".{path.name[:100]}-", suffix=".part")
 
 
 def compression(path: Path) -> float:
-    """How many times smaller a plain file would be if compressed."""
+    """Returns how many times smaller a plain file would be if compressed."""
     content = path.read_bytes()
     return len(content) / len(_packed(content))
 
 
 def to_text(data: Contents) -> str:
-    """The file as text: one line for each claim and each cell, so that differences can be read."""
+    """Returns a file as text, with a line for each claim and each cell, so that diffs are clear."""
     return _lines(data) + "\n"
 
 
 def schema(kind: str = "convergence") -> Contents:
-    """The JSON Schema (draft 2020-12) of a kind of file: its structure, without the mathematics.
+    """Returns the JSON Schema (draft 2020-12) of a kind of file, which describes its structure.
 
     Args:
         kind: "convergence", "contraction" or "policies", see `Certificate.kind`.
@@ -126,7 +127,7 @@ def _packed(content: bytes) -> bytes:
 
 
 def _lines(value: Any, depth: int = 0) -> str:
-    """JSON with an entry in each line: of objects, of lists of more than numbers."""
+    """Returns JSON with a line for each entry of an object, or of a list of more than numbers."""
     if not isinstance(value, dict | list):
         return json.dumps(value)
     if isinstance(value, dict) and not _CELL.isdisjoint(value):
