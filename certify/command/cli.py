@@ -1,4 +1,4 @@
-"""The `certify` command."""
+"""Defines the `certify` command and its subcommands."""
 
 import io
 import os

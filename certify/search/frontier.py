@@ -53,7 +53,7 @@ class Frontier(Generic[Evidence]):
 
     @property
     def peak(self) -> float:
-        """About the largest margin that more cells could reach."""
+        """An estimate of the largest margin that more cells could reach."""
         while self._peaks[0][1] not in self._open:
             heapq.heappop(self._peaks)
         return self._peaks[0][0]

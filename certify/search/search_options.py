@@ -10,7 +10,7 @@ from certify.search.progress import Progress
 
 @dataclasses.dataclass(frozen=True)
 class Search:
-    """Options that say how long and how finely to search for a proof, and what is told of it.
+    """Options of a search for a proof: how long and how finely, and what reports are made of it.
 
     Args:
         max_cells: The search stops at this many cells, and what they prove is kept. Each function

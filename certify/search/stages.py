@@ -12,7 +12,7 @@ class OutOfTime(Exception):
 
 
 class Stages:
-    """The stages before the search for cells, which it reports and holds to the budget.
+    """The stages of a proof before the search for cells, reported and held to the budget.
 
     Args:
         budget: The budget of the whole proof.

@@ -29,7 +29,7 @@ class Tree(Generic[Evidence]):
 
     Attributes:
         nodes: The leaves and splits, by number.
-        peak: About the largest margin that more cells could reach (an estimate).
+        peak: An estimate of the largest margin that more cells could reach.
         shortfall: Why the target was not met; empty if it was.
     """
 

@@ -1,7 +1,7 @@
 """Finds safe step sizes: there is one file per method, and each rule has its theorem.
 
 A rule turns the constants of a `Setting` into a `Step`, or into None where it proves nothing. The
-checker has a function for each theorem that verifies the step.
+checker has a function for each method and theorem, which verifies the step.
 """
 
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""Finds safe steps of alternating gradient steps: each player sees the new moves before its own.
+"""Finds safe steps of alternating gradient steps, in which players move one after another.
 
 The proof is the small-gain argument in the form of Gauss and Seidel. As the couplings to players
 that have moved count with their new, smaller distances, the rate is at least as good as that of
