@@ -1,6 +1,6 @@
-"""From a game and a region to a checked certificate.
+"""Proves that learning in a game converges on a region, and writes certificates of it.
 
-Each folder is a floor, and imports only from the floors below it. From the top to the ground:
+Each folder is a floor, and imports only from the floors below it. From top to bottom they are:
 
     command, report, prove, claims, file, search, steps, metric, jacobian, graph, rates, problem,
     enclosure, rounding, checker

@@ -1,16 +1,19 @@
-"""Two firms with linear demand: `certify run examples/duopoly.py -o duopoly.json`."""
+"""Defines a game of two firms with linear demand.
+
+Run `certify run examples/duopoly.py -o duopoly.json`.
+"""
 
 import certify
 import dgames as dg
 
 
 class Duopoly(dg.Game):
-    """Each firm pays for what it makes and earns the price that both of them set."""
+    """A game of two firms: each pays for what it makes and earns a price that both influence."""
 
     slope: float = 1.0
 
     def costs(self, x, args=None):
-        """Costs of the firms at the quantities `x["a"]` and `x["b"]`."""
+        """Returns the costs of the firms at the quantities `x["a"]` and `x["b"]`."""
         price = 10.0 - self.slope * (x["a"] + x["b"])
         return {"a": -x["a"] * price + x["a"] ** 2, "b": -x["b"] * price + 0.5 * x["b"] ** 2}
 

@@ -1,6 +1,7 @@
-"""Public goods on a ring: `certify run examples/network.py`, or `python examples/network.py`.
+"""Defines a game of public goods on a ring.
 
-Six players in a certificate file, or a hundred thousand of them without one.
+`certify run examples/network.py` certifies six players, and can write a certificate file.
+`python examples/network.py` certifies a hundred thousand of them, without a file.
 """
 
 import jax
@@ -13,19 +14,19 @@ jax.config.update("jax_enable_x64", True)
 
 
 def cost(own, others, benefit, args):
-    """A player's effort costs its square; what others do replaces some of it."""
+    """Returns a player's cost: effort costs its square, and others' effort replaces some of it."""
     return own**2 - own * (benefit - 0.2 * jnp.sum(jnp.tanh(others)))
 
 
 def ring(players):
-    """Everybody meets both neighbours on a ring."""
+    """Returns the game in which everybody meets both neighbours on a ring."""
     here = jnp.arange(players)[:, None]
     benefits = jnp.linspace(1.0, 2.0, players)
     return dg.NetworkGame(cost, (here + jnp.array([1, -1])) % players, benefits)
 
 
 def box(players):
-    """All efforts between 0 and 1.5."""
+    """Returns the region of all efforts between 0 and 1.5."""
     return certify.Box(dg.Stacked(jnp.zeros(players)), dg.Stacked(jnp.full(players, 1.5)))
 
 

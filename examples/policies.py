@@ -1,6 +1,6 @@
-"""Preferences that go in circles: three methods on one game, and its quantal response equilibria.
+"""Compares methods on a game of circular preferences, and follows its quantal responses.
 
-python examples/policies.py
+Run `python examples/policies.py`.
 """
 
 import jax
@@ -10,7 +10,7 @@ from dgames import games, methods
 
 jax.config.update("jax_enable_x64", True)
 
-# How often each answer is preferred to each other one: rock, paper, scissors, with a weak hand.
+# How often each answer is preferred to each other one: rock, paper and scissors, one of them weak.
 circle = games.PreferenceGame([[0.5, 1.0, 0.0], [0.0, 0.5, 2 / 3], [1.0, 1 / 3, 0.5]])
 soft = dg.Regularised(circle, temperature=0.01)
 METHODS = {

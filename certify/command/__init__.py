@@ -1,1 +1,1 @@
-"""The `certify` command."""
+"""Implements the `certify` command."""

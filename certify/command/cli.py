@@ -1,4 +1,4 @@
-"""The `certify` command."""
+"""Defines the `certify` command and its subcommands."""
 
 import io
 import os
@@ -25,12 +25,12 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-# Exit statuses: accepted or proved, rejected or not proved, unusable input; and INTERRUPTED. The
-# last is that of the output having been closed by whoever reads it, as shells expect it.
+# Exit statuses besides INTERRUPTED: accepted or proved, rejected or not proved, unusable input. The
+# last one says, as shells expect, that whoever reads the output has closed it.
 OK, NO, UNUSABLE, CUT_OFF = 0, 1, 2, 141
-# Bytes of a plain file from which on it is worth saying what compression would save.
+# From this many bytes of a plain file on, `run` says what compression would save.
 LARGE = 4 * 2**20
-# Characters of a message at most.
+# The most characters of a message.
 LONGEST = 400
 # The choices of `certify.certify`, repeated here because that takes seconds to import.
 ENCLOSURES = ("auto", "taylor", "affine", "interval")
@@ -41,7 +41,7 @@ KINDS = ("convergence", "contraction", "policies")
 
 
 class Interrupted(Exception):
-    """Ctrl-C, and what is left to be said about it."""
+    """An interruption by Ctrl-C, with the message to end with."""
 
 
 def _version(wanted: bool) -> bool:
@@ -273,7 +273,7 @@ def report(
 
 
 def _accepted(file: Path, level: int) -> "Checked":
-    """The contents of a file, once the checker has accepted them: before JAX is imported."""
+    """Returns the contents of a file that the checker accepts, before JAX is imported."""
     from certify.checker.__main__ import Meter
     from certify.checker.reader import read
     from certify.claims.checked import Checked, NotAccepted
@@ -305,7 +305,7 @@ def demo(
         Path, typer.Option("-o", "--output", help="Where to write the certificate.")
     ] = Path("oligopoly.certificate.json"),
 ) -> None:
-    """A real game, start to finish: the five-firm oligopoly of Murphy, Sherali and Soyster."""
+    """Certify a real game, start to finish: Murphy, Sherali and Soyster's five-firm oligopoly."""
     _check_targets(output)
     with live_line("loading JAX", Console(stderr=True)):
         _use_float64()
@@ -335,19 +335,19 @@ def _use_float64() -> None:
     jax.config.update("jax_enable_x64", True)
 
 
-# Of the library used for the command line, whichever copy of it typer brings.
+# The base class of the usage errors of `click`, from whichever copy of it typer brings.
 _UsageError: Any = typer.BadParameter.__bases__[0]
 
 
 def main() -> None:
     """Runs the command; bad input ends in one sentence and exit status 2, Ctrl-C in 130."""
     for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):  # what a terminal cannot show is spelled out
+        if isinstance(stream, io.TextIOWrapper):  # spells out what a terminal cannot show
             stream.reconfigure(errors="backslashreplace")
     with heeded() as pressed:
         status = _status()
         if status == INTERRUPTED and pressed():
-            leave()  # Python's own way out waits for compiled code, or crashes in it
+            leave()  # the normal exit of Python waits for compiled code, or crashes in it
     sys.exit(status)
 
 
@@ -368,8 +368,8 @@ def _status() -> int:
     except _UsageError as error:
         where = error.ctx.command_path if error.ctx is not None else "certify"
         return _say(f"{error.format_message().rstrip('.')} ({where} --help)", UNUSABLE)
-    except (BrokenPipeError, SystemExit):  # by libraries, which would say 1: not proved
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # else Python complains on its way out
+    except (BrokenPipeError, SystemExit):  # libraries raise it with status 1, "not proved"
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # else Python complains as it exits
         return CUT_OFF
     except (ValueError, OSError) as error:
         return _say(str(error), UNUSABLE)
@@ -396,7 +396,7 @@ def _say(message: str, status: int) -> int:
 
 
 def sentence(message: str) -> str:
-    r"""A message in one line of bounded length, without the name of the command in front.
+    r"""Returns a message as one line of bounded length, without the command's name in front.
 
     Example:
         >>> sentence("certify: metric is 'foo';\n  it must be a matrix.")

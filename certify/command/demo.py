@@ -1,4 +1,4 @@
-"""The main job on a published game: equilibrium, proof, check, and learning at the proved rate."""
+"""Demonstrates the package on a published game: equilibrium, proof, check, learning."""
 
 import time
 from pathlib import Path
@@ -23,7 +23,7 @@ RADIUS = 10.0
 
 
 def demonstrate(output: Path, console: Console) -> bool:
-    """Certifies the five-firm oligopoly on a box of radius 10; whether all went as claimed."""
+    """Certifies the five-firm oligopoly in a box of radius 10; returns whether all claims held."""
     start = time.perf_counter()
     game = dg.games.Oligopoly.murphy_sherali_soyster()
     console.rule("1. Learning finds the equilibrium")
@@ -77,10 +77,10 @@ def worst_factor(
     starts: int = 64,
     steps: int = 200,
 ) -> float:
-    """Runs a method from random starts at the edge of its basin: the largest factor of any step.
+    """Returns the largest factor of any step, from random starts at the edge of the basin.
 
     Distances are to the equilibrium, in the norm in which the certificate promises contraction;
-    steps that begin within 10^-6 of it are left out, where rounding would dominate.
+    steps that begin within 10^-6 of the equilibrium are left out, where rounding would dominate.
     """
     step = certificate.step_sizes[name]
     center, unravel = ravel(certificate.equilibrium.center)

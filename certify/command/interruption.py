@@ -1,4 +1,4 @@
-"""Ctrl-C is heard everywhere: in compiled code, in the compiler, and while modules are imported."""
+"""Makes Ctrl-C work everywhere: in compiled code, in the compiler, and during imports."""
 
 import _thread
 import contextlib
@@ -11,27 +11,27 @@ import time
 from collections.abc import Callable, Iterator
 from types import FrameType
 
-# The exit status of a process that Ctrl-C ended, as shells expect it.
+# The exit status of a process that Ctrl-C ended, as shells expect.
 INTERRUPTED = 130
-# Seconds between two attempts at a program that swallows `KeyboardInterrupt`.
+# Seconds between two attempts to interrupt a program that swallows `KeyboardInterrupt`.
 _AGAIN = 10.0
 
 
 @contextlib.contextmanager
 def heeded(grace: float = 2.0) -> Iterator[Callable[[], bool]]:
-    """Ends the process on Ctrl-C, with status 130, where Python itself does not hear it.
+    """Ends the process on Ctrl-C, with status 130, where Python itself does not react.
 
-    Python raises `KeyboardInterrupt` between two of its instructions. The compiler of JAX may run
-    for minutes in one of them. So a thread listens too: where `KeyboardInterrupt` has not been
-    raised after some seconds, it ends the process. Nothing half-written is left behind, because
-    files are written by Python, which does hear it. While modules are imported the process ends at
-    once: some libraries swallow what is raised then.
+    Python raises `KeyboardInterrupt` between two of its instructions, and the compiler of JAX may
+    run for minutes in one of them. So a thread listens too: if `KeyboardInterrupt` has not been
+    raised after some seconds, the thread ends the process. Nothing half-written is left behind,
+    because files are written by Python code, which is interrupted in time. While modules are
+    imported the process ends at once, because some libraries swallow what is raised then.
 
     Args:
-        grace: Seconds that Python has to hear it first.
+        grace: Seconds that Python has to react before the thread ends the process.
 
     Yields:
-        Whether Ctrl-C has been pressed so far.
+        A function that says whether Ctrl-C has been pressed so far.
     """
     alone = threading.current_thread() is threading.main_thread()
     if not alone or signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
@@ -51,7 +51,7 @@ def heeded(grace: float = 2.0) -> Iterator[Callable[[], bool]]:
 
     def listen() -> None:
         with ear:
-            while signals := ear.recv(64):  # nothing, once the other end is closed
+            while signals := ear.recv(64):  # empty once the other end is closed
                 arrived = time.monotonic()
                 if signal.SIGINT not in signals:
                     continue
@@ -73,7 +73,7 @@ def heeded(grace: float = 2.0) -> Iterator[Callable[[], bool]]:
 
 
 def leave(message: str = "") -> None:
-    """Ends the process at once, with its output written: compiled code may still be running."""
+    """Writes out what is buffered and ends the process at once, even if compiled code runs."""
     for stream in (sys.stdout, sys.stderr):
         with contextlib.suppress(Exception):
             stream.flush()

@@ -1,4 +1,4 @@
-"""What a command is doing, on the terminal: shown before anything large is imported."""
+"""Shows on the terminal what a command is doing, before anything large is imported."""
 
 import contextlib
 from collections.abc import Callable, Iterator
@@ -11,16 +11,16 @@ Say = Callable[[str], None]
 
 @contextlib.contextmanager
 def live_line(first: str, console: Console | None = None) -> Iterator[Say]:
-    """One live line that says what is being done and since when; it moves while code compiles.
+    """Shows a live line that says what is being done and for how long, even during compilation.
 
-    It goes to a terminal only, and is gone afterwards.
+    The line is shown on a terminal only, and disappears afterwards.
 
     Args:
         first: What is done first.
-        console: Where; standard error when not given.
+        console: Where the line is shown; standard error when not given.
 
     Yields:
-        A function that takes what is done next.
+        A function to call with what is done next.
 
     Example:
         >>> with live_line("reading", Console(quiet=True)) as say:

@@ -1,4 +1,4 @@
-"""Progress of a proof on the terminal."""
+"""Reports the progress of a proof on the terminal."""
 
 import contextlib
 import time
@@ -11,18 +11,18 @@ from certify.search.progress import Progress
 
 Report = Callable[[Progress], None]
 
-# Seconds between two lines in a file or a pipe, where no line can be replaced by the next.
+# Seconds between two lines in a file or a pipe, where a line cannot replace the one before.
 _EVERY = 30.0
 
 
 def rounds(say: Say, console: Console | None = None) -> Report:
-    """A report for `certify.Search(progress=...)`: cells and margin on the live line.
+    """Returns a function for `certify.Search(progress=...)` that shows cells and margin live.
 
-    In a file or a pipe there is no such line; a long search writes one every half minute there.
+    A file or a pipe has no live line; a long search writes a new line to it every half minute.
 
     Args:
-        say: Of `live_line`.
-        console: The same.
+        say: The function that `live_line` yields.
+        console: The console of `live_line`; standard error when not given.
     """
     console = console or Console(stderr=True)
     due = time.monotonic() + _EVERY
@@ -41,7 +41,7 @@ def rounds(say: Say, console: Console | None = None) -> Report:
 
 @contextlib.contextmanager
 def on_terminal(console: Console | None = None) -> Iterator[Report]:
-    """Shows the live line and reports progress on it, for a single proof.
+    """Shows a live line for a single proof, and yields the function that reports on it.
 
     Example:
         >>> with on_terminal() as report:  # doctest: +SKIP

@@ -1,4 +1,4 @@
-"""Certificates as tables for a terminal: of every kind, from its rows and tables."""
+"""Shows certificates of every kind as tables on a terminal."""
 
 from rich.console import Group, RenderableType
 from rich.panel import Panel
@@ -13,7 +13,7 @@ from certify.problem.messages import clipped
 
 
 def certificate_table(certificate: Certificate) -> RenderableType:
-    """Returns what a certificate claims and what that rests on; or why there is no proof."""
+    """Returns what a certificate claims and what the claims rest on, or why there is no proof."""
     if certificate.status != "proved":
         reasons = (*certificate.reasons, *certificate.promoted)
         lines = Text("\n".join(f"- {printable(reason)}" for reason in reasons))
@@ -36,12 +36,12 @@ def _claim(certificate: Certificate) -> Table:
 
 
 def _text(cell: Cell) -> Text:
-    """Words as they are: no markup, and nothing that a terminal would obey."""
+    """Returns a cell as plain text, without markup or control characters for the terminal."""
     return Text("".join(map(_spelled, cell)))
 
 
 def _spelled(part: Part) -> str:
-    """One part, numbers rounded to the nearest; no zero has a sign."""
+    """Returns one part of a cell as text; numbers are rounded to the nearest, -0.0 reads 0."""
     if isinstance(part, Number):
         return f"{part.value + 0.0:.{part.digits}g}"
     if isinstance(part, Name):

@@ -18,12 +18,12 @@ from certify.problem.region import Ball, Box, Policies, Region
 from dgames.fields import check_field
 from dgames.strategy import Strategy, as_strategy, ravel
 
-# Characters of a line of source, and of a message of somebody else, that a sentence quotes.
+# The most characters of a source line, and of a foreign error message, that a sentence quotes.
 _SOURCE, _MESSAGE = 60, 200
 
 
 class UserFile(NamedTuple):
-    """What a file defines: `game` (or NAME), and perhaps `region`, `methods`, `x0`, `args`.
+    """The definitions in a file: `game` (or NAME), perhaps `region`, `methods`, `x0`, `args`.
 
     The game may be a field, such as a natural gradient.
     """
@@ -39,7 +39,7 @@ class UserFile(NamedTuple):
 def load_user_file(target: str) -> UserFile:
     """Runs `FILE.py` or `FILE.py:NAME` and picks out the game and its settings.
 
-    While it runs, modules beside the file can be imported, as with `python FILE.py`.
+    While the file runs, modules beside it can be imported, as with `python FILE.py`.
 
     Args:
         target: A path, with the name of the game after a colon when it is not `game`.
@@ -88,7 +88,7 @@ def _importing_from(folder: Path) -> Iterator[None]:
     try:
         yield
     finally:
-        with contextlib.suppress(ValueError):  # the file may have taken it away itself
+        with contextlib.suppress(ValueError):  # the file may have removed the entry itself
             sys.path.remove(entry)
 
 
@@ -113,7 +113,7 @@ def _found(value: Any, name: str, names: dict[str, Any]) -> str:
 
 
 def _methods(names: dict[str, Any], path: str) -> tuple[type[dg.AbstractMethod], ...]:
-    """The `methods` of a file, classes all of them."""
+    """Returns the `methods` of a file, after checking that they are classes of methods."""
     given = names.get("methods", (dg.Simultaneous,))
     methods = (given,) if isinstance(given, type) or not isinstance(given, Iterable) else given
     listed = tuple(methods)
@@ -140,7 +140,7 @@ def _check_start(x0: Any, path: str) -> None:
 
 
 def described(error: BaseException, file: Path) -> str:
-    """An error that a user's file raises, in one sentence with the line where it happened."""
+    """Describes an error of a user's file in one sentence, with the line where it happened."""
     place, source = str(file), ""
     number = _line_of(error, file)
     if number:
@@ -153,7 +153,7 @@ def described(error: BaseException, file: Path) -> str:
 
 
 def _line_of(error: BaseException, file: Path) -> int | None:
-    """The last line of that file on the way to an error."""
+    """Returns the number of the last line of that file in the traceback of an error."""
     if isinstance(error, SyntaxError) and _is(error.filename, file):
         return error.lineno
     frames = traceback.extract_tb(error.__traceback__)
@@ -170,7 +170,7 @@ def _is(name: str | None, file: Path) -> bool:
 
 
 def _brief(error: BaseException) -> str:
-    """The kind of an error and the beginning of what it says."""
+    """Returns the type of an error and the beginning of its message."""
     said = error.msg if isinstance(error, SyntaxError) else str(error)
     first = next((line.strip() for line in said.splitlines() if line.strip()), "")
     if len(first) > _MESSAGE:
@@ -188,14 +188,14 @@ def check_costs(user: UserFile, region: Region) -> None:
         check_field(dg.as_field(user.game), region.example, user.args)
     except (Exception, SystemExit) as error:
         if isinstance(error, ValueError) and _line_of(error, user.path) is None:
-            raise  # a sentence of this project, which names the player
+            raise  # this is a sentence of our own, which names the player
         raise ValueError(
             f"the costs fail on the players of the region: {described(error, user.path)}"
         ) from error
 
 
 def box_from_text(text: str, like: Strategy | None) -> Box:
-    """A box from 'LOWER:UPPER', each a number or a comma-separated list of coordinates."""
+    """Reads a box from 'LOWER:UPPER', each a number or a comma-separated list of coordinates."""
     ends = text.split(":")
     if len(ends) != 2:
         raise ValueError(f"--box must read 'LOWER:UPPER', such as '0,0:1,1'; it reads {text!r}")
@@ -208,7 +208,7 @@ def box_from_text(text: str, like: Strategy | None) -> Box:
 
 
 def strategy_from_text(text: str, like: Strategy | None) -> Strategy:
-    """A joint strategy from a comma-separated list of coordinates, player after player."""
+    """Reads a joint strategy from a comma-separated list of coordinates, player after player."""
     return _strategy("--around", _numbers("--around", text), like)
 
 
@@ -225,7 +225,7 @@ def _numbers(option: str, text: str) -> np.ndarray:
 
 
 def _strategy(option: str, values: np.ndarray, like: Strategy | None) -> Strategy:
-    """In the structure of `like`; without one, a tuple of one-dimensional players."""
+    """Returns values as a joint strategy like `like`; without one, each player has one of them."""
     if like is None:
         return tuple(jnp.asarray(value) for value in values)
     vector, unravel = ravel(as_strategy(like))

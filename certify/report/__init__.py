@@ -1,4 +1,4 @@
-"""A certificate as a page for people: one HTML file that needs nothing else.
+"""Writes a certificate as a page for people: one HTML file that needs nothing else.
 
     from certify.report import report
 
@@ -11,7 +11,7 @@ scripts, loads nothing, and treats every name in the file as plain text.
 from certify.report.page import page as page
 from certify.report.page import report as report
 
-# The name in `certify`, where `certify.report` is this package.
+# `certify` exports the function under this name, because `certify.report` is this package.
 report_page = report
 
 __all__ = ["page", "report", "report_page"]

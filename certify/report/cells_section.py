@@ -1,4 +1,4 @@
-"""The section of a page about the cells of a proof: a map, and those that were hardest."""
+"""The section of a page about the cells of a proof: a map, and a table of the hardest cells."""
 
 import numpy as np
 
@@ -9,7 +9,7 @@ from certify.report.pieces import Difficulty, FileCell, measures, tree
 from certify.report.run import policies_of
 from certify.report.sketch import sketch
 
-# Cells in the table.
+# The number of cells in the table.
 HARDEST = 8
 
 
@@ -81,7 +81,7 @@ def _map(
 
 
 def _coordinates(certificate: Convergence) -> list[str]:
-    """Names of all coordinates, short enough for an axis."""
+    """Returns the names of all coordinates, short enough for an axis."""
     named = certificate.data["game"]["players"]
     of_policies = certificate.data["region"]["kind"] == "policies"
     what = "probability, player" if of_policies else "player"

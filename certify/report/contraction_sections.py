@@ -1,4 +1,4 @@
-"""What a page says of a certificate of contraction beside its rows."""
+"""The sections that a page about a certificate of contraction has beside its rows."""
 
 from certify.claims.contraction import Contraction
 from certify.report import figures
@@ -8,10 +8,10 @@ from certify.report.sketch import sketch
 
 
 def contraction_sections(certificate: Contraction) -> list[Markup]:
-    """Returns the sizes of the cells, if there are several.
+    """Returns a section with the sizes of the cells, if there are several.
 
     Args:
-        certificate: A proved one.
+        certificate: A proved certificate.
     """
     if certificate.cells < 2:
         return []

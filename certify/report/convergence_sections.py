@@ -1,4 +1,4 @@
-"""What a page says of a certificate of convergence beside its rows and tables."""
+"""The sections that a page about a certificate of convergence has beside rows and tables."""
 
 from certify.claims.convergence import Convergence
 from certify.claims.interior import equilibrium_is_interior, region_is_interior
@@ -14,7 +14,7 @@ def convergence_sections(certificate: Convergence) -> list[Markup]:
     """Returns the sections, in the order of the argument.
 
     Args:
-        certificate: A proved one.
+        certificate: A proved certificate.
     """
     steps = certificate.step_sizes
     bars = [sketch(lambda: figures.step_bars(steps))] if steps else []
@@ -56,7 +56,7 @@ def formulas_section(certificate: Convergence) -> Markup:
 
 
 def _what(certificate: Convergence) -> str:
-    """Names what there is exactly one of."""
+    """States that there is exactly one equilibrium, zero or solution, and of what kind it is."""
     sets = not equilibrium_is_interior(certificate.data, certificate.equilibrium)
     if certificate.field is not None:
         kind = "solution x* of the variational inequality" if sets else "zero x*"
@@ -77,7 +77,7 @@ def _what(certificate: Convergence) -> str:
 
 
 def learning(certificate: Convergence) -> Markup:
-    """Shows a run, where the file has the costs."""
+    """Shows a learning run, or says why there is none."""
 
     def draw() -> Markup:
         run = simulate(certificate)

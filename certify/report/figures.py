@@ -13,20 +13,21 @@ from certify.steps.step_size import StepSize
 
 Outline = list[tuple[float, float]]
 
-# Players whose couplings are drawn one by one.
+# The number of players whose couplings are drawn one by one, at most.
 MOST_PLAYERS = 24
 
 
 def padded(low: float, high: float, label: str) -> Axis:
-    """An axis with a little room at both ends."""
+    """Returns an axis with a little room at both ends."""
     room = 0.05 * (high - low) or 1e-12 * max(abs(low), abs(high)) or 1.0
     return Axis(low - room, high + room, label)
 
 
 def margin_of_ratio(curvature: Sequence[float], coupling: np.ndarray, ratio: float) -> float:
-    """The small-gain margin of two players in the metric `|x_1|^2 + ratio |x_2|^2`, by floats.
+    """Returns the small-gain margin of two players in the metric `|x_1|^2 + ratio |x_2|^2`.
 
-    The smallest eigenvalue of the symmetric part of `W^(1/2) (diag(mu) - L) W^(-1/2)`.
+    It is the smallest eigenvalue of the symmetric part of `W^(1/2) (diag(mu) - L) W^(-1/2)`,
+    computed in floating point.
 
     Example:
         >>> margin_of_ratio([2.0, 2.0], np.array([[0.0, 4.0], [1.0, 0.0]]), 4.0)
@@ -45,7 +46,7 @@ def margin_against_ratio(
     chosen: float | None,
     names: Sequence[str],
 ) -> Markup:
-    """The margin by small gain against the ratio of the weights of two players."""
+    """Draws the margin by small gain against the ratio of the weights of two players."""
     best = math.sqrt(float(coupling[0, 1]) / float(coupling[1, 0]))
     middle = math.log10(best if math.isfinite(best) and best > 0 else 1.0)
     reach = 1.5
@@ -90,17 +91,17 @@ def margin_against_ratio(
 
 
 def lower_up(value: float) -> str:
-    """The lower end of a band, rounded into it."""
+    """Returns the lower end of a band as text, rounded into the band."""
     return upper(value)
 
 
 def upper_down(value: float) -> str:
-    """The upper end of a band, rounded into it."""
+    """Returns the upper end of a band as text, rounded into the band."""
     return "∞" if math.isinf(value) else lower(value)
 
 
 def couplings(curvature: Sequence[float], coupling: np.ndarray, names: Sequence[str]) -> Markup:
-    """The couplings relative to the curvatures of the players who feel them, as a heat map."""
+    """Draws the couplings, relative to the curvatures of who feels them, as a heat map."""
     shown = names[:MOST_PLAYERS]
     count = len(shown)
     side = (WIDTH - 70) / count
@@ -141,7 +142,7 @@ def clipped(words: str, length: int) -> str:
 
 
 def step_bars(steps: dict[str, StepSize]) -> Markup:
-    """The step sizes of all methods side by side."""
+    """Draws the step sizes of all methods side by side."""
     top = max(step.max for step in steps.values())
     axis = Axis(0.0, 1.05 * top, "step size")
     height = 46.0 + 40.0 * len(steps)
@@ -167,7 +168,7 @@ def step_bars(steps: dict[str, StepSize]) -> Markup:
 
 
 def ellipse(metric: np.ndarray, center: np.ndarray, radius: float, pair: list[int]) -> Outline:
-    """The shadow of a ball of a metric on two coordinates: points of its outline."""
+    """Returns points on the outline of the shadow of a metric ball on two coordinates."""
     shadow = np.linalg.cholesky(np.linalg.inv(metric)[np.ix_(pair, pair)])
     angles = np.linspace(0.0, 2 * np.pi, 121)
     circle = np.stack([np.cos(angles), np.sin(angles)])
@@ -185,17 +186,17 @@ def picture(
     words: str,
     room: tuple[float, float] | None = None,
 ) -> Markup:
-    """The cells in two coordinates.
+    """Draws the cells in two coordinates.
 
     Args:
         cells: The tree; its first node is the bounding box of the region.
-        rank: For the `id` of a cell, how hard it is, from 0 to 1.
-        pair: The two coordinates.
-        labels: Their names.
-        overlays: Outlines and their classes: the basin, the region.
-        center: Of the equilibrium, shape (n,).
-        words: More for the caption.
-        room: That of the easiest cell and of the hardest, where it was measured.
+        rank: How hard each cell is, from 0 to 1, by the `id` of the cell.
+        pair: The two coordinates that are drawn.
+        labels: The names of these coordinates.
+        overlays: Outlines (of the basin, of the region) and their classes in the style sheet.
+        center: The centre of the equilibrium, shape (n,).
+        words: What the caption begins with.
+        room: The room of the easiest and of the hardest cell, where it was measured.
     """
     root, shown = cells[0], drawable(cells)
     low, high = root.lower[pair].tolist(), root.upper[pair].tolist()
@@ -229,7 +230,7 @@ def _shade(rank: float) -> float:
 
 
 def histogram(cells: Sequence[FileCell]) -> Markup:
-    """How many cells have had how many cuts."""
+    """Draws a histogram of the number of cuts that made each cell."""
     depths = np.array([cell.depth for cell in cells if cell.is_leaf])
     counts = np.bincount(depths)
     first = int(depths.min())
@@ -247,7 +248,7 @@ def histogram(cells: Sequence[FileCell]) -> Markup:
 
 
 def envelope(run: Run) -> Markup:
-    """Distances of a learning run below what was proved."""
+    """Draws the distances of a learning run, and the proved bound on them."""
     floor = max(run.radius / 3, 1e-17 * float(run.envelope[0]))
     count = len(run.envelope) - 1
     lows = float(np.maximum(run.distances, floor).min())

@@ -1,4 +1,4 @@
-"""Text and numbers as HTML: escaped, short, and rounded to the safe side."""
+"""Writes text and numbers as HTML: escaped, short, and rounded to the safe side."""
 
 import html
 import math
@@ -6,21 +6,21 @@ from collections.abc import Iterable, Sequence
 from decimal import ROUND_CEILING, ROUND_FLOOR, ROUND_HALF_EVEN, Context, Decimal
 from typing import Any
 
-# Columns that a screen has room for only if it is large.
+# Tables with more columns than this fit on large screens only.
 MANY = 6
-# Text of the file longer than this is cut: a page for people has a bounded size.
+# Text of the file longer than this is cut, so that the page has a bounded size.
 LONGEST = 400
 
 
 class Markup(str):
-    """Text that is HTML already, and not to be escaped."""
+    """Text that is HTML already and must not be escaped."""
 
 
 def text(value: Any, longest: int = LONGEST) -> Markup:
-    r"""Any value as plain text in HTML: nothing in it is markup, and it is of bounded length.
+    r"""Returns any value as plain text in HTML, without markup and of bounded length.
 
-    What cannot be printed (controls, lone surrogates, marks that turn the direction of writing)
-    becomes a replacement character.
+    Each character that cannot be printed (controls, lone surrogates, marks that turn the direction
+    of writing) becomes a replacement character.
 
     Example:
         >>> text("<b>&\x00")
@@ -28,7 +28,7 @@ def text(value: Any, longest: int = LONGEST) -> Markup:
     """
     if isinstance(value, Markup):
         return value
-    # Cut before anything else: it may be the whole file.
+    # The text is cut before anything else, because it may be the whole file.
     plain = str(value)[: longest + 1]
     if len(plain) > longest:
         plain = plain[: longest - 1] + "…"
@@ -36,7 +36,7 @@ def text(value: Any, longest: int = LONGEST) -> Markup:
 
 
 def name(value: Any) -> Markup:
-    """A name that the file gives, apart from the text around it."""
+    """Returns a name from the file, isolated from the writing direction of the text around it."""
     return Markup(f"<bdi>{text(value, 80)}</bdi>")
 
 
@@ -45,7 +45,7 @@ def _rounded(value: float, rounding: str, digits: int) -> Markup:
     if not math.isfinite(value):
         return Markup("–" if math.isnan(value) else "∞" if value > 0 else "−∞")
     context = Context(prec=digits, rounding=rounding)
-    short = context.plus(Decimal(value + 0.0)).normalize(context)  # no zero has a sign
+    short = context.plus(Decimal(value + 0.0)).normalize(context)  # without the sign of -0.0
     return Markup(f'<data value="{float(value).hex()}">{_plain(short)}</data>')
 
 
@@ -54,7 +54,7 @@ def _plain(value: Decimal) -> str:
 
 
 def lower(value: float, digits: int = 6) -> Markup:
-    """A lower bound, rounded down.
+    """Returns a lower bound as HTML, rounded down.
 
     Example:
         >>> lower(0.2)
@@ -66,17 +66,17 @@ def lower(value: float, digits: int = 6) -> Markup:
 
 
 def upper(value: float, digits: int = 6) -> Markup:
-    """An upper bound, rounded up."""
+    """Returns an upper bound as HTML, rounded up."""
     return _rounded(value, ROUND_CEILING, digits)
 
 
 def near(value: float, digits: int = 6) -> Markup:
-    """A number that is no bound, rounded to the nearest."""
+    """Returns a number that is no bound as HTML, rounded to the nearest."""
     return _rounded(value, ROUND_HALF_EVEN, digits)
 
 
 def enclosure(low: float, high: float) -> Markup:
-    """An interval, its ends rounded outward to just enough digits to tell its width."""
+    """Returns an interval with ends rounded outward to just enough digits to show its width."""
     width, size = high - low, max(abs(low), abs(high))
     digits = 3
     while digits < 17 and width < size * 10.0 ** (1 - digits) * 2:
@@ -85,28 +85,28 @@ def enclosure(low: float, high: float) -> Markup:
 
 
 def vector(values: Sequence[float], most: int = 6) -> Markup:
-    """The first few entries of a vector."""
+    """Returns the first few entries of a vector as HTML."""
     shown = [near(value) for value in values[:most]]
     more = [f"… ({len(values)} in all)"] if len(values) > most else []
     return Markup("(" + ", ".join([*shown, *more]) + ")")
 
 
 def paragraph(*parts: Any) -> Markup:
-    """A paragraph; parts that are not markup are escaped."""
+    """Returns a paragraph; parts that are not markup are escaped."""
     return Markup(f"<p>{''.join(text(part, 10_000) for part in parts)}</p>")
 
 
 def listing(sentences: Iterable[Any]) -> Markup:
-    """A list of sentences."""
+    """Returns a list of sentences as HTML."""
     items = "".join(f"<li>{text(sentence, 2000)}</li>" for sentence in sentences)
     return Markup(f"<ul>{items}</ul>")
 
 
 def table(caption: str, header: Sequence[Any], rows: Iterable[Sequence[Any]]) -> Markup:
-    """A table whose first column names the rows.
+    """Returns a table whose first column names the rows.
 
-    Where it is too wide for the screen, each row becomes a list of its cells: so each of them knows
-    the name of its column.
+    Where it is too wide for the screen, each row becomes a list of its cells. For that, each cell
+    has the name of its column as an attribute.
     """
     names = [text(cell) for cell in header]
     head = "".join(f'<th scope="col">{cell}</th>' for cell in names)
@@ -128,12 +128,12 @@ def table(caption: str, header: Sequence[Any], rows: Iterable[Sequence[Any]]) ->
 
 
 def facts(rows: Iterable[tuple[str, Any]]) -> Markup:
-    """Returns a list of names and what each of them is."""
+    """Returns a list of names, each with its value, as HTML."""
     items = "".join(f"<dt>{text(key)}</dt><dd>{text(value, 2000)}</dd>" for key, value in rows)
     return Markup(f"<dl>{items}</dl>")
 
 
 def section(title: str, *parts: Any) -> Markup:
-    """A section of the page."""
+    """Returns a section of the page."""
     body = "".join(text(part, 10_000) for part in parts)
     return Markup(f"<section><h2>{text(title)}</h2>{body}</section>")

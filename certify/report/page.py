@@ -1,4 +1,4 @@
-"""The page: its parts in order, in one self-contained HTML document."""
+"""Puts the parts of a page in order, in one self-contained HTML document."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -16,13 +16,13 @@ from certify.report.markup import Markup, name, text
 from certify.report.sections import claims_section, judgement, table_section, trust_section
 from certify.report.style import STYLE
 
-# What a page has beside rows and tables, by kind of claim; a kind that is not listed has no more.
+# The sections beside rows and tables, by kind of claim; a kind that is not listed has none.
 _MORE: dict[str, Callable[[Any], list[Markup]]] = {
     Convergence.kind: convergence_sections,
     Contraction.kind: contraction_sections,
 }
 
-# Nothing is loaded and no script runs, whatever a file says: browsers are told so as well.
+# This tells browsers, too, to load nothing and to run no script, whatever a file says.
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
 
 
@@ -31,7 +31,8 @@ def report(certificate: Certificate | str | Path, *, level: int = 1) -> str:
 
     Args:
         certificate: A proved certificate of any kind that makes a file, or the path of a file.
-        level: Of the check that comes first; 2 re-derives the bounds from the costs in the file.
+        level: The level of the check before the page is made; 2 re-derives the bounds from the
+            costs in the file.
 
     Returns:
         The page: claims, constants, step sizes, cells and a learning run, as tables and figures.
@@ -58,7 +59,7 @@ def page(certificate: Certificate) -> str:
     """Returns the page about a proved certificate, with the verdict that the checker has given.
 
     Args:
-        certificate: Of any kind that makes a file.
+        certificate: A proved certificate of any kind that makes a file.
     """
     more = _MORE.get(certificate.kind, lambda _: [])
     body = [

@@ -8,21 +8,21 @@ import numpy as np
 
 from certify.file.contents import Contents
 
-# Cells that are drawn, and coordinates up to which their matrices are looked at.
+# The most cells that are drawn, and the most coordinates with which their matrices are looked at.
 MOST_DRAWN = 2000
 MOST_COORDINATES = 64
-# Numbers in the matrices of all cells that are looked at: some seconds.
+# The most numbers in the matrices of all cells that are looked at; they take some seconds.
 MOST_NUMBERS = 20_000_000
 
 
 class FileCell(NamedTuple):
-    """A node of the tree.
+    """A node of the tree of cells in a file, with its box.
 
     Attributes:
-        lower: Its lower corner, shape (n,).
-        upper: Its upper corner.
-        depth: How many cuts made it.
-        node: What the file says of it: a cell has a "centre".
+        lower: The lower corner of the box, shape (n,).
+        upper: The upper corner of the box, shape (n,).
+        depth: How many cuts made the box.
+        node: What the file says of the node: a cell has a "centre".
     """
 
     lower: np.ndarray
@@ -32,17 +32,17 @@ class FileCell(NamedTuple):
 
     @property
     def is_leaf(self) -> bool:
-        """Whether it is a cell of the proof, and not a cut or outside of the region."""
+        """Whether the node is a cell of the proof, and not a cut or outside of the region."""
         return "centre" in self.node
 
 
 def tree(nodes: Sequence[Contents], lower: np.ndarray, upper: np.ndarray) -> list[FileCell]:
-    """All nodes with their boxes, from the preorder in the file, which a checker has accepted.
+    """Returns all nodes with their boxes, from the preorder of a file that a checker accepted.
 
     Args:
         nodes: `evidence.cells` of the file.
-        lower: Of the bounding box of the region, shape (n,).
-        upper: The same.
+        lower: The lower corner of the bounding box of the region, shape (n,).
+        upper: The upper corner of that box, shape (n,).
 
     Example:
         >>> cuts = [{"split": 0, "at": "0x1.0p-1"}, {"centre": []}, {"centre": []}]
@@ -61,10 +61,10 @@ def tree(nodes: Sequence[Contents], lower: np.ndarray, upper: np.ndarray) -> lis
 
 
 def drawable(cells: Sequence[FileCell]) -> tuple[list[FileCell], bool]:
-    """At most `MOST_DRAWN` of the nodes that cover the region, and whether these are all cells.
+    """Returns at most `MOST_DRAWN` nodes that cover the region, and whether these are all cells.
 
-    Where there are more, the tree is cut off at some depth: nodes that are cut further stand for
-    the cells in them.
+    Where there are more cells, the tree is cut off at some depth: nodes that are cut further stand
+    for the cells in them.
     """
     depths = np.array([cell.depth for cell in cells])
     ends = np.array(["split" not in cell.node for cell in cells])
@@ -78,12 +78,12 @@ def drawable(cells: Sequence[FileCell]) -> tuple[list[FileCell], bool]:
 
 
 class Difficulty(NamedTuple):
-    """How hard a cell is, in floating point: no bounds.
+    """Three measures of how hard a cell is, in floating point; they bound nothing.
 
     Attributes:
-        modulus: The strong-monotonicity modulus of the matrix at its middle, in the metric.
-        variation: How much the affine part of the Jacobian changes it, at most.
-        remainder: The same for the remainder.
+        modulus: The strong-monotonicity modulus of the matrix at the middle, in the metric.
+        variation: How much the affine part of the Jacobian changes the modulus, at most.
+        remainder: How much the remainder changes the modulus, at most.
     """
 
     modulus: float
@@ -95,13 +95,13 @@ def measures(leaves: Sequence[FileCell], unit: int, metric: np.ndarray) -> list[
     """Measures how hard each cell is; None where that would take long, or where floats overflow.
 
     With `P = S S'` and the field's Jacobian `C + sum_k e_k G_k + E`, the modulus is the smallest
-    eigenvalue of the symmetric part of `S^-1 P C S^-T`; the others are norms of the same of `G_k`
-    and of the entrywise bound on E.
+    eigenvalue of the symmetric part of `S^-1 P C S^-T`; the others are the norms of the same matrix
+    made of `G_k`, and of the entrywise bound on E, in place of C.
 
     Args:
-        leaves: The cells.
+        leaves: The cells, as nodes of the tree.
         unit: `evidence.unit` of the file.
-        metric: P, shape (n, n).
+        metric: The matrix P, shape (n, n).
     """
     size = len(metric)
     total = sum(2 + len(cell.node["generators"]) for cell in leaves) * size**2

@@ -1,4 +1,4 @@
-"""Projections onto the strategy sets of a file, in floating point."""
+"""Computes projections onto the strategy sets of a file, in floating point."""
 
 from collections.abc import Callable
 from itertools import accumulate, pairwise
@@ -9,11 +9,11 @@ from certify.file.contents import Contents
 
 
 def projection(sets: list[Contents] | None, sizes: list[int]) -> Callable[[np.ndarray], np.ndarray]:
-    """Onto the product of the players' sets; the identity where there are none.
+    """Returns the projection onto the product of the players' sets, or the identity without sets.
 
     Args:
         sets: `game.sets` of a file that a checker has accepted.
-        sizes: Coordinates of each player.
+        sizes: The number of coordinates of each player.
 
     Example:
         >>> projection([{"kind": "simplex", "groups": [2]}], [2])(np.array([3.0, 1.0])).tolist()
@@ -60,7 +60,7 @@ def _simplex(own: Contents) -> Callable:
 
 
 def _onto_simplex(x: np.ndarray) -> np.ndarray:
-    """Subtracts what makes the positive parts add up to one, found among the sorted entries."""
+    """Projects onto the simplex: subtracts the level at which the positive parts sum to one."""
     falling = np.sort(x)[::-1]
     levels = (np.cumsum(falling) - 1.0) / np.arange(1, len(x) + 1)
     return np.maximum(x - levels[np.flatnonzero(falling > levels)[-1]], 0.0)

@@ -1,4 +1,4 @@
-"""A learning run with the costs that a file spells out, in floating point: an illustration."""
+"""Makes a learning run with the costs that a file spells out, in floating point, to illustrate."""
 
 import math
 from collections.abc import Callable
@@ -15,15 +15,15 @@ from certify.report.projections import projection
 from dgames.methods.runge_kutta import AbstractRungeKutta
 
 Field = Callable[[np.ndarray], np.ndarray]
-# Of a field, a projection, a point, what a method remembers, a step and the players' sizes: the
-# next point and memory.
+# A function of a field, a projection, a point, the memory of a method, a step size and the sizes of
+# the players that returns the next point and memory.
 Advance = Callable[
     [Field, Field, np.ndarray, np.ndarray, float, list[int]], tuple[np.ndarray, np.ndarray]
 ]
-# (value, gradient): a dual number.
+# A dual number: (value, gradient).
 Dual = tuple[float, np.ndarray]
 
-# Nodes of the graph evaluated in all: about two seconds. Iterations are at most so many.
+# The most nodes of the graph to evaluate in all (about two seconds), and the most iterations.
 MOST_NODES = 400_000
 MOST_STEPS = 250
 # A run of fewer iterations shows nothing.
@@ -50,7 +50,7 @@ def _pow(x: Dual, y: Dual) -> Dual:
 
 
 def _operations(size: int) -> dict[str, Callable]:
-    """Forward-mode derivatives, by the names of operations in graphs."""
+    """Returns the operations of graphs on dual numbers, by name, for forward-mode derivatives."""
     zero = np.zeros(size)
     return {
         "constant": lambda value: (float(value), zero),
@@ -82,12 +82,12 @@ def _operations(size: int) -> dict[str, Callable]:
 
 
 def pseudo_gradient(graph: Graph, sizes: list[int], zero_sum: bool = False) -> Field:
-    """F of the costs in a graph, by floats.
+    """Returns the pseudo-gradient F of the costs in a graph, in floating point.
 
     Args:
-        graph: With one output per player, or the payoff of a zero-sum game.
-        sizes: Coordinates of each player.
-        zero_sum: Whether it is one: then the second cost is the negative of the first.
+        graph: The costs, one output per player, or the payoff of a zero-sum game.
+        sizes: The number of coordinates of each player.
+        zero_sum: Whether the game is zero-sum: then the second cost is the negative of the first.
     """
     operations, basis = _operations(graph.inputs), np.eye(graph.inputs)
     ends = np.cumsum([0, *sizes])
@@ -104,14 +104,14 @@ def pseudo_gradient(graph: Graph, sizes: list[int], zero_sum: bool = False) -> F
 
 
 class Run(NamedTuple):
-    """Runs of one method with its best step, from the edge of its basin.
+    """The runs of one method with its best step, from the edge of its basin.
 
     Attributes:
-        method: Its name.
-        distances: To the centre, in the norm of the theorem: one row per start.
+        method: The name of the method.
+        distances: The distances to the centre, in the norm of the theorem: one row per start.
         envelope: What the distance was proved to be at most, after each iteration.
         radius: How far from the centre the equilibrium may be, in that norm.
-        stays_below: Whether all distances are below it, but for rounding.
+        stays_below: Whether all distances are below the envelope, but for rounding.
     """
 
     method: str
@@ -167,7 +167,7 @@ def simulate(certificate: Convergence) -> Run | str:
 
 
 def _field(certificate: Convergence, sizes: list[int]) -> tuple[Graph, Field]:
-    """The graph in the file, and the field that it stands for."""
+    """Returns the graph in the file, and the field that it stands for."""
     game = certificate.data["game"]
     file, n = Reader(game)["graph"], sum(sizes)
     if "natural" in game:
@@ -184,10 +184,11 @@ def _field(certificate: Convergence, sizes: list[int]) -> tuple[Graph, Field]:
 
 
 def _natural(data: Contents, file: Reader, sizes: list[int]) -> tuple[Graph, Field]:
-    """The natural gradient of a regularised game, whose costs of policies the graph spells out.
+    """Returns the graph and the natural gradient of a regularised game.
 
-    In differences of logits x it is `temperature (x - reference)` plus the gradient of the costs at
-    the policies of x, where the probability of the last action is what the others leave.
+    The graph spells out the costs of policies. In differences of logits x the field is
+    `temperature (x - reference)` plus the gradient of the costs at the policies of x, where the
+    probability of the last action is one minus the others.
     """
     natural, groups = data["game"]["natural"], data["region"]["groups"]
     graph = read_graph(file, sum(sizes), len(sizes))
@@ -198,7 +199,7 @@ def _natural(data: Contents, file: Reader, sizes: list[int]) -> tuple[Graph, Fie
 
 
 def policies_of(x: np.ndarray, groups: list[int]) -> np.ndarray:
-    """The probabilities of all actions but the last, from differences of logits to the last.
+    """Returns the probabilities of all actions but the last, from logits minus the last logit.
 
     Example:
         >>> policies_of(np.log([3.0, 1.0]), [1, 1]).round(6).tolist()
@@ -210,10 +211,10 @@ def policies_of(x: np.ndarray, groups: list[int]) -> np.ndarray:
 
 
 def _length(method: str, rate: float, graph: Graph, players: int) -> int | None:
-    """How many iterations to make; None where too few to show anything can be afforded."""
+    """Returns the number of iterations to make; None where too few are affordable to be of use."""
     evaluations = players if method == "alternating" else EVALUATIONS.get(method, 1)
     affordable = MOST_NODES // (STARTS * evaluations * max(len(graph.nodes), 1))
-    # The envelope has fallen by ten orders of magnitude then.
+    # After that many iterations the envelope has fallen by ten orders of magnitude.
     wanted = math.ceil(-24 / math.log(rate))
     count = min(MOST_STEPS, affordable, wanted)
     return count if count >= min(FEWEST_STEPS, wanted) else None
@@ -222,7 +223,7 @@ def _length(method: str, rate: float, graph: Graph, players: int) -> int | None:
 def _norm(
     certificate: Convergence, entry: Contents, sizes: list[int]
 ) -> tuple[Callable[[np.ndarray], float], float]:
-    """The norm of a step's theorem, and how far from the centre the equilibrium is in it."""
+    """Returns the norm of a step's theorem, and how far from the centre x* may be in it."""
     near = float.fromhex(entry.get("equilibrium_radius", "inf"))
     ends = np.cumsum(sizes)[:-1]
     if "inner" in entry:
@@ -242,7 +243,7 @@ def _norm(
 
 
 def _starts(center: np.ndarray, norm: Callable[[np.ndarray], float], radius: float) -> np.ndarray:
-    """Points on the edge of a basin in fixed directions, not quite: rounding is to stay inside."""
+    """Returns points just inside the edge of a basin, so that rounding errors leave them inside."""
     places = np.arange(1.0, len(center) + 1)
     directions = [np.cos(places * (1.3 * k + 0.4)) for k in range(STARTS)]
     return np.array([center + (1 - 1e-9) * radius / norm(d) * d for d in directions])

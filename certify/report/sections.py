@@ -1,4 +1,4 @@
-"""The sections that every page has: the verdict, what is proved, the tables, what it rests on."""
+"""The sections of every page: the verdict, what is proved, the tables, and what is trusted."""
 
 from certify.checker.reader import Reader
 from certify.claims.certificate import Certificate
@@ -17,7 +17,7 @@ from certify.report.markup import (
     upper,
 )
 
-# Rows of a table, and entries of a list.
+# The most rows of a table, and the most entries of a list.
 MOST_ROWS = 60
 _ROUNDED = {"lower": lower, "upper": upper, "near": near}
 
@@ -36,7 +36,7 @@ def _spelled(part: Part) -> Markup:
 
 
 def judgement(certificate: Certificate) -> Markup:
-    """Says that the claims are proved and checked: by whom, and how."""
+    """Says that the claims are proved and checked, and how they were checked."""
     verdict, level = certificate.contents.verdict, certificate.contents.level
     how = (
         "Every inequality in the file was verified in exact arithmetic when this page was made"
@@ -82,7 +82,7 @@ def table_section(numbers: Table) -> Markup:
 
 
 def sentences(file: Reader) -> Markup:
-    """Returns a list of the file, and how many entries it leaves out."""
+    """Returns the sentences of a list in the file, and says how many are left out."""
     items = [item.text() for item in file.items()]
     more = [f"… and {len(items) - MOST_ROWS} more in the file"] if len(items) > MOST_ROWS else []
     return listing([*items[:MOST_ROWS], *more])

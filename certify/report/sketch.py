@@ -1,4 +1,4 @@
-"""Figures that may be left out, because their numbers are too extreme."""
+"""Leaves a figure out where its numbers are too extreme to draw."""
 
 from collections.abc import Callable
 
@@ -8,9 +8,9 @@ from certify.report.markup import Markup, paragraph
 
 
 def sketch(draw: Callable[[], Markup]) -> Markup:
-    """A figure, or a sentence where its numbers are too extreme for floating point.
+    """Returns a figure, or a sentence where its numbers are too extreme for floating point.
 
-    The checker reads numbers of any size that a float has; a page is not to fail on them.
+    The checker reads floats of any size, and a page must not fail on them.
     """
     try:
         with np.errstate(all="ignore"):

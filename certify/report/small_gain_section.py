@@ -1,4 +1,4 @@
-"""The section of a page about the small-gain test: couplings, and how far weights may move."""
+"""The section of a page about the small-gain test: couplings, and the possible weights."""
 
 import math
 
@@ -8,12 +8,12 @@ from certify.report import figures
 from certify.report.markup import Markup, lower, name, near, paragraph, section, table, upper
 from certify.report.sketch import sketch
 
-# Rows of the table.
+# The most rows of the table.
 MOST_ROWS = 60
 
 
 def small_gain_section(certificate: Convergence) -> Markup:
-    """Shows the small-gain test, and how far the weights may move."""
+    """Shows the small-gain test: its margin, the couplings, and which weights would do."""
     gain = certificate.small_gain
     names, curvature = list(gain.curvature), list(gain.curvature.values())
     proves = "" if gain.margin > 0 else ", which proves nothing"

@@ -1,4 +1,4 @@
-"""How the page looks: on a telephone, on a large screen, in the dark and on paper."""
+"""The style sheet of the page, for telephones, large screens, dark screens and paper."""
 
 STYLE = """
 :root{color-scheme:light dark;--paper:#fff;--ink:#1a1f24;--soft:#59636e;--line:#d1d9e0;

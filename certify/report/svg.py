@@ -1,4 +1,4 @@
-"""Small drawings as inline SVG: no fonts, no scripts, colours from the style sheet of the page."""
+"""Makes small drawings as inline SVG, without fonts or scripts, coloured by the style sheet."""
 
 import math
 from collections.abc import Iterable, Sequence
@@ -6,7 +6,8 @@ from typing import NamedTuple
 
 from certify.report.markup import Markup, text
 
-# Of the drawing, in its own units: about those of a telephone, which shows it without shrinking.
+# The width and the margins of a drawing, in its own units. The width is about that of a telephone,
+# which shows the drawing without shrinking it.
 WIDTH = 360.0
 LEFT, RIGHT, TOP, BOTTOM = 50.0, 12.0, 14.0, 40.0
 
@@ -15,11 +16,11 @@ class Axis(NamedTuple):
     """A range of numbers, on a linear or a logarithmic scale.
 
     Attributes:
-        low: Its lower end.
-        high: Its upper end, larger.
-        label: What it measures.
+        low: The lower end.
+        high: The upper end, larger than the lower one.
+        label: What the axis measures.
         log: Whether the scale is logarithmic; then both ends are positive.
-        whole: Whether it counts something: ticks are integers then.
+        whole: Whether the axis counts something; then ticks are integers.
     """
 
     low: float
@@ -29,13 +30,13 @@ class Axis(NamedTuple):
     whole: bool = False
 
     def share(self, value: float) -> float:
-        """Where a value lies: 0 at the lower end, 1 at the upper one."""
+        """Returns where a value lies on the axis: 0 at the lower end, 1 at the upper one."""
         if not self.log:
             return (value - self.low) / (self.high - self.low)
         return math.log(max(value, 1e-300) / self.low) / math.log(self.high / self.low)
 
     def ticks(self) -> list[float]:
-        """At most eight round numbers in the range.
+        """Returns at most eight round numbers in the range.
 
         Example:
             >>> Axis(0.0, 1.0, "").ticks()
@@ -59,51 +60,51 @@ class Axis(NamedTuple):
             step = max(step, 1.0)
         first = math.ceil(self.low / step - 1e-9)
         last = math.floor(self.high / step + 1e-9)
-        # Rounded to what the step means, or 0.1 + 0.2 would show.
+        # Ticks are rounded to the digits of the step, or the error of 0.1 + 0.2 would show.
         digits = max(0, 1 - math.floor(math.log10(step)))
         return [round(k * step, digits) + 0.0 for k in range(first, last + 1)]
 
 
 class Plot(NamedTuple):
-    """Two axes and the paper they stand on."""
+    """A drawing area with two axes."""
 
     x: Axis
     y: Axis
     height: float = 240.0
 
     def at(self, x: float, y: float) -> str:
-        """The position of a point, clipped to the frame."""
+        """Returns the position of a point in the drawing, clipped to the frame."""
         across = LEFT + (WIDTH - LEFT - RIGHT) * min(max(self.x.share(x), 0.0), 1.0)
         up = (self.height - TOP - BOTTOM) * min(max(self.y.share(y), 0.0), 1.0)
         return f"{across:.1f},{self.height - BOTTOM - up:.1f}"
 
     def line(self, points: Iterable[tuple[float, float]], kind: str) -> str:
-        """A curve through points."""
+        """Returns a curve through points."""
         return f'<polyline class="{kind}" points="{" ".join(self.at(*p) for p in points)}"/>'
 
     def area(self, points: Iterable[tuple[float, float]], kind: str, note: str = "") -> str:
-        """A filled polygon; the note shows where a mouse rests on it."""
+        """Returns a filled polygon; the note shows when the mouse rests on it."""
         where = " ".join(self.at(*p) for p in points)
         inside = f"<title>{text(note)}</title>" if note else ""
         return f'<polygon class="{kind}" points="{where}">{inside}</polygon>'
 
     def box(self, low: Sequence[float], high: Sequence[float], kind: str, note: str = "") -> str:
-        """A filled rectangle."""
+        """Returns a filled rectangle."""
         corners = [(low[0], low[1]), (high[0], low[1]), (high[0], high[1]), (low[0], high[1])]
         return self.area(corners, kind, note)
 
     def dot(self, x: float, y: float, kind: str) -> str:
-        """A marked point."""
+        """Returns a dot at a point."""
         across, up = self.at(x, y).split(",")
         return f'<circle class="{kind}" cx="{across}" cy="{up}" r="3.5"/>'
 
     def write(self, x: float, y: float, words: str, anchor: str = "start", dy: float = 0.0) -> str:
-        """Words at a point."""
+        """Returns words at a point, given by its values on the axes."""
         across, up = self.at(x, y).split(",")
         return label(float(across), float(up) + dy, words, anchor)
 
     def frame(self) -> str:
-        """The axes with ticks and labels."""
+        """Returns the axes with ticks and labels."""
         parts = [self.box((self.x.low, self.y.low), (self.x.high, self.y.high), "frame")]
         for tick, words in labelled(self.x.ticks()):
             parts.append(self.line([(tick, self.y.low), (tick, self.y.high)], "grid"))
@@ -119,18 +120,18 @@ class Plot(NamedTuple):
 
 
 def label(x: float, y: float, words: str, anchor: str = "start") -> str:
-    """Words at a place of the paper."""
+    """Returns words at a position of the drawing, given in its units."""
     shown = text(words, 60)
     return f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}">{shown}</text>'
 
 
 def brief(value: float, digits: int = 6) -> str:
-    """A tick, as short as can be."""
+    """Returns a number as short text, for a tick."""
     return f"{value + 0.0:.{digits}g}".replace("e-0", "e-").replace("e+0", "e").replace("e+", "e")
 
 
 def labelled(ticks: Sequence[float]) -> list[tuple[float, str]]:
-    """Ticks and what is written at them: digits enough that no two read the same.
+    """Returns each tick with its text, which has enough digits that no two read the same.
 
     Example:
         >>> [words for _, words in labelled([1.0000001, 1.0000002])]
@@ -143,14 +144,14 @@ def labelled(ticks: Sequence[float]) -> list[tuple[float, str]]:
 
 
 def colour_bar(y: float, low: str, high: str, faint: float, strong: float, title: str) -> str:
-    """What the strength of a colour means: from faint to strong, with a number at each end.
+    """Returns a legend of the strength of a colour, from faint to strong, with two numbers.
 
     Args:
-        y: Where it stands on the paper; it takes 34 units.
-        low: At the faint end.
-        high: At the strong end.
-        faint: The opacity there.
-        strong: The same at the other end.
+        y: The vertical position of the legend, which is 34 units high.
+        low: The number at the faint end, as text.
+        high: The number at the strong end, as text.
+        faint: The opacity at the faint end.
+        strong: The opacity at the strong end.
         title: What is measured.
     """
     left, width, count = 120.0, 120.0, 24
@@ -168,7 +169,7 @@ def colour_bar(y: float, low: str, high: str, faint: float, strong: float, title
 
 
 def figure(title: str, caption: str, height: float, *parts: str) -> Markup:
-    """A drawing with its title, and a caption that says what is to be seen."""
+    """Returns a drawing with a title, and a caption that says what it shows."""
     paper = f"0 0 {WIDTH:.0f} {height:.0f}"
     return Markup(
         f'<figure><svg viewBox="{paper}" role="img" aria-label="{text(title)}">'

@@ -1,1 +1,1 @@
-"""Cells that cover a region, the worst cut first."""
+"""Branch and bound: covers a region with cells, and cuts the worst cells first."""

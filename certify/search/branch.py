@@ -1,4 +1,4 @@
-"""Branch and bound: cuts a region into cells until the margin on each of them is good enough."""
+"""Cuts a region into cells, by branch and bound, until each has a large enough margin."""
 
 from collections.abc import Callable
 
@@ -29,13 +29,13 @@ def cover(
         region: What is to be covered.
         measure: Measures the cells of a round.
         tightness: Stop when every cell reaches this share of what smaller cells could reach.
-        budget: When to stop, incomplete.
-        progress: Called before each round.
-        checkpoint: Where the search goes on from and what it leaves behind.
+        budget: When to stop although the target is not met.
+        progress: A function that is called before each round.
+        checkpoint: The file that the search resumes from and writes.
 
     Returns:
-        The tree of cells with their evidence. Margins guide the search only; they are to be proved
-        by the checker.
+        The tree of cells with their evidence. Margins only guide the search; the checker has to
+        prove them.
 
     Raises:
         ValueError: If the checkpoint cannot be used.
@@ -46,7 +46,7 @@ def cover(
         frontier = Frontier[Evidence](region)
         frontier.start(list(measure(frontier.root())))
     most = measure.most_cells(frontier.example)
-    comparable = True  # to a search that never ran out of its budget
+    comparable = True  # whether a search with a larger budget would have these cells, too
     try:
         while True:
             peak = frontier.peak
@@ -68,7 +68,7 @@ def cover(
                 )
             room = min(budget.cells, most) - len(frontier)
             if len(cuts) > room:
-                # The last round is cut short; from here on another budget gives another tree.
+                # The last round is cut short; from here on the tree depends on the budget.
                 if checkpoint is not None and comparable:
                     checkpoint.save(frontier, measure)
                 cuts, comparable = cuts[:room], False
@@ -77,16 +77,17 @@ def cover(
             if checkpoint is not None and comparable:
                 checkpoint.save_if_due(frontier, measure)
     finally:
-        # However it ends: by success, a spent budget, an error, or Ctrl-C in the middle of a round.
+        # However the search ends: by success, a spent budget, an error, or Ctrl-C during a round.
         if checkpoint is not None and comparable and frontier.whole:
             checkpoint.save(frontier, measure)
 
 
 def round_size(cells: int) -> int:
-    """How many cells to cut at a time.
+    """Returns how many cells to cut at a time.
 
-    Each round lowers what can be reached, so that small rounds waste no cuts, and large ones waste
-    no time; a sixteenth of the cells, and eight at first, were measured to cost a few per cent.
+    Each round lowers the margin that can be reached, so small rounds waste no cuts, and large ones
+    waste no time. A sixteenth of the cells, and at least eight, was measured to cost a few per
+    cent.
 
     Example:
         >>> round_size(1), round_size(1600)

@@ -1,4 +1,4 @@
-"""What a search may cost."""
+"""The budget of a search: how many cells and seconds it may take."""
 
 import dataclasses
 import math
@@ -7,12 +7,12 @@ import time
 
 @dataclasses.dataclass(frozen=True)
 class Budget:
-    """When to stop although the target is not met; looked at between rounds.
+    """Limits at which a search stops although the target is not met, tested between rounds.
 
     Attributes:
         cells: The most cells.
-        seconds: The most seconds, or None.
-        start: When they began to count, by `time.perf_counter`.
+        seconds: The most seconds; None for no limit.
+        start: When the seconds began to count, by `time.perf_counter`.
 
     Example:
         >>> Budget(cells=100, seconds=3600.0).spent(100)
@@ -25,16 +25,16 @@ class Budget:
 
     @property
     def elapsed(self) -> float:
-        """Seconds since the start."""
+        """The seconds since the start."""
         return time.perf_counter() - self.start
 
     @property
     def left(self) -> float:
-        """Seconds, infinitely many without a limit."""
+        """The seconds that are left; infinity if there is no limit."""
         return math.inf if self.seconds is None else self.seconds - self.elapsed
 
     def spent(self, cells: int) -> str:
-        """Which budget is used up, as a reason; empty if none is."""
+        """Returns a reason that says which limit was reached, or an empty text if none was."""
         if cells >= self.cells:
             return f"the budget of {self.cells} cells was used up"
         if self.seconds is not None and self.elapsed >= self.seconds:

@@ -1,7 +1,7 @@
-"""Checkpoints of branch and bound: a file from which a search that was killed goes on.
+"""Checkpoints of branch and bound: files from which a search that was killed goes on.
 
-What a checkpoint holds becomes evidence, so it deserves the trust that the memory of the program
-has: its checksum finds damage, not malice. Keep it where nobody else can write.
+What a checkpoint holds becomes evidence, so it has to be trusted like the memory of the program:
+its checksum finds damage, not malice. Keep it where nobody else can write.
 """
 
 import contextlib
@@ -21,21 +21,21 @@ import numpy as np
 from certify.search.frontier import Frontier
 from certify.search.measure import Arrays, Domain, Evidence, Measure
 
-# At most one file in this many seconds, and at most this share of the time spent on files.
+# A file is written at most once in this many seconds, and for at most this share of the time.
 SECONDS = 5.0
 _SHARE = 0.05
 
-# Everything that the cells of a search follow from, by name, as whoever searches knows it. Budgets,
+# Everything that determines the cells of a search, by name; the caller provides it. Budgets,
 # batches, devices and processes are not part of it: they may change on the way.
 Identity = dict[str, str]
 
 
 class Checkpoint:
-    """The file of one search, written whole or not at all, now and then.
+    """The checkpoint file of one search; it is written now and then, whole or not at all.
 
     Args:
-        path: Where; a file that exists is where the search goes on.
-        identity: Of the search.
+        path: The path of the file; if it exists, the search goes on from it.
+        identity: What determines the cells of the search.
     """
 
     def __init__(self, path: str | Path, identity: Identity):
@@ -43,13 +43,13 @@ class Checkpoint:
         self._due, self._warned = time.perf_counter() + SECONDS, False
 
     def resume(self, region: Domain, measure: Measure[Evidence]) -> Frontier[Evidence] | None:
-        """The frontier in the file; None if there is no file yet.
+        """Returns the frontier in the file, or None if there is no file yet.
 
         Raises:
             ValueError: If the file is damaged, or belongs to another search.
         """
         if not self.path.exists():
-            # Whoever cannot write the file should learn it now, not after an hour.
+            # A user who cannot write the file should learn it now, not after an hour.
             if not self.path.parent.is_dir():
                 raise ValueError(f"the folder of the checkpoint {self.path} does not exist")
             return None
@@ -58,7 +58,7 @@ class Checkpoint:
                 arrays = {name: file[name] for name in file.files}
             written = json.loads(str(arrays.pop("identity")))
             intact = str(arrays.pop("checksum")) == _checksum(written, arrays)
-        except Exception as error:  # zip, zlib, npy, JSON and the file system, each in its own way
+        except Exception as error:  # of zip, zlib, npy, JSON or the file system
             raise ValueError(
                 f"{self.path} is no checkpoint, or a damaged one ({type(error).__name__}); give "
                 "another file, or delete it to start anew."
@@ -80,18 +80,18 @@ class Checkpoint:
             raise ValueError(f"{self.path} is no checkpoint that certify has written.") from error
 
     def save_if_due(self, frontier: Frontier[Evidence], measure: Measure[Evidence]) -> None:
-        """Writes the file if the last one is old enough."""
+        """Writes the file if enough time has passed since the last one."""
         if time.perf_counter() >= self._due:
             self.save(frontier, measure)
 
     def save(self, frontier: Frontier[Evidence], measure: Measure[Evidence]) -> None:
-        """Writes the file, replacing the last one at a stroke."""
+        """Writes the file and replaces the last one in one step."""
         start = time.perf_counter()
-        # Typed loosely: the names of arrays are not those of options of `numpy.savez`.
+        # The type is loose because the names of arrays are not those of options of `numpy.savez`.
         arrays: dict[str, Any] = {**frontier.to_arrays(measure)}
         arrays["checksum"] = np.array(_checksum(self._identity, arrays))
         arrays["identity"] = np.array(_text(self._identity))
-        # A name of its own: another run may have been given the same file.
+        # The temporary name is unique, because another run may have been given the same file.
         temporary = self.path.with_name(f"{self.path.name}.{uuid.uuid4().hex}.part")
         try:
             with open(temporary, "wb") as file:
@@ -102,13 +102,13 @@ class Checkpoint:
         except OSError as error:
             self._warn(error)
         finally:
-            with contextlib.suppress(OSError):  # nothing is left of it if all went well
+            with contextlib.suppress(OSError):  # it no longer exists if all went well
                 temporary.unlink(missing_ok=True)
         now = time.perf_counter()
         self._due = now + max(SECONDS, (now - start) / _SHARE)
 
     def _warn(self, error: OSError) -> None:
-        """Says once that there is no file: the search is worth more than its checkpoint."""
+        """Warns once that the file cannot be written; the search goes on without it."""
         if not self._warned:
             self._warned = True
             warnings.warn(
@@ -132,7 +132,7 @@ def _checksum(written: Identity, arrays: Arrays) -> str:
 
 
 def source_hash(paths: Iterable[Path]) -> str:
-    """SHA-256 of Python files, and of those in folders, with their names."""
+    """Returns the SHA-256 of Python files, given by path or by folder, and of their names."""
     digest = hashlib.sha256()
     for path in paths:
         for file in [path] if path.is_file() else sorted(path.rglob("*.py")):

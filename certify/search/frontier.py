@@ -1,4 +1,4 @@
-"""The frontier of branch and bound: the cells so far, and which of them to cut next."""
+"""The frontier of branch and bound: it holds the cells so far and plans the next cuts."""
 
 import dataclasses
 import heapq
@@ -19,7 +19,7 @@ class Open(Generic[Evidence]):
 
 
 class Cut(NamedTuple):
-    """Where an open cell is to be cut."""
+    """A planned cut of an open cell: its number, the coordinate, and where."""
 
     number: int
     axis: int
@@ -27,12 +27,12 @@ class Cut(NamedTuple):
 
 
 class Frontier(Generic[Evidence]):
-    """Cells that cover a region, the worst first; the same cells give the same order every time.
+    """The cells that cover a region, worst first; equal cells give the same order every time.
 
     Attributes:
-        region: What is covered.
-        nodes: Of the tree, by number; children have larger numbers than their parents.
-        whole: False while a round is being entered: then it is not to be saved.
+        region: The set that the cells cover.
+        nodes: The nodes of the tree, by number; children have larger numbers than their parents.
+        whole: False while a round is being entered: then the frontier must not be saved.
     """
 
     def __init__(self, region: Domain):
@@ -48,12 +48,12 @@ class Frontier(Generic[Evidence]):
 
     @property
     def worst(self) -> float:
-        """The smallest margin of all cells."""
+        """The smallest margin of all open cells."""
         return self._worst[0][0]
 
     @property
     def peak(self) -> float:
-        """About the largest margin that more cells could reach."""
+        """An estimate of the largest margin that more cells could reach."""
         while self._peaks[0][1] not in self._open:
             heapq.heappop(self._peaks)
         return self._peaks[0][0]
@@ -65,17 +65,17 @@ class Frontier(Generic[Evidence]):
         return self._open[number].known.evidence
 
     def tree(self, shortfall: str) -> Tree[Evidence]:
-        """The cells as they are."""
+        """Returns the tree of the present cells."""
         return Tree(self.nodes, self.peak, shortfall)
 
     def root(self) -> list[Cell]:
-        """The first cell: the bounding box of the region."""
+        """Returns the first cell, the bounding box of the region, as a list."""
         return [Cell(*self.region.bounds())]
 
     def plan(self, most: int, target: float) -> list[Cut] | None:
-        """Cuts for the worst cells below a target, at most so many; None if one is too small.
+        """Returns at most so many cuts of the worst cells below a target; None if one is too small.
 
-        Changes nothing.
+        It changes nothing.
         """
         cuts = []
         for number in self._smallest(most, target):
@@ -87,7 +87,7 @@ class Frontier(Generic[Evidence]):
         return cuts
 
     def children(self, cuts: list[Cut]) -> tuple[list[Cell], list[Cell | None]]:
-        """Both halves of each cell: those to be measured, and all (None where outside)."""
+        """Returns the halves inside the region, to be measured; and all, None if outside."""
         halves = [half for cut in cuts for half in _halves(self._open[cut.number].cell, cut)]
         inside = [None if self.region.misses(*half) else half for half in halves]
         return [half for half in inside if half is not None], inside
@@ -101,7 +101,7 @@ class Frontier(Generic[Evidence]):
     ) -> None:
         """Cuts cells and puts their measured halves in their place."""
         self.whole = False
-        for _ in cuts:  # they are the worst, in order
+        for _ in cuts:  # the cells to cut are the worst, in order
             heapq.heappop(self._worst)
         measured = iter(known)
         for k, cut in enumerate(cuts):
@@ -129,7 +129,7 @@ class Frontier(Generic[Evidence]):
         heapq.heappush(self._peaks, (leaf.known.peak, number))
 
     def _smallest(self, most: int, target: float) -> list[int]:
-        """The worst open cells, ties by number, without taking them out of the heap."""
+        """Returns the worst open cells, ties by number, without taking them out of the heap."""
         found, candidates = [], [(self._worst[0], 0)] if self._worst else []
         while candidates and len(found) < most and candidates[0][0][0] < target:
             (_, number), place = heapq.heappop(candidates)
@@ -140,7 +140,7 @@ class Frontier(Generic[Evidence]):
         return found
 
     def to_arrays(self, measure: Measure[Evidence]) -> Arrays:
-        """Everything but the region, as arrays, number for number."""
+        """Returns everything but the region as arrays, without rounding."""
         splits = [node if isinstance(node, Split) else Split(-1, 0.0, 0, 0) for node in self.nodes]
         leaves = [self._open[number].known for number in sorted(self._open)]
         return {
@@ -159,7 +159,7 @@ class Frontier(Generic[Evidence]):
     def from_arrays(
         cls, region: Domain, measure: Measure[Evidence], arrays: Arrays
     ) -> "Frontier[Evidence]":
-        """The frontier that `to_arrays` wrote; the cells follow from the region and the cuts.
+        """Returns the frontier that `to_arrays` wrote; its cells follow from region and cuts.
 
         Raises:
             ValueError, KeyError, IndexError: If the arrays do not fit together.
@@ -183,9 +183,9 @@ class Frontier(Generic[Evidence]):
 
 
 def _cut(number: int, cell: Cell, scores: np.ndarray) -> Cut | None:
-    """Halves the coordinate that contributes most to the remainder, else the widest.
+    """Returns a cut that halves the coordinate with the largest score, or else the widest one.
 
-    None if there is no number between the ends.
+    The result is None if there is no float between the ends.
     """
     low, high = cell
     useful = np.isfinite(scores).all() and scores.max() > 0
@@ -201,7 +201,7 @@ def _halves(cell: Cell, cut: Cut) -> tuple[Cell, Cell]:
 
 
 def _cells(region: Domain, arrays: Arrays) -> dict[int, Cell]:
-    """The cell of every node, from the cuts alone."""
+    """Returns the cell of every node, from the region and the cuts."""
     cells = {0: Cell(*region.bounds())}
     for number, axis in enumerate(arrays["axis"].tolist()):
         if axis >= 0:

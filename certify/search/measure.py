@@ -1,4 +1,4 @@
-"""What a search asks about cells: how good each is, and what proves it."""
+"""The interface of a search to what measures cells: how good each is, and what proves it."""
 
 import dataclasses
 from collections.abc import Iterable, Iterator
@@ -13,7 +13,7 @@ Arrays = dict[str, np.ndarray]
 
 
 class Cell(NamedTuple):
-    """A box: its corners, as vectors."""
+    """A box, given by its lower and its upper corner."""
 
     lower: np.ndarray
     upper: np.ndarray
@@ -21,25 +21,25 @@ class Cell(NamedTuple):
 
 @runtime_checkable
 class Domain(Protocol):
-    """What is to be covered: a set with a bounding box."""
+    """A set with a bounding box, to be covered by cells."""
 
     @property
     def dimension(self) -> int:
-        """Number of coordinates."""
+        """The number of coordinates."""
         ...
 
     def bounds(self) -> tuple[np.ndarray, np.ndarray]:
-        """The corners of the bounding box."""
+        """Returns the lower and the upper corner of the bounding box."""
         ...
 
     def misses(self, lower: np.ndarray, upper: np.ndarray) -> bool:
-        """Whether a cell of the bounding box is known to lie outside."""
+        """Returns whether a cell of the bounding box is known to lie outside the set."""
         ...
 
 
 @dataclasses.dataclass(frozen=True)
 class Measured(Generic[Evidence]):
-    """What is known of one cell: the evidence proves, the rest is floating point and guides.
+    """What is known of one cell: its evidence, and floats that only guide the search.
 
     Attributes:
         evidence: What proves the margin, once it has been checked.
@@ -56,20 +56,20 @@ class Measured(Generic[Evidence]):
 
 @runtime_checkable
 class Measure(Protocol[Evidence]):
-    """Measures cells; the same cell has to give the same numbers whenever it is asked for."""
+    """A measure of cells, which has to give the same numbers for the same cell every time."""
 
     def __call__(self, cells: list[Cell]) -> Iterable[Measured[Evidence]]:
-        """What is known of each cell, in the same order."""
+        """Returns what is known of each cell, in the same order."""
         ...
 
     def most_cells(self, first: Evidence) -> int:
-        """How many cells with evidence like that of the first one can be written down."""
+        """Returns how many cells with evidence like that of the first one fit into a file."""
         ...
 
     def to_arrays(self, evidence: list[Evidence]) -> Arrays:
-        """The evidence of some cells as arrays, number for number, for a checkpoint."""
+        """Returns the evidence of some cells as arrays, without rounding, for a checkpoint."""
         ...
 
     def from_arrays(self, arrays: Arrays) -> Iterator[Evidence]:
-        """The evidence that `to_arrays` wrote."""
+        """Returns the evidence that `to_arrays` wrote."""
         ...

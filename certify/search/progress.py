@@ -1,18 +1,18 @@
-"""How far a proof has come."""
+"""The report of how far a proof has come."""
 
 from typing import NamedTuple
 
 
 class Progress(NamedTuple):
-    """How far a proof has come.
+    """A report of how far a proof has come.
 
     Attributes:
         cells: Cells so far; 0 before the search for them begins.
-        margin: The margin of the worst cell so far, in floating point: yet to be proved. NaN where
+        margin: The margin of the worst cell so far, in floating point and not yet proved; NaN where
             there are no cells.
         target: The margin that would end the search, or NaN.
-        seconds: Since the start, or since the search was resumed.
-        stage: What is being done, where that is not the search for cells.
+        seconds: Seconds since the start, or since the search was resumed.
+        stage: What is being done, if not the search for cells.
 
     Example:
         >>> Progress(0, float("nan"), float("nan"), 0.1, "tracing the costs").in_words
@@ -27,7 +27,7 @@ class Progress(NamedTuple):
 
     @property
     def in_words(self) -> str:
-        """One line for a terminal."""
+        """The report as one line for a terminal."""
         return (
             self.stage
             or f"{self.cells} cells, margin to prove {self.margin:.6g} of {self.target:.6g}"

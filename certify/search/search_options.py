@@ -10,17 +10,17 @@ from certify.search.progress import Progress
 
 @dataclasses.dataclass(frozen=True)
 class Search:
-    """How long and how finely to search for a proof, and who is told of it.
+    """Options of a search for a proof: how long and how finely, and what reports are made of it.
 
     Args:
-        max_cells: Cut no further than to this many cells; what they prove is kept. Each function
-            says how many it takes when this is not given.
-        max_seconds: The same for the seconds of the call. They are looked at between stages and
-            between rounds of cells; an enclosure that would take longer to compile than there is
-            time makes room for another one, or the status is "undecided". The last round may
-            exceed them, and the proof comes after.
+        max_cells: The search stops at this many cells, and what they prove is kept. Each function
+            documents its default.
+        max_seconds: The search stops after so many seconds of the call. They are looked at between
+            stages and between rounds of cells; an enclosure that would take longer to compile than
+            there is time makes room for another one, or the status is "undecided". The last round
+            may exceed them, and the proof comes after.
         tightness: Cells are cut until the proved margin is at least this share of what further
-            cutting could prove, in (0, 1). Each function says what it takes otherwise.
+            cutting could prove, in (0, 1). Each function documents its default.
         checkpoint: A file from which the search goes on if it exists and which is written every few
             seconds, when a budget is used up and on Ctrl-C, which still raises `KeyboardInterrupt`.
             After `kill -9` the same call goes on from the last file and gives the same certificate,
@@ -29,9 +29,10 @@ class Search:
         batch_size: Cells evaluated at a time, about. It is rounded up to whole blocks of a fixed
             size (16 cells, fewer of many coordinates) on every device (`jax.local_devices()`), and
             changes speed and memory but not a bit of the certificate.
-        n_jobs: Processes, as joblib understands it (-1: all cores). When not given, what an active
-            `joblib.parallel_config` says, else this process alone.
-        progress: Called with a `Progress` as each stage begins, and before each round of cells.
+        n_jobs: The number of processes, as in joblib (-1: all cores). When not given, an active
+            `joblib.parallel_config` decides, else there is this process alone.
+        progress: A function that is called with a `Progress` as each stage begins, and before each
+            round of cells.
 
     Raises:
         ValueError: If a number is out of its range.
@@ -65,12 +66,12 @@ class Search:
 
     @property
     def budget(self) -> Budget:
-        """Cells and seconds, which begin to count now."""
+        """The limits on cells and seconds; the seconds begin to count now."""
         return Budget(self.most_cells, self.max_seconds)
 
     @property
     def most_cells(self) -> int:
-        """How many cells, once they are known."""
+        """The limit on cells, once it is known."""
         assert self.max_cells is not None
         return self.max_cells
 
@@ -81,7 +82,7 @@ class Search:
         return self.tightness
 
     def filled(self, max_cells: int, tightness: float) -> "Search":
-        """The same options, with numbers where none were given."""
+        """Returns these options with the given numbers where they had none."""
         return dataclasses.replace(
             self,
             max_cells=self.max_cells if self.max_cells is not None else max_cells,
@@ -89,7 +90,7 @@ class Search:
         )
 
     def require_unused(self, caller: str, *names: str) -> None:
-        """Refuses options that mean nothing to a function.
+        """Raises an error if options are given that mean nothing to a function.
 
         Raises:
             ValueError: If one of them is given.

@@ -1,4 +1,4 @@
-"""What is being done before the search for cells."""
+"""The stages of a proof before the search for cells."""
 
 import math
 from collections.abc import Callable
@@ -8,26 +8,26 @@ from certify.search.progress import Progress
 
 
 class OutOfTime(Exception):
-    """The seconds of a budget were used up before there were cells; the message is a reason."""
+    """An error: the seconds were used up before there were cells; its message is a reason."""
 
 
 class Stages:
-    """What is being done before the search for cells, reported and held to the budget.
+    """The stages of a proof before the search for cells, reported and held to the budget.
 
     Args:
-        budget: Of the whole proof.
-        progress: Called with each stage as it begins.
+        budget: The budget of the whole proof.
+        progress: A function that is called with each stage as it begins.
     """
 
     def __init__(self, budget: Budget, progress: Callable[[Progress], None] | None = None):
         self.budget, self.progress, self._stage = budget, progress, ""
 
     def begin(self, stage: str, *, must: bool = False) -> None:
-        """Reports a stage, unless the time was used up by the one before.
+        """Reports a stage, unless the one before used up the time.
 
         Args:
             stage: What is done next.
-            must: Whether it is done whatever the time.
+            must: Whether the stage is done even if the time was used up.
 
         Raises:
             OutOfTime: If the time was used up.
@@ -41,6 +41,6 @@ class Stages:
             self.progress(Progress(0, math.nan, math.nan, self.budget.elapsed, stage))
 
     def deadline(self, share: float) -> Callable[[], float]:
-        """A part of what time is left, as the seconds that are left of that part."""
+        """Returns a function that gives the seconds left of a share of the remaining time."""
         end = self.budget.elapsed + share * self.budget.left
         return lambda: end - self.budget.elapsed

@@ -1,4 +1,4 @@
-"""Cells that cover a region, as a binary tree of cuts."""
+"""The cells that cover a region, as a binary tree of cuts."""
 
 import dataclasses
 from collections.abc import Iterator
@@ -25,11 +25,11 @@ class Split(NamedTuple):
 
 @dataclasses.dataclass(frozen=True)
 class Tree(Generic[Evidence]):
-    """Cells that cover a region: node 0 is its bounding box.
+    """A tree of cells that cover a region; node 0 is the bounding box of the region.
 
     Attributes:
-        nodes: Leaves and splits.
-        peak: About the largest margin that more cells could reach (an estimate).
+        nodes: The leaves and splits, by number.
+        peak: An estimate of the largest margin that more cells could reach.
         shortfall: Why the target was not met; empty if it was.
     """
 
@@ -38,7 +38,7 @@ class Tree(Generic[Evidence]):
     shortfall: str
 
     def preorder(self) -> Iterator[Leaf[Evidence] | Split]:
-        """Every node, each split before its children, the child below first."""
+        """Yields every node: each split before its children, the child below first."""
         pending = [0]
         while pending:
             node = self.nodes[pending.pop()]
@@ -47,6 +47,6 @@ class Tree(Generic[Evidence]):
             yield node
 
     def evidence(self) -> list[Evidence]:
-        """The evidence of all cells inside the region, in preorder."""
+        """Returns the evidence of all cells inside the region, in preorder."""
         leaves = (node for node in self.preorder() if isinstance(node, Leaf))
         return [leaf.evidence for leaf in leaves if leaf.evidence is not None]

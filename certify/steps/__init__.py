@@ -1,7 +1,7 @@
-"""Safe step sizes: one file per method, each rule with its theorem.
+"""Finds safe step sizes: there is one file per method, and each rule has its theorem.
 
-A rule turns the constants of a `Setting` into a `Step`, or None where it gives nothing; the
-checker has a function of the same name that verifies it.
+A rule turns the constants of a `Setting` into a `Step`, or into None where it proves nothing. The
+checker has a function for each method and theorem, which verifies the step.
 """
 
 from collections.abc import Callable
@@ -35,5 +35,5 @@ STEP_RULES: dict[str, tuple[Callable[[Setting], Step | None], ...]] = {
 
 
 def onto_sets(method: str) -> bool:
-    """Whether a theorem holds for the steps of a method when they are projected onto sets."""
+    """Returns whether a theorem holds for steps of a method that are projected onto sets."""
     return any(name == method and theorem not in UNPROJECTED for name, theorem in THEOREMS)

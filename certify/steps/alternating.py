@@ -1,8 +1,8 @@
-"""Safe steps of alternating gradient steps: each player sees what those before it just did.
+"""Finds safe steps of alternating gradient steps, in which players move one after another.
 
-The small-gain argument in the form of Gauss and Seidel. As the couplings to players that have moved
-count with their new, smaller distances, the rate is at least as good as that of simultaneous steps,
-and up to twice as good per iteration; the safe steps are the same.
+The proof is the small-gain argument in the form of Gauss and Seidel. As the couplings to players
+that have moved count with their new, smaller distances, the rate is at least as good as that of
+simultaneous steps, and up to twice as good per iteration; the safe steps are the same.
 """
 
 from fractions import Fraction
@@ -17,8 +17,9 @@ from certify.rounding import float_above
 from certify.steps.simultaneous import small_gain_step
 from certify.steps.step_size import Setting, Step
 
-# The vector of the rate is a resolvent, not an eigenvector: positive, and of like size as the
-# small-gain vector even where players hardly see each other. It costs this share of `1 - rate`.
+# The vector of the rate comes from a resolvent and is no eigenvector. It is positive, and of a size
+# similar to the small-gain vector even where players hardly see each other. This costs the share
+# below of `1 - rate`.
 _RELAXED = 1 / 64
 
 
@@ -28,9 +29,9 @@ def one_round(
     smoothness: Float[np.ndarray, " players"],
     coupling: Float[np.ndarray, "players players"],
 ) -> Float[np.ndarray, "players players"]:
-    """The matrix G with `d+ <= G d` for distances per player: `(I - h L_low)^-1 (own + h L_up)`.
+    """Returns `G = (I - h L_low)^-1 (own + h L_up)`, for which distances obey `d+ <= G d`.
 
-    Player i moves by `d_i+ <= N_ii d_i + sum_{j<i} h L_ij d_j+ + sum_{j>i} h L_ij d_j`, with
+    Distances per player obey `d_i+ <= N_ii d_i + sum_{j<i} h L_ij d_j+ + sum_{j>i} h L_ij d_j` with
     `N_ii = max(|1 - h curvature_i|, |1 - h smoothness_i|)`.
 
     Example:
@@ -49,18 +50,18 @@ def alternating_step(
     coupling: Float[np.ndarray, "players players"],
     gain: SmallGain,
 ) -> dict[str, Any]:
-    """From per-player constants: all steps of the simultaneous rule, and a rate of their own.
+    """Returns the steps of the simultaneous rule with a rate of their own, from block constants.
 
     Args:
         curvature: Lower bounds on the own-player curvatures, shape (N,).
-        smoothness: Upper bounds on them, shape (N,).
+        smoothness: Upper bounds on these curvatures, shape (N,).
         coupling: Bounds on the norms of the other blocks, shape (N, N).
         gain: The small-gain margin of these constants, with its vectors.
 
     Returns:
         `max`, `best` and `rate`, rounded to the safe side; `inner`, the vector v of shape (N,) with
-        `max_i |x_i - x*_i| / v_i` shrinking by `rate`, and `outer >= inner`, that in which every
-        step up to `max` contracts. The largest entry of `inner` is 1.
+        `max_i |x_i - x*_i| / v_i` shrinking by `rate`; and `outer >= inner`, the vector for
+        which every step up to `max` contracts. The largest entry of `inner` is 1.
 
     Raises:
         ValueError: If the small-gain margin is not positive.
@@ -80,7 +81,7 @@ def alternating_step(
         return float(np.abs(np.linalg.eigvals(one_round(float(h), *constants))).max())
 
     found = scipy.optimize.fminbound(radius, 0.0, largest, xtol=1e-4 * largest)
-    # The radius has a kink where some player's own factor has one: often its minimum.
+    # The spectral radius has a kink where a player's own factor has one, often at its minimum.
     kink = together["best"]
     best = min((float(np.asarray(found)), kink, largest), key=radius)
     matrix, wanted = one_round(best, *constants), radius(best)
@@ -101,7 +102,7 @@ def _rate(
     coupling: np.ndarray,
     vector: np.ndarray,
 ) -> float:
-    """The factor by which one round shrinks `max_i d_i / v_i`, rounded up."""
+    """Returns the factor by which one round shrinks `max_i d_i / v_i`, rounded up."""
     step, v, seen, rate = Fraction(h), _exact(vector), _exact(vector), Fraction(0)
     for i, (low, high) in enumerate(zip(_exact(curvature), _exact(smoothness), strict=True)):
         others = zip(_exact(coupling[i]), seen, strict=True)
@@ -116,7 +117,7 @@ def _exact(vector: np.ndarray) -> list[Fraction]:
 
 
 def from_small_gain(setting: Setting) -> Step | None:
-    """The rule "small_gain", with a basin in the norm of the rate."""
+    """Applies the rule "small_gain", with a basin in the norm of the rate."""
     constants, gain = setting.constants, setting.gain
     if gain.margin <= 0:
         return None

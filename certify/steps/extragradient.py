@@ -1,7 +1,7 @@
-"""Safe steps of the extragradient method, `y = x - h F(x)`, `x+ = x - h F(y)`.
+"""Finds safe steps of the extragradient method, `y = x - h F(x)`, `x+ = x - h F(y)`.
 
-Certified for convergence to the equilibrium x*, not as a contraction between any two points: as a
-pairwise contraction it is three times worse than a plain step.
+The steps are certified to converge to the equilibrium x*, not to contract between any two points:
+as a pairwise contraction the method is three times worse than a plain step.
 """
 
 from fractions import Fraction
@@ -14,7 +14,7 @@ from certify.steps.step_size import Setting, Step
 
 
 def squared_factor(h: Fraction, a: Fraction, b: Fraction) -> Fraction:
-    """The proved `|x+ - x*|^2 / |x - x*|^2`, for `h b < 1`.
+    """Returns the proved bound on `|x+ - x*|^2 / |x - x*|^2`, for `h b < 1`.
 
     With F(x*) = 0, and since `h F(x) = x - y`,
 
@@ -29,7 +29,9 @@ def squared_factor(h: Fraction, a: Fraction, b: Fraction) -> Fraction:
 
 
 def from_monotonicity(setting: Setting) -> Step | None:
-    """Every `h < 1 / lipschitz` converges to x*, for a strongly monotone and Lipschitz field.
+    """Applies the rule "monotonicity": every step `h < 1 / lipschitz` converges to x*.
+
+    This holds for a strongly monotone and Lipschitz field.
 
     The intermediate point y can be farther from x* than x, by the factor `stretch`; both must stay
     in the region, which makes the basin a little smaller.

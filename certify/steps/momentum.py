@@ -1,6 +1,6 @@
-"""Safe step sizes of steps with momentum, real or complex, by performance estimation.
+"""Finds safe step sizes of steps with real or complex momentum, by performance estimation.
 
-The theorem stands in `certify.checker.performance`, the search for its numbers in
+The theorem is in `certify.checker.performance`, and the search for its numbers is in
 `certify.steps.performance`. The momentum is chosen here, from the condition number.
 """
 
@@ -11,7 +11,7 @@ from certify.steps.performance import MethodFamily, from_performance
 
 
 def negative(margin: float) -> tuple[float]:
-    """Chooses the momentum `sqrt(margin / lipschitz) - 1`, to six bits."""
+    """Chooses the momentum `sqrt(margin / lipschitz) - 1`, rounded to six bits."""
     return (round((margin**0.5 - 1) * 64) / 64,)
 
 

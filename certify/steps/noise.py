@@ -1,4 +1,4 @@
-"""How far noise keeps simultaneous steps from the equilibrium."""
+"""Bounds how far noise keeps simultaneous steps from the equilibrium."""
 
 import math
 from fractions import Fraction
@@ -15,18 +15,19 @@ def noise_ball(margin: Any, lipschitz: Any, step_size: Any, variance: Any) -> fl
 
         E |x+ - x*|^2 <= (1 - 2 h a + h^2 b^2) E |x - x*|^2 + h^2 s,
 
-    so `limsup E |x - x*|^2 <= h s / (2 a - h b^2)`, and once below that it stays. `P` is the
-    identity or a projection that does not enlarge distances in the metric, such as that onto a box.
+    so `limsup E |x - x*|^2 <= h s / (2 a - h b^2)`, and once below that bound it stays below.
+    `P` is the identity or a projection that does not enlarge distances in the metric, such as that
+    onto a box.
 
     The constants of a certificate hold in its region alone, and noise without a bound leaves every
     region: the bound is for games whose constants hold everywhere, or for steps that are projected
     onto the region.
 
     Args:
-        margin: `a`, positive: a lower bound.
-        lipschitz: `b`, at least `a`: an upper bound.
-        step_size: `h`, positive and below `2 a / b^2`.
-        variance: `s`, not negative: an upper bound on the mean square of the noise.
+        margin: A lower bound `a` on the strong-monotonicity modulus, positive.
+        lipschitz: An upper bound `b` on the Lipschitz constant, at least `a`.
+        step_size: The step size `h`, positive and below `2 a / b^2`.
+        variance: An upper bound `s` on the mean square of the noise, not negative.
 
     Returns:
         The bound on the mean squared distance, rounded up.

@@ -1,8 +1,8 @@
-"""Safe steps of methods by performance estimation: the rate engine, and intervals of steps.
+"""Finds safe steps of methods by performance estimation, in intervals of steps.
 
-One linear matrix inequality proves one step size, or with multipliers that serve them all, an
-interval of them. Intervals are laid side by side from 0 on, until the next one cannot be proved; so
-every smaller step is covered too. The best step has an inequality of its own.
+One linear matrix inequality proves one step size, or, with multipliers that suit all of them, an
+interval of step sizes. Intervals are laid side by side from 0 on, until the next one cannot be
+proved, so every smaller step is covered too. The best step has an inequality of its own.
 """
 
 from collections.abc import Callable
@@ -19,23 +19,23 @@ from certify.rates.worst_case import best_rate_step, largest_rate_step
 from certify.rounding import root_above
 from certify.steps.step_size import Setting, Step
 
-# What is claimed of every step up to the largest: that V shrinks by the factor
-# `1 - DECREASE * margin * h`. More would cost some of the largest step.
+# For every step h up to the largest it is claimed that V shrinks by the factor
+# `1 - DECREASE * margin * h`. A faster decrease would make the largest step smaller.
 DECREASE = 1 / 64
-# The best rate is relaxed by this share, so that V can be chosen rounder and the basin larger.
+# The best rate is relaxed by this share, so that V can be rounder and the basin larger.
 RELAXED = 0.02
-# Intervals are at least this share of the largest step, and there are not more than MOST.
+# Intervals are at least the share NARROWEST of the largest step, and there are at most MOST.
 NARROWEST, MOST = 1 / 64, 24
-# No point may be farther from x* than this many times the start: that makes basins smaller.
+# No point may be farther from x* than this many times the start, since that makes basins smaller.
 STRETCH = 2.0
-# How far inside the cone the solver is asked to stay.
+# How far inside the cone the solver is asked to stay, in the order in which they are tried.
 SLACKS = (1e-7, 1e-6, 1e-5)
-# The checker's forms, of variables and a step in floating point here.
+# One of the checker's forms as a function of variables and a step, here in floating point.
 Form = Callable[[np.ndarray, Any], Any]
 
 
 class MethodFamily(NamedTuple):
-    """Steps of a method of every size, as the theorem "performance" takes them.
+    """A method with steps of every size, as the theorem "performance" takes it.
 
     Attributes:
         name: The name of the method in files and in the checker.
@@ -54,7 +54,7 @@ def from_performance(family: MethodFamily, setting: Setting) -> Step | None:
 
     Args:
         family: The method.
-        setting: Its margin, its Lipschitz constant and its balls count.
+        setting: The constants of the proof, of which margin, Lipschitz constant and balls are used.
     """
     unit = Fraction(setting.lipschitz)
     margin = exact.relative_margin(Fraction(setting.margin), unit)
@@ -83,7 +83,7 @@ def from_performance(family: MethodFamily, setting: Setting) -> Step | None:
 
 
 def _entry(piece: exact.Piece, unit: Fraction) -> dict[str, Any]:
-    """A piece as the file has it: steps in units of the game, everything else without units."""
+    """Returns a piece as in the file: steps in units of the game, all else without units."""
     return {
         "low": float(piece.low / unit),
         "high": float(piece.high / unit),
@@ -97,13 +97,16 @@ def _entry(piece: exact.Piece, unit: Fraction) -> dict[str, Any]:
 def propose(
     scheme: Scheme, method: Method, margin: Fraction, unit: Fraction = Fraction(1)
 ) -> tuple[exact.Piece, ...] | None:
-    """Intervals of steps from 0 to the largest, in order; then the best step alone.
+    """Proposes intervals of steps from 0 to the largest, in order; then the best step alone.
 
     Args:
         scheme: The method, as the checker knows it.
-        method: The same, as the rate engine knows it.
-        margin: Of the fields; their Lipschitz constant is 1.
-        unit: Steps divided by it are floats.
+        method: The same method, as the rate engine knows it.
+        margin: The margin of the fields, whose Lipschitz constant is 1.
+        unit: A number such that steps divided by it are floats.
+
+    Returns:
+        The pieces, or None if no interval or no best step could be proved.
     """
 
     def representable(step: Fraction) -> Fraction:
@@ -134,7 +137,7 @@ def propose(
 
 
 def stretch_squared(scheme: Scheme, piece: exact.Piece) -> Fraction:
-    """Of how much farther from x* than the start any point is: the square, at least 1."""
+    """Bounds the squared distance of any point from x*, relative to the start; at least 1."""
     bounds = [bound for bound, _ in piece.bounds]
     return max([Fraction(1), *(bound * exact.start_bound(scheme, piece) for bound in bounds)])
 
@@ -142,10 +145,10 @@ def stretch_squared(scheme: Scheme, piece: exact.Piece) -> Fraction:
 def prove_piece(
     scheme: Scheme, margin: Fraction, low: Fraction, high: Fraction, decrease: float
 ) -> exact.Piece | None:
-    """A piece that the checker's function accepts, or None.
+    """Returns a piece that the checker's function accepts, or None.
 
     The Lyapunov matrix is the one with the smallest start constant among those with
-    `|x|^2 <= V`; which makes the basin large.
+    `|x|^2 <= V`, which makes the basin large.
     """
     for slack in SLACKS:
         guess = _lyapunov(scheme, float(margin), float(low), float(high), decrease, slack)
@@ -170,10 +173,10 @@ def prove_piece(
 def _lyapunov(
     scheme: Scheme, margin: Any, low: Any, high: Any, decrease: Any, slack: float
 ) -> tuple[exact.Form, list[Fraction]] | None:
-    """V and the multipliers of its decrease, rounded.
+    """Returns V and the multipliers of its decrease, rounded, or None if none were found.
 
-    The variables are the entries of V, the multipliers of the decrease, those of the distances (at
-    a single step; an interval has none), and a bound on the absolute value of `q_1`.
+    The variables are the entries of V, the multipliers of the decrease, the multipliers of the
+    distances (at a single step; an interval has none), and a bound on the absolute value of `q_1`.
     """
     m = len(scheme.after) + 1
     entries = [(i, j) for i in range(m) for j in range(i + 1)]
@@ -238,7 +241,7 @@ def _bound(
     known: int,
     slack: float,
 ) -> tuple[Fraction, list[Fraction]] | None:
-    """The smallest bound of one position, rounded."""
+    """Returns the smallest bound of one position and its multipliers, rounded, or None."""
     single = piece.low == piece.high
     count = exact.inequalities(known) if single or not scheme.after else 0
     rate: Any = float(margin)
@@ -259,7 +262,7 @@ def _bound(
 def _blocks(
     form: Form, count: int, low: float, high: float, slack: float
 ) -> list[tuple[np.ndarray, np.ndarray]]:
-    """An affine family of forms as blocks of a program: at both ends, and the Bernstein middle."""
+    """Returns an affine family of forms as blocks: at both ends, and the Bernstein middle."""
 
     def at(h: float) -> tuple[np.ndarray, np.ndarray]:
         constant = np.array(form(np.zeros(count), h), np.float64)
@@ -276,5 +279,5 @@ def _blocks(
 
 
 def _short(value: Any) -> Fraction:
-    """Rounded to a float of few bits."""
+    """Rounds a number to a float of few bits."""
     return Fraction(float(round(Fraction(value) * 2**40)) / 2**40)

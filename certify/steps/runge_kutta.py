@@ -1,6 +1,6 @@
-"""Safe step sizes of Runge-Kutta steps, by performance estimation.
+"""Finds safe step sizes of Runge-Kutta steps, by performance estimation.
 
-The theorem stands in `certify.checker.performance`, the search for its numbers in
+The theorem is in `certify.checker.performance`, and the search for its numbers is in
 `certify.steps.performance`.
 """
 

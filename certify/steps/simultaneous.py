@@ -1,4 +1,4 @@
-"""Safe steps of simultaneous gradient steps, `x+ = x - h F(x)`, by two theorems."""
+"""Finds safe steps of simultaneous gradient steps, `x+ = x - h F(x)`, by two theorems."""
 
 from fractions import Fraction
 from typing import NamedTuple
@@ -12,10 +12,10 @@ from certify.steps.step_size import Setting, Step
 
 
 def lipschitz_step(margin: float, lipschitz: float) -> dict[str, float]:
-    """From the margin `a` and the Lipschitz constant `b` of F in one metric.
+    """Returns safe steps from the margin `a` and the Lipschitz constant `b` of F in one metric.
 
-    `|x - y - h (F(x) - F(y))|^2 <= (1 - 2 h a + h^2 b^2) |x - y|^2`: a contraction if and only if
-    `h < 2 a / b^2`; best at `h = a / b^2`, with the factor `sqrt(1 - a^2 / b^2)`.
+    By `|x - y - h (F(x) - F(y))|^2 <= (1 - 2 h a + h^2 b^2) |x - y|^2`, a step is a contraction if
+    and only if `h < 2 a / b^2`; it is best at `h = a / b^2`, with the factor `sqrt(1 - a^2 / b^2)`.
 
     Args:
         margin: Lower bound on the strong-monotonicity modulus, positive.
@@ -44,9 +44,9 @@ def lipschitz_step(margin: float, lipschitz: float) -> dict[str, float]:
 def small_gain_step(
     curvature: np.ndarray, smoothness: np.ndarray, coupling: np.ndarray, gain: SmallGain
 ) -> dict[str, float]:
-    """From per-player constants: distances per player obey `d+ <= N(h) d`.
+    """Returns safe steps from block constants: distances per player obey `d+ <= N(h) d`.
 
-    `N_ii = max(|1 - h curvature_i|, |1 - h smoothness_i|)`, `N_ij = h coupling_ij`. With the
+    Here `N_ii = max(|1 - h curvature_i|, |1 - h smoothness_i|)`, `N_ij = h coupling_ij`. With the
     small-gain vectors and margin `a`, every `h <= min_i 2 / (curvature_i + smoothness_i)` contracts
     by exactly `1 - h a`, and every `h < min_i 2 / (smoothness_i + curvature_i - a)` contracts.
 
@@ -90,10 +90,10 @@ class PlayerSteps(NamedTuple):
     """A step size for each player, with a proved factor.
 
     Attributes:
-        steps: `h_i > 0`, shape (N,).
-        rate: `rho`; a contraction where it is below 1.
-        left: `u > 0` with `u' N(h) <= rho u'`.
-        right: `v > 0` with `N(h) v <= rho v`.
+        steps: The step sizes `h_i > 0`, shape (N,).
+        rate: The factor `rho`; the step is a contraction if it is below 1.
+        left: A vector `u > 0` with `u' N(h) <= rho u'`, shape (N,).
+        right: A vector `v > 0` with `N(h) v <= rho v`, shape (N,).
     """
 
     steps: Float[np.ndarray, " players"]
@@ -108,20 +108,20 @@ def per_player_steps(
     coupling: Float[np.ndarray, "players players"],
     steps: Float[np.ndarray, " players"] | None = None,
 ) -> PlayerSteps:
-    """Each player with a step size of its own: `x_i+ = x_i - h_i F_i(x)`.
+    """Bounds the rate if each player has its own step size: `x_i+ = x_i - h_i F_i(x)`.
 
     Distances per player obey `d+ <= N(h) d` with `N_ii = max(|1 - h_i curvature_i|,
     |1 - h_i smoothness_i|)` and `N_ij = h_i coupling_ij`. Vectors `u, v > 0`, `N v <= rho v` and
     `u' N <= rho u'` prove the factor rho in the norms `max_i |x_i| / v_i`, `sum_i u_i |x_i|` and
-    `sqrt(sum_i (u_i / v_i) |x_i|^2)`: it is the small-gain test of `I - N`, entries rounded to the
-    safe side. Own-player blocks are taken to be symmetric, as Hessians are.
+    `sqrt(sum_i (u_i / v_i) |x_i|^2)`: this is the small-gain test of `I - N`, with entries rounded
+    to the safe side. Own-player blocks are taken to be symmetric, as Hessians are.
 
     Args:
         curvature: Lower bounds on the own-player curvatures, shape (N,).
         smoothness: Upper bounds on them, shape (N,).
         coupling: Bounds on the norms of the other blocks, shape (N, N).
-        steps: The step sizes, shape (N,); `2 / (curvature_i + smoothness_i)`, best for each player
-            alone, when left out.
+        steps: The step sizes, shape (N,); by default `2 / (curvature_i + smoothness_i)`, which is
+            best for each player alone.
 
     Returns:
         `PlayerSteps`; a rate of 1 or more promises no convergence.
@@ -157,12 +157,12 @@ def _exact(vector: np.ndarray) -> list[Fraction]:
 
 
 def from_lipschitz(setting: Setting) -> Step:
-    """The rule "lipschitz"; its basin is that of the certificate."""
+    """Applies the rule "lipschitz", whose basin is the one of the certificate."""
     return {"theorem": "lipschitz", **lipschitz_step(setting.margin, setting.lipschitz)}
 
 
 def from_small_gain(setting: Setting) -> Step | None:
-    """The rule "small_gain", with a basin in the small-gain metric."""
+    """Applies the rule "small_gain", with a basin in the small-gain metric."""
     constants, gain = setting.constants, setting.gain
     if gain.margin <= 0:
         return None
