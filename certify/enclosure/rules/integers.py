@@ -21,7 +21,7 @@ from certify.enclosure.interval import Interval
 from certify.enclosure.margins import where_entire
 from certify.enclosure.registry import RULES, EnclosureError, Operation, Rule, rule
 
-# Integers beyond this are treated as unknown, so that none below it can overflow: 2^30 fits any
+# Integers beyond this are treated as unknown, so that nothing below can overflow: 2^30 fits any
 # type that indices have.
 _LARGEST = 2**30
 

@@ -26,7 +26,7 @@ _TERMWISE_LIMIT = 2**14
 
 
 def sum_error(terms: int, magnitude: Any) -> Any:
-    """Bounds the error of a sum of that many terms by the sum of their absolute values."""
+    """Bounds the error of a sum of that many terms, given the sum of their absolute values."""
     return direct.add(direct.multiply((terms + 4) * EPSILON, magnitude), (terms + 4) * 4.0 * TINY)
 
 
