@@ -31,7 +31,7 @@ def neg(op: Operation, x: Interval) -> Interval:
 
 
 def mul(op: Operation, x: Interval, y: Interval) -> Interval:
-    """Multiplies: extremes are among the products of ends; `0 * inf` is NaN, hence `[-inf, inf]`."""
+    """Multiplies: extremes are among products of ends; `0 * inf` is NaN, hence `[-inf, inf]`."""
     return outward(*corners(direct.multiply, x, y), units("mul"))
 
 
