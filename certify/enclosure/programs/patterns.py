@@ -31,7 +31,7 @@ class _Logarithm(NamedTuple):
 
 
 class _Sum(NamedTuple):
-    """The value `sum(exp(x), axes)`, with its axes removed, kept with length one or spread again."""
+    """The value `sum(exp(x), axes)`: its axes are removed, kept with length one or spread again."""
 
     x: Any
     axes: tuple[int, ...]
