@@ -45,7 +45,7 @@ SLOPES: dict[str, Callable[..., Interval]] = {
 }
 # Code that JAX differentiates in place of a primitive.
 REPLACEMENTS: dict[str, Callable] = dict(_named("replacement"))
-# Functions that add these operations to an expression graph, given numbers of nodes.
+# Functions that add a function to an expression graph, given numbers of nodes.
 GRAPH: dict[str, Callable[..., int]] = dict(_named("graph_builder"))
 # Operations of expression graphs, with their derivatives, in NumPy.
 FLOATS: dict[str, tuple[Callable, Callable]] = dict(_named("floats"))
