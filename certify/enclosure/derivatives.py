@@ -188,7 +188,7 @@ def derivative_enclosure(
 
 
 def around(box: Interval) -> Interval:
-    """The box, a little wider where it has no width.
+    """Returns the box, a little wider where it has no width.
 
     The derivative at a point is a matter of what happens around it: code for `x = 0` alone, as in
     `where(x == 0, 0, x)`, has a derivative of its own, and so has each of two functions that tie.
@@ -201,7 +201,7 @@ def around(box: Interval) -> Interval:
 
 
 def derivative_code(function: Callable, order: int) -> Callable:
-    """JAX code of the derivative, in reverse mode first where there are few outputs."""
+    """Returns JAX code of the derivative, in reverse mode first where there are few outputs."""
 
     def code(x: Any) -> Any:
         rewritten = plain(function)
@@ -231,7 +231,7 @@ def evaluate(
 
 
 def symmetric(x: Interval, order: int) -> Interval:
-    """Mixed derivatives do not depend on the order: both enclosures hold."""
+    """Intersects the enclosures of mixed derivatives, which do not depend on the order."""
     if order < 2:
         return Interval(x.lower, x.upper)
     lower, upper = x.lower, x.upper

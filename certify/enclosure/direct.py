@@ -2,8 +2,8 @@
 
 In `jax.numpy` each operation is a function of its own, which JAX traces, batches and inlines as
 one; rules consist of little else. Here float64 arrays of one shape, and floats, go right to the
-primitive in which `jax.numpy` would end, which is a little faster to trace; whatever else comes
-goes to `jax.numpy`.
+primitive in which `jax.numpy` would end, which is a little faster to trace; everything else goes to
+`jax.numpy`.
 """
 
 from collections.abc import Callable
@@ -46,22 +46,22 @@ less_equal = _binary(lax.le, jnp.less_equal)
 
 
 def absolute(x: Any) -> Any:
-    """`|x|`."""
+    """Returns `|x|`."""
     return lax.abs(x) if _is_float64(x) else jnp.abs(x)
 
 
 def both(p: Any, q: Any) -> Any:
-    """`p & q` for booleans of one shape."""
+    """Returns `p & q` for booleans of one shape."""
     return lax.bitwise_and(p, q)
 
 
 def replace(x: Any, where: Any, number: float) -> Any:
-    """`x` with a number in some places: `jnp.where(where, number, x)`."""
+    """Returns `x` with a number in some places: `jnp.where(where, number, x)`."""
     if _is_float64(x) and where.shape == x.shape:
         return lax.select(where, lax.full_like(x, number), x)
     return jnp.where(where, number, x)
 
 
 def replace_nan(x: Any, number: float) -> Any:
-    """`x` with a number for NaN."""
+    """Returns `x` with a number in place of NaN."""
     return replace(x, lax.ne(x, x), number)

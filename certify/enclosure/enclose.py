@@ -71,10 +71,10 @@ _ANCHORED = RULES | {"anchor": lambda op, x: x}
 
 
 def _where_bounded(others: list[Any], results: list[Any]) -> list[Any]:
-    """Nothing is known where the code may overflow because of an anchor.
+    """Returns the results, unknown where the code may overflow because of an anchor.
 
     In real numbers the result does not depend on anchors, but `exp(x - m)` may be infinite for
-    those that the code has, and infinite for none near their middle.
+    the values that the code has for them, though finite for all near their middle.
     """
     return [
         where_entire(~(jnp.isfinite(y.lower) & jnp.isfinite(y.upper)), x)
@@ -100,7 +100,7 @@ def as_given(leaf: Any) -> jax.ShapeDtypeStruct:
 
 
 def as_operand(leaf: Any) -> Any:
-    """An argument as the interpreter takes it: checked, float64, without subnormal endpoints."""
+    """Returns an argument for the interpreter: checked, float64, without subnormal ends."""
     interval = leaf if isinstance(leaf, Interval) else Interval.point(jnp.asarray(leaf))
     dtype = interval.lower.dtype
     if not isinstance(leaf, Interval) and (jnp.issubdtype(dtype, jnp.integer) or dtype == np.bool_):

@@ -2,7 +2,7 @@
 
 Integers and booleans that do not depend on the box are computed exactly, by the primitive itself;
 so are equations all of whose operands are known constants, once, while tracing. Nothing is guessed:
-a primitive without a rule is an error that names it and the line of user code it came from.
+a primitive without a rule is an error that names it and the line of user code that it came from.
 """
 
 from collections.abc import Mapping, Sequence
@@ -28,7 +28,7 @@ from certify.enclosure.rules.anchors import anchor_p
 
 
 def _zero(op: Operation, x: Interval) -> Interval:
-    """`x - x` of a number that may be infinite, or is not defined, is not defined either."""
+    """Encloses `x - x`, which is not defined for a number that may be infinite or undefined."""
     zero = Interval.point(jnp.zeros_like(x.lower))
     finite = jnp.isfinite(x.lower) & jnp.isfinite(x.upper)
     if is_concrete(finite) and bool(finite.all()):
@@ -36,8 +36,8 @@ def _zero(op: Operation, x: Interval) -> Interval:
     return where_entire(~finite, zero)
 
 
-# Equations whose two operands are one and the same variable lose the correlation in interval
-# arithmetic; these do not.
+# Interval arithmetic loses the correlation of two operands that are one and the same variable;
+# these rules do not.
 _SAME_OPERANDS: dict[str, Rule | str] = {
     "mul": "square",
     "sub": _zero,
@@ -98,7 +98,7 @@ def _run(
             return inputs
         # Code inside JAX has no line of its own: then the line of the caller is the user's.
         place = source_info_util.summarize(equation.source_info) or caller
-        # What only finds an anchor, whose value does not matter, need not be smooth.
+        # Code that only finds an anchor, whose value does not matter, need not be smooth.
         chosen = RULES if values.isdisjoint(equation.outvars) else table
         keeps = not of_roots.isdisjoint(equation.outvars)
         return _evaluate(equation, inputs, chosen, place, keeps)
@@ -108,7 +108,7 @@ def _run(
 
 
 def _needed(jaxpr: core.Jaxpr) -> tuple[set[Any], set[Any]]:
-    """The variables whose values outputs need, and those needed for nothing but an anchor.
+    """Returns the variables whose values outputs need, and those that only an anchor needs.
 
     Dead code must not raise, nor cost anything.
     """
@@ -123,7 +123,7 @@ def _needed(jaxpr: core.Jaxpr) -> tuple[set[Any], set[Any]]:
 
 
 def _predicates(jaxpr: core.Jaxpr) -> set[Any]:
-    """Booleans as integers that choose a branch and do nothing else: they may be undecided."""
+    """Returns booleans that, as integers, only choose a branch: they may be undecided."""
     chosen = {
         equation.outvars[0]
         for equation in jaxpr.eqns
@@ -196,7 +196,7 @@ def _apply(
 
 
 def _rule(equation: Any, operands: list[Any], table: Mapping[str, Rule], place: str) -> Rule:
-    """The rule in the table; integers that depend on the box have rules of their own."""
+    """Returns the rule in the table; integers that depend on the box have rules of their own."""
     name = equation.primitive.name
     found = table.get(name)
     of_integers = any(map(integers.is_integer, operands)) or any(
@@ -226,7 +226,7 @@ def _by_rule(chosen: Rule, operation: Operation, operands: list[Any], place: str
 
 # Rules that treat integers like other numbers.
 _ANY_TYPE = structural.MOVES | {"argmax", "argmin", "sort", "top_k", "stop_gradient"}
-# Of these all operands but the first are indices (or, of the last, updates).
+# All operands of these but the first are indices (or, for the last, updates).
 _SELECT = {"gather", "dynamic_slice", "dynamic_update_slice"}
 
 

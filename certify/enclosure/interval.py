@@ -1,4 +1,4 @@
-"""Intervals: two arrays, every real number between them."""
+"""Intervals: pairs of arrays that stand for every real number between them."""
 
 from typing import Any
 
@@ -17,13 +17,13 @@ class Interval(eqx.Module):
 
     The endpoints may be infinite. `[-inf, inf]` means that nothing is known, not even whether the
     value is defined: it is the result of a division by an interval containing zero, of a logarithm
-    of a possibly negative number, of a choice that may jump. Every rule returns it for an operand
-    of which nothing is known, so that such trouble cannot disappear again, as it would in
+    of a possibly negative number, or of a choice that may jump. Every rule returns it for an
+    operand of which nothing is known, so that such trouble cannot disappear again, as it would in
     `tanh([-inf, inf]) = [-1, 1]`. Endpoints are never NaN.
 
     Attributes:
         lower: Float64 for every proof (booleans inside comparisons).
-        upper: Of the same shape.
+        upper: An array of the same shape.
 
     Example:
         >>> import jax.numpy as jnp
@@ -47,7 +47,7 @@ class Interval(eqx.Module):
 
     @classmethod
     def point(cls, value: Any) -> "Interval":
-        """The degenerate interval `[value, value]`.
+        """Returns the degenerate interval `[value, value]`.
 
         Both endpoints are one object, by which rules recognise it.
         """
@@ -56,43 +56,43 @@ class Interval(eqx.Module):
 
     @classmethod
     def entire(cls, like: Any) -> "Interval":
-        """`[-inf, inf]` with the shape of `like`: nothing is known."""
+        """Returns `[-inf, inf]` with the shape of `like`: nothing is known."""
         ones = jnp.ones(jnp.shape(like), jnp.float64)
         return cls(-jnp.inf * ones, jnp.inf * ones)
 
     @property
     def is_point(self) -> bool:
-        """Whether the interval is known, without looking at values, to be a single point."""
+        """Returns whether it is known, without looking at values, to be a single point."""
         return self.lower is self.upper
 
     @property
     def is_unknown(self) -> Bool[Array, "..."]:
-        """Whether each entry is `[-inf, inf]`."""
+        """Returns, entry by entry, whether it is `[-inf, inf]`."""
         return direct.both(direct.equal(self.lower, -np.inf), direct.equal(self.upper, np.inf))
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """Shape of either endpoint."""
+        """Returns the shape of either endpoint."""
         return self.lower.shape
 
     @property
     def ndim(self) -> int:
-        """Number of axes of either endpoint."""
+        """Returns the number of axes of either endpoint."""
         return self.lower.ndim
 
     @property
     def width(self) -> Float[Array, "..."]:
-        """`upper - lower`, rounded to nearest (for display and scores, not for proofs)."""
+        """Returns `upper - lower`, rounded to nearest (for display and scores, not for proofs)."""
         return self.upper - self.lower
 
     @property
     def midpoint(self) -> Float[Array, "..."]:
-        """A float near the middle (for display and scores; any float is a valid centre)."""
+        """Returns a float near the middle (for display and scores; any float is a valid centre)."""
         return 0.5 * self.lower + 0.5 * self.upper
 
     @property
     def magnitude(self) -> Float[Array, "..."]:
-        """The largest absolute value in the interval; exact."""
+        """Returns the largest absolute value in the interval; exact."""
         return direct.maximum(direct.absolute(self.lower), direct.absolute(self.upper))
 
     def contains(self, value: Any) -> Bool[Array, "..."]:

@@ -29,7 +29,7 @@ class Jet(NamedTuple):
     Attributes:
         monomials: Each monomial as a number whose digits, base `order + 1`, are its exponents.
         low: Lower bounds of the coefficients, one row per monomial.
-        high: Upper bounds. Where nothing is known, ends are not finite.
+        high: Upper bounds of them. Where nothing is known, ends are not finite.
     """
 
     monomials: tuple[int, ...]
@@ -126,7 +126,7 @@ class Arithmetic:
         return self._compose(lambda u: power_series(u, exponent, self.order), x)
 
     def _pow(self, x: Jet, y: Jet) -> Jet:
-        """`x^y = exp(y log x)`, for positive x; more sharply where y is one number."""
+        """Returns `x^y = exp(y log x)`, for positive x; more sharply where y is one number."""
         if y.monomials == (0,) and y.low.shape == (1, 1):
             power = exact(y.low.item()).union(exact(y.high.item()))
             return self._compose(lambda u: real_power_series(u, power, self.order), x)
@@ -137,7 +137,10 @@ class Arithmetic:
         return self._compose(lambda u: series_over(SERIES[name], u, self.order), x)
 
     def _compose(self, series: Callable[[BallInterval], list[BallInterval]], x: Jet) -> Jet:
-        """`sum_k series(u)_k v^k` for `x = u + v`, v without constant term: Horner's rule."""
+        """Returns `sum_k series(u)_k v^k` for `x = u + v`, by Horner's rule.
+
+        `v` has no constant term.
+        """
         low, high = _tabulated(series, *_first(x), self.order)
         others = int(x.monomials[0] == 0)
         v = Jet(x.monomials[others:], x.low[others:], x.high[others:])
@@ -180,7 +183,7 @@ def _tabulated(
     high: np.ndarray,
     order: int,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Coefficients for each of some intervals, each of which is looked at once."""
+    """Returns the coefficients for each of some intervals; equal intervals are computed once."""
     ends, places = np.unique(np.stack([low, high]), axis=1, return_inverse=True)
     table = np.full((2, order + 1, ends.shape[1]), np.nan)
     with ctx.workprec(_PRECISION):
@@ -194,7 +197,7 @@ def _tabulated(
 
 
 def _down(ball: Any) -> float:
-    """A float that no number of a ball is below."""
+    """Returns a float that no number of a ball is below."""
     return float(np.nextafter(float(ball.lower()), -np.inf)) if ball.is_finite() else np.nan
 
 
@@ -211,7 +214,7 @@ def _neg(x: Jet) -> Jet:
 
 
 def _aligned(monomials: tuple[int, ...], x: Jet, boxes: int) -> Jet:
-    """The same jet with further coefficients, which are zero, and for so many boxes."""
+    """Returns the same jet with further coefficients, which are zero, for so many boxes."""
     rows = np.searchsorted(np.array(monomials), np.array(x.monomials))
     low, high = (np.zeros((len(monomials), boxes)) for _ in range(2))
     low[rows], high[rows] = x.low, x.high

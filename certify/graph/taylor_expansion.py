@@ -1,4 +1,4 @@
-"""Jets of a graph over boxes, sharpened by those at a point of each box."""
+"""Jets of a graph over boxes, sharpened by the jets at a point of each box."""
 
 import functools
 from typing import NamedTuple
@@ -13,7 +13,7 @@ from certify.rounding import EPSILON, TINY
 
 
 class Pair(NamedTuple):
-    """A function on boxes: its jets at a point of each, and over all of it."""
+    """The jets of a function at a point of each box, and over all of the box."""
 
     middle: Jet
     box: Jet
@@ -28,15 +28,15 @@ def expansions(
     upper: Float[np.ndarray, "boxes inputs"],
     radius: Float[np.ndarray, "boxes inputs"],
 ) -> tuple[list[Pair], list[Pair]]:
-    """The outputs of a graph on boxes, and its obligations; each product on the way is sharpened.
+    """Returns the outputs of a graph on boxes and its obligations, with every product sharpened.
 
     Args:
         graph: The graph.
-        near: Of the jets at points, of one order less than the other.
-        wide: Of the jets over boxes.
+        near: The arithmetic of the jets at points, of one order less than the other.
+        wide: The arithmetic of the jets over boxes.
         middle: A point of each box.
         lower: The lower corners.
-        upper: The upper ones.
+        upper: The upper corners.
         radius: How far the boxes reach from these points, in each coordinate.
     """
 
@@ -59,11 +59,11 @@ def expansions(
 
 
 def _sharpened(pair: Pair, near: Arithmetic, wide: Arithmetic, radius: np.ndarray) -> Pair:
-    """By the mean value theorem, coefficient by coefficient, higher degrees first.
+    """Sharpens the jet over a box by the mean value theorem, higher degrees first.
 
-    The derivative of the coefficient of m along coordinate k is `m_k + 1` times that of `m t_k`; so
-    on a box around p its values are within `sum_k |that| r_k` of the one at p. Where nothing is
-    known, that remains so.
+    The derivative of the coefficient of m along coordinate k is `m_k + 1` times the coefficient of
+    `m t_k`; so on a box around p its values are within `sum_k |that derivative| r_k` of the one at
+    p. Where nothing is known, that remains so.
     """
     middle, box = pair
     if box.monomials == (0,):  # the same everywhere
@@ -90,12 +90,12 @@ def _sharpened(pair: Pair, near: Arithmetic, wide: Arithmetic, radius: np.ndarra
 def _rows(
     near: Arithmetic, wide: Arithmetic, middle: tuple[int, ...], box: tuple[int, ...]
 ) -> list[tuple[np.ndarray, ...]]:
-    """Of each degree but the highest, from high to low: what bounds which coefficients.
+    """Returns, for each degree but the highest, from high to low, what bounds which coefficients.
 
-    Yields:
-        Rows of the jet over boxes; those of the same monomials at points; those of their
-        derivatives, shape (rows, inputs), and times what. A coefficient that is not there is zero,
-        and its row the last.
+    Returns:
+        For each degree, rows of the jet over boxes; those of the same monomials at points; those of
+        their derivatives, shape (rows, inputs), and the factors of these. A coefficient that is not
+        there is zero, and its row is the last.
     """
     place = {monomial: row for row, monomial in enumerate(box)}
     at = {near.exponents(monomial): row for row, monomial in enumerate(middle)}

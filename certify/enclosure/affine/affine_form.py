@@ -4,11 +4,11 @@
 
 The symbols `e_k` are shared by all numbers of one evaluation: the first stand for the coordinates
 of the box, later ones for remainders of nonlinear operations that are worth remembering. What two
-numbers have in common then cancels in their difference, which intervals cannot see (Comba, Stolfi,
-Affine arithmetic and its applications to computer graphics, 1993).
+numbers have in common then cancels in their difference, which interval arithmetic cannot see
+(Comba, Stolfi, Affine arithmetic and its applications to computer graphics, 1993).
 
-An affine form is also an `Interval`, the tighter of what the form says and of what interval
-arithmetic says, so that a rule that knows nothing of forms may use it.
+An affine form is also an `Interval`: the tighter of the one that the form gives and the one that
+interval arithmetic gives, so that a rule that knows nothing of forms may use it.
 """
 
 from collections.abc import Sequence
@@ -48,12 +48,12 @@ class AffineForm(Interval):
 
     @property
     def spread(self) -> Float[Array, "..."]:
-        """`sum_k |g_k| + R`, rounded up: how far the number may be from the centre."""
+        """Returns `sum_k |g_k| + R`, rounded up: how far the number may be from the centre."""
         return up(jnp.sum(jnp.abs(self.generators), 0) + self.remainder, self.symbols + 1)
 
     @property
     def deviation(self) -> Float[Array, "..."]:
-        """Returns the spread, or less where the interval allows."""
+        """Returns the spread, or less where the interval is narrower."""
         by_interval = jnp.maximum(self.upper - self.centre, self.centre - self.lower)
         return jnp.minimum(self.spread, up(by_interval, 1))
 
@@ -73,15 +73,15 @@ class AffineForm(Interval):
 
 
 def up(value: Any, operations: int) -> Any:
-    """The same as `rounding.raised`, for rules, which are traced often."""
+    """Raises a number as `rounding.raised` does, but for rules, which are traced often."""
     grown = direct.multiply(value, 1.0 + (operations + 2) * EPSILON)
     return direct.add(grown, (operations + 2) * 4.0 * TINY)
 
 
 def coordinates(box: Interval) -> AffineForm:
-    """The coordinates of a box of any shape, one symbol for each.
+    """Returns the coordinates of a box of any shape, with one symbol for each.
 
-    Entries without width still have one, which does not matter.
+    Entries without width still have a symbol, which does not matter.
     """
     centre, radius = ball(box)
     generators = jnp.diag(radius.ravel()).reshape((radius.size, *radius.shape))
@@ -89,14 +89,14 @@ def coordinates(box: Interval) -> AffineForm:
 
 
 def ball(x: Interval) -> tuple[Array, Array]:
-    """A centre, normal or zero, and how far the interval reaches from it, rounded up."""
+    """Returns a centre, normal or zero, and how far the interval reaches from it, rounded up."""
     middle = jnp.clip(0.5 * x.lower + 0.5 * x.upper, x.lower, x.upper)
     middle = jnp.where(jnp.abs(middle) < TINY, 0.0, middle)
     return middle, up(jnp.maximum(x.upper - middle, middle - x.lower), 1)
 
 
 def as_form(x: Interval) -> AffineForm:
-    """An affine form without symbols, unless it is one already."""
+    """Returns an affine form without symbols, unless `x` is one already."""
     if isinstance(x, AffineForm):
         return x
     none = jnp.zeros((0, *x.shape))
@@ -110,25 +110,25 @@ def as_form(x: Interval) -> AffineForm:
 
 
 def raw(centre: Any, generators: Any, remainder: Any, bounds: Interval) -> AffineForm:
-    """A form that is yet to be settled: linear operations need no more."""
+    """Returns a form that is yet to be settled: linear operations need no more."""
     return AffineForm(bounds.lower, bounds.upper, centre, generators, remainder)
 
 
 def settled(x: Interval) -> AffineForm:
-    """The same numbers, with an interval as narrow as the form says; usable as it is."""
+    """Returns the same numbers, with an interval as narrow as the form says and ready for use."""
     x = as_form(x)
     return form(x.centre, x.generators, x.remainder, x.interval) if x.symbols else x
 
 
 def form(centre: Any, generators: Any, remainder: Any, bounds: Interval) -> AffineForm:
-    """A form whose interval is the intersection of what the form and `bounds` say.
+    """Returns a form whose interval is the intersection of what the form and `bounds` say.
 
     Args:
         centre: Any floats.
-        generators: Along a leading axis.
+        generators: The generators, along a leading axis.
         remainder: Covers every rounding error made so far.
-        bounds: Of the same numbers, from interval arithmetic; where they are unknown, so is the
-            result.
+        bounds: Bounds of the same numbers, from interval arithmetic; where they are unknown, so is
+            the result.
     """
     finite = jnp.isfinite(centre) & jnp.isfinite(remainder)
     finite = finite & jnp.all(jnp.isfinite(generators), 0)
@@ -150,7 +150,7 @@ def form(centre: Any, generators: Any, remainder: Any, bounds: Interval) -> Affi
 
 
 def aligned(*forms: AffineForm) -> list[Any]:
-    """The generators of several forms, with as many symbols each."""
+    """Returns the generators of several forms, padded to as many symbols each."""
     most = max(x.symbols for x in forms)
     return [
         jnp.concatenate([x.generators, jnp.zeros((most - x.symbols, *x.shape))])
@@ -161,7 +161,7 @@ def aligned(*forms: AffineForm) -> list[Any]:
 
 
 def moved(op: Any, operands: Sequence[Any], bounds: Any) -> Any:
-    """The forms after a primitive that only moves numbers, and their bounds after it."""
+    """Returns the forms after a primitive that only moves numbers; `bounds` are theirs after it."""
     forms = [as_form(x) if isinstance(x, Interval) else x for x in operands]
     generators = iter(aligned(*(x for x in forms if isinstance(x, AffineForm))))
     axes = [0 if isinstance(x, AffineForm) else None for x in forms]
@@ -172,7 +172,7 @@ def moved(op: Any, operands: Sequence[Any], bounds: Any) -> Any:
 
     centre, remainder = at("centre"), at("remainder")
     result = jax.vmap(op.bind, in_axes=axes)(*batched)
-    make = form if op.primitive.name == "gather" else raw  # which may fill with NaN
+    make = form if op.primitive.name == "gather" else raw  # gather may fill with NaN
     if not op.primitive.multiple_results:
         return make(centre, result, remainder, bounds)
     return [make(c, g, r, b) for c, g, r, b in zip(centre, result, remainder, bounds, strict=True)]

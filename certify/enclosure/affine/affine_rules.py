@@ -1,6 +1,6 @@
 """Rules for affine forms: linear operations keep them, nonlinear ones are linearised.
 
-Every primitive that has no such rule falls back to its interval rule.
+Every primitive without such a rule falls back to its interval rule.
 """
 
 import functools
@@ -28,9 +28,9 @@ from certify.enclosure.rules import structural
 class AffineRules:
     """The rules of one evaluation, which may introduce symbols of its own.
 
-    A remainder that gets a symbol can cancel later: worth it where linear maps follow, as in neural
-    networks. Symbols are handed out while tracing, so the code must not be traced once and run
-    several times (see `control`, where loops lose their forms).
+    A remainder that gets a symbol can cancel later, which is worth it where linear maps follow, as
+    in neural networks. Symbols are handed out while tracing, so the code must not be traced once
+    and run several times (see `control`, where loops lose their forms).
 
     Attributes:
         table: Rules by primitive name, for `interpret`.
@@ -74,7 +74,7 @@ class AffineRules:
             if not any(isinstance(x, AffineForm) for x in operands):
                 return plain(op, *operands)
             if name == "pow" and integral_exponents(operands[1]) is not None:
-                base, exponent = operands  # which must stay known
+                base, exponent = operands  # the exponent must stay known
                 return _outlined(
                     lambda x: affine(op, plain(op, without_form(x), exponent), x, exponent)
                 )(base)
@@ -100,7 +100,7 @@ class AffineRules:
     # Products.
 
     def multiply(self, bounds: Interval, x: Any, y: Any) -> AffineForm:
-        """A product, entry by entry."""
+        """Multiplies entry by entry."""
         for a, b in ((x, y), (y, x)):
             if a.is_point:
                 return times(bounds, a.lower, b)
@@ -108,7 +108,7 @@ class AffineRules:
         return self._product(bounds, x, y, jnp.multiply, 1)
 
     def divide(self, bounds: Interval, x: Any, y: Any) -> AffineForm:
-        """A quotient."""
+        """Divides entry by entry."""
         inverse = reciprocal(without_form(y), 0)
         if isinstance(y, AffineForm):
             inverse = self.linearised(inverse, y, reciprocal)
@@ -146,18 +146,21 @@ class AffineRules:
         return self.linearised(bounds, x.broadcast_to(bounds.shape), of)
 
     def _square(self, op: Operation, bounds: Interval, x: AffineForm) -> AffineForm:
-        """Also of a product of a number with itself."""
+        """Squares a number; products of a number with itself come here too."""
         return self.linearised(bounds, x, lambda x, order: integer_slope(x, 2, order))
 
     def linearised(self, bounds: Interval, x: AffineForm, of: Callable) -> AffineForm:
-        """A function of one variable by the ranges of its derivatives, its remainder remembered."""
+        """Linearises a function of one variable by the ranges of its derivatives.
+
+        The remainder is remembered.
+        """
         return self.remember(linearised(bounds, x, of))
 
 
 def _outlined(function: Callable) -> Callable:
-    """The same function, compiled on its own.
+    """Returns the same function, compiled on its own.
 
-    XLA would fuse each rule into those before and after it, which takes it minutes.
+    XLA would otherwise fuse each rule into those before and after it, which takes it minutes.
     """
 
     def outlined(*operands: Any) -> Any:

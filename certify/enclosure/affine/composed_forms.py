@@ -25,7 +25,7 @@ from certify.enclosure.rules.softmax import enclose_logaddexp
 
 @runtime_checkable
 class Rules(Protocol):
-    """What is needed of `affine_rules.AffineRules`."""
+    """The part of `affine_rules.AffineRules` that is needed here."""
 
     table: dict[str, Rule]
 
@@ -43,7 +43,7 @@ class Rules(Protocol):
 
 
 def solution(rules: Rules, op: Operation, bounds: Interval, a: Any, b: Any) -> AffineForm:
-    """`x = y + C (b - A y) + (I - C A)(x - y)`, for any matrix `C` and any affine form `y`.
+    """Encloses `x = y + C (b - A y) + (I - C A)(x - y)` for any matrix `C` and affine form `y`.
 
     With `y` right to first order, `b - A y` is a small form, in which what rows of `A` have in
     common cancels, and `x - y` is small: `|x - y| <= T |x - y| + t` for `T >= |I - C A|` and
@@ -91,14 +91,14 @@ def _matmul(rules: Rules, a: Any, b: Any) -> Any:
 
 
 def softmax(rules: Rules, op: Operation, bounds: Interval, x: AffineForm) -> AffineForm:
-    """`1 / sum_j exp(x_j - x_i)`."""
+    """Encloses `1 / sum_j exp(x_j - x_i)`."""
     total = _exponentials(rules, x)
     inverse = rules.linearised(reciprocal(total.interval, 0), total, reciprocal)
     return form(inverse.centre, inverse.generators, inverse.remainder, bounds)
 
 
 def _exponentials(rules: Rules, x: AffineForm) -> AffineForm:
-    """`sum_j exp(x_j - x_i)` for each `i`."""
+    """Encloses `sum_j exp(x_j - x_i)` for each `i`."""
     size = x.shape[-1]
     others, own = (_spread(x, axis) for axis in (-2, -1))
     difference = _apply(rules, "sub", lax.sub_p, others, own)
@@ -110,7 +110,7 @@ def _exponentials(rules: Rules, x: AffineForm) -> AffineForm:
 
 
 def logsumexp(rules: Rules, op: Operation, bounds: Interval, x: AffineForm) -> AffineForm:
-    """Shifted by the largest centre, which changes nothing."""
+    """Encloses the logsumexp, shifted by the largest centre, which changes nothing."""
     shift = Interval.point(jnp.max(x.centre, -1))
     every = Interval.point(jnp.broadcast_to(shift.lower[..., None], x.shape))
     shifted = _apply(rules, "sub", lax.sub_p, x, every)
@@ -121,7 +121,7 @@ def logsumexp(rules: Rules, op: Operation, bounds: Interval, x: AffineForm) -> A
 
 
 def logaddexp(rules: Rules, op: Operation, bounds: Interval, x: Any, y: Any) -> AffineForm:
-    """`x + log(1 + exp(y - x))`: a smooth function of the difference."""
+    """Encloses `x + log(1 + exp(y - x))`: a smooth function of the difference."""
     difference = signed_sum(sub(BARE, without_form(y), without_form(x)), y, x, -1.0)
     gain = rules.linearised(softplus(difference.interval, 0), difference, softplus)
     return signed_sum(bounds, x, gain, 1.0)
@@ -132,7 +132,7 @@ def _apply(rules: Rules, name: str, primitive: Any, *operands: Any, **params: An
 
 
 def softplus(x: Interval, order: int) -> Interval:
-    """The derivatives of `log(1 + exp(x))`."""
+    """Encloses the derivatives of `log(1 + exp(x))`."""
     if order == 0:
         return enclose_logaddexp(BARE, x, Interval.point(jnp.zeros(x.shape)))
     assert LOGISTIC.derivatives is not None
@@ -140,7 +140,7 @@ def softplus(x: Interval, order: int) -> Interval:
 
 
 def _spread(x: AffineForm, axis: int) -> AffineForm:
-    """With a new axis of the same length as the last, in that place."""
+    """Inserts a new axis of the length of the last at the given place."""
     shape = (*x.shape, x.shape[-1])
     parts = [
         jnp.broadcast_to(

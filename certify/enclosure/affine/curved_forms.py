@@ -1,4 +1,4 @@
-"""Nonlinear operations on affine forms, each a linear one and a remainder.
+"""Nonlinear operations on affine forms, each as a linear one and a remainder.
 
 The remainder is bounded by Taylor's theorem from the exact range of the second derivative, or by
 the mean value theorem from that of the first, whichever is less.
@@ -19,12 +19,12 @@ from certify.enclosure.registry import BARE
 from certify.enclosure.rules import linear, logic
 from certify.rounding import EPSILON, TINY
 
-# Products are expanded into pairs of symbols, or of coordinates, up to this many of them.
+# Products are expanded into pairs of symbols, or of coordinates, up to this many pairs.
 _PAIRS = 2**16
 
 
 def linearised(bounds: Interval, x: AffineForm, of: Callable) -> AffineForm:
-    """`s(p) + m (x - p)` and a remainder, where `p` is a point of the interval."""
+    """Returns `s(p) + m (x - p)` and a remainder, where `p` is a point of the interval."""
     x = settled(x)
     point = jnp.clip(x.centre, x.lower, x.upper)
     away = up(jnp.maximum(x.upper - point, point - x.lower), 1)
@@ -46,8 +46,8 @@ def linearised(bounds: Interval, x: AffineForm, of: Callable) -> AffineForm:
     slope = jnp.where(use, tangent, secant)
     offset = jnp.where(use, middle, 0.0)
     rest = jnp.where(use, taylor, mean) + value_error
-    # Or the range itself, which never leaves the interval. Half a remainder and a slope instead
-    # would be more than the range.
+    # The third choice is the range itself, which never leaves the interval. Half a remainder and a
+    # slope instead would be more than the range.
     constant, radius = ball(of(interval, 0))
     flat = radius <= 2.0 * rest
     slope, offset = jnp.where(flat, 0.0, slope), jnp.where(flat, 0.0, offset)
@@ -61,7 +61,7 @@ def linearised(bounds: Interval, x: AffineForm, of: Callable) -> AffineForm:
 def product(
     bounds: Interval, x: AffineForm, y: AffineForm, dot: Callable, terms: int, coordinates: int
 ) -> AffineForm:
-    """`(cx + dx)(cy + dy)`, in which `dx dy` is not linear."""
+    """Returns `(cx + dx)(cy + dy)`, in which `dx dy` is not linear."""
     x, y = settled(x), settled(y)
     a, b = aligned(x, y)
     symbols = a.shape[0]
@@ -83,7 +83,7 @@ def product(
         nonlinear = jnp.where(better, by_pairs, by_deviation)
     mixed = dot(jnp.abs(x.centre), y.remainder) + dot(x.remainder, jnp.abs(y.centre))
     magnitude = dot(jnp.abs(x.centre) + x.deviation, jnp.abs(y.centre) + y.deviation)
-    # Deviations may be far less than the generators, from whose products rounding errors come.
+    # Deviations may be far less than the generators, whose products cause the rounding errors.
     parts = (jnp.abs(z.centre) + jnp.sum(jnp.abs(z.generators), 0) for z in (x, y))
     size = magnitude + dot(*parts)
     size = size + jnp.sum(jnp.abs(generators), 0) + jnp.abs(shift)
@@ -94,7 +94,10 @@ def product(
 
 
 def pair_products(a: Any, b: Any, rest_x: Any, rest_y: Any, dot: Callable) -> tuple[Any, Any]:
-    """Centre and radius of `dx dy`, with `e_k^2` in `[0, 1]` and each pair of symbols as one."""
+    """Returns centre and radius of `dx dy`.
+
+    Each `e_k^2` is in `[0, 1]`, and each pair of symbols counts as one.
+    """
     products = jax.vmap(jax.vmap(dot, (None, 0)), (0, None))(a, b)
     count = a.shape[0]
     squares = jnp.moveaxis(jnp.diagonal(products, axis1=0, axis2=1), -1, 0)
@@ -106,9 +109,9 @@ def pair_products(a: Any, b: Any, rest_x: Any, rest_y: Any, dot: Callable) -> tu
 
 
 def absolute(bounds: Interval, x: AffineForm) -> AffineForm:
-    """Linear where the sign is known, else between the chord above and `m x` below.
+    """Encloses `|x|`: linear where the sign is known, else between the chord and `m x` below it.
 
-    `|x| - m x` is convex: largest at the ends, where it is `u (1 - m)` and `-l (1 + m)`, and
+    `|x| - m x` is convex: it is largest at the ends, where it is `u (1 - m)` and `-l (1 + m)`, and
     zero at zero.
     """
     x = settled(x)
@@ -123,7 +126,7 @@ def absolute(bounds: Interval, x: AffineForm) -> AffineForm:
 
 
 def extreme(bounds: Interval, x: Any, y: Any, sign: float) -> Any:
-    """`(x + y +- |x - y|) / 2`."""
+    """Encloses the larger or the smaller, `(x + y +- |x - y|) / 2`."""
     a, b = without_form(x), without_form(y)
     difference = signed_sum(sub(BARE, a, b), x, y, -1.0)
     distance = absolute(logic.absolute(BARE, difference.interval), difference)

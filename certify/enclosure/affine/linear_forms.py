@@ -16,7 +16,7 @@ from certify.rounding import EPSILON, TINY
 
 
 def signed_sum(bounds: Interval, x: Any, y: Any, sign: float) -> AffineForm:
-    """`x + sign y`."""
+    """Returns `x + sign y`."""
     x, y = (as_form(z).broadcast_to(bounds.shape) for z in (x, y))
     a, b = aligned(x, y)
     centre, generators = x.centre + sign * y.centre, a + sign * b
@@ -28,7 +28,7 @@ def signed_sum(bounds: Interval, x: Any, y: Any, sign: float) -> AffineForm:
 def linear_image(
     bounds: Interval, x: AffineForm, apply: Callable, size: Callable | None, terms: int
 ) -> AffineForm:
-    """A linear map with point coefficients; `size` applies their absolute values."""
+    """Applies a linear map with point coefficients; `size` applies their absolute values."""
     size = size or apply
     magnitude = size(jnp.abs(x.centre) + jnp.sum(jnp.abs(x.generators), 0))
     error = linear.sum_error(terms + x.symbols, 2.0 * magnitude)
@@ -38,19 +38,19 @@ def linear_image(
 
 
 def times(bounds: Interval, a: Any, x: AffineForm) -> AffineForm:
-    """`a x` for floats `a`."""
+    """Returns `a x` for floats `a`."""
     size, x = jnp.abs(a), x.broadcast_to(bounds.shape)
     return linear_image(bounds, x, lambda b: a * b, lambda b: size * b, 1)
 
 
 def difference_of(x: Any, y: Any) -> AffineForm:
-    """`x - y`."""
+    """Returns `x - y`."""
     interval = sub(BARE, without_form(x), without_form(y))
     return signed_sum(interval, x, y, -1.0)
 
 
 def scaled(x: AffineForm, slope: Any, shift: Any, rest: Any, bounds: Interval) -> AffineForm:
-    """`slope x + shift`, give or take `rest`."""
+    """Returns `slope x + shift`, give or take `rest`."""
     centre = slope * x.centre + shift
     generators = slope * x.generators
     size = jnp.abs(slope * x.centre) + jnp.abs(shift) + jnp.sum(jnp.abs(generators), 0)
@@ -64,12 +64,12 @@ def without_form(x: Any) -> Any:
 
 
 def usable(value: Any) -> Any:
-    """Any finite normal floats will do: others become zero."""
+    """Replaces floats that are not finite, or not normal, by zero; any floats will do."""
     return jnp.where(jnp.isfinite(value) & (jnp.abs(value) >= TINY), value, 0.0)
 
 
 def form_alone(centre: Any, generators: Any, remainder: Any) -> AffineForm:
-    """A form of numbers of which nothing else is known; nor is the form where it overflows."""
+    """Returns a form of numbers of which nothing else is known; unknown where it overflows."""
     found = form(centre, generators, remainder, everything(centre.shape))
     inside = (found.lower > jnp.finfo(jnp.float64).min) & jnp.isfinite(found.upper)
     known = where_entire(~inside, found.interval)
@@ -77,6 +77,6 @@ def form_alone(centre: Any, generators: Any, remainder: Any) -> AffineForm:
 
 
 def everything(shape: tuple[int, ...]) -> Interval:
-    """Of any floats that are defined; real numbers may be smaller still."""
+    """Returns bounds for any floats that are defined; real numbers may be smaller still."""
     most = jnp.full(shape, jnp.finfo(jnp.float64).max)
     return Interval(-most, jnp.full(shape, jnp.inf))

@@ -25,7 +25,7 @@ RECORDS: dict[str, Elementary] = {
 
 
 def _named(part: str) -> Iterator[tuple[str, Any]]:
-    """A part of each record that has it, under every name of the primitive."""
+    """Yields a part of each record that has it, under every name of the primitive."""
     for record in RECORDS.values():
         value = getattr(record, part)
         if value is not None:
@@ -45,7 +45,7 @@ SLOPES: dict[str, Callable[..., Interval]] = {
 }
 # Code that JAX differentiates in place of a primitive.
 REPLACEMENTS: dict[str, Callable] = dict(_named("replacement"))
-# What builds functions of numbers of nodes in an expression graph.
+# Functions that add a function to an expression graph, given numbers of nodes.
 GRAPH: dict[str, Callable[..., int]] = dict(_named("graph_builder"))
 # Operations of expression graphs, with their derivatives, in NumPy.
 FLOATS: dict[str, tuple[Callable, Callable]] = dict(_named("floats"))

@@ -14,31 +14,32 @@ from certify.enclosure.registry import Operation
 
 
 def add(op: Operation, x: Interval, y: Interval) -> Interval:
-    """`[a, b] + [c, d] = [a + c, b + d]`."""
+    """Adds: `[a, b] + [c, d] = [a + c, b + d]`."""
     return outward(direct.add(x.lower, y.lower), direct.add(x.upper, y.upper), units("add"))
 
 
 def sub(op: Operation, x: Interval, y: Interval) -> Interval:
-    """`[a, b] - [c, d] = [a - d, b - c]`."""
+    """Subtracts: `[a, b] - [c, d] = [a - d, b - c]`."""
     return outward(
         direct.subtract(x.lower, y.upper), direct.subtract(x.upper, y.lower), units("add")
     )
 
 
 def neg(op: Operation, x: Interval) -> Interval:
-    """Exact."""
+    """Negates exactly."""
     return Interval.point(-x.lower) if x.is_point else Interval(-x.upper, -x.lower)
 
 
 def mul(op: Operation, x: Interval, y: Interval) -> Interval:
-    """The extremes are among the products of endpoints; `0 * inf` is NaN, hence `[-inf, inf]`."""
+    """Multiplies: extremes are among products of ends; `0 * inf` is NaN, hence `[-inf, inf]`."""
     return outward(*corners(direct.multiply, x, y), units("mul"))
 
 
 def div(op: Operation, x: Interval, y: Interval) -> Interval:
-    """Corner quotients; nothing is known when the denominator may vanish.
+    """Divides corner by corner; nothing is known where the denominator may vanish.
 
-    Nor beyond 2^1021, where XLA's reciprocal of a constant could be flushed to zero.
+    Nothing is known beyond 2^1021 either, where XLA's reciprocal of a constant could be flushed to
+    zero.
     """
     quotient = outward(*corners(direct.divide, x, y), units("div"))
     vanishing = (y.lower <= 0) & (y.upper >= 0)
@@ -46,7 +47,7 @@ def div(op: Operation, x: Interval, y: Interval) -> Interval:
 
 
 def corners(operation: Any, x: Interval, y: Interval) -> tuple[Any, Any]:
-    """Smallest and largest value of a binary operation over the endpoints."""
+    """Returns the smallest and largest value of a binary operation over the endpoints."""
     xs = [x.lower] if x.is_point else [x.lower, x.upper]
     ys = [y.lower] if y.is_point else [y.lower, y.upper]
     values = [operation(a, b) for a in xs for b in ys]

@@ -1,6 +1,6 @@
 """Elementary functions in decimal arithmetic, to forty digits and more.
 
-The reference of the self-test, which must not depend on the arithmetic that it tests.
+They are the reference of the self-test, which must not depend on the arithmetic that it tests.
 """
 
 import functools
@@ -27,17 +27,17 @@ def _atan_series(x: Decimal) -> Decimal:
 
 
 def expm1(x: Decimal) -> Decimal:
-    """`exp(x) - 1`."""
+    """Computes `exp(x) - 1`."""
     return x + x * x / 2 + x**3 / 6 if abs(x) < _SMALL else x.exp() - 1
 
 
 def log1p(x: Decimal) -> Decimal:
-    """`log(1 + x)`."""
+    """Computes `log(1 + x)`."""
     return x - x * x / 2 + x**3 / 3 if abs(x) < _SMALL else (1 + x).ln()
 
 
 def tanh(x: Decimal) -> Decimal:
-    """By `expm1`."""
+    """Computes tanh by `expm1`."""
     return expm1(2 * x) / (expm1(2 * x) + 2)
 
 
@@ -50,7 +50,7 @@ def _sin_cos(x: Decimal) -> tuple[Decimal, Decimal]:
 
 
 def _series(first: Decimal, x: Decimal) -> Decimal:
-    """Sine (started with x) or cosine (started with 1) by Taylor's series."""
+    """Computes sine (started with x) or cosine (started with 1) by Taylor's series."""
     term, total, n, square = first, first, 0 if first is not x else 1, x * x
     while term and abs(term) > Decimal(f"1e-{DIGITS}") * abs(total):
         term = -term * square / ((n + 1) * (n + 2))
@@ -59,23 +59,23 @@ def _series(first: Decimal, x: Decimal) -> Decimal:
 
 
 def sin(x: Decimal) -> Decimal:
-    """Reduced by quarter turns."""
+    """Computes sine after reduction by quarter turns."""
     return _sin_cos(x)[0]
 
 
 def cos(x: Decimal) -> Decimal:
-    """Reduced by quarter turns."""
+    """Computes cosine after reduction by quarter turns."""
     return _sin_cos(x)[1]
 
 
 def tan(x: Decimal) -> Decimal:
-    """Sine over cosine."""
+    """Computes the tangent as sine over cosine."""
     sine, cosine = _sin_cos(x)
     return sine / cosine
 
 
 def atan(x: Decimal) -> Decimal:
-    """Three halvings of the angle, then a power series."""
+    """Computes the arctangent by three halvings of the angle, then a power series."""
     if abs(x) > 1:
         return (pi() / 2).copy_sign(x) - atan(1 / x)
     for _ in range(3):
@@ -84,56 +84,56 @@ def atan(x: Decimal) -> Decimal:
 
 
 def atan2(y: Decimal, x: Decimal) -> Decimal:
-    """The angle of `(x, y)`, which is not on the negative half-axis."""
+    """Computes the angle of `(x, y)`, which is not on the negative half-axis."""
     if abs(y) > abs(x):
         return (pi() / 2).copy_sign(y) - atan(x / y)
     return atan(y / x) + (0 if x > 0 else pi().copy_sign(y))
 
 
 def asin(x: Decimal) -> Decimal:
-    """As an angle."""
+    """Computes the arcsine as an angle."""
     return atan2(x, ((1 - x) * (1 + x)).sqrt())
 
 
 def acos(x: Decimal) -> Decimal:
-    """As an angle."""
+    """Computes the arccosine as an angle."""
     return atan2(((1 - x) * (1 + x)).sqrt(), x)
 
 
 def sinh(x: Decimal) -> Decimal:
-    """By `expm1`."""
+    """Computes sinh by `expm1`."""
     return (expm1(x) - expm1(-x)) / 2
 
 
 def cosh(x: Decimal) -> Decimal:
-    """By exponentials."""
+    """Computes cosh by exponentials."""
     return (x.exp() + (-x).exp()) / 2
 
 
 def asinh(x: Decimal) -> Decimal:
-    """By a logarithm."""
+    """Computes asinh by a logarithm."""
     if abs(x) < _SMALL:
         return x - x**3 / 6
     return (abs(x) + (x * x + 1).sqrt()).ln().copy_sign(x)
 
 
 def acosh(x: Decimal) -> Decimal:
-    """By a logarithm."""
+    """Computes acosh by a logarithm."""
     return (x + (x * x - 1).sqrt()).ln()
 
 
 def atanh(x: Decimal) -> Decimal:
-    """By logarithms."""
+    """Computes atanh by logarithms."""
     return (log1p(x) - log1p(-x)) / 2
 
 
 def cbrt(x: Decimal) -> Decimal:
-    """By a logarithm."""
+    """Computes the cube root by a logarithm."""
     return (abs(x).ln() / 3).exp().copy_sign(x)
 
 
 def erf(x: Decimal) -> Decimal:
-    """Up to 3 by a series of one sign, beyond from `erfc`."""
+    """Computes erf, up to 3 by a series of one sign, beyond from `erfc`."""
     if abs(x) > 3:
         return (1 - erfc(abs(x))).copy_sign(x)
     term, total, n = x, x, 1
@@ -145,7 +145,7 @@ def erf(x: Decimal) -> Decimal:
 
 
 def erfc(x: Decimal) -> Decimal:
-    """Beyond 3 by Laplace's continued fraction."""
+    """Computes erfc, beyond 3 by Laplace's continued fraction."""
     if x < 3:
         return 1 - erf(x)
     square = x * x

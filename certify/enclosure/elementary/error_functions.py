@@ -40,7 +40,7 @@ def _decay(k: int) -> tuple[int, int]:
 
 
 def inverse(op: Operation, y: Interval) -> Interval:
-    """Increasing; bounds are guessed and kept if the error function confirms them.
+    """Encloses the increasing inverse of erf by bounds that are guessed, then confirmed by erf.
 
     Nothing is known where the argument may leave [-1, 1].
     """
@@ -57,7 +57,7 @@ def inverse(op: Operation, y: Interval) -> Interval:
     return where_entire(~(y.magnitude <= 1.0), Interval(bound(y.lower, -1.0), bound(y.upper, 1.0)))
 
 
-# How far, relatively, bounds of inverse functions are put from their guess, in turn.
+# The relative distances from the guess at which bounds of inverse functions are tried, in turn.
 _STEPS = (2.0**-48, 2.0**-44, 2.0**-38, 2.0**-30, 2.0**-20)
 
 
@@ -68,7 +68,7 @@ def _erf_inv(x: Any) -> Any:
 
 @_erf_inv.defjvp
 def _(primals: Any, tangents: Any) -> Any:
-    """`sqrt(pi) / 2 exp(y^2)` with pi as four times the arctangent of one; JAX rounds it."""
+    """Differentiates: `sqrt(pi) / 2 exp(y^2)`, with pi as `4 atan(1)`, since JAX rounds it."""
     y = _erf_inv(*primals)
     half_root = 0.5 * lax.sqrt(4.0 * lax.atan(jnp.ones_like(y)))
     return y, tangents[0] * (half_root * lax.exp(lax.square(y)))

@@ -1,4 +1,4 @@
-"""Exponentials and logarithms, with what is made of them: logistic functions and entropies."""
+"""Exponentials and logarithms, with functions made of them: logistic functions and entropies."""
 
 import math
 from decimal import Decimal
@@ -73,7 +73,7 @@ def _log1p_slope(op: Operation, x: Interval, order: int) -> Interval:
 
 
 def _inside(x: Interval, end: float, result: Interval) -> Interval:
-    """The result, unknown unless the interval lies beyond the end of the domain."""
+    """Returns the result, unknown unless the interval lies beyond the end of the domain."""
     bad = x.lower <= end
     return Interval(jnp.where(bad, -jnp.inf, result.lower), jnp.where(bad, jnp.inf, result.upper))
 
@@ -111,7 +111,7 @@ LOG1P = monotone(
 
 
 def _logistic_graph(b: Any, x: int) -> int:
-    """`(1 + tanh(x / 2)) / 2`, in which x occurs once."""
+    """Builds `(1 + tanh(x / 2)) / 2`, in which x occurs once."""
     half = b.constant(0.5)
     return b.add(half, b.mul(half, b.node("tanh", b.mul(half, x))))
 
@@ -135,7 +135,10 @@ _INVERSE_E = (0.36787944117144228, 0.36787944117144239)
 
 
 class Entropy:
-    """`x log(x)` for positive `x`, with derivatives `log(x) + 1`, `1 / x`, `-1 / x^2`, ..."""
+    """The function `x log(x)` of positive `x`, and its derivatives.
+
+    They are `log(x) + 1`, `1 / x`, `-1 / x^2`, ...
+    """
 
     def compute(self, x: Any, order: int) -> Any:
         """Returns the derivative by formula."""
@@ -146,7 +149,11 @@ class Entropy:
         return self._factor(order) * lax.integer_pow(x, 1 - order)
 
     def enclose(self, x: Interval, order: int) -> Interval:
-        """Decreasing up to `1 / e`, increasing from there on; its derivatives are monotone."""
+        """Encloses the range, which is found at the ends and the minimum.
+
+        The function decreases up to `1 / e` and increases from there on; its derivatives are
+        monotone.
+        """
         if order == 0:
             result = hull(self._at, x, ())
             if not x.is_point:

@@ -28,7 +28,7 @@ from certify.enclosure.registry import Operation
 
 @where_defined
 def cosh(op: Operation, x: Interval) -> Interval:
-    """Even, increasing in the absolute value, at least 1."""
+    """Encloses cosh, which is even, increases in the absolute value and is at least 1."""
     a, b = jnp.abs(x.lower), jnp.abs(x.upper)
     straddles = (x.lower <= 0) & (x.upper >= 0)
     least, most = jnp.where(straddles, 0.0, jnp.minimum(a, b)), jnp.maximum(a, b)

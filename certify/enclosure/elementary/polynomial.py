@@ -1,6 +1,6 @@
 """Polynomials with integer coefficients: exact derivatives, proved roots, enclosed values.
 
-A polynomial is the tuple of its coefficients, that of the lowest power first.
+A polynomial is the tuple of its coefficients, with that of the lowest power first.
 """
 
 import itertools
@@ -53,11 +53,11 @@ def value(p: Polynomial, x: Float[Array, "..."]) -> Float[Array, "..."]:
 def enclosed_value(p: Polynomial, x: Interval) -> Interval:
     """Encloses the values on an interval; as narrow as can be for points.
 
-    At a point Horner's scheme is wrong by at most `gamma_2n sum_k |a_k| |x|^k` (Higham, Accuracy
-    and Stability of Numerical Algorithms, 2002, section 5.1), twice of which is allowed here. What
-    is flushed to zero, less than `TINY` in each of 2n operations, is multiplied by at most
-    `max(1, |x|^n)`, and the sum is at least `|x|^n` because the leading coefficient is a non-zero
-    integer.
+    At a point the error of Horner's scheme is at most `gamma_2n sum_k |a_k| |x|^k` (Higham,
+    Accuracy and Stability of Numerical Algorithms, 2002, section 5.1), twice of which is allowed
+    here. What is flushed to zero, less than `TINY` in each of 2n operations, is multiplied by at
+    most `max(1, |x|^n)`, and the sum is at least `|x|^n` because the leading coefficient is a
+    non-zero integer.
 
     Raises:
         ValueError: If a coefficient is too large for a float64 to hold.
@@ -79,10 +79,10 @@ def enclosed_value(p: Polynomial, x: Interval) -> Interval:
 
 
 def real_roots(p: Polynomial) -> list[tuple[float, float]]:
-    """All roots of a polynomial whose roots are all real and simple, between neighbouring floats.
+    """Returns brackets between neighbouring floats of all roots, if all are real and simple.
 
-    Found in floating point, then proved: there are as many disjoint brackets with a change of sign,
-    in exact arithmetic, as the degree says.
+    The brackets are found in floating point, then proved: there are as many disjoint brackets with
+    a change of sign, in exact arithmetic, as the degree says.
 
     Raises:
         ArithmeticError: If that fails.

@@ -32,7 +32,7 @@ from certify.enclosure.registry import BARE
 
 
 class Saturation(NamedTuple):
-    """A monotone function `y` with `y' = D(y)`: its derivatives are polynomials in itself.
+    """A monotone function `y` with `y' = D(y)`: its derivatives are polynomials in `y` itself.
 
     Attributes:
         function: `y` in floating point.
@@ -45,18 +45,18 @@ class Saturation(NamedTuple):
     slope: Polynomial
 
     def polynomial(self, order: int) -> Polynomial:
-        """`P_0(y) = y` and `P_(k+1) = P_k' D`."""
+        """Returns `P_k`, where `P_0(y) = y` and `P_(k+1) = P_k' D`."""
         p: Polynomial = (0, 1)
         for _ in range(order):
             p = times(differentiated(p), self.slope)
         return p
 
     def compute(self, x: Any, order: int) -> Any:
-        """A polynomial of the function."""
+        """Returns a polynomial of the function."""
         return value(self.polynomial(order), self.function(x))
 
     def enclose(self, x: Interval, order: int) -> Interval:
-        """The range of a polynomial over the range of the function."""
+        """Returns the range of a polynomial over the range of the function."""
         y = self.enclosed(x)
         if order == 0:
             return y
@@ -68,24 +68,24 @@ class Power(NamedTuple):
     """A polynomial in the variable itself.
 
     Attributes:
-        coefficients: Of the polynomial, that of the lowest power first.
+        coefficients: The coefficients, with that of the lowest power first.
     """
 
     coefficients: Polynomial
 
     def polynomial(self, order: int) -> Polynomial:
-        """The derivative of that order."""
+        """Returns the derivative of that order."""
         p = self.coefficients
         for _ in range(order):
             p = differentiated(p)
         return p
 
     def compute(self, x: Any, order: int) -> Any:
-        """By Horner's scheme."""
+        """Evaluates it by Horner's scheme."""
         return value(self.polynomial(order), x)
 
     def enclose(self, x: Interval, order: int) -> Interval:
-        """The hull over ends and critical points."""
+        """Returns the hull over ends and critical points."""
         p = self.polynomial(order)
         return hull(functools.partial(enclosed_value, p), x, differentiated(p))
 
@@ -97,7 +97,7 @@ class Bell(NamedTuple):
     and `P_(k+1) = P_k' q + P_k r_k`.
 
     Attributes:
-        function: In floating point.
+        function: The function in floating point.
         enclosed: Encloses it.
         sign: `P_1`.
         ratio: `q`.
@@ -115,20 +115,20 @@ class Bell(NamedTuple):
     float_weight: Callable[[Any, int], Any]
 
     def polynomial(self, order: int) -> Polynomial:
-        """`P_k` for `k >= 1`."""
+        """Returns `P_k` for `k >= 1`."""
         p: Polynomial = (self.sign,)
         for k in range(1, order):
             p = plus(times(differentiated(p), self.ratio), times(p, self.decay(k)))
         return p
 
     def compute(self, x: Any, order: int) -> Any:
-        """A polynomial times a weight."""
+        """Returns a polynomial times a weight."""
         if order == 0:
             return self.function(x)
         return value(self.polynomial(order), x) * self.float_weight(x, order)
 
     def enclose(self, x: Interval, order: int) -> Interval:
-        """The hull over ends and critical points."""
+        """Returns the hull over ends and critical points."""
         if order == 0:
             return self.enclosed(x)
 
@@ -139,7 +139,7 @@ class Bell(NamedTuple):
 
 
 def hull(at: Callable, x: Interval, slope: Polynomial) -> Interval:
-    """The hull of values at the ends of an interval and at the roots of the derivative inside."""
+    """Returns the hull of values at the ends and at the roots of the derivative in the interval."""
     if x.is_point:
         return at(x)
     ends = at(Interval.point(jnp.stack([x.lower, x.upper])))
@@ -152,7 +152,7 @@ def hull(at: Callable, x: Interval, slope: Polynomial) -> Interval:
 
 
 def _extremes(at: Callable, slope: Polynomial) -> list[tuple[tuple[float, float], float, float]]:
-    """Brackets of the critical points, with bounds of the values in them."""
+    """Returns brackets of the critical points, with bounds of the values in them."""
     if len(slope) < 2:
         return []
     brackets = real_roots(slope)

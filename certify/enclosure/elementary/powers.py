@@ -29,18 +29,18 @@ from certify.enclosure.registry import BARE, EnclosureError, Operation
 
 @where_defined
 def square(op: Operation, x: Interval) -> Interval:
-    """`x^2`, without the overestimate of `x * x`."""
+    """Encloses `x^2`, without the overestimate of `x * x`."""
     return integer_power(x, 2)
 
 
 @where_defined
 def integer_pow(op: Operation, x: Interval) -> Interval:
-    """`x^n` for an integer `n`: monotone on each side of zero."""
+    """Encloses `x^n` for an integer `n`: monotone on each side of zero."""
     return integer_power(x, op.params["y"])
 
 
 def integer_power(x: Interval, exponent: int) -> Interval:
-    """`x^n` for an integer `n`, for use by other rules."""
+    """Encloses `x^n` for an integer `n`, for use by other rules."""
     if exponent == 0:
         return Interval.point(jnp.ones_like(x.lower))
     if exponent == 1:
@@ -60,7 +60,7 @@ def integer_power(x: Interval, exponent: int) -> Interval:
 
 
 def integer_slope(x: Interval, exponent: int, order: int) -> Interval:
-    """The derivatives of `x^n` for an integer `n`."""
+    """Encloses the derivatives of `x^n` for an integer `n`."""
     factor = math.prod(exponent - k for k in range(order))
     if factor == 0:
         return Interval.point(jnp.zeros_like(x.lower))
@@ -69,7 +69,7 @@ def integer_slope(x: Interval, exponent: int, order: int) -> Interval:
 
 
 def reciprocal(x: Interval, order: int) -> Interval:
-    """The derivatives of `1 / x`."""
+    """Encloses the derivatives of `1 / x`."""
     factor = Interval.point(jnp.array((-1.0) ** order * math.factorial(order)))
     return mul(BARE, factor, integer_power(x, -1 - order))
 
@@ -79,9 +79,9 @@ def reciprocal(x: Interval, order: int) -> Interval:
 
 @where_defined
 def power(op: Operation, x: Interval, y: Any) -> Interval:
-    """`x^y` for positive `x`: monotone in each argument, so its extremes are at the corners.
+    """Encloses `x^y` for positive `x`: monotone in each argument, with extremes at the corners.
 
-    Nothing is known when `x` may be negative, or zero with an exponent that may be non-positive;
+    Nothing is known where `x` may be negative, or zero with an exponent that may be non-positive,
     unless the exponent is an integer, as in `x**3.0`.
     """
     if not isinstance(y, Interval):
@@ -97,7 +97,7 @@ def power(op: Operation, x: Interval, y: Any) -> Interval:
 
 
 def smooth_power(op: Operation, x: Interval, y: Any) -> Interval:
-    """Smooth for positive `x`; everywhere if the exponent is known to be a natural number."""
+    """Encloses `x^y`: smooth for positive `x`, or everywhere if `y` is known to be natural."""
     result = power(op, x, y)
     natural = integral_exponents(y)
     if natural is not None:
@@ -106,7 +106,7 @@ def smooth_power(op: Operation, x: Interval, y: Any) -> Interval:
 
 
 def _power_slope(op: Operation, x: Interval, order: int, exponent: Interval) -> Interval:
-    """The derivatives of `x^y` for a constant `y` and positive `x`, or integers `y`."""
+    """Encloses the derivatives of `x^y` for constant `y` and positive `x`, or integers `y`."""
     integers = integral_exponents(exponent)
     if integers is not None:
         cases = [(n, integer_slope(x, n, order)) for n in integers]
@@ -118,12 +118,13 @@ def _power_slope(op: Operation, x: Interval, order: int, exponent: Interval) -> 
     return where_entire(x.lower <= 0, result) if order else result
 
 
-# Powers with at most so many different integers, none of them larger, are repeated products.
+# Powers are repeated products if they have at most this many different exponents, all of them
+# integers and at most as large as the second number.
 _MOST_EXPONENTS, _LARGEST_EXPONENT = 8, 64
 
 
 def integral_exponents(y: Any) -> tuple[int, ...] | None:
-    """The different exponents of a power if they are few known integers, else None."""
+    """Returns the different exponents of a power if they are few known integers, else None."""
     if not (isinstance(y, Interval) and y.is_point and is_concrete(y)):
         return None
     exponents = np.unique(np.asarray(y.lower))
@@ -135,7 +136,7 @@ def integral_exponents(y: Any) -> tuple[int, ...] | None:
 
 
 def at_exponents(y: Interval, cases: Sequence[tuple[int, Interval]], shape: Any) -> Interval:
-    """Entry by entry that of the cases which belongs to the exponent."""
+    """Chooses, entry by entry, the case that belongs to the exponent."""
     shape = jnp.broadcast_shapes(shape, y.shape)
     exponents = np.broadcast_to(np.asarray(y.lower), shape)
     lower, upper = (jnp.broadcast_to(getattr(cases[0][1], end), shape) for end in _ENDS)
@@ -153,7 +154,7 @@ _ENDS = ("lower", "upper")
 
 
 def _half_integer(twice: int) -> Any:
-    """The derivatives of `x^(twice / 2)`, by powers of `1 / sqrt(x)`."""
+    """Returns the derivatives of `x^(twice / 2)`, by powers of `1 / sqrt(x)`."""
 
     def slopes(op: Operation, x: Interval, order: int) -> Interval:
         factor = math.prod(0.5 * twice - k for k in range(order))

@@ -1,9 +1,9 @@
 """The record of an elementary function: all that enclosures know of it, in one place.
 
-Tables by name are made from the records (see `elementary`): of rules and margins, of what the
-self-test measures, of derivatives, of what affine arithmetic linearises and of what expression
-graphs are made of. To add a function, write its record into the file of its family. The checker
-has rules of its own, because it must not trust these.
+Tables by name are made from the records (see `elementary`): rules and margins, what the self-test
+measures, derivatives, what affine arithmetic linearises and what expression graphs are made of. To
+add a function, write its record into the file of its family. The checker has rules of its own,
+because it must not trust these.
 """
 
 import math
@@ -28,7 +28,7 @@ from certify.enclosure.registry import BARE, Rule
 
 
 class Nodes(Protocol):
-    """What builds an expression graph; a node is a number (see `certify.graph.builder`)."""
+    """A builder of an expression graph; a node is a number (see `certify.graph.builder`)."""
 
     def node(self, operation: str, *parts: Any) -> int:
         """Returns the node of an operation."""
@@ -62,7 +62,7 @@ class Nodes(Protocol):
 class Elementary(NamedTuple):
     """An elementary function, usually of one real variable.
 
-    What is None does not exist, or is not known: no rule of that kind is registered then.
+    A part that is None does not exist, or is not known: no rule of that kind is registered then.
 
     Attributes:
         name: The name of JAX's primitive; of `derivative`s without a primitive, any other.
@@ -76,12 +76,12 @@ class Elementary(NamedTuple):
             smooth, such as an end of its domain: nothing is known there in smooth mode.
         derivatives: The derivatives of every order with their exact ranges. JAX differentiates the
             function by them.
-        slopes: The ranges of derivatives: `slopes(operation, x, order, *others)`. Only where there
-            are no `derivatives`.
+        slopes: The ranges of derivatives: `slopes(operation, x, order, *others)`. Used only where
+            there are no `derivatives`.
         differentiable: Code to differentiate in place of the primitive, where JAX's own derivative
             rounds a constant or divides needlessly.
-        graph: The operation of expression graphs with this meaning, or what builds it of others:
-            a function of `Nodes` and numbers of nodes.
+        graph: The operation of expression graphs with this meaning, or a function of `Nodes` and
+            numbers of nodes that builds it of others.
         floats: The function and its derivative by NumPy, if it is an operation of graphs.
         aliases: Other primitives that do the same.
     """
@@ -108,7 +108,7 @@ class Elementary(NamedTuple):
 
     @property
     def smooth_rule(self) -> Rule | None:
-        """The range in smooth mode, where it differs."""
+        """Returns the range in smooth mode, where it differs."""
         if self.rule is None or self.rough is None:
             return self.smooth
         rule, rough = self.rule, self.rough
@@ -116,7 +116,7 @@ class Elementary(NamedTuple):
 
     @property
     def slope_rule(self) -> Callable[..., Interval] | None:
-        """The ranges of derivatives, `slopes` or `derivatives`."""
+        """Returns the ranges of derivatives, from `slopes` or `derivatives`."""
         if self.derivatives is None or self.rule is None:
             return self.slopes
         known = self.derivatives
@@ -124,14 +124,14 @@ class Elementary(NamedTuple):
 
     @property
     def replacement(self) -> Callable | None:
-        """The code to differentiate in place of the primitive."""
+        """Returns the code to differentiate in place of the primitive."""
         if self.derivatives is None or self.compute is None:
             return self.differentiable
         return lambda x: derivative(self.name, x)
 
     @property
     def graph_builder(self) -> Callable[..., int] | None:
-        """What builds the function in an expression graph: gets `Nodes` and numbers of nodes."""
+        """Returns the function that builds the node, given `Nodes` and numbers of nodes."""
         operation = self.graph
         if isinstance(operation, str):
             return lambda nodes, *operands: nodes.node(operation, *operands)
@@ -148,7 +148,7 @@ def monotone(
     outside: Callable[[Interval], Any] | None = None,
     **others: Any,
 ) -> Elementary:
-    """The record of a monotone function, whose range is found at the ends of an interval.
+    """Makes the record of a monotone function, whose range is found at the ends of an interval.
 
     Args:
         name: See `Elementary`.

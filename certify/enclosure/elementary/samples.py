@@ -1,7 +1,7 @@
 """Arguments at which the self-test measures elementary functions.
 
 They lie near the ends of each domain, near the thresholds at which implementations switch formulas,
-where errors were found to be largest, and spread between.
+where errors were found to be largest, and spread in between.
 """
 
 import numpy as np
@@ -24,17 +24,17 @@ ANGLES = np.where(S < 0.5, _QUARTERS, np.where(S < 0.8, 50.0 * T - 25.0, SIGN * 
 
 
 def mixed(share: float, first: np.ndarray, second: np.ndarray) -> np.ndarray:
-    """That share of numbers of the first kind, the others of the second."""
+    """Returns that share of numbers of the first kind, and the others of the second."""
     return np.where(share > S, first, second)
 
 
 def with_hard(x: np.ndarray, *hard: float) -> tuple[np.ndarray]:
-    """A sample that begins with arguments at which the largest errors were seen."""
+    """Returns a sample that begins with arguments at which the largest errors were seen."""
     x = x.copy()
     x[: len(hard)] = hard
     return (x,)
 
 
 def with_small(x: np.ndarray, *hard: float) -> tuple[np.ndarray]:
-    """The same, with tiny numbers mixed in."""
+    """Returns a sample as `with_hard` does, with tiny numbers mixed in."""
     return with_hard(np.where(np.roll(S, 7) < 0.2, SMALL, x), *hard)

@@ -1,4 +1,4 @@
-"""`sin(x) / x` with its derivatives of every order, smooth at zero.
+"""The function `sin(x) / x` with its derivatives of every order, smooth at zero.
 
     s^(k)(x) = int_0^1 t^k cos(t x + k pi / 2) dt
 
@@ -19,17 +19,17 @@ from certify.enclosure.margins import where_entire, widened
 from certify.enclosure.registry import BARE
 from certify.rounding import EPSILON
 
-# Up to here by a power series, with so many terms, and beyond by a recursion.
+# Up to the first number `compute` uses a power series with this many terms, beyond it a recursion.
 _NEAR, _TERMS = 2.0, 18
-# Where the function itself has its least value, and its largest one beyond that place.
+# The place of the least value, the least value, and the largest value beyond that place.
 _FIRST_MINIMUM, _LEAST, _NEXT = 4.4934, -0.2172336283, 0.1283745536
 
 
 class Sinc:
-    """See `univariate.Univariate`."""
+    """The function `sin(x) / x` with its derivatives (see `univariate.Univariate`)."""
 
     def compute(self, x: Any, order: int) -> Any:
-        """A power series near zero, else `x s^(k) + k s^(k-1) = sin^(k)(x)`."""
+        """Computes by a power series near zero, else by `x s^(k) + k s^(k-1) = sin^(k)(x)`."""
         return jnp.where(jnp.abs(x) <= _NEAR, self._near(x, order), self._far(x, order))
 
     @staticmethod
@@ -54,7 +54,7 @@ class Sinc:
 
     @staticmethod
     def _error(order: int) -> float:
-        """More than what `compute` is wrong by.
+        """Bounds the error of `compute`.
 
         Near zero the terms of the series sum up to less than cosh(2) < 4, the next one is less than
         `2^34 / 34!`, and Horner's scheme has less than `4 _TERMS` operations, each of which loses
@@ -72,7 +72,7 @@ class Sinc:
         return widened(value, value, error, error)
 
     def enclose(self, x: Interval, order: int) -> Interval:
-        """Exact up to rounding where it is monotone, else from the mean value theorem.
+        """Encloses exactly up to rounding where monotone, else by the mean value theorem.
 
         Nothing is known of a number that may overflow: the code's result is NaN then.
         """

@@ -35,7 +35,7 @@ from certify.enclosure.margins import (
 from certify.enclosure.registry import BARE, Operation
 from certify.rounding import EPSILON
 
-# Upper bounds of pi and its half.
+# Upper bounds of pi and half of it.
 PI_UP = float(np.nextafter(np.pi, np.inf))
 HALF_PI_UP = float(np.nextafter(np.pi / 2, np.inf))
 
@@ -44,10 +44,10 @@ LARGEST_ANGLE = 2.0**40
 
 
 def _may_contain(x: Interval, offset: float, period: float) -> Any:
-    """Whether `offset pi + k period pi` may lie in the interval for some integer `k`.
+    """Returns whether `offset pi + k period pi` may lie in the interval for some integer `k`.
 
     Multiples of pi are counted in floats: `x / pi` loses less than four units of 2^-52 by rounding
-    `1 / pi` and three operations, subtracting the offset one more; twice that is allowed. An
+    `1 / pi` and three operations, and subtracting the offset one more; twice that is allowed. An
     interval widened so can only contain more, and beyond `LARGEST_ANGLE` it contains everything.
     """
     scale = 1.0 / (np.pi * period)
@@ -62,9 +62,10 @@ def _may_contain(x: Interval, offset: float, period: float) -> Any:
 
 
 def _wave(name: str, function: Callable, highest: float, x: Interval) -> Interval:
-    """Sine or cosine, whose maxima are at `highest pi + 2 k pi`; monotone between extremes.
+    """Encloses sine or cosine, whose maxima are at `highest pi + 2 k pi`.
 
-    Nothing is known of a number that may overflow: the code's result is NaN then.
+    They are monotone between extremes. Nothing is known of a number that may overflow: the code's
+    result is NaN then.
     """
     first = last = function(x.lower)
     if not x.is_point:
@@ -79,17 +80,17 @@ def _wave(name: str, function: Callable, highest: float, x: Interval) -> Interva
 
 
 def sin(op: Operation, x: Interval) -> Interval:
-    """Its ends, and 1 or -1 where the interval may contain a maximum or minimum."""
+    """Encloses sine by its ends, and by 1 or -1 where a maximum or minimum may be inside."""
     return _wave("sin", lax.sin, 0.5, x)
 
 
 def cos(op: Operation, x: Interval) -> Interval:
-    """Its ends, and 1 or -1 where the interval may contain a maximum or minimum."""
+    """Encloses cosine by its ends, and by 1 or -1 where a maximum or minimum may be inside."""
     return _wave("cos", lax.cos, 0.0, x)
 
 
 def _turned(quarters: int) -> Callable:
-    """The derivatives of sine, turned by so many quarters: each is a quarter turn further."""
+    """Returns the derivatives of sine turned by so many quarters, each a quarter turn further."""
 
     def slopes(op: Operation, x: Interval, order: int) -> Interval:
         turn = (order + quarters) % 4
@@ -101,9 +102,9 @@ def _turned(quarters: int) -> Callable:
 
 @where_defined
 def atan2(op: Operation, y: Interval, x: Interval) -> Interval:
-    """The angle of `(x, y)`; nothing is known where it may be zero or on the negative half-axis.
+    """Encloses the angle of `(x, y)`, unknown where it may be zero or on the negative half-axis.
 
-    On a box that avoids both the angle is monotone along each edge and has no stationary point, so
+    On a box that avoids both, the angle is monotone along each edge and has no stationary point, so
     its extremes are at the corners.
     """
     angles = [lax.atan2(b, a) for a in (x.lower, x.upper) for b in (y.lower, y.upper)]
@@ -114,7 +115,7 @@ def atan2(op: Operation, y: Interval, x: Interval) -> Interval:
 
 
 def square_plus_one(x: Interval) -> Interval:
-    """`x^2 + 1`."""
+    """Encloses `x^2 + 1`."""
     return add(BARE, square(BARE, x), Interval.point(jnp.ones(())))
 
 

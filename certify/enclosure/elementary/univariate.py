@@ -1,6 +1,6 @@
 """Functions of one variable with all their derivatives, each with its exact range.
 
-Code that JAX writes for a derivative forgets what it is: `tanh' = 1 - tanh^2` becomes
+The code that JAX writes for a derivative hides its range: `tanh' = 1 - tanh^2` becomes
 `(1 - t)(1 + t)`, whose factors interval arithmetic takes for independent. Here the k-th derivative
 of a function is one primitive, whose range over an interval is known as a whole.
 """
@@ -28,14 +28,14 @@ class Univariate(Protocol):
         ...
 
 
-# By name, from the records of elementary functions.
+# Functions by name, from the records of elementary functions.
 DERIVATIVES: dict[str, Univariate] = {}
 
 derivative_p = core.Primitive("derivative")
 
 
 def derivative(function: str, x: Any, order: int = 0) -> Any:
-    """The derivative of that order of one of `DERIVATIVES`, as one primitive of JAX.
+    """Returns the derivative of that order of one of `DERIVATIVES`, as one primitive of JAX.
 
     Its own derivative, by the chain rule, is the next one.
     """
@@ -56,10 +56,10 @@ ad.defjvp(derivative_p, lambda g, x, *, function, order: g * derivative(function
 @rule("derivative")
 @where_defined
 def enclose_derivative(op: Operation, x: Interval) -> Interval:
-    """The exact range of the derivative, up to rounding."""
+    """Returns the exact range of the derivative, up to rounding."""
     return DERIVATIVES[op.params["function"]].enclose(x, op.params["order"])
 
 
 def slope_of_derivative(op: Operation, x: Interval, order: int) -> Interval:
-    """The ranges of the derivatives of a derivative."""
+    """Returns the ranges of the derivatives of a derivative."""
     return DERIVATIVES[op.params["function"]].enclose(x, op.params["order"] + order)

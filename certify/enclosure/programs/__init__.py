@@ -1,1 +1,1 @@
-"""Traced code read and rewritten, before it is run on intervals or spelled out as a graph."""
+"""Modules that read and rewrite traced code, before it becomes intervals or a graph."""

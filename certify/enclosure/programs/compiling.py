@@ -1,9 +1,9 @@
-"""How long XLA would take to compile a program, and what to do where that is too long.
+"""Estimates how long XLA would take to compile a program, and avoids that where it is too long.
 
 An enclosure is a long program without loops, and XLA takes about as many milliseconds for it as it
 has equations, several times over: minutes for tens of thousands of them. JAX can run the same
-program operation by operation instead, at once, and far more slowly from then on. That pays where
-a program is run once or twice.
+program operation by operation instead: it starts at once and is far slower from then on. That pays
+where a program is run once or twice.
 """
 
 import atexit
@@ -17,16 +17,16 @@ import jax
 import jax.numpy as jnp
 from jax.extend import core
 
-# Seconds per equation, about, that XLA takes for a short program, and the number of equations at
-# which they have doubled: measured for enclosures of 1,300 to 53,000 equations on a busy machine of
-# two cores.
+# The seconds per equation, about, that XLA takes for a short program, and the number of equations
+# at which they have doubled: measured for enclosures of 1,300 to 53,000 equations on a busy machine
+# of two cores.
 _SECONDS, _DOUBLED = 0.001, 15_000
 # A program that is run once is compiled only if it has no more equations than this.
 ONCE = 1500
 
 
 def equations(jaxpr: core.Jaxpr) -> int:
-    """How many there are in a program, those of inner programs included.
+    """Counts the equations of a program, those of inner programs included.
 
     Example:
         >>> equations(jax.make_jaxpr(lambda x: 2.0 * x + 1.0)(1.0).jaxpr)
@@ -37,7 +37,7 @@ def equations(jaxpr: core.Jaxpr) -> int:
 
 
 def seconds_to_compile(count: int) -> float:
-    """About how long a program of so many equations takes.
+    """Estimates how long a program of so many equations takes to compile.
 
     Example:
         >>> round(seconds_to_compile(1500), 2), round(seconds_to_compile(50_000))
@@ -57,7 +57,7 @@ def compiled(traced: Any) -> Callable:
     def work() -> None:
         try:
             found.append(lowered.compile())
-        except BaseException as error:  # for the thread that waits
+        except BaseException as error:  # reraised in the thread that waits
             failed.append(error)
         finally:
             done.set()
@@ -81,15 +81,15 @@ def _leave(done: threading.Event) -> None:
     if not done.is_set():
         sys.stdout.flush()
         sys.stderr.flush()
-        os._exit(130)  # the status of what was interrupted
+        os._exit(130)  # the exit status of an interrupted command
 
 
 def for_once(function: Callable, *shapes: Any) -> Callable:
-    """A function that will be run once or twice: compiled if that is quick."""
+    """Returns a function that will be run once or twice: compiled if that is quick."""
     traced = jax.jit(function).trace(*shapes)
     return function if equations(traced.jaxpr.jaxpr) > ONCE else compiled(traced)
 
 
 def on_arrays(function: Callable) -> Callable:
-    """The function with its arguments made arrays of JAX, as those of a compiled one are."""
+    """Returns the function on arguments made arrays of JAX, as those of a compiled one are."""
     return lambda *arguments: function(*map(jnp.asarray, arguments))

@@ -1,8 +1,9 @@
-"""Determinants as the polynomials they are, and Cholesky factors entry by entry.
+"""Determinants as polynomials of their entries, and Cholesky factors entry by entry.
 
 JAX computes large determinants by a factorisation with pivots, which intervals cannot decide, and
-which singular matrices do not have. The polynomial needs neither: expansion row by row, keeping the
-minors of the rows so far for every choice of columns, takes `n 2^(n-1)` products instead of `n!`.
+which singular matrices do not have. The polynomial needs neither: expansion row by row, which keeps
+the minors of the rows so far for every choice of columns, takes `n 2^(n-1)` products instead of
+`n!`.
 """
 
 import itertools
@@ -13,12 +14,12 @@ import numpy as np
 
 from certify.enclosure.registry import EnclosureError
 
-# Twice the size takes the square of the number of minors.
+# Twice the size needs the square of the number of minors.
 LARGEST_DETERMINANT = 10
 
 
 def determinant(a: Any) -> Any:
-    """The determinant of matrices of shape `(..., n, n)` as a polynomial of their entries.
+    """Returns the determinant of matrices of shape `(..., n, n)` as a polynomial of their entries.
 
     The minors of the first `k + 1` rows are those of the first `k`, expanded by the last row:
     `M(S) = sum_p (-1)^(k + p) a[k, S_p] M(S without S_p)`.
@@ -37,9 +38,10 @@ def determinant(a: Any) -> Any:
 
 
 def _expansion(n: int, k: int) -> tuple[np.ndarray, np.ndarray]:
-    """For each choice of `k + 1` columns and each column `p` in it, as matrices that choose.
+    """Returns two matrices that pick the factors of an expansion by row `k`.
 
-    The entry, with its sign, and the minor of the others.
+    For each choice of `k + 1` columns and each column `p` in it, the first picks the entry, with
+    its sign, and the second the minor of the other columns.
     """
     number = {s: i for i, s in enumerate(itertools.combinations(range(n), k))}
     choices = list(itertools.combinations(range(n), k + 1))
@@ -53,7 +55,7 @@ def _expansion(n: int, k: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def cholesky(a: Any) -> Any:
-    """The lower triangular `l` with `l l^T = a`; reads the lower triangle, column by column."""
+    """Returns the lower triangular `l` with `l l^T = a`; reads the lower triangle, by columns."""
     n = a.shape[-1]
     below = np.arange(n)
     columns = []

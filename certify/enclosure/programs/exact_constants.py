@@ -1,6 +1,6 @@
 """Arithmetic of constants that floats do without any error.
 
-`0.5 * (3.0 - 1.0)` is 1, not an interval around it: code uses such numbers as positions.
+`0.5 * (3.0 - 1.0)` is 1, not an interval around it; code uses such numbers as positions.
 """
 
 import operator
@@ -23,7 +23,7 @@ _MOST_ENTRIES = 32
 
 
 def exact_result(name: str, operands: Sequence[Any]) -> np.ndarray | None:
-    """The result of an operation on known points if rational arithmetic finds the same."""
+    """Returns the result of an operation on known points if rational arithmetic finds the same."""
     if name not in _ARITHMETIC or len(operands) != 2:
         return None
     if not all(isinstance(x, Interval) and x.is_point for x in operands):

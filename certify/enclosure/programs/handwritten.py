@@ -1,8 +1,8 @@
-"""Derivatives written by hand, known by identity: those of JAX itself, and nobody else's.
+"""Derivatives written by hand, recognised by identity: only those of JAX itself are trusted.
 
 `jax.custom_jvp(function)` lets the derivative be anything. A few functions of JAX have such a rule,
-which is the derivative of the function all the same. An equation is one of these if its rule is
-the very object that JAX registered, and if its code computes, operation by operation, what JAX's
+which nevertheless is the derivative of the function. An equation is one of these if its rule is the
+very object that JAX registered, and if its code computes, operation by operation, what JAX's
 function computes. Neither names nor debugging information count: `jax.custom_jvp(jnp.sin)` looks
 like a part of JAX, whoever wrote its rule.
 """
@@ -23,7 +23,7 @@ from certify.enclosure.programs.known_functions import known_function
 from certify.enclosure.programs.walk import CALLS, body, walk
 
 # JAX's functions whose rules are their derivatives. Those that are missing in another version of
-# JAX are refused there; so is `custom_root`, whose rule is made of what the user gives.
+# JAX are refused there. `custom_root` is refused too: its rule is made of what the user gives.
 _PLACES = {
     "jax._src.lax.other": ("logaddexp", "logaddexp2"),
     "jax._src.numpy.ufuncs": ("_sinc_maclaurin",),
@@ -31,7 +31,7 @@ _PLACES = {
     "jax._src.nn.functions": ("relu", "relu6", "log1mexp"),
     "jax._src.scipy.special": ("logit", "xlogy", "xlog1py", "_xlogx"),
 }
-# What JAX puts around a rule while it traces, batches and lifts it.
+# Files of the functions that JAX puts around a rule while it traces, batches and lifts it.
 _AROUND = ("interpreters/partial_eval.py", "custom_derivatives.py", "linear_util.py")
 _JAX = Path(jax.__file__).parent / "_src"
 
@@ -40,7 +40,7 @@ _ORDERS = range(12)
 
 
 def is_of_jax(equation: core.JaxprEqn) -> bool:
-    """Whether a function with a hand-written derivative is JAX's own, rule and all.
+    """Returns whether a function with a hand-written derivative is JAX's own, rule and all.
 
     Args:
         equation: A `custom_jvp_call` or the like, as it stands in traced code.
@@ -55,7 +55,7 @@ def is_of_jax(equation: core.JaxprEqn) -> bool:
 
 @functools.cache
 def _registered() -> dict[int, Any]:
-    """JAX's functions by the identity of their rules; both are kept alive."""
+    """Returns JAX's functions by the identity of their rules; both are kept alive."""
     result = {}
     for place, names in _PLACES.items():
         module = importlib.import_module(place)
@@ -68,7 +68,7 @@ def _registered() -> dict[int, Any]:
 
 
 def _is_untouched(rule: Any) -> bool:
-    """Whether all functions that a rule is made of lie in JAX, also those given to `defjvps`."""
+    """Returns whether all functions that a rule is made of lie in JAX, those of `defjvps` too."""
     parts = [rule]
     for cell in getattr(rule, "__closure__", None) or ():
         content = cell.cell_contents
@@ -77,13 +77,13 @@ def _is_untouched(rule: Any) -> bool:
 
 
 def _file(function: types.FunctionType) -> str:
-    """Where a function was written, within JAX; nothing for those outside."""
+    """Returns where in JAX a function was written, or an empty string for those outside."""
     path = Path(function.__code__.co_filename)
     return path.relative_to(_JAX).as_posix() if path.is_relative_to(_JAX) else ""
 
 
 def _rules(value: Any) -> Iterator[Any]:
-    """The rules inside what an equation holds; what cannot be looked into counts as a rule."""
+    """Yields the rules inside a value of an equation; what cannot be opened counts as a rule."""
     if isinstance(value, WrappedFun):
         yield from _rules(value.f)
         return
@@ -103,19 +103,19 @@ def _is_code(value: Any) -> bool:
 
 
 def _computes(equation: core.JaxprEqn, function: Any) -> bool:
-    """Whether the code of an equation is that of a function of JAX, for any shapes."""
+    """Returns whether the code of an equation is that of a function of JAX, for any shapes."""
     code = equation.params["call_jaxpr"]
     types_ = tuple(aval.dtype for aval in code.in_avals)
     static = [(order,) for order in _ORDERS] if function.nondiff_argnums else [()]
     meaning = _meaning(code)
     if any(meaning == _original(function, own, types_) for own in static):
         return True
-    return known_function(equation) is not None  # of matrices, equation by equation
+    return known_function(equation) is not None  # functions of matrices, equation by equation
 
 
 @functools.lru_cache(maxsize=256)
 def _original(function: Any, static: tuple[int, ...], types_: tuple[Any, ...]) -> Any:
-    """What a function of JAX means for scalars; None where it takes other operands."""
+    """Returns what a function of JAX means for scalars; None where it takes other operands."""
     scalars = [jax.ShapeDtypeStruct((), kind) for kind in types_]
     plain = functools.partial(function.fun, *static)
     try:
@@ -124,13 +124,13 @@ def _original(function: Any, static: tuple[int, ...], types_: tuple[Any, ...]) -
         return None
 
 
-# Entry by entry these do nothing.
+# These do nothing to the entries.
 _SHAPES = {"broadcast_in_dim", "reshape", "squeeze", "expand_dims", "transpose", "copy"}
 
 
 def _meaning(closed: core.ClosedJaxpr) -> tuple[Any, ...]:
-    """What code does with the entries of its inputs, written out; its shapes do not matter."""
-    numbers: dict[Any, int] = {}  # each expression once, so that they stay small
+    """Returns what code does with the entries of its inputs, written out; shapes do not matter."""
+    numbers: dict[Any, int] = {}  # holds each expression once, so that they stay small
 
     def number(expression: Any) -> int:
         return numbers.setdefault(expression, len(numbers))
@@ -161,7 +161,7 @@ def _keeps_type(equation: core.JaxprEqn) -> bool:
 
 
 def _number_in(value: Any) -> Any:
-    """A constant by its bits; one and the same number everywhere is that number."""
+    """Returns a constant by its bits; an array of one repeated number counts as that number."""
     value = np.asarray(value)
     if value.size and (value == value.ravel()[0]).all():
         value = value.ravel()[0]

@@ -1,4 +1,4 @@
-"""Code rewritten equation by equation: calls, branches and short loops in place."""
+"""Code rewritten equation by equation, with calls, branches and short loops in place."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -25,7 +25,8 @@ from certify.enclosure.programs.written_out import expansion
 from certify.enclosure.registry import EnclosureError
 from certify.enclosure.rules.anchors import anchor_p
 
-# What to put in place of an equation: gets it, its operands and a function that replays a jaxpr.
+# Returns what stands in place of an equation, given the equation, its operands and a function that
+# replays a jaxpr.
 Replacement = Callable[[core.JaxprEqn, list[Any], Callable], list[Any]]
 
 
@@ -40,12 +41,12 @@ def replay(
     Args:
         closed: The jaxpr.
         operands: Its inputs.
-        replacements: By primitive name.
+        replacements: The replacements, by primitive name.
         factors: What is known of matrices and their factors so far, if the code is part of other
-            code; linear systems are known by it.
+            code; linear systems are recognised by it.
     """
     factors = factors or Factors()
-    booleans: dict[Any, Any] = {}  # of integers that are converted booleans
+    booleans: dict[Any, Any] = {}  # the booleans that integers were converted from
 
     def again(inner: core.ClosedJaxpr, inner_operands: Sequence[Any]) -> list[Any]:
         return replay(inner, inner_operands, replacements, factors)
@@ -85,7 +86,7 @@ def _solved(
 
 
 def branches(equation: core.JaxprEqn, operands: list[Any], again: Callable) -> list[Any]:
-    """All branches, and a choice of their results."""
+    """Runs all branches and chooses among their results."""
     index, *rest = operands
     cases = equation.params["branches"]
     results = [again(case, rest) for case in cases]
@@ -96,7 +97,7 @@ def branches(equation: core.JaxprEqn, operands: list[Any], again: Callable) -> l
 
 
 def rounds(equation: core.JaxprEqn, operands: list[Any], again: Callable) -> list[Any]:
-    """A short scan round by round, a long one with a rewritten body."""
+    """Runs a short scan round by round, a long one with a rewritten body."""
     params = equation.params
     if 0 < params["length"] <= UNROLL:
         return unrolled(equation, operands, again, _entry, jnp.stack)
@@ -115,7 +116,7 @@ def _entry(x: Any, k: int) -> Any:
 
 
 def loop(equation: core.JaxprEqn, operands: list[Any], again: Callable) -> list[Any]:
-    """A while loop with a rewritten body."""
+    """Runs a while loop with a rewritten body."""
     params = equation.params
     condition, code, start = while_parts(equation, operands)
     return lax.while_loop(
@@ -137,10 +138,10 @@ _REWRITTEN = ("stop_gradient", "custom_linear_solve")
 
 
 def anchored(closed: core.ClosedJaxpr, own_solvers: bool = True) -> core.ClosedJaxpr:
-    """The same code, where possible without `stop_gradient`; calls disappear with it.
+    """Returns the same code, where possible without `stop_gradient` and without calls.
 
-    That is where no result depends on the stopped values at all (see `shifts`). Linear systems
-    become `solution`s, so that the factorisations that JAX stops for them are dead code.
+    It is possible where no result depends on the stopped values at all (see `shifts`). Linear
+    systems become `solution`s, so that the factorisations that JAX stops for them are dead code.
 
     Args:
         closed: The code.

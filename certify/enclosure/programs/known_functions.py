@@ -2,8 +2,8 @@
 
 `logaddexp(x, y) = log(exp(x) + exp(y))`, hence softplus, is smooth, but JAX computes it with a
 maximum and an absolute value whose kinks cancel. A call is recognised by its code, equation by
-equation, not by its name: whatever has this code is this function. So are determinants, which JAX
-computes with pivots that intervals cannot decide.
+equation, not by its name: whatever has this code is this function. Determinants, which JAX computes
+with pivots that intervals cannot decide, are recognised in the same way.
 """
 
 import functools
@@ -22,7 +22,7 @@ from certify.enclosure.rules.softmax import logaddexp
 
 
 def known_function(equation: core.JaxprEqn) -> Callable[..., list[Any]] | None:
-    """What to run in place of a call of code that is, equation by equation, that of JAX."""
+    """Returns what to run in place of a call whose code is, equation by equation, that of JAX."""
     is_sinc = equation.primitive.name in ("jit", "pjit") and equation.params["name"] == "sinc"
     if equation.primitive.name != "custom_jvp_call" and not is_sinc:
         return None
@@ -42,13 +42,13 @@ def known_function(equation: core.JaxprEqn) -> Callable[..., list[Any]] | None:
 
 
 def _sinc(x: Any) -> list[Any]:
-    """With the float that stands for pi in JAX's code."""
+    """Returns sinc, with the float that stands for pi in JAX's code."""
     return [derivative("sinc", np.pi * x)]
 
 
 @functools.lru_cache(maxsize=256)
 def _traced(function: Callable, shapes: tuple[tuple[int, ...], ...]) -> core.ClosedJaxpr | None:
-    """The code inside the `jit` of one of JAX's functions; traced once for each shape."""
+    """Traces the code inside the `jit` of one of JAX's functions, once for each shape."""
     operands = [jax.ShapeDtypeStruct(shape, jnp.float64) for shape in shapes]
     with ThreadPoolExecutor(1) as fresh:
         traced = fresh.submit(jax.make_jaxpr(function), *operands)
@@ -65,13 +65,13 @@ _ARITY = {jnp.logaddexp: 2, jnp.linalg.det: 1, jnp.linalg.slogdet: 1}
 
 @functools.lru_cache(maxsize=256)
 def _code(function: Callable, shapes: tuple[tuple[int, ...], ...]) -> core.ClosedJaxpr | None:
-    """The code inside the `custom_jvp` of one of JAX's functions; traced once for each shape."""
+    """Traces the code inside the `custom_jvp` of one of JAX's functions, once for each shape."""
     if len(shapes) != _ARITY[function]:
         return None
     if function is not jnp.logaddexp and (len(shapes[0]) < 2 or shapes[0][-1] != shapes[0][-2]):
         return None
     operands = [jax.ShapeDtypeStruct(shape, jnp.float64) for shape in shapes]
-    # A thread of its own, because here constants may be evaluated at once, which changes the code.
+    # This runs in a thread of its own: here constants may be evaluated at once, which changes code.
     with ThreadPoolExecutor(1) as fresh:
         traced = fresh.submit(jax.make_jaxpr(function), *operands)
         # Batched code may have operands of shapes that the function itself does not take.
@@ -120,7 +120,10 @@ def _same_value(one: Any, other: Any) -> bool:
 
 
 def _same_parameters(one: core.JaxprEqn, other: core.JaxprEqn) -> bool:
-    """Jaxprs are compared by their code; the name of a call and derivative rules do not matter."""
+    """Returns whether the parameters of two equations agree.
+
+    Jaxprs are compared by their code; the name of a call and derivative rules do not matter.
+    """
     if one.params.keys() != other.params.keys():
         return False
     called = one.primitive.name in ("custom_jvp_call", "jit", "pjit")

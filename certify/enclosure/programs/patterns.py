@@ -5,7 +5,7 @@ formula is complete:
 
     exp(x) / sum(exp(x))     log(sum(exp(x)))     x - log(sum(exp(x)))     x log(x)
 
-Values are recognised by being one and the same object, so these are identities of real numbers,
+Values are recognised by being the very same object, so these are identities of real numbers,
 whoever wrote the code.
 """
 
@@ -19,19 +19,19 @@ from certify.enclosure.rules.softmax import log_softmax, logsumexp, softmax
 
 
 class _Exponential(NamedTuple):
-    """`exp(x)`."""
+    """The value `exp(x)`."""
 
     x: Any
 
 
 class _Logarithm(NamedTuple):
-    """`log(x)`."""
+    """The value `log(x)`."""
 
     x: Any
 
 
 class _Sum(NamedTuple):
-    """`sum(exp(x), axes)`, with its axes removed, or kept with length one, or spread again."""
+    """The value `sum(exp(x), axes)`: its axes are removed, kept with length one or spread again."""
 
     x: Any
     axes: tuple[int, ...]
@@ -39,7 +39,7 @@ class _Sum(NamedTuple):
 
 
 class _LogSum(NamedTuple):
-    """`log(sum(exp(x)))`, the logarithm of a `_Sum`."""
+    """The value `log(sum(exp(x)))`, the logarithm of a `_Sum`."""
 
     x: Any
     axes: tuple[int, ...]
@@ -47,10 +47,10 @@ class _LogSum(NamedTuple):
 
 
 class Patterns:
-    """What is known of the values of one replay, and replacements that use it.
+    """Meanings of the values of one replay, and replacements that use them.
 
     Attributes:
-        replacements: For `inline.replay`, by primitive name.
+        replacements: Replacements for `inline.replay`, by primitive name.
     """
 
     def __init__(self) -> None:
@@ -120,7 +120,7 @@ class Patterns:
         return [result]
 
     def _reshape(self, equation: core.JaxprEqn, operands: list[Any], _: Any) -> list[Any]:
-        """`keepdims=True` may be a reshape to axes of length one."""
+        """Keeps track of sums that `keepdims=True` reshapes to axes of length one."""
         x, *_rest = operands
         result = _bind(equation, *operands)
         meaning = self._meaning(x)

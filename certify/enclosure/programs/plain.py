@@ -15,7 +15,7 @@ from certify.enclosure.rules.reductions import product_tree
 
 
 def plain(function: Callable) -> Callable:
-    """The same function, written so that JAX's derivative of it is its derivative.
+    """Returns the same function, written so that JAX's derivative of it is its derivative.
 
     `jax.custom_jvp`, `jax.custom_vjp` and `stop_gradient` let the derivative be anything: a proof
     must differentiate the code that computes the value instead. Maxima and minima become choices,
@@ -52,7 +52,7 @@ def _clamp(_: Any, operands: list[Any], __: Any) -> list[Any]:
 
 
 def _last(x: Any, axes: Any) -> Any:
-    """The given axes as one, the last."""
+    """Merges the given axes into one, the last."""
     moved = jnp.moveaxis(x, axes, range(-len(axes), 0))
     return moved.reshape((*moved.shape[: moved.ndim - len(axes)], -1))
 
@@ -76,7 +76,7 @@ def _smallest(x: Any) -> Any:
 
 
 def _chosen(beats: Any, tangent: Any) -> Any:
-    """The tangent of the entry that beats all others, each compared with each."""
+    """Returns the tangent of the entry that beats all others, each compared with each."""
     itself = jnp.broadcast_to(jnp.eye(beats.shape[-1], dtype=bool), beats.shape)
     wins = jnp.all(beats | itself, -1)
     return jnp.sum(jnp.where(wins, tangent, 0.0), -1)

@@ -4,8 +4,8 @@ A proof speaks of the real-valued function that code spells out. Numbers stored 
 or float16 are real numbers, each of which is a float64 as well: they are taken exactly. Arithmetic
 in such a type stands for that of real numbers, so it is replaced by float64 arithmetic, whose
 rounding errors the rules account for. Conversions to such a type, and `reduce_precision` of such
-numbers, round and nothing else: they are left out. That is a decision, not a theorem, so whoever
-uses the promoted code must say that it was made: see `Promotion.notes`.
+numbers, only round: they are left out. That is a decision, not a theorem, so whoever uses the
+promoted code must say that it was made: see `Promotion.notes`.
 """
 
 import functools
@@ -34,7 +34,7 @@ class Promotion(NamedTuple):
     """Code in float64, and what had to be taken for what.
 
     Attributes:
-        code: Of the same function of real numbers, without float32, bfloat16 and float16.
+        code: Code of the same function of real numbers, without float32, bfloat16 and float16.
         notes: Sentences about the code as it was; none if it had no such types.
     """
 
@@ -46,8 +46,8 @@ def promoted(closed: core.ClosedJaxpr, what: str = "the code") -> Promotion:
     """Replaces every lower precision in traced code by float64.
 
     Args:
-        closed: The code; what no result needs is dropped from it if anything has to be replaced.
-        what: The notes call it.
+        closed: The code; equations that no result needs are dropped if anything has to be replaced.
+        what: The name of the code in the notes.
 
     Raises:
         EnclosureError: If the code looks at the bits of a number in lower precision, or uses a
@@ -69,14 +69,15 @@ def promoted(closed: core.ClosedJaxpr, what: str = "the code") -> Promotion:
 
 
 def is_low(dtype: Any) -> bool:
-    """Whether a type is a float of lower precision that is promoted."""
+    """Returns whether a type is a float of lower precision that is promoted."""
     return isinstance(dtype, np.dtype) and dtype in LOW
 
 
 def exactly(value: Any) -> Any:
-    """The same real numbers in float64; arrays of other types than `LOW` are left alone.
+    """Returns the same real numbers in float64; arrays of other types than `LOW` are left alone.
 
-    By NumPy where they are known, by their bits where not: XLA would flush subnormals to zero.
+    Known numbers are converted by NumPy, traced ones by their bits: XLA would flush subnormals to
+    zero.
 
     Args:
         value: An array of any shape, which may be traced.
@@ -120,7 +121,7 @@ def _promoted_type(dtype: Any) -> Any:
 
 
 class _Rewriting:
-    """Runs code again with float64 in place of each lower precision, and keeps count."""
+    """A run of code with float64 in place of each lower precision, which keeps count."""
 
     def __init__(self) -> None:
         self._constants: set[str] = set()
@@ -128,7 +129,7 @@ class _Rewriting:
         self._places: list[str] = []
 
     def notes(self, what: str) -> tuple[str, ...]:
-        """What was promoted, one sentence each."""
+        """Returns what was promoted, one sentence each."""
         found = []
         if self._constants:
             found.append(
@@ -145,7 +146,7 @@ class _Rewriting:
         return tuple(found)
 
     def closed(self, closed: core.ClosedJaxpr, caller: str) -> core.ClosedJaxpr:
-        """The same code in float64."""
+        """Returns the same code in float64."""
         live = without_dead_code(closed)
         # Weakly typed operands stay so: code is recognised by its conversions too.
         shapes = [
@@ -155,7 +156,7 @@ class _Rewriting:
             for aval in live.in_avals
         ]
         jaxpr = live.jaxpr
-        # Here, not in the new code: they may be traced by somebody else.
+        # Constants are converted here, not in the new code: they may be traced by somebody else.
         constants = [
             self._constant(value, _type(variable))
             for variable, value in zip(jaxpr.constvars, live.consts, strict=True)
@@ -197,7 +198,7 @@ class _Rewriting:
             self._count(equation, place, calls)
             if _only_rounds(equation):
                 return inputs
-            # A way of multiplying that belongs to a precision.
+            # This parameter is a way of multiplying that belongs to a precision.
             params |= {"precision": None} if "precision" in params else {}
         if calls or any(map(_is_low, atoms)):
             params = {key: self._parameter(value, place) for key, value in params.items()}
@@ -207,7 +208,7 @@ class _Rewriting:
         functions, params = found if isinstance(found, tuple | list) else ((), found)
         try:
             results = equation.primitive.bind(*functions, *inputs, **params)
-        except (TypeError, ValueError) as error:  # what primitives raise of operands of other types
+        except (TypeError, ValueError) as error:  # from operands of other types
             raise EnclosureError(
                 f"{name!r} cannot be promoted to float64 (in {place}): {error}"
             ) from error
@@ -221,11 +222,11 @@ class _Rewriting:
         return results
 
     def _count(self, equation: core.JaxprEqn, place: str, calls: bool) -> None:
-        """Equations that compute, not those that move numbers or run the code in them."""
+        """Counts equations that compute, not those that move numbers or run the code in them."""
         kinds = {kind.name for kind in map(_type, equation.outvars) if is_low(kind)}
         if kinds and not calls and equation.primitive.name not in MOVES:
             self._computed |= kinds
-            # The line is for people: where the file lies is nobody's business.
+            # The line is for people; the folder of the file is private and left out.
             self._places.append(place.replace("\\", "/").rpartition("/")[2])
 
     def _parameter(self, value: Any, place: str) -> Any:
@@ -248,9 +249,9 @@ class _Rewriting:
 
 
 def _only_rounds(equation: core.JaxprEqn) -> bool:
-    """Whether an equation on lower precision does nothing but change the precision."""
+    """Returns whether an equation on lower precision does nothing but change the precision."""
     if equation.primitive.name == "reduce_precision":
-        # To fewer bits than any of these types has is a staircase that somebody wants.
+        # Rounding to other bits than those of these types is a staircase that somebody wants.
         bits = tuple(equation.params[part] for part in ("exponent_bits", "mantissa_bits"))
         return bits in {(kind.nexp, kind.nmant) for kind in map(jnp.finfo, LOW)}
     if equation.primitive.name != "convert_element_type":
@@ -260,5 +261,5 @@ def _only_rounds(equation: core.JaxprEqn) -> bool:
 
 
 def names(kinds: Iterable[Any]) -> str:
-    """Types in one phrase, such as "bfloat16 and float32"."""
+    """Returns types in one phrase, such as "bfloat16 and float32"."""
     return " and ".join(sorted(map(str, kinds)))

@@ -2,8 +2,8 @@
 
 Derivatives of derivatives are full of them: three quarters of the equations of a third derivative,
 say. Each would cost an interval operation, and compiling the rules takes far longer than tracing
-the code. Variables that hold one and the same number become one, so that rules for equal operands
-(`x * x`) also see the equality of what was written twice.
+the code. Variables that hold the same number become one, so that rules for equal operands (`x * x`)
+also see that what was written twice is equal.
 """
 
 from typing import Any
@@ -18,8 +18,8 @@ _COMMUTES = {"add", "add_any", "mul", "max", "min", "and", "or", "eq", "ne"}
 
 
 def without_repeats(jaxpr: core.Jaxpr) -> core.Jaxpr:
-    """The same code, each equation once: equal primitives, parameters and operands."""
-    leaders: dict[Any, Any] = {}  # of each variable whose equation is dropped
+    """Returns the same code with each equation once: equal primitives, parameters and operands."""
+    leaders: dict[Any, Any] = {}  # what replaces each variable whose equation is dropped
     first: dict[Any, list[Any]] = {}
     numbers: dict[Any, int] = {}
 
@@ -50,7 +50,7 @@ def without_repeats(jaxpr: core.Jaxpr) -> core.Jaxpr:
 
 
 def _key(equation: core.JaxprEqn, names: list[Any]) -> Any:
-    """What says which number an equation computes; None when that cannot be told."""
+    """Returns a key of the number that an equation computes; None where that cannot be told."""
     if equation.effects:
         return None
     parameters = tuple(sorted(equation.params.items(), key=lambda item: item[0]))
@@ -63,7 +63,7 @@ def _key(equation: core.JaxprEqn, names: list[Any]) -> Any:
 
 
 def without_dead_code(closed: core.ClosedJaxpr) -> core.ClosedJaxpr:
-    """The same code without equations that no output needs."""
+    """Returns the same code without equations that no output needs."""
     live = set(variables(closed.jaxpr.outvars))
     kept = []
     for equation in reversed(closed.jaxpr.eqns):

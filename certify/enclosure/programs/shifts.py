@@ -1,16 +1,17 @@
 """Shifts that cancel: `stop_gradient` as it stands in softmax, log_softmax and logsumexp.
 
-JAX computes `logsumexp(x) = log(sum(exp(x - m))) + m` with `m = stop_gradient(max(x))`. A gradient
-that is stopped makes derivative code lie, unless the result does not depend on `m` at all. That is
+JAX computes `logsumexp(x) = log(sum(exp(x - m))) + m` with `m = stop_gradient(max(x))`. A stopped
+gradient makes derivative code wrong, unless the result does not depend on `m` at all. That is
 proved here, for every real array `m`, by following through the code how each value depends on `m`:
 
     v = v0 + k m   (a shift)      or      v = v0 exp(k m)   (a scale)
 
 entry by entry, where `v0` does not depend on `m`, and an array of integers says which entry of `m`
-belongs to each entry of `v`. Exponentials turn shifts into scales, logarithms scales into shifts,
-sums of entries with the same factor keep it, quotients subtract `k`. Whatever is no such rule loses
-track, for good. Where all results are found independent of `m`, any number may take its place: a
-constant, whose derivative vanishes. Any other `stop_gradient` stays, and is refused.
+belongs to each entry of `v`. Exponentials turn shifts into scales, logarithms turn scales into
+shifts, sums of entries with the same factor keep it, and quotients subtract `k`. Whatever follows
+no such rule counts as lost, for good. Where all results are found independent of `m`, any number
+may take its place: a constant, whose derivative vanishes. Any other `stop_gradient` stays, and is
+refused.
 """
 
 from collections.abc import Callable
@@ -27,7 +28,7 @@ from certify.enclosure.programs.walk import walk
 
 
 class _Degree(NamedTuple):
-    """Dependence on the `m` of one `stop_gradient`, whose result is the symbol."""
+    """The dependence on the `m` of one `stop_gradient`, whose result is the symbol."""
 
     symbol: core.Var
     kind: str
@@ -42,7 +43,7 @@ _ENTRYWISE = _COMPARISONS | {"add", "add_any", "sub", "mul", "div", "select_n"}
 
 
 def all_cancel(closed: core.ClosedJaxpr) -> bool:
-    """Whether no result depends on the value of any `stop_gradient` of the (flat) code."""
+    """Returns whether no result depends on the value of any `stop_gradient` of the (flat) code."""
 
     def follow(equation: core.JaxprEqn, states: list[Any]) -> list[Any]:
         if equation.primitive.name != "stop_gradient":
@@ -149,7 +150,7 @@ def _scaled(kinds: str, factor: Fraction | int, result: str | None = None) -> Ca
 
 
 def _reduced(kinds: str) -> Callable:
-    """Entries with the same factor of shift are reduced to one with that factor or shift."""
+    """Reduces entries with the same factor or shift to one with that factor or shift."""
 
     def follow(x: _Degree, params: Any) -> Any:
         axes = tuple(params["axes"])

@@ -4,7 +4,7 @@
 smallest float; the root of such an interval would be unknown. So wherever a root depends on the
 sign of a sum or product, the sign is read off the operands. For the same reason powers of whole
 numbers, which floats have exactly, are not widened there: `1 - x^2` is not negative on [-1, 1].
-Elsewhere it does not matter, and would only take time to compile.
+Elsewhere the sign does not matter, and reading it would only take time to compile.
 """
 
 import functools
@@ -22,7 +22,7 @@ from certify.enclosure.rules.structural import MOVES
 
 
 def signed(jaxpr: core.Jaxpr, outputs: bool) -> set[Any]:
-    """The variables of which a root is taken, or those which they are made of.
+    """Returns the variables of which a root is taken, and those that they are made of.
 
     Args:
         jaxpr: The code.
@@ -51,9 +51,9 @@ def _takes_roots(jaxpr: core.Jaxpr) -> bool:
 
 
 def keep_sign(equation: core.JaxprEqn, operands: list[Any], result: Any) -> Any:
-    """The same interval, cut off at zero where the operands tell the sign.
+    """Returns the same interval, cut off at zero where the operands tell the sign.
 
-    What is unknown stays so.
+    Unknown entries stay unknown.
     """
     tell = _SIGNS.get(equation.primitive.name)
     if not isinstance(result, Interval) or result.is_point:
@@ -78,7 +78,7 @@ def _with_ends(x: Interval, lower: Any, upper: Any) -> Any:
 
 
 def _exponent(equation: Any) -> int | None:
-    """Of an equation that is a power of one number."""
+    """Returns the exponent of an equation that is a power of one number, else None."""
     name = equation.primitive.name
     if name == "integer_pow" and equation.params["y"] > 0:
         return equation.params["y"]
@@ -89,8 +89,8 @@ def _exponent(equation: Any) -> int | None:
 def _power_of_whole_numbers(x: Interval, exponent: int, result: Interval) -> Any:
     """Bounds without rounding where the ends are whole numbers and their powers below 2^53.
 
-    All products on the way are whole numbers then, hence exact. Zero is one: so the power of a
-    number that is not negative is not negative.
+    All products on the way are whole numbers then, hence exact. Zero is a whole number too, so the
+    power of a number that is not negative is not negative.
     """
     largest = float(int(2.0 ** (53.0 / exponent)))
     powers, exact = [], []
@@ -117,7 +117,7 @@ def _power_of_whole_numbers(x: Interval, exponent: int, result: Interval) -> Any
 
 
 def _of_sum(_: Any, x: Interval, y: Interval) -> tuple[Any, Any]:
-    """Negation is exact, and so are comparisons."""
+    """Reads the signs of a sum off its operands; negation and comparisons are exact."""
     return x.lower >= -y.lower, x.upper <= -y.upper
 
 
@@ -157,7 +157,7 @@ _SIGNS: dict[str, Callable] = {
     "reduce_sum": _of_entries,
     "cumsum": _of_all,
 }
-# The sign of what these give depends on those of their operands.
+# The signs of their results depend on the signs of their operands.
 _PASSES = {
     *_SIGNS,
     *MOVES,

@@ -1,10 +1,11 @@
-"""What `lax.custom_linear_solve` means: where its solver is one of JAX, the solution of the system.
+"""The meaning of `lax.custom_linear_solve`: with a solver of JAX, the solution of the system.
 
 `custom_linear_solve(matvec, b, solve)` computes whatever `solve` computes, and takes for its
-derivative that of the `x` with `matvec(x) = b`. The two are one if `solve` substitutes into factors
-of the very matrix that `matvec` multiplies by: so do `jnp.linalg.solve`, `inv` and their kin. This
-is read off the code, by following which factors are those of which matrix. Of anybody's own solver
-the value is enclosed, with the derivative of that; where JAX's derivative counts it is refused.
+derivative that of the `x` with `matvec(x) = b`. The two agree if `solve` substitutes into factors
+of the very matrix that `matvec` multiplies by, as `jnp.linalg.solve`, `inv` and their kin do. This
+is read off the code, by following which factors are those of which matrix. For anybody's own
+solver the value is enclosed, with the derivative of that value; where JAX's derivative counts, such
+a solver is refused.
 """
 
 from collections.abc import Callable
@@ -21,7 +22,7 @@ from certify.enclosure.rules.linear_systems import solution
 
 
 class Factors:
-    """Which values of one replay are factors of which matrices.
+    """A record of which values of one replay are factors of which matrices.
 
     Attributes:
         own_solvers: Whether solvers are allowed of which nothing is known.
@@ -54,7 +55,7 @@ class Factors:
         return matrix if kind == "matrix" else value
 
     def kinds(self, values: list[Any], matrix: Any) -> tuple[str, ...]:
-        """What each value is of that matrix."""
+        """Returns which factor of that matrix each value is."""
         found = [self._known.get(id(value), (None, "", None)) for value in values]
         return tuple(kind if of is matrix else "" for _, kind, of in found)
 
@@ -63,7 +64,7 @@ _OF_CHOLESKY = {"cholesky", "transpose", "iota", "add", "ge", "broadcast_in_dim"
 
 
 def _cholesky(jaxpr: core.Jaxpr) -> str:
-    """Which triangle the code of JAX's Cholesky factors gives; nothing for other code."""
+    """Returns which triangle JAX's code of Cholesky factors gives; empty for other code."""
     names = [equation.primitive.name for equation in jaxpr.eqns]
     if names.count("cholesky") != 1 or not set(names) <= _OF_CHOLESKY:
         return ""
@@ -73,7 +74,7 @@ def _cholesky(jaxpr: core.Jaxpr) -> str:
 def linear_solve(
     equation: core.JaxprEqn, operands: list[Any], again: Callable, factors: Factors
 ) -> list[Any]:
-    """What a `custom_linear_solve` computes.
+    """Returns what a `custom_linear_solve` computes.
 
     That is the solution of the system that its `matvec` spells out if the code solves it by
     substitution into factors of its matrix, else whatever its `solve` says.
@@ -105,8 +106,8 @@ def linear_solve(
 _MOVES = {"broadcast_in_dim", "reshape", "squeeze", "transpose", "copy"}
 _INDICES = {"lt", "add", "select_n", "convert_element_type", *_MOVES}
 
-# From what is known of the operands of a substitution, its triangle, whether that is transposed and
-# has a diagonal of ones, to what is known of the result.
+# Maps what is known of the operands of a substitution, its triangle, whether that is transposed and
+# whether it has a diagonal of ones, to what is known of the result.
 _SUBSTITUTIONS = {
     ("lu", "permuted", True, False, True): "half",
     ("lu", "half", False, False, False): "solved",
@@ -120,12 +121,12 @@ _SUBSTITUTIONS = {
 
 
 def _substitutes(jaxpr: core.Jaxpr, kinds: tuple[str, ...], transposed: bool) -> bool:
-    """Whether code solves a system, or that of the transposed matrix, by the factors it is given.
+    """Returns whether code solves a system, or the transposed one, by the factors that it is given.
 
     Args:
-        jaxpr: Of the factors and the right-hand side, without calls.
-        kinds: Of the factors.
-        transposed: Which of the two it is to solve.
+        jaxpr: Code on the factors and the right-hand side, without calls.
+        kinds: Which factors these are.
+        transposed: Which of the two systems it is to solve.
     """
     if kinds not in (("lu", "permutation"), ("upper",), ("lower",)):
         return False
@@ -167,12 +168,12 @@ class _Product(NamedTuple):
     """The code `A x`, for one matrix or many.
 
     Attributes:
-        matrix: As it stands in the code.
+        matrix: The matrix as it stands in the code.
         transposed: Whether the code multiplies by its transpose.
         square: `A`, with its rows and columns last.
         order: The axes of `x`: those of the matrices, that of the unknowns, those of further
             right-hand sides.
-        batches: How many there are of the first.
+        batches: The number of axes of the first kind.
     """
 
     matrix: Any
@@ -182,7 +183,7 @@ class _Product(NamedTuple):
     batches: int
 
     def solved(self, b: Any, kind: str) -> Any:
-        """The `x` with `A x = b`; Cholesky's factors come from one triangle of the matrix."""
+        """Returns `x` with `A x = b`; Cholesky's factors come from one triangle of the matrix."""
         square = self.square
         if kind in ("lower", "upper"):
             square = _mirrored(square, (kind == "lower") != self.transposed)
@@ -193,7 +194,7 @@ class _Product(NamedTuple):
 
 
 def _mirrored(square: Any, lower: bool) -> Any:
-    """The symmetric matrices with that triangle."""
+    """Returns the symmetric matrices with that triangle."""
     n = square.shape[-1]
     inside = np.tril(np.ones((n, n), bool)) if lower else np.triu(np.ones((n, n), bool))
     inside = jnp.broadcast_to(inside, square.shape)
@@ -201,7 +202,7 @@ def _mirrored(square: Any, lower: bool) -> Any:
 
 
 def _matrix_product(flat: core.ClosedJaxpr, constants: list[Any], b: Any) -> _Product | None:
-    """Code that is a product with a matrix, or many, and transpositions; else None.
+    """Reads code that is a product with a matrix, or many, and transpositions; else None.
 
     Axes of the unknown are followed through the code by number; `row` is that of the product.
     """

@@ -1,8 +1,8 @@
-"""One walk over traced code, for all that runs it on values of its own.
+"""One walk over traced code, for all passes that run it on values of their own.
 
 Enclosures run code on intervals, expression graphs on numbers of nodes, rewriting on new code: the
-same equations in the same order, with other values. What a pass does with an equation is its own
-affair; variables, literals, calls and rounds of loops are read here.
+same equations in the same order, with other values. Each pass decides what to do with an equation;
+variables, literals, calls and rounds of loops are read here.
 
 Passes that give no values to variables go over the equations themselves: `repeats` and `signs` ask
 who uses a variable later, from the last equation to the first; `known_functions` and `solvers`
@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 from jax.extend import core
 
-# Loops of at most this many rounds are unrolled: what is known exactly, counters above all, stays
+# Loops of at most this many rounds are unrolled, so that exact numbers, counters above all, stay
 # known. While loops that take more rounds than the second number are refused.
 UNROLL = 64
 LONGEST_WHILE = 1000
@@ -70,7 +70,7 @@ def walk(
 
 
 def variables(atoms: Iterable[Any]) -> list[Any]:
-    """Returns the operands or results that are no literals."""
+    """Returns the operands or results that are not literals."""
     return [atom for atom in atoms if not isinstance(atom, core.Literal)]
 
 
@@ -81,7 +81,7 @@ def bound(equation: core.JaxprEqn, operands: Iterable[Any]) -> list[Any]:
 
 
 def is_dependent(jaxpr: core.Jaxpr) -> bool:
-    """Whether a result is computed from an operand at all."""
+    """Returns whether a result is computed from an operand at all."""
     dependent = set(jaxpr.invars)
     for equation in jaxpr.eqns:
         if not dependent.isdisjoint(variables(equation.invars)):
@@ -90,13 +90,13 @@ def is_dependent(jaxpr: core.Jaxpr) -> bool:
 
 
 def body(equation: core.JaxprEqn) -> core.ClosedJaxpr:
-    """The code that a call, one of `CALLS`, runs."""
+    """Returns the code that a call, one of `CALLS`, runs."""
     inner = equation.params[CALLS[equation.primitive.name]]
     return inner if isinstance(inner, core.ClosedJaxpr) else core.ClosedJaxpr(inner, ())
 
 
 def anywhere(jaxpr: core.Jaxpr, holds: Callable[[core.JaxprEqn], bool]) -> bool:
-    """Whether something holds of an equation of the code, or of code inside it."""
+    """Returns whether something holds of an equation of the code, or of code inside it."""
     return any(
         holds(equation)
         or any(anywhere(inner, holds) for inner in core.jaxprs_in_params(equation.params))
@@ -108,8 +108,8 @@ class Rounds(NamedTuple):
     """The operands of a scan.
 
     Attributes:
-        consts: The same in each round.
-        carry: At the start; rounds replace it.
+        consts: Values that are the same in each round.
+        carry: Values at the start, which rounds replace.
         entries: Arrays, of which each round gets an entry.
     """
 
@@ -119,7 +119,7 @@ class Rounds(NamedTuple):
 
 
 def rounds_of(equation: core.JaxprEqn, operands: list[Any]) -> Rounds:
-    """The operands of a scan, told apart."""
+    """Splits the operands of a scan by their roles."""
     first = equation.params["num_consts"]
     split = first + equation.params["num_carry"]
     return Rounds(operands[:first], operands[first:split], operands[split:])
@@ -173,7 +173,7 @@ def repeated(
 def while_parts(
     equation: core.JaxprEqn, operands: list[Any]
 ) -> tuple[list[Any], list[Any], list[Any]]:
-    """The operands of a while loop: constants of condition and body, and what is carried on."""
+    """Splits the operands of a while loop: constants of condition and body, and the carry."""
     first = equation.params["cond_nconsts"]
     split = first + equation.params["body_nconsts"]
     return operands[:first], operands[first:split], operands[split:]

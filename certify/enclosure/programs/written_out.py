@@ -1,8 +1,8 @@
 """Primitives that are run as the simpler operations they stand for.
 
-Convolutions become products of matrices: how a library computes them, by transforms perhaps, would
-not be covered by an error bound of their terms. The derivatives are then those of simple
-operations too.
+Convolutions become products of matrices: a library may compute them otherwise, by transforms
+perhaps, which an error bound of their terms would not cover. The derivatives are then those of
+simple operations too.
 """
 
 import functools
@@ -40,7 +40,7 @@ def convolution(
     batch_group_count: int,
     **_: Any,
 ) -> Any:
-    """`lax.conv_general_dilated`: each entry of the window a slice, then one product."""
+    """Computes `lax.conv_general_dilated` by one slice per entry of the window and one product."""
     if batch_group_count != 1:
         raise EnclosureError("a convolution with groups of batches has no enclosure rule")
     of_x, of_kernel, of_out = dimension_numbers
@@ -79,7 +79,7 @@ def _offsets(window: Any) -> list[tuple[int, ...]]:
 
 
 def _windows(x: Any, edge: float, params: dict[str, Any]) -> list[Any]:
-    """The entries of each window, one array for each place in it."""
+    """Returns the entries of each window, one array for each place in it."""
     window, strides = params["window_dimensions"], params["window_strides"]
     edges = [
         (low, high, inner - 1)
@@ -105,17 +105,17 @@ def window_sum(x: Any, **params: Any) -> Any:
 
 
 def window_max(x: Any, **params: Any) -> Any:
-    """The largest entry of each sliding window."""
+    """Returns the largest entry of each sliding window."""
     return jnp.max(jnp.stack(_windows(x, -jnp.inf, params)), 0)
 
 
 def window_min(x: Any, **params: Any) -> Any:
-    """The smallest entry of each sliding window."""
+    """Returns the smallest entry of each sliding window."""
     return jnp.min(jnp.stack(_windows(x, jnp.inf, params)), 0)
 
 
 def cumlogsumexp(x: Any, *, axis: int, reverse: bool) -> Any:
-    """One `logaddexp` after the other."""
+    """Computes a running logsumexp by one `logaddexp` after the other."""
     size = x.shape[axis]
     if size > _LONGEST:
         raise EnclosureError(f"a running logsumexp of {size} entries is too long to enclose")
@@ -136,9 +136,9 @@ WRITTEN_OUT: dict[str, Callable] = {
 
 
 def expansion(equation: core.JaxprEqn) -> core.ClosedJaxpr | None:
-    """The code that an equation stands for: a known function, a primitive spelled out or a call.
+    """Returns the code of a known function, of a primitive spelled out or of a call.
 
-    None for everything else, which is to be taken as it is; control flow too.
+    It is None for all other equations, control flow too, which are to be taken as they are.
     """
     name = equation.primitive.name
     function = known_function(equation)

@@ -1,4 +1,4 @@
-"""Rules for primitives that are no elementary functions, one file per family."""
+"""Rules for primitives that are not elementary functions, one file per family."""
 
 from certify.enclosure.rules import anchors as anchors
 from certify.enclosure.rules import indices as indices

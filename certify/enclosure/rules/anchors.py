@@ -1,4 +1,4 @@
-"""Anchors: numbers that code needs, though no result depends on which they are (see `shifts`)."""
+"""Anchors: numbers that code needs, though no result depends on their values (see `shifts`)."""
 
 import jax.numpy as jnp
 from jax.extend import core
@@ -20,9 +20,9 @@ ad.defjvp(anchor_p, None)
 
 @rule("anchor")
 def anchor(op: Operation, x: Interval) -> Interval:
-    """Some number, near the middle: which one does not matter, only that the code has one.
+    """Returns a number near the middle: the code needs one, and its value does not matter.
 
-    Where it may have none, or an infinite one, nothing is known.
+    Nothing is known where the number may be undefined or infinite.
     """
     middle = jnp.clip(0.5 * x.lower + 0.5 * x.upper, x.lower, x.upper)
     middle = jnp.where(jnp.abs(middle) < TINY, 0.0, middle)

@@ -1,6 +1,6 @@
 """Rules for choices by integers that depend on the box.
 
-An index that is undecided selects any entry in its range: it is tried at every position.
+An undecided index may select any entry in its range, so every position is tried.
 """
 
 import functools
@@ -27,13 +27,13 @@ from certify.enclosure.rules.integers import (
     wide,
 )
 
-# An undecided index is tried at so many positions at most.
+# An undecided index is tried at this many positions at most.
 _MOST_POSITIONS = 256
 
 
 @integer_rule("select_n")
 def select_n(op: Operation, which: Any, *cases: Any) -> Interval:
-    """The hull of the cases that remain possible; the choice may be an undecided integer."""
+    """Returns the hull of the cases that remain possible; the index may be an undecided integer."""
     first, last, unknown = wide(which)
     unknown = unknown | (first < 0) | (last >= len(cases))
     flags = [
@@ -45,7 +45,7 @@ def select_n(op: Operation, which: Any, *cases: Any) -> Interval:
 
 @integer_rule("dynamic_slice")
 def dynamic_slice(op: Operation, x: Any, *starts: Any) -> Any:
-    """The hull over every possible start; starts are moved inside, as JAX does."""
+    """Returns the hull over every possible start; starts are moved inside, as JAX does."""
     sizes, shape = op.params["slice_sizes"], x.shape
     last = [n - size for n, size in zip(shape, sizes, strict=True)]
     ends, unknown = _moved_inside(starts, last)
@@ -64,7 +64,7 @@ def dynamic_slice(op: Operation, x: Any, *starts: Any) -> Any:
 
 
 def _moved_inside(starts: Any, last: list[int]) -> tuple[list[Any], Any]:
-    """The ends of each start between zero and the last possible one, and if one is unknown."""
+    """Returns the ends of each start, moved inside as JAX does, and whether any is unknown."""
     require_room(starts[0], last)
     bounds = [wide(start) for start in starts]
     ends = [
@@ -86,7 +86,7 @@ def require_room(indices: Any, last: list[int]) -> None:
 
 @integer_rule("dynamic_update_slice")
 def dynamic_update_slice(op: Operation, x: Any, update: Any, *starts: Any) -> Interval:
-    """The hull over every possible start; starts are moved inside, as JAX does."""
+    """Returns the hull over every possible start; starts are moved inside, as JAX does."""
     last = [n - size for n, size in zip(x.shape, update.shape, strict=True)]
     ends, unknown = _moved_inside(starts, last)
     (a, b), (c, d) = ends_of(x), ends_of(update)
@@ -102,7 +102,7 @@ def dynamic_update_slice(op: Operation, x: Any, update: Any, *starts: Any) -> In
 
 @integer_rule("gather")
 def gather(op: Operation, x: Any, indices: Any) -> Any:
-    """The hull over every possible position; nothing is known outside the array."""
+    """Returns the hull over every possible position; nothing is known outside the array."""
     numbers, sizes = op.params["dimension_numbers"], op.params["slice_sizes"]
     low, high, unknown = wide(indices)
     most = [x.shape[axis] - sizes[axis] for axis in numbers.start_index_map]
@@ -113,7 +113,7 @@ def gather(op: Operation, x: Any, indices: Any) -> Any:
     places = positions([n + 1 for n in most])
 
     def spread(flags: Any, like: Any) -> Any:
-        """Flags of the index array along the axes of the result that are not offsets."""
+        """Broadcasts flags of the index array along the axes of the result that are not offsets."""
         axes = [i for i in range(like.ndim) if i not in numbers.offset_dims]
         return jnp.broadcast_to(lax.broadcast_in_dim(flags, like.shape, axes), like.shape)
 
@@ -129,7 +129,7 @@ def gather(op: Operation, x: Any, indices: Any) -> Any:
 
 
 def positions(sizes: list[int]) -> list[tuple[int, ...]]:
-    """All positions in an array of these sizes, if they are few."""
+    """Returns all positions in an array of these sizes; raises if there are too many."""
     if math.prod(sizes) > _MOST_POSITIONS:
         raise EnclosureError(
             f"an index into {math.prod(sizes)} positions depends on the box; "
@@ -149,7 +149,7 @@ def _hull(x: Any, places: Any, at: Any, possible: Any, undefined: Any) -> Any:
 
 
 def _joined(cases: list[Interval], flags: list[Any], undefined: Any) -> Interval:
-    """The hull of the cases that are possible; nothing is known where one of them is not."""
+    """Returns the hull of the possible cases; nothing is known where one of them is unknown."""
     result, seen = cases[0], flags[0]
     bad = undefined | (seen & unknown_in(result))
     for flag, case in zip(flags[1:], cases[1:], strict=True):
@@ -165,12 +165,12 @@ def _joined(cases: list[Interval], flags: list[Any], undefined: Any) -> Interval
     return integer_interval(result.lower, result.upper, bad, result.lower.dtype)
 
 
-# Smooth mode: what an undecided integer chooses may jump.
+# Smooth mode: a number that an undecided integer chooses may jump.
 
 
 @integer_rule("convert_element_type", "select_n", table=SMOOTH_RULES)
 def smooth_entrywise(op: Operation, which: Any, *cases: Any) -> Interval:
-    """Nothing is known where the integer is undecided."""
+    """Applies the plain rule, except that nothing is known where the integer is undecided."""
     name = op.primitive.name
     result = (select_n if name == "select_n" else convert_element_type)(op, which, *cases)
     if result.lower.dtype != jnp.float64 or not isinstance(which, Interval):
@@ -189,7 +189,7 @@ def smooth_entrywise(op: Operation, which: Any, *cases: Any) -> Interval:
     table=SMOOTH_RULES,
 )
 def smooth_selection(op: Operation, x: Any, *indices: Any) -> Any:
-    """Nothing is known if any index is undecided."""
+    """Applies the plain rule, except that nothing is known if any index is undecided."""
     result = RULES[PREFIX + op.primitive.name](op, x, *indices)
     jumps = [jnp.any(i.lower != i.upper) for i in indices if is_integer(i)]
     if result.lower.dtype != jnp.float64 or not jumps:

@@ -1,12 +1,12 @@
 """Integers that depend on the box: positions of extremes, orders, counts.
 
-They are intervals too, of integers: `argmax` is between the first and the last entry that can be
-the largest. Where an integer is not even defined, because the numbers it comes from are not, it is
-the whole range of its type.
+They too are intervals, of integers: `argmax` is between the first and the last entry that can be
+the largest. Where an integer is not even defined, because the numbers that it comes from are not,
+its interval is the whole range of its type.
 
 Code computes modulo a power of two. Here bounds are computed in 64 bits, from ends of at most 30,
-and an integer whose bounds leave its type may have wrapped around: it is the whole range of its
-type too. So no interval is ever inverted.
+and an integer whose bounds leave its type may have wrapped around, so its interval is the whole
+range of its type too. So no interval is ever inverted.
 """
 
 import functools
@@ -21,12 +21,12 @@ from certify.enclosure.interval import Interval
 from certify.enclosure.margins import where_entire
 from certify.enclosure.registry import RULES, EnclosureError, Operation, Rule, rule
 
-# Integers beyond this are treated as unknown, so that none below can overflow: 2^30 fits any type
-# that indices have.
+# Integers beyond this are treated as unknown, so that nothing below can overflow: 2^30 fits any
+# type that indices have.
 _LARGEST = 2**30
 
-# Rules for operations on such integers stand in the table under the name of the primitive with this
-# before it.
+# In the table, rules for operations on such integers have the name of the primitive after this
+# prefix.
 PREFIX = "integers: "
 
 
@@ -36,12 +36,12 @@ def integer_rule(*names: str, table: dict[str, Rule] = RULES) -> Callable[[Rule]
 
 
 def is_integer(x: Any) -> bool:
-    """Whether this is an interval of integers."""
+    """Returns whether `x` is an interval of integers."""
     return isinstance(x, Interval) and jnp.issubdtype(x.lower.dtype, jnp.integer)
 
 
 def ends_of(x: Any) -> tuple[Any, Any]:
-    """Both ends of an interval; a known array is both itself."""
+    """Returns both ends of an interval; for a known array both are the array itself."""
     return (x.lower, x.upper) if isinstance(x, Interval) else (x, x)
 
 
@@ -55,17 +55,17 @@ def unknown_in(x: Any) -> Any:
 
 
 def _whole(dtype: Any) -> tuple[Any, Any]:
-    """The least and the largest number of a type, in that type."""
+    """Returns the least and the largest number of a type, in that type."""
     info = np.iinfo(dtype)
     return np.asarray(info.min, dtype), np.asarray(info.max, dtype)
 
 
 def integer_interval(low: Any, high: Any, unknown: Any, dtype: Any) -> Interval:
-    """An interval of integers, the whole type where nothing is known or bounds leave the type.
+    """Returns an interval of integers: the whole type where unknown or where bounds leave the type.
 
     Args:
-        low: Integers of any type that has room for them.
-        high: Likewise.
+        low: Lower bounds: integers of any type that has room for them.
+        high: Upper bounds: likewise.
         unknown: Where nothing is known.
         dtype: The type of the code's integers, which wrap around.
     """
@@ -79,7 +79,7 @@ def integer_interval(low: Any, high: Any, unknown: Any, dtype: Any) -> Interval:
 
 
 def wide(x: Any) -> tuple[Any, Any, Any]:
-    """Both ends in 64 bits and whether nothing is known; zeros where that is so.
+    """Returns both ends in 64 bits, zero where nothing is known, and whether that is so.
 
     Beyond `_LARGEST` nothing is known, so that neither sums nor products of two ends overflow.
     """
@@ -96,9 +96,9 @@ def wide(x: Any) -> tuple[Any, Any, Any]:
 
 
 def to_integer(x: Interval, dtype: Any) -> Interval:
-    """From undecided booleans, numbers (cut off towards zero: monotone) or other integers.
+    """Converts undecided booleans, other integers, or numbers (cut off towards zero: monotone).
 
-    What a number beyond the type becomes is up to the machine, so it may be anything.
+    What a number beyond the type becomes depends on the machine, so it may be anything.
     """
     if x.lower.dtype != jnp.float64:
         return integer_interval(*wide(x), np.dtype(dtype))
@@ -109,7 +109,7 @@ def to_integer(x: Interval, dtype: Any) -> Interval:
 
 @integer_rule("add", "sub", "mul", "max", "min")
 def arithmetic(op: Operation, x: Any, y: Any) -> Interval:
-    """The extremes are at the corners."""
+    """Encloses an operation on integers, whose extremes are at the corners."""
     (a, b, of_x), (c, d, of_y) = wide(x), wide(y)
     corners = [op.bind(*jnp.broadcast_arrays(u, v)) for u in (a, b) for v in (c, d)]
     low = jnp.minimum(jnp.minimum(*corners[:2]), jnp.minimum(*corners[2:]))
@@ -119,14 +119,14 @@ def arithmetic(op: Operation, x: Any, y: Any) -> Interval:
 
 @integer_rule("neg")
 def neg(op: Operation, x: Interval) -> Interval:
-    """Exact, unless it wraps around."""
+    """Negates exactly, unless the result wraps around."""
     low, high, unknown = wide(x)
     return integer_interval(-high, -low, unknown, x.lower.dtype)
 
 
 @integer_rule("clamp")
 def clamp(op: Operation, low: Any, x: Any, high: Any) -> Interval:
-    """Monotone in each argument."""
+    """Clamps integers: the result is monotone in each argument."""
     bounds = [wide(z) for z in (low, x, high)]
     first, last = (
         jnp.minimum(jnp.maximum(bounds[1][side], bounds[0][side]), bounds[2][side])
@@ -138,14 +138,14 @@ def clamp(op: Operation, low: Any, x: Any, high: Any) -> Interval:
 
 @integer_rule("reduce_sum", "cumsum", "reduce_max", "reduce_min", "cummax", "cummin")
 def monotone(op: Operation, x: Interval) -> Interval:
-    """Monotone in each entry; with one unknown entry everything is."""
+    """Encloses a function that is monotone in each entry; one unknown entry makes all unknown."""
     low, high, unknown = wide(x)
     return integer_interval(op.bind(low), op.bind(high), jnp.any(unknown), x.lower.dtype)
 
 
 @integer_rule("lt", "le", "gt", "ge", "eq", "ne")
 def compared(op: Operation, x: Any, y: Any) -> Interval:
-    """Decided where every pair compares alike."""
+    """Compares integers: the result is decided where every pair compares alike."""
     (a, b), (c, d) = ends_of(x), ends_of(y)
     name = op.primitive.name
     if name in ("gt", "ge"):
@@ -160,7 +160,7 @@ def compared(op: Operation, x: Any, y: Any) -> Interval:
 
 @integer_rule("convert_element_type")
 def convert_element_type(op: Operation, x: Interval) -> Interval:
-    """To another type of integers, to float64, or to a boolean."""
+    """Converts integers to another type of integers, to float64, or to booleans."""
     target, unknown = np.dtype(op.params["new_dtype"]), unknown_in(x)
     if target == np.float64:
         low, high = (end.astype(target) for end in ends_of(x))

@@ -1,4 +1,4 @@
-"""Rules for functions with steps or kinks of one number: rounding, signs, remainders, bounds."""
+"""Rules for functions of one number with steps or kinks: rounding, signs, remainders, bounds."""
 
 from typing import Any
 
@@ -14,9 +14,10 @@ from certify.enclosure.rules.logic import maximum, minimum
 @rule("rem")
 @where_defined
 def rem(op: Operation, x: Interval, y: Interval) -> Interval:
-    """`x - k y` where the quotient, cut off, is surely `k`; else sign and size alone are known.
+    """Encloses the remainder: `x - k y` where the quotient, cut off, is surely `k`.
 
-    Nothing is known of a number that may overflow: the code's remainder is NaN then.
+    Elsewhere only its sign and size are known. Nothing is known of a number that may overflow: the
+    code's remainder is NaN then.
     """
     k, decided = _cut_quotient(op, x, y)
     exact = sub(op, x, mul(op, Interval.point(k), y))
@@ -32,7 +33,7 @@ def rem(op: Operation, x: Interval, y: Interval) -> Interval:
 
 
 def _cut_quotient(op: Operation, x: Interval, y: Interval) -> tuple[Any, Any]:
-    """`x / y` cut off towards zero, and whether that is one number all over."""
+    """Returns `x / y` cut off towards zero, and whether it is one number on the whole interval."""
     quotient = div(op, x, y)
     low, high = (
         jnp.sign(end) * jnp.floor(jnp.abs(end)) for end in (quotient.lower, quotient.upper)
@@ -43,20 +44,20 @@ def _cut_quotient(op: Operation, x: Interval, y: Interval) -> tuple[Any, Any]:
 
 @rule("stop_gradient")
 def stop_gradient(op: Operation, x: Any) -> Any:
-    """The number itself."""
+    """Returns the number itself."""
     return x
 
 
 @rule("sign", "floor", "ceil", "round")
 @where_defined
 def step(op: Operation, x: Interval) -> Interval:
-    """Non-decreasing and exact."""
+    """Applies a non-decreasing step function at both ends, exactly."""
     return Interval(op.bind(x.lower), op.bind(x.upper))
 
 
 @rule("clamp")
 def clamped(op: Operation, low: Any, x: Any, high: Any) -> Interval:
-    """`min(max(x, low), high)`."""
+    """Encloses `min(max(x, low), high)`."""
     return minimum(op, maximum(op, x, low), high)
 
 
@@ -65,14 +66,14 @@ def clamped(op: Operation, low: Any, x: Any, high: Any) -> Interval:
 
 @rule("sign", "floor", "ceil", "round", table=SMOOTH_RULES)
 def smooth_step(op: Operation, x: Interval) -> Interval:
-    """Jumps where the ends have different values: nothing is known there."""
+    """Encloses a step; it jumps where the ends have different values, so nothing is known there."""
     result = step(op, x)
     return where_entire(~(result.lower == result.upper), result)
 
 
 @rule("clamp", table=SMOOTH_RULES)
 def smooth_clamped(op: Operation, low: Any, x: Any, high: Any) -> Interval:
-    """Kinks where the argument may meet a bound; booleans have none."""
+    """Clamps; kinks are where the argument may meet a bound, and booleans have none."""
     result = clamped(op, low, x, high)
     if result.lower.dtype == bool:
         return result
@@ -84,13 +85,13 @@ def smooth_clamped(op: Operation, low: Any, x: Any, high: Any) -> Interval:
 
 @rule("rem", table=SMOOTH_RULES)
 def smooth_rem(op: Operation, x: Interval, y: Interval) -> Interval:
-    """Jumps where the quotient passes an integer."""
+    """Encloses a remainder, which jumps where the quotient passes an integer."""
     return where_entire(~_cut_quotient(op, x, y)[1], rem(op, x, y))
 
 
 @rule("stop_gradient", table=SMOOTH_RULES)
 def smooth_stop_gradient(op: Operation, x: Any) -> Any:
-    """The number, but JAX's derivative is not that of the code."""
+    """Raises: the number is known, but JAX's derivative is not that of the code."""
     raise EnclosureError(
         "'stop_gradient' is no part of a function to be differentiated: the result depends on it"
     )

@@ -19,14 +19,14 @@ from certify.enclosure.margins import outward, widened
 from certify.enclosure.registry import Operation, rule
 from certify.rounding import EPSILON, TINY
 
-# Interval products with at most this many terms are formed term by term, exactly as wide as they
-# must be; larger ones in midpoint-radius form, at most half as wide again but at the speed of four
-# matrix products.
+# Interval products with at most this many terms are formed term by term and are only as wide as
+# they must be; larger ones are formed from midpoints and radii: at most half as wide again, but at
+# the speed of four matrix products.
 _TERMWISE_LIMIT = 2**14
 
 
 def sum_error(terms: int, magnitude: Any) -> Any:
-    """The error of a sum of that many terms, from the sum of their absolute values."""
+    """Bounds the error of a sum of that many terms, given the sum of their absolute values."""
     return direct.add(direct.multiply((terms + 4) * EPSILON, magnitude), (terms + 4) * 4.0 * TINY)
 
 
@@ -51,7 +51,7 @@ def sum_of(x: Interval, axes: Any) -> Interval:
 
 @rule("cumsum")
 def cumsum(op: Operation, x: Interval) -> Interval:
-    """Partial sums of the endpoints."""
+    """Encloses partial sums by those of the endpoints."""
     terms = x.shape[op.params["axis"]]
     error_lower, error_upper = (
         sum_error(terms, op.bind(jnp.abs(end))) for end in (x.lower, x.upper)
@@ -112,9 +112,9 @@ def _free(x: Interval, contract: Any, batch: Any) -> list[int]:
 def _aligned(
     x: Interval, batch: Any, free: Any, contract: Any, before: int = 0, after: int = 0
 ) -> Interval:
-    """Axes in the order (batch, free of the left, free of the right, contracted).
+    """Puts the axes in the order (batch, free of the left, free of the right, contracted).
 
-    Axes of the other operand have length one.
+    The free axes of the other operand have length one.
     """
 
     def align(value: Any) -> Any:
@@ -145,7 +145,7 @@ def _midpoint_radius(dot: Any, x: Interval, y: Interval, terms: int) -> Interval
 
 
 def _ball(x: Interval) -> tuple[Any, Any]:
-    """A midpoint and a radius, rounded up, that cover the interval."""
+    """Returns a midpoint and a radius, rounded up, that cover the interval."""
     middle = 0.5 * x.lower + 0.5 * x.upper
     radius = jnp.maximum(x.upper - middle, middle - x.lower)
     return middle, radius * (1.0 + 4.0 * EPSILON) + 4.0 * TINY

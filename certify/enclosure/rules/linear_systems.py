@@ -1,4 +1,4 @@
-"""Solutions of linear systems: what `jnp.linalg.solve` and `inv` mean, enclosed as a whole.
+"""Solutions of linear systems, which `jnp.linalg.solve` and `inv` mean, enclosed as a whole.
 
 JAX solves by a factorisation that chooses pivots and hides the matrix from differentiation. What
 the code means in real numbers is the `x` with `A x = b`, and that is the primitive `solution` here:
@@ -37,14 +37,14 @@ solution_p = core.Primitive("solution")
 
 
 def solution(a: Any, b: Any) -> Any:
-    """The `x` with `a x = b`, of shapes `(..., n, n)` and `(..., n, k)`, as one primitive."""
+    """Returns `x` with `a x = b`, of shapes `(..., n, n)` and `(..., n, k)`, as one primitive."""
     batch = jnp.broadcast_shapes(a.shape[:-2], b.shape[:-2])
     a = jnp.broadcast_to(a, (*batch, *a.shape[-2:]))
     return solution_p.bind(a, jnp.broadcast_to(b, (*batch, *b.shape[-2:])))
 
 
 def _batched(operands: Any, axes: Any) -> tuple[Any, int]:
-    """Right-hand sides for one matrix become its columns."""
+    """Batches by making several right-hand sides for one matrix its columns."""
     (a, b), (of_a, of_b) = operands, axes
     if of_a is None:
         b = jnp.moveaxis(b, of_b, -1)
@@ -76,7 +76,7 @@ ad.primitive_transposes[solution_p] = _transposed
 
 @rule("solution")
 def enclose_solution(op: Operation, a: Interval, b: Interval) -> Interval:
-    """The verified enclosure described above; nothing is known where it fails."""
+    """Returns the verified enclosure described above; nothing is known where it fails."""
     unknown = (
         jnp.any(a.is_unknown, (-2, -1))[..., None, None] | jnp.any(b.is_unknown, -2)[..., None, :]
     )
@@ -101,7 +101,7 @@ def enclose_solution(op: Operation, a: Interval, b: Interval) -> Interval:
 
 @rule("triangular_solve")
 def triangular_solve(op: Operation, a: Interval, b: Interval) -> Interval:
-    """The system of one triangle of `a`, the rest of which is not read."""
+    """Solves with one triangle of `a`; the rest of `a` is not read."""
     params = op.params
     n = a.shape[-1]
     triangle = np.tril(np.ones((n, n), bool)) if params["lower"] else np.triu(np.ones((n, n), bool))
@@ -122,7 +122,7 @@ def _swapped(x: Interval) -> Interval:
 
 
 def contraction(distance: Any) -> tuple[Any, Interval]:
-    """Some `v > 0` and an upper bound on `max_i (R v)_i / v_i`; columns."""
+    """Returns an upper bound on `max_i (R v)_i / v_i` for some `v > 0`, and `v` as a column."""
     op = Operation(None, {})
     v = jnp.ones((*distance.shape[:-1], 1))
     for _ in range(4):
@@ -145,20 +145,20 @@ def _sweep(op: Operation, g: Interval, r: Interval, e: Interval) -> Interval:
 
 
 def matmul(x: Interval, y: Interval) -> Interval:
-    """Products of stacks of matrices; of stacks of unequal shapes too."""
+    """Multiplies stacks of matrices, also of unequal shapes."""
     batch = tuple(range(x.ndim - 2))
     dimensions = (((x.ndim - 1,), (y.ndim - 2,)), (batch, batch))
     return dot_general(Operation(None, {"dimension_numbers": dimensions}), x, y)
 
 
 def _normal(value: Any) -> Any:
-    """Any finite normal floats will do: others become zero."""
+    """Replaces floats that are not finite, or not normal, by zero; any floats will do."""
     usable = jnp.isfinite(value) & (jnp.abs(value) >= TINY)
     return jnp.where(usable, value, 0.0)
 
 
 def approximate_inverse(a: Any) -> Any:
-    """Floats near the inverse, by formulas that are fast for many small matrices at once."""
+    """Returns floats near the inverse, by formulas fast for many small matrices at once."""
     n = a.shape[-1]
     if n <= 3:
         return _cramer(a)
@@ -185,7 +185,7 @@ def _cramer(a: Any) -> Any:
 
 
 def _gauss_jordan(a: Any) -> Any:
-    """Column by column, the pivot being the largest entry in the rows not used yet."""
+    """Inverts column by column; the pivot is the largest entry in the rows not used yet."""
     n = a.shape[-1]
     both = jnp.concatenate([a, jnp.broadcast_to(jnp.eye(n), a.shape)], -1)
     free = jnp.ones(a.shape[:-1])

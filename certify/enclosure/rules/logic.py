@@ -26,7 +26,7 @@ def _undecided(x: Interval) -> Any:
 @rule("lt")
 @where_defined
 def lt(op: Operation, x: Any, y: Any) -> Interval:
-    """Surely true when `max x < min y`, possibly true when `min x < max y`."""
+    """Compares: surely true when `max x < min y`, possibly true when `min x < max y`."""
     (a, b), (c, d) = _ends(x), _ends(y)
     return Interval(b < c, a < d)
 
@@ -34,73 +34,73 @@ def lt(op: Operation, x: Any, y: Any) -> Interval:
 @rule("le")
 @where_defined
 def le(op: Operation, x: Any, y: Any) -> Interval:
-    """Surely true when `max x <= min y`, possibly true when `min x <= max y`."""
+    """Compares: surely true when `max x <= min y`, possibly true when `min x <= max y`."""
     (a, b), (c, d) = _ends(x), _ends(y)
     return Interval(b <= c, a <= d)
 
 
 @rule("gt")
 def gt(op: Operation, x: Any, y: Any) -> Interval:
-    """`y < x`."""
+    """Compares as `y < x`."""
     return lt(op, y, x)
 
 
 @rule("ge")
 def ge(op: Operation, x: Any, y: Any) -> Interval:
-    """`y <= x`."""
+    """Compares as `y <= x`."""
     return le(op, y, x)
 
 
 @rule("eq")
 @where_defined
 def eq(op: Operation, x: Any, y: Any) -> Interval:
-    """Surely true for two equal points, surely false for disjoint intervals."""
+    """Compares: surely true for two equal points, surely false for disjoint intervals."""
     (a, b), (c, d) = _ends(x), _ends(y)
     return Interval((a == b) & (c == d) & (a == c), (a <= d) & (c <= b))
 
 
 @rule("ne")
 def ne(op: Operation, x: Any, y: Any) -> Interval:
-    """Not equal."""
+    """Negates `eq`."""
     return not_(op, eq(op, x, y))
 
 
 @where_defined
 def eq_itself(op: Operation, x: Interval) -> Interval:
-    """`x == x` fails for NaN only."""
+    """Returns true where `x` is defined: `x == x` fails for NaN only."""
     return Interval.point(jnp.ones(x.shape, bool))
 
 
 @where_defined
 def ne_itself(op: Operation, x: Interval) -> Interval:
-    """`x != x` is the usual test for NaN."""
+    """Returns false where `x` is defined: `x != x` is the usual test for NaN."""
     return Interval.point(jnp.zeros(x.shape, bool))
 
 
 @rule("is_finite")
 @where_defined
 def is_finite(op: Operation, x: Interval) -> Interval:
-    """Real numbers are finite; an infinite constant of the code is not."""
+    """Tests numbers: real ones are finite, an infinite constant of the code is not."""
     infinite = (x.lower == x.upper) & jnp.isinf(x.lower)
     return Interval(jnp.isfinite(x.lower) & jnp.isfinite(x.upper), ~infinite)
 
 
 @rule("not")
 def not_(op: Operation, x: Interval) -> Interval:
-    """Negation swaps the ends."""
+    """Negates booleans, which swaps the ends."""
     return Interval(~x.upper, ~x.lower)
 
 
 @rule("and", "or", "reduce_and", "reduce_or")
 def monotone(op: Operation, *operands: Any) -> Interval:
-    """Conjunction and disjunction are monotone in each boolean."""
+    """Applies a conjunction or disjunction, which are monotone in each boolean, to both ends."""
     ends = [_ends(x) for x in operands]
     return Interval(op.bind(*(a for a, _ in ends)), op.bind(*(b for _, b in ends)))
 
 
 @rule("xor")
 def xor(op: Operation, x: Any, y: Any) -> Interval:
-    """Decided where both operands are."""
+    """Returns the exclusive or, which is decided where both operands are."""
     (a, b), (c, d) = _ends(x), _ends(y)
     if a.dtype != bool:
         raise EnclosureError("'xor' has an enclosure rule for booleans only")
@@ -110,7 +110,7 @@ def xor(op: Operation, x: Any, y: Any) -> Interval:
 
 @rule("select_n")
 def select_n(op: Operation, which: Any, *cases: Any) -> Any:
-    """The chosen case where the choice is decided, else the hull of those that remain possible."""
+    """Returns the chosen case where the choice is decided, else the hull of the possible ones."""
     ends = [_ends(case) for case in cases]
     if not isinstance(which, Interval):
         lower = lax.select_n(which, *(a for a, _ in ends))
@@ -132,7 +132,7 @@ def select_n(op: Operation, which: Any, *cases: Any) -> Any:
 @rule("max")
 @where_defined
 def maximum(op: Operation, x: Any, y: Any) -> Interval:
-    """Monotone in each argument, booleans too; exact."""
+    """Encloses the larger of two, exactly: it is monotone in each argument, for booleans too."""
     (a, b), (c, d) = _ends(x), _ends(y)
     return Interval(jnp.maximum(a, c), jnp.maximum(b, d))
 
@@ -140,14 +140,14 @@ def maximum(op: Operation, x: Any, y: Any) -> Interval:
 @rule("min")
 @where_defined
 def minimum(op: Operation, x: Any, y: Any) -> Interval:
-    """Monotone in each argument, booleans too; exact."""
+    """Encloses the smaller of two, exactly: it is monotone in each argument, for booleans too."""
     (a, b), (c, d) = _ends(x), _ends(y)
     return Interval(jnp.minimum(a, c), jnp.minimum(b, d))
 
 
 @rule("reduce_max", "reduce_min")
 def extreme(op: Operation, x: Interval) -> Interval:
-    """Monotone in each entry; exact."""
+    """Encloses the largest or smallest entry, exactly: it is monotone in each entry."""
     result = Interval(op.bind(x.lower), op.bind(x.upper))
     if result.lower.dtype == bool:
         return result
@@ -157,7 +157,7 @@ def extreme(op: Operation, x: Interval) -> Interval:
 @rule("abs")
 @where_defined
 def absolute(op: Operation, x: Interval) -> Interval:
-    """Exact; zero where the interval contains zero."""
+    """Encloses `|x|`, exactly; the lower end is zero where the interval contains zero."""
     a, b = jnp.abs(x.lower), jnp.abs(x.upper)
     return Interval(
         jnp.where((x.lower <= 0) & (x.upper >= 0), 0.0, jnp.minimum(a, b)), jnp.maximum(a, b)
@@ -169,7 +169,7 @@ def absolute(op: Operation, x: Interval) -> Interval:
 
 @rule("select_n", table=SMOOTH_RULES)
 def smooth_select_n(op: Operation, which: Any, *cases: Any) -> Any:
-    """An undecided choice of numbers may hide a jump: nothing is known."""
+    """Selects; an undecided choice of numbers may hide a jump, so nothing is known there."""
     result = select_n(op, which, *cases)
     if not isinstance(which, Interval) or result.lower.dtype == bool:
         return result
@@ -178,7 +178,7 @@ def smooth_select_n(op: Operation, which: Any, *cases: Any) -> Any:
 
 @rule("convert_element_type", table=SMOOTH_RULES)
 def smooth_convert_element_type(op: Operation, x: Any) -> Any:
-    """An undecided boolean that becomes a number is a jump: nothing is known."""
+    """Converts; an undecided boolean that becomes a number is a jump: nothing is known there."""
     from certify.enclosure.rules.structural import convert_element_type
 
     result = convert_element_type(op, x)
@@ -188,7 +188,7 @@ def smooth_convert_element_type(op: Operation, x: Any) -> Any:
 
 @rule("max", "min", table=SMOOTH_RULES)
 def smooth_extreme_of_two(op: Operation, x: Any, y: Any) -> Interval:
-    """A kink where the arguments may be equal; booleans have none."""
+    """Encloses the extreme of two; a kink is where they may be equal, but booleans have none."""
     result = (maximum if op.primitive.name == "max" else minimum)(op, x, y)
     if result.lower.dtype == bool:
         return result
@@ -197,7 +197,7 @@ def smooth_extreme_of_two(op: Operation, x: Any, y: Any) -> Interval:
 
 @rule("reduce_max", "reduce_min", table=SMOOTH_RULES)
 def smooth_extreme(op: Operation, x: Interval) -> Interval:
-    """A kink wherever two entries may tie: smooth where only one entry can be the extreme one."""
+    """Encloses the extreme entry, known only where a single entry can be the extreme one."""
     axes = op.params["axes"]
     if x.lower.dtype == bool:
         return extreme(op, x)
@@ -210,5 +210,5 @@ def smooth_extreme(op: Operation, x: Interval) -> Interval:
 
 @rule("abs", table=SMOOTH_RULES)
 def smooth_absolute(op: Operation, x: Interval) -> Interval:
-    """A kink at zero."""
+    """Encloses `|x|`, which has a kink at zero."""
     return where_entire((x.lower <= 0) & (x.upper >= 0), absolute(op, x))

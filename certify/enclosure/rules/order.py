@@ -1,4 +1,4 @@
-"""Rules for order: sorting, the largest entries, and where they are."""
+"""Rules for order: sorting, the largest entries, and their positions."""
 
 from typing import Any
 
@@ -14,9 +14,10 @@ from certify.enclosure.rules.integers import ends_of, integer_interval, unknown_
 
 @rule("argmax", "argmin")
 def argmax(op: Operation, x: Any) -> Interval:
-    """Between the first and the last entry that may be the first of the largest.
+    """Encloses the position of the first of the largest entries.
 
-    An entry may be that if it can exceed all before it and reach all after it.
+    It is between the first and the last entry that may be that one. An entry may be that one if it
+    can exceed all before it and reach all after it.
     """
     (axis,) = op.params["axes"]
     dtype = np.dtype(op.params["index_dtype"])
@@ -43,9 +44,10 @@ def argmax(op: Operation, x: Any) -> Interval:
 
 @rule("sort")
 def sort(op: Operation, *operands: Any) -> list[Any]:
-    """Each order statistic is monotone in each entry; exact.
+    """Sorts both ends, exactly: each order statistic is monotone in each entry.
 
-    What is moved along with the keys is known where their order is, else it is any entry.
+    Where the order of the keys is decided, operands that move along with them are known; elsewhere
+    each of their entries may be any of them.
     """
     axis, keys = op.params["dimension"], op.params["num_keys"]
     if keys != 1:
@@ -92,7 +94,7 @@ def _carried(op: Operation, key: Any, other: Any, axis: int, decided: Any, undef
 
 @rule("sort", table=SMOOTH_RULES)
 def smooth_sort(op: Operation, *operands: Any) -> list[Any]:
-    """Kinks at ties: no number is known unless all keys are in disjoint intervals."""
+    """Sorts; kinks are at ties, so no number is known unless all keys are in disjoint intervals."""
     results, axis = sort(op, *operands), op.params["dimension"]
     size = results[0].shape[axis]
     first = lax.slice_in_dim(results[0].upper, 0, size - 1, axis=axis)
@@ -106,7 +108,7 @@ def smooth_sort(op: Operation, *operands: Any) -> list[Any]:
 
 @rule("top_k")
 def top_k(op: Operation, x: Interval) -> list[Any]:
-    """The largest order statistics, and their places where no two of them may tie."""
+    """Returns the largest order statistics, and their places where no two of them may tie."""
     if x.lower.dtype != jnp.float64:
         raise EnclosureError("'top_k' has an enclosure rule for float64 only")
     axis, k = op.params.get("axis", x.ndim - 1), op.params["k"]
@@ -126,7 +128,7 @@ def top_k(op: Operation, x: Interval) -> list[Any]:
 
 
 def _apart(x: Interval, axis: int, k: int) -> Any:
-    """Whether the `k` largest entries cannot tie, with each other or with the rest."""
+    """Returns whether the `k` largest entries cannot tie, with each other or with the rest."""
     size = x.shape[axis]
     low, high = jnp.sort(x.lower, axis), jnp.sort(x.upper, axis)
     first = max(0, size - k - 1)
@@ -138,7 +140,7 @@ def _apart(x: Interval, axis: int, k: int) -> Any:
 
 @rule("top_k", table=SMOOTH_RULES)
 def smooth_top_k(op: Operation, x: Interval) -> list[Any]:
-    """Kinks where the largest entries may tie."""
+    """Returns the largest entries; kinks are where they may tie."""
     values, places = top_k(op, x)
     axis = op.params.get("axis", x.ndim - 1)
     ties = jnp.broadcast_to(~_apart(x, axis, op.params["k"]), values.shape)

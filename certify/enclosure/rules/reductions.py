@@ -14,7 +14,7 @@ from certify.enclosure.registry import SMOOTH_RULES, Operation, rule
 
 @rule("reduce_prod")
 def reduce_prod(op: Operation, x: Interval) -> Interval:
-    """A tree of interval products."""
+    """Multiplies entries by a tree of interval products."""
     axes = op.params["axes"]
 
     def front(end: Any) -> Any:
@@ -30,7 +30,7 @@ def reduce_prod(op: Operation, x: Interval) -> Interval:
 
 
 def product_tree(multiply: Callable, x: Any, part: Callable) -> Any:
-    """The product along the first axis, by halves; `part(x, cut)` takes a slice of it."""
+    """Multiplies along the first axis, by halves; `part(x, cut)` takes a slice of `x`."""
     while x.shape[0] > 1:
         half = x.shape[0] // 2
         product = multiply(part(x, slice(0, half)), part(x, slice(half, 2 * half)))
@@ -55,7 +55,7 @@ def _replaced_first(x: Any, first: Any) -> Any:
 
 @rule("cumprod")
 def cumprod(op: Operation, x: Interval) -> Interval:
-    """Prefixes combined by interval products."""
+    """Returns the products of prefixes, combined by interval products."""
 
     def combine(a: Any, b: Any) -> Any:
         product = mul(op, Interval(*a), Interval(*b))
@@ -68,7 +68,7 @@ def cumprod(op: Operation, x: Interval) -> Interval:
 
 @rule("cummax", "cummin")
 def running_extreme(op: Operation, x: Interval) -> Interval:
-    """Monotone in each entry; exact."""
+    """Encloses running extremes, exactly: they are monotone in each entry."""
     axis, backwards = op.params["axis"], op.params["reverse"]
     unknown = lax.cummax(x.is_unknown.astype(jnp.int32), axis, backwards) > 0
     return where_entire(unknown, Interval(op.bind(x.lower), op.bind(x.upper)))
@@ -79,6 +79,6 @@ def running_extreme(op: Operation, x: Interval) -> Interval:
 
 @rule("cummax", "cummin", table=SMOOTH_RULES)
 def smooth_running_extreme(op: Operation, x: Interval) -> Interval:
-    """Kinks at ties; treated as reached unless there is a single entry."""
+    """Encloses running extremes; a tie counts as reached unless there is a single entry."""
     ties = x.shape[op.params["axis"]] > 1
     return where_entire(jnp.full(x.shape, ties), running_extreme(op, x))

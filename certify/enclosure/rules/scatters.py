@@ -17,7 +17,7 @@ from certify.enclosure.rules.linear import sum_error
 
 
 def _bound(function: Any, op: Operation, x: Any, indices: Any, updates: Any) -> Any:
-    """Another kind of scatter to the same places."""
+    """Applies another kind of scatter to the same places."""
     if isinstance(indices, Interval):
         raise EnclosureError("the indices of a scatter depend on the box; make them constants")
     names = ("dimension_numbers", "indices_are_sorted", "unique_indices", "mode")
@@ -49,7 +49,7 @@ def scatter_sub(op: Operation, x: Interval, indices: Any, updates: Interval) -> 
 
 @rule("scatter")
 def scatter(op: Operation, x: Any, indices: Any, updates: Any) -> Interval:
-    """Replaces entries; by any of the updates where several go to one place."""
+    """Replaces entries; where several updates go to one place, any of them may win."""
     if op.primitive.name == "scatter" and op.params.get("update_jaxpr") is not None:
         raise EnclosureError(
             "'scatter' of a function, as in x.at[i].apply(function), has no enclosure rule; "
@@ -88,7 +88,7 @@ def scatter_mul(op: Operation, x: Interval, indices: Any, updates: Interval) -> 
 
 @rule("scatter-min", "scatter_min", "scatter-max", "scatter_max")
 def scatter_extreme(op: Operation, x: Interval, indices: Any, updates: Interval) -> Interval:
-    """Monotone in each entry; exact."""
+    """Encloses extremes of entries and updates, exactly: they are monotone in each entry."""
     function = lax.scatter_min if "min" in op.primitive.name else lax.scatter_max
     low, high = (
         _bound(function, op, *ends)
@@ -101,7 +101,7 @@ def scatter_extreme(op: Operation, x: Interval, indices: Any, updates: Interval)
 
 @rule("scatter-min", "scatter_min", "scatter-max", "scatter_max", table=SMOOTH_RULES)
 def smooth_scatter_extreme(op: Operation, x: Interval, indices: Any, updates: Interval) -> Interval:
-    """Kinks at ties; treated as reached wherever something is updated."""
+    """Encloses extremes; a tie counts as reached wherever something is updated."""
     return where_entire(
         _hits(op, x, indices, updates) > 0, scatter_extreme(op, x, indices, updates)
     )
@@ -154,7 +154,7 @@ def scatter_add_somewhere(op: Operation, x: Any, indices: Interval, updates: Any
 
 
 def _window_sizes(op: Operation, x: Interval, updates: Interval) -> list[int]:
-    """The size of what one index updates, along each axis of the operand."""
+    """Returns, for each axis of the operand, the size of the part that one index updates."""
     numbers = op.params["dimension_numbers"]
     absent = (*numbers.inserted_window_dims, *numbers.operand_batching_dims)
     sizes = iter(updates.shape[axis] for axis in numbers.update_window_dims)

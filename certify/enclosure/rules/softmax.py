@@ -1,6 +1,7 @@
 """Softmax, logsumexp and logaddexp as primitives, enclosed as functions of differences.
 
-`exp(x_i) / sum_j exp(x_j)` forgets that numerator and denominator move together;
+Interval arithmetic on `exp(x_i) / sum_j exp(x_j)` forgets that numerator and denominator move
+together, but
 
     softmax(x)_i = 1 / sum_j exp(x_j - x_i),    logsumexp(x) = log sum_j exp(x_j)
 
@@ -27,7 +28,7 @@ logaddexp_p = core.Primitive("logaddexp")
 
 
 def logaddexp(x: Any, y: Any) -> Any:
-    """`log(exp(x) + exp(y))` as one primitive, with logistic functions for derivatives."""
+    """Returns `log(exp(x) + exp(y))` as one primitive, whose derivatives are logistic functions."""
     shape = jnp.broadcast_shapes(jnp.shape(x), jnp.shape(y))
     return logaddexp_p.bind(jnp.broadcast_to(x, shape), jnp.broadcast_to(y, shape))
 
@@ -46,7 +47,10 @@ ad.defjvp(logaddexp_p, lambda g, x, y: _slope(g, x, y), lambda g, x, y: _slope(g
 @rule("logaddexp")
 @where_defined
 def enclose_logaddexp(op: Operation, x: Interval, y: Interval) -> Interval:
-    """Increasing in both arguments: the larger, plus `log(1 + exp(-distance))`, at each end."""
+    """Encloses logaddexp at each end, as it increases in both arguments.
+
+    At each end it is the larger argument plus `log(1 + exp(-distance))`.
+    """
 
     def at(a: Any, b: Any) -> Interval:
         low, high = Interval.point(jnp.minimum(a, b)), Interval.point(jnp.maximum(a, b))
@@ -57,7 +61,10 @@ def enclose_logaddexp(op: Operation, x: Interval, y: Interval) -> Interval:
 
 
 def softmax(x: Any, axes: tuple[int, ...]) -> Any:
-    """Over several axes at once; of two entries, a logistic function of their difference."""
+    """Returns the softmax over several axes at once.
+
+    Of two entries it is a logistic function of their difference.
+    """
     last, restore = _as_last(x, axes)
     if last.shape[-1] == 1:
         return jnp.ones_like(x)
@@ -69,7 +76,7 @@ def softmax(x: Any, axes: tuple[int, ...]) -> Any:
 
 
 def logsumexp(x: Any, axes: tuple[int, ...]) -> Any:
-    """Over several axes at once."""
+    """Returns the logsumexp over several axes at once."""
     last, _ = _as_last(x, axes)
     if last.shape[-1] == 1:
         return last[..., 0]
@@ -79,14 +86,14 @@ def logsumexp(x: Any, axes: tuple[int, ...]) -> Any:
 
 
 def log_softmax(x: Any, axes: tuple[int, ...]) -> Any:
-    """`-logsumexp_j(x_j - x_i)` for each `i`."""
+    """Returns `-logsumexp_j(x_j - x_i)` for each `i`."""
     last, restore = _as_last(x, axes)
     differences = last[..., None, :] - last[..., :, None]
     return restore(-logsumexp(differences, (differences.ndim - 1,)))
 
 
 def _as_last(x: Any, axes: tuple[int, ...]) -> tuple[Any, Any]:
-    """Those axes as one, the last, and how to undo that."""
+    """Merges the axes into one, the last, and returns a function that undoes this too."""
     destination = tuple(range(-len(axes), 0))
     moved = jnp.moveaxis(x, axes, destination)
     flat = moved.reshape((*moved.shape[: moved.ndim - len(axes)], -1))
@@ -119,7 +126,10 @@ batching.primitive_batchers[logsumexp_p] = _batch(logsumexp_p)
 
 
 def _softmax_tangent(tangent: Any, x: Any) -> Any:
-    """`p_i (1 - p_i) dx_i - p_i sum_(j != i) p_j dx_j`, without `p_i` minus its own square."""
+    """Returns `p_i (1 - p_i) dx_i - p_i sum_(j != i) p_j dx_j`.
+
+    The factor `p_i (1 - p_i)` is one primitive, whose range is known as a whole.
+    """
     p = softmax_p.bind(x)
     others = (1.0 - jnp.eye(x.shape[-1])) @ (p * tangent)[..., None]
     return derivative("variance", p) * tangent - p * others[..., 0]
@@ -131,7 +141,7 @@ ad.defjvp(logsumexp_p, lambda tangent, x: jnp.sum(softmax_p.bind(x) * tangent, -
 
 @rule("softmax")
 def enclose_softmax(op: Operation, x: Interval) -> Interval:
-    """Increasing in its own argument, decreasing in the others."""
+    """Encloses softmax, increasing in its own argument and decreasing in the others."""
     least = _share(x.lower, x.upper)
     most = least if x.is_point else _share(x.upper, x.lower)
     result = clamp(Interval(least.lower, most.upper), 0.0, 1.0)
@@ -140,7 +150,7 @@ def enclose_softmax(op: Operation, x: Interval) -> Interval:
 
 
 def _share(own: Any, others: Any) -> Interval:
-    """`1 / (1 + sum_(j != i) exp(others_j - own_i))`."""
+    """Encloses `1 / (1 + sum_(j != i) exp(others_j - own_i))`."""
     size = own.shape[-1]
     difference = sub(BARE, Interval.point(others[..., None, :]), Interval.point(own[..., :, None]))
     powers = EXP.enclose(difference)
@@ -159,7 +169,10 @@ def _share(own: Any, others: Any) -> Interval:
 
 @rule("logsumexp")
 def enclose_logsumexp(op: Operation, x: Interval) -> Interval:
-    """Increasing in every argument; shifted by about the largest, which changes nothing."""
+    """Encloses logsumexp, increasing in every argument.
+
+    The arguments are shifted by about the largest, which changes nothing.
+    """
     low = _at(x.lower)
     result = Interval(low.lower, low.upper if x.is_point else _at(x.upper).upper)
     return where_entire(jnp.any(x.is_unknown, -1), result)

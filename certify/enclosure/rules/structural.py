@@ -1,4 +1,4 @@
-"""Rules for primitives that move numbers without changing them: exact, one endpoint at a time."""
+"""Rules for primitives that only move numbers: exact, one endpoint at a time."""
 
 from typing import Any
 
@@ -31,7 +31,7 @@ MOVES = {
 
 @rule(*sorted(MOVES))
 def endpointwise(op: Operation, *operands: Any) -> Any:
-    """Moves both endpoints alike; operands that are no intervals (known indices) are shared."""
+    """Moves both endpoints alike; operands that are not intervals (known indices) are shared."""
 
     def at(side: str) -> list[Any]:
         result = op.bind(*(getattr(x, side) if isinstance(x, Interval) else x for x in operands))
@@ -42,7 +42,7 @@ def endpointwise(op: Operation, *operands: Any) -> Any:
     upper = lower if points else at("upper")
     results = [Interval(a, b) for a, b in zip(lower, upper, strict=True)]
     if op.primitive.name == "gather":
-        # Outside its operand it may fill with NaN, of which nothing is known.
+        # Outside its operand `gather` may fill with NaN, of which nothing is known.
         results = [_without_nan(x) for x in results]
     return results if op.primitive.multiple_results else results[0]
 
@@ -55,13 +55,16 @@ def _without_nan(x: Interval) -> Interval:
 
 @rule("iota")
 def iota(op: Operation) -> Interval:
-    """Small integers, exact in float64."""
+    """Returns small integers, exact in float64."""
     return Interval.point(op.bind())
 
 
 @rule("convert_element_type")
 def convert_element_type(op: Operation, x: Any) -> Any:
-    """Known numbers become points of float64; 64-bit integers are rounded, hence widened."""
+    """Converts types; known numbers become points of float64.
+
+    Integers of 64 bits are rounded, hence widened.
+    """
     target = np.dtype(op.params["new_dtype"])
     if isinstance(x, Interval):
         if target not in (np.float64, np.bool_):
