@@ -29,8 +29,8 @@ def check_steps(claims: Claims) -> None:
     a fixed point of every projected step: blockwise projections are nonexpansive in W. In another
     metric they need not be, and nothing is claimed of projected steps except alternating ones,
     whose norms are Euclidean for each player; nor by the theorem "performance", unless the sets
-    contain D, in which all points lie, so that projections change nothing. The theorem "small_gain" is one for
-    pseudo-gradients: it needs own-player blocks of J to be symmetric.
+    contain D, in which all points lie, so that projections change nothing. The theorem "small_gain"
+    is one for pseudo-gradients: it needs own-player blocks of J to be symmetric.
     """
     stated: set[str] = set()
     for file in claims.steps:

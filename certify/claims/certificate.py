@@ -74,7 +74,7 @@ class Certificate(abc.ABC):
 
     @property
     def status(self) -> Status:
-        """The status of the claim: "proved", "refuted" or "undecided"."""
+        """The status of the claim, which is "proved", "refuted" or "undecided"."""
         return self._status
 
     @property

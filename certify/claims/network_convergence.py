@@ -120,7 +120,7 @@ class NetworkConvergence(Certificate):
 
     @property
     def gain(self) -> SmallGain:
-        """The small-gain test, proved whatever the status: its margin may be negative."""
+        """The small-gain test; it is proved whatever the status, and its margin may be negative."""
         return self._gain
 
     @property
