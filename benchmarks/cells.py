@@ -31,8 +31,8 @@ from certify.jacobian.enclosure_choice import DefiniteEnclosure
 from certify.metric.weights import sampled_margin
 from certify.problem.field import FlatField, compiled_jacobians, flat_field
 from certify.prove.margin_measure import in_process
-from certify.search.branch import cover
 from certify.search.budget import Budget
+from certify.search.cover import cover
 from certify.search.progress import Progress
 
 jax.config.update("jax_enable_x64", True)

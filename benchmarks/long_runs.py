@@ -21,9 +21,9 @@ from certify.problem.field import flat_field
 from certify.prove.margin_search import identity
 from certify.prove.workers import crew
 from certify.search import checkpoint
-from certify.search.branch import cover
 from certify.search.budget import Budget
 from certify.search.checkpoint import Checkpoint
+from certify.search.cover import cover
 from certify.search.tree import Split, Tree
 
 jax.config.update("jax_enable_x64", True)

@@ -17,9 +17,9 @@ from certify.problem.region import Region
 from certify.prove.no_proof import NoProof
 from certify.prove.question import Question
 from certify.prove.workers import crew
-from certify.search.branch import cover
 from certify.search.budget import Budget
 from certify.search.checkpoint import Checkpoint, Identity, source_hash
+from certify.search.cover import cover
 from certify.search.search_options import Search
 from certify.search.tree import Tree
 

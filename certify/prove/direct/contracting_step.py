@@ -27,7 +27,7 @@ from certify.prove.direct.step_problem import (
     problem_of,
 )
 from certify.prove.no_proof import NoProof
-from certify.search.branch import cover
+from certify.search.cover import cover
 from certify.search.search_options import Search
 from certify.search.tree import Tree
 from dgames.strategy import Strategy

@@ -1,5 +1,9 @@
 """Every rule in both modes: what selects, places or adds by an index or a predicate may jump."""
 
+import ast
+import re
+from pathlib import Path
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -8,7 +12,7 @@ from jax import lax
 
 import certify
 import dgames as dg
-from certify.enclosure import EnclosureError, Interval, enclose
+from certify.enclosure import EnclosureError, Interval, elementary, enclose, rules
 from certify.enclosure.derivatives import _CONTINUOUS as FOR_SLOPES
 from certify.enclosure.registry import RULES, SMOOTH_RULES
 from certify.enclosure.rules.integers import PREFIX
@@ -185,3 +189,22 @@ def test_games_that_jump_are_not_proved(costs, low, high):
     assert (
         certify.certify(dg.game(costs), box, search=certify.Search(max_cells=20)).status != "proved"
     )
+
+
+@pytest.mark.parametrize("package", [elementary, rules])
+def test_every_file_of_rules_is_imported(package):
+    """A rule enters the tables only when its file is imported, which is easily forgotten."""
+    init = Path(package.__file__)
+    imported = {
+        name
+        for node in ast.walk(ast.parse(init.read_text()))
+        if isinstance(node, ast.ImportFrom) and node.module
+        for name in (node.module.split(".")[-1], *(alias.name for alias in node.names))
+    }
+    with_rules = {
+        path.stem
+        for path in init.parent.glob("*.py")
+        if path != init and re.search(r"^(@rule\(|RECORDS\b)", path.read_text(), re.MULTILINE)
+    }
+    assert with_rules
+    assert with_rules <= imported

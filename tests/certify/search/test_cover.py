@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 import certify.search
-from certify.search.branch import cover
 from certify.search.budget import Budget
 from certify.search.checkpoint import Checkpoint, source_hash
+from certify.search.cover import cover
 from certify.search.measure import Measured
 from certify.search.tree import Split
 

@@ -9,8 +9,8 @@ import certify
 from certify.jacobian.family import AffineFamily
 from certify.problem.field import flat_field
 from certify.prove.margin_measure import in_process
-from certify.search.branch import cover
 from certify.search.budget import Budget
+from certify.search.cover import cover
 from certify.search.frontier import Frontier
 from certify.search.measure import Measured
 from certify.search.tree import Split
