@@ -49,6 +49,7 @@ if TYPE_CHECKING:
     from certify.problem.field import flat_field as flat_field
     from certify.problem.region import Ball as Ball
     from certify.problem.region import Box as Box
+    from certify.problem.region import Everywhere as Everywhere
     from certify.problem.region import Policies as Policies
     from certify.prove.certify import certify as certify
     from certify.prove.direct.contracting_step import contraction as contraction
@@ -100,7 +101,7 @@ _HOMES = {
         "metric.timescale_band": ("timescale_band",),
         "problem.field": ("flat_field",),
         "problem.payoff_tables": ("game_terms",),
-        "problem.region": ("Ball", "Box", "Policies"),
+        "problem.region": ("Ball", "Box", "Everywhere", "Policies"),
         "prove.mismatch": ("MismatchError",),
         "prove.direct.contracting_step": ("contraction", "is_same_step"),
         "prove.direct.largest_step": ("DirectStep", "largest_step"),

@@ -4,7 +4,6 @@ from fractions import Fraction
 from itertools import accumulate, pairwise
 from typing import NamedTuple
 
-from .cells import MAX_DIMENSION
 from .graph import Graph, read_graph
 from .metric import ExactMetric
 from .reader import Reader, Unusable
@@ -12,6 +11,7 @@ from .region import Region
 from .sets import Extent, StrategySet, read_set
 from .verdict import require
 
+MAX_DIMENSION = 2**17
 METRIC_POSITIVE = "the metric is positive definite, and as large as the file says"
 
 
@@ -42,8 +42,11 @@ class Claims:
         if not self.is_gradient and (self.zero_sum or not game["field"].text()):
             game["field"].fail("the name of a field, of a game that is not called zero-sum")
         kind = "metric" if "metric" in file["claims"] else "weights"
-        _, margin, lipschitz, gain, equilibrium, basin, steps = file["claims"].fields(
-            kind, "margin", "lipschitz", "small_gain", "equilibrium", "basin", "steps"
+        names = (kind, "margin", "lipschitz", "equilibrium", "basin", "steps")
+        # Files about terms in place of cells say nothing about the blocks of J.
+        self.has_gain = "small_gain" in file["claims"]
+        _, margin, lipschitz, equilibrium, basin, steps, *gain = file["claims"].fields(
+            *names, *(["small_gain"] if self.has_gain else [])
         )
         self.players, n = range(len(sizes)), sum(sizes)
         self.coordinates = [slice(*ends) for ends in pairwise(accumulate(sizes, initial=0))]
@@ -73,20 +76,8 @@ class Claims:
         require(self.margin > 0, "the margin is positive")
         require(self.lipschitz >= self.margin, "the Lipschitz constant is at least the margin")
 
-        margin, left, right, curvature, smoothness, coupling = gain.fields(
-            "margin", "left", "right", "curvature", "smoothness", "coupling"
-        )
-        self.gain = margin.number()
-        self.coupling = [row.numbers(len(sizes)) for row in coupling.items(len(sizes))]
-        self.left, self.right, self.curvature, self.smoothness = (
-            bounds.numbers(len(sizes)) for bounds in (left, right, curvature, smoothness)
-        )
-        require(min(self.left + self.right) > 0, "the small-gain vectors are positive")
-        signs = ((i == j, x) for i, row in enumerate(self.coupling) for j, x in enumerate(row))
-        require(
-            all(x == 0 if own else x > 0 for own, x in signs),
-            "the coupling bounds are positive, and zero for a player with itself",
-        )
+        if gain:
+            self._read_gain(gain[0])
 
         further = ("value",) if self.sets else ()
         center, residual, radius, *value = equilibrium.fields(
@@ -99,6 +90,23 @@ class Claims:
         require(self.radius > 0, "the equilibrium ball has a positive radius")
         require(self.basin > 0, "the basin has a positive radius")
         self.steps = steps.items()
+
+    def _read_gain(self, file: Reader) -> None:
+        count = len(self.sizes)
+        margin, left, right, curvature, smoothness, coupling = file.fields(
+            "margin", "left", "right", "curvature", "smoothness", "coupling"
+        )
+        self.gain = margin.number()
+        self.coupling = [row.numbers(count) for row in coupling.items(count)]
+        self.left, self.right, self.curvature, self.smoothness = (
+            bounds.numbers(count) for bounds in (left, right, curvature, smoothness)
+        )
+        require(min(self.left + self.right) > 0, "the small-gain vectors are positive")
+        signs = ((i == j, x) for i, row in enumerate(self.coupling) for j, x in enumerate(row))
+        require(
+            all(x == 0 if own else x > 0 for own, x in signs),
+            "the coupling bounds are positive, and zero for a player with itself",
+        )
 
     def reaches(self, radius: Fraction, weights: list[Fraction] | None = None) -> bool:
         """Says whether all points of K within that radius of the centre are in the region.

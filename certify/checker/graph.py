@@ -3,6 +3,8 @@
 A graph has `inputs` numbers x_0, ..., x_(n-1), the coordinates of all players in their order, and a
 list of nodes, each made of an operation and its operands, which are inputs or earlier nodes: inputs
 are numbered first, nodes after them. So a graph has no loops, and one pass in order evaluates it.
+The value of a node is a number or an array of numbers (`arrays`); operations on numbers are also
+operations on arrays, entry by entry.
 
 The semantics is that of real functions: constants are the floats they are, exactly; operations are
 those of real numbers, without rounding or overflow. A graph is defined where every one of its nodes
@@ -14,13 +16,29 @@ value.
 
 import hashlib
 import json
-from collections.abc import Callable
 from fractions import Fraction
+from math import prod
 from typing import Any, NamedTuple
 
+from .arrays import (
+    ARRAYS,
+    MOVES,
+    Entries,
+    Operations,
+    Shape,
+    matmul,
+    matmul_shape,
+    moved,
+    read_move,
+    read_shape,
+    same_shape,
+)
 from .reader import Reader, Unusable
 
 MAX_NODES = 2**18
+# The most entries of all arrays of a graph together, and the most products in its matrix products.
+MAX_ENTRIES = 2**22
+MAX_TERMS = 2**24
 
 # The operations, with their numbers of operands. `constant` and `power` (with an integer exponent)
 # are followed by a parameter. `choose` is its third operand where the first is less than the second
@@ -39,11 +57,16 @@ PARTIAL = {"div", "log", "sqrt", "tan", "asin", "acos", "pow"}
 
 
 class Node(NamedTuple):
-    """One operation: `operands` are numbers of inputs or earlier nodes."""
+    """One operation: `operands` are numbers of inputs or earlier nodes, `shape` is the result's.
+
+    The parameter is the number of a constant, the exponent of a power, the entries of a constant
+    array, or the places that `arrays.read_move` has read; None for other operations.
+    """
 
     operation: str
     operands: tuple[int, ...]
-    parameter: Fraction | int | None
+    parameter: Any
+    shape: Shape = ()
 
 
 class Graph(NamedTuple):
@@ -58,31 +81,64 @@ class Graph(NamedTuple):
         """The nodes that may be undefined."""
         return [
             self.inputs + number
-            for number, (operation, _, parameter) in enumerate(self.nodes)
-            if is_partial(operation, parameter)
+            for number, node in enumerate(self.nodes)
+            if is_partial(node.operation, node.parameter)
         ]
 
-    def evaluate(self, inputs: list[Any], operations: dict[str, Callable]) -> list[Any]:
+    def shape(self, number: int) -> Shape:
+        """Returns the shape of an input, which is a number, or of a node."""
+        return () if number < self.inputs else self.nodes[number - self.inputs].shape
+
+    def evaluate(self, inputs: list[Any], operations: Operations) -> list[Any]:
         """Returns the outputs at some inputs, in an arithmetic given by its operations."""
         values = self.values(inputs, operations)
-        return [values[k] for k in self.outputs]
+        return [x for k in self.outputs for x in values[k]]
 
-    def obliged(
-        self, inputs: list[Any], operations: dict[str, Callable]
-    ) -> tuple[list[Any], list[Any]]:
-        """Returns the outputs, and the values of all obligations."""
+    def obliged(self, inputs: list[Any], operations: Operations) -> tuple[list[Any], list[Any]]:
+        """Returns the outputs, and the values of all obligations, entry by entry."""
         values = self.values(inputs, operations)
-        return [values[k] for k in self.outputs], [values[k] for k in self.obligations]
+        return tuple(
+            [x for k in ends for x in values[k]] for ends in (self.outputs, self.obligations)
+        )
 
-    def values(self, inputs: list[Any], operations: dict[str, Callable]) -> list[Any]:
-        """Returns the inputs, and after them the values of all nodes."""
-        values = list(inputs)
+    def values(self, inputs: list[Any], operations: Operations) -> list[Entries]:
+        """Returns the entries of the inputs, one each, and after them those of all nodes."""
+        values: list[Entries] = [[x] for x in inputs]
         for node in self.nodes:
-            operands = [values[k] for k in node.operands]
-            if node.parameter is not None:
-                operands.append(node.parameter)
-            values.append(operations[node.operation](*operands))
+            values.append(self._entries(node, [values[k] for k in node.operands], operations))
         return values
+
+    def _entries(self, node: Node, operands: list[Entries], operations: Operations) -> Entries:
+        name, parameter = node.operation, node.parameter
+        if name == "inputs":
+            return [x for operand in operands for x in operand]
+        if name == "array":
+            return [operations["constant"](value) for value in parameter]
+        if name == "join":
+            return [x for operand in operands for x in operand]
+        if name == "matmul":
+            left, right = node.operands
+            shapes, known = (
+                (self.shape(left), self.shape(right)),
+                (self._known(left), self._known(right)),
+            )
+            return matmul(*operands, shapes, known, operations)
+        if name in MOVES:
+            return moved(name, parameter, operands[0], operations)
+        rule, size = operations[name], prod(node.shape)
+        further = () if parameter is None else (parameter,)
+        if not operands:
+            return [rule(*further)]
+        columns = [
+            x if self.shape(k) else x * size for k, x in zip(node.operands, operands, strict=True)
+        ]
+        return [rule(*row, *further) for row in zip(*columns, strict=True)]
+
+    def _known(self, number: int) -> list[Fraction] | None:
+        """Returns the entries of a constant array."""
+        if number < self.inputs or self.nodes[number - self.inputs].operation != "array":
+            return None
+        return self.nodes[number - self.inputs].parameter
 
 
 def is_partial(operation: str, parameter: Any = None) -> bool:
@@ -101,17 +157,34 @@ def read_graph(file: Reader, inputs: int, outputs: int) -> Graph:
     entries = nodes.items()
     if len(entries) > MAX_NODES:
         nodes.fail(f"at most {MAX_NODES} nodes")
-    graph = Graph(
-        inputs,
-        [
-            _plain(entry.value, inputs + number) or _node(entry, inputs + number)
-            for number, entry in enumerate(entries)
-        ],
-        [_earlier(end, inputs + len(entries)) for end in ends.items(outputs)],
-    )
+    graph, budget = Graph(inputs, [], []), _Budget()
+    for number, entry in enumerate(entries):
+        node = _plain(entry.value, graph, inputs + number) or _node(entry, graph, inputs + number)
+        budget.pay(node, graph, entry)
+        graph.nodes.append(node)
+    graph.outputs.extend(_earlier(end, inputs + len(entries)) for end in ends.items())
+    if sum(prod(graph.shape(end)) for end in graph.outputs) != outputs:
+        ends.fail(f"outputs of {outputs} entries in all")
     if stated.text() != graph_hash(nodes.value, ends.value):
         stated.fail("the hash of the graph")
     return graph
+
+
+class _Budget:
+    """How many entries and products a graph may still have."""
+
+    def __init__(self) -> None:
+        self.entries, self.terms = MAX_ENTRIES, MAX_TERMS
+
+    def pay(self, node: Node, graph: Graph, file: Reader) -> None:
+        """Pays for a node."""
+        self.entries -= prod(node.shape)
+        if node.operation == "matmul":
+            self.terms -= prod(node.shape) * graph.shape(node.operands[0])[-1]
+        elif node.operation == "sum":
+            self.terms -= prod(graph.shape(node.operands[0]))
+        if min(self.entries, self.terms) < 0:
+            file.fail(f"at most {MAX_ENTRIES} entries and {MAX_TERMS} products in all arrays")
 
 
 def graph_hash(nodes: list[Any], outputs: list[int]) -> str:
@@ -129,34 +202,66 @@ def game_hash(game: dict[str, Any]) -> str:
     ).hexdigest()
 
 
-def _plain(value: Any, number: int) -> Node | None:
-    """Reads a node without a parameter quickly, as most are; returns None for any other."""
+def _plain(value: Any, graph: Graph, number: int) -> Node | None:
+    """Reads an operation on numbers quickly, as most nodes are; returns None for any other."""
     if type(value) is not list or not value or type(value[0]) is not str:
         return None
     operation, *operands = value
     if operation in ("constant", "power") or OPERANDS.get(operation) != len(operands):
         return None
     known = all(type(k) is int and 0 <= k < number for k in operands)
-    return Node(operation, tuple(operands), None) if known else None
+    if not known or any(graph.shape(k) for k in operands):
+        return None
+    return Node(operation, tuple(operands), None)
 
 
-def _node(file: Reader, number: int) -> Node:
+def _node(file: Reader, graph: Graph, number: int) -> Node:
     first, *rest = file.items() or [Reader(None, file.where)]
     operation = first.text()
+    if operation in ARRAYS:
+        return _array(operation, rest, file, graph, number)
     if operation not in OPERANDS:
-        first.fail(f"one of the operations {', '.join(OPERANDS)}")
+        first.fail(f"one of the operations {', '.join([*OPERANDS, *ARRAYS])}")
     parameters = operation in ("constant", "power")
     if len(rest) != OPERANDS[operation] + parameters:
         file.fail(f"{OPERANDS[operation]} operands of {operation!r}")
     operands = tuple(_earlier(x, number) for x in rest[: OPERANDS[operation]])
+    shape = same_shape([graph.shape(k) for k in operands], file.fail)
     if operation == "constant":
         return Node(operation, operands, rest[-1].number())
     if operation == "power":
         exponent = rest[-1].integer()
         if abs(exponent) > MAX_POWER:
             rest[-1].fail(f"an exponent of size at most {MAX_POWER}")
-        return Node(operation, operands, exponent)
-    return Node(operation, operands, None)
+        return Node(operation, operands, exponent, shape)
+    return Node(operation, operands, None, shape)
+
+
+def _array(operation: str, parts: list[Reader], file: Reader, graph: Graph, number: int) -> Node:
+    """Reads an operation on arrays."""
+    if operation == "inputs":
+        low, high = file.value[1:] if len(parts) == 2 else (None, None)
+        if not (type(low) is int and type(high) is int and 0 <= low < high <= graph.inputs):
+            file.fail("the first of some inputs, and the one after the last")
+        return Node(operation, tuple(range(low, high)), None, (high - low,))
+    if operation == "array":
+        if len(parts) != 2:
+            file.fail("a shape and the entries of a constant array")
+        shape = read_shape(parts[0])
+        return Node(operation, (), parts[1].numbers(prod(shape)), shape)
+    if operation == "join":
+        operands = tuple(_earlier(x, number) for x in parts)
+        return Node(operation, operands, None, (sum(prod(graph.shape(k)) for k in operands),))
+    operands = tuple(_earlier(x, number) for x in parts[: 1 + (operation == "matmul")])
+    if operation == "matmul":
+        if len(parts) != 2:
+            file.fail("two factors")
+        shapes = [graph.shape(k) for k in operands]
+        return Node(operation, operands, None, matmul_shape(*shapes, file.fail))
+    if not operands:
+        file.fail(f"the operand of {operation!r}")
+    shape, places = read_move(operation, graph.shape(operands[0]), parts[1:], file)
+    return Node(operation, operands, places, shape)
 
 
 def _earlier(file: Reader, number: int) -> int:

@@ -10,9 +10,10 @@ one. What the file states about J and F and is *not* re-derived here is, in one 
 
   (B) on each (closed) cell of the region the costs and F are continuously differentiable, F being
       their gradients (so own-player blocks of J are symmetric), and J(x) = C + sum_k e_k G_k + E
-      with |e_k| <= 1 and |E| <= R entrywise, for every x; |F(center) - value| <= residual
-      entrywise, value being zero where the file states none. A game that the file calls zero-sum
-      has two players and f_2 = -f_1.
+      with |e_k| <= 1 and |E| <= R entrywise, for every x; or, where the file has terms in place of
+      cells, the same on all of the region with J(x) = sum_k s_k p_k q_k' and low_k <= s_k <= high_k
+      (`terms`); |F(center) - value| <= residual entrywise, value being zero where the file states
+      none. A game that the file calls zero-sum has two players and f_2 = -f_1.
 
 A file may be about another field in place of the pseudo-gradient, and names it. Then (B) is about
 that F alone: it is continuously differentiable, with that Jacobian and that value; nothing is known
@@ -35,7 +36,7 @@ From (B) everything else follows by the inequalities verified below, in exact ra
 
 from fractions import Fraction
 
-from .cells import Family, Progress, cells_of
+from .cells import MAX_DIMENSION, Family, Progress, cells_of
 from .claims import METRIC_POSITIVE, Claims
 from .equilibrium import check_equilibrium
 from .exact import Work, positive_definite
@@ -43,6 +44,7 @@ from .matrices import Matrix, block, bordered, diagonal, scaled, square, symmetr
 from .metric import dense, loose, times
 from .reader import Reader, Unusable
 from .steps import check_steps
+from .terms import check_terms
 from .verdict import Rejected, require
 
 # Bits by which all entries of a cell's matrices together may grow in the units of the checker.
@@ -58,8 +60,7 @@ def check_convergence(file: Reader, level: int, progress: Progress | None) -> tu
     claims, reasons = Claims(file), []
     for step in (
         lambda: check_metric(claims),
-        lambda: check_cells(file["evidence"], claims, progress),
-        lambda: check_small_gain(claims),
+        lambda: check_jacobians(file["evidence"], claims, progress),
         lambda: check_equilibrium(claims),
         lambda: check_steps(claims),
     ):
@@ -73,9 +74,25 @@ def check_convergence(file: Reader, level: int, progress: Progress | None) -> tu
         return ()
     try:
         from .rederive import rederive
+        from .rederive_terms import rederive_terms
     except ImportError:
         raise Unusable("level 2 needs ball arithmetic: install python-flint") from None
+    if "terms" in file["evidence"]:
+        return rederive_terms(file, claims)
     return rederive(file, claims, progress)
+
+
+def check_jacobians(evidence: Reader, claims: Claims, progress: Progress | None) -> None:
+    """Verifies the constants of J, on cells of the region or, by terms, on all of it at once."""
+    if "terms" in evidence:
+        if claims.has_gain or claims.natural is not None:
+            raise Unusable("terms say nothing about single blocks, or about policies")
+        check_terms(evidence, claims)
+        return
+    if not claims.has_gain or claims.region.is_everything:
+        raise Unusable("cells are of a bounded region, and bound every block")
+    check_cells(evidence, claims, progress)
+    check_small_gain(claims)
 
 
 def check_metric(claims: Claims) -> None:
@@ -107,6 +124,8 @@ def check_cells(evidence: Reader, claims: Claims, progress: Progress | None = No
     # Every number is an integer multiple of 2^-bits.
     bits = max(-unit, *(x.denominator.bit_length() - 1 for x in numbers))
     work, size, region = Work(), len(claims.center), claims.region
+    if size > MAX_DIMENSION:
+        raise Unusable(f"cells are for at most {MAX_DIMENSION} coordinates")
     entries = (x for row in claims.metric.whole(bits) for x in row.values())
     added = bits + unit + max(map(int.bit_length, entries))
     cells = cells_of(evidence["cells"], region.lower, region.upper, region.misses, progress)

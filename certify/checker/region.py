@@ -10,15 +10,17 @@ from .verdict import require
 
 
 class Region:
-    """The region where the claims hold, nonempty and convex: a box, a ball, or all policies.
+    """The region where the claims hold, nonempty and convex.
 
-    Balls are Euclidean. All policies are all of R^n, in logit differences of probability vectors:
-    `groups` says how many coordinates each has. Cells are then not sets of such points but of the
-    policies q(x), boxes of the probabilities of all actions but the last of each vector.
+    It is a box, a ball, all of R^n ("everywhere"), or all policies. Balls are Euclidean. All
+    policies are all of R^n, in logit differences of probability vectors: `groups` says how many
+    coordinates each has. Cells are then not sets of such points but of the policies q(x), boxes of
+    the probabilities of all actions but the last of each vector.
     """
 
     def __init__(self, file: Reader, dimension: int) -> None:
         self.is_box = file["kind"].text() == "box"
+        self.is_everything = file["kind"].text() == "everywhere"
         self.groups: list[int] = []
         if self.is_box:
             _, lower, upper = file.fields("kind", "lower", "upper")
@@ -36,8 +38,10 @@ class Region:
             if min(self.groups, default=0) < 1 or sum(self.groups) != dimension:
                 file["groups"].fail(f"positive sizes, {dimension} coordinates in all")
             self.lower, self.upper = [Fraction(0)] * dimension, [Fraction(1)] * dimension
+        elif self.is_everything:
+            file.fields("kind")
         else:
-            file["kind"].fail('"box", "ball" or "policies"')
+            file["kind"].fail('"box", "ball", "everywhere" or "policies"')
 
     def misses(self, lower: list[Fraction], upper: list[Fraction]) -> bool:
         """Says whether a cell lies outside of the region.
@@ -67,7 +71,7 @@ class Region:
         used for a box, the second for a ball; so balls of any norm that obeys it will do. A face of
         a box beyond which K does not extend is no limit. All of R^n contains every ball.
         """
-        if self.groups:
+        if self.groups or self.is_everything:
             return True
         if self.is_box:
             box = zip(self.lower, center, self.upper, weights, extents, strict=True)

@@ -44,6 +44,8 @@ def check_steps(claims: Claims) -> None:
         require(not (claims.sets and rule[1] in UNPROJECTED), bound)
         symmetric = f"{rule[0]}: the theorem holds for fields that are no pseudo-gradients"
         require(claims.is_gradient or rule[1] not in SYMMETRIC, symmetric)
+        blocks = f"{rule[0]}: the file has the bounds on blocks that the theorem needs"
+        require(claims.has_gain or rule[1] not in SYMMETRIC, blocks)
         check, further, lists = STEP_RULES[rule]
         names = ("max", "best", "rate", *further)
         file.fields("method", "theorem", *names, *lists)

@@ -10,7 +10,7 @@ from certify.checker.reader import Reader
 from certify.checker.sets import read_set
 from certify.claims.equilibrium import Basin, Equilibrium
 from certify.file.contents import Contents
-from certify.problem.region import Ball, Box, Policies, Region
+from certify.problem.region import Ball, Box, Everywhere, Policies, Region
 from certify.problem.structure import players, rebuild
 from certify.rounding import float_above, float_below
 from certify.steps.step_size import StepSize
@@ -41,7 +41,7 @@ class ConvergenceClaims(NamedTuple):
     lipschitz: float
     weights: dict[str, float] | None
     metric: np.ndarray
-    small_gain: GainReport
+    small_gain: GainReport | None
     step_sizes: dict[str, StepSize]
     equilibrium: Equilibrium
     basin: Basin
@@ -64,17 +64,7 @@ def read_claims(data: Contents) -> ConvergenceClaims:
 
     weights = by_player(claims["weights"]) if "weights" in claims else None
     metric, floors = _metric(claims, sizes)
-    gain = claims["small_gain"]
-    left, right = (np.array([_float(x) for x in gain[side]]) for side in ("left", "right"))
-    with np.errstate(over="ignore"):  # the checker has divided them exactly
-        ratios = left / right
-    report = GainReport(
-        _float(gain["margin"]),
-        dict(zip(names, ratios.tolist(), strict=True)),
-        by_player(gain["curvature"]),
-        by_player(gain["smoothness"]),
-        np.array([[_float(x) for x in row] for row in gain["coupling"]]),
-    )
+    report = None if "small_gain" not in claims else _report(claims["small_gain"], names)
     center, radius = claims["equilibrium"]["center"], _float(claims["equilibrium"]["radius"])
     ends = [_around(c, w, radius) for c, w in zip(center, floors, strict=True)]
     if "sets" in game:
@@ -93,7 +83,23 @@ def read_claims(data: Contents) -> ConvergenceClaims:
             strategy([low for low, _ in ends]), strategy([high for _, high in ends]), point, radius
         ),
         basin=Basin(point, basin),
-        cells=sum("centre" in node for node in data["evidence"]["cells"]),
+        cells=sum("centre" in node for node in data["evidence"].get("cells", ())),
+    )
+
+
+def _report(gain: Contents, names: list[str]) -> GainReport:
+    def by_player(values: list[str]) -> dict[str, float]:
+        return dict(zip(names, map(_float, values), strict=True))
+
+    left, right = (np.array([_float(x) for x in gain[side]]) for side in ("left", "right"))
+    with np.errstate(over="ignore"):  # the checker has divided them exactly
+        ratios = left / right
+    return GainReport(
+        _float(gain["margin"]),
+        dict(zip(names, ratios.tolist(), strict=True)),
+        by_player(gain["curvature"]),
+        by_player(gain["smoothness"]),
+        np.array([[_float(x) for x in row] for row in gain["coupling"]]),
     )
 
 
@@ -118,6 +124,8 @@ def read_region(data: Contents) -> Region:
 
     if region["kind"] == "policies":
         return Policies(rebuild(structure, np.zeros(sum(region["groups"]))))
+    if region["kind"] == "everywhere":
+        return Everywhere(strategy(data["claims"]["equilibrium"]["center"]))
     if region["kind"] == "box":
         return Box(strategy(region["lower"]), strategy(region["upper"]))
     return Ball(strategy(region["center"]), _float(region["radius"]))

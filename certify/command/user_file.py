@@ -14,7 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 
 import dgames as dg
-from certify.problem.region import Ball, Box, Policies, Region
+from certify.problem.region import Ball, Box, Everywhere, Policies, Region
 from dgames.fields import check_field
 from dgames.strategy import Strategy, as_strategy, ravel
 
@@ -71,9 +71,10 @@ def load_user_file(target: str) -> UserFile:
             f"it defines {_found(game, name, names)}"
         )
     region = names.get("region")
-    if region is not None and not isinstance(region, Box | Ball | Policies):
+    if region is not None and not isinstance(region, Box | Ball | Everywhere | Policies):
         raise ValueError(
-            f"{path}: 'region' must be a certify.Box, Ball or Policies, not {_kind(region)}"
+            f"{path}: 'region' must be a certify.Box, Ball, Everywhere or Policies, "
+            f"not {_kind(region)}"
         )
     x0 = names.get("x0")
     if x0 is not None:

@@ -5,6 +5,9 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+
+from certify.checker.arrays import MOVES
 from certify.checker.graph import MAX_NODES, graph_hash, is_partial
 
 # A share of a sum of more exponentials than these would take too many operations.
@@ -21,22 +24,63 @@ class Builder:
     def __init__(self, inputs: int):
         self.inputs = inputs
         self.nodes: list[list[Any]] = []
+        self._shapes: list[tuple[int, ...]] = []  # of the nodes
         self._known: dict[tuple, int] = {}
         # Constants that are no real numbers: only a maximum or a minimum may take one in.
         self._unreal: set[int] = set()
 
     def node(self, operation: str, *parts: Any) -> int:
         """Returns the number of a node, which is added if it is new."""
-        key = (operation, *parts)
+        return self._added((operation, *parts), [operation, *parts])
+
+    def array(self, values: np.ndarray) -> int:
+        """Returns the number of a constant array, or of its entry if all are the same."""
+        entries = (values.ravel() + 0.0).tolist()
+        if len(set(entries)) == 1:
+            return self.constant(entries[0])
+        if not np.isfinite(values).all():
+            raise GraphError("the costs use a constant array with entries that are no real numbers")
+        texts = [x.hex() for x in entries]
+        parts = ["array", list(values.shape), texts]
+        return self._added(("array", values.shape, *texts), parts, values.shape)
+
+    def moved(self, operation: str, x: int, shape: tuple[int, ...], *parts: Any) -> int:
+        """Returns the number of an operation that moves entries about, or sums them."""
+        return self._added((operation, x, repr(parts)), [operation, x, *parts], shape)
+
+    def inputs_array(self) -> int:
+        """Returns the number of the array of all inputs."""
+        parts = ["inputs", 0, self.inputs]
+        return self._added(("inputs",), parts, (self.inputs,))
+
+    def join(self, numbers: Sequence[int]) -> int:
+        """Returns the number of the array of all entries, one operand after the other."""
+        size = sum(math.prod(self.shape(x)) for x in numbers)
+        return self._added(("join", *numbers), ["join", *numbers], (size,))
+
+    def matmul(self, x: int, y: int) -> int:
+        """Returns the number of a product of matrices, or of stacks of them."""
+        shape = (*self.shape(x)[:-1], self.shape(y)[-1])
+        return self._added(("matmul", x, y), ["matmul", x, y], shape)
+
+    def shape(self, number: int) -> tuple[int, ...]:
+        """Returns the shape of an input or of a node."""
+        return () if number < self.inputs else self._shapes[number - self.inputs]
+
+    def _added(self, key: tuple, parts: list[Any], shape: tuple[int, ...] | None = None) -> int:
         if key not in self._known:
             if len(self.nodes) >= MAX_NODES:
                 raise GraphError(f"the costs have more than {MAX_NODES} operations")
-            unreal = self._unreal.intersection(_operands([*key]))
+            operands = _operands(parts)
+            unreal = self._unreal.intersection(operands)
             if unreal:
                 value = self.nodes[unreal.pop() - self.inputs][1]
                 raise GraphError(f"the costs use the constant {value}, which is no real number")
             self._known[key] = self.inputs + len(self.nodes)
-            self.nodes.append([operation, *parts])
+            self.nodes.append(parts)
+            if shape is None:
+                shape = next((own for k in operands if (own := self.shape(k))), ())
+            self._shapes.append(shape)
         return self._known[key]
 
     def constant(self, value: float) -> int:
@@ -167,6 +211,10 @@ def pruned(builder: Builder, outputs: list[int]) -> dict[str, Any]:
 
 
 def _operands(node: list[Any]) -> list[int]:
-    """Returns the numbers of the operands of a node, without its parameter."""
+    """Returns the numbers of the operands of a node, without its parameters."""
     operation, *parts = node
-    return parts[: {"constant": 0, "power": 1}.get(operation, len(parts))]
+    return parts[: _OPERANDS.get(operation, len(parts))]
+
+
+# How many parts of a node are operands, of operations with parameters.
+_OPERANDS = {"constant": 0, "inputs": 0, "array": 0, **dict.fromkeys(("power", *MOVES), 1)}

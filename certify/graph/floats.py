@@ -3,6 +3,7 @@
 It proves nothing: it is for comparing a graph with the code that it was read from.
 """
 
+import itertools
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -53,10 +54,10 @@ def evaluate(graph: Graph, points: Float[np.ndarray, "points inputs"]) -> Evalua
     with np.errstate(all="ignore"):
         values = graph.values(inputs, _operations(count, graph.inputs))
     scale = np.ones(count)
-    for dual in values:
+    for dual in itertools.chain(*values):
         scale = np.fmax(scale, np.abs(dual.value))
         scale = np.fmax(scale, np.abs(dual.gradient).max(1, initial=0.0))
-    ends = [values[k] for k in graph.outputs]
+    ends = [dual for k in graph.outputs for dual in values[k]]
     return Evaluation(
         np.stack([end.value for end in ends], 1),
         np.stack([end.gradient for end in ends], 1),

@@ -98,8 +98,9 @@ class Constraints:
         for k, ((least, most), lower, upper) in enumerate(
             zip(extents, *region.bounds(), strict=True)
         ):
-            low[k] = least is None or least < Fraction(lower)
-            high[k] = most is None or most > Fraction(upper)
+            # Fractions and floats, infinite ones too, are compared exactly.
+            low[k] = least is None or least < float(lower)
+            high[k] = most is None or most > float(upper)
         return low, high
 
     def clipped(self, region: Box) -> Box:

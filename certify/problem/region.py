@@ -20,6 +20,8 @@ from dgames.strategy import Strategy, as_strategy, blocks, player_names, ravel, 
 
 # Whether the lower and the upper face of a box limit what is inside, per coordinate.
 Limits = tuple[Bool[np.ndarray, " n"], Bool[np.ndarray, " n"]]
+# The radius of balls where every ball is inside.
+LARGEST_BALL = 2.0**40
 
 
 class Box(eqx.Module):
@@ -223,6 +225,51 @@ class Ball(_Centred):
         return {"kind": "ball", "center": [*map(number, center)], "radius": number(self.radius)}
 
 
+class Everywhere(_Centred):
+    """All joint strategies: claims on it hold in all of R^n, from every start.
+
+    Args:
+        center: A joint strategy of finite numbers, of 64 bits or less, which says what strategies
+            look like; the search for the equilibrium starts there, and nothing else depends on it.
+
+    Raises:
+        ValueError: If the centre is NaN or infinite.
+
+    Example:
+        >>> Everywhere((0.0, 0.0)).bounds()[1].tolist()
+        [inf, inf]
+    """
+
+    def __init__(self, center: Strategy):
+        self.center = _corner("center", center)
+        self.types = _types(center)
+
+    def bounds(self) -> tuple[np.ndarray, np.ndarray]:
+        """Returns the bounding box, whose corners are infinite."""
+        return np.full(self.dimension, -np.inf), np.full(self.dimension, np.inf)
+
+    def largest_ball(
+        self, center: np.ndarray, weights: np.ndarray, limits: Limits | None = None
+    ) -> float:
+        """Returns a radius larger than any of interest: every ball is inside."""
+        return LARGEST_BALL
+
+    def contains(self, x: Strategy) -> Bool[Array, ""]:
+        """Returns True: every strategy is inside."""
+        return jnp.asarray(True)
+
+    def sample(self, key: jax.Array, count: int) -> np.ndarray:
+        """Draws `count` points around the centre, as rows, near it and far away."""
+        center = np.asarray(ravel(self.center)[0])
+        generator = np.random.default_rng(np.asarray(jax.random.key_data(key)).tolist())
+        lengths = 10.0 ** generator.uniform(-3.0, 3.0, (count, 1))
+        return center + lengths * generator.normal(size=(count, center.size))
+
+    def to_json(self, number: Callable[[float], str]) -> dict[str, Any]:
+        """Returns the description in a certificate file."""
+        return {"kind": "everywhere"}
+
+
 class Policies(_Centred):
     """All joint policies with positive probabilities, in logit differences: the whole space.
 
@@ -269,7 +316,7 @@ class Policies(_Centred):
         self, center: np.ndarray, weights: np.ndarray, limits: Limits | None = None
     ) -> float:
         """Returns a radius larger than any of interest: every ball is inside."""
-        return 2.0**40
+        return LARGEST_BALL
 
     def contains(self, x: Strategy) -> Bool[Array, ""]:
         """Returns True: every strategy is inside."""
@@ -288,7 +335,7 @@ class Policies(_Centred):
         return {"kind": "policies", "groups": list(self.groups)}
 
 
-Region = Box | Ball | Policies
+Region = Box | Ball | Everywhere | Policies
 
 
 def require_region(region: Any) -> None:
@@ -299,9 +346,9 @@ def require_region(region: Any) -> None:
     Example:
         >>> require_region(Box.around({"a": 0.0}, 1.0))
     """
-    if type(region) not in (Box, Ball, Policies):
+    if type(region) not in (Box, Ball, Everywhere, Policies):
         raise ValueError(
-            "certify: a region is a certify.Box, a certify.Ball or certify.Policies, such as "
+            "certify: a region is a certify.Box, Ball, Everywhere or Policies, such as "
             f"certify.Box.around(strategy, 1.0); got an object of type {type(region).__name__}."
         )
 
@@ -309,14 +356,15 @@ def require_region(region: Any) -> None:
 def half_widths(region: Region) -> np.ndarray:
     """Returns the half-widths of the bounding box, which are the units of a metric.
 
-    For `Policies` they are ones: the coordinates are logits, and the region has no faces.
+    For `Everywhere` and `Policies`, regions without faces, they are ones.
 
     Example:
         >>> half_widths(Box((0.0, 0.0), (1.0, 4.0))).tolist()
         [0.5, 2.0]
     """
     lower, upper = region.bounds()
-    return np.ones(len(lower)) if isinstance(region, Policies) else 0.5 * (upper - lower)
+    unbounded = isinstance(region, Everywhere | Policies)
+    return np.ones(len(lower)) if unbounded else 0.5 * (upper - lower)
 
 
 def _types(x: Strategy) -> tuple[str, ...]:

@@ -8,24 +8,24 @@ from certify.jacobian.enclosure_choice import Enclosure
 from certify.metric.metric_options import MetricOption
 from certify.problem.field import FlatField, flat_field
 from certify.problem.messages import clipped, listed
-from certify.problem.region import Ball, Box, Policies, Region
+from certify.problem.region import Ball, Box, Everywhere, Policies, Region
 from certify.search.search_options import Search
 from dgames.strategy import dimensions, player_names
 
-# Coordinates that a file can hold.
-MOST_COORDINATES = 512
+# Coordinates that a file of cells can hold, and one of terms.
+MOST_COORDINATES, MOST_OF_TERMS = 512, 2**17
 
 
-def check_region(caller: str, region: Any) -> Region:
+def check_region(caller: str, region: Any, most: int = MOST_COORDINATES) -> Region:
     """The region, if it is one that a file can hold.
 
     Raises:
         ValueError: If it is none, has no players, or has too many coordinates or a player without.
     """
-    if not isinstance(region, Box | Ball | Policies):
+    if not isinstance(region, Box | Ball | Everywhere | Policies):
         raise ValueError(
-            f"{caller}: the region is {_described(region)}; give a certify.Box, certify.Ball or "
-            "certify.Policies, such as certify.Box.around(strategy, radius)."
+            f"{caller}: the region is {_described(region)}; give a certify.Box, Ball, Everywhere "
+            "or Policies, such as certify.Box.around(strategy, radius)."
         )
     names, sizes = player_names(region.center), dimensions(region.center)
     if not names:
@@ -36,13 +36,18 @@ def check_region(caller: str, region: Any) -> Region:
                 f"{caller}: player '{clipped(name)}' has no coordinates; leave the player out of "
                 "game and region, or give at least one number."
             )
-    if sum(sizes) > MOST_COORDINATES:
+    check_size(caller, sum(sizes), most)
+    return region
+
+
+def check_size(caller: str, coordinates: int, most: int = MOST_COORDINATES) -> None:
+    """Raises a `ValueError` if there are more coordinates than a file can hold."""
+    if coordinates > most:
         raise ValueError(
-            f"{caller}: {sum(sizes)} coordinates; a file holds at most {MOST_COORDINATES}: use "
+            f"{caller}: {coordinates} coordinates; a file holds at most {most}: use "
             "certify.certify_network with dg.NetworkGame, where each player's cost depends on few "
             "others."
         )
-    return region
 
 
 def check_methods(methods: Any) -> Sequence[type[dg.AbstractMethod]]:

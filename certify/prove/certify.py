@@ -9,10 +9,18 @@ from certify.claims.convergence import Convergence
 from certify.jacobian.enclosure_choice import AutoEnclosure, Enclosure
 from certify.metric.metric_options import AutoMetric, MetricOption
 from certify.metric.objective import Aim
-from certify.problem.region import Region, half_widths
-from certify.prove.arguments import check_methods, check_options, check_region, traced
+from certify.problem.region import Everywhere, Region, half_widths
+from certify.prove.arguments import (
+    MOST_OF_TERMS,
+    check_methods,
+    check_options,
+    check_region,
+    check_size,
+    traced,
+)
 from certify.prove.assembly import Assembly
 from certify.prove.attempts import attempt
+from certify.prove.by_terms import prove_by_terms, structured
 from certify.prove.differential import compare
 from certify.prove.margin_search import searched
 from certify.prove.metric_choice import choose, climb_on
@@ -95,7 +103,7 @@ def certify(
         ('proved', 2.0)
     """
     check_options("certify", metric, enclosure, search)
-    search, region = search.filled(10_000, 0.97), check_region("certify", region)
+    search, region = search.filled(10_000, 0.97), check_region("certify", region, MOST_OF_TERMS)
     names, budget = method_names(check_methods(methods)), search.budget
     stages, promoted = Stages(budget, search.progress), ()
     try:
@@ -103,6 +111,11 @@ def certify(
         stages.begin("tracing the costs")
         field = traced("certify", game, region, args)
         promoted = field.promoted
+        if isinstance(region, Everywhere):
+            structure = structured(field, region)
+            proved = prove_by_terms(game, region, args, structure, names, metric, stages, budget)
+            return Convergence("proved", contents=proved)
+        check_size("certify", field.dimension)
         question = posed(game, region, args, field, names, metric, enclosure, stages)
         # Choose a metric.
         stages.begin("choosing a metric")

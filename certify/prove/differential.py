@@ -37,6 +37,9 @@ from dgames.strategy import Strategy, blocks, ravel
 # for, but not something else altogether.
 _OF_SCALE, _OF_VALUE = 1e-9, 1e-6
 _OF_SCALE_LOW, _OF_VALUE_LOW = 2.0**-7, 2.0**-4
+# Returns the field and the costs that a proof speaks of at some points, given how many numbers the
+# field has, and how large numbers get on the way.
+Expected = Callable[[FlatField, np.ndarray, int], tuple[np.ndarray, np.ndarray | None, np.ndarray]]
 # Points at which Jacobians are computed: as many as are sampled to choose a metric, so that nothing
 # is compiled for it.
 _JACOBIANS = 256
@@ -48,6 +51,7 @@ def compare(
     args: Any,
     field: FlatField,
     tree: Tree[AffineFamily] | None = None,
+    expected: Expected | None = None,
 ) -> None:
     """Compares the user's code with the graph and the families that a proof rests on.
 
@@ -57,6 +61,8 @@ def compare(
         args: Passed to it.
         field: What was made of it.
         tree: Cells with their families, to be compared with Jacobians.
+        expected: What the proof takes the field and the costs to be, at points; that of the
+            expression graph by default.
 
     Raises:
         MismatchError: Where they differ, or the code is not finite.
@@ -66,7 +72,7 @@ def compare(
         _compare_sets(given, region, field)
     points = probes(field, region)
     if field.natural is None:
-        _compare_values(given, region, args, field, points)
+        _compare_values(given, region, args, field, points, expected or _by_graph)
     if tree is not None:
         _compare_families(field, tree, region, points[:_JACOBIANS])
 
@@ -88,6 +94,7 @@ def _compare_values(
     args: Any,
     field: FlatField,
     points: Float[np.ndarray, "points n"],
+    read: Expected,
 ) -> None:
     # In the user's own types: what overflows in these is not finite, whatever it is in float64.
     unravel = ravel(region.example)[1]
@@ -111,7 +118,7 @@ def _compare_values(
     low = bool(field.promoted)
     of_scale = _OF_SCALE_LOW if low else _OF_SCALE
     of_value = _OF_VALUE_LOW if low else _OF_VALUE
-    expected, values, scale = _expected(field, points, force.shape[1])
+    expected, values, scale = read(field, points, force.shape[1])
     for what, mine, theirs in (("the field", expected, force), ("the costs", values, costs)):
         if mine is None or not mine.size:
             continue
@@ -150,7 +157,7 @@ def _own_costs(given: dg.AbstractField, x: Strategy, args: Any) -> Any:
     return jnp.stack([jnp.asarray(cost) for cost in blocks(costs)])
 
 
-def _expected(
+def _by_graph(
     field: FlatField, points: np.ndarray, size: int
 ) -> tuple[np.ndarray, np.ndarray | None, np.ndarray]:
     """The field and the costs that the proof speaks of, and how large numbers get on the way."""

@@ -17,7 +17,7 @@ from jaxtyping import Float
 from certify.enclosure.programs.inline import branches, replay, rounds
 from certify.enclosure.programs.walk import UNROLL
 from certify.problem.field import FlatField
-from certify.problem.region import Ball, Box, Policies, Region
+from certify.problem.region import Ball, Box, Everywhere, Policies, Region
 from dgames.strategy import ravel
 
 # Random points of the region, and the most on its faces.
@@ -39,13 +39,21 @@ def probes(field: FlatField, region: Region) -> Float[np.ndarray, "points n"]:
     if isinstance(region, Policies):
         return region.sample(jax.random.key(1), RANDOM)
     random = _inside(region, max(RANDOM // max(n // 16, 1), 64))
-    points = np.concatenate([random, _faces(region, random)])
+    further = [] if isinstance(region, Everywhere) else [_faces(region, random)]
+    points = np.concatenate([random, *further])
     return np.concatenate([points, _decisions(field, region, points)])
 
 
-def _inside(region: Box | Ball, count: int) -> np.ndarray:
+def _inside(region: Box | Ball | Everywhere, count: int) -> np.ndarray:
     """Random points; by NumPy, so that nothing is compiled."""
     generator, (lower, upper) = np.random.default_rng(1), region.bounds()
+    if isinstance(region, Everywhere):
+        center = np.asarray(ravel(region.center)[0])
+        lengths = 10.0 ** generator.uniform(-3.0, 2.0, (count, 1))
+        special = np.stack([center, np.zeros_like(center)])
+        return np.concatenate(
+            [center + lengths * generator.normal(size=(count, len(lower))), special]
+        )
     if isinstance(region, Box):
         return lower + generator.uniform(size=(count, len(lower))) * (upper - lower)
     directions = generator.normal(size=(count, len(lower)))

@@ -42,6 +42,7 @@ class Reach:
         point: Nearly the equilibrium.
         constraints: The strategy sets, if steps are to be projected onto them, which takes a metric
             of weights; then the point has to be in them.
+        bound: How residuals are bounded, see `residual_bound`.
 
     Attributes:
         point: Nearly the equilibrium.
@@ -53,14 +54,15 @@ class Reach:
         region: Region,
         point: Float[np.ndarray, " n"],
         constraints: Constraints | None,
+        bound: Callable[..., Float[np.ndarray, " n"]] = residual_bound,
     ):
         self.point, self._region, self._sizes = point, region, field.sizes
-        self._residual = residual_bound(field, point) + _pull_error(field)
+        self._residual = bound(field, point) + _pull_error(field)
         self._onto = None
         if constraints is not None:
             value = np.asarray(compiled_value(field)(point))
-            bound = residual_bound(field, point, value)
-            self._onto = Projected(constraints, value, bound, constraints.limits(region))
+            limits = constraints.limits(region)
+            self._onto = Projected(constraints, value, bound(field, point, value), limits)
 
     def onto(self, metric: Metric) -> Projected | None:
         """The strategy sets, if there are any and the metric allows projections onto them."""

@@ -48,24 +48,26 @@ def safe_steps(
     """
     found = SafeSteps({}, {})
     excluded = set(UNPROJECTED) if projected else set()
-    if not field.is_gradient:
+    if not field.is_gradient or setting.gain is None:
         excluded |= SYMMETRIC
     # The metric of the steps by small gain, one weight per coordinate.
-    small_gain = np.repeat(setting.gain.weights, field.sizes)
+    small_gain = weighting if setting.gain is None else np.repeat(setting.gain.weights, field.sizes)
     for method in methods:
         proposed = [step for rule in STEP_RULES[method] if (step := rule(setting))]
         candidates = [step for step in proposed if step["theorem"] not in excluded]
         if candidates:
             found.steps[method] = _best(candidates, weighting, small_gain, basin, aim)
         else:
-            found.without[method] = _why_none(method, field, projected)
+            found.without[method] = _why_none(method, field, projected, setting.gain is None)
     return found
 
 
-def _why_none(method: str, field: FlatField, projected: bool) -> str:
+def _why_none(method: str, field: FlatField, projected: bool, blind: bool) -> str:
     if projected and not onto_sets(method):
         return "there is no theorem on its steps projected onto strategy sets"
     theorems = {theorem for name, theorem in THEOREMS if name == method}
+    if blind and theorems <= SYMMETRIC:
+        return "its theorem needs bounds on each block, which a proof by terms does not have"
     if not field.is_gradient and theorems <= SYMMETRIC:
         return "its theorem is one for pseudo-gradients, and this is another field"
     return "no step of it was proved with a basin in the region"

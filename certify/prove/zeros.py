@@ -36,9 +36,8 @@ def find_zero(
         spent: Whether to give up.
     """
     lower, upper = region.bounds()
-    start = jnp.asarray(0.5 * lower + 0.5 * upper)
+    start = ravel(region.center)[0]
     if isinstance(region, Policies):  # whose bounds are those of probabilities
-        start = ravel(region.center)[0]
         lower, upper = np.full_like(lower, -np.inf), np.full_like(upper, np.inf)
     for guess in _near_zeros(field, start, spent):
         point = polished(field, guess)
@@ -92,7 +91,7 @@ def find_constrained(
     def approach(x: Any) -> Any:
         return jax.lax.fori_loop(0, 1000, lambda _, x: move(x, move(x, x)), x)
 
-    x = project(jnp.asarray(0.5 * lower + 0.5 * upper))
+    x = project(ravel(region.center)[0])
     solver = optx.Newton(1e-14, 1e-14)
     for _ in range(3):
         found = optx.root_find(

@@ -164,7 +164,7 @@ def from_lipschitz(setting: Setting) -> Step:
 def from_small_gain(setting: Setting) -> Step | None:
     """Applies the rule "small_gain", with a basin in the small-gain metric."""
     constants, gain = setting.constants, setting.gain
-    if gain.margin <= 0:
+    if constants is None or gain is None or gain.margin <= 0:
         return None
     step = small_gain_step(constants.curvature, constants.smoothness, constants.coupling, gain)
     weights = gain.left / gain.right

@@ -50,7 +50,7 @@ class Setting(NamedTuple):
         lipschitz: The Lipschitz constant of F in the metric.
         weights: A weight per player, with `sum_i weights_i |x_i|^2` at most the squared norm of the
             metric: equal to it if the metric is made of weights.
-        constants: The block constants over the region.
+        constants: The block constants over the region, or None where nothing bounds blocks.
         gain: The small-gain margin of these constants.
         radius: The equilibrium is within this distance of the centre, in the metric.
         reach: The radius of the largest ball of the metric around the centre inside the region.
@@ -62,8 +62,8 @@ class Setting(NamedTuple):
     margin: float
     lipschitz: float
     weights: np.ndarray
-    constants: BlockConstants
-    gain: SmallGain
+    constants: BlockConstants | None
+    gain: SmallGain | None
     radius: float
     reach: float
     reach_in: Callable[[np.ndarray], float]

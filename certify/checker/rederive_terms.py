@@ -1,0 +1,78 @@
+"""Level 2 for terms of rank one: statement (B) of `proof.py`, re-derived from the costs.
+
+The graph of the costs is brought to sums of products of functions of linear forms (`ridges`), which
+gives the terms of the Jacobian, with balls around the ranges of their slopes over the region. What
+has to be shown is that the family in the file contains that Jacobian: for each pair of vectors, the
+range in the file contains the one that was found. A pair that only the file has must allow zero.
+"""
+
+from fractions import Fraction
+
+from flint import ctx  # pyright: ignore[reportMissingTypeStubs]
+
+from .claims import Claims
+from .graph import game_hash
+from .intervals import ZERO, BallInterval
+from .reader import Reader, Unusable
+from .ridges import Key, NotRidges, Ridges
+from .terms import read_terms
+from .verdict import require
+
+# Bits of ball arithmetic: the file's numbers have 53, and the checker should lose nothing.
+PRECISION = 128
+
+
+def rederive_terms(file: Reader, claims: Claims) -> tuple[str, ...]:
+    """Re-derives statement (B) from the graph of the costs; rejects the file where it cannot.
+
+    Returns:
+        What was re-derived, one sentence each.
+
+    Raises:
+        Unusable: If there is no graph in the file, or its costs are no sums of ridges.
+        Rejected: If something of (B) does not follow from the graph.
+    """
+    if claims.graph is None:
+        raise Unusable("the file has no graph of the costs, which level 2 needs")
+    game = file["game"]
+    require(
+        game["hash"].text() == game_hash(game.value),
+        "the hash is that of the game, its players' names and its graph (level 2)",
+    )
+    with ctx.workprec(PRECISION):
+        try:
+            ridges = Ridges(claims.graph, claims.sizes, claims.zero_sum, claims.is_gradient)
+        except NotRidges as error:
+            raise Unusable(f"level 2 cannot find the terms of the Jacobian: {error}") from None
+        require(
+            not ridges.undefined(claims.region),
+            "every operation of the graph is defined on the region (level 2)",
+        )
+        found = ridges.terms(claims.region)
+        _check_ranges(file["evidence"], claims, found)
+        for k, entry in enumerate(ridges.value(claims.center)):
+            error = (entry - BallInterval.point(claims.value[k])).magnitude()
+            holds = bool(error <= BallInterval.point(claims.residual[k]).low)
+            require(holds, "the residual at the centre holds (level 2)")
+    field = "pseudo-gradient" if claims.is_gradient else "field"
+    return (
+        f"that the {field} is continuously differentiable on the region",
+        f"that its Jacobian is a sum of the {len(found)} stated terms, with slopes in their ranges",
+        f"that the {field} at the centre is what is stated, within the residual",
+    )
+
+
+def _check_ranges(evidence: Reader, claims: Claims, found: dict[Key, BallInterval]) -> None:
+    """Verifies that each slope found is in the sum of the ranges that the file has for it."""
+    stated: dict[Key, tuple[Fraction, Fraction]] = {}
+    for term in read_terms(evidence, len(claims.center)):
+        key = Key(tuple(term.left), tuple(term.right))
+        low, high = stated.get(key, (Fraction(0), Fraction(0)))
+        stated[key] = (low + term.low, high + term.high)
+    for key, (low, high) in stated.items():
+        slope = found.get(key, ZERO)
+        inside = slope.is_finite() and bool(
+            BallInterval.point(low).low <= slope.low and slope.high <= BallInterval.point(high).high
+        )
+        require(inside, "the slope of every term is in its range (level 2)")
+    require(found.keys() <= stated.keys(), "the Jacobian has no other terms (level 2)")

@@ -1,0 +1,119 @@
+"""Jacobians as sums of terms of rank one over a whole region, found in the graph of the costs.
+
+The terms are those that level 2 of the checker finds (`certify.checker.ridges`, which says what
+they are): the same code is run here, so that what is proposed is what will be verified.
+"""
+
+import functools
+from typing import NamedTuple
+
+import numpy as np
+import scipy.sparse as sp
+from flint import ctx  # pyright: ignore[reportMissingTypeStubs]
+from jaxtyping import Float
+
+from certify.checker.intervals import BallInterval
+from certify.checker.reader import MAX_BITS, Reader
+from certify.checker.rederive_terms import PRECISION
+from certify.checker.region import Region as ExactRegion
+from certify.checker.ridges import NotRidges, Ridges, Vector
+from certify.graph.array_trace import arrays_of
+from certify.problem.field import FlatField
+from certify.problem.region import Region
+
+
+class RankOne(NamedTuple):
+    """The matrices `sum_k s_k p_k q_k'` with `low_k <= s_k <= high_k`.
+
+    Attributes:
+        vectors: All vectors, integers by coordinate.
+        left: The number of each p_k.
+        right: The number of each q_k.
+        low: Lower bounds of the slopes, proved.
+        high: Upper bounds of them.
+        matrix: The vectors as rows, in floating point.
+    """
+
+    vectors: list[Vector]
+    left: np.ndarray
+    right: np.ndarray
+    low: Float[np.ndarray, " terms"]
+    high: Float[np.ndarray, " terms"]
+    matrix: sp.csr_array
+
+    @property
+    def middle(self) -> Float[np.ndarray, " terms"]:
+        """The middles of the ranges."""
+        return 0.5 * self.low + 0.5 * self.high
+
+    @property
+    def radius(self) -> Float[np.ndarray, " terms"]:
+        """Half the widths of the ranges."""
+        return 0.5 * (self.high - self.low)
+
+    def rows(self) -> tuple[sp.csr_array, sp.csr_array]:
+        """Returns the p_k and the q_k as rows."""
+        return self.matrix[self.left], self.matrix[self.right]
+
+
+@functools.lru_cache(maxsize=8)
+def ridges_of(field: FlatField) -> Ridges:
+    """Returns the costs as sums of products of functions of linear forms.
+
+    Raises:
+        GraphError: If there is no graph of arrays of them.
+        NotRidges: If they are no such sums.
+    """
+    with ctx.workprec(PRECISION):
+        return Ridges(arrays_of(field), [*field.sizes], field.zero_sum, field.is_gradient)
+
+
+def rank_one(field: FlatField, region: Region) -> RankOne:
+    """Returns the Jacobian of a field over a region as a sum of terms of rank one.
+
+    Raises:
+        GraphError: If there is no graph of arrays of its costs.
+        NotRidges: If they are no sums of ridges, or a slope is not bounded on the region.
+    """
+    ridges, where = ridges_of(field), _exact(region)
+    with ctx.workprec(PRECISION):
+        if ridges.undefined(where):
+            raise NotRidges("an operation of the costs was not shown to be defined on the region")
+        found = ridges.terms(where)
+        for key, slope in found.items():
+            if not slope.is_finite():
+                raise NotRidges(
+                    "a second derivative of the costs is not bounded on the region, along "
+                    f"{len(key.right)} coordinates"
+                )
+        low = np.array([_below(slope) for slope in found.values()])
+        high = np.array([-_below(-slope) for slope in found.values()])
+    numbers: dict[Vector, int] = {}
+    for key in found:
+        for vector in key:
+            numbers.setdefault(vector, len(numbers))
+    if any(abs(x).bit_length() > MAX_BITS for vector in numbers for _, x in vector):
+        raise NotRidges("the numbers in the costs differ too much in size")
+    pairs = [[numbers[side] for side in key] for key in found]
+    left, right = np.array(pairs, int).reshape(-1, 2).T
+    return RankOne([*numbers], left, right, low, high, _matrix([*numbers], field.dimension))
+
+
+def _exact(region: Region) -> ExactRegion:
+    said = region.to_json(lambda x: float(x).hex())
+    return ExactRegion(Reader(said), region.dimension)
+
+
+def _below(x: BallInterval) -> float:
+    """Returns a float that the interval is above of, with room for another order of roundings."""
+    value = float(x.low.lower())
+    if x.low.rad() == 0 and x.low == value:
+        return value
+    return float(np.nextafter(value - 2.0**-60 * abs(value), -np.inf))
+
+
+def _matrix(vectors: list[Vector], dimension: int) -> sp.csr_array:
+    counts = np.cumsum([0, *map(len, vectors)])
+    places = [k for vector in vectors for k, _ in vector]
+    entries = [float(x) for vector in vectors for _, x in vector]
+    return sp.csr_array((entries, places, counts), shape=(len(vectors), dimension))

@@ -1,0 +1,118 @@
+"""Margin and Lipschitz constant of sums of terms of rank one, in a metric of weights.
+
+The bounds are in floating point: proposals, which the checker confirms in exact arithmetic. The
+lemma in `certify.checker.terms` bounds each term from below by a matrix with a multiplier t of its
+own; any positive multipliers are valid, and good ones are looked for here.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+import scipy.linalg
+import scipy.sparse as sp
+from jaxtyping import Float
+
+from certify.jacobian.rank_one import RankOne
+
+# Rounds of improvement of multipliers, and the share of the spread of the eigenvalues that counts
+# as near the lowest in the first one.
+_ROUNDS, _NEAR = 30, 0.1
+
+
+class Bound(NamedTuple):
+    """A bound that multipliers prove, up to roundings.
+
+    Attributes:
+        value: The margin, or the Lipschitz constant.
+        multipliers: The numbers t of the lemma, one per term.
+    """
+
+    value: float
+    multipliers: Float[np.ndarray, " terms"]
+
+
+class _Sides(NamedTuple):
+    """The vectors a_k and b_k of all terms, as rows, in coordinates in which the metric is I."""
+
+    left: sp.csr_array
+    right: sp.csr_array
+
+
+def margin_bound(terms: RankOne, weights: Float[np.ndarray, " n"], rounds: int = _ROUNDS) -> Bound:
+    """Bounds the margin from below: `<J x, x>_W >= margin |x|_W^2` for all J of the family.
+
+    Args:
+        terms: The family.
+        weights: The metric, one weight per coordinate.
+        rounds: How often multipliers are improved.
+    """
+    sides = _sides(terms, weights)
+    wide = terms.radius > 0
+    multipliers = _balanced(sides)
+    best = Bound(-np.inf, multipliers)
+    parallel = _parallel(sides)
+    temperature = None
+    for _ in range(max(rounds, 1)):
+        values, vectors = np.linalg.eigh(_lower(terms, sides, multipliers))
+        if values[0] > best.value:
+            best = Bound(float(values[0]), multipliers)
+        if not (wide & ~parallel).any():
+            break  # of parallel vectors the balanced multipliers are the best ones
+        spread = max(values[-1] - values[0], 1e-300)
+        temperature = _NEAR * spread if temperature is None else 0.7 * temperature
+        shares = np.exp(-(values - values[0]) / temperature)
+        shares /= shares.sum()
+        near = vectors * np.sqrt(shares)
+        along = [np.sqrt(((side @ near) ** 2).sum(1)) for side in sides]
+        wanted = np.clip(along[1], 1e-300, None) / np.clip(along[0], 1e-300, None)
+        ratio = np.clip(wanted / multipliers, 1e-6, 1e6)
+        multipliers = np.where(parallel, multipliers, multipliers * np.sqrt(ratio))
+    return best
+
+
+def lipschitz_bound(terms: RankOne, weights: Float[np.ndarray, " n"]) -> Bound:
+    """Bounds the Lipschitz constant from above: `|J x|_W <= constant |x|_W` for all J."""
+    left, right = _sides(terms, weights)
+    multipliers = _balanced(_Sides(left, right))
+    middle, radius = terms.middle, terms.radius
+    across = _dense(left, middle, right)
+    own = _dense(left, radius * multipliers, left)
+    other = _dense(right, radius / multipliers, right)
+    both = np.block([[other, -across.T], [-across, own]])
+    last = len(both) - 1
+    value = scipy.linalg.eigh(both, eigvals_only=True, subset_by_index=[last, last])[0]
+    return Bound(float(value), multipliers)
+
+
+def _sides(terms: RankOne, weights: np.ndarray) -> _Sides:
+    root = np.sqrt(weights)
+    left, right = terms.rows()
+    return _Sides(sp.csr_array(left * root), sp.csr_array(right / root))
+
+
+def _balanced(sides: _Sides) -> np.ndarray:
+    """Returns the multipliers that make both squares equally large."""
+    left, right = (np.sqrt(np.asarray((side * side).sum(1)).ravel()) for side in sides)
+    return right / left
+
+
+def _parallel(sides: _Sides) -> np.ndarray:
+    """Returns which terms have parallel vectors."""
+    left, right = sides
+    inner = np.asarray((left * right).sum(1)).ravel()
+    sizes = [np.asarray((side * side).sum(1)).ravel() for side in sides]
+    return inner**2 >= (1 - 1e-12) * sizes[0] * sizes[1]
+
+
+def _dense(left: sp.csr_array, factors: np.ndarray, right: sp.csr_array) -> np.ndarray:
+    """Returns `sum_k factors_k a_k b_k'`."""
+    return np.asarray((left.T @ (sp.diags_array(factors) @ right)).todense())
+
+
+def _lower(terms: RankOne, sides: _Sides, multipliers: np.ndarray) -> np.ndarray:
+    """Returns the matrix that all symmetric parts of the family are above of."""
+    left, right = sides
+    across = _dense(left, terms.middle, right)
+    own = _dense(left, terms.radius * multipliers, left)
+    other = _dense(right, terms.radius / multipliers, right)
+    return 0.5 * (across + across.T) - 0.5 * (own + other)

@@ -1,0 +1,283 @@
+"""Proofs by terms of rank one: one matrix for a whole region, or for all of R^n, and no cells."""
+
+from collections.abc import Sequence
+from fractions import Fraction
+from typing import Any, NamedTuple
+
+import numpy as np
+import scipy.optimize
+from flint import ctx  # pyright: ignore[reportMissingTypeStubs]
+from jaxtyping import Float
+
+import dgames as dg
+from certify.checker import Unusable
+from certify.checker.graph import game_hash
+from certify.checker.intervals import BallInterval
+from certify.checker.reader import CONVERGENCE, FORMAT, VERSION
+from certify.checker.rederive_terms import PRECISION
+from certify.checker.ridges import NotRidges
+from certify.claims.checked import Checked, NotAccepted
+from certify.file.provenance import provenance
+from certify.file.terms import terms_in_file
+from certify.graph.array_trace import array_data
+from certify.graph.builder import GraphError
+from certify.graph.ridge_floats import evaluate_ridges
+from certify.jacobian.rank_one import RankOne, rank_one, ridges_of
+from certify.metric.metric import Metric
+from certify.metric.metric_options import MetricOption
+from certify.metric.objective import Aim
+from certify.metric.rank_one_bounds import Bound, lipschitz_bound, margin_bound
+from certify.problem.field import FlatField
+from certify.problem.region import Region, half_widths
+from certify.prove.differential import compare
+from certify.prove.file_parts import TRUSTED, game_in_file, hexadecimal, metric_in_file
+from certify.prove.no_proof import NoProof
+from certify.prove.reach import Reach
+from certify.prove.safe_steps import safe_steps
+from certify.prove.zeros import find_constrained, find_zero
+from certify.search.budget import Budget
+from certify.search.stages import Stages
+from certify.steps import Setting, onto_sets
+
+# Floating-point bounds are backed off by these shares of the numbers in them, one after the other.
+_BACKOFFS = (2.0**-40, 2.0**-30, 2.0**-20)
+# Weights are between these powers of e, and this many are tried for each player but the first.
+_RANGE, _TRIALS = 12.0, 24
+# The most players whose weights are looked for one by one.
+_MOST_PLAYERS = 16
+
+
+class Structure(NamedTuple):
+    """What is known of a game before anything is proved of it.
+
+    Attributes:
+        field: The game as a function of vectors.
+        terms: Its Jacobian over the region.
+        seconds: How long it took to find them.
+    """
+
+    field: FlatField
+    terms: RankOne
+
+
+def structured(field: FlatField, region: Region) -> Structure:
+    """Finds the terms of the Jacobian.
+
+    Raises:
+        NoProof: If there are none; it says which operation of the costs is in the way.
+    """
+    try:
+        return Structure(field, rank_one(field, region))
+    except (GraphError, NotRidges) as error:
+        raise NoProof(
+            f"the Jacobian is no sum of terms of rank one that are known: {error}"
+        ) from None
+
+
+def prove_by_terms(
+    game: dg.Game | dg.AbstractField,
+    region: Region,
+    args: Any,
+    structure: Structure,
+    methods: Sequence[str],
+    metric: MetricOption,
+    stages: Stages,
+    budget: Budget,
+) -> Checked:
+    """Returns the contents of a certificate by terms, which the checker has accepted.
+
+    Raises:
+        NoProof: If there is no proof; it says why.
+        MismatchError: If the code of the game is not what was read from it.
+    """
+    field, terms = structure
+    stages.begin("choosing a metric")
+    weights, words = _weights(field, terms, metric)
+    spread = np.repeat(weights, field.sizes)
+    margin, lipschitz = margin_bound(terms, spread), lipschitz_bound(terms, spread)
+    if margin.value <= 0:
+        raise NoProof(_not_positive(terms, margin, spread))
+    stages.begin("looking for an equilibrium")
+    reach, methods, unproved = _reach(field, region, methods, lipschitz.value)
+    stages.begin("proving the bounds exactly")
+    reason = ""
+    for backoff in _BACKOFFS:
+        data = _contents(
+            structure, region, reach, methods, spread, (margin, lipschitz), backoff, unproved
+        )
+        data["provenance"] |= {"metric": words, "seconds": f"{budget.elapsed:.2f}"}
+        try:
+            proved = Checked(data)
+        except NotAccepted as rejection:
+            reason = f"the bounds could not be proved exactly: {rejection}"
+            continue
+        except Unusable as error:
+            raise NoProof(str(error)) from None
+        stages.begin("comparing the code with what was read from it")
+        compare(game, region, args, field, expected=_by_ridges)
+        return proved
+    raise NoProof(reason)
+
+
+def _weights(
+    field: FlatField, terms: RankOne, metric: MetricOption
+) -> tuple[Float[np.ndarray, " players"], str]:
+    """Returns the weights of the players, and how they were chosen."""
+    given = metric.given(field.names, field.sizes)
+    ends = np.cumsum(field.sizes) - 1
+    if given is not None:
+        if given.chosen.weighting.ndim > 1:
+            raise NoProof("a proof by terms of rank one needs a metric of weights")
+        return given.chosen.weighting[ends], given.chosen.name
+    players = len(field.sizes)
+    even = np.ones(players)
+    # In a zero-sum game couplings cancel in equal weights, and own curvatures bound every metric.
+    if players == 1 or players > _MOST_PLAYERS or (field.zero_sum and field.is_gradient):
+        return even, "equal weights"
+
+    def loss(logs: np.ndarray) -> float:
+        spread = np.repeat(np.exp([0.0, *logs]), field.sizes)
+        return -margin_bound(terms, spread, rounds=6).value
+
+    def along(logs: np.ndarray, k: int) -> np.ndarray:
+        def at(x: float) -> np.ndarray:
+            return np.array([*logs[:k], x, *logs[k + 1 :]])
+
+        found = scipy.optimize.minimize_scalar(
+            lambda x: loss(at(x)),
+            bounds=(max(logs[k] - 4, -_RANGE), min(logs[k] + 4, _RANGE)),
+            method="bounded",
+            options={"maxiter": _TRIALS, "xatol": 1e-2},
+        )
+        return at(float(found.x)) if found.fun < loss(logs) else logs
+
+    logs = np.zeros(players - 1)
+    for _ in range(1 if players == 2 else 2):
+        for k in range(players - 1):
+            logs = along(logs, k)
+    return np.exp([0.0, *logs]), "weights with the best margin"
+
+
+def _reach(
+    field: FlatField, region: Region, methods: Sequence[str], steepness: float
+) -> tuple[Reach, list[str], dict[str, str]]:
+    """Returns where the equilibrium is, the methods with a theorem, and why others have none."""
+    constraints = field.constraints
+    point, unproved = None, {}
+    if not constraints.bind or constraints.outside(region) is None:
+        point = find_zero(field, region)
+    if constraints.bind and point is None:
+        point = find_constrained(field, region, steepness)
+        reason = "there is no theorem on its steps projected onto strategy sets"
+        unproved = {name: reason for name in methods if not onto_sets(name)}
+    if point is None:
+        raise NoProof("no equilibrium was found in the region")
+    methods = [name for name in methods if name not in unproved]
+    sets = constraints if constraints.bind and all(map(onto_sets, methods)) else None
+    return Reach(field, region, point, sets, residual_of_ridges), methods, unproved
+
+
+def residual_of_ridges(
+    field: FlatField, point: Float[np.ndarray, " n"], value: Float[np.ndarray, " n"] | None = None
+) -> Float[np.ndarray, " n"]:
+    """Bounds `|F(point) - value|`, entry by entry, by the costs as sums of ridges; proved."""
+    stated = np.zeros_like(point) if value is None else value
+    with ctx.workprec(PRECISION):
+        found = ridges_of(field).value([Fraction(x) for x in point.tolist()])
+        errors = [
+            entry - BallInterval.point(Fraction(x))
+            for entry, x in zip(found, stated.tolist(), strict=True)
+        ]
+        sizes = [float(error.magnitude().upper()) for error in errors]
+    # With room for the checker, whose radii are rounded in another order.
+    return np.nextafter(np.array(sizes) * (1 + 2.0**-16), np.inf)
+
+
+def _contents(
+    structure: Structure,
+    region: Region,
+    reach: Reach,
+    methods: Sequence[str],
+    spread: Float[np.ndarray, " n"],
+    bounds: tuple[Bound, Bound],
+    backoff: float,
+    unproved: dict[str, str],
+) -> dict[str, Any]:
+    """Returns the contents of a file that the checker may accept."""
+    field, terms = structure
+    metric = Metric(spread)
+    scale = bounds[1].value
+    margin = bounds[0].value - backoff * scale
+    if margin <= 0:
+        raise NoProof(f"the margin, some {bounds[0].value:.3g}, is lost in roundings")
+    lipschitz = max(scale * (1 + backoff), margin)
+    onto = reach.onto(metric)
+    radius = max(reach.equilibrium(metric, margin, lipschitz), 1e-150)
+    ball = reach.of(metric)
+    basin = ball - 2 * radius * (1 + 2.0**-40)
+    if basin <= 0:
+        raise NoProof("the ball that contains the equilibrium is not inside the region")
+    below = spread[np.cumsum(field.sizes) - 1]
+    others = reach.of_others(metric)
+    setting = Setting(margin, lipschitz, below, None, None, radius, ball, *others)
+    aim = Aim("basin", half_widths(region), field.is_gradient)
+    projected = onto is not None
+    safe = safe_steps(methods, setting, field, spread, basin, aim, projected=projected)
+    claims = {
+        **metric_in_file(metric, field.sizes),
+        **hexadecimal(
+            {
+                "margin": margin,
+                "lipschitz": lipschitz,
+                "equilibrium": {
+                    "center": reach.point,
+                    **({} if onto is None else {"value": onto.value}),
+                    "residual": reach.residual(metric),
+                    "radius": radius,
+                },
+                "basin": {"radius": basin},
+                "steps": [{"method": name, **step} for name, step in safe.steps.items()],
+            }
+        ),
+    }
+    sets = None if onto is None else onto.constraints
+    game = game_in_file(field, region, sets, array_data(field))
+    without = {**unproved, **safe.without}
+    data = {
+        "format": FORMAT,
+        "version": VERSION,
+        "kind": CONVERGENCE,
+        "game": game,
+        "region": region.to_json(hexadecimal),
+        "claims": claims,
+        **({"promoted": list(field.promoted)} if field.promoted else {}),
+        "trusted": [*TRUSTED, *field.promoted],
+        "provenance": {
+            **provenance(),
+            **({"methods_without_step": without} if without else {}),
+            "enclosure": "terms of rank one",
+        },
+        "evidence": terms_in_file(terms, *(bound.multipliers for bound in bounds)),
+    }
+    data["game"]["hash"] = game_hash(data["game"])
+    return data
+
+
+def _not_positive(terms: RankOne, margin: Bound, spread: Float[np.ndarray, " n"]) -> str:
+    """Says that there is no margin, and how much of it the ranges of slopes cost."""
+    count = int((terms.radius > 0).sum())
+    middle = terms._replace(low=terms.middle, high=terms.middle)
+    between = margin_bound(middle, spread, rounds=1).value
+    return (
+        f"no metric of weights has a positive margin: in the best one that was found it is "
+        f"{margin.value:.4g}, of {between:.4g} with every slope in the middle of its range "
+        f"({count} terms have a range)"
+    )
+
+
+def _by_ridges(
+    field: FlatField, points: np.ndarray, size: int
+) -> tuple[np.ndarray, np.ndarray | None, np.ndarray]:
+    """What the proof takes the field and the costs to be, see `compare`."""
+    found = evaluate_ridges(ridges_of(field), points)
+    return found.field, found.costs if field.is_gradient else None, found.scale
