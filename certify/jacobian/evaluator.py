@@ -37,6 +37,8 @@ _MEMORY = 2**22
 class Evaluator(NamedTuple):
     """A function that encloses the Jacobians of one block of cells on each device.
 
+    It is compiled unless it runs in NumPy or operation by operation.
+
     Attributes:
         blocks: Maps the corners of `devices * width` cells to their families.
         width: The number of cells of a block.

@@ -70,7 +70,8 @@ def _product(x: Ends, y: Ends, out: str) -> Ends:
     Args:
         x: The first factor.
         y: The second factor.
-        out: Letters for "bad" and then for the further axes, those of x before those of y.
+        out: The letters "bad", and then those of the further axes, those of x before those of y;
+            in the result these are in alphabetical order.
     """
     further = out[3:]
     count = x.lower.ndim - 3
