@@ -41,12 +41,11 @@ def certify(
     - the pseudo-gradient F is strongly monotone over the region in one constant metric, with
       modulus at least `margin`, and Lipschitz with constant at most `lipschitz`; so the flow
       `x' = -F(x)` contracts at rate `margin`. The metric is `sum_i weights_i |x_i|^2` if that
-      suffices, and else `x' P x` with a matrix P (see `certify.metric.ladder`). If the
-      cells have no proof in the metric that sampling chose, other metrics are tried on the same
-      cells;
+      suffices, and else `x' P x` with a matrix P (see `certify.metric.ladder`). If the cells have
+      no proof in the metric that sampling chose, other metrics are tried on the same cells;
     - F has exactly one zero in the region, inside the given enclosure, and it is a Nash
       equilibrium: each player's strategy is that player's strict optimum in the region against the
-      others. If the game has strategy sets (boxes, balls, simplices), the point is instead the one
+      others. If the game has strategy sets (boxes, balls, simplices), it is instead the one
       solution of the variational inequality: an equilibrium within the sets, on their boundary or
       not; flow and methods are then projected onto the sets, and start in them;
     - from every start in `basin`, the flow converges to it, and so does each method with any step

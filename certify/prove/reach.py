@@ -63,7 +63,7 @@ class Reach:
             self._onto = Projected(constraints, value, bound, constraints.limits(region))
 
     def onto(self, metric: Metric) -> Projected | None:
-        """Returns the strategy sets, if there are any and the metric allows projecting onto them."""
+        """Returns the strategy sets, if there are any and the metric allows projections on them."""
         return None if metric.is_matrix else self._onto
 
     def residual(self, metric: Metric) -> Float[np.ndarray, " n"]:
