@@ -30,8 +30,8 @@ def network_constants(
 
     The Hessian blocks of the one cost function are enclosed over each player's own box and those of
     the neighbours, by one compiled program for chunks of players, without a loop over players or a
-    dense matrix. Then `certify.small_gain(constants.curvature, constants.coupling)` gives a margin a
-    with weights w, and proves that for all x, y in the box
+    dense matrix. Then `certify.small_gain(constants.curvature, constants.coupling)` gives a margin
+    a with weights w, and proves that for all x, y in the box
 
         sum_i w_i <F_i(x) - F_i(y), x_i - y_i>  >=  a sum_i w_i |x_i - y_i|^2,
 
