@@ -1,8 +1,8 @@
-"""Jacobians as affine families from the code of a field: by affine arithmetic, or by intervals.
+"""Affine families of Jacobians from the code of a field, by affine or interval arithmetic.
 
 Affine arithmetic gives the remainder of an intermediate number an `e_k` of its own. Where such a
 number enters many entries, as the weight `s` of a data point `a` enters `A' diag(s) A`, its `G_k`
-says what an interval matrix cannot: here that it is a multiple of `a a'`, which is positive
+says what an interval matrix cannot. Here `G_k` is a multiple of `a a'`, which is positive
 semidefinite, so that `s = min s` is the worst case of the margin.
 """
 
@@ -24,13 +24,14 @@ from certify.jacobian.expansion import Ends, ball
 from certify.jacobian.family import AffineFamily
 from certify.rounding import TINY
 
-# Numbers in all generators together, and generators at least and at most, about.
+# About the most numbers in all generators together, and the least and the largest number of
+# generators to ask for.
 _NUMBERS = 2**16
 _GENERATORS = (32, 256)
 
 
 def most_generators(dimension: int) -> int:
-    """How many generators of `n x n` matrices are worth their memory.
+    """Returns how many generators of `n x n` matrices are worth their memory.
 
     Example:
         >>> most_generators(4), most_generators(32), most_generators(48)
@@ -47,12 +48,12 @@ def jacobian_family(
 
     The field is evaluated over the whole cell in smooth mode first: a jump leaves no trace in
     derivative code, so a finite derivative means nothing unless every choice in the field itself is
-    decided. Derivatives are those of the code of the field (see `plain`), whatever derivative rules
-    it brings along.
+    decided. Derivatives are taken of the code of the field (see `plain`); its custom derivative
+    rules are ignored.
 
     Args:
-        field: Traceable by JAX, in float64.
-        method: "affine" follows how entries move together; "interval" bounds each of them.
+        field: A function that JAX can trace, in float64.
+        method: "affine" follows how entries move together; "interval" bounds each entry.
 
     Returns:
         A function `(lower, upper) -> AffineFamily`; jit and vmap it.
@@ -61,7 +62,7 @@ def jacobian_family(
     jacobian = jax.jacfwd(plain(field))
 
     def family(lower: Float[Array, " n"], upper: Float[Array, " n"]) -> AffineFamily:
-        # Subnormal corners move outward, so that the arithmetic below never meets one.
+        # Subnormal corners move outward, so that no subnormal number enters the arithmetic below.
         cell = flush(Interval(lower, upper))
         n = lower.size
         if method == "affine":
@@ -77,10 +78,10 @@ def jacobian_family(
 
 
 def is_smooth(function: Callable, method: Method) -> Callable[[Interval], Bool[Array, ""]]:
-    """Whether a function is defined and has no jump or kink in a cell, as far as can be told.
+    """Returns a test of whether a function is defined and has no jump or kink in a cell.
 
-    Where the cell has no width that is asked of a little more: `where(x == 0, 0, x)` has a
-    derivative of its own at zero.
+    The answer is false where this cannot be decided. A cell without width is tested with a little
+    of what surrounds it, as the code `where(x == 0, 0, x)` has a derivative of its own at zero.
     """
     rules = RULES | SMOOTH_RULES
 
@@ -102,12 +103,13 @@ def _intervals(values: Any) -> list[Interval]:
 def _by_arithmetic(
     jacobian: Callable, cell: Interval, rules: Mapping[str, Rule], smooth: Bool[Array, ""]
 ) -> AffineFamily:
-    """Affine arithmetic on the code of the Jacobian, in one pass."""
+    """Encloses the Jacobian by affine arithmetic on its code, in one pass."""
     n = cell.lower.size
     found = as_form(evaluate(jacobian, cell, rules, "affine", most_generators(n)))
     missing = max(n - found.symbols, 0)
     generators = jnp.concatenate([found.generators, jnp.zeros((missing, n, n))])
-    # A larger cell has a larger remainder, roughly in proportion to what moves the entry.
+    # The remainder of an entry grows with the cell, roughly in proportion to how much each
+    # coordinate moves the entry.
     loose = found.remainder + jnp.sum(jnp.abs(generators[n:]), 0)
     moving = jnp.abs(generators[:n]) + TINY
     width = (cell.upper - cell.lower)[:, None, None]
@@ -119,6 +121,6 @@ def _by_arithmetic(
 
 
 def _all_finite(*parts: Interval | Array) -> Bool[Array, ""]:
-    """Whether every number in arrays and intervals is finite."""
+    """Returns whether every number in arrays and intervals is finite."""
     leaves = jax.tree.leaves(parts)
     return jnp.stack([jnp.all(jnp.isfinite(leaf)) for leaf in leaves]).all()

@@ -1,4 +1,4 @@
-"""Affine families of Jacobians from Taylor polynomials of an expression graph: no compiling."""
+"""Affine families of Jacobians from Taylor polynomials of an expression graph, uncompiled."""
 
 import functools
 from collections.abc import Callable, Sequence
@@ -17,15 +17,16 @@ from certify.jacobian.natural_jacobian import natural_curvature, natural_jacobia
 from certify.problem.natural_gradient import Natural
 from certify.rounding import EPSILON, TINY
 
-# Products of coefficients for one cell, at most, if none were zero: a fraction of a second.
+# The most products of coefficients for one cell, counted as if none were zero; they take a
+# fraction of a second.
 _PRODUCTS = 2**21
 
 
 def is_affordable(graph: Graph) -> bool:
-    """Whether a graph is small enough for its families to be found quickly, cell by cell.
+    """Returns whether a graph is small enough for its families to be found quickly, cell by cell.
 
-    What a node costs depends on how many coordinates it moves with: those of a hidden unit of a
-    network are its own weights and what it is fed with, not all of the game's.
+    The cost of a node depends on how many coordinates it moves with: a hidden unit of a network
+    moves with its own weights and its inputs, not with all coordinates of the game.
     """
     products = {"mul": 1, "add": 0, "sub": 0, "neg": 0, "constant": 0}
     moving: list[frozenset[int]] = [frozenset((k,)) for k in range(graph.inputs)]
@@ -43,16 +44,16 @@ def taylor_family(
     """Encloses the Jacobian of a field over cells, rigorously.
 
     Args:
-        graph: Of the costs, or of the field itself.
+        graph: The graph of the costs, or of the field itself.
         entries: How the field is made of the outputs of the graph.
-        natural: If the field is a natural gradient, and the graph one of policies, of which cells
-            are made too: what it adds to the slopes of the graph's outputs.
+        natural: What a natural gradient adds to the slopes of the graph's outputs, if the field is
+            one; the graph and the cells are then in terms of policies.
 
     Returns:
         A function of the lower and upper corners of a batch of cells. A family is `finite` where
-        all Taylor coefficients of the outputs and of the obligations are, up to degree `ORDER`:
-        then the graph is defined on the cell, and its outputs have that many continuous derivatives
-        there.
+        all Taylor coefficients of the outputs and of the obligations are finite up to degree
+        `ORDER`: then the graph is defined on the cell, and its outputs have that many continuous
+        derivatives there.
     """
     near, wide = (Arithmetic(graph.inputs, order) for order in (ORDER - 1, ORDER))
 
@@ -82,7 +83,7 @@ def taylor_family(
 
 
 def flushed(lower: np.ndarray, upper: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Subnormal corners move outward, so that the middle of a cell, normal or zero, is in it."""
+    """Moves subnormal corners outward, so that the cell contains its middle, normal or zero."""
     small = [np.abs(end) < TINY for end in (lower, upper)]
     return (
         np.where(small[0], np.where(lower < 0, -TINY, 0.0), lower),
@@ -91,9 +92,9 @@ def flushed(lower: np.ndarray, upper: np.ndarray) -> tuple[np.ndarray, np.ndarra
 
 
 def _blame(arithmetic: Arithmetic, jets: Sequence[Jet], boxes: int) -> np.ndarray:
-    """One for each coordinate in which an unknown coefficient is one of a power, else zero.
+    """Returns one for each coordinate in the monomial of an unknown coefficient, else zero.
 
-    To cut others would not help.
+    Splitting other coordinates would not help.
     """
     result = np.zeros((boxes, arithmetic.inputs, 1, 1))
     for jet in jets:
@@ -107,7 +108,7 @@ def _blame(arithmetic: Arithmetic, jets: Sequence[Jet], boxes: int) -> np.ndarra
 def _derivatives(
     arithmetic: Arithmetic, jets: list[Jet], entries: Sequence[Entry], order: int
 ) -> Ends:
-    """All derivatives of one order of the field, shape (cells, n, n, ...)."""
+    """Bounds all derivatives of one order of the field, shape (cells, n, n, ...)."""
     rows, factors = _places(arithmetic, tuple(jet.monomials for jet in jets), tuple(entries), order)
     boxes = max(jet.low.shape[1] for jet in jets)
     ends = []
@@ -115,7 +116,7 @@ def _derivatives(
         table = [np.broadcast_to(getattr(jet, side), (len(jet.low), boxes)) for jet in jets]
         found = np.concatenate([*table, np.zeros((1, boxes))])[rows] * factors[..., None]
         ends.append(np.moveaxis(found, -1, 0))
-    low, high = np.minimum(*ends), np.maximum(*ends)  # a negative sign turns them round
+    low, high = np.minimum(*ends), np.maximum(*ends)  # a negative sign swaps them
     unknown = ~(np.isfinite(low) & np.isfinite(high))
     return Ends(
         np.where(unknown, -np.inf, low - EPSILON * np.abs(low)),
@@ -130,10 +131,10 @@ def _places(
     entries: tuple[Entry, ...],
     order: int,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Where each derivative stands among the coefficients of all outputs, and times what.
+    """Returns the row of each derivative among the coefficients of all outputs, and its factor.
 
-    A derivative is a Taylor coefficient times the factorials of the exponents of its monomial; one
-    that is not there is zero, which stands last.
+    A derivative is a Taylor coefficient times the factorials of the exponents of its monomial. A
+    coefficient that is not listed is zero; zero stands in the last row.
     """
     starts = np.cumsum([0, *map(len, monomials)])
     known = [

@@ -1,7 +1,7 @@
-"""How the Jacobians of a field are enclosed: an object for each way, and the choice among them.
+"""The ways to enclose the Jacobians of a field, as objects, and the choice among them.
 
-The choice is made here alone: certificates, steps of methods and the command line all ask
-`AutoEnclosure().select(field)`, which says what it takes and why.
+Only this module makes the choice: certificates, steps of methods and the command line all call
+`AutoEnclosure().select(field)`, which says what it chose and why.
 """
 
 import abc
@@ -23,11 +23,14 @@ from certify.graph.trace import graph_of
 from certify.jacobian.by_taylor import is_affordable
 from certify.problem.field import FlatField
 
-# Seconds per equation of a program that is run operation by operation, about, the first time.
+# About how many seconds each equation of a program takes that is run operation by operation, the
+# first time.
 _AT_ONCE = 0.001
-# Linear systems are left to Taylor polynomials where anything else would take longer to compile.
+# Linear systems are left to Taylor polynomials where affine arithmetic would take longer than these
+# seconds to compile.
 _SOLVES = 60.0
-# Without a budget, nothing is compiled that would take longer, if there is another enclosure.
+# Without a budget, nothing is compiled that would take longer than these seconds, if there is
+# another enclosure.
 PATIENCE = 900.0
 
 
@@ -35,7 +38,7 @@ class Enclosure(abc.ABC):
     """A way to enclose Jacobians over cells, or `AutoEnclosure`, which chooses one.
 
     Attributes:
-        name: In files and on the command line.
+        name: The name of the enclosure in files and on the command line.
     """
 
     name: ClassVar[str]
@@ -44,12 +47,13 @@ class Enclosure(abc.ABC):
     def select(
         self, field: FlatField, seconds: float = PATIENCE, *, fallback: bool = True
     ) -> "Selection":
-        """Which enclosure a field gets, and why.
+        """Returns which enclosure a field gets, and why.
 
         Args:
             field: The field, from `certify.flat_field`.
             seconds: How long compiling may take.
-            fallback: Whether `AutoEnclosure` may take another one where that is too short.
+            fallback: Whether `AutoEnclosure` may take another enclosure where that time is too
+                short.
 
         Raises:
             ValueError: If the field cannot have this enclosure.
@@ -57,12 +61,13 @@ class Enclosure(abc.ABC):
 
 
 class DefiniteEnclosure(Enclosure):
-    """A way to enclose Jacobians; final classes say which.
+    """A definite way to enclose Jacobians; each subclass is one.
 
     Attributes:
-        most: Coordinates that it can have.
-        method: How code is evaluated over a cell, where it is.
-        equations: Of its compiled program, about, for each one of the code of the Jacobian.
+        most: The largest number of coordinates that it is for.
+        method: How code is evaluated over a cell, if it is.
+        equations: About how many equations its compiled program has for each equation of the code
+            of the Jacobian.
     """
 
     most: ClassVar[float] = math.inf
@@ -72,7 +77,7 @@ class DefiniteEnclosure(Enclosure):
     def select(
         self, field: FlatField, seconds: float = PATIENCE, *, fallback: bool = True
     ) -> "Selection":
-        """See `Enclosure`; a constant Jacobian is a point, whatever was asked for."""
+        """See `Enclosure`; a constant Jacobian is enclosed as one, whatever was asked for."""
         if field.natural is not None:
             self._require_for_policies(field)
         elif is_constant(field):
@@ -87,7 +92,7 @@ class DefiniteEnclosure(Enclosure):
         return Selection(self, f"{self!r} was asked for", shortfall=short)
 
     def seconds(self, field: FlatField) -> float:
-        """About how long it takes to compile."""
+        """Returns about how long the enclosure takes to compile, in seconds."""
         if not self.equations:
             return 0.0
         return seconds_to_compile(self.equations * _length(field))
@@ -99,16 +104,16 @@ class DefiniteEnclosure(Enclosure):
 
 @dataclass(frozen=True)
 class ConstantJacobian(DefiniteEnclosure):
-    """One Jacobian for all points, as quadratic games have: nothing asks for it, it is found."""
+    """One Jacobian for all points, as in quadratic games; it is detected, not asked for."""
 
     name = "constant"
 
 
 @dataclass(frozen=True)
 class Taylor(DefiniteEnclosure):
-    """Taylor polynomials of the expression graph of the costs; they compile nothing.
+    """Taylor polynomials of the expression graph of the costs, without compiling it.
 
-    For costs that are short, of up to 16 coordinates. The remainder holds the third derivatives of
+    They are for short costs of up to 16 coordinates. The remainder holds the third derivatives of
     the field's costs over the cell.
     """
 
@@ -120,8 +125,8 @@ class Taylor(DefiniteEnclosure):
 class AffineArithmetic(DefiniteEnclosure):
     """Affine arithmetic on the code of the Jacobian, for up to 48 coordinates.
 
-    Every number is followed as a linear function of the coordinates with a remainder, which has a
-    symbol of its own where it enters several entries.
+    Every number is followed as a linear function of the coordinates plus a remainder. The remainder
+    has a symbol of its own where it enters several entries.
     """
 
     name = "affine"
@@ -132,7 +137,7 @@ class AffineArithmetic(DefiniteEnclosure):
 
 @dataclass(frozen=True)
 class IntervalMatrices(DefiniteEnclosure):
-    """An interval for each entry, for any number of coordinates; needs the most cells."""
+    """An interval for each entry, for any number of coordinates; these need the most cells."""
 
     name = "interval"
     equations = 12
@@ -142,10 +147,10 @@ class IntervalMatrices(DefiniteEnclosure):
 class AutoEnclosure(Enclosure):
     """The enclosure that suits a field, and for which there is time.
 
-    `Taylor` for short costs of up to 16 coordinates; `AffineArithmetic` for longer ones, up to 48
-    coordinates, for sums over more smooth units than there are coordinates (data points, hidden
-    units), in which most of what moves the single terms cancels, and for linear systems;
-    `IntervalMatrices` beyond.
+    It is `Taylor` for short costs of up to 16 coordinates, and `IntervalMatrices` for more than 48
+    coordinates. Otherwise it is `AffineArithmetic`: for longer costs, for linear systems, and for
+    sums over more smooth units (data points, hidden units) than there are coordinates, in which
+    most of what moves the single terms cancels.
 
     Example:
         >>> import certify, dgames as dg
@@ -182,9 +187,9 @@ class Selection(NamedTuple):
     """An enclosure that was selected.
 
     Attributes:
-        enclosure: Which one.
-        why: A sentence.
-        compiled: Whether by a compiled program; if not, operation by operation.
+        enclosure: The enclosure.
+        why: Why it was selected, in words.
+        compiled: Whether it runs as a compiled program; if not, it runs operation by operation.
         shortfall: Why there is no time for it; empty if there is.
     """
 
@@ -200,7 +205,7 @@ _NO_OTHER = ", and a checkpoint leaves no other one"
 
 @functools.lru_cache(maxsize=32)
 def _suited(field: FlatField) -> Selection:
-    """The enclosure that suits a field, however long it takes to compile."""
+    """Returns the enclosure that suits a field; compile time counts for linear systems only."""
     if field.natural is not None:
         return Taylor().select(field)
     if is_constant(field):
@@ -230,13 +235,13 @@ def _suited(field: FlatField) -> Selection:
 
 @functools.lru_cache(maxsize=32)
 def is_constant(field: FlatField) -> bool:
-    """Whether the code of the Jacobian does not depend on where it is taken."""
+    """Returns whether the code of the Jacobian does not depend on the point."""
     return not is_dependent(_jacobian_code(field))
 
 
 @functools.lru_cache(maxsize=32)
 def is_short(field: FlatField) -> bool:
-    """Whether the costs can be spelled out, briefly enough for Taylor polynomials."""
+    """Returns whether the costs have an expression graph short enough for Taylor polynomials."""
     try:
         return is_affordable(graph_of(field))
     except GraphError:
@@ -251,12 +256,12 @@ def _jacobian_code(field: FlatField) -> core.Jaxpr:
 
 @functools.lru_cache(maxsize=32)
 def _length(field: FlatField) -> int:
-    """Equations of the code of the Jacobian."""
+    """Returns the number of equations of the code of the Jacobian."""
     return equations(_jacobian_code(field))
 
 
 def _smooth_units(field: FlatField) -> int:
-    """Entries of the largest array of values of a smooth function of one variable, tanh or so."""
+    """Returns the size of the largest array of values of a smooth function, such as tanh."""
     point = jax.ShapeDtypeStruct((field.dimension,), jnp.float64)
     code = jax.make_jaxpr(plain(field.function))(point).jaxpr.eqns
     return max(
@@ -271,7 +276,7 @@ def _too_slow(enclosure: DefiniteEnclosure, needed: float, seconds: float) -> st
     )
 
 
-# The names of the command line.
+# Enclosures by their names on the command line.
 NAMED: dict[str, type[Enclosure]] = {
     kind.name: kind for kind in (AutoEnclosure, Taylor, AffineArithmetic, IntervalMatrices)
 }

@@ -1,9 +1,10 @@
-"""Encloses the Jacobians of a field on many cells, in blocks of one fixed shape.
+"""Enclosures of the Jacobians of a field on many cells, in blocks of one fixed shape.
 
 The last bits of what XLA and BLAS compute depend on the shapes they are given, and a search that
 decides by them would depend on how its cells were batched. So cells are evaluated in blocks of one
-fixed shape, by one compiled program, each cell at a place that depends on nothing but its place in
-the round: a bigger batch is more blocks, and more devices or processes are more blocks at a time.
+fixed shape, by one compiled program, and the place of a cell in its block depends only on its place
+in the round. A bigger batch has more blocks; more devices or processes evaluate more blocks at a
+time.
 """
 
 import dataclasses
@@ -27,20 +28,22 @@ from certify.jacobian.enclosure_choice import ConstantJacobian, DefiniteEnclosur
 from certify.jacobian.family import AffineFamily
 from certify.problem.field import FlatField
 
-# Cells of a block, unless their Jacobians are so large that fewer have to do.
+# The number of cells of a block, unless their Jacobians are so large that there must be fewer.
 WIDTH = 16
-# Numbers in the largest array of a block, about.
+# About the most numbers in the largest array of a block.
 _MEMORY = 2**22
 
 
 class Evaluator(NamedTuple):
-    """The enclosure of one block of cells on each device, compiled unless it is by NumPy.
+    """A function that encloses the Jacobians of one block of cells on each device.
+
+    It is compiled unless it runs in NumPy or operation by operation.
 
     Attributes:
-        blocks: From the corners of `devices * width` cells to their families.
-        width: Cells of a block.
-        devices: Blocks at a time.
-        signs: Which entries mirror each other (see `symmetry`).
+        blocks: Maps the corners of `devices * width` cells to their families.
+        width: The number of cells of a block.
+        devices: The number of blocks that are evaluated at a time.
+        signs: Which entries mirror each other (see `certify.problem.symmetry`).
     """
 
     blocks: Callable[[np.ndarray, np.ndarray], AffineFamily]
@@ -51,7 +54,7 @@ class Evaluator(NamedTuple):
 
 @functools.lru_cache(maxsize=32)
 def evaluator(field: FlatField, enclosure: DefiniteEnclosure, *, compile: bool = True) -> Evaluator:
-    """Compiles the enclosures of a field for the devices of this process, once.
+    """Builds the evaluator of a field for the devices of this process, and compiles it once.
 
     Args:
         field: The pseudo-gradient as a function of vectors.
@@ -66,29 +69,30 @@ def evaluator(field: FlatField, enclosure: DefiniteEnclosure, *, compile: bool =
     smooth_costs = is_smooth(field.costs, enclosure.method)
 
     def evaluate(lower: Any, upper: Any) -> AffineFamily:
-        # A jump of a cost leaves no trace in its gradient, which is then the gradient of nothing.
+        # A jump of a cost leaves no trace in the code of its gradient, which is then the gradient
+        # of no function.
         smooth = smooth_costs(flush(Interval(lower, upper)))
         found = family(lower, upper)
         return dataclasses.replace(found, finite=found.finite & smooth)
 
     constant = isinstance(enclosure, ConstantJacobian)
-    if constant or not compile:  # a constant one has one cell
+    if constant or not compile:  # a constant Jacobian needs one cell
         block = jax.ShapeDtypeStruct((width, n), jnp.float64)
         once = for_once(jax.vmap(evaluate), block, block) if compile else jax.vmap(evaluate)
         return Evaluator(on_arrays(once), width, 1, field.signs)
     devices = jax.local_devices()
-    # Compiled ahead of the first call: a block of another shape would be an error, not another
-    # compilation.
+    # The program is compiled ahead of the first call, so a block of another shape would be an
+    # error, not another compilation.
     corner = jax.ShapeDtypeStruct((width * len(devices), n), jnp.float64)
     program = compiled(_sharded(jax.vmap(evaluate), devices).trace(corner, corner))
     return Evaluator(program, width, len(devices), field.signs)
 
 
 def _by_taylor(field: FlatField, width: int) -> Callable[[np.ndarray, np.ndarray], AffineFamily]:
-    """Families from the expression graph, where the code of the costs itself is smooth, too.
+    """Returns a function that finds families from the expression graph, and checks the code too.
 
-    The graph was read from the code, but it is another program. So the code is asked as well,
-    whether it is defined on a cell and makes no choice there that is not decided.
+    The graph was read from the code of the costs, but it is another program. So a family is finite
+    only where the code itself is also defined on the cell and makes no undecided choice there.
     """
     of_costs = field.is_gradient or field.natural is not None
     made = entries([*field.sizes], field.zero_sum, of_costs)
@@ -102,7 +106,7 @@ def _by_taylor(field: FlatField, width: int) -> Callable[[np.ndarray, np.ndarray
     def evaluate(lower: np.ndarray, upper: np.ndarray) -> AffineFamily:
         found = family(lower, upper)
         smooth = np.asarray(smooth_code(jnp.asarray(lower), jnp.asarray(upper)))
-        # Nothing tells which coordinate is to blame: the widest is.
+        # Nothing tells which coordinate is to blame, so the widest gets the largest score.
         known = np.asarray(found.share)
         width = np.broadcast_to((upper - lower)[:, :, None, None], known.shape)
         share = np.where((found.finite & ~smooth)[:, None, None, None], width, known)
@@ -112,19 +116,19 @@ def _by_taylor(field: FlatField, width: int) -> Callable[[np.ndarray, np.ndarray
 
 
 def block_width(field: FlatField, enclosure: DefiniteEnclosure) -> int:
-    """Cells of a block: a matter of the game alone."""
-    if isinstance(enclosure, ConstantJacobian):  # then there is one cell
+    """Returns the number of cells of a block, which depends on the game and the enclosure alone."""
+    if isinstance(enclosure, ConstantJacobian):  # one cell is enough
         return 1
     entries = field.dimension ** (4 if isinstance(enclosure, Taylor) else 3)
     return int(np.clip(_MEMORY // entries, 1, WIDTH))
 
 
 def _sharded(block: Callable, devices: list[Any]) -> Any:
-    """One block on each device; on a single one, the block itself."""
+    """Returns a function that evaluates one block on each device."""
     if len(devices) == 1:
         return jax.jit(block)
     mesh = Mesh(np.array(devices), ("cells",))
     spec = PartitionSpec("cells")
-    # Every device runs the program of one block as it stands; nothing is to be checked or merged.
+    # Every device runs the program of one block unchanged; nothing has to be checked or merged.
     each = jax.shard_map(block, mesh=mesh, in_specs=spec, out_specs=spec, check_vma=False)
     return jax.jit(each, in_shardings=NamedSharding(mesh, spec))

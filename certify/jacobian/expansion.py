@@ -1,9 +1,9 @@
-"""The family of a cell from derivatives of the Jacobian, by Taylor's theorem.
+"""The affine family of a cell from derivatives of the Jacobian, by Taylor's theorem.
 
     J(x) = J(c) + sum_k dJ/dx_k (c) d_k + 1/2 sum_kl H_kl d_k d_l,     d = x - c,   |d_k| <= r_k,
 
 with second derivatives H of J at some points of the cell (Lagrange's form of the remainder). The
-arithmetic is that of the arrays it is given, NumPy's or JAX's, rounded outward.
+functions work on arrays of NumPy or of JAX, and round outward.
 """
 
 from typing import Any, NamedTuple
@@ -28,7 +28,7 @@ class Expansion(NamedTuple):
 
 
 def middle_of(lower: Any, upper: Any) -> tuple[Any, Any]:
-    """A point of a cell, normal or zero, and how far the cell reaches from it; rounded up."""
+    """Returns a point of a cell, normal or zero, and the reach of the cell from it, rounded up."""
     xp = lower.__array_namespace__()
     middle = xp.clip(0.5 * lower + 0.5 * upper, lower, upper)
     middle = xp.where(xp.abs(middle) < TINY, 0.0, middle)
@@ -39,9 +39,9 @@ def expand(jacobian: Ends, slope: Ends, curvature: Ends, radius: Any) -> Expansi
     """Encloses the Jacobian over a cell.
 
     Args:
-        jacobian: At the middle, shape (..., n, n).
-        slope: Its first derivatives there, shape (..., n, n, n), the last axis for `x_k`.
-        curvature: Its second derivatives over the cell, shape (..., n, n, n, n).
+        jacobian: Bounds on the Jacobian at the middle, shape (..., n, n).
+        slope: Bounds on its first derivatives there, shape (..., n, n, n), the last axis for `x_k`.
+        curvature: Bounds on its second derivatives over the cell, shape (..., n, n, n, n).
         radius: How far the cell reaches from its middle, shape (..., n).
     """
     xp = radius.__array_namespace__()
@@ -62,14 +62,15 @@ def expand(jacobian: Ends, slope: Ends, curvature: Ends, radius: Any) -> Expansi
 
 
 def _second_order(curvature: Ends, radius: Any) -> tuple[Any, Any]:
-    """Encloses `1/2 sum_kl H_kl d_k d_l`, `|d| <= radius`: a shift, and a radius for each `k`.
+    """Encloses `1/2 sum_kl H_kl d_k d_l`, `|d| <= radius`, by a shift and a radius for each `k`.
 
-    Squares have a sign, `d_k^2` in `[0, r_k^2]`, so the diagonal terms are enclosed off centre and
-    half as wide.
+    Squares have a sign, `d_k^2` in `[0, r_k^2]`, so the enclosures of the diagonal terms are off
+    centre and half as wide.
     """
     xp = radius.__array_namespace__()
     n = radius.shape[-1]
-    # Rounded up before they meet the curvature, which would magnify an underflow.
+    # Weights are rounded up before they are multiplied by the curvature, which would magnify an
+    # underflow.
     weights = raised(0.5 * radius[..., :, None] * radius[..., None, :], 2)
     off_diagonal = (weights * (1.0 - xp.eye(n)))[..., None, None, :, :]
     magnitude = xp.maximum(xp.abs(curvature.lower), xp.abs(curvature.upper))
@@ -89,7 +90,7 @@ def _second_order(curvature: Ends, radius: Any) -> tuple[Any, Any]:
 
 
 def ball(ends: Ends) -> tuple[Any, Any]:
-    """A number between two ends, and how far they are from it; rounded up."""
+    """Returns a number between two ends, and its distance from the farther one, rounded up."""
     xp = ends.lower.__array_namespace__()
     middle = 0.5 * ends.lower + 0.5 * ends.upper
     return middle, raised(xp.maximum(ends.upper - middle, middle - ends.lower), 2)

@@ -1,13 +1,13 @@
-"""Sums, products and substitution of affine families, with every rounding error paid for.
+"""Sums, products and substitution of affine families, with every rounding error accounted for.
 
 A family over a cell is the set of all matrices
 
     C + sum_k e_k G_k + E,    e_k = (z_k - m_k) / r_k,   |E| <= R entrywise,
 
 with the *same* `e_k` in every family of one evaluation: those of the coordinates of the cell with
-centre `m` and half-widths `r`. So what two families have in common cancels in their sum, and the
-product of two Jacobians remembers how both move. In NumPy and float64: products of matrices obey
-the bounds for any order of summation, with or without fused multiply-adds.
+centre `m` and half-widths `r`. So parts of two families that are opposite cancel in their sum, and
+the product of two Jacobians retains how both move. The arithmetic is NumPy's, in float64; the error
+bounds on products of matrices hold for any order of summation, with or without fused multiply-adds.
 """
 
 import numpy as np
@@ -15,14 +15,14 @@ from jaxtyping import Array, Float
 
 from certify.jacobian.family import UNDERFLOW, UP, AffineFamily
 
-# Of NumPy or JAX, as families have them.
+# Arrays of NumPy or JAX, as in a family.
 Matrices = Float[Array | np.ndarray, "_ a b"]
-# Twice the unit roundoff, for each rounded operation.
+# Twice the unit roundoff; it is charged for each rounded operation.
 _UNIT = 2.0**-52
 
 
 def added(first: AffineFamily, *others: AffineFamily) -> AffineFamily:
-    """The sums of members, at the same point of the cell."""
+    """Encloses the sums of members at the same point of the cell."""
     total = first
     for other in others:
         centre = total.centre + other.centre
@@ -34,10 +34,11 @@ def added(first: AffineFamily, *others: AffineFamily) -> AffineFamily:
 
 
 def product(first: AffineFamily, second: AffineFamily) -> AffineFamily:
-    """The products of members, at the same point of the cell.
+    """Encloses the products of members at the same point of the cell.
 
-    Of `(C + d)(C' + d')` the part `d d'` is quadratic: `e_k^2` is in `[0, 1]`, so the squares are
-    enclosed off centre and half as wide, and the two products of each pair of coordinates together.
+    The part `d d'` of `(C + d)(C' + d')` is quadratic. As `e_k^2` is in `[0, 1]`, the enclosures of
+    the squares are off centre and half as wide; the two products of each pair of coordinates are
+    enclosed together.
     """
     c, d = first.centre, second.centre
     centre = c @ d
@@ -61,13 +62,14 @@ def product(first: AffineFamily, second: AffineFamily) -> AffineFamily:
 def substituted(
     jacobian: AffineFamily, point: AffineFamily, middle: np.ndarray, radius: np.ndarray
 ) -> AffineFamily:
-    """Jacobians over the box of a moving point, as a family over the cell on which it moves.
+    """Turns a family over a box into one over a cell, on which a point of the box depends.
 
     Args:
-        jacobian: Over the box `middle -+ radius`, its `e_k` being `(y_k - middle_k) / radius_k`.
+        jacobian: A family over the box `middle -+ radius`, in which `e_k` is
+            `(y_k - middle_k) / radius_k`.
         point: `y`, as a family of shape (n, 1) over the cell, inside the box.
-        middle: Shape (n,).
-        radius: Shape (n,), positive.
+        middle: The middle of the box, shape (n,).
+        radius: The half-widths of the box, shape (n,), positive.
     """
     if not len(jacobian.generators):
         return jacobian
@@ -78,7 +80,8 @@ def substituted(
     centre = jacobian.centre + np.einsum("k,kij->ij", offset[:, 0], slopes)
     generators = np.einsum("lk,kij->lij", moves, slopes)
     loose = np.einsum("k,kij->ij", point.remainder[:, 0] * scale[:, 0], np.abs(slopes))
-    # Sizes before anything cancels: also of `y - middle`, which is computed from large numbers.
+    # Sizes are taken before anything cancels, also in `y - middle`, which is computed from large
+    # numbers.
     size = (np.abs(point.centre[:, 0]) + np.abs(middle)) * scale[:, 0] + np.abs(moves).sum(0) + 1
     size = np.abs(jacobian.centre) + np.einsum("k,kij->ij", size, np.abs(slopes))
     error = _UNIT * (8 * len(slopes) + 4 * len(moves) + 64) * size + UNDERFLOW
@@ -88,10 +91,10 @@ def substituted(
 def value(
     at_middle: AffineFamily, jacobian: AffineFamily, point: AffineFamily, middle: np.ndarray
 ) -> AffineFamily:
-    """`F(y) = F(middle) + J (y - middle)` for some average `J` of Jacobians over the box.
+    """Encloses `F(y) = F(middle) + J (y - middle)`, `J` an average of Jacobians over the box.
 
-    An average of members is a member of the family with larger remainders, in which the `e_k` are
-    free: they are those of the average, not those of `y`.
+    The `e_k` of such an average are not those of `y`. So the generators become part of the
+    remainder; the family that results contains every average of members.
     """
     moved = added(point, AffineFamily.ball(-middle[:, None], np.zeros((len(middle), 1))))
     free = AffineFamily.ball(jacobian.centre, jacobian.spread)

@@ -1,4 +1,4 @@
-"""Jacobians of natural gradients in logit differences, bounded as functions of the policies."""
+"""Bounds on Jacobians of natural gradients in logit differences, as functions of the policies."""
 
 from typing import NamedTuple
 
@@ -10,7 +10,7 @@ from certify.rounding import EPSILON, TINY
 
 
 class _Fisher(NamedTuple):
-    """Bounds on S, and on its first and second derivatives along the policies."""
+    """Bounds on the matrix S, and on its first and second derivatives along the policies."""
 
     value: Ends
     slope: Ends
@@ -18,19 +18,19 @@ class _Fisher(NamedTuple):
 
 
 def natural_jacobian(natural: Natural, q: Ends, value: Ends) -> Ends:
-    """J where the policies and H are in these bounds, shapes (cells, n) and (cells, n, n)."""
+    """Bounds J for policies and H within bounds, of shapes (cells, n) and (cells, n, n)."""
     constant = natural.temperature * np.eye(q.lower.shape[-1])
     return _sum(Ends(constant, constant), _product(value, _fisher(natural, q).value, "bad"))
 
 
 def natural_slope(natural: Natural, q: Ends, value: Ends, slope: Ends) -> Ends:
-    """Its first derivatives along the policies, with those of H; the last axis is for them."""
+    """Bounds the first derivatives of J along the policies, given those of H, in the last axis."""
     s = _fisher(natural, q)
     return _sum(_product(slope, s.value, "badk"), _product(value, s.slope, "badk"))
 
 
 def natural_curvature(natural: Natural, q: Ends, value: Ends, slope: Ends, curvature: Ends) -> Ends:
-    """Its second derivatives, with those of H."""
+    """Bounds the second derivatives of J along the policies, given those of H, in the last axes."""
     s = _fisher(natural, q)
     return _sum(
         _product(curvature, s.value, "badkl"),
@@ -41,7 +41,7 @@ def natural_curvature(natural: Natural, q: Ends, value: Ends, slope: Ends, curva
 
 
 def _fisher(natural: Natural, q: Ends) -> _Fisher:
-    """With `S_cb = [c = b] q_b - q_b q_c` for two coordinates of one vector; policies are >= 0."""
+    """Bounds `S_cb = [c = b] q_b - q_b q_c`, c and b being of one vector; policies are >= 0."""
     one, same = np.eye(q.lower.shape[-1]), natural.together
     squares = [end[:, :, None] * end[:, None, :] for end in q]
     diagonal = [one * end[:, None, :] for end in q]
@@ -65,7 +65,14 @@ def _fisher(natural: Natural, q: Ends) -> _Fisher:
 
 
 def _product(x: Ends, y: Ends, out: str) -> Ends:
-    """`sum_c x[b, a, c, ...] y[b, c, d, ...]`: further axes in the order of `out`, x's first."""
+    """Bounds `sum_c x[b, a, c, ...] y[b, c, d, ...]`.
+
+    Args:
+        x: The first factor.
+        y: The second factor.
+        out: The letters "bad", and then those of the further axes, those of x before those of y;
+            in the result these are in alphabetical order.
+    """
     further = out[3:]
     count = x.lower.ndim - 3
     pattern = f"bac{further[:count]},bcd{further[count:]}->bad{''.join(sorted(further))}c"
@@ -85,6 +92,6 @@ def _sum(*terms: Ends) -> Ends:
 
 
 def _widened(ends: Ends, operations: int, size: np.ndarray | float = 1.0) -> Ends:
-    """By more than what so many roundings of numbers of that size lose."""
+    """Widens bounds by more than what so many roundings of numbers of a size lose."""
     slack = (operations + 2) * (2 * EPSILON * size + TINY)
     return Ends(ends.lower - slack, ends.upper + slack)

@@ -1,7 +1,7 @@
-"""Metrics with a matrix, by semidefinite programs over sampled Jacobians.
+"""Metrics that are matrices, found by semidefinite programs over sampled Jacobians.
 
-Everything here is a guess. What a solver says of its own success is not believed: each matrix that
-it returns is judged by its sampled margin, and a proof comes later or not at all.
+Everything here is a guess. A solver's own report of success is not believed: each matrix that it
+returns is judged by its sampled margin, and a proof comes later or not at all.
 """
 
 import functools
@@ -18,19 +18,20 @@ from certify.metric.weights import sampled_margin
 
 Kind = Literal["weights", "block", "full"]
 
-# How far from round a metric may be, relative to the frame that it is looked for in.
+# The largest condition number of a metric, relative to the frame in which it is looked for.
 CONDITION = 1e4
 # The bisection ends when this share of the margin in question is decided.
 _PRECISION = 0.02
-# Of Jacobians that the program knows of, and rounds in which the worst of the others are added.
+# The most rounds in which Jacobians enter the program, and how many of the worst enter in each.
 _ROUNDS = 4
 _ADDED = 4
 
 
 def abscissa(jacobians: Float[np.ndarray, "samples n n"]) -> float:
-    """The smallest real part of all eigenvalues: no constant metric has a larger sampled margin.
+    """Returns the smallest real part of all eigenvalues of the samples.
 
-    As `P J + J' P >= 2 a P` gives `Re(lambda) >= a` for every eigenvalue.
+    No constant metric has a larger sampled margin, as `P J + J' P >= 2 a P` implies
+    `Re(lambda) >= a` for every eigenvalue.
     """
     return float(np.linalg.eigvals(jacobians).real.min())
 
@@ -42,19 +43,19 @@ def best_matrix(
     frame: Float[np.ndarray, " n"],
     share: float = 0.95,
 ) -> Float[np.ndarray, "n n"] | None:
-    """A matrix P of a kind with a nearly largest sampled margin, and nearly the roundest of those.
+    """Finds a matrix P with a nearly largest sampled margin, and nearly the roundest of those.
 
-    For fixed `a`, `P J + J' P >= 2 a P` is linear in P: bisection on `a`, in which each solution is
-    evaluated by its own margin. Only the worst Jacobians enter the program; those that turn out to
-    be worse in its solution are added.
+    For fixed `a`, `P J + J' P >= 2 a P` is linear in P. So `a` is found by bisection, in which each
+    solution is evaluated by its own margin. Only the worst Jacobians enter the program; those that
+    turn out to be worse in its solution are added.
 
     Args:
-        jacobians: Finite.
+        jacobians: Sampled Jacobians, finite.
         sizes: Coordinates of each player, n in all.
         kind: "weights" (`P = diag(w_i I)`), "block" (one block per player), or "full".
         frame: A metric of weights, one per coordinate, relative to which P is at most
             `CONDITION` times longer in one direction than in another.
-        share: Of the margin found, that the roundest P is to have.
+        share: The share of the margin found that the roundest P is to have.
 
     Returns:
         P, symmetric and positive definite, in short binary numbers; None if there is none. Without
@@ -82,7 +83,7 @@ def best_matrix(
 
 
 def margin_in(jacobians: Float[np.ndarray, "samples n n"], matrix: Any) -> float:
-    """The sampled margin in what may be a metric; minus infinity if it is none."""
+    """Returns the sampled margin in what may be a metric, or minus infinity if it is none."""
     matrix = np.asarray(matrix)
     if matrix.dtype != np.float64 or matrix.shape != jacobians.shape[1:]:
         return -np.inf
@@ -113,13 +114,13 @@ def _improved(
             best,
             share,
         )
-        # It may be worse elsewhere; then the next round knows those Jacobians.
+        # The guess may be worse at other Jacobians; then the next round adds those.
         best = _preferred(jacobians, best, guess, share)
     return best
 
 
 def _preferred(jacobians: np.ndarray, known: Any, found: Any, share: float) -> Any:
-    """The larger margin, or a rounder metric that has almost the same."""
+    """Returns the metric of the larger margin, or the new one if rounder and almost as good."""
     before, after = margin_in(jacobians, known), margin_in(jacobians, found)
     rounder = after > -np.inf and Metric(found).condition < Metric(known).condition
     enough = before - (1 - share) * abs(before) * (1.01 if rounder else 0.0)
@@ -133,27 +134,29 @@ def bisected(
     start: Any,
     share: float = 0.95,
 ) -> Any:
-    """The best solution, and a rounder one in its place if it is almost as good.
+    """Returns the best solution by bisection, or a rounder one if that is almost as good.
 
     Args:
-        margin_of: Judges a solution, or what may be none: minus infinity then.
+        margin_of: Returns the margin of what may be a solution, minus infinity if it is none.
         high: A bound that no margin exceeds.
-        solve: The roundest solution with a margin, or None, or anything.
+        solve: Returns the roundest solution with a given margin, or None; it may fail and return
+            anything.
         start: A solution.
-        share: Of the best margin, that the rounder one is to have.
+        share: The share of the best margin that the rounder one is to have.
     """
     best, low = start, margin_of(start)
     while high - low > _PRECISION * max(abs(low), abs(high)):
         wanted = 0.5 * (low + high)
         found = solve(wanted)
         margin = margin_of(found)
-        # The roundest P with a margin has hardly more, and in floating point a little less.
+        # The roundest P with a margin hardly exceeds it, and in floating point may fall a little
+        # short of it.
         if margin < wanted - 0.01 * (high - low):
             high = wanted
         if margin > low:
             best, low = found, margin
     enough = low - (1 - share) * abs(low)
-    if not np.isfinite(low):  # nothing of all this is a solution
+    if not np.isfinite(low):  # nothing found is a solution
         return best
     rounder = solve(enough)
     return rounder if margin_of(rounder) >= enough - 1e-6 * abs(enough) else best
@@ -162,7 +165,7 @@ def bisected(
 def program(
     jacobians: Float[np.ndarray, "samples n n"], sizes: tuple[int, ...], kind: Kind
 ) -> Callable[[float], Any]:
-    """The semidefinite program: from a margin to the roundest P that has it, or None.
+    """Builds the semidefinite program that finds the roundest P with a given margin, or None.
 
     It minimises `c` subject to `I <= P <= c I` and `P J + J' P >= 2 a P`, and is built once for all
     margins `a`.
@@ -188,7 +191,7 @@ def program(
 
 
 def guess(cp: Any, problem: Any, unknown: Any) -> np.ndarray | None:
-    """What the solver leaves in an unknown, good or bad, for others to judge; None if nothing."""
+    """Returns what the solver leaves in an unknown, good or bad, or None if it leaves nothing."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # "the solution may be inaccurate"
@@ -199,7 +202,7 @@ def guess(cp: Any, problem: Any, unknown: Any) -> np.ndarray | None:
 
 
 def variable(cp: Any, sizes: tuple[int, ...], kind: Kind) -> Any:
-    """A metric of a kind: one matrix, a block for each player, or multiples of the identity."""
+    """Returns an unknown metric of a kind: a full matrix, a block per player, or weights."""
     if kind == "full":
         return cp.Variable((sum(sizes), sum(sizes)), symmetric=True)
     total, starts = 0, np.concatenate([[0], np.cumsum(sizes)])
@@ -213,7 +216,7 @@ def variable(cp: Any, sizes: tuple[int, ...], kind: Kind) -> Any:
 
 
 def _lyapunov(jacobian: np.ndarray) -> list[np.ndarray]:
-    """Solutions of `P (J - a I) + (J - a I)' P = I`, which have a margin of more than `a`."""
+    """Solves `P (J - a I) + (J - a I)' P = I` for some P, which have a margin of more than `a`."""
     smallest, found = abscissa(jacobian[None]), []
     for share in (0.5, 0.8, 0.9, 0.95, 0.98):
         shifted = jacobian - (smallest - (1 - share) * abs(smallest)) * np.eye(len(jacobian))
@@ -228,7 +231,7 @@ def _lyapunov(jacobian: np.ndarray) -> list[np.ndarray]:
 
 
 def rounded(matrix: np.ndarray) -> np.ndarray:
-    """Short binary numbers, of about 24 bits relative to the diagonal: margins are flat."""
+    """Rounds a metric to about 24 bits relative to its diagonal; margins are flat at their best."""
     unit = np.exp2(np.floor(0.5 * np.log2(np.diagonal(matrix))))
     unit = 2.0**-24 * unit[:, None] * unit
     return np.rint(0.5 * (matrix + matrix.T) / unit) * unit + 0.0

@@ -1,4 +1,4 @@
-"""Bounds on the blocks of the Jacobian, one player against another, over a batch of cells."""
+"""Bounds on the blocks of the Jacobian, one for each pair of players, over a batch of cells."""
 
 import itertools
 from collections.abc import Iterator
@@ -10,17 +10,19 @@ from jaxtyping import Float
 from certify.jacobian.family import AffineFamily
 from certify.metric.cell_margin import MAX_VERTICES, block_vertices
 
-# Numbers in the largest array of equally shaped blocks, about.
+# About the most numbers in the largest array of equally shaped blocks.
 _NUMBERS = 2**22
 
 
 class BlockConstants(NamedTuple):
-    """Bounds on the blocks of the game Jacobian over a region, one player against another.
+    """Bounds on the blocks of the game Jacobian over a region, one for each pair of players.
 
     Attributes:
-        curvature: `mu_i`, below the eigenvalues of the own-player blocks, shape (N,).
-        smoothness: `ell_i`, above them, shape (N,).
-        coupling: `L_ij`, above the spectral norms of the other blocks, shape (N, N), zero diagonal.
+        curvature: Lower bounds `mu_i` on the eigenvalues of the symmetric parts of the own-player
+            blocks, shape (N,).
+        smoothness: Upper bounds `ell_i` on them, shape (N,).
+        coupling: Upper bounds `L_ij` on the spectral norms of the other blocks, shape (N, N), zero
+            on the diagonal.
     """
 
     curvature: Float[np.ndarray, " players"]
@@ -29,9 +31,9 @@ class BlockConstants(NamedTuple):
 
 
 def block_constants(families: AffineFamily, sizes: tuple[int, ...]) -> BlockConstants:
-    """The constants of a batch of cells together, in floating point: for the checker to prove.
+    """Computes constants for all cells of a batch in floating point, for the checker to prove.
 
-    Blocks of one shape are looked at together, as many as memory allows.
+    Blocks of one shape are computed together, as many as memory allows.
     """
     players = len(sizes)
     low, high = np.full(players, np.inf), np.full(players, -np.inf)
@@ -48,11 +50,11 @@ def block_constants(families: AffineFamily, sizes: tuple[int, ...]) -> BlockCons
 def _blocks(
     families: AffineFamily, sizes: tuple[int, ...]
 ) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]]:
-    """Rows and columns of equally shaped blocks, either own ones or others, with their bounds.
+    """Yields groups of equally shaped blocks, either own-player blocks or others.
 
     Yields:
-        Players i and j, and the vertices and remainders of their blocks `(i, j)`: cell by cell, all
-        of these blocks of one cell after the other.
+        Arrays of players i and j, and the vertices and remainders of their blocks `(i, j)`, cell by
+        cell: all of these blocks of the first cell, then those of the next.
     """
     parts = [
         np.asarray(part) for part in (families.centre, families.generators, families.remainder)
@@ -79,7 +81,7 @@ def _blocks(
 
 
 def _eigenvalues(corners: np.ndarray, remainder: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Smallest and largest ones of the symmetric parts of blocks."""
+    """Returns the smallest and largest eigenvalues of the symmetric parts of blocks."""
     corners = 0.5 * (corners + np.swapaxes(corners, -1, -2))
     loss = 0.5 * (remainder + np.swapaxes(remainder, -1, -2)).sum(-1)
     spread = loss[:, None, :, None] * np.eye(loss.shape[-1])
@@ -90,7 +92,7 @@ def _eigenvalues(corners: np.ndarray, remainder: np.ndarray) -> tuple[np.ndarray
 
 
 def _norms(corners: np.ndarray, remainder: np.ndarray) -> np.ndarray:
-    """Largest ones of blocks."""
+    """Returns the largest spectral norms of blocks."""
     if corners.shape[-2:] == (1, 1):
         return np.abs(corners).max((1, 2, 3)) + remainder[:, 0, 0]
     norm = np.linalg.norm(corners, ord=2, axis=(-2, -1)).max(1)

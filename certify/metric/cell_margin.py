@@ -1,6 +1,6 @@
 """The margin of one cell in a given metric, from the affine family of its Jacobians.
 
-Everything here is ordinary floating point and proves nothing: it finds the numbers that the checker
+Everything here is ordinary floating point and proves nothing. It finds the numbers that the checker
 then proves with integers.
 """
 
@@ -18,11 +18,11 @@ from certify.metric.modes import Modes, choose_modes
 # For the Lipschitz constant and for blocks, all sign vertices of so many generators are looked at,
 # and the other generators are folded into the remainder.
 MAX_VERTICES = 8
-# For the margin so many, the largest; where more coordinates move, none. The others are bounded by
-# modes, or folded into the remainder.
+# For the margin, vertices are made of at most so many generators, the largest; of none where there
+# are more coordinates than that. The others are bounded by modes, or folded into the remainder.
 MARGIN_VERTICES = 6
-# Added to the eigenvector of the worst vertex before it scales a remainder: how much the vertices
-# and eigenvectors nearby are to count. No single number suits all cells.
+# What is added to the eigenvector of the worst vertex before it scales a remainder, so that the
+# vertices and eigenvectors nearby count. No single number suits all cells.
 _REGULARIZATIONS = (0.01, 0.03, 0.1, 0.3)
 
 
@@ -30,12 +30,13 @@ class CellBounds(NamedTuple):
     """Bounds for a batch of cells in one metric.
 
     Attributes:
-        margin: Smallest eigenvalue of the symmetric part over the family, remainder included.
-        peak: An upper bound from the worst vertex and the centre: no smaller cells reach more.
-        scores: How much of the gap splitting each coordinate could close: its share of the
-            remainder, each entry weighted by the derivative of the margin with respect to it, which
-            for a simple smallest eigenvalue is a product of two entries of its eigenvector (up to
-            the regularization of the scaling).
+        margin: The smallest eigenvalue of the symmetric part over the family, remainder included.
+        peak: An upper bound, from the worst vertex and the centre, on the margin that smaller cells
+            can reach.
+        scores: How much of the gap splitting each coordinate could close. This is the share of the
+            coordinate in the remainder, with each entry weighted by the derivative of the margin
+            with respect to it. For a simple smallest eigenvalue that is a product of two entries of
+            its eigenvector (up to the regularization of the scaling).
         scaling: Positive integers that absorb the remainder well, as the checker will use them.
     """
 
@@ -46,9 +47,9 @@ class CellBounds(NamedTuple):
 
 
 def reduced(family: AffineFamily, most: int | None = None) -> AffineFamily:
-    """At most so many generators per cell: the same set of Jacobians or a larger one.
+    """Returns families with at most so many generators per cell, which contain the given ones.
 
-    Those of the coordinates come first, in order as long as there are not too many.
+    The generators of the coordinates come first, in their order unless there are too many.
     """
     centre, generators, remainder, share, finite = (
         np.asarray(part)
@@ -71,7 +72,7 @@ def reduced(family: AffineFamily, most: int | None = None) -> AffineFamily:
 def _folded(
     generators: np.ndarray, remainder: np.ndarray, most: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """The generators, and the remainder; where there are too many, the largest of them.
+    """Returns the generators, or the largest of them where there are too many, and the remainder.
 
     The others become part of the remainder.
     """
@@ -93,17 +94,18 @@ def margin_modes(
     signs: Int[np.ndarray, "n n"],
     unit: int = -2000,
 ) -> Modes | None:
-    """Modes for the margin of a batch of cells, or None where there are none but vertices.
+    """Chooses modes for the margin of a batch of cells, or None where vertices are enough.
 
-    Those of a generator cost `v' X v`, and folding it into the remainder `|v|' |S| |v|`, in the
-    direction `v` of the smallest eigenvalue. In each cell the best of three choices: all modes,
-    none, and those that cost less.
+    In the direction `v` of the smallest eigenvalue the modes of a generator cost `v' X v`; folding
+    the generator into the remainder costs `|v|' |S| |v|`. In each cell the best of three choices is
+    taken: all modes, none, or those that cost less than folding.
 
     Args:
-        family: The cells.
+        family: The affine families of the cells.
         weights: The metric: one weight per coordinate, or a matrix.
         signs: As for `margin_bounds`.
-        unit: Of the numbers in the file, which limits how fine the modes can be.
+        unit: The exponent of the unit of the numbers in the file, which limits how fine the modes
+            can be.
     """
     metric, finite = Metric(weights), np.asarray(family.finite)[:, None, None]
     generators = np.where(finite[:, None], family.generators, 0.0)
@@ -138,7 +140,7 @@ def margin_modes(
 
 
 def _largest(generators: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The largest generators, of which vertices are made, and all of them with zeros in place."""
+    """Returns the largest generators, which span vertices, and all others, with zeros for those."""
     if generators.shape[-1] > MARGIN_VERTICES:
         return generators[:, :0], generators
     order = np.argsort(-_sizes(generators), axis=1, kind="stable")[:, :MARGIN_VERTICES]
@@ -154,14 +156,14 @@ def margin_bounds(
     signs: Int[np.ndarray, "n n"],
     modes: Modes | None = None,
 ) -> CellBounds:
-    """Margins of a batch of cells in a metric.
+    """Computes the margins of a batch of cells in a metric.
 
     Args:
-        family: The cells, mirrored by `certify.jacobian.family.mirrored`.
+        family: The affine families of the cells, mirrored by `certify.jacobian.family.mirrored`.
         weights: The metric: one weight per coordinate, or a matrix.
-        signs: From `certify.problem.symmetry.mirror_signs`: entries of the remainder that are
-            opposite numbers cancel in the symmetric part as far as their weights are equal.
-        modes: From `margin_modes`, which is called when they are not given.
+        signs: The result of `certify.problem.symmetry.mirror_signs`: entries of the remainder that
+            are opposite numbers cancel in the symmetric part as far as their weights are equal.
+        modes: The result of `margin_modes`, which is called when they are not given.
     """
     metric, modes = Metric(weights), modes or margin_modes(family, weights, signs)
     centre, generators = (
@@ -177,7 +179,8 @@ def margin_bounds(
     else:
         (at_vertices, others), loose = _largest(generators), remainder
     margin, eigenvector, scaling = _margin_at(centre, at_vertices, others, loose, metric, modes)
-    # Smaller cells have smaller remainders, and what moves with a remainder is one.
+    # Smaller cells have smaller remainders, and generators that belong to a remainder are part of
+    # it.
     loose = remainder + np.abs(generators[:, n:]).sum(1)
     at_vertex = _at_some_vertex(centre, generators[:, :n], loose, eigenvector, metric)
     direction = scaling * metric.root
@@ -198,7 +201,7 @@ def _margin_at(
     metric: Metric,
     modes: Modes | None,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Margins, eigenvectors of the worst vertices and scalings; all matrices in the frame."""
+    """Returns margins, eigenvectors of worst vertices, and scalings; all matrices in the frame."""
     if modes is not None:
         bound, rest = _of_modes(modes, others, metric)
         centre, remainder = centre - bound.sum(1), remainder + np.abs(rest).sum(1)
@@ -216,7 +219,7 @@ def _margin_at(
 def _absorbing(
     worst: np.ndarray, eigenvector: np.ndarray, remainder: np.ndarray, metric: Metric
 ) -> np.ndarray:
-    """The scalings, of a few candidates, that leave the worst vertices the largest margins."""
+    """Returns the candidate scalings that leave the worst vertices the largest margins."""
     root = metric.root
     candidates = np.stack([_integers((eigenvector + r) / root) for r in _REGULARIZATIONS])
     directions = candidates * root
@@ -229,7 +232,7 @@ def _absorbing(
 def _of_modes(
     modes: Modes, generators: np.ndarray, metric: Metric
 ) -> tuple[np.ndarray, np.ndarray]:
-    """The bounds and the rests of generators, in the frame, as the checker computes them."""
+    """Returns the bounds and the rests of generators in the frame, as the checker computes them."""
     scale = 2 * metric.root[:, None] * metric.root
     bound = modes.summed(np.abs(modes.strengths)) / scale
     return bound, generators - modes.summed(modes.strengths) / scale
@@ -242,7 +245,10 @@ def _at_some_vertex(
     eigenvector: np.ndarray,
     metric: Metric,
 ) -> np.ndarray:
-    """Smallest eigenvalues at bad vertices, found by repetition, plus what the remainder adds."""
+    """Returns the smallest eigenvalues at bad vertices, plus what the remainder could add.
+
+    The vertices are found by iteration.
+    """
     lowest = np.full(len(centre), np.inf)
     for _ in range(3):
         along = np.einsum("bi,bkij,bj->bk", eigenvector, generators, eigenvector)
@@ -256,7 +262,7 @@ def _at_some_vertex(
 
 
 def _at_centre(centre: np.ndarray, remainder: np.ndarray, metric: Metric) -> np.ndarray:
-    """Smallest eigenvalues at the centres, plus what the remainder could add."""
+    """Returns the smallest eigenvalues at the centres, plus what the remainder could add."""
     values, vectors = metric.eigh(centre)
     eigenvector = np.abs(vectors[:, :, 0])
     return values[:, 0] + np.einsum("bi,bij,bj->b", eigenvector, remainder, eigenvector)
@@ -265,7 +271,7 @@ def _at_centre(centre: np.ndarray, remainder: np.ndarray, metric: Metric) -> np.
 def lipschitz_bounds(
     family: AffineFamily, weights: Weighting
 ) -> tuple[Float[np.ndarray, " cells"], Int[np.ndarray, "cells m"]]:
-    """Largest norms of the Jacobians of a batch of cells in the metric, and scalings (m = 2n)."""
+    """Returns the largest norms of the Jacobians of cells in a metric, and scalings (m = 2n)."""
     metric = Metric(weights)
     centre, generators = (
         metric.product(_numbers(part)) for part in (family.centre, family.generators)
@@ -295,12 +301,12 @@ def lipschitz_bounds(
 
 
 def _numbers(part: Any) -> np.ndarray:
-    """Finite numbers with room for arithmetic; those of cells that are not finite mean nothing."""
+    """Replaces numbers that are not finite by finite ones, which mean nothing."""
     return np.nan_to_num(part, nan=0.0, posinf=1e280, neginf=-1e280)
 
 
 def _integers(vectors: np.ndarray) -> np.ndarray:
-    """Positive integers of at most three digits in about the same proportions."""
+    """Returns positive integers of at most three digits in about the same proportions."""
     return np.maximum(np.rint(vectors / vectors.max(-1, keepdims=True) * 999), 1).astype(np.int64)
 
 
@@ -309,8 +315,8 @@ def block_vertices(
     generators: Float[np.ndarray, "cells m a b"],
     remainder: Float[np.ndarray, "cells a b"],
 ) -> tuple[Float[np.ndarray, "cells vertices a b"], Float[np.ndarray, "cells a b"]]:
-    """The vertices that the largest generators of a block span, and all else as a remainder."""
-    most = 0 if centre.shape[1:] == (1, 1) else MAX_VERTICES  # numbers lose nothing by it
+    """Returns the vertices that the largest generators of a block span, and a remainder."""
+    most = 0 if centre.shape[1:] == (1, 1) else MAX_VERTICES  # numbers lose nothing by folding
     generators, remainder = _folded(generators, remainder, most)
     return vertices(centre, generators), remainder
 
@@ -318,7 +324,7 @@ def block_vertices(
 def vertices(
     centre: Float[np.ndarray, "cells a b"], generators: Float[np.ndarray, "cells m a b"]
 ) -> Float[np.ndarray, "cells vertices a b"]:
-    """The matrices `centre +- g_1 +- ... +- g_m`, all 2^m of them for each cell."""
+    """Returns all `2^m` matrices `centre +- g_1 +- ... +- g_m` for each cell."""
     count = generators.shape[1]
     signs = np.array(list(itertools.product([-1.0, 1.0], repeat=count))).reshape(2**count, count)
     return centre[:, None] + np.einsum("vk,bkij->bvij", signs, generators)

@@ -1,8 +1,8 @@
-"""A metric for cells that are there, where the one chosen from samples has no proof on them.
+"""A metric chosen for given cells, for use where one chosen from samples has no proof on them.
 
-A sample knows nothing of remainders, which cost a full matrix more than weights. Here each cell is
-what the proof will see: the vertices of its largest generators, each with a hull around it whose
-radii are the norms of the remainder's blocks.
+Samples do not show the remainders of cells, which cost a full matrix more than weights. Here each
+cell is close to what the proof has to handle: the vertices of its largest generators, each with a
+hull around it whose radii are the norms of the blocks of the remainder.
 """
 
 import itertools
@@ -17,8 +17,8 @@ from certify.metric.cell_margin import margin_bounds, reduced, vertices
 from certify.metric.hull import Hull
 from certify.metric.robust import solve
 
-# Generators of a cell whose vertices are looked at; cells that enter the program in a round, and
-# rounds.
+# How many generators of a cell span its vertices, how many of the worst cells enter the program in
+# a round, and the most rounds.
 _GENERATORS = 4
 _WORST = 2
 _ROUNDS = 3
@@ -33,13 +33,13 @@ def cell_metric(
     *,
     mirrored: bool = False,
 ) -> Float[np.ndarray, "n n"]:
-    """A matrix with a nearly largest margin on the worst cells, in the sense of `margin_bounds`.
+    """Finds a metric with a nearly largest margin on the worst cells, as `margin_bounds` gives it.
 
     Args:
-        families: The cells.
-        sizes: Coordinates of each player.
-        kind: Of the metric.
-        start: A metric; returned if none is better.
+        families: The affine families of the cells.
+        sizes: The number of coordinates of each player.
+        kind: The kind of the metric.
+        start: A metric, which is returned if no better one is found.
         signs: As for `margin_bounds`.
         mirrored: Whether the game is zero-sum.
 
@@ -67,8 +67,8 @@ def cell_metric(
 def _frame(
     metric: Float[np.ndarray, "n n"], sizes: tuple[int, ...], mirrored: bool
 ) -> Float[np.ndarray, " n"]:
-    """Coordinates in which the metric is not far from round; one scale for all of a player's."""
-    if mirrored:  # which they are in no other
+    """Returns scales, one per player, of coordinates in which the metric is not far from round."""
+    if mirrored:  # a hull is mirrored in no other frame
         return np.ones(len(metric))
     starts = np.concatenate([[0], np.cumsum(sizes)[:-1]])
     return np.repeat(np.sqrt(np.maximum.reduceat(np.diagonal(metric), starts)), sizes)
@@ -81,7 +81,7 @@ def hulls_of(
     frame: Float[np.ndarray, " n"],
     mirrored: bool = False,
 ) -> list[Hull]:
-    """Hulls that together contain the vertices of a cell, in coordinates scaled by `frame`."""
+    """Returns hulls, one for each vertex of a cell, in coordinates scaled by `frame`."""
     one: AffineFamily = jax.tree.map(lambda part: np.asarray(part)[cell : cell + 1], families)
     one = reduced(one, _GENERATORS)
     ends = np.concatenate([[0], np.cumsum(sizes)])

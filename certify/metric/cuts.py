@@ -1,13 +1,14 @@
-"""The weights of a nearly largest sampled margin, and the roundest of those: cutting planes.
+"""Weights of a nearly largest sampled margin, and the roundest of those, by cutting planes.
 
 For weights `w`, one per player, the margin over the samples is at least `a` if and only if
 
     sum_i w_i (x_i' (J x)_i - a |x_i|^2) >= 0        for every x and every sampled J,
 
-which for fixed `a` is linear in w: each x is a cut. The lowest eigenvector in some weights gives
-the cut that these violate most, and a linear program gives the roundest weights that obey all cuts
-so far, or says that there are none: so each round narrows what margin is possible, and the search
-knows how much is left to gain. No derivative of an eigenvalue is needed, and no simplex search.
+For fixed `a` this is linear in w, so each x is a cut. The lowest eigenvector in some weights gives
+the cut that these violate most. A linear program gives the roundest weights that obey all cuts so
+far, or says that there are none. So each round narrows the range of possible margins, and the
+search knows how much is left to gain. It needs no derivative of an eigenvalue, and no simplex
+search.
 """
 
 from collections.abc import Callable
@@ -18,27 +19,28 @@ from jaxtyping import Float
 
 from certify.metric.objective import LIMIT
 
-# How many of the samples take part, and enter when they turn out to be the worst.
+# How many samples take part at first, and at most how many enter when they turn out to be the
+# worst.
 _ACTIVE = 8
-# Rounds for the margin, and for the roundest weights.
+# The most rounds for the margin, and for the roundest weights.
 _ROUNDS = 40
-# The search for the roundest ends when no weights are known to be rounder than by this factor.
+# The search for the roundest ends when it cannot reduce the spread of the weights by this factor.
 _ROUNDER = 0.95
 
 
 class Cuts:
-    """Everything that is known of the margins of weights over some samples.
+    """The cuts found so far for the weights over some samples, and the best weights.
 
     Args:
-        jacobians: At sampled points.
-        sizes: Coordinates of each player.
-        units: Weights of which others are multiples, at most `LIMIT` times one another.
-        spent: Says when to stop.
+        jacobians: Jacobians at sampled points.
+        sizes: The number of coordinates of each player.
+        units: The units of the weights. Multiples of them are at most `LIMIT` times one another.
+        spent: Returns whether to stop.
 
     Attributes:
         best: The multiples with the largest margin so far.
         margin: That margin.
-        most: No multiples within the limit have a larger one.
+        most: An upper bound on the margin of all multiples within the limit.
     """
 
     def __init__(
@@ -57,11 +59,11 @@ class Cuts:
         self.most = min(map(self._curvature, range(len(sizes))))
 
     def look(self, multiples: Float[np.ndarray, " players"], floor: float = np.nan) -> float:
-        """The margin in some weights, or a bound on it below the floor; cuts are made of it.
+        """Returns the margin in some weights, or an upper bound on it below a floor, and adds cuts.
 
         Args:
-            multiples: Of the units.
-            floor: The largest margin so far when not given.
+            multiples: The weights as multiples of the units.
+            floor: The margin below which a bound is enough; the largest so far when not given.
         """
         floor = self.margin if np.isnan(floor) else floor
         margin = self._cut(multiples, np.array(self._active))
@@ -72,7 +74,7 @@ class Cuts:
         return margin
 
     def improve(self, precision: float) -> None:
-        """Looks for a larger margin, by bisection of what is possible.
+        """Looks for a larger margin, by bisection of the range of possible margins.
 
         Args:
             precision: The share of the margin that may be left unfound.
@@ -89,13 +91,13 @@ class Cuts:
             if found is None:
                 self.most = wanted
                 continue
-            # Half-way from the best ones known, a cut is deeper.
+            # Half-way from the best weights known, a cut is deeper.
             for multiples in (_between(found, self.best), found):
                 if self.look(multiples) >= wanted or self._spent():
                     break
 
     def roundest(self, wanted: float) -> Float[np.ndarray, " players"]:
-        """Nearly the roundest of the weights with a margin; the best known where none have it."""
+        """Returns nearly the roundest weights with a margin, or the best known if none have it."""
         inside = self.best
         for _ in range(_ROUNDS):
             found = self._roundest(wanted)
@@ -108,13 +110,13 @@ class Cuts:
         return inside
 
     def _curvature(self, player: int) -> float:
-        """The smallest one of a player alone, which no margin exceeds."""
+        """Returns the smallest sampled curvature of one player, which no margin exceeds."""
         own = slice(self._starts[player], self._starts[player] + self._sizes[player])
         blocks = self._jacobians[:, own, own]
         return float(np.linalg.eigvalsh(0.5 * (blocks + np.swapaxes(blocks, -1, -2)))[:, 0].min())
 
     def _roundest(self, margin: float) -> np.ndarray | None:
-        """The roundest multiples that obey the cuts for a margin, the smallest one 1."""
+        """Returns the roundest multiples that obey the cuts for a margin, the smallest being 1."""
         rows = margin * self._squares - self._products
         size = np.abs(rows).max(1, keepdims=True)
         rows = rows[size[:, 0] > 0] / size[size > 0][:, None]
@@ -130,7 +132,7 @@ class Cuts:
         return found.x[:-1] / found.x[:-1].min() if found.status == 0 else None
 
     def _enter(self, multiples: np.ndarray) -> float:
-        """The margin over all samples; the worst ones take part from now on."""
+        """Returns the margin over all samples; the worst ones take part from now on."""
         root = np.sqrt(np.repeat(multiples, self._sizes))
         framed = self._jacobians * (root[:, None] / root)
         margins = np.linalg.eigvalsh(0.5 * (framed + np.swapaxes(framed, -1, -2)))[:, 0]
@@ -141,7 +143,7 @@ class Cuts:
         return float(margins.min())
 
     def _cut(self, multiples: np.ndarray, samples: np.ndarray) -> float:
-        """The smallest margin of some samples, and a cut of each."""
+        """Returns the smallest margin of some samples, and adds a cut from each."""
         root = np.sqrt(np.repeat(multiples, self._sizes))
         chosen = self._jacobians[samples]
         framed = chosen * (root[:, None] / root)
@@ -160,5 +162,5 @@ def _between(found: np.ndarray, inside: np.ndarray) -> np.ndarray:
 
 
 def spread(multiples: Float[np.ndarray, " players"]) -> float:
-    """The largest of some weights over the smallest."""
+    """Returns the ratio of the largest of some weights to the smallest."""
     return float(multiples.max() / multiples.min())

@@ -1,7 +1,7 @@
 """A hull of Jacobians, and the linear matrix inequality that proves a margin on all of it.
 
-The hull: all `J = J0 + E` whose blocks, one for each pair of players, obey `|E_ij| <= rho_ij` in
-the spectral norm. With numbers `t_ij > 0`, for every such J,
+The hull consists of all `J = J0 + E` where the blocks of E, one for each pair of players, obey
+`|E_ij| <= rho_ij` in the spectral norm. With numbers `t_ij > 0`, for every such J,
 
     x' (P J + J' P) x >= x' (P J0 + J0' P) x - sum_ij (t_ij rho_ij^2 |x_j|^2 + |(P x)_i|^2 / t_ij),
 
@@ -11,15 +11,16 @@ pair. So `P J + J' P >= 2 a P` on the hull if, with `theta_i <= 1 / sum_j (1 / t
     [ P J0 + J0' P - 2 a P - diag(sum_i t_ij rho_ij^2)_j ,  P           ]
     [ P                                                  ,  diag(theta) ]  >= 0
 
-(Schur complement), which is linear in P, t and theta for a fixed `a`, the bound on theta being a
+(Schur complement). This is linear in P, t and theta for a fixed `a`, and the bound on theta is a
 rotated cone. Pairs with `rho_ij = 0` have no t_ij.
 
 If `E_21 = -E_12'`, as in zero-sum games, then `x_1' E_12 x_2 + x_2' E_21 x_1 = 0`, and any multiple
 of it may be added: the terms of these two pairs may have `P - kappa I` in place of `P`, for any
-real kappa. In weights that are equal the coupling drops out altogether.
+real kappa. If all weights are equal the coupling drops out altogether.
 
-It contains the small-gain test: for `P = diag(w_i I)`, `J0 = diag(mu_i I)` and `rho = L` the choice
-`t_ij = w_i v_i / (v_j L_ij)` has its margin, `K v = a v` and `w = u / v` being those of that test.
+The inequality contains the small-gain test: for `P = diag(w_i I)`, `J0 = diag(mu_i I)` and
+`rho = L` the choice `t_ij = w_i v_i / (v_j L_ij)` has the margin of that test, in which `K v = a v`
+and `w = u / v`.
 """
 
 from fractions import Fraction
@@ -32,19 +33,19 @@ from jaxtyping import Float
 from certify.checker.exact import rational_positive_definite
 from certify.rounding import float_below
 
-# Added to the direction that decides about multipliers: how much other directions count.
+# What is added to the direction that decides the multipliers, so that other directions count.
 _REGULARIZATIONS = (1e-4, 0.01, 0.1, 0.5)
 # A margin is backed off by these shares of the size of J0 until integers confirm it.
 _BACKOFFS = (2.0**-36, 2.0**-28, 2.0**-20, 2.0**-12)
 
 
 class Hull(NamedTuple):
-    """A set of Jacobians.
+    """A set of Jacobians: all within a radius of a centre, block by block.
 
     Attributes:
-        centre: `J0`.
-        radius: `rho`, for each pair of players.
-        mirrored: Whether `E_21 = -E_12'`; of two players.
+        centre: The matrix `J0`.
+        radius: The numbers `rho`, one for each pair of players.
+        mirrored: Whether `E_21 = -E_12'`, for two players.
     """
 
     centre: Float[np.ndarray, "n n"]
@@ -53,12 +54,12 @@ class Hull(NamedTuple):
 
 
 class Proposal(NamedTuple):
-    """What proves a margin on a hull.
+    """A metric and multipliers that may prove a margin on a hull.
 
     Attributes:
-        metric: `P`.
-        multipliers: `t`; those of pairs with `rho_ij = 0` mean nothing.
-        shift: `kappa`; 0 if the hull is not mirrored.
+        metric: The matrix `P`.
+        multipliers: The numbers `t`; those of pairs with `rho_ij = 0` mean nothing.
+        shift: The number `kappa`; 0 if the hull is not mirrored.
     """
 
     metric: Float[np.ndarray, "n n"]
@@ -67,14 +68,17 @@ class Proposal(NamedTuple):
 
 
 def terms(hull: Hull) -> list[tuple[np.ndarray, bool]]:
-    """Pairs of players whose terms have the same vector `P x` or `(P - kappa) x`, as masks."""
+    """Returns masks of pairs whose terms have one vector, `P x` or `(P - kappa) x`.
+
+    Each mask comes with whether kappa shifts its vector.
+    """
     every, own = hull.radius > 0, np.eye(len(hull.radius), dtype=bool)
     masks = [(every & own, False), (every & ~own, True)] if hull.mirrored else [(every, False)]
     return [(mask, shifted) for mask, shifted in masks if mask.any()]
 
 
 def margin_on(hull: Hull, sizes: tuple[int, ...], proposal: Proposal) -> float:
-    """The margin that a proposal has on a hull, in floating point; minus infinity if it has none.
+    """Returns the margin of a proposal on a hull, in floating point; minus infinity if it has none.
 
     Example:
         >>> hull = Hull(np.eye(2), np.array([[0.0, 0.5], [0.5, 0.0]]))
@@ -87,7 +91,7 @@ def margin_on(hull: Hull, sizes: tuple[int, ...], proposal: Proposal) -> float:
 def _worst(
     hull: Hull, sizes: tuple[int, ...], proposal: Proposal, *, alone: bool = False
 ) -> tuple[float, np.ndarray | None]:
-    """The margin, of the hull or of its centre alone, and the direction where it is attained."""
+    """Returns the margin on a hull or its centre alone, and the direction where it is attained."""
     P, t, shift = proposal
     form = P @ hull.centre + hull.centre.T @ P
     with np.errstate(all="ignore"):
@@ -104,10 +108,11 @@ def _worst(
 
 
 def tuned(hull: Hull, sizes: tuple[int, ...], metric: Float[np.ndarray, "n n"]) -> Proposal:
-    """Good multipliers for a metric: in the worst direction x, `t_ij = |(P x)_i| / (rho_ij |x_j|)`.
+    """Finds good multipliers for a metric.
 
-    That is where `t rho^2 |x_j|^2 + |(P x)_i|^2 / t` is smallest. The direction depends on t again;
-    and for a mirrored hull `(P - kappa) x` takes the place of `P x`.
+    They are `t_ij = |(P x)_i| / (rho_ij |x_j|)`, where x is the worst direction: there they make
+    `t rho^2 |x_j|^2 + |(P x)_i|^2 / t` smallest. The worst direction depends on t in turn, so this
+    is repeated. For a mirrored hull `(P - kappa) x` takes the place of `P x`.
     """
     starts = np.concatenate([[0], np.cumsum(sizes)[:-1]])
     diagonal = np.diagonal(metric)[starts]
@@ -140,7 +145,7 @@ def tuned(hull: Hull, sizes: tuple[int, ...], metric: Float[np.ndarray, "n n"]) 
 
 
 def proved_margin(hull: Hull, sizes: tuple[int, ...], proposal: Proposal) -> float | None:
-    """A margin that a proposal is proved to have on a hull, or None.
+    """Returns a margin that a proposal is proved to have on a hull, or None.
 
     With `theta_i` a float below `1 / sum_j (1 / t_ij)`, the matrix of the inequality is rational,
     and its positive definiteness, and that of P, are decided with integers.
@@ -159,7 +164,7 @@ def proved_margin(hull: Hull, sizes: tuple[int, ...], proposal: Proposal) -> flo
 
 
 def usable(proposal: Proposal) -> bool:
-    """Whether it has a chance: finite numbers, positive where they have to be."""
+    """Returns whether the numbers of a proposal are finite, and positive where they have to be."""
     P, t, shift = proposal
     finite = np.isfinite(P).all() and np.isfinite(t).all() and np.isfinite(shift)
     return bool(finite and (t > 0).all() and np.linalg.eigvalsh(P)[0] > 0)
@@ -168,7 +173,7 @@ def usable(proposal: Proposal) -> bool:
 def _inequality(
     hull: Hull, sizes: tuple[int, ...], proposal: Proposal, P: list[list[Fraction]], a: Fraction
 ) -> list[list[Fraction]]:
-    """The matrix at the top of this file, exactly."""
+    """Returns the matrix of the inequality at the top of this file, exactly."""
     n, J, rho = range(len(P)), _exact(hull.centre), _exact(hull.radius)
     t, player = _exact(proposal.multipliers), np.repeat(np.arange(len(sizes)), sizes).tolist()
     product = [[sum((P[i][k] * J[k][j] for k in n), Fraction(0)) for j in n] for i in n]

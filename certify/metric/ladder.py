@@ -1,4 +1,4 @@
-"""The ladder of metrics: from the simplest to a full matrix, as high as it pays.
+"""The ladder of metrics, from the simplest to a full matrix, which is climbed as long as it pays.
 
 Everything here is chosen by sampling and proves nothing; cells are searched and proved in whatever
 metric comes out. Simple metrics come first because their balls, and so basins, are rounder, because
@@ -22,20 +22,20 @@ from certify.metric.weights import (
 
 Generality = Literal["auto", "weights", "block", "full"]
 
-# Weights are left for a matrix only if none has a positive margin, or the best has less than this
-# share of the bound that no metric exceeds and of the margin in the matrix.
+# Weights are given up for a matrix only if none has a positive margin, or the best margin is less
+# than this share of the bound that no metric exceeds and of the margin in the matrix.
 _WEIGHTS_SUFFICE = 0.5
-# One matrix is left for a more general one if that has a margin this much larger.
+# One matrix is given up for a more general one if that has a margin this many times as large.
 _PAYS = 1.05
 
 
 class Rung(NamedTuple):
-    """A metric, and what sampling says of it.
+    """A metric, and its margin as estimated by sampling.
 
     Attributes:
         name: "Euclidean", "small-gain weights", "weights", "weights by LMI", "block" or "full".
         weighting: One weight per coordinate, or a matrix.
-        margin: In it, over the samples: an estimate.
+        margin: The margin in it over the samples, an estimate.
     """
 
     name: str
@@ -44,17 +44,17 @@ class Rung(NamedTuple):
 
 
 class Ladder(NamedTuple):
-    """The rungs that were tried, and the one that was taken; no rungs if that one was given.
+    """The metrics that were tried, and the one that was chosen.
 
     Attributes:
-        rungs: From simple to general.
-        chosen: One of them.
+        rungs: The metrics tried, from simple to general; none if the metric was given.
+        chosen: The metric that was chosen, or given.
         bound: The smallest real part of the eigenvalues of sampled Jacobians: no constant metric
             has a larger sampled margin.
         failed: Rungs in which there was no proof on the cells, and why, in the order tried.
-        flat: The player whose own curvature is the smallest, and that, if for its sake no matrix
-            was tried.
-        hurried: Whether some rung was left out for want of time.
+        flat: The player whose own curvature is the smallest, and that curvature, if no matrix was
+            tried because of it.
+        hurried: Whether some rung was left out for lack of time.
     """
 
     rungs: tuple[Rung, ...]
@@ -83,19 +83,19 @@ def climb(
 ) -> Ladder:
     """Chooses a metric from sampled Jacobians.
 
-    First the metrics with one weight per player: all ones, those of the small-gain test, and those
-    that `choose_weights` finds. With "auto" that is all, if the last have a positive margin of
-    at least half the bound. Otherwise semidefinite programs follow, over weights, then one block
-    per player, then full matrices. A matrix is taken in place of weights if they have no positive
-    margin, or one at least twice as large; a full one in place of blocks if it gains five per cent.
-    Nothing is said about equilibria in a matrix unless all players' own curvatures are positive:
-    then no matrix is tried.
+    It first tries metrics with one weight per player: all ones, the weights of the small-gain test,
+    and those that `choose_weights` finds. With "auto" it stops there if the last have a positive
+    margin of at least half the bound. Otherwise semidefinite programs follow, over weights, then
+    one block per player, then full matrices. A matrix is taken in place of weights if those have no
+    positive margin, or if its own is at least twice as large; a full matrix in place of blocks if
+    it gains five per cent. In a matrix, zeros are known to be equilibria only if all players' own
+    curvatures are positive; where they are not, and equilibria are wanted, no matrix is tried.
 
     Args:
-        jacobians: Finite, at points of the region.
-        sizes: Coordinates of each player, n in all.
+        jacobians: Sampled Jacobians, finite, at points of the region.
+        sizes: The number of coordinates of each player, n in all.
         choice: "auto", or where to stop and what to take: "weights", "block", "full".
-        aim: What it is chosen for; a basin in a region of one width when not given.
+        aim: What the metric is chosen for; a basin in a region of one width when not given.
 
     Example:
         >>> ladder = climb(np.array([[[1.0, 5.0], [-5.0, 1.0]]]), (1, 1))
@@ -103,7 +103,7 @@ def climb(
         ('weights', 1.0)
     """
     aim = aim or Aim.usual(sum(sizes))
-    if (jacobians == jacobians[0]).all():  # of a quadratic game; looked at thousands of times
+    if (jacobians == jacobians[0]).all():  # in a quadratic game; they are used thousands of times
         jacobians = jacobians[:1]
     weights = choose_weights(jacobians, sizes, aim)
     small = small_gain_weights(jacobians, sizes)
@@ -146,14 +146,14 @@ def climb(
 
 
 def _seconds(kind: Kind, sizes: tuple[int, ...]) -> float:
-    """About how long a semidefinite program may take; measured for up to 16 coordinates."""
+    """Estimates how long a semidefinite program takes, from measurements up to 16 coordinates."""
     n = sum(sizes)
     unknown = {"weights": len(sizes), "block": sum(k * k for k in sizes), "full": n * n}[kind]
     return 3.0 * (n / 16) ** 4 * (unknown / 256) ** 0.5
 
 
 def _is_round(rung: Rung, chosen: Rung, aim: Aim) -> bool:
-    """Whether balls of a metric are no slivers, unless only slivers have a positive margin."""
+    """Returns whether balls of a metric are no slivers, or the chosen one has no margin > 0."""
     return chosen.margin <= 0 or aim.roundness(rung.weighting) >= LIMIT**-0.5
 
 
@@ -162,7 +162,7 @@ def _rung(name: str, weighting: Weighting, jacobians: np.ndarray) -> Rung:
 
 
 def _pays(rung: Rung, chosen: Rung) -> bool:
-    """Whether a more general metric is worth more than the one chosen so far."""
+    """Returns whether a more general metric gains enough over the one chosen so far."""
     if chosen.margin <= 0 or rung.margin <= 0:
         return rung.margin > chosen.margin
     leaves_weights = rung.weighting.ndim == 2 and chosen.weighting.ndim == 1

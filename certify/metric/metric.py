@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float, Int
 
-# What the functions of this package take for a metric, and the file states.
+# A metric as the functions of this package take it, and as the file states it.
 Weighting = Float[np.ndarray, " n"] | Float[np.ndarray, "n n"]
 
 
@@ -25,8 +25,8 @@ class Metric:
         ValueError: If P is not symmetric, finite and positive definite in floating point.
 
     Attributes:
-        diagonal: Of P, shape (n,).
-        root: Its square roots.
+        diagonal: The diagonal of P, shape (n,).
+        root: The square roots of the diagonal, shape (n,).
 
     Example:
         >>> metric = Metric(np.array([[2.0, 1.0], [1.0, 2.0]]))
@@ -52,7 +52,7 @@ class Metric:
 
     @property
     def matrix(self) -> Float[np.ndarray, "n n"]:
-        """P."""
+        """The matrix P."""
         return self.weighting if self.is_matrix else np.diag(self.weighting)
 
     @functools.cached_property
@@ -78,32 +78,32 @@ class Metric:
         return self.root**2 / np.sum(self._inverse**2, axis=1)
 
     def length_above(self, bounds: Float[np.ndarray, " n"]) -> float:
-        """At least `|x|_P` for all `|x| <= bounds`, entry by entry."""
+        """Bounds `|x|_P` from above for all x with `|x| <= bounds` entry by entry."""
         unit = float(np.exp2(np.round(np.log2(max(float(bounds.max()), 2.0**-1000)))))
-        bounds = bounds / unit  # whose squares are neither too large nor too small
+        bounds = bounds / unit  # so that squares are neither too large nor too small
         if not self.is_matrix:
             return unit * float(np.sqrt(np.sum(self.weighting * bounds**2)))
         return unit * float(np.sqrt(bounds @ np.abs(self.weighting) @ bounds))
 
     def framed(self, matrices: Any) -> Any:
-        """`D J D^-1`: Jacobians in the frame."""
+        """Returns Jacobians in the frame, `D J D^-1`."""
         return matrices * (self.root[:, None] / self.root)
 
     def product(self, matrices: Any) -> Any:
-        """`P J`, in the frame."""
+        """Returns `P J` in the frame."""
         scaled = self.framed(matrices)
         return self._gram @ scaled if self.is_matrix else scaled
 
     def symmetric(self, matrices: Any) -> Any:
-        """Half of `P J + J' P`, in the frame."""
+        """Returns half of `P J + J' P` in the frame."""
         product = self.product(matrices)
         return 0.5 * (product + np.swapaxes(product, -1, -2))
 
     def loose(self, magnitudes: Any, signs: Int[np.ndarray, "n n"]) -> Any:
-        """A bound on the entries of `symmetric(E)`, `|E| <= magnitudes`.
+        """Bounds the entries of `symmetric(E)` for all `|E| <= magnitudes`.
 
-        Where the sign is negative, mirrored entries are opposite numbers `E_ab` and `-E_ab`: of
-        those, what remains is `(w_a - w_b) / (2 sqrt(w_a w_b)) E_ab`, with w the diagonal of P.
+        Where the sign is negative, mirrored entries are opposite numbers `E_ab` and `-E_ab`. They
+        leave `(w_a - w_b) / (2 sqrt(w_a w_b)) E_ab`, with w the diagonal of P.
         """
         scaled = self.framed(magnitudes)
         mirror = np.swapaxes(scaled, -1, -2)
@@ -114,34 +114,35 @@ class Metric:
         return bound
 
     def product_above(self, magnitudes: Any) -> Any:
-        """A bound on the entries of `P E` in the frame, `|E| <= magnitudes`."""
+        """Bounds the entries of `P E` in the frame for all `|E| <= magnitudes`."""
         scaled = self.framed(magnitudes)
         return np.abs(self._gram) @ scaled if self.is_matrix else scaled
 
     def reduced(self, matrices: Any) -> Any:
-        """`N^-T X N^-1` with `G = N' N`, of matrices in the frame: what G becomes I by.
+        """Returns `N^-T X N^-1` for matrices X in the frame, where `G = N' N`; it turns G into I.
 
-        Of `P J` it is J in coordinates in which the metric is Euclidean: its norm is that of J.
+        It turns `P J` into J in coordinates in which the metric is Euclidean, so the norm of the
+        result is the norm of J in the metric.
         """
         return self._inverse.T @ matrices @ self._inverse if self.is_matrix else matrices
 
     def framed_vectors(self, vectors: Any) -> Any:
-        """`N^-1 x`, in the last axis: from those coordinates to the frame."""
+        """Returns `N^-1 x` in the last axis, from those Euclidean coordinates to the frame."""
         return vectors @ self._inverse.T if self.is_matrix else vectors
 
     def eigh(self, symmetric: Any) -> tuple[Any, Any]:
-        """Eigenvalues of pairs `(X, G)` and eigenvectors, in columns, with `V' G V = I`."""
+        """Returns eigenvalues of pairs `(X, G)` and eigenvectors, as columns, `V' G V = I`."""
         if not self.is_matrix:
             return np.linalg.eigh(symmetric)
         values, vectors = np.linalg.eigh(_mirrored(self.reduced(symmetric)))
         return values, self._inverse @ vectors
 
     def eigvalsh(self, symmetric: Any) -> Any:
-        """Their eigenvalues alone."""
+        """Returns the eigenvalues of pairs `(X, G)`."""
         return self.eigh(symmetric)[0] if self.is_matrix else np.linalg.eigvalsh(symmetric)
 
     def largest(self, diagonals: Any) -> Any:
-        """The largest eigenvalues of pairs `(diag(d), G)`."""
+        """Returns the largest eigenvalues of pairs `(diag(d), G)`."""
         if not self.is_matrix:
             return diagonals.max(-1)
         return self.eigvalsh(diagonals[..., None, :] * np.eye(len(self.root)))[..., -1]

@@ -1,4 +1,4 @@
-"""What metric a proof is to use: one that is chosen, weights, or a matrix."""
+"""Options for the metric of a proof: one that is chosen, weights, or a matrix."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -21,14 +21,15 @@ class AutoMetric:
     Args:
         generality: How general it may be: "weights" (one per player), "block" (a matrix for each
             player), "full", or "auto", the simplest that promises to suffice.
-        objective: What it is chosen for. "basin": the roundest one, in the units of the region,
-            with at least 95% of the best margin, so that the basin is no sliver; where that is less
-            than half as round again, the one of the best margin. "margin": that one. "step" and
-            "rate": the largest step and the best rate of simultaneous steps. Weights are at most
-            10^6 times one another in those units, unless only others have a positive margin.
+        objective: What it is chosen for. "margin": the largest margin. "basin": the roundest
+            metric, in the units of the region, with at least 95% of the best margin, so that the
+            basin is no sliver; if that is less than half as round again as the metric of the best
+            margin, the latter. "step" and "rate": the largest step and the best rate of
+            simultaneous steps. Weights are at most 10^6 times one another in those units, unless
+            only others have a positive margin.
 
     Raises:
-        ValueError: If one of them is another word.
+        ValueError: If the generality or the objective is another word.
     """
 
     generality: Generality = "auto"
@@ -44,18 +45,18 @@ class AutoMetric:
                 )
 
     def given(self, names: Sequence[str], sizes: Sequence[int]) -> None:
-        """Nothing is given: the metric is to be chosen."""
+        """Returns None: no metric is given, it is to be chosen."""
 
 
 @dataclass(frozen=True)
 class Weights:
-    """The metric `sum_i weights_i |x_i|^2`; all claims are in it, whatever another would prove.
+    """The metric `sum_i weights_i |x_i|^2`; all claims are in it, even if another would prove more.
 
     Args:
         by_player: Positive numbers, by the names of the players.
 
     Raises:
-        ValueError: If they are not.
+        ValueError: If they are not positive and finite.
     """
 
     by_player: Mapping[str, float]
@@ -70,10 +71,10 @@ class Weights:
             raise ValueError("Weights: weights must be positive and finite.")
 
     def given(self, names: Sequence[str], sizes: Sequence[int]) -> Ladder:
-        """The metric as a ladder without rungs.
+        """Returns the metric as a ladder without rungs.
 
         Raises:
-            ValueError: If the players are others.
+            ValueError: If the names are not those of the players.
         """
         if set(self.by_player) != set(names):
             raise ValueError(
@@ -88,13 +89,13 @@ class Weights:
 
 @dataclass(frozen=True, eq=False)
 class Matrix:
-    """The metric `x' P x`; all claims are in it, whatever another would prove.
+    """The metric `x' P x`; all claims are in it, even if another would prove more.
 
     Args:
         entries: P, in the order of the coordinates, symmetric and positive definite.
 
     Raises:
-        ValueError: If it is not.
+        ValueError: If it is not such a matrix.
     """
 
     entries: Float[np.ndarray, "n n"]
@@ -109,10 +110,10 @@ class Matrix:
             raise ValueError(f"Matrix: {error}.") from None
 
     def given(self, names: Sequence[str], sizes: Sequence[int]) -> Ladder:
-        """The metric as a ladder without rungs.
+        """Returns the metric as a ladder without rungs.
 
         Raises:
-            ValueError: If the number of coordinates is another one.
+            ValueError: If the matrix is for another number of coordinates.
         """
         matrix = np.array(self.entries, np.float64)
         if len(matrix) != sum(sizes):

@@ -1,11 +1,12 @@
-"""Bounds on a family over all signs at once: the matrix cube.
+"""Bounds on an affine family over all signs at once (the matrix cube problem).
 
 With `S_k = sum_j s_j q_j q_j'` and `X_k = sum_j |s_j| q_j q_j'` (see `checker/exact.py`),
 `S + sum_k e_k S_k >= S - sum_k X_k` for all `|e_k| <= 1`: one matrix stands for the `2^m` vertices.
-The vectors are a choice. For positive definite `Z` those with `X_k = Z^(-1/2) |Z^(1/2) S_k Z^(1/2)|
-Z^(-1/2)` make `<Z, X_k>` the smallest; the best `Z` of all weighs the eigenvectors by how small
-their eigenvalues are in the lowered matrix. Here it is found by repetition, in floating point:
-whatever vectors come out, they are rounded to integers and the checker computes with those.
+The vectors are a choice. For positive definite `Z`, those with
+`X_k = Z^(-1/2) |Z^(1/2) S_k Z^(1/2)| Z^(-1/2)` make `<Z, X_k>` the smallest. The best `Z` gives
+more weight to eigenvectors of the lowered matrix with smaller eigenvalues. Here it is found by
+iteration, in floating point. Whatever vectors come out are rounded to integers, and the checker
+computes with those.
 """
 
 from typing import Any, NamedTuple
@@ -15,7 +16,7 @@ from jaxtyping import Bool, Float, Int
 
 from certify.metric.metric import Metric
 
-# Largest entry of a rounded vector: what is lost by rounding is folded into the remainder.
+# The largest entry of a rounded vector. What is lost by rounding is folded into the remainder.
 _LARGEST = 2.0**14
 # How often the weights of the directions are adapted, and how sharply.
 _ROUNDS = 2
@@ -26,7 +27,7 @@ class Modes(NamedTuple):
     """Integer modes of the generators of a batch of cells.
 
     Attributes:
-        unit: Of each cell: strengths are in units of `2^unit`.
+        unit: The exponent of each cell: strengths are in units of `2^unit`.
         strengths: 1, -1, or 0 where there is no mode.
         vectors: Integer vectors `q`, in the last axis, as floats.
     """
@@ -36,17 +37,17 @@ class Modes(NamedTuple):
     vectors: Float[np.ndarray, "cells m n n"]
 
     def summed(self, strengths: np.ndarray) -> Float[np.ndarray, "cells m n n"]:
-        """`sum_j strengths_j q_j q_j'` of each generator."""
+        """Returns `sum_j strengths_j q_j q_j'` for each generator."""
         scaled = self.vectors * strengths[..., None]
         total = np.swapaxes(scaled, -1, -2) @ self.vectors
         return np.ldexp(total, self.unit[:, None, None, None])
 
     def kept(self, which: Bool[np.ndarray, "cells m"]) -> "Modes":
-        """Those of some generators; the others have none."""
+        """Returns the modes of some generators only; the others then have none."""
         return self._replace(strengths=np.where(which[..., None], self.strengths, 0))
 
     def listed(self, cell: int, count: int) -> dict[str, Any]:
-        """The modes of the first generators of one cell, as the file holds them."""
+        """Returns the modes of the first generators of one cell, as the file holds them."""
         pairs = zip(self.strengths[cell, :count], self.vectors[cell, :count], strict=True)
         return {
             "unit": int(self.unit[cell]),
@@ -63,14 +64,14 @@ def choose_modes(
     metric: Metric,
     finest: int = -4000,
 ) -> Modes:
-    """Modes of symmetric matrices with a large smallest eigenvalue of `centre - sum_k X_k`.
+    """Chooses modes that give `centre - sum_k X_k` a large smallest eigenvalue.
 
     Args:
         centre: Symmetric matrices, in the frame of the metric.
-        generators: The `S_k`, in the frame.
-        metric: The file holds the modes of `2 D S_k D` with D its root, which is the matrix that
-            the checker tests.
-        finest: A lower bound on the units.
+        generators: The matrices `S_k`, in the frame.
+        metric: The metric, whose root is D; the file holds the modes of `2 D S_k D`, which is the
+            matrix that the checker tests.
+        finest: A lower bound on the exponents `unit`.
     """
     best, smallest = None, np.full(len(centre), -np.inf)
     state = np.broadcast_to(np.eye(centre.shape[-1]), centre.shape)
@@ -103,7 +104,7 @@ def choose_modes(
 
 
 def _spectral(matrices: np.ndarray, state: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Numbers and vectors (rows) with `S = sum_j s_j q_j q_j'`, orthonormal in the state."""
+    """Returns s and rows q with `S = sum_j s_j q_j q_j'`, orthonormal in the state."""
     values, vectors = np.linalg.eigh(state)
     root = np.sqrt(np.maximum(values, 1e-12 * values[:, -1:]))
     half = (vectors * root[:, None, :]) @ np.swapaxes(vectors, -1, -2)
@@ -113,5 +114,5 @@ def _spectral(matrices: np.ndarray, state: np.ndarray) -> tuple[np.ndarray, np.n
 
 
 def _outer(numbers: np.ndarray, rows: np.ndarray) -> np.ndarray:
-    """`sum_j numbers_j rows_j rows_j'`."""
+    """Returns `sum_j numbers_j rows_j rows_j'`."""
     return np.swapaxes(rows * numbers[..., None], -1, -2) @ rows

@@ -1,9 +1,9 @@
-"""What a metric is chosen for, and how round its balls are in the units of a region.
+"""The objectives a metric is chosen for, and how round its balls are in the units of a region.
 
 Margin, basin, step and rate cannot all be best in one metric. The weights of the largest margin may
 differ by so much that the basin, a ball in them, is a sliver: for the costs `(x^2 + x y, y^2)` the
 margin grows towards 2 as the weights grow apart without end. So the objective is named, weights
-stay within `LIMIT` of each other, and by default a little of the margin is given for roundness.
+stay within `LIMIT` of each other, and by default a little of the margin is given up for roundness.
 """
 
 from collections.abc import Callable
@@ -18,24 +18,25 @@ Objective = Literal["basin", "step", "rate", "margin"]
 
 # A rounder metric needs this share of the best margin.
 SHARE: dict[Objective, float] = {"basin": 0.95, "step": 0.95, "rate": 0.95, "margin": 1.0}
-# In the units of the region, weights are at most so many times one another, unless no such ones
-# have a positive margin: a ball then reaches a thousandth of the way to the faces of a box.
+# In the units of the region, weights are at most so many times one another, unless no such weights
+# have a positive margin. At this limit a ball reaches a thousandth of the way to the faces of a
+# box.
 LIMIT = 1e6
-# The metric of the best margin is left for another one only if that is this much rounder.
+# The metric of the best margin is replaced by another one only if that is this much rounder.
 ROUNDER = 1.5
 
 
 class Aim(NamedTuple):
-    """What a metric is to serve, where, and how long the search may take.
+    """The objective of a metric, the region it is for, and how long the search may take.
 
     Attributes:
         objective: "margin": the largest margin. "basin": the roundest metric with at least `SHARE`
             of it, if that is `ROUNDER` times as round as the one of the largest margin. "step" and
             "rate": the largest step, and the best rate, of simultaneous steps.
-        half_widths: Of the region, in every coordinate.
-        convex: Whether a zero is to be an equilibrium, for which, in a matrix, every player's own
-            curvature has to be positive.
-        seconds: How many are left.
+        half_widths: The half-widths of the region, one for each coordinate.
+        convex: Whether a zero is to be an equilibrium. If the metric is a matrix, every player's
+            own curvature has to be positive for that.
+        seconds: Returns how many seconds are left.
     """
 
     objective: Objective
@@ -44,21 +45,21 @@ class Aim(NamedTuple):
     seconds: Callable[[], float] = lambda: np.inf
 
     def spent(self) -> bool:
-        """Whether no time is left."""
+        """Returns whether no time is left."""
         return self.seconds() <= 0
 
     def roundness(self, weighting: Weighting) -> float:
-        """Of a metric, in the units of the region."""
+        """Returns the roundness of a metric in the units of the region."""
         return roundness(weighting, self.half_widths)
 
     @classmethod
     def usual(cls, dimension: int) -> "Aim":
-        """A basin, in a region of one width in every coordinate."""
+        """Returns the aim of a basin in a region of one width in every coordinate."""
         return cls("basin", np.ones(dimension))
 
 
 def units(half_widths: Float[np.ndarray, " n"], sizes: tuple[int, ...]) -> np.ndarray:
-    """The weights, one per player, in which a region is about as wide for every player.
+    """Returns weights, one per player, in which a region is about as wide for every player.
 
     Example:
         >>> units(np.array([1.0, 1.0, 0.1]), (2, 1)).round(6).tolist()
@@ -72,10 +73,10 @@ def units(half_widths: Float[np.ndarray, " n"], sizes: tuple[int, ...]) -> np.nd
 
 
 def roundness(weighting: Weighting, half_widths: Float[np.ndarray, " n"]) -> float:
-    """How far a ball of the metric reaches in its shortest direction, as a share of its longest.
+    """Returns the reach of a metric's ball in its shortest direction, as a share of its longest.
 
-    Both are measured in half-widths of the region, so that for a box it is about the share of the
-    way to the faces that every start in the largest ball inside may be away from the centre.
+    Both are measured in half-widths of the region. So for a box this is about the distance from the
+    centre, as a share of that to the faces, within which every start is in the largest ball inside.
 
     Example:
         >>> roundness(np.array([1.0, 25.0]), np.ones(2))

@@ -1,14 +1,14 @@
-"""Vectors that may prove the small-gain margin of a sparse network: Perron vectors, nearly.
+"""Nearly Perron vectors, which may prove the small-gain margin of a sparse network.
 
-Everything here is floating point and proves nothing; see `quotients` for what does.
+Everything here is floating point and proves nothing; the proofs are in `quotients`.
 
-`K = diag(mu) - L`. Within a strongly connected component the Perron vector is found by Noda
-iteration: with `a = min_i (K v)_i / v_i` the next vector solves `(K - a) y = v`. It is positive,
-its least quotient is larger, and the convergence is quadratic if the systems are solved exactly,
-while any positive solution with a residual below v entrywise improves the least quotient, too
-(inexact Noda iteration; Jia, Lin and Liu, Numerische Mathematik 130, 2015). Systems are solved by
-BiCGSTAB in units of the current vector: an error is small compared with *each* entry, however small
-the entry, which is what quotients need; and no factors fill in.
+Here `K = diag(mu) - L`. Within a strongly connected component the Perron vector is found by Noda
+iteration: with `a = min_i (K v)_i / v_i` the next vector solves `(K - a) y = v`. It is positive and
+its least quotient is larger. The convergence is quadratic if the systems are solved exactly, but
+any positive solution with a residual below v entrywise also improves the least quotient (inexact
+Noda iteration; Jia, Lin and Liu, Numerische Mathematik 130, 2015). Systems are solved by BiCGSTAB
+in units of the current vector. So an error is small compared with *each* entry, however small the
+entry, as quotients need; and there are no factors to fill in.
 """
 
 from collections.abc import Iterator
@@ -20,8 +20,8 @@ import scipy.sparse.csgraph
 import scipy.sparse.linalg
 from jaxtyping import Float, Int
 
-# The iteration stops when the least quotient gains less than this share of the row's size; of a
-# large network, when it is expected to.
+# The iteration stops when the least quotient gains less than this share of the row's size; for a
+# large network, when the next gain is expected to be less than the second share.
 _STAGNATION, _EXPECTED = 1e-13, 1e-12
 _LARGE = 50_000
 _ROUNDS = 100
@@ -30,25 +30,26 @@ _POWERS = 12
 _ROUGH, _FINE, _MUCH = 0.5, 1e-3, 1e-3
 # How far below a margin that is known to be possible the first shifts stay, in sizes of entries.
 _LAGS = (0.3, 0.03, 1e-3, 1e-5, 1e-7, 3e-10)
-# Products with the matrix that one system may take.
+# The most products with the matrix that one system may take.
 _INNER = 1500
-# Entries of a vector below this are lifted: they gain nothing and would leave the range of float64.
+# Entries of a vector below this are raised to it: they gain nothing, and could leave the range of
+# float64.
 _FLOOR = 1e-90
-# What couplings between components may cost, as a share of the size of the entries: the least that
-# leaves vectors within that range.
+# What couplings between components may cost, as shares of the size of the entries. The least that
+# keeps vectors within this range is taken.
 _SHARES = (*np.geomspace(1e-15, 1e-3, 7), 0.01, 0.03, 0.1, 0.3, 1.0)
 _RANGE = 1e120
-# Players in the neighbourhood that bounds the margin from above, when Perron vectors are localised,
-# and how much each must matter.
+# The most players in the neighbourhood that bounds the margin from above where Perron vectors are
+# localised, and how much each must matter.
 _NEIGHBOURHOOD = 4000
 _MATTERS = 1e-18
 
 
 class Network(NamedTuple):
-    """A coupling matrix in its strongly connected components.
+    """A coupling matrix, split into its strongly connected components.
 
     Attributes:
-        mu: Shape (N,).
+        mu: The curvatures, shape (N,).
         inner: The couplings within components, CSR.
         cross: The couplings between them, COO.
         label: The component of each player.
@@ -65,9 +66,9 @@ class Network(NamedTuple):
 
     @classmethod
     def of(cls, mu: np.ndarray, coupling: Any) -> "Network":
-        """Splits a matrix."""
+        """Splits a matrix into its strongly connected components."""
         graph = coupling.copy()
-        graph.sum_duplicates()  # SciPy's search goes astray on them
+        graph.sum_duplicates()  # SciPy's search fails on duplicates
         count, label = scipy.sparse.csgraph.connected_components(graph, connection="strong")
         label = label.astype(np.int64)
         order = np.argsort(label, kind="stable")
@@ -86,15 +87,15 @@ class Network(NamedTuple):
         return cls(mu, inner.tocsr(), cross, label, order, starts)
 
     def transposed(self) -> "Network":
-        """The network of K'."""
+        """Returns the network of K'."""
         return self._replace(inner=self.inner.T.tocsr(), cross=self.cross.T.tocoo())
 
     def quotients(self, v: np.ndarray) -> np.ndarray:
-        """`(K v)_i / v_i` without the couplings between components."""
+        """Returns `(K v)_i / v_i` without the couplings between components."""
         return self.mu - (self.inner @ v) / v
 
     def normalized(self, v: np.ndarray) -> np.ndarray:
-        """Components are scaled freely; here, to a largest entry of one."""
+        """Scales each component of a vector to a largest entry of one, as their scales are free."""
         top = np.maximum.reduceat(v[self.order], self.starts)
         return np.maximum(v / top[self.label], _FLOOR)
 
@@ -102,16 +103,17 @@ class Network(NamedTuple):
 def inner_vector(
     network: Network, *, near: float = -np.inf, tight: bool = False
 ) -> Float[np.ndarray, " N"]:
-    """A positive vector whose least quotient within components is nearly the largest possible.
+    """Finds a positive vector whose least quotient within components is nearly the largest.
 
-    In components that have larger eigenvalues than the worst one it is a resolvent, not Perron's.
+    In components with larger eigenvalues than the worst one, it comes from a resolvent and is not
+    the Perron vector.
 
     Args:
         network: The matrix.
         near: A margin that is known to be possible. Shifts just below it, nearer in every round,
-            spare the rounds that come near to it.
-        tight: Whether to go on until the largest quotient is as small as the least: for one
-            component, not too large.
+            save the rounds that it would take to come near it.
+        tight: Whether to go on until the largest quotient is as small as the least. This is for one
+            component that is not too large.
     """
     v = _start(network)
     quotients = network.quotients(v)
@@ -124,7 +126,7 @@ def inner_vector(
             break
         shift = max(float(quotients[k]), near - lag * size) - ease * size
         y = _solved(network, v, shift, accuracy)
-        if y is None:  # a system that is closer to singular than these iterations can go
+        if y is None:  # the system is too close to singular for these iterations
             ease = max(30 * ease, 1e-9)
             if ease > 1e-2:
                 break
@@ -132,7 +134,7 @@ def inner_vector(
         new = network.normalized(v * y)
         new_quotients = network.quotients(new)
         previous, gain = gain, float(new_quotients.min() - quotients[k])
-        # Convergence is at least linear, by the accuracy of the systems or better.
+        # Convergence is at least linear, at a rate given by the accuracy of the systems or better.
         expected = gain * min(1.0, gain / previous) if accuracy == _FINE and previous > 0 else gain
         accuracy = _ROUGH if gain > _MUCH * size else _FINE
         if gain > 0 or tight:
@@ -146,10 +148,10 @@ def inner_vector(
 
 
 def _start(network: Network) -> np.ndarray:
-    """A few steps of the power method: they find the units in which players count, if nothing else.
+    """Returns a vector after a few power steps, which find at least the units of the players.
 
-    A change of units turns K into `U K U^-1` and Perron's vector p into `U p`; so do the powers of
-    the matrix with whatever they are applied to.
+    A change of units turns K into `U K U^-1` and the Perron vector p into `U p`; the powers of the
+    matrix do the same to any vector they are applied to.
     """
     v = np.ones(len(network.mu))
     spread = network.mu.max() - network.mu
@@ -163,7 +165,7 @@ def _start(network: Network) -> np.ndarray:
 
 
 def _solved(network: Network, v: np.ndarray, shift: float, accuracy: float) -> np.ndarray | None:
-    """`(K - shift) (v z) = v` for z, by BiCGSTAB with diagonal scaling.
+    """Solves `(K - shift) (v z) = v` for z, by BiCGSTAB with diagonal scaling.
 
     Residuals are at most `accuracy` times v, entry by entry.
     """
@@ -204,14 +206,14 @@ def _solved(network: Network, v: np.ndarray, shift: float, accuracy: float) -> n
 
 
 def resolvent(mu: np.ndarray, coupling: Any) -> Float[np.ndarray, " N"] | None:
-    """About `K^-1 1`, positive; None where that is not found.
+    """Returns a positive vector close to `K^-1 1`, or None where that is not found.
 
-    Other than in Perron vectors, no entry is below `1 / mu_i`, wherever the bottleneck of the
-    network is.
+    Unlike in Perron vectors, no entry is below `1 / mu_i`, wherever the bottleneck of the network
+    is.
 
     Args:
-        mu: Shape (N,).
-        coupling: CSR, non-negative.
+        mu: The curvatures, shape (N,).
+        coupling: The couplings, CSR, non-negative.
     """
     count = len(mu)
     whole = np.arange(count)
@@ -221,7 +223,7 @@ def resolvent(mu: np.ndarray, coupling: Any) -> Float[np.ndarray, " N"] | None:
 
 
 def _dot(a: np.ndarray, b: np.ndarray) -> float:
-    """Not by BLAS, whose threads cost more than they give when a machine is shared."""
+    """Returns a dot product, without BLAS, whose threads do not pay on a shared machine."""
     return float(np.einsum("i,i->", a, b))
 
 
@@ -230,14 +232,14 @@ def _ratio(a: float, b: float) -> float:
 
 
 def joined(network: Network, v: np.ndarray) -> Iterator[Float[np.ndarray, " N"]]:
-    """Scales the components of a vector so that couplings between them cost next to nothing.
+    """Yields a vector with its components scaled so that couplings between them cost little.
 
     With a target below the least quotient, the slack `s_i` of row i must pay for the couplings of
-    its component c to others: `s_i t_c v_i >= sum_j L_ij t_d(j) v_j`. Components have no cycles:
+    its component c to others: `s_i t_c v_i >= sum_j L_ij t_d(j) v_j`. As components have no cycles,
     `t = 1 + M t`, where `M_cd` sums `L_ij v_j / (s_i v_i)`, is a triangular system.
 
     Yields:
-        The vector for the smallest cost for which its entries stay in the range of float64, if any.
+        The vector of the smallest cost at which its entries stay in the range of float64, if any.
     """
     if not network.cross.nnz:
         yield v
@@ -247,7 +249,7 @@ def joined(network: Network, v: np.ndarray) -> Iterator[Float[np.ndarray, " N"]]
     size = float(np.abs(network.mu).max() + np.abs(quotients).max())
     rows, columns = label[cross.row], label[cross.col]
     lower = bool((rows > columns).all())
-    if not lower and not (rows < columns).all():  # labels are promised in no order
+    if not lower and not (rows < columns).all():  # the order of labels is not guaranteed
         return
     count = len(network.starts)
     for share in _SHARES:
@@ -268,11 +270,11 @@ def joined(network: Network, v: np.ndarray) -> Iterator[Float[np.ndarray, " N"]]
 def bounding_vectors(
     network: Network, left: np.ndarray, right: np.ndarray
 ) -> Iterator[Float[np.ndarray, " N"]]:
-    """Non-negative vectors with small largest quotients over their supports, best guess last.
+    """Yields non-negative vectors with small largest quotients on their support, best guess last.
 
-    One player alone; the component with the least quotient, with its part of `right`; and, where
-    that is localised, the Perron vector of the players that matter most, by `u_i v_i`, the others
-    at zero.
+    The first is for one player alone, and the second is the part of `right` in the component with
+    the least quotient. Where that is localised, the third is the Perron vector of the players that
+    matter most, by `u_i v_i`, with zeros for the others.
     """
     quotients = network.quotients(right)
     worst = int(quotients.argmin())

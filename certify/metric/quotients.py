@@ -1,9 +1,9 @@
 """Bounds on the quotients `(K x)_i / x_i` of a sparse matrix, proved with integers.
 
-`K = diag(mu) - L` with `L >= 0`. By Perron-Frobenius the least quotient of a positive vector
-is a lower bound on the smallest real eigenvalue of K, and the largest of those of a non-negative
-vector, over its support, an upper bound (Collatz and Wielandt). Vectors come from floating point;
-that they prove what is claimed is decided here, in int64 arithmetic that cannot overflow.
+Here `K = diag(mu) - L` with `L >= 0`. By Perron-Frobenius the least quotient of a positive vector
+is a lower bound on the smallest real eigenvalue of K, and the largest quotient of a non-negative
+vector, over its support, is an upper bound (Collatz and Wielandt). Vectors come from floating
+point; whether they prove what is claimed is decided here, in int64 arithmetic that cannot overflow.
 
 A float64 is an integer of at most 53 bits times a power of two; a product of two has at most 106
 bits and is made of two words. In each row, with a unit `2^k` of the row's own, every product
@@ -17,16 +17,17 @@ from typing import Any
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
-# Sums are below 2^60 units up to rounding, which leaves two bits for that.
+# The bits of a sum: sums are below 2^60 units up to rounding, which leaves two bits for the
+# rounding.
 _BITS = 60
-# Entries of the matrix that are worked on at a time: a matter of memory and caches.
+# How many entries of the matrix are worked on at a time, for the sake of memory and caches.
 _CHUNK = 2**18
 
 
 def floor_products(
     a: Float[np.ndarray, " m"], b: Float[np.ndarray, " m"], unit: Int[np.ndarray, " m"]
 ) -> tuple[Int[np.ndarray, " m"], Bool[np.ndarray, " m"]]:
-    """`floor(a b / 2^unit)`, and where that is the result: elsewhere `|a b| >= 2^(unit + 61)`.
+    """Returns `floor(a b / 2^unit)`, and where that is valid: elsewhere `|a b| >= 2^(unit + 61)`.
 
     With `a = A 2^p` and `b = B 2^q`, `|A|, |B| < 2^53`, and halves `A = A1 2^27 + A0`,
     `0 <= A0 < 2^27`, the same for B:
@@ -54,13 +55,13 @@ def floor_products(
     rest = ((middle & mask) << 27) | (low & mask)
     shift = unit - p - q
     small = np.clip(shift, 44, 54)
-    near = (high << (54 - small)) + (rest >> small)  # for 54 there is nothing left of `rest`
+    near = (high << (54 - small)) + (rest >> small)  # for 54 no bit of `rest` is left
     result = near >> np.clip(shift - 54, 0, 63)
     return result, (shift >= 44) | (A == 0) | (B == 0)
 
 
 def _integers(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Integers A and exponents p with `x = A 2^p` exactly; 53 bits of A are used unless x = 0."""
+    """Returns integers A and p with `x = A 2^p` exactly; A has exactly 53 bits unless x = 0."""
     mantissa, exponent = np.frexp(x)
     return np.ldexp(mantissa, 53).astype(np.int64), exponent.astype(np.int64) - 53
 
@@ -73,7 +74,7 @@ class RowSums:
         coupling: `L` in CSR form, non-negative and finite, duplicates allowed; fewer than 2^31
             entries.
         vector: `x >= 0`, finite.
-        upwards: Whether sums are rounded up, to prove `K x >= a x`; or down, for `K x <= a x`.
+        upwards: Whether sums are rounded up, to prove `K x >= a x`, or down, for `K x <= a x`.
     """
 
     def __init__(self, mu: np.ndarray, coupling: Any, vector: np.ndarray, upwards: bool) -> None:
@@ -108,7 +109,7 @@ class RowSums:
         terms, fits = floor_products(
             sign * factors, weights, np.repeat(self.unit[first:last], counts)
         )
-        if not fits.all():  # cannot be: each product is part of a sum that fits
+        if not fits.all():  # impossible: each product is part of a sum that fits
             self.finite = False
         filled = np.flatnonzero(counts)
         if filled.size:
@@ -116,7 +117,7 @@ class RowSums:
             self.sums[first + filled] = sign * np.add.reduceat(terms, begin)
 
     def prove(self, bound: float) -> Bool[np.ndarray, " N"]:
-        """Which rows of the claim about `a = bound` are proved.
+        """Returns which rows of the claim are proved for `a = bound`.
 
         `mu_i - a = d + e` exactly, with `d` the float64 nearest to it (Knuth's two-sum), hence
         `|e| <= 2^-53 |d|`. Where `|d x_i| >= 2^61` units, more than the sum of the row, the sign of
@@ -139,7 +140,7 @@ class RowSums:
 
 
 def proved_below(mu: np.ndarray, coupling: Any, vector: np.ndarray) -> float:
-    """The largest `a`, within some roundings, with `K x >= a x` proved; -inf if there is none.
+    """Returns the largest `a`, up to a few roundings, with `K x >= a x` proved; -inf if none is.
 
     Example:
         >>> import numpy as np, scipy.sparse
@@ -154,7 +155,7 @@ def proved_below(mu: np.ndarray, coupling: Any, vector: np.ndarray) -> float:
 
 
 def proved_above(mu: np.ndarray, coupling: Any, vector: np.ndarray) -> float:
-    """The smallest `b`, within some roundings, with `K x <= b x` proved; inf if there is none.
+    """Returns the smallest `b`, up to a few roundings, with `K x <= b x` proved; inf if none is.
 
     Rows where x is zero hold by themselves: there `(K x)_i = -sum_j L_ij x_j <= 0`.
 
@@ -172,7 +173,7 @@ def proved_above(mu: np.ndarray, coupling: Any, vector: np.ndarray) -> float:
 
 
 def _search(rows: RowSums, guess: float, needed: np.ndarray) -> float:
-    """Moves a guess away, by more and more roundings of the row that fails, until it is proved."""
+    """Weakens a guess, by more and more roundings of the row that fails, until it is proved."""
     away = -1.0 if rows.upwards else 1.0
     bound, guess = float(guess), float(guess)
     for k in range(60):

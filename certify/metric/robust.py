@@ -1,7 +1,7 @@
-"""A metric for a whole hull of Jacobians: the inequality of `hull.py`, solved for the metric.
+"""A metric for a whole hull of Jacobians, found by solving the inequality of `hull.py`.
 
-Everything that a solver says here is a guess: `hull.margin_on` judges it, and what `robust_metric`
-returns has been decided with integers.
+Everything that a solver returns here is a guess, which `hull.margin_on` judges. What
+`robust_metric` returns has been decided with integers.
 """
 
 import functools
@@ -16,7 +16,7 @@ from certify.metric.hull import Hull, Proposal, margin_on, proved_margin, terms,
 from certify.metric.small_gain import small_gain
 from certify.metric.weights import sampled_constants
 
-# Hulls that the program knows of, and rounds in which the worst of the others are added.
+# The most rounds in which hulls enter the program, and how many of the worst enter in each.
 _ROUNDS = 4
 _ADDED = 4
 
@@ -25,11 +25,11 @@ class RobustMetric(NamedTuple):
     """A metric with a proved margin on a hull of Jacobians.
 
     Attributes:
-        margin: `a` with `P J + J' P >= 2 a P` for every J of the hull, proved with integers. It may
-            be negative; then it promises no convergence.
-        metric: `P`, symmetric and positive definite.
-        multipliers: `t`, the proof; 0 where `rho_ij = 0`.
-        shift: `kappa`, which is part of the proof for mirrored hulls.
+        margin: The number `a` with `P J + J' P >= 2 a P` for every J of the hull, proved with
+            integers. It may be negative; then it promises no convergence.
+        metric: The matrix `P`, symmetric and positive definite.
+        multipliers: The numbers `t`, which are the proof; 0 where `rho_ij = 0`.
+        shift: The number `kappa`, which is part of the proof for mirrored hulls.
     """
 
     margin: float
@@ -46,17 +46,18 @@ def robust_metric(
     *,
     mirrored: bool = False,
 ) -> RobustMetric:
-    """A metric with a nearly largest margin that one linear matrix inequality proves on a hull.
+    """Finds a metric with a nearly largest margin that a linear matrix inequality proves on a hull.
 
     It takes the place of `small_gain` where couplings are known up to some error, with signs and
-    directions, and not their norms alone. The solver proposes P and t; the margin is computed from
-    them, and the inequality then decided with integers, for the given floats taken as real numbers.
+    directions, and not by their norms alone. The solver proposes P and t; the margin is computed
+    from them, and the inequality is then decided with integers, for the given floats taken as real
+    numbers.
 
     Args:
-        centre: `J0`, rows and columns in the order of the players' coordinates.
+        centre: `J0`, with rows and columns in the order of the players' coordinates.
         radius: `rho >= 0`: how far the block of players i and j may be from that of `J0`, in the
             spectral norm.
-        sizes: Coordinates of each player, n in all.
+        sizes: The number of coordinates of each player, n in all.
         kind: "weights" (`P = diag(w_i I)`), "block" (a matrix for each player), or "full".
         mirrored: Whether the two players' couplings are known to obey `J_21 = -J_12'`, as in a
             zero-sum game.
@@ -73,7 +74,8 @@ def robust_metric(
     """
     hull = _checked(centre, radius, sizes, mirrored)
     start = max(_starts(hull, sizes), key=functools.partial(margin_on, hull, sizes))
-    # The program is well-scaled where the best weights are ones. Mirrors survive no scaling.
+    # The program is well-scaled where the best weights are ones. A mirrored hull is not scaled, as
+    # it would no longer be mirrored.
     frame = np.sqrt(np.diagonal(start.metric)) if not mirrored else np.ones(len(hull.centre))
     candidates = [start]
     try:
@@ -116,7 +118,7 @@ def _checked(centre: Any, radius: Any, sizes: tuple[int, ...], mirrored: bool) -
 
 
 def _starts(hull: Hull, sizes: tuple[int, ...]) -> list[Proposal]:
-    """Ones, and the weights of the small-gain test on the constants of the hull."""
+    """Returns proposals with weights of one and with those of the small-gain test on the hull."""
     low, _, coupling = sampled_constants(hull.centre[None], sizes)
     off = ~np.eye(len(sizes), dtype=bool)
     found = [tuned(hull, sizes, np.eye(len(hull.centre)))]
@@ -134,7 +136,7 @@ def _starts(hull: Hull, sizes: tuple[int, ...]) -> list[Proposal]:
 
 
 def _framed(hull: Hull, frame: np.ndarray, sizes: tuple[int, ...]) -> Hull:
-    """The hull in the coordinates `y = diag(frame) x`, the same scale for all of a player's."""
+    """Returns the hull in coordinates `y = diag(frame) x`, with one scale for each player."""
     scale = frame[np.cumsum(sizes) - 1]
     return Hull(
         hull.centre * np.divide.outer(frame, frame),
@@ -146,16 +148,16 @@ def _framed(hull: Hull, frame: np.ndarray, sizes: tuple[int, ...]) -> Hull:
 def solve(
     hulls: Sequence[Hull], sizes: tuple[int, ...], kind: Kind, start: Float[np.ndarray, "n n"]
 ) -> tuple[Proposal, ...]:
-    """A metric with a nearly largest margin on all hulls at once, with multipliers for each.
+    """Finds a metric with a nearly largest margin on all hulls at once, with multipliers for each.
 
     Only the worst hulls enter the program; those that turn out to be worse in its solution are
     added. Everything here is a guess: solutions are judged by `margin_on`.
 
     Args:
-        hulls: In coordinates in which a good metric is not far from round.
-        sizes: Coordinates of each player.
-        kind: Of the metric.
-        start: A metric, returned if none is better.
+        hulls: The hulls, in coordinates in which a good metric is not far from round.
+        sizes: The number of coordinates of each player.
+        kind: The kind of the metric.
+        start: A metric, which is returned if no better one is found.
 
     Raises:
         ImportError: If cvxpy is missing.
@@ -198,9 +200,9 @@ def solve(
 def program(
     hulls: Sequence[Hull], sizes: tuple[int, ...], kind: Kind
 ) -> Callable[[float], tuple[Proposal, ...] | None]:
-    """The semidefinite program: from a margin to the roundest P that has it, with multipliers.
+    """Builds the semidefinite program for the roundest P with a given margin, and multipliers.
 
-    Built once for all margins.
+    It is built once for all margins.
 
     Raises:
         ImportError: If cvxpy is missing.
@@ -223,7 +225,7 @@ def program(
                 parts = []
                 for j in others:
                     t = pairs[i, j] = cp.Variable(nonneg=True)
-                    # It is rho_ij t_ij, so that numbers are of like size.
+                    # This unknown is rho_ij t_ij, so that numbers are of similar size.
                     lost = lost + hull.radius[i, j] * t * spread[:, j]
                     parts.append(cp.quad_over_lin(theta, t))
                 # theta <= 1 / sum_j (rho_ij / t_ij): with u_j = theta^2 rho / t, sum u <= theta

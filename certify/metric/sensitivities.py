@@ -1,4 +1,4 @@
-"""Which coupling to reduce first: derivatives of the small-gain margin."""
+"""Derivatives of the small-gain margin, which say which coupling to reduce first."""
 
 from typing import Any, NamedTuple
 
@@ -13,9 +13,9 @@ class Sensitivities(NamedTuple):
     """Derivatives of the best margin: estimates in floating point, which prove nothing.
 
     Attributes:
-        curvature: With respect to `mu_i`, shape (N,); not negative, and they sum to one.
-        coupling: With respect to `L_ij`, shape (N, N), not positive, zero on the diagonal. Sparse
-            if the couplings are, and then only for those that are not zero.
+        curvature: The derivatives with respect to `mu_i`, shape (N,); not negative, with sum one.
+        coupling: The derivatives with respect to `L_ij`, shape (N, N); not positive, zero on the
+            diagonal. They are sparse if the couplings are, and then only for nonzero couplings.
     """
 
     curvature: Float[np.ndarray, " players"]
@@ -23,13 +23,13 @@ class Sensitivities(NamedTuple):
 
 
 def sensitivities(curvature: Any, coupling: Any, gain: SmallGain | None = None) -> Sensitivities:
-    """How fast the best margin `a` changes with each bound: an estimate.
+    """Estimates how fast the best margin `a` changes with each bound.
 
-    `da / dmu_i = u_i v_i / (u . v)` and `da / dL_ij = -u_i v_j / (u . v)`, with the vectors of
-    `small_gain`: the perturbation of a simple eigenvalue. The most negative entries are the
-    couplings to reduce, or to bound more tightly, first. Where several components of a reducible
-    network have the same eigenvalue the margin has no derivative, and these numbers are slopes at
-    nearby constants.
+    With the vectors of `small_gain`, `da / dmu_i = u_i v_i / (u . v)` and
+    `da / dL_ij = -u_i v_j / (u . v)`, as for the perturbation of a simple eigenvalue. The most
+    negative entries are the couplings to reduce, or to bound more tightly, first. Where several
+    components of a reducible network have the same eigenvalue the margin has no derivative, and
+    these numbers are slopes at nearby constants.
 
     Args:
         curvature: `mu`, shape (N,).
@@ -37,7 +37,7 @@ def sensitivities(curvature: Any, coupling: Any, gain: SmallGain | None = None) 
         gain: The result of `small_gain` for these bounds, if it is known already.
 
     Returns:
-        `Sensitivities`; those of the couplings sparse (CSR) if the couplings are.
+        The derivatives; those with respect to the couplings are sparse (CSR) if the couplings are.
 
     Raises:
         ValueError: As for `small_gain`, and if the gain is for another number of players.
@@ -53,7 +53,8 @@ def sensitivities(curvature: Any, coupling: Any, gain: SmallGain | None = None) 
         raise ValueError(
             f"sensitivities: a gain for {gain.left.size} players and bounds for {mu.size} of them."
         )
-    # By logarithms: the products of vectors can leave the range of float64, the results do not.
+    # Logarithms are used as products of the vectors can leave the range of float64; the results do
+    # not.
     left, right = np.log(gain.left), np.log(gain.right)
     total = _log_sum(left + right)
     own = np.exp(left + right - total)

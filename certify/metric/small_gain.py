@@ -1,10 +1,10 @@
-"""The small-gain test in closed form.
+"""The small-gain test, solved as an eigenvalue problem and proved by two vectors.
 
 Curvature bounds `mu_i` and coupling bounds `L_ij` of a game make the Z-matrix `K = diag(mu) - L`.
 The largest margin that any block-weighted metric can get from these numbers is the eigenvalue of K
 of smallest real part, which is real; with left and right eigenvectors u, v > 0 it is attained by
-the weights `u_i / v_i` (Perron-Frobenius; certification of strong monotonicity by M-matrices). No
-semidefinite program, no grid: and two positive vectors prove it.
+the weights `u_i / v_i` (Perron-Frobenius; certification of strong monotonicity by M-matrices). This
+needs no semidefinite program and no grid, and two positive vectors prove it.
 """
 
 import itertools
@@ -19,7 +19,7 @@ from jaxtyping import Float
 from certify.metric.perron import Network, bounding_vectors, inner_vector, joined
 from certify.metric.quotients import proved_above, proved_below
 
-# Up to so many players, LAPACK makes the first guess; beyond, the matrix is never dense.
+# Up to so many players, LAPACK makes the first guess; for more, the matrix is never made dense.
 _DENSE = 50
 # No further vectors are tried when so little is missing, relative to the curvatures.
 _ENOUGH = 1e-14
@@ -34,8 +34,8 @@ class SmallGain(NamedTuple):
         left: `u > 0` with `u' K >= margin u'` componentwise.
         right: `v > 0` with `K v >= margin v` componentwise.
         proved: Always True; an input for which nothing can be proved is an error instead.
-        upper: No positive weights have a margin above this one, which is proved as well: what is
-            left to gain by better weights is at most `upper - margin`.
+        upper: No positive weights have a margin above this one, which is proved as well. So better
+            weights can gain at most `upper - margin`.
     """
 
     margin: float
@@ -47,13 +47,13 @@ class SmallGain(NamedTuple):
 
 
 def small_gain(curvature: Any, coupling: Any) -> SmallGain:
-    """The best margin that curvature and coupling bounds can prove, with its weights and its proof.
+    """Finds the best margin that curvature and coupling bounds can prove, with weights and proof.
 
     With `K = diag(mu) - L`, `K v >= a v` and `u' K >= a u'` make `C = W K + K' W - 2 a W` positive
     semidefinite for `W = diag(u_i / v_i)`: its off-diagonal entries are not positive, and it maps
     `v > 0` to a non-negative vector. Conversely `x >= 0` with `K x <= b x` has `x' C x <= 2 (b - a)
     x' W x`, so no weights have a margin above b. Both kinds of inequalities are proved with
-    integers, every rounding to the safe side.
+    integers, with every rounding to the safe side.
 
     A sparse matrix stays sparse: a million players with four million couplings take about a minute.
 
@@ -106,20 +106,20 @@ def rounder_gain(
     gain: SmallGain,
     share: float,
 ) -> SmallGain | None:
-    """The same test with weights that differ less, and at least about a share of the margin.
+    """Proves about a share of the small-gain margin with weights that differ less.
 
     Where some players do not act on others in a circle, weights that approach the best margin grow
-    apart without end. For `alpha` below it, `v = (K - alpha)^-1 1` and `u = (K - alpha)^-T 1` are
-    positive, and no larger than they have to be.
+    apart without end. For `alpha` below that margin, `v = (K - alpha)^-1 1` and
+    `u = (K - alpha)^-T 1` are positive, and no larger than they have to be.
 
     Args:
         curvature: As for `small_gain`.
         coupling: As for `small_gain`; dense.
-        gain: What that found.
-        share: Of its margin.
+        gain: The result of `small_gain`.
+        share: The share of its margin that is wanted.
 
     Returns:
-        What was proved; None if nothing, or if the margin of `gain` is not positive.
+        What was proved; None if nothing was, or if the margin of `gain` is not positive.
 
     Example:
         >>> mu, L = np.array([2.0, 2.0]), np.array([[0.0, 1.0], [0.0, 0.0]])
@@ -145,7 +145,7 @@ def rounder_gain(
 
 
 class _Proofs:
-    """What vectors have proved, best first."""
+    """The bounds that vectors have proved, best first."""
 
     def __init__(self, prove: Callable[[np.ndarray], float]) -> None:
         self.prove = prove
@@ -158,7 +158,7 @@ class _Proofs:
 
 
 def _assembled(lefts: _Proofs, rights: _Proofs, upper: float) -> SmallGain:
-    """The best pair of vectors whose weights are finite."""
+    """Returns the result for the best pair of vectors whose weights are finite."""
     pairs = ((min(a, b), u, v) for a, u in lefts.best for b, v in rights.best)
     for margin, left, right in sorted(pairs, key=lambda pair: -pair[0]):
         with np.errstate(all="ignore"):
@@ -169,9 +169,9 @@ def _assembled(lefts: _Proofs, rights: _Proofs, upper: float) -> SmallGain:
 
 
 def validated(caller: str, curvature: Any, coupling: Any) -> tuple[np.ndarray, Any]:
-    """The curvatures, and the couplings as a CSR array of positive entries off the diagonal.
+    """Returns the curvatures, and the positive couplings off the diagonal as a CSR array.
 
-    Duplicates are kept: a sum of them might be rounded down.
+    Duplicates are kept, as their sum might be rounded down.
     """
     mu = _real(caller, np.asarray(curvature))
     if not scipy.sparse.issparse(coupling):
@@ -196,13 +196,13 @@ def validated(caller: str, curvature: Any, coupling: Any) -> tuple[np.ndarray, A
         raise ValueError(f"{caller}: coupling bounds are norms and cannot be negative.")
     order = np.argsort(rows, kind="stable")
     starts = np.concatenate([[0], np.cumsum(np.bincount(rows, minlength=mu.size))])
-    # One index type throughout; SciPy's graph routines want the short one.
+    # All indices have one type, the short one, which SciPy's graph routines want.
     parts = (values[order], columns[order].astype(np.int32), starts.astype(np.int32))
     return mu, scipy.sparse.csr_array(parts, shape=coupling.shape)
 
 
 def _real(caller: str, numbers: np.ndarray) -> np.ndarray:
-    """As float64, refused where that would round."""
+    """Converts numbers to float64, and refuses where that might round."""
     kind, size = numbers.dtype.kind, numbers.dtype.itemsize
     exact = (kind == "f" and size <= 8) or kind == "b" or (kind in "iu" and size < 8)
     if kind in "iu" and size == 8:
@@ -217,7 +217,7 @@ def _real(caller: str, numbers: np.ndarray) -> np.ndarray:
 
 
 def _network_vectors(network: Network) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Pairs of left and right vectors for a network of any size."""
+    """Yields pairs of left and right vectors for a network of any size."""
     ones = np.ones(len(network.mu))
     transposed = network.transposed()
     with np.errstate(all="ignore"):  # overflow leaves vectors that prove nothing
@@ -233,10 +233,10 @@ def _no_vectors(network: Network) -> Iterator[tuple[np.ndarray, np.ndarray]]:
 
 
 def _dense_vectors(network: Network) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Perron vectors by LAPACK, and those of the strict case.
+    """Yields Perron vectors by LAPACK, and then vectors for margins just below the optimum.
 
-    For `alpha` below the optimum, `v = (K - alpha)^-1 1` and `u = (K - alpha)^-T 1` are positive:
-    two linear solves that also work where the Perron vectors have zeros (reducible networks).
+    For `alpha` below the optimum, `v = (K - alpha)^-1 1` and `u = (K - alpha)^-T 1` are positive.
+    These two linear solves also work where the Perron vectors have zeros (reducible networks).
     """
     K = np.diag(network.mu) - (network.inner + network.cross.tocsr()).toarray()
     scale = max(float(np.abs(K).max()), np.finfo(float).tiny)

@@ -1,10 +1,10 @@
 """Proved bounds on eigenvalues and norms of interval matrices, many at a time.
 
-Floating point with every rounding error paid for: LAPACK's eigenvectors are a guess, in whose basis
-Gershgorin's discs are small, and no accuracy of LAPACK is relied on. Of NumPy nothing is assumed
-but that sums of products are rounded to nearest in any order (Higham, *Accuracy and Stability of
-Numerical Algorithms*, sections 3.1 and 3.5): `d` products are off by at most `d 2^-53 / (1 - d
-2^-53)` times the sum of their sizes, and by underflow.
+The arithmetic is floating point with every rounding error accounted for. LAPACK's eigenvectors are
+a guess, in whose basis Gershgorin's discs are small; no accuracy of LAPACK is relied on. The only
+assumption about NumPy is that sums of products are rounded to nearest, in any order (Higham,
+*Accuracy and Stability of Numerical Algorithms*, sections 3.1 and 3.5): the sum of `d` products is
+off by at most `d 2^-53 / (1 - d 2^-53)` times the sum of their sizes, and by underflow.
 """
 
 import numpy as np
@@ -16,13 +16,13 @@ from certify.rounding import EPSILON, TINY, next_above, next_below, raised
 def eigenvalue_bounds(
     lower: Float[np.ndarray, "*batch d d"], upper: Float[np.ndarray, "*batch d d"]
 ) -> tuple[Float[np.ndarray, "*batch"], Float[np.ndarray, "*batch"]]:
-    """Bounds on all eigenvalues of all symmetric matrices in interval matrices; proved.
+    """Bounds all eigenvalues of all symmetric matrices in interval matrices, rigorously.
 
-    Those of `A` in `C +- R` are within `|R| <= max_i sum_j R_ij` of those of `C` (Weyl). For any
-    `V`, Gershgorin's discs enclose the eigenvalues of `B = V' C V`. If `|V' V - I| <= e < 1` then
-    `x = V y` has `(1 - e) |y|^2 <= |x|^2 <= (1 + e) |y|^2`, so `x' C x / x' x = y' B y / |V y|^2`
-    is at least `g / (1 + e)` where `B >= g >= 0`, and at least `g / (1 - e)` where `B >= g` and `g
-    < 0`; from above likewise.
+    The eigenvalues of `A` in `C +- R` are within `|R| <= max_i sum_j R_ij` of those of `C` (Weyl).
+    For any `V`, Gershgorin's discs enclose the eigenvalues of `B = V' C V`. If
+    `|V' V - I| <= e < 1` then `x = V y` has `(1 - e) |y|^2 <= |x|^2 <= (1 + e) |y|^2`, so
+    `x' C x / x' x = y' B y / |V y|^2` is at least `g / (1 + e)` where `B >= g >= 0`, and at least
+    `g / (1 - e)` where `B >= g` and `g < 0`; from above likewise.
 
     Args:
         lower: Lower bounds on the entries.
@@ -42,7 +42,7 @@ def eigenvalue_bounds(
         known = np.isfinite(low) & np.isfinite(high)
         return np.where(known, low, -np.inf), np.where(known, high, np.inf)
     lower, upper, known = _finite(lower, upper)
-    # Only symmetric matrices are meant: both of two entries bound the one number that they are.
+    # Only symmetric matrices are meant, so two mirrored entries both bound the same number.
     lower = np.maximum(lower, np.swapaxes(lower, -1, -2))
     upper = np.maximum(np.minimum(upper, np.swapaxes(upper, -1, -2)), lower)
     with np.errstate(all="ignore"):
@@ -75,10 +75,10 @@ def eigenvalue_bounds(
 def norm_bounds(
     lower: Float[np.ndarray, "*batch m n"], upper: Float[np.ndarray, "*batch m n"]
 ) -> Float[np.ndarray, "*batch"]:
-    """Upper bounds on the spectral norms of all matrices in interval matrices; proved.
+    """Bounds the spectral norms of all matrices in interval matrices from above, rigorously.
 
-    The least of `sqrt(|M|_1 |M|_inf)` for the matrix M of largest sizes and of `|C| + |R|`, with
-    `|C|^2` the largest eigenvalue of `C' C`.
+    The bound is the smaller of `sqrt(|M|_1 |M|_inf)`, for the matrix M of largest sizes, and
+    `|C| + |R|`, where `|C|^2` is the largest eigenvalue of `C' C`.
 
     Args:
         lower: Lower bounds on the entries.
@@ -98,7 +98,7 @@ def norm_bounds(
     largest = np.maximum(np.abs(lower), np.abs(upper))
     if lower.shape[-2:] == (1, 1):
         return np.where(known, largest[..., 0, 0], np.inf)
-    # In units of a power of two, so that squares neither overflow nor vanish.
+    # Entries are scaled by a power of two, so that squares neither overflow nor vanish.
     unit = np.frexp(largest.max((-1, -2), keepdims=True))[1]
     lower, upper = next_below(np.ldexp(lower, -unit)), next_above(np.ldexp(upper, -unit))
     centre, radius = _ball(lower, upper)
@@ -117,14 +117,14 @@ def norm_bounds(
 
 
 def _rough_norm(sizes: np.ndarray) -> np.ndarray:
-    """`sqrt(|M|_1 |M|_inf)` of non-negative matrices, rounded up."""
+    """Returns `sqrt(|M|_1 |M|_inf)` of non-negative matrices, rounded up."""
     columns = raised(sizes.sum(-2).max(-1), 2 * sizes.shape[-2])
     rows = raised(sizes.sum(-1).max(-1), 2 * sizes.shape[-1])
     return next_above(np.sqrt(next_above(columns * rows)))
 
 
 def _finite(lower: np.ndarray, upper: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """The bounds, zeros in place of matrices that are not finite, and which are."""
+    """Returns the bounds, with zeros for matrices that are not finite, and which matrices are."""
     known = np.asarray((np.isfinite(lower) & np.isfinite(upper)).all((-1, -2)))
     there = known[..., None, None]
     return np.where(there, lower, 0.0), np.where(there, upper, 0.0), known

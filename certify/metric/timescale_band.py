@@ -1,8 +1,8 @@
 """The timescale band: how far the weights of two players may drift apart at a given margin.
 
 For `W = diag(w)`, `K = diag(mu) - L` and a margin m let `S(w) = W (K - m) + (K - m)' W`. The margin
-holds in the metric `w` if S(w) is positive semidefinite. S is linear in w, so the weights of player
-j that are possible, all others fixed, form an interval: the ends prove everything between them.
+holds in the metric `w` if S(w) is positive semidefinite. S is linear in w, so the possible weights
+of player j, with all others fixed, form an interval: proofs at its ends prove all between them.
 """
 
 from fractions import Fraction
@@ -18,7 +18,7 @@ from certify.metric.small_gain import small_gain, validated
 # How far the guessed ends are moved inward, relative to themselves, until they are proved.
 _STEPS = np.geomspace(1e-15, 1e-2, 40)
 _SWEEPS = 30
-# Up to so many players systems are solved by LAPACK, beyond by conjugate gradients.
+# Up to so many players, systems are solved by LAPACK; for more, by conjugate gradients.
 _DENSE = 1000
 
 
@@ -29,18 +29,18 @@ def timescale_band(
     players: tuple[int, int] | None = None,
     weights: Any = None,
 ) -> tuple[float, float]:
-    """The ratios `w_j / w_i` of the weights of two players that give at least a margin.
+    """Returns the range of weight ratios `w_j / w_i` of two players that give at least a margin.
 
     For two players: with `a = mu_1 - margin`, `b = mu_2 - margin` and `p = L_12 L_21`, the ratios r
     with `4 a b r >= (L_12 + r L_21)^2` fill `(2ab - p -+ 2 sqrt(ab (ab - p))) / L_21^2`. Both ends
     are rounded inward until that inequality holds exactly.
 
-    For more, with the other weights fixed: the matrix `S_R` of all players but j does not depend on
-    `w_j`, and with `c_k = w_k L_kj + w_j L_jk` the margin holds if S_R is positive definite and
-    `2 w_j (mu_j - margin) >= c' S_R^-1 c`, a quadratic inequality in `w_j`. Its roots, found in
-    floating point, are moved inward until S is proved to be positive semidefinite there: its
-    off-diagonal entries are not positive, so `x > 0` with `S x >= 0`, verified with integers, is a
-    proof.
+    For more players, with the other weights fixed, the matrix `S_R` of all players but j does not
+    depend on `w_j`, and with `c_k = w_k L_kj + w_j L_jk` the margin holds if S_R is positive
+    definite and `2 w_j (mu_j - margin) >= c' S_R^-1 c`, a quadratic inequality in `w_j`. Its roots,
+    found in floating point, are moved inward until S is proved to be positive semidefinite there:
+    its off-diagonal entries are not positive, so `x > 0` with `S x >= 0`, verified with integers,
+    is a proof.
 
     Args:
         curvature: `mu`, shape (N,).
@@ -104,7 +104,7 @@ def _pair(players: tuple[int, int] | None, count: int) -> tuple[int, int]:
 
 
 def _entry(L: Any, i: int, j: int) -> Fraction:
-    """One coupling; duplicates add up exactly."""
+    """Returns one coupling, with duplicates added up exactly."""
     row = slice(int(L.indptr[i]), int(L.indptr[i + 1]))
     return sum(
         (Fraction(float(x)) for k, x in zip(L.indices[row], L.data[row], strict=True) if k == j),
@@ -113,7 +113,7 @@ def _entry(L: Any, i: int, j: int) -> Fraction:
 
 
 def _closed_form(a: Fraction, b: Fraction, l12: Fraction, l21: Fraction) -> tuple[float, float]:
-    """The band of two players."""
+    """Returns the band of two players."""
     if a * b < l12 * l21:
         raise ValueError(
             "timescale_band: the coupling is too strong; no weight ratio has that margin."
@@ -138,7 +138,7 @@ def _closed_form(a: Fraction, b: Fraction, l12: Fraction, l21: Fraction) -> tupl
 
 
 def _float(x: Fraction) -> float:
-    """The nearest finite float64."""
+    """Returns the nearest finite float64."""
     return float(min(x, Fraction(np.finfo(np.float64).max)))
 
 
@@ -151,7 +151,7 @@ def _inward(end: float, works: Any, towards: float) -> float:
 
 
 class _Network:
-    """The band of two players among many."""
+    """The problem of the band of two players among many."""
 
     def __init__(
         self, mu: np.ndarray, L: Any, margin: float, weights: np.ndarray, i: int, j: int
@@ -182,7 +182,7 @@ class _Network:
         high_weight = (linear + inside**0.5) / square if square else np.inf
         low_weight = constant / (linear + inside**0.5)
         low = high = 0.0
-        # Whether an end is open is a matter of structure: numbers may vanish by underflow.
+        # Whether an end is open is decided by the structure, as numbers may vanish by underflow.
         if self.pulled:
             low = self._proved(low_weight, 1.0, solve, by_out, by_into)
         if self.pulls:
@@ -195,7 +195,7 @@ class _Network:
         return low, highest
 
     def _solver(self) -> Any:
-        """Solves with S_R, approximately."""
+        """Returns a function that solves systems with S_R, approximately."""
         S = (scipy.sparse.diags_array(self.diagonal()) - self.couplings()).tocsr()
         S = S[self.others][:, self.others]
         if S.shape[0] <= _DENSE:
@@ -213,13 +213,13 @@ class _Network:
         return lambda y: scale * scipy.sparse.linalg.cg(scaled, scale * y, rtol=1e-14)[0]
 
     def diagonal(self, weights: np.ndarray | None = None) -> np.ndarray:
-        """That of S, rounded down."""
+        """Returns the diagonal of S, rounded down."""
         weights = self.weights if weights is None else weights
         difference = np.nextafter(self.mu - self.margin, -np.inf)
         return np.nextafter(2 * weights * difference, -np.inf)
 
     def couplings(self, weights: np.ndarray | None = None) -> Any:
-        """The magnitudes of the other entries of S, rounded up; entries of a sum side by side."""
+        """Returns the sizes of the other entries of S, rounded up, as two separate terms each."""
         weights = self.weights if weights is None else weights
         values = np.nextafter(weights[self.rows] * self.values, np.inf)
         rows = np.concatenate([self.rows, self.columns])
@@ -232,11 +232,12 @@ class _Network:
     def _proved(
         self, weight: float, inward: float, solve: Any, by_out: np.ndarray, by_into: np.ndarray
     ) -> float:
-        """The ratio nearest to a guess at which S is proved to be positive semidefinite."""
+        """Returns the first ratio, inward from a guess, at which S is proved semidefinite."""
         for step in _STEPS:
             ratio = float(weight * (1 + inward * step) / self.unit)
             weights = self.weights.copy()
-            # The ratio is what is claimed: the weight of j is a neighbour on each side of it.
+            # The claim is about the ratio. Its exact product with the unit lies between the two
+            # neighbours of the rounded product, so both are tested as the weight of j.
             product = ratio * self.unit
             if not (np.isfinite(product) and product > 0):
                 break
@@ -251,10 +252,10 @@ class _Network:
         )
 
     def _positive(self, x: np.ndarray, weight: float, step: float, solve: Any) -> np.ndarray:
-        """A solution of `S_R x = c`, raised a little, with small errors in small entries, too.
+        """Solves `S_R x = c`, raised a little, with small errors in small entries, too.
 
         What is added keeps `S x` above zero in every row, by more than errors of rounding. Jacobi's
-        sweeps add nothing but positive numbers: they mend entries that are nothing but the error of
+        sweeps add only positive numbers, so they mend small entries that are merely the error of
         larger ones.
         """
         others, diagonal = self.others, self.diagonal()[self.others]

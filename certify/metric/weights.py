@@ -14,20 +14,21 @@ from certify.metric.metric import Metric, Weighting
 from certify.metric.objective import LIMIT, ROUNDER, SHARE, Aim, units
 from certify.metric.small_gain import small_gain
 
-# Weights of one are kept when within this share of the best: simpler numbers, rounder basin.
+# Weights of one are kept when they have this share of the best margin: they are simpler numbers,
+# and the basin is rounder.
 _PREFER_ONES = 0.995
 # How much of the margin may be left unfound, unless there are no more than so many players.
 _PRECISION = 1e-3
 _FEW = 6
-# Samples and rounds of trials for steps and rates.
+# How many samples are used, and rounds of trials made, for steps and rates.
 _SOME = 32
 _TRIALS = 8
-# Numbers in the largest array of equally shaped blocks, about.
+# About the most numbers in the largest array of equally shaped blocks.
 _NUMBERS = 2**22
 
 
 def sampled_margin(jacobians: Float[np.ndarray, "samples n n"], weights: Weighting) -> float:
-    """Smallest eigenvalue of the symmetric part in the metric, over the samples: an estimate."""
+    """Returns the smallest eigenvalue of the symmetric part in a metric over the samples."""
     metric = Metric(weights)
     return float(metric.eigvalsh(metric.symmetric(jacobians))[:, 0].min())
 
@@ -35,17 +36,17 @@ def sampled_margin(jacobians: Float[np.ndarray, "samples n n"], weights: Weighti
 def choose_weights(
     jacobians: Float[np.ndarray, "samples n n"], sizes: tuple[int, ...], aim: Aim | None = None
 ) -> Float[np.ndarray, " players"]:
-    """Weights, one per player, that serve an aim, judged by sampled margins.
+    """Chooses weights, one per player, that serve an aim, judged by sampled margins.
 
-    Tries ones, the inverse squares of the region's widths and the small-gain weights of the sampled
-    constants, and improves on the best of them by cutting planes; then the aim decides. For a
-    zero-sum game ones have the largest margin: no weights have a larger one than the own blocks,
-    and with ones the coupling cancels.
+    It tries ones, the inverse squares of the region's widths and the small-gain weights of the
+    sampled constants, and improves on the best of them by cutting planes; then the aim decides. For
+    a zero-sum game ones have the largest margin: in no weights is the margin larger than that of
+    the own blocks, and with ones the coupling cancels.
 
     Args:
-        jacobians: Finite.
-        sizes: Coordinates of each player.
-        aim: A basin in a region of one width when not given.
+        jacobians: Sampled Jacobians, finite.
+        sizes: The number of coordinates of each player.
+        aim: What the weights are chosen for; a basin in a region of one width when not given.
 
     Example:
         >>> triangular = np.array([[[2.0, 1.0], [0.0, 2.0]]])
@@ -54,7 +55,7 @@ def choose_weights(
         True
     """
     aim = aim or Aim.usual(sum(sizes))
-    if (jacobians == jacobians[0]).all():  # of a quadratic game: one says it all
+    if (jacobians == jacobians[0]).all():  # in a quadratic game; one says it all
         jacobians = jacobians[:1]
     base, ones = units(aim.half_widths, sizes), np.ones(len(sizes))
     cuts = Cuts(jacobians, sizes, base, aim.spent)
@@ -66,7 +67,7 @@ def choose_weights(
     cuts.improve(_PRECISION)
     if cuts.margin <= 0:
         if small is not None and sampled_margin(jacobians, np.repeat(small, sizes)) > 0:
-            return _rounded(small)  # time scales are so different that no others will do
+            return _rounded(small)  # no positive margin was found within the limit
         return _rounded(cuts.best * base)
     chosen = cuts.best
     if aim.objective != "margin":
@@ -88,7 +89,7 @@ def choose_weights(
 
 
 def _polish(cuts: Cuts) -> None:
-    """The last digits of the best weights of few players, by a simplex search."""
+    """Finds the last digits of the best weights of few players, by a simplex search."""
     start = np.log(cuts.best)
     scipy.optimize.minimize(
         lambda free: -cuts.look(np.exp(_at_least_zero(np.append(free, 0.0)))),
@@ -109,7 +110,7 @@ def _faster(
     starts: list[np.ndarray],
     aim: Aim,
 ) -> np.ndarray:
-    """Multiples with a large step `2 a / b^2`, or a good rate, `sqrt(1 - a^2 / b^2)`; by trial."""
+    """Finds multiples of large step `2 a / b^2` or good rate `sqrt(1 - a^2 / b^2)`, by trial."""
     power = 2 if aim.objective == "step" else 1
     some = jacobians[:_SOME]
 
@@ -141,7 +142,7 @@ def _faster(
 def small_gain_weights(
     jacobians: Float[np.ndarray, "samples n n"], sizes: tuple[int, ...]
 ) -> Float[np.ndarray, " players"] | None:
-    """Those of the small-gain test on the sampled constants; None if they are too unequal."""
+    """Returns the small-gain weights of the sampled constants; None if those are too unequal."""
     mu, _, coupling = sampled_constants(jacobians, sizes)
     try:
         return small_gain(mu, coupling).weights
@@ -152,7 +153,7 @@ def small_gain_weights(
 def sampled_constants(
     jacobians: Float[np.ndarray, "samples n n"], sizes: tuple[int, ...]
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Curvature, smoothness and coupling over the samples: estimates of what a proof can give."""
+    """Estimates the provable curvature, smoothness and coupling by those of the samples."""
     players, each = len(sizes), np.array(sizes)
     starts = np.concatenate([[0], np.cumsum(sizes)])[:-1]
     low, high, coupling = np.zeros(players), np.zeros(players), np.zeros((players, players))
@@ -178,12 +179,12 @@ def sampled_constants(
 
 
 def within_limit(multiples: Float[np.ndarray, " players"]) -> Float[np.ndarray, " players"]:
-    """The smallest one 1, and drawn together until they are within `LIMIT` of each other."""
+    """Scales multiples so that the smallest is 1, and draws them together to within `LIMIT`."""
     logs = np.log(multiples / multiples.min())
     return np.exp(logs * min(1.0, np.log(LIMIT) / max(float(logs.max()), 1e-300)))
 
 
 def _rounded(weights: np.ndarray) -> np.ndarray:
-    """Short binary numbers, largest one: margins are flat at their best weights."""
+    """Scales weights to a largest of 1, in short binary numbers; margins are flat at their best."""
     mantissa, exponent = np.frexp(weights / weights.max())
     return np.ldexp(np.rint(mantissa * 2**24), exponent - 24)

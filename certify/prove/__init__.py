@@ -1,1 +1,1 @@
-"""The ways to a proof."""
+"""Proves claims about games and writes them into certificates."""

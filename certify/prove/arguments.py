@@ -1,4 +1,4 @@
-"""Checks of the arguments of `certify.certify` before anything is traced."""
+"""Checks the arguments of `certify.certify` before anything is traced."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -17,10 +17,11 @@ MOST_COORDINATES, MOST_OF_TERMS = 512, 2**17
 
 
 def check_region(caller: str, region: Any, most: int = MOST_COORDINATES) -> Region:
-    """The region, if it is one that a file can hold.
+    """Returns the region, if it is one that a file can hold.
 
     Raises:
-        ValueError: If it is none, has no players, or has too many coordinates or a player without.
+        ValueError: If it is not a region, has no players, a player without coordinates, or too
+            many coordinates.
     """
     if not isinstance(region, Box | Ball | Everywhere | Policies):
         raise ValueError(
@@ -51,7 +52,7 @@ def check_size(caller: str, coordinates: int, most: int = MOST_COORDINATES) -> N
 
 
 def check_methods(methods: Any) -> Sequence[type[dg.AbstractMethod]]:
-    """The classes of methods.
+    """Returns the classes of methods, each once.
 
     Raises:
         ValueError: If they are not in a list, or not classes of methods.
@@ -76,10 +77,10 @@ def check_methods(methods: Any) -> Sequence[type[dg.AbstractMethod]]:
 
 
 def check_options(caller: str, metric: Any, enclosure: Any, search: Any) -> None:
-    """Makes sure that options are objects of their kinds.
+    """Makes sure that each option is an object of its kind.
 
     Raises:
-        ValueError: If not; the message names the right ones.
+        ValueError: If one is not; the message names the right kinds.
     """
     if not isinstance(metric, MetricOption):
         raise ValueError(
@@ -108,7 +109,7 @@ def check_search(caller: str, search: Any) -> None:
 
 
 def traced(caller: str, game: Any, region: Region, args: Any) -> FlatField:
-    """Returns the field of a game on a region; errors of its costs become errors about both."""
+    """Returns the field of a game on a region; errors that its costs raise name the region too."""
     try:
         return flat_field(game, region, args)
     except (KeyError, IndexError) as error:
@@ -116,7 +117,7 @@ def traced(caller: str, game: Any, region: Region, args: Any) -> FlatField:
 
 
 def _misfit(caller: str, region: Region, error: Exception) -> ValueError:
-    """Explains in a sentence an error that the costs raised on a strategy of the region."""
+    """Returns an error that explains what the costs raised on a strategy of the region."""
     what = {KeyError: "there is no player or key", IndexError: "there is no player or entry"}
     said = next((text for kind, text in what.items() if isinstance(error, kind)), "they say")
     return ValueError(

@@ -1,4 +1,4 @@
-"""From cells to the contents of a certificate file."""
+"""Turns cells into the contents of a certificate file."""
 
 from typing import Any, NamedTuple
 
@@ -44,11 +44,11 @@ class Assembly:
     """Turns a tree of cells into the contents of a file.
 
     Args:
-        question: What the certificate is to be about.
+        question: The question that the certificate is to answer.
         tree: The cells, with their families of Jacobians.
         aim: What metrics and steps are chosen for.
         notes: Words on how the proof was found, for its provenance.
-        budget: Of the proof, for the seconds that it took.
+        budget: The budget of the proof, which says how many seconds it took.
     """
 
     def __init__(
@@ -68,17 +68,17 @@ class Assembly:
         self._reach = Reach(self.field, question.region, question.point, _sets(question))
 
     def margin(self, weighting: Weighting) -> float:
-        """The margin of the worst cell in a metric, in floating point: yet to be proved."""
+        """Returns the margin of the worst cell in a metric, in floating point and unproved."""
         return self._margin(weighting, 2.0**-42).margin
 
     def contents(
         self, weighting: Weighting, backoff: float, metric_in_words: str
     ) -> tuple[dict[str, Any] | None, str]:
-        """The contents of a file that the checker may accept; or None, and why there is none.
+        """Returns the contents of a file that the checker may accept; or None, and the reason.
 
         Args:
-            weighting: The metric. That of the small-gain test may take its place, if the question
-                leaves a choice.
+            weighting: The metric. The metric of the small-gain test may take its place, if the
+                question leaves a choice.
             backoff: Floating-point bounds are backed off by this share of the numbers in them.
             metric_in_words: How the metric was chosen.
         """
@@ -100,7 +100,7 @@ class Assembly:
         return Margin(weighting, margin, bounds.scaling, modes)
 
     def _gain(self, constants: BlockConstants) -> SmallGain:
-        """The small-gain test: with the largest margin, or with weights that differ much less."""
+        """Returns the small-gain test of largest margin, or one whose weights differ much less."""
         best = small_gain(constants.curvature, constants.coupling)
         if self.aim.objective != "basin":
             return best
@@ -115,7 +115,7 @@ class Assembly:
         return new >= ROUNDER * old
 
     def _prefers(self, in_gain: Margin, found: Margin) -> bool:
-        """Says whether weights of the small-gain test are to take the place of a metric."""
+        """Says whether the weights of the small-gain test are to take the place of a metric."""
         if found.margin <= 0:
             return in_gain.margin > 0
         rounder, known = (self.aim.roundness(each.weighting) for each in (in_gain, found))
@@ -222,7 +222,7 @@ class Assembly:
 
 
 def _sets(question: Question) -> Constraints | None:
-    """The strategy sets where the file is to speak of projected steps: their basins are larger."""
+    """Returns the strategy sets if steps in the file are projected, whose basins are larger."""
     constraints = question.field.constraints
     return constraints if constraints.bind and all(map(onto_sets, question.methods)) else None
 

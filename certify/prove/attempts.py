@@ -1,8 +1,8 @@
 """Tries the proof in the chosen metric, and if it fails there, in other metrics.
 
-A metric is chosen by sampling; whether the cells bear it out is known when they are there. Their
-Jacobians do not depend on the metric, so other rungs of the ladder can be tried on the same cells,
-and a matrix made for these very cells.
+A metric is chosen by sampling, and only the cells show whether it has a margin everywhere. The
+Jacobians of the cells do not depend on the metric, so other rungs of the ladder can be tried on the
+same cells, and so can a matrix made for these cells.
 """
 
 from collections.abc import Callable, Iterator
@@ -18,9 +18,9 @@ from certify.metric.ladder import Ladder, Rung
 from certify.metric.metric import Weighting
 from certify.prove.assembly import Assembly
 
-# Up to so many coordinates a matrix is made for the cells; beyond, that takes too long.
+# A matrix is made for the cells up to so many coordinates; with more, that takes too long.
 _SMALL = 16
-# It is tried before simpler metrics if its margin on the cells is so many times theirs.
+# The matrix is tried before simpler metrics if its margin on the cells is so many times theirs.
 _PAYS = 1.5
 # Floating-point bounds are backed off by a little, and by more if that does not suffice for an
 # exact proof.
@@ -31,8 +31,9 @@ class Attempts(NamedTuple):
     """The outcome of the attempts at a proof.
 
     Attributes:
-        contents: Of the file, accepted by the checker; or None.
-        ladder: The rung of the proof is the one chosen; those that failed are listed with reasons.
+        contents: The contents of the file, accepted by the checker; or None.
+        ladder: The ladder, whose chosen rung is that of the proof, and which lists the rungs that
+            failed with reasons.
     """
 
     contents: Checked | None
@@ -48,15 +49,15 @@ class Attempts(NamedTuple):
 def attempt(assembly: Assembly, ladder: Ladder, climb_on: Callable[[], Ladder] | None) -> Attempts:
     """Proves in the chosen metric of a ladder, or else in another one.
 
-    The other ones are those with a positive sampled margin that have a positive margin on the cells
-    too: first the rungs below the chosen one, from general to simple, then those above it; and a
-    matrix for the cells, before them if it is much better. Sampling, solvers and floating point
-    decide only what is tried; what is returned, the checker has accepted.
+    Other metrics are tried if their margin is positive both as sampled and on the cells: first the
+    rungs below the chosen one, from general to simple, then those above it. A matrix made for the
+    cells is tried before them if it is much better, and else after them. Sampling, solvers and
+    floating point decide only what is tried; the checker has accepted what is returned.
 
     Args:
-        assembly: The cells.
+        assembly: Makes the contents of a file from the cells.
         ladder: The rungs and the one that was chosen; without rungs no other metric is tried.
-        climb_on: Gives further rungs; called only when all known ones have failed.
+        climb_on: Returns further rungs; called only when all known ones have failed.
     """
     failed: list[tuple[str, str]] = []
     for rung in _candidates(assembly, ladder, climb_on):
@@ -92,7 +93,7 @@ def checked(
 def _candidates(
     assembly: Assembly, ladder: Ladder, climb_on: Callable[[], Ladder] | None
 ) -> Iterator[Rung]:
-    """Yields the chosen metric, then those that follow from the ladder and from a longer one."""
+    """Yields the chosen metric, then others from the ladder, then those from a longer ladder."""
     yield ladder.chosen
     tried = [ladder.chosen.weighting]
     for climbed in (lambda: ladder, climb_on):

@@ -1,4 +1,4 @@
-"""From a game and a region to a checked certificate."""
+"""Makes a checked certificate from a game and a region."""
 
 import functools
 from collections.abc import Sequence
@@ -44,50 +44,51 @@ def certify(
 ) -> Convergence:
     """Proves that learning dynamics converge to a unique Nash equilibrium from a region.
 
-    What a certificate with status "proved" says, for every point and every rounding error:
+    A certificate with status "proved" says, for every point and every rounding error:
 
     - the pseudo-gradient F is strongly monotone over the region in one constant metric, with
       modulus at least `margin`, and Lipschitz with constant at most `lipschitz`; so the flow
-      `x' = -F(x)` contracts at rate `margin`. The metric is `sum_i weights_i |x_i|^2` where that
-      will do, and `x' P x` with a matrix P where it will not (see `certify.metric.ladder`). If the
-      cells have no proof in the metric that sampling chose, others are tried on the same cells;
+      `x' = -F(x)` contracts at rate `margin`. The metric is `sum_i weights_i |x_i|^2` if that
+      suffices, and else `x' P x` with a matrix P (see `certify.metric.ladder`). If the cells have
+      no proof in the metric that sampling chose, other metrics are tried on the same cells;
     - F has exactly one zero in the region, inside the given enclosure, and it is a Nash
       equilibrium: each player's strategy is that player's strict optimum in the region against the
-      others. Where the game has strategy sets (boxes, balls, simplices), it is the one solution of
-      the variational inequality, an equilibrium within them, on their boundary or not, and flow and
-      methods are projected onto them, from starts in them;
+      others. If the game has strategy sets (boxes, balls, simplices), it is instead the one
+      solution of the variational inequality: an equilibrium within the sets, on their boundary or
+      not; flow and methods are then projected onto the sets, and start in them;
     - from every start in `basin`, the flow converges to it, and so does each method with any step
-      up to `step_sizes[method].max`, at the stated rate for the stated best step (and, of methods
-      with momentum, for the stated momentum).
+      up to `step_sizes[method].max`, at the stated rate for the stated best step (and for the
+      stated momentum, if the method has one).
 
-    The margin is proved cell by cell in one common metric (the metric has to be constant for that,
-    the constants of the cells need not agree); the small-gain test on constants aggregated over the
-    whole region stands beside it, and the larger margin is kept.
+    The margin is proved cell by cell in one common metric (the metric has to be constant for that;
+    the constants of the cells need not agree). The small-gain test on constants aggregated over the
+    whole region is made too, and the larger margin is kept.
 
     Args:
         game: Costs that are smooth and built from primitives with an enclosure rule. Float32,
             bfloat16 and float16 are promoted to float64, and `Convergence.promoted` says so. Or a
             field, such as a natural gradient, which then takes the place of the pseudo-gradient F:
-            proved is convergence to its one zero in the region, and nothing of equilibria.
-        region: A `Box` or `Ball` of strategies, or of a natural gradient all `Policies`. It may
-            extend beyond the game's strategy sets if
-            the costs do; then, and for equilibria on their boundary, metrics are of weights, and
-            methods those whose theorems allow projections (simultaneous, extragradient).
-        methods: Classes of methods to find safe step sizes for. One to which no theorem applies
-            here is left out of `step_sizes`, and `Convergence.methods_without_step` says why.
+            then convergence to its one zero in the region is proved, and nothing about equilibria.
+        region: A `Box` or `Ball` of strategies, or all `Policies` for a natural gradient. It may
+            extend beyond the game's strategy sets if the costs do. In that case, and for equilibria
+            on the boundary of the sets, metrics are of weights, and only methods whose theorems
+            allow projections (simultaneous, extragradient) get steps.
+        methods: Classes of methods to find safe step sizes for. A method to which no theorem
+            applies here is left out of `step_sizes`, and `Convergence.methods_without_step` says
+            why.
         args: Passed to the costs; fixed.
         metric: The metric: `AutoMetric` chooses one by sampling; `Weights` and `Matrix` give one,
-            and all claims are in the metric that is given, whatever another one would prove.
+            and then all claims are in the given metric, even if another one would prove more.
         enclosure: How Jacobians are enclosed; `AutoEnclosure` chooses the way that suits the costs,
             and `AutoEnclosure().select(certify.flat_field(game, region))` says which and why.
-        search: How long and how finely to search; up to 10,000 cells, until the margin is 97% of
-            what further cutting could prove, if nothing else is said.
+        search: How long and how finely to search. By default: up to 10,000 cells, until the margin
+            is 97% of what further cutting could prove.
 
     Returns:
         A `Convergence`; its file has been accepted by the independent checker if it is "proved".
         "refuted" means that some player's cost is proved not to be convex in that player's own
-        strategy at a point of the region: no block-weighted metric has a margin then, and in no
-        metric would a zero of F be known to be an equilibrium.
+        strategy at a point of the region: then no block-weighted metric has a margin, and no metric
+        would show that a zero of F is an equilibrium.
 
     Raises:
         ValueError: If the game, the region and the options do not fit together, or the checkpoint

@@ -1,4 +1,4 @@
-"""Directions along which a field does not change: then no equilibrium is the only one nearby."""
+"""Finds directions along which a field does not change, so that no equilibrium is isolated."""
 
 import numpy as np
 from jaxtyping import Float
@@ -8,16 +8,18 @@ from certify.problem.messages import coordinate_names, vector_in_words
 
 # Singular values are zero below this share of the largest one, times the number of coordinates.
 _ZERO = 1e-14
-# Jacobians that are looked at.
+# How many Jacobians are looked at.
 _SAMPLES = 32
-# Coordinates that a direction is written out for, as a vector.
+# A direction with at most so many coordinates is written out as a vector.
 _SHORT = 12
 
 
 def null_directions(
     jacobians: Float[np.ndarray, "samples n n"],
 ) -> Float[np.ndarray, "directions n"]:
-    """Directions v with `J v = 0` for all of some Jacobians, up to rounding, in simple numbers.
+    """Returns directions v with `J v = 0`, up to rounding, for the first 32 of some Jacobians.
+
+    They are written in simple numbers.
 
     Example:
         >>> shift = np.array([[1.0, -1.0, 0.0], [-1.0, 1.0, 0.0], [0.0, 0.0, 2.0]])
@@ -25,7 +27,7 @@ def null_directions(
         [[1.0, 1.0, 0.0]]
     """
     some = jacobians[:_SAMPLES]
-    # Each player's costs have a unit of their own, and so has each coordinate.
+    # The costs of each player may have their own unit, and so may each coordinate.
     rows = np.abs(some).max((0, 2))
     some = some / np.where(rows > 0, rows, 1.0)[:, None]
     columns = np.abs(some).max((0, 1))
@@ -41,9 +43,9 @@ def degenerate(
     """Returns a sentence about a direction along which all the Jacobians are singular, or None.
 
     Args:
-        field: With the names of players and their sizes.
-        jacobians: Finite.
-        where: They are.
+        field: The field, for the names and sizes of its players.
+        jacobians: Finite Jacobians of the field.
+        where: Where they were taken, in words.
     """
     if not field.dimension:
         return None

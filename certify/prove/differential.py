@@ -1,9 +1,8 @@
-"""A last net before anything is called proved: the user's own code, run at a few thousand points.
+"""Runs the user's own code at a few thousand points, as a last check before a claim is proved.
 
-It proves nothing. Proofs speak of an expression graph or of enclosures that were read from the
-code; if these differ from what the code computes by more than rounding, at any of the points that
-`probes` thinks of, something is wrong that nobody has thought of yet, and there is an error that
-shows the point.
+The check proves nothing. Proofs rest on an expression graph or on enclosures that were read from
+the code. If these differ from what the code computes by more than rounding, at any of the points
+that `probes` chooses, an unforeseen mistake was made, and an error shows the point.
 """
 
 import functools
@@ -32,16 +31,16 @@ from certify.prove.probes import probes
 from certify.search.tree import Leaf, Split, Tree
 from dgames.strategy import Strategy, blocks, ravel
 
-# Rounding errors are taken for such up to these shares: of the largest number on the way, and of
-# the result. Code in lower precision computes something else than the real numbers that it stands
-# for, but not something else altogether.
+# Differences count as rounding errors up to these shares of the largest number on the way and of
+# the result. Code in lower precision differs more from the real numbers that it stands for, so its
+# shares are larger.
 _OF_SCALE, _OF_VALUE = 1e-9, 1e-6
 _OF_SCALE_LOW, _OF_VALUE_LOW = 2.0**-7, 2.0**-4
 # Returns the field and the costs that a proof speaks of at some points, given how many numbers the
 # field has, and how large numbers get on the way.
 Expected = Callable[[FlatField, np.ndarray, int], tuple[np.ndarray, np.ndarray | None, np.ndarray]]
-# Points at which Jacobians are computed: as many as are sampled to choose a metric, so that nothing
-# is compiled for it.
+# Points at which Jacobians are computed: as many as are sampled to choose a metric, so that the
+# program compiled for those serves again.
 _JACOBIANS = 256
 
 
@@ -57,15 +56,15 @@ def compare(
 
     Args:
         game: The game or the field, as the user gave it.
-        region: Where.
-        args: Passed to it.
-        field: What was made of it.
+        region: The region of the proof.
+        args: Passed to the game or the field.
+        field: The field that was read from its code.
         tree: Cells with their families, to be compared with Jacobians.
         expected: What the proof takes the field and the costs to be, at points; that of the
             expression graph by default.
 
     Raises:
-        MismatchError: Where they differ, or the code is not finite.
+        MismatchError: If they differ at a point, or the code is not finite there.
     """
     given = dg.as_field(game)
     if field.constraints is not None:
@@ -78,7 +77,7 @@ def compare(
 
 
 def _compare_sets(given: dg.AbstractField, region: Region, field: FlatField) -> None:
-    """The strategy sets as they are read now: code that is not pure may give others."""
+    """Requires that the strategy sets, read again, are the same: impure code may give others."""
     again = Constraints.of(given, region)
     sets = (field.constraints.sets, again.sets)
     if not eqx.tree_equal(*sets):
@@ -96,7 +95,8 @@ def _compare_values(
     points: Float[np.ndarray, "points n"],
     read: Expected,
 ) -> None:
-    # In the user's own types: what overflows in these is not finite, whatever it is in float64.
+    # The code runs in the user's own types: a number that overflows there is not finite, even if it
+    # would be in float64.
     unravel = ravel(region.example)[1]
     rounded = jax.vmap(lambda point: ravel(unravel(point))[0])(jnp.asarray(points))
     points = np.asarray(rounded, np.float64)
@@ -148,7 +148,7 @@ def _compiled_values(field: FlatField) -> Callable:
 
 
 def _own_costs(given: dg.AbstractField, x: Strategy, args: Any) -> Any:
-    """Returns all costs as the game computes them, in a row; for a field, an empty array."""
+    """Returns all costs as the game computes them, in one array; for a field, an empty array."""
     if not is_pseudo_gradient(given):
         return jnp.zeros(0)
     costs = given.game.costs(x, args)
@@ -160,7 +160,7 @@ def _own_costs(given: dg.AbstractField, x: Strategy, args: Any) -> Any:
 def _by_graph(
     field: FlatField, points: np.ndarray, size: int
 ) -> tuple[np.ndarray, np.ndarray | None, np.ndarray]:
-    """The field and the costs that the proof speaks of, and how large numbers get on the way."""
+    """Returns the field and the costs as the proof has them, and the largest numbers on the way."""
     try:
         graph = graph_of(field)
     except GraphError:
@@ -201,7 +201,7 @@ def _compare_families(
 def _cells(
     tree: Tree[AffineFamily], region: Region, points: np.ndarray
 ) -> list[tuple[AffineFamily, np.ndarray]]:
-    """The families of the cells that hold some points, and which points those are."""
+    """Returns the families of the cells that contain some of the points, and the points in each."""
     pending, found = [(0, np.arange(len(points)))], []
     while pending:
         number, rows = pending.pop()
@@ -216,6 +216,6 @@ def _cells(
 
 
 def _shown(field: FlatField, point: np.ndarray) -> str:
-    """Returns a point in words, or the largest few of its coordinates."""
+    """Describes a point in words, by all of its coordinates or the largest few."""
     words = vector_in_words(point, coordinate_names(field.names, field.sizes), digits=17)
     return words if field.natural is None else f"the policies {words}"

@@ -21,14 +21,14 @@ from certify.search.stages import Stages
 
 
 class Estimate(eqx.Module):
-    """Sampled constants. They bound nothing: the true margin may be smaller than `margin`.
+    """Sampled constants, which bound nothing: the true margin may be smaller than `margin`.
 
     Attributes:
         margin: Smallest sampled strong-monotonicity modulus in the metric of `weights`.
         lipschitz: Largest sampled norm of the Jacobian in that metric.
-        weights: Per player, by name.
-        curvature: Per player, smallest sampled eigenvalue of the own block.
-        smoothness: Per player, largest sampled eigenvalue of the own block.
+        weights: Weight of each player, by name.
+        curvature: Smallest sampled eigenvalue of each player's own block, by name.
+        smoothness: Largest sampled eigenvalue of each player's own block, by name.
         coupling: Largest sampled norms of the other blocks, shape (N, N).
         samples: How many points were looked at.
     """
@@ -52,23 +52,24 @@ def estimate(
     metric: AutoMetric = AutoMetric(),
     search: Search = Search(),
 ) -> Estimate:
-    """Samples the constants of a game over a region: quick, and no proof of anything.
+    """Samples the constants of a game over a region, which is quick and proves nothing.
 
     Args:
         game: The game, or a field.
-        region: Where.
+        region: The region to sample.
         samples: Number of uniform random points, at least 1; corners are not looked at.
         key: A JAX random key.
         args: Passed to the costs.
-        metric: What the weights are chosen for: an `AutoMetric` of weights.
-        search: Its `max_seconds`, after which weights are not improved any more, and `progress`.
+        metric: An `AutoMetric` of weights, which says what the weights are chosen for.
+        search: Only its `max_seconds`, after which weights are not improved any more, and its
+            `progress` are used.
 
     Returns:
         An `Estimate`, never a certificate.
 
     Raises:
         ValueError: If the game does not fit the region, `samples` is not positive, or an option
-            means nothing here.
+            has no meaning here.
 
     Example:
         >>> import certify, jax, dgames as dg
@@ -112,5 +113,5 @@ def estimate(
 
 
 def sample_jacobians(field: FlatField, region: Region, samples: int, key: Any) -> np.ndarray:
-    """Jacobians of a field at random points of a region, shape (samples, n, n)."""
+    """Returns Jacobians of a field at random points of a region, shape (samples, n, n)."""
     return np.asarray(compiled_jacobians(field)(jnp.asarray(region.sample(key, samples))))

@@ -1,4 +1,4 @@
-"""Measures of cells whose evidence is an affine family of matrices."""
+"""Defines measures of cells whose evidence is an affine family of matrices."""
 
 from collections.abc import Callable, Iterable, Iterator
 
@@ -7,12 +7,12 @@ import numpy as np
 from certify.jacobian.family import AffineFamily, unstacked
 from certify.search.measure import Arrays, Cell, Measured
 
-# Numbers in the cells of a file, at most: about half of what the checker reads.
+# The most numbers in the cells of a file: about half of what the checker reads.
 _NUMBERS = 2**24
 
 
 class FamilyMeasure:
-    """A `certify.search.measure.Measure` by a function of cells.
+    """A `certify.search.measure.Measure` that calls a function of cells.
 
     Args:
         run: Measures a round of cells.
@@ -22,15 +22,15 @@ class FamilyMeasure:
         self._run = run
 
     def __call__(self, cells: list[Cell]) -> Iterable[Measured[AffineFamily]]:
-        """What is known of each cell, in the same order."""
+        """Yields what is known of each cell, in the order of the cells."""
         return self._run(cells)
 
     def most_cells(self, first: AffineFamily) -> int:
-        """How many cells a file can hold."""
+        """Returns how many cells a file can hold."""
         return affordable(*first.generators.shape[:2])
 
     def to_arrays(self, evidence: list[AffineFamily]) -> Arrays:
-        """The families but for their shares, which have become scores."""
+        """Returns the families without their shares, which have been turned into scores."""
         parts = ("centre", "generators", "remainder", "finite")
         return {
             part: np.stack([np.asarray(getattr(family, part)) for family in evidence])
@@ -38,7 +38,7 @@ class FamilyMeasure:
         }
 
     def from_arrays(self, arrays: Arrays) -> Iterator[AffineFamily]:
-        """The families that `to_arrays` wrote."""
+        """Yields the families that `to_arrays` wrote."""
         centre, generators, remainder, finite = (
             arrays[part] for part in ("centre", "generators", "remainder", "finite")
         )
@@ -48,7 +48,7 @@ class FamilyMeasure:
 
 
 def affordable(generators: int, dimension: int) -> int:
-    """How many cells with so many generators, and with modes for them, a file can hold.
+    """Returns how many cells a file can hold, with so many generators and with modes for them.
 
     Example:
         >>> affordable(5, 5), affordable(100, 10)

@@ -1,4 +1,4 @@
-"""Parts of a certificate file: numbers in hexadecimal, the game, the metric, what is trusted."""
+"""Writes parts of a certificate file: hexadecimal numbers, game, metric, and what is trusted."""
 
 from typing import Any
 
@@ -33,7 +33,7 @@ def game_in_file(
     constraints: Constraints | None,
     graph: dict[str, Any] | None,
 ) -> dict[str, Any]:
-    """The game: its players, its costs spelled out if they can be, its strategy sets."""
+    """Returns the game as data: its players, its costs as a graph if possible, its sets."""
     players = [
         {"name": name, "size": size} for name, size in zip(field.names, field.sizes, strict=True)
     ]
@@ -61,7 +61,7 @@ def game_in_file(
 
 
 def graph_in_file(field: FlatField) -> tuple[dict[str, Any] | None, str]:
-    """The costs spelled out, or None and why they cannot be."""
+    """Returns the costs spelled out as a graph, or None and why they cannot be."""
     try:
         return graph_data(field), ""
     except GraphError as error:
@@ -69,7 +69,7 @@ def graph_in_file(field: FlatField) -> tuple[dict[str, Any] | None, str]:
 
 
 def metric_in_file(metric: Metric, sizes: tuple[int, ...]) -> dict[str, Any]:
-    """The metric, with bounds from below where it is a matrix."""
+    """Returns the metric as data, with bounds from below if it is a matrix."""
     if not metric.is_matrix:
         return {"weights": hexadecimal(weights_below(metric, sizes))}
     lower = [hexadecimal(row[: i + 1]) for i, row in enumerate(metric.weighting)]
@@ -79,7 +79,7 @@ def metric_in_file(metric: Metric, sizes: tuple[int, ...]) -> dict[str, Any]:
 
 
 def hexadecimal(value: Any) -> Any:
-    """Numbers as the file holds them, in arrays, lists and dictionaries too; text stays."""
+    """Writes numbers as the file holds them, in arrays, lists and dictionaries too; keeps text."""
     if isinstance(value, dict):
         return {key: hexadecimal(item) for key, item in value.items()}
     if isinstance(value, str):

@@ -1,4 +1,4 @@
-"""The largest region around a point that can be certified, about."""
+"""Searches for about the largest region around a point that can be certified."""
 
 import dataclasses
 from collections.abc import Callable, Sequence
@@ -33,10 +33,10 @@ def grow(
     search: Search = Search(),
     on_try: Callable[[float, Convergence], None] | None = None,
 ) -> Convergence:
-    """Certifies about the largest ball or box around a point for which there is a proof.
+    """Certifies a ball or box around a point, about the largest for which a proof is found.
 
-    Tries `least`, then radii that grow by factors while they can be proved, then bisects. That a
-    larger region has no proof says nothing about the game: more cells may find one.
+    Tries `least`, then radii that grow by factors while they can be proved, then bisects. If no
+    proof is found for a larger region, that says nothing about the game: more cells may find one.
 
     Args:
         game: As for `certify.certify`.
@@ -49,18 +49,17 @@ def grow(
         args: Passed to the costs; fixed.
         metric: As for `certify.certify`.
         enclosure: As for `certify.certify`.
-        search: Cells are those of each try, at most 1,000 if nothing else is said, and seconds
-            those of all tries together: the largest region proved by then is returned. There is
-            no checkpoint.
-        on_try: Called with each radius that was tried, and the certificate of it.
+        search: Its `max_cells` limits each try (1,000 by default), its `max_seconds` all tries
+            together: the largest region proved by then is returned. A checkpoint is not allowed.
+        on_try: Called with each radius that was tried, and its certificate.
 
     Returns:
-        The certificate of the largest region that was proved; that of the smallest one tried, with
-        its status and reasons, if there is none.
+        The certificate of the largest region that was proved; if none was, the certificate of the
+        smallest region, with its status and reasons.
 
     Raises:
-        ValueError: If the options do not fit together, or as `certify.certify` does for the
-            smallest region; a larger one that leaves the strategy set is just too large.
+        ValueError: If the options do not fit together, or `certify.certify` raises it for the
+            smallest region; a larger region that leaves the strategy set counts as not proved.
 
     Example:
         >>> import jax.numpy as jnp, certify, dgames as dg
@@ -111,7 +110,7 @@ def grow(
     if best.status != "proved":
         return best
     high, factor = most, 4.0
-    while low < high and budget.left > 0:  # towards `most`, until a try fails
+    while low < high and budget.left > 0:  # grow towards `most`, until a try fails
         radius = min(low * factor, high)
         found = proved(radius)
         if found is None:

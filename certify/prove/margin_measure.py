@@ -15,7 +15,7 @@ from certify.problem.field import FlatField
 from certify.prove.family_measure import FamilyMeasure
 from certify.search.measure import Cell, Measured
 
-# Blocks on each device, or sent to each process, at a time unless the user says how many.
+# How many blocks are on each device, or sent to each process, at a time, unless the user says.
 BLOCKS = 16
 
 
@@ -77,13 +77,13 @@ def measured(
 def _bounded(
     families: AffineFamily, count: int, program: Evaluator, weighting: Weighting
 ) -> Iterator[Measured[AffineFamily]]:
-    """The first `count` cells of a few blocks, with their bounds, computed block by block."""
+    """Yields the first `count` cells of a few blocks, with bounds computed block by block."""
     width, signs = program.width, program.signs
     for first in range(0, count, width):
         block = jax.tree.map(lambda part, at=first: part[at : at + width], families)
         block = reduced(mirrored(block, signs))
         bounds = margin_bounds(block, weighting, signs)
-        # The shares have become scores; they are by far the largest part.
+        # The shares, by far the largest part, have been turned into scores and are dropped.
         shares = np.broadcast_to(np.float64(0.0), np.asarray(block.share).shape)
         generators = np.ascontiguousarray(block.generators)
         block = dataclasses.replace(block, generators=generators, share=shares)
@@ -93,13 +93,13 @@ def _bounded(
 
 
 def batches(cells: list[Cell], size: int) -> Iterator[list[Cell]]:
-    """The cells of a round, so many at a time."""
+    """Yields the cells of a round in batches of a given size."""
     for first in range(0, len(cells), size):
         yield cells[first : first + size]
 
 
 def rounded_up(size: int, step: int) -> int:
-    """The smallest multiple of a step that is no smaller.
+    """Returns the smallest multiple of a step that is at least `size`.
 
     Example:
         >>> rounded_up(1, 16), rounded_up(32, 16), rounded_up(33, 16)

@@ -1,4 +1,4 @@
-"""The search for cells on which a metric has a good margin."""
+"""Searches for cells on which a metric has a good margin."""
 
 import functools
 import json
@@ -23,7 +23,7 @@ from certify.search.cover import cover
 from certify.search.search_options import Search
 from certify.search.tree import Tree
 
-# The code that the cells and their margins follow from.
+# The code that determines the cells and their margins.
 _SOURCES = (
     *("checker", "rounding.py", "enclosure", "problem", "graph", "jacobian", "metric", "search"),
     *("prove/margin_measure.py", "prove/family_measure.py", "prove/workers.py"),
@@ -31,11 +31,11 @@ _SOURCES = (
 
 
 class Searched(NamedTuple):
-    """What a search found.
+    """The result of a search.
 
     Attributes:
         tree: The cells, with their families of Jacobians.
-        enclosure: How these were enclosed.
+        enclosure: How the Jacobians were enclosed.
     """
 
     tree: Tree[AffineFamily]
@@ -43,14 +43,14 @@ class Searched(NamedTuple):
 
     @property
     def smooth(self) -> bool:
-        """Whether the costs were shown to be smooth on all cells."""
+        """Says whether the costs were shown to be smooth on all cells."""
         return all(family.finite for family in self.tree.evidence())
 
 
 def searched(
     question: Question, weighting: Weighting, enclosure: Enclosure, search: Search, budget: Budget
 ) -> Searched:
-    """Cuts the region into cells.
+    """Cuts the region of a question into cells.
 
     Raises:
         NoProof: If there is no time to compile the enclosures.
@@ -94,7 +94,7 @@ def identity(
     tightness: float,
     enclosure: DefiniteEnclosure,
 ) -> Identity:
-    """Everything that the cells of a search follow from, by name."""
+    """Returns everything that determines the cells of a search, by name."""
     packages = ("jax", "jaxlib", "numpy")
     return {
         "game": field.hash,
@@ -111,6 +111,6 @@ def identity(
 
 @functools.cache
 def _source() -> str:
-    """A hash of the code that cells follow from, which says more than a version number."""
+    """Returns a hash of the code that determines the cells, more exact than a version number."""
     root = Path(certify.__path__[0])
     return source_hash([root / name for name in _SOURCES])

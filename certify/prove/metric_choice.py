@@ -1,4 +1,4 @@
-"""The metric of a proof: the one that is given, or one that sampling chooses."""
+"""Chooses the metric of a proof: the metric that the user gave, or one found by sampling."""
 
 from certify.metric.ladder import Ladder, climb
 from certify.metric.objective import Aim
@@ -10,10 +10,10 @@ from certify.prove.question import Question
 
 
 def choose(question: Question, aim: Aim) -> Ladder:
-    """The ladder of metrics with the one that the search for cells is to use.
+    """Returns the ladder of metrics, with the metric for the search for cells as its chosen one.
 
     Raises:
-        NoProof: If it has no positive margin at the points that were looked at.
+        NoProof: If that metric has no positive margin at the sampled points.
     """
     samples, field = question.samples, question.field
     ladder = question.given or climb(samples, field.sizes, question.generality, aim)
@@ -23,12 +23,12 @@ def choose(question: Question, aim: Aim) -> Ladder:
 
 
 def climb_on(question: Question, aim: Aim) -> Ladder:
-    """The ladder up to full matrices."""
+    """Returns the ladder of metrics up to full matrices."""
     return climb(question.samples, question.field.sizes, "full", aim)
 
 
 def _no_metric(ladder: Ladder, field: FlatField) -> str:
-    """Why no metric was found."""
+    """Explains in a sentence why no metric was found."""
     reason = f"no metric with a positive margin was found by sampling ({ladder})"
     if ladder.flat is not None:
         player, curvature = ladder.flat

@@ -1,4 +1,4 @@
-"""Compares code as it runs with what was read from it: a last check, and no proof."""
+"""Compares code as it runs with what was read from it, as a last check that proves nothing."""
 
 from collections.abc import Callable
 
@@ -7,7 +7,7 @@ from jaxtyping import Bool, Float
 
 
 class MismatchError(ArithmeticError):
-    """Code computes something else than what was about to be proved of it; shows where."""
+    """The error that code computes something else than what was read from it; it shows where."""
 
 
 def require_same(
@@ -17,14 +17,14 @@ def require_same(
     slack: Float[np.ndarray, "points entries"],
     where: Callable[[int, int], str],
 ) -> None:
-    """Raises where what ran differs from what was read from its code by more than rounding.
+    """Raises an error if code, as it ran, differs from what was read from it by more than rounding.
 
     Args:
         caller: The function that the user called.
-        ran: What the user's own code made of some points.
-        read: The same by what the proof speaks of.
-        slack: What rounding may do.
-        where: Names a point and an entry, in a message.
+        ran: Values of the user's own code at some points.
+        read: Values at the same points of the function that the proof is about.
+        slack: The largest differences that rounding may cause.
+        where: Describes an entry and its point, given by their numbers, for a message.
 
     Raises:
         MismatchError: If they differ; it shows where.

@@ -1,13 +1,13 @@
-"""How a proof ends early: with a status, and reasons."""
+"""Defines the exception that ends a proof early, with a status and reasons."""
 
 from typing import Literal
 
 
 class NoProof(Exception):
-    """There is no proof, and it is known why.
+    """The exception that there is no proof, for known reasons.
 
     Args:
-        reasons: Sentences.
+        reasons: The reasons, as sentences.
         status: "refuted" if the claim is proved to be false.
     """
 

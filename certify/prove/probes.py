@@ -1,8 +1,8 @@
-"""Points at which code is compared with what was proved of it: where a difference would show.
+"""Chooses points at which code is compared with what is proved of it, to reveal a difference.
 
-Random points would miss what code does at one number or beyond another. So there are also corners
-and points of faces, and points on both sides of wherever the code decides something: a comparison,
-a conversion to an integer, a rounding.
+Random points would miss what code does at a single number or beyond a bound. So there are also
+corners and points of faces, and points on both sides of each place where the code decides
+something: a comparison, a conversion to an integer, a rounding.
 """
 
 import functools
@@ -20,20 +20,20 @@ from certify.problem.field import FlatField
 from certify.problem.region import Ball, Box, Everywhere, Policies, Region
 from dgames.strategy import ravel
 
-# Random points of the region, and the most on its faces.
+# How many random points of the region there are, and at most how many on its faces.
 RANDOM, FACES = 1024, 512
-# Decisions that are looked at, and pairs of points that are brought together for each.
+# How many decisions are looked at, and how many pairs of points are brought together for each.
 _DECISIONS, _PAIRS = 128, 4
 # Halvings after which two neighbouring floats are left between any two of moderate size.
 _HALVINGS = 80
 
 
 def probes(field: FlatField, region: Region) -> Float[np.ndarray, "points n"]:
-    """Points of a region, the same for each call; of `Policies`, joint policies.
+    """Returns points of a region, the same at each call; for `Policies`, joint policies.
 
     Args:
-        field: Whose code is looked at for decisions.
-        region: Where.
+        field: The field, whose code is searched for decisions.
+        region: The region of the points.
     """
     n = field.dimension
     if isinstance(region, Policies):
@@ -45,7 +45,7 @@ def probes(field: FlatField, region: Region) -> Float[np.ndarray, "points n"]:
 
 
 def _inside(region: Box | Ball | Everywhere, count: int) -> np.ndarray:
-    """Random points; by NumPy, so that nothing is compiled."""
+    """Returns random points of a region, drawn by NumPy so that nothing is compiled."""
     generator, (lower, upper) = np.random.default_rng(1), region.bounds()
     if isinstance(region, Everywhere):
         center = np.asarray(ravel(region.center)[0])
@@ -63,7 +63,7 @@ def _inside(region: Box | Ball | Everywhere, count: int) -> np.ndarray:
 
 
 def _faces(region: Region, inside: np.ndarray) -> np.ndarray:
-    """Corners of a box, and points of its faces; of a ball, points of its sphere."""
+    """Returns corners of a box and points of its faces, or points of the sphere of a ball."""
     generator, n = np.random.default_rng(2), inside.shape[1]
     lower, upper = region.bounds()
     if not isinstance(region, Box):
@@ -88,7 +88,7 @@ def _faces(region: Region, inside: np.ndarray) -> np.ndarray:
 
 
 def _decisions(field: FlatField, region: Region, points: np.ndarray) -> np.ndarray:
-    """Points of the region next to those where the code of the costs decides something."""
+    """Returns points of the region next to where the code of the costs decides something."""
     batched = _compiled_gaps(field)
     if batched is None:
         return points[:0]
@@ -103,7 +103,7 @@ def _decisions(field: FlatField, region: Region, points: np.ndarray) -> np.ndarr
         same = (np.asarray(batched(jnp.asarray(middle)))[rows, columns] < 0) == negative
         starts = np.where(same[:, None], middle, starts)
         ends = np.where(same[:, None], ends, middle)
-    # One of the two may be the very place: so there is a further point beyond each of them.
+    # One of the two may be the place itself, so there is a further point beyond each of them.
     beyond = [2 * starts - ends, 2 * ends - starts]
     if isinstance(region, Box):
         beyond = [np.clip(point, *region.bounds()) for point in beyond]
@@ -119,10 +119,10 @@ def _compiled_gaps(field: FlatField) -> Callable | None:
 def _pairs(
     region: Region, points: np.ndarray, values: np.ndarray, gaps: Callable
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Pairs of points between which a gap changes its sign, and which gap that is.
+    """Returns pairs of points between which a gap changes its sign, and the number of that gap.
 
-    In a box there are also pairs that differ in one coordinate only: on the way between these a
-    coordinate takes every float, and so the one that the code compares it with.
+    In a box there are also pairs that differ in one coordinate only: on the way between these, the
+    coordinate takes every float in between, such as a number that the code compares it with.
     """
     starts, ends, columns = [], [], []
     for column, gap in enumerate(values.T):
@@ -142,7 +142,8 @@ def _pairs(
     if not starts:
         return points[:0], points[:0], np.zeros(0, int)
     first, last, which = np.array(starts), np.array(ends), np.array(columns)
-    # One shape for all games with decisions, as every other one would be compiled anew.
+    # All games with decisions get arrays of one shape, because each other shape would be compiled
+    # anew.
     most = len(points)
     first, last, which = (part[:most] for part in (first, last, which))
     filled = [np.concatenate([p, np.repeat(p[:1], most - len(p), 0)]) for p in (first, last, which)]
@@ -157,14 +158,14 @@ def _pairs(
 
 
 def decision_gaps(costs: Callable, dimension: int) -> Callable | None:
-    """A function of vectors that vanishes, in some entry, wherever the code decides something.
+    """Returns a function that vanishes, in some entry, wherever the code decides something.
 
     Args:
-        costs: Of vectors of that length; traceable.
-        dimension: How many coordinates.
+        costs: A traceable function of vectors of length `dimension`.
+        dimension: How many coordinates the vectors have.
 
     Returns:
-        The function, to vectors; None if the code decides nothing.
+        The function, from vectors to vectors; None if the code decides nothing.
     """
     closed = jax.make_jaxpr(costs)(jnp.zeros(dimension))
 
@@ -179,7 +180,7 @@ def decision_gaps(costs: Callable, dimension: int) -> Callable | None:
             return list(result) if equation.primitive.multiple_results else [result]
 
         def short_rounds(equation: Any, operands: list[Any], again: Callable) -> list[Any]:
-            # What is noted inside of a loop that is not written out could not leave it.
+            # Values noted inside a loop that is not unrolled could not leave it.
             if 0 < equation.params["length"] <= UNROLL:
                 return rounds(equation, operands, again)
             return list(equation.primitive.bind(*operands, **equation.params))

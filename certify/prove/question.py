@@ -1,4 +1,4 @@
-"""The question that a certificate answers: a field on a region, looked at before any search."""
+"""Poses the question that a certificate answers, and samples the field before any search."""
 
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -39,19 +39,19 @@ _NO_MATRIX = (
 
 
 class Question(NamedTuple):
-    """A field on a region, and what sampling says of it.
+    """A field on a region, and what sampling says about it.
 
     Attributes:
-        game: As the user gave it.
-        region: Where.
+        game: The game or the field, as the user gave it.
+        region: The region.
         args: Passed to the costs.
         field: The game as a function of vectors.
         methods: Names of the methods to which a theorem may apply.
-        unproved: The other ones that were asked for, and why none does.
+        unproved: The other methods that were asked for, and why no theorem applies to each.
         samples: Jacobians at points of the region.
-        point: Nearly the equilibrium.
-        given: The metric, if it is the user's.
-        generality: How general another metric may be.
+        point: A point near the equilibrium.
+        given: A ladder of the metric that the user gave; None if the choice is free.
+        generality: How general a chosen metric may be.
     """
 
     game: dg.Game | dg.AbstractField
@@ -67,10 +67,10 @@ class Question(NamedTuple):
 
 
 def method_names(methods: Sequence[type[dg.AbstractMethod]]) -> list[str]:
-    """The names of the rules of methods.
+    """Returns the names of the rules of methods.
 
     Raises:
-        ValueError: If no theorem speaks of one of them.
+        ValueError: If there is no theorem about one of them.
     """
     return [_method_name(method) for method in methods]
 
@@ -85,12 +85,12 @@ def posed(
     enclosure: Enclosure,
     stages: Stages,
 ) -> Question:
-    """Looks at Jacobians at points of the region and for the equilibrium.
+    """Samples Jacobians in the region, looks for the equilibrium, and returns the question.
 
     Raises:
-        NoProof: If they show that there can be no proof.
+        NoProof: If these show that there can be no proof.
         OutOfTime: If the time was used up.
-        ValueError: If metric or enclosure do not fit the field.
+        ValueError: If the metric or the enclosure does not fit the field.
     """
     enclosure.select(field, np.inf)
     given = metric.given(field.names, field.sizes)

@@ -1,4 +1,4 @@
-"""How far balls of a metric reach in a region, and where in it the equilibrium is."""
+"""Computes how large balls of a metric fit in a region, and where the equilibrium is in it."""
 
 from collections.abc import Callable
 from typing import NamedTuple
@@ -13,17 +13,17 @@ from certify.problem.region import Box, Limits, Region
 from certify.prove.zeros import constrained_radius, residual_bound
 from certify.rounding import EPSILON
 
-# A bound on a matrix from below is backed off by so much, so that it can be proved exactly.
+# Lower bounds on a matrix are reduced by this factor, so that they can be proved exactly.
 BELOW = 1 - 2.0**-20
 
 
 class Projected(NamedTuple):
-    """What is known where steps are projected onto strategy sets.
+    """The data of steps that are projected onto strategy sets.
 
     Attributes:
-        constraints: The sets.
-        value: Nearly `F(point)`.
-        residual: Bounds on what it is off by.
+        constraints: The strategy sets.
+        value: An approximation of `F(point)`.
+        residual: Bounds on its errors.
         limits: Which faces of the region limit balls of points in the sets.
     """
 
@@ -38,14 +38,14 @@ class Reach:
 
     Args:
         field: The pseudo-gradient.
-        region: Where.
-        point: Nearly the equilibrium.
+        region: The region that contains the balls.
+        point: A point near the equilibrium.
         constraints: The strategy sets, if steps are to be projected onto them, which takes a metric
             of weights; then the point has to be in them.
         bound: How residuals are bounded, see `residual_bound`.
 
     Attributes:
-        point: Nearly the equilibrium.
+        point: The point near the equilibrium.
     """
 
     def __init__(
@@ -65,16 +65,16 @@ class Reach:
             self._onto = Projected(constraints, value, bound(field, point, value), limits)
 
     def onto(self, metric: Metric) -> Projected | None:
-        """The strategy sets, if there are any and the metric allows projections onto them."""
+        """Returns the strategy sets, if there are any and the metric allows projections on them."""
         return None if metric.is_matrix else self._onto
 
     def residual(self, metric: Metric) -> Float[np.ndarray, " n"]:
-        """Bounds on `F(point)`, or on what its stated value is off by."""
+        """Returns bounds on `F(point)`, or on the error of its stated value."""
         onto = self.onto(metric)
         return self._residual if onto is None else onto.residual
 
     def equilibrium(self, metric: Metric, margin: float, lipschitz: float) -> float:
-        """The radius of the ball that contains the equilibrium."""
+        """Returns the radius of the ball around the point that contains the equilibrium."""
         onto = self.onto(metric)
         if onto is None:
             return metric.length_above(self._residual) / margin * (1 + 2.0**-40)
@@ -89,9 +89,9 @@ class Reach:
     def of_others(
         self, metric: Metric
     ) -> tuple[Callable[[np.ndarray], float], Callable[[np.ndarray], float]]:
-        """Returns the radii in other metrics, by player weights, and in max-norms, by scales.
+        """Returns the radii in other metrics as functions of player weights, or of max-norm scales.
 
-        Where steps in the metric are projected, these are.
+        Steps in these metrics are projected if steps in `metric` are.
         """
         onto = self.onto(metric)
 
@@ -99,28 +99,28 @@ class Reach:
             return self._of_floors(np.repeat(weights, self._sizes), onto)
 
         def of_scale(scale: np.ndarray) -> float:
-            # The farthest of all x with |x_i - c_i| <= r scale_i are within r scale_i in a
-            # coordinate, and r |scale| in all.
+            # All x with |x_i - c_i| <= r scale_i are within r scale_i in each coordinate, and
+            # within r |scale| in the Euclidean norm.
             is_box = isinstance(self._region, Box)
             return of_weights(scale**-2 if is_box else np.full(len(scale), 1 / (scale @ scale)))
 
         return of_weights, of_scale
 
     def _of_floors(self, floors: np.ndarray, onto: Projected | None) -> float:
-        """Returns the radius by floors per coordinate, among points of the strategy sets if any."""
+        """Returns the radius for floors per coordinate, among points of any strategy sets."""
         limits = None if onto is None else onto.limits
         return self._region.largest_ball(self.point, floors, limits) * (1 - 2.0**-40)
 
 
 def weights_below(metric: Metric, sizes: tuple[int, ...]) -> Float[np.ndarray, " players"]:
-    """Returns one weight per player: the metric, or one that is nowhere larger."""
+    """Returns one weight per player, of the metric itself or of one that is nowhere larger."""
     if metric.is_matrix:
         return np.full(len(sizes), BELOW * metric.smallest)
     return metric.weighting[np.cumsum(sizes) - 1]
 
 
 def _floors(metric: Metric, region: Region) -> np.ndarray:
-    """Numbers per coordinate that limit what balls of a metric fit in a region."""
+    """Returns numbers per coordinate that limit which balls of a metric fit in a region."""
     if not metric.is_matrix:
         return metric.weighting
     if isinstance(region, Box):
@@ -129,7 +129,7 @@ def _floors(metric: Metric, region: Region) -> np.ndarray:
 
 
 def _pull_error(field: FlatField) -> np.ndarray | float:
-    """What the reference of a natural gradient, in floats, may be off by, times the temperature."""
+    """Bounds the rounding error of a natural gradient's reference, times the temperature."""
     if field.natural is None:
         return 0.0
     return 64 * EPSILON * field.natural.temperature * np.abs(field.natural.reference)

@@ -1,4 +1,4 @@
-"""The proof that some player's cost is not convex in the player's own strategy."""
+"""Proves that some player's cost is not convex in the player's own strategy."""
 
 from typing import Any
 
@@ -14,8 +14,8 @@ from certify.problem.field import FlatField
 from certify.problem.messages import clipped, coordinate_names, vector_in_words
 from certify.problem.region import Region
 
-# Points tried for each player, and the half-width of the box around one, in half-widths of the
-# region.
+# How many points are tried for each player, and the half-width of the box around each, in
+# half-widths of the region.
 _TRIED = 3
 _NEAR = 2.0**-36
 
@@ -25,14 +25,14 @@ def refute(
 ) -> str | None:
     """Proves that some player's cost is not convex near a point of the region, or returns None.
 
-    At a point alone the code of a derivative says nothing: `where(x == p, x**2 - 9 * (x - p)**2,
+    The code of a derivative proves nothing at a single point: `where(x == p, x**2 - 9 * (x - p)**2,
     x**2)` is `x**2`. So all costs are shown to be smooth on a small box around the point, where no
-    choice of the code is left undecided, and the curvature to be negative on all of that box.
+    choice of the code is left undecided, and the curvature is shown to be negative on all of it.
 
     Args:
         field: The pseudo-gradient of a game.
-        region: Where.
-        jacobians: At the points `region.sample(jax.random.key(0), samples)`.
+        region: The region to look in.
+        jacobians: Jacobians at the points `region.sample(jax.random.key(0), samples)`.
     """
     points = region.sample(jax.random.key(0), len(jacobians))
     starts = np.concatenate([[0], np.cumsum(field.sizes)])
@@ -59,9 +59,10 @@ def refute(
 def _curvature_near(
     field: FlatField, region: Region, point: np.ndarray, direction: np.ndarray
 ) -> float:
-    """Above the curvature of a cost near a point, along a direction; infinite if it may not exist.
+    """Bounds the curvature of a cost near a point from above; infinite if it may not exist.
 
-    Where a cost is undefined its derivative may look well: 1 / x where log(x) is none.
+    The costs are enclosed too, because a derivative may be defined where the cost is not, such as
+    1 / x where log(x) is not.
     """
     along, rules = jnp.asarray(direction), RULES | SMOOTH_RULES
     lower, upper = region.bounds()

@@ -1,4 +1,4 @@
-"""The safe steps of each method that go into a certificate, by the theorem that serves best."""
+"""Finds the safe steps of each method for a certificate, by the theorem that serves best."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -17,8 +17,8 @@ class SafeSteps(NamedTuple):
     """Steps as the file holds them, and the methods without any.
 
     Attributes:
-        steps: By method.
-        without: Why there is none, by method.
+        steps: The steps, by method.
+        without: Why there is no step, by method.
     """
 
     steps: dict[str, Step]
@@ -38,11 +38,11 @@ def safe_steps(
     """Asks the rules of all methods for steps.
 
     Args:
-        methods: Their names.
-        setting: What the rules need.
+        methods: The names of the methods.
+        setting: The constants that the rules need.
         field: The pseudo-gradient.
         weighting: The metric.
-        basin: Radius of the basin in it.
+        basin: Radius of the basin in that metric.
         aim: What steps are chosen for.
         projected: Whether steps are projected onto strategy sets.
     """
@@ -50,7 +50,7 @@ def safe_steps(
     excluded = set(UNPROJECTED) if projected else set()
     if not field.is_gradient or setting.gain is None:
         excluded |= SYMMETRIC
-    # The metric of the steps by small gain, one weight per coordinate.
+    # The metric of the steps that the small-gain theorem gives, one weight per coordinate.
     small_gain = weighting if setting.gain is None else np.repeat(setting.gain.weights, field.sizes)
     for method in methods:
         proposed = [step for rule in STEP_RULES[method] if (step := rule(setting))]
@@ -76,10 +76,10 @@ def _why_none(method: str, field: FlatField, projected: bool, blind: bool) -> st
 def _best(
     candidates: list[Step], weighting: Weighting, small_gain: np.ndarray, basin: float, aim: Aim
 ) -> Step:
-    """Chooses from the steps by several theorems the one that serves the aim.
+    """Chooses, from the steps of several theorems, the step that serves the aim best.
 
-    That is the largest one, of those whose basin is not much smaller than another one's; but for
-    the rate it is the best rate, and for step or margin the largest step.
+    For a basin, it is the largest step whose basin is not much smaller than that of another step;
+    for a rate, it is the step with the best rate; for a step or a margin, it is the largest step.
     """
     if aim.objective == "rate":
         return min(candidates, key=lambda step: step["rate"])

@@ -1,6 +1,6 @@
-"""Cells measured by several processes or machines, through joblib and any of its backends.
+"""Measures cells in several processes or machines, through joblib and any of its backends.
 
-A worker is sent the game, not its traced code: it traces the costs itself, makes sure that the
+A worker gets the game, not its traced code: it traces the costs itself, makes sure that the
 trace is the same, tests the arithmetic of its platform as every process does, and compiles once.
 """
 
@@ -27,14 +27,14 @@ from certify.search.measure import Cell, Measured
 
 
 class Task(NamedTuple):
-    """What a worker has to know of a search.
+    """The data of a search that a worker needs.
 
     Attributes:
-        game: Pickled, with its region and arguments.
-        hash: Of the costs as this process has traced them.
+        game: The game, pickled with its region and arguments.
+        hash: The hash of the costs as this process has traced them.
         weighting: The metric: one weight per coordinate, or a matrix.
         enclosure: How Jacobians are enclosed.
-        compile: If not, cells are measured operation by operation.
+        compile: Whether to compile; if not, cells are measured operation by operation.
     """
 
     game: bytes
@@ -57,19 +57,19 @@ def crew(
     n_jobs: int | None = None,
     compile: bool = True,
 ) -> Iterator[FamilyMeasure]:
-    """Measures cells with joblib, or in this process if that comes to one job.
+    """Provides a measure of cells with joblib, or in this process if there is one job only.
 
     Args:
         game: The game.
         region: Where it is played.
         args: Passed to the costs.
-        field: Of the game on the region.
+        field: The field of the game on the region.
         weighting: The metric: one weight per coordinate, or a matrix.
         enclosure: How Jacobians are enclosed.
         batch_size: Cells at a time, in each process, rounded up to whole blocks.
-        n_jobs: As joblib understands it; when not given, what an active `joblib.parallel_config`
-            says, else one.
-        compile: If not, cells are measured operation by operation.
+        n_jobs: The number of jobs as in joblib; when not given, that of an active
+            `joblib.parallel_config`, else one.
+        compile: Whether to compile; if not, cells are measured operation by operation.
 
     Raises:
         ValueError: If joblib is needed and missing, or the game cannot be sent to other processes.
@@ -82,12 +82,12 @@ def crew(
 
     task = Task(_pickled(game, region, args), field.hash, weighting, enclosure, compile)
     width = block_width(field, enclosure)
-    # Typed loosely: what joblib accepts and returns is wider than its annotations say.
+    # The type is loose because joblib accepts and returns more than its annotations say.
     parallel: Any = joblib.Parallel
     with parallel(n_jobs=n_jobs, batch_size=1, pre_dispatch="all") as call:
 
         def run(cells: list[Cell]) -> Iterator[Measured[AffineFamily]]:
-            # An even share for each, in whole blocks, so that nobody is kept waiting.
+            # Each job gets an even share, in whole blocks, so that none waits for another.
             share = rounded_up(-(-len(cells) // jobs), width)
             size = min(share, BLOCKS * width)
             if batch_size is not None:
@@ -115,7 +115,7 @@ _ONE_COMPILES = threading.Lock()
 def _compiled(
     pickled: bytes, digest: str, enclosure: DefiniteEnclosure, compile: bool
 ) -> Evaluator:
-    """The evaluator of a search, once per process."""
+    """Returns the evaluator of a search, made once per process."""
     import cloudpickle
 
     field = flat_field(*cloudpickle.loads(pickled))
@@ -140,7 +140,7 @@ def _pickled(game: dg.Game | dg.AbstractField, region: Region, args: Any) -> byt
 
 
 def _jobs(n_jobs: int | None) -> int:
-    """How many jobs run at a time; joblib is asked only if somebody has to do with it."""
+    """Returns how many jobs run at a time; asks joblib only if it is imported or jobs are given."""
     if n_jobs == 1 or (n_jobs is None and "joblib" not in sys.modules):
         return 1
     if None in map(importlib.util.find_spec, ("joblib", "cloudpickle")):

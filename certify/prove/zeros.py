@@ -1,4 +1,4 @@
-"""Finding an equilibrium in floating point, and enclosing it rigorously."""
+"""Finds an equilibrium in floating point, and encloses it rigorously."""
 
 import functools
 from collections.abc import Callable, Iterator
@@ -28,12 +28,12 @@ from dgames.strategy import ravel
 def find_zero(
     field: FlatField, region: Region, spent: Callable[[], bool] = lambda: False
 ) -> np.ndarray | None:
-    """A float near a zero of the field in the region, or None when Newton's method finds none.
+    """Returns a float vector near a zero of a field, or None when Newton's method finds none.
 
     Args:
         field: The field.
-        region: Where.
-        spent: Whether to give up.
+        region: The region that is to contain the zero.
+        spent: Says whether to give up.
     """
     lower, upper = region.bounds()
     start = ravel(region.center)[0]
@@ -47,8 +47,8 @@ def find_zero(
 
 
 def _near_zeros(field: FlatField, start: Any, spent: Callable[[], bool]) -> Iterator[np.ndarray]:
-    """Points from which a few Newton steps may reach a zero, those that cost least first."""
-    # Regions are often drawn around an equilibrium: then nothing has to be compiled.
+    """Yields points from which a few Newton steps may reach a zero, the cheapest first."""
+    # Regions are often centred at an equilibrium: then no solver has to be compiled.
     close = polished(field, np.asarray(start))
     if close is not None:
         yield close
@@ -66,15 +66,15 @@ def _residual(x: Any, field: FlatField) -> Any:
 def find_constrained(
     field: FlatField, region: Region, steepness: float
 ) -> Float[np.ndarray, " n"] | None:
-    """A point of the strategy sets near an equilibrium, which may be on their boundary.
+    """Finds a point of the strategy sets near an equilibrium, which may be on their boundary.
 
     A solution of the variational inequality is a zero of `x - P(x - h F(x))`, which is piecewise
-    smooth: Newton's method finds it from nearby, and projected extragradient steps, with which a
-    strongly monotone field comes near from anywhere, bring it there.
+    smooth. Newton's method finds the zero from nearby; projected extragradient steps come near it
+    first, from anywhere if the field is strongly monotone.
 
     Args:
-        field: With its constraints, the projection P.
-        region: Where.
+        field: The field F with its constraints, which give the projection P.
+        region: The region that is to contain the point.
         steepness: About the Lipschitz constant of F in the region: `h` is its inverse.
 
     Returns:
@@ -108,7 +108,7 @@ def find_constrained(
 
 
 def polished(field: FlatField, point: np.ndarray) -> np.ndarray | None:
-    """A few more Newton steps in float64; None when the point is not close to a zero."""
+    """Takes a few Newton steps in float64; returns None when the point is not close to a zero."""
     step = np.full_like(point, np.inf)
     for _ in range(3):
         if not np.isfinite(point).all():
@@ -126,9 +126,9 @@ def polished(field: FlatField, point: np.ndarray) -> np.ndarray | None:
 def residual_bound(
     field: FlatField, point: Float[np.ndarray, " n"], value: Float[np.ndarray, " n"] | None = None
 ) -> Float[np.ndarray, " n"]:
-    """An upper bound on `|F(point) - value|`, entry by entry; proved. The value may be left out.
+    """Returns a proved upper bound on `|F(point) - value|`, by entry; `value` may be left out.
 
-    Of short costs by their expression graph, in ball arithmetic, for which nothing is compiled.
+    Short costs are bounded by their expression graph, in ball arithmetic, which compiles nothing.
     """
     if field.natural is None and is_short(field):
         return _residual_of_graph(field, point, np.zeros_like(point) if value is None else value)
@@ -136,7 +136,7 @@ def residual_bound(
     if value is None:
         return np.asarray(found.magnitude)
     lower, upper = np.asarray(found.lower), np.asarray(found.upper)
-    # A difference of two floats is off by half a unit in the last place, or exact.
+    # A computed difference of two floats is exact, or off by at most half a unit in the last place.
     return np.nextafter(np.maximum(np.abs(upper - value), np.abs(value - lower)), np.inf)
 
 
@@ -155,7 +155,7 @@ def _residual_of_graph(
             for (output, sign, variables), stated in zip(made, value.tolist(), strict=True)
         ]
         sizes = [float(error.magnitude().upper()) for error in errors]
-    # With room for the checker, whose radii are rounded in another order.
+    # The bound leaves room for the checker, whose radii are rounded in another order.
     return np.nextafter(np.array(sizes) * (1 + 2.0**-16), np.inf)
 
 
@@ -168,9 +168,9 @@ def constrained_radius(
     margin: float,
     lipschitz: float,
 ) -> float:
-    """How far from a point of the strategy sets the equilibrium may be, in a metric of weights.
+    """Bounds how far a point of the sets is from the equilibrium, in a metric of weights.
 
-    The bound of `check_equilibrium` of the checker, for its proof, with room for rounding.
+    The bound is that of `check_equilibrium` in the checker, with room for rounding.
     """
     sets = constraints.exact()
     ends = np.cumsum([len(own.extents) for own in sets])[:-1]

@@ -1,11 +1,11 @@
 """Proved worst-case rates of explicit methods.
 
-- `methods`: which scheme of the checker a method is;
-- `inequalities`: what is known of the values of a field, as the checker's forms;
-- `problems`: which bounds make a rate;
-- `semidefinite`: programs that guess them;
-- `bound`: rounding and the exact decision;
-- `worst_case`: the public functions, which put these together.
+- `methods` turns a method into a scheme of the checker;
+- `inequalities` holds what is known of the values of a field, as forms of the checker;
+- `problems` states the bounds that make up a rate;
+- `semidefinite` solves the programs that guess these bounds;
+- `bound` rounds a guess and decides exactly whether it is proved;
+- `worst_case` has the public functions, which put these together.
 """
 
 from certify.rates.methods import RungeKutta as RungeKutta

@@ -1,4 +1,4 @@
-"""Turns a solver's guess into a proved bound by rounding, backing off and an exact decision."""
+"""Proved bounds from a solver's guesses, by rounding, backing off and an exact decision."""
 
 from collections.abc import Sequence
 from fractions import Fraction
@@ -13,7 +13,7 @@ from certify.checker.schemes import Vector
 from certify.rates.problems import BoundProblem
 from certify.rates.semidefinite import smallest_bound
 
-# How far inside the cone the solver is asked to stay; the first that can be proved is taken.
+# How far inside the cone the solver is asked to stay; the first slack with a proof is taken.
 SLACKS = (1e-9, 1e-8, 1e-7, 1e-6, 1e-5, 1e-4, 1e-3)
 BITS = 44
 
@@ -50,10 +50,10 @@ def proves(problem: BoundProblem, bound: Bound) -> bool:
 
 
 def prove_bound(problem: BoundProblem) -> Bound | None:
-    """Returns the smallest bound that is found and proved, or None.
+    """Returns the bound with the smallest slack of those found and proved, or None.
 
     Args:
-        problem: What to bound.
+        problem: The forms of the bound.
     """
     upper, lower = as_floats(problem.upper), as_floats(problem.lower)
     inequalities = stacked(problem.inequalities, len(upper))

@@ -10,7 +10,7 @@ are written; so a sum of such M with weights that are not negative can be subtra
 without making it larger on any trajectory. With x* the origin and its value 0, pairs with x* say
 how fast x* is approached; only these also hold for the differences of two trajectories.
 
-Units: velocities are divided by L, steps multiplied by it; so L is 1.
+Velocities are divided by L, and steps are multiplied by it, so that L is 1.
 """
 
 from fractions import Fraction
@@ -43,8 +43,8 @@ def pair_inequalities(
         step: The step size.
         field: The class of fields.
         known: How many points of the scheme to use, counted from the first.
-        pairwise: Whether to use only pairs with x*, which then stands for the same
-            point of another trajectory.
+        pairwise: Whether to use only pairs with x*, which then stands for the same point of another
+            trajectory.
     """
     one, nothing = Fraction(1), [0] * (scheme.size + 1)
     points = [

@@ -77,10 +77,10 @@ def scheme_of(method: Method, *, memory: bool = False) -> tuple[Scheme, Fraction
         method: `Simultaneous`, `Extragradient`, `Optimistic` (both forms), `Momentum`,
             `ComplexMomentum` (not alternating), `Heun`, `SSPRK3`, `RungeKutta4` or a `RungeKutta`,
             with one real step size for all players.
-        memory: For Runge-Kutta methods and extragradient: whether the state contains `F(x)`.
+        memory: Whether the state contains `F(x)`; for Runge-Kutta methods and extragradient.
 
     Raises:
-        ValueError: If the method is none of these, but a subclass, say, which may step otherwise.
+        ValueError: If the method is none of these. A subclass is none, as it may step differently.
     """
     if type(method) is RungeKutta:
         return _runge_kutta(method, memory), step_of(method)
@@ -156,9 +156,10 @@ def with_step(method: Method, step_size: float) -> Method:
 
 
 def with_memory(scheme: Scheme) -> Scheme:
-    """Returns a scheme without a state with `F(x)`, known from the step before, as its state.
+    """Gives a scheme without a state the state `F(x)`, which is known from the step before.
 
-    Hence `F(x+)` becomes one more velocity, the last one. The first point of the scheme must be x.
+    For this `F(x+)` becomes one more velocity, the last one. The first point of the scheme must be
+    x.
     """
     size, move = scheme.size, (*scheme.move, 0)
     points = [((*offset, 0), value) for offset, value in scheme.points]

@@ -18,11 +18,13 @@ _START = Scheme(1, (((0,), 0),), 0, (0,), ())
 
 
 class BoundProblem(NamedTuple):
-    """The forms of a bound c: `c upper - lower - sum_k m_k inequality_k` is positive definite.
+    """The forms of a bound c that holds if a combination of them is positive definite.
+
+    The combination is `c upper - lower - sum_k m_k inequality_k`, with multipliers `m_k >= 0`.
 
     Attributes:
-        upper: A form.
-        lower: A form.
+        upper: The form that c multiplies.
+        lower: The form that is to be bounded.
         inequalities: Forms that are not negative on any trajectory.
     """
 
@@ -39,7 +41,7 @@ def frames(scheme: Scheme, step: Fraction) -> tuple[list[Vector], list[Vector]]:
 
 
 def quadratic(lyapunov: Form, frame: Sequence[Vector]) -> Form:
-    """Returns the form V in the basis in which the state is given."""
+    """Returns the Lyapunov function V as a form in the basis of the scheme."""
     form = [[Fraction(0)] * len(frame[0]) for _ in frame[0]]
     for left, row in zip(frame, lyapunov, strict=True):
         for right, entry in zip(frame, row, strict=True):
@@ -50,7 +52,7 @@ def quadratic(lyapunov: Form, frame: Sequence[Vector]) -> Form:
 def decrease(
     scheme: Scheme, step: Fraction, field: FieldClass, lyapunov: Form, *, pairwise: bool = False
 ) -> BoundProblem:
-    """Returns the problem `V(next state) <= c V(state)`: c is the square of the rate."""
+    """Returns the problem `V(next state) <= c V(state)`, where c is the square of the rate."""
     before, after = frames(scheme, step)
     return BoundProblem(
         quadratic(lyapunov, before),
@@ -71,9 +73,9 @@ def distance(
 ) -> BoundProblem:
     """Returns the problem `|Y|^2 <= c V(state)` for Y = `x + h * (offset . v)`.
 
-    Only the values at the first `known` points of the scheme are used, those before Y. So, one
-    after the other, all points can be shown to lie in a ball, and only then what is known of the
-    field in that ball is used at them.
+    Only the values at the first `known` points of the scheme are used, those before Y. So all
+    points can be shown to lie in a ball, one after the other, and what is known of the field in
+    that ball is used at a point only after that.
     """
     target = position(scheme, step, offset)
     values = {value for _, value in scheme.points[:known]} | set(range(len(scheme.after)))
@@ -90,7 +92,7 @@ def distance(
 def start(scheme: Scheme, field: FieldClass, lyapunov: Form) -> BoundProblem:
     """Returns the problem `V(first state) <= c |x_0|^2`, in the basis `(x_0, F(x_0))`.
 
-    The first velocity of the state is `F(x_0)` then, the others are 0.
+    The first velocity of that state is `F(x_0)`, and the others are 0.
     """
     here, nothing = position(_START, Fraction(0), None), [0, 0]
     frame = [here, unit(0, _START), *[nothing] * (len(scheme.after) - 1)]

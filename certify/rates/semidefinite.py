@@ -1,7 +1,7 @@
-"""Semidefinite programs, solved in floating point by Clarabel: guesses, to be proved elsewhere.
+"""Semidefinite programs, solved in floating point by Clarabel; the results are only guesses.
 
-They are tiny (matrices of at most six rows), so they are handed to the solver as they are; no
-modelling layer, and nothing to compile. One takes about a millisecond.
+The programs are tiny (matrices of at most six rows), so they are handed to the solver directly,
+without a modelling layer and without compiling. One takes about a millisecond.
 """
 
 import importlib
@@ -25,7 +25,7 @@ def minimise(
     """Minimises `objective . z` such that `A_0 + sum_k z_k A_k >= 0` for every block.
 
     Args:
-        objective: Shape (v,).
+        objective: The coefficients of the objective, shape (v,).
         blocks: Pairs `A_0` of shape (n, n) and `A` of shape (v, n, n), symmetric; n may differ.
         signed: The variables that must not be negative.
 
@@ -61,7 +61,10 @@ def smallest_bound(
     inequalities: Float[np.ndarray, "k n n"],
     slack: float,
 ) -> tuple[float, np.ndarray] | None:
-    """The least c with `c upper - lower - sum_k l_k inequality_k >= slack I`, and the l_k >= 0."""
+    """Finds the least c, and l_k >= 0, with `c upper - lower - sum_k l_k inequality_k >= slack I`.
+
+    Both are floating-point guesses; None if the solver gives nothing finite.
+    """
     count, size = len(inequalities), len(upper)
     coefficients = np.concatenate([upper[None], -inequalities]) if count else upper[None]
     guess = minimise(
@@ -81,7 +84,7 @@ def lyapunov_matrix(
 ) -> tuple[float, np.ndarray] | None:
     """Finds a P with which V shrinks by the factor `square` per step, as strictly as possible.
 
-    Maximises t such that `square before' P before - after' P after - sum l M >= t I` and
+    It maximises t such that `square before' P before - after' P after - sum l M >= t I` and
     `before' P before - x x' - sum l' M' >= 0`.
 
     Args:
@@ -89,10 +92,10 @@ def lyapunov_matrix(
         before: The state in the basis.
         after: The next state in the basis.
         inequalities: The matrices M.
-        earlier: The matrices M', of points whose values are in the state.
+        earlier: The matrices M' of the points whose values are in the state.
 
     Returns:
-        t, which has to be positive, and P of shape (m, m).
+        t, which has to be positive, and P of shape (m, m); None if the solver gives nothing finite.
     """
     m, n = before.shape
     entries = [(i, j) for i in range(m) for j in range(i + 1)]
@@ -127,6 +130,6 @@ def _budget(weights: Sequence[float]) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _triangle(matrix: Float[np.ndarray, "*b n n"]) -> Float[np.ndarray, "*b t"]:
-    """Returns the upper triangle, column by column, entries off the diagonal times sqrt(2)."""
+    """Returns the upper triangle by columns, with entries off the diagonal times sqrt(2)."""
     columns, rows = np.tril_indices(matrix.shape[-1])
     return matrix[..., rows, columns] * np.where(rows == columns, 1.0, 2.0**0.5)

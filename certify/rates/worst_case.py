@@ -1,4 +1,4 @@
-"""Proved worst-case rates of a method on a class of fields, and the steps they are best at."""
+"""Proved worst-case rates of a method on a class of fields, and the step sizes for them."""
 
 from collections.abc import Callable
 from fractions import Fraction
@@ -28,17 +28,18 @@ RESOLUTION = 2e-8
 class Rate(NamedTuple):
     """A worst-case rate, proved for every field with the given constants.
 
-    With `V(x, w) = [x, w]' P [x, w]` (inner products in place of products), w being the buffers of
-    the method, every step satisfies `V+ <= rate^2 V` and every state `|x|^2 <= bound V`, x* being
-    the origin ("equilibrium"), or for the difference of two trajectories ("pairwise").
+    Let `V(x, w) = [x, w]' P [x, w]` (inner products in place of products), where w are the buffers
+    of the method. Every step satisfies `V+ <= rate^2 V` and every state `|x|^2 <= bound V`, either
+    with x* as the origin ("equilibrium") or for the difference of two trajectories ("pairwise").
 
     Attributes:
         rate: The factor per step, rounded up. It can exceed 1; then it proves no convergence.
-        convergence: "equilibrium": towards the zero of the field. "pairwise": any two trajectories
-            towards each other, a contraction; stronger, and often false where the first is true.
+        convergence: "equilibrium": convergence to the zero of the field. "pairwise": convergence of
+            any two trajectories to each other (contraction), which is stronger, and often false
+            where the first is true.
         constant: C in `|x_k - x*| <= C rate^k |x_0 - x*|`; 1 for a method without state.
-        stage_radius: With a rate of at most 1, no point where the method evaluates the field
-            is farther from x* than that many times `|x_0 - x*|`.
+        stage_radius: If the rate is at most 1, no point where the method evaluates the field is
+            farther from x* than this many times `|x_0 - x*|`.
         lyapunov: P, shape (m, m), m - 1 being the number of buffers; exact as floats. Buffers are
             in units of the field divided by `lipschitz`.
         method: The method, with its step size.
@@ -62,7 +63,7 @@ class Rate(NamedTuple):
     def verify(self) -> bool:
         """Returns whether the numbers follow from the multipliers, decided in exact arithmetic.
 
-        It uses no solver and no floating-point arithmetic.
+        The decision uses no solver and no floating-point arithmetic.
         """
         lyapunov = [[Fraction(float(x)) for x in row] for row in self.lyapunov]
         iteration = _iteration(self)
@@ -78,7 +79,7 @@ class Rate(NamedTuple):
 
 
 class _Iteration(NamedTuple):
-    """A method and the fields that it meets, in units in which the Lipschitz constant is 1."""
+    """A method and a class of fields, in units in which the Lipschitz constant is 1."""
 
     scheme: Scheme
     step: Fraction
@@ -93,7 +94,7 @@ def rate(
     cocoercivity: float | None = None,
     convergence: Convergence = "equilibrium",
 ) -> Rate:
-    """Returns a worst-case rate of a method, by a semidefinite program whose solution is proved.
+    """Returns a worst-case rate of a method, found by a semidefinite program and proved exactly.
 
     The class consists of the fields F with `<F(x) - F(y), x - y> >= margin |x - y|^2` and
     `|F(x) - F(y)| <= lipschitz |x - y|`, and if `cocoercivity` is given also
@@ -107,11 +108,11 @@ def rate(
         method: `Simultaneous`, `Extragradient`, `Optimistic`, `Momentum`, `ComplexMomentum`,
             `Heun`, `SSPRK3` or `RungeKutta4` of `dgames`, or a `RungeKutta`; one real step size for
             all players.
-        margin: Positive.
-        lipschitz: At least the margin.
-        cocoercivity: At least the margin.
+        margin: The modulus of strong monotonicity, positive.
+        lipschitz: The Lipschitz constant, at least the margin.
+        cocoercivity: The cocoercivity constant, at least the margin.
         convergence: "equilibrium" or "pairwise", see `Rate`. Extragradient's Lyapunov function
-            looks at `F(x)` too when its convergence to x* is asked for.
+            also depends on `F(x)` when its convergence to x* is asked for.
 
     Returns:
         A `Rate`. It is not claimed to be the best one, but it usually is to six digits.
@@ -157,7 +158,7 @@ def largest_rate_step(
 ) -> float:
     """Returns the largest step size found at which a rate below 1 is proved, by bisection.
 
-    It says nothing about smaller steps: each needs its own proof.
+    This proves nothing about smaller steps: each needs its own proof.
 
     Args:
         method: As in `rate`; its own step size is ignored.
@@ -332,10 +333,10 @@ def _decrease(iteration: _Iteration, lyapunov: Form) -> BoundProblem:
 
 
 def _problems(iteration: _Iteration, lyapunov: Form) -> list[BoundProblem]:
-    """Returns what is to be bounded, in the order that `Rate.proof` follows.
+    """Returns the problems of a rate, in the order of `Rate.proof`.
 
-    The decrease is first; then, with a state, the distance of x and the start; then the distance of
-    each new point.
+    The decrease comes first; for a method with a state the distance of x and the start follow; then
+    comes the distance of each new point.
     """
     scheme, step, field, pairwise = iteration
     problems, goals = [_decrease(iteration, lyapunov)], visited(scheme)

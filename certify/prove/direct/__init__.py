@@ -1,1 +1,1 @@
-"""The direct route: steps of methods, as they are, that are proved to contract."""
+"""Proves by the direct route that steps of methods, as they are, contract."""

@@ -1,4 +1,6 @@
-"""A map that combines its argument and values of the field, over cells and at points.
+"""Evaluates a map that combines its argument and values of the field, over cells and at points.
+
+The map is
 
     y_j = A_j z + sum_(l < j) B_jl F(y_l) + a_j,      T(z) = A z + sum_l B_l F(y_l) + a.
 
@@ -22,11 +24,11 @@ from dgames.strategy import Block, ravel
 
 
 class Enclosed(NamedTuple):
-    """A map over a cell.
+    """The enclosure of a map over a cell.
 
     Attributes:
-        value: Shape (k, 1).
-        jacobian: Shape (k, m), with respect to all coordinates of the cell.
+        value: The values of the map, shape (k, 1).
+        jacobian: The Jacobian by all coordinates of the cell, shape (k, m).
         finite: Whether the field was shown to be defined and smooth wherever the map evaluates it,
             and every point that the method projects before the end to lie in its strategy set.
     """
@@ -40,13 +42,14 @@ class AffineCode(NamedTuple):
     """How a map combines its argument and the values of the field, read off its code.
 
     Attributes:
-        constant: Of all rows: first the points where the field is evaluated, then the results, then
-            what is projected.
-        linear: The coefficients of the argument, and of the values of the field.
-        argument: Coordinates of the argument.
+        constant: The constants of all rows: first of the points where the field is evaluated, then
+            of the results, then of what is projected.
+        linear: The coefficients of the argument and of the values of the field, in the same rows.
+        argument: How many coordinates the argument has.
         calls: How often the field is evaluated.
         results: The rows of the results.
-        projected: A strategy set, a block for its structure, and the rows of the trial point.
+        projected: For each projection: the strategy set, a block for its structure, and the rows of
+            the trial point.
         hash: SHA-256 of the traced code.
     """
 
@@ -71,7 +74,7 @@ def enclosed(
     middle = 0.5 * lower + 0.5 * upper
     radius = np.maximum(upper - middle, middle - lower) * (1 + 2.0**-50)
     z = AffineFamily(middle[:, None], np.diag(radius)[:, :, None], np.zeros((m, 1)))
-    # The derivative by z, not by the e_k: they stand for z in the families alone.
+    # Derivatives are by z, not by the symbols e_k, which stand for z only within the families.
     identity = AffineFamily.ball(np.eye(m), np.zeros((m, m)))
     stages: list[tuple[AffineFamily, AffineFamily]] = []
     finite = True
@@ -116,7 +119,7 @@ def enclosed(
 
 
 def values_at(code: AffineCode, field: FlatField, z: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The map at a point, and the sizes of what is added up for it, so of rounding errors."""
+    """Returns the map at a point, and the sizes of the terms in its sums, which scale rounding."""
     found, sizes = z, np.abs(z)
     n = field.dimension
     for rows in [*(slice(n * k, n * (k + 1)) for k in range(code.calls)), code.results]:
@@ -126,7 +129,7 @@ def values_at(code: AffineCode, field: FlatField, z: np.ndarray) -> tuple[np.nda
         if rows is code.results:
             return point, size
         value = np.asarray(compiled_value(field)(jnp.asarray(point)))
-        # What moves a point by its rounding error moves the field by more.
+        # The rounding error of the point adds to that of the field there.
         found = np.concatenate([found, value])
         sizes = np.concatenate([sizes, np.abs(value) + np.abs(value).max() + size])
     raise AssertionError

@@ -1,7 +1,7 @@
-"""A last check that compares a step as it runs with the map of vectors that was certified.
+"""Compares a step as it runs with the map of vectors that was certified, as a last check.
 
-It proves nothing. It catches what nobody has thought of: code that is another one when it is traced
-than when it runs, or that looks at the class of the field, at the number of its calls, at types.
+The check proves nothing. It catches the unforeseen: code that runs differently from how it was
+traced, or that looks at the class of the field, at the number of its calls, or at types.
 """
 
 from collections.abc import Callable
@@ -16,9 +16,9 @@ from certify.prove.direct.step_map import StepMap
 from certify.prove.direct.straight_code import explained
 from dgames.strategy import Strategy, ravel
 
-# Steps from each start; starts that run together, and as plain numbers.
+# Steps from each start, starts that run together, and starts that also run as plain numbers.
 _STEPS, _MANY, _FEW = 3, 32, 2
-# What rounding may do, as a share of all that is added up; and in lower precision.
+# The largest rounding errors, as shares of all that is added up: usually, and in lower precision.
 _ROUNDING, _COARSE = 2.0**-20, 2.0**-4
 
 
@@ -30,13 +30,13 @@ def require_same(
     *,
     promoted: bool = False,
 ) -> None:
-    """Raises where a step that runs is not the certified map, or not a number.
+    """Raises an error if a step, as it runs, differs from the certified map, or is not a number.
 
     Args:
-        step: The map.
-        run: From a strategy, with the first state of the method, the strategies after 1, 2, ...
-            steps, as the user's own code makes them.
-        unravel: From a vector to a strategy for `run`.
+        step: The certified map.
+        run: Returns the strategies after 1, 2, ... steps from a strategy with the first state of
+            the method, as the user's own code makes them.
+        unravel: Turns a vector into a strategy for `run`.
         starts: Vectors from which to start.
         promoted: Whether the costs themselves round to lower precision when they run.
     """
@@ -74,14 +74,14 @@ def starts_in(
     others = generator.normal(size=(_MANY - 2 * len(axes), n))
     others /= np.linalg.norm(others, axis=1, keepdims=True)
     others *= np.where(np.arange(len(others)) % 2, 1.0, generator.random(len(others)))[:, None]
-    # The farthest points along each coordinate axis are those where branches would be.
+    # The farthest points along each coordinate axis are included, as branches are likely there.
     covariance = root @ root.T
     far = (covariance / np.sqrt(np.diag(covariance)))[:, : len(axes)].T
     return center + radius * (1 - 2.0**-10) * np.concatenate([others @ root.T, far, -far])
 
 
 def _expected(step: StepMap, start: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The strategies of the certified map, and the sizes of what is added up for them."""
+    """Returns the strategies by the certified map, and the sizes of the terms in their sums."""
     n = step.strategy
     z, rows, sizes = step.first(start), [], []
     for _ in range(_STEPS):

@@ -1,4 +1,4 @@
-"""The direct route: a step of a method, as it is, is proved to contract over a region."""
+"""Proves by the direct route that a step of a method, as it is, contracts over a region."""
 
 from typing import Any
 
@@ -42,16 +42,16 @@ def contraction(
     enclosure: Enclosure = AutoEnclosure(),
     search: Search = Search(),
 ) -> Contraction:
-    """Proves that one step of a method, buffers and all, contracts over a region.
+    """Proves that one step of a method, with its buffers, contracts over a region.
 
     The Jacobian of the step map on the augmented state is enclosed over the whole region, not
-    derived from constants of the game: what is certified is the step itself, of whatever class. So
-    any method that combines its strategy, its buffers and values of the field linearly will do, the
+    derived from constants of the game: the step itself is certified, whatever its class. So any
+    method is accepted that combines its strategy, its buffers and values of the field linearly, the
     user's own too; calls, loops with a fixed number of rounds, `jax.jit`, `jax.vmap` and branches
-    that constants decide may be part of it. The code is traced as `jax.jit` traces it, and what
-    does not always give the same code is refused. As a last net, steps are run from some starts
-    and compared with the code; that proves nothing. The metric is found from the Jacobian at the
-    equilibrium and from samples; then the factor is proved cell by cell in that one metric, in
+    that constants decide may be part of it. The code is traced as `jax.jit` traces it, and a step
+    that does not always give the same code is refused. As a last check, steps are run from some
+    starts and compared with the code; that proves nothing. The metric is found from the Jacobian at
+    the equilibrium and from samples; then the factor is proved cell by cell in that one metric, in
     exact arithmetic.
 
     Theorem: if `DT(z)' P DT(z) <= rate^2 P` on a convex set then `T` contracts there by `rate` in
@@ -60,18 +60,18 @@ def contraction(
 
     Args:
         game: Costs that are smooth and built from primitives with an enclosure rule; or a field,
-            such as one that is adjusted, whose zero is then the equilibrium that is meant.
+            such as an adjusted one, whose zero is then meant by the equilibrium.
         method: A method with its step size, or a function `step(field, x)` that returns the next
-            strategy and evaluates nothing but the field that it is given. To it, stacked players
-            are a tuple of blocks.
-        region: Where the strategies are; a ball is replaced by its bounding box. Buffers are in a
-            box that the metric suggests.
+            strategy and evaluates nothing but the field that it is given. Such a function gets
+            stacked players as a tuple of blocks.
+        region: The region of the strategies; a ball is replaced by its bounding box. Buffers are in
+            a box that the metric suggests.
         args: Passed to the costs, and to methods; fixed. The step must evaluate the field with
             these very arguments: a function writes `field(x, args)` unless they are None.
         enclosure: How the Jacobian of the field is enclosed.
-        search: How long and how finely to search: up to 64 cells, until the proved `1 - rate` is
-            about half of what further cutting could prove, if nothing else is said. It is done in
-            this process, without a checkpoint.
+        search: How long and how finely to search. By default: up to 64 cells, until the proved
+            `1 - rate` is about half of what further cutting could prove. The search runs in this
+            process, without a checkpoint.
 
     Returns:
         A `Contraction`; its evidence has been accepted by the independent checker if it is
@@ -79,13 +79,13 @@ def contraction(
 
     Raises:
         ValueError: If the step depends on the number of steps made before, as that of Adam does, or
-            its state is not real; if it is another one each time it is traced; if game, region and
+            its state is not real; if its code differs each time it is traced; if game, region and
             options do not fit together.
         EnclosureError: If the step is not linear in strategy, buffers and field (in all of R^n: a
             branch, cast or clip is refused wherever it is), looks at numbers in Python, calls
             back into Python, differentiates the field, evaluates it with other arguments, or asks
-            it for anything else; if it does not run as it was traced; if the costs use a primitive
-            without an enclosure rule.
+            it for anything else; if it does not run as it was traced; or if the costs use a
+            primitive without an enclosure rule.
 
     Example:
         >>> import certify, dgames as dg
@@ -116,20 +116,21 @@ def is_same_step(
     """Says whether a certificate of contraction is about this game, these arguments and this step.
 
     The code of game and step is traced anew and its hashes are compared with those in the file. The
-    hash of the game is that of its costs and of every constant in them, the arguments among these;
-    that of the step, of all that it computes from strategy, buffers and values of the field, and of
-    the first state, with all constants such as step sizes. Names of classes play no part.
+    hash of the game is that of its costs and of every constant in them, including the arguments.
+    The hash of the step is that of all that it computes from strategy, buffers and values of the
+    field, and of the first state, with all constants such as step sizes. Names of classes play no
+    part.
 
     Args:
-        certificate: A proved one.
+        certificate: A proved certificate.
         game: A game or a field.
         method: A method with its step size, or a step of the user's own.
         like: A joint strategy, for its structure.
-        args: Of the costs.
+        args: The arguments of the costs.
 
     Raises:
-        ValueError: As `contraction`.
-        EnclosureError: As `contraction`.
+        ValueError: If `contraction` would raise it.
+        EnclosureError: If `contraction` would raise it.
     """
     if certificate.difference(game, like, args) is not None:
         return False
@@ -145,7 +146,7 @@ def proved(
     *,
     compare: bool = True,
 ) -> Contraction:
-    """As `contraction`, for a problem; without the comparison with what runs if so wanted."""
+    """Proves contraction for a problem; `compare` asks for the comparison with what runs."""
     surroundings = Surroundings(method)
     step = problem.step_map(method)
     center = fixed_point(step, problem.center)
@@ -167,7 +168,7 @@ def proved(
 
 
 def _covered(step: StepMap, setting: MetricBox, search: Search) -> Tree[AffineFamily]:
-    """Cells on which the factor is below one, as far as floating point tells."""
+    """Searches for cells on which the factor is below one, as far as floating point tells."""
     return cover(
         Box((jnp.asarray(setting.lower),), (jnp.asarray(setting.upper),)),
         factor_measure(step, setting),

@@ -1,4 +1,4 @@
-"""From the cells of a step map to the contents of a file that the checker accepts."""
+"""Turns the cells of a step map into the contents of a file that the checker accepts."""
 
 from typing import Any
 
@@ -83,7 +83,7 @@ def assembled(
     length = float(np.sqrt(residual @ np.abs(setting.metric) @ residual))
     reason = "the bounds could not be proved exactly"
     for slack in (2.0**-24, 2.0**-16, 2.0**-10):
-        # A short number that is still below one.
+        # Round up to a short number that is still below one.
         factor = worst + slack * (1 - worst)
         factor = float(np.ceil(factor * 2.0**40) * 2.0**-40)
         if not factor < 1:
@@ -192,8 +192,8 @@ def _cell(family: AffineFamily, bound: FactorBound) -> Entry:
 def _described(method: Any, step: StepMap) -> dict[str, Any]:
     """Describes a method for people, with its numbers as they are; no claim depends on this.
 
-    What identifies the step is the hash of its code. The name is that of a method of `dgames` only
-    where it is this very method.
+    The step is identified by the hash of its code. The name is that of a method of `dgames` only if
+    the method is that very one.
     """
     if not isinstance(method, dg.AbstractMethod):
         name = getattr(method, "__name__", "step")

@@ -1,4 +1,4 @@
-"""The factor of a family of Jacobians between two metrics, in floating point: for the exact proof.
+"""Computes the factor of a family of Jacobians between two metrics, to be proved exactly.
 
 Everything here is ordinary floating point and proves nothing: it finds the numbers that the checker
 then proves with integers.
@@ -13,10 +13,10 @@ from jaxtyping import Float
 from certify.jacobian.family import AffineFamily
 from certify.metric.cell_margin import vertices
 
-# Sign vertices of so many generators are looked at; the others are part of the remainder.
+# Sign vertices are taken of at most so many generators; the others become part of the remainder.
 MOST_GENERATORS = 6
 _REGULARIZATIONS = (0.003, 0.03, 0.3)
-# Scalings are integers of so many bits: buffers and strategies may differ widely in size.
+# Scalings are integers up to this size: buffers and strategies may differ widely in size.
 _SCALING = 2.0**30
 
 
@@ -24,11 +24,11 @@ class FactorBound(NamedTuple):
     """A bound on `|T v|_P / |v|_M` over a family.
 
     Attributes:
-        factor: The bound; infinite where there is none.
-        centre: The same for the centre alone.
+        factor: The bound; infinite if there is none.
+        centre: The bound for the centre alone.
         scaling: Positive integers that absorb the remainder well, as the checker will use them.
         scores: How much each generator moves the worst member, before they were folded.
-        family: With few generators, the largest first.
+        family: The family with few generators, the largest first.
     """
 
     factor: float
@@ -43,16 +43,16 @@ def factor_bound(
     inner: Float[np.ndarray, "b b"],
     inverse: Float[np.ndarray, "a a"],
 ) -> FactorBound:
-    """The smallest `r` for which `[[r^2 M, T'], [T, Q]]` is found positive definite.
+    """Returns the smallest `r` for which `[[r^2 M, T'], [T, Q]]` is found positive definite.
 
     By the Schur complement this means `T' Q^-1 T < r^2 M`, and so `|T v|_P <= r |v|_M` for every
-    metric `P <= Q^-1`. The Jacobian stands there by itself, not multiplied by `P`: so its remainder
-    is not multiplied by `|P|` either.
+    metric `P <= Q^-1`. The Jacobian is not multiplied by `P` there, so its remainder is not
+    multiplied by `|P|` either.
 
     Args:
-        family: Of `a x b` matrices `T`.
-        inner: `M`, the metric of the argument.
-        inverse: `Q`, about the inverse of the metric of the result.
+        family: A family of `a x b` matrices `T`.
+        inner: The metric `M` of the argument.
+        inverse: The matrix `Q`, about the inverse of the metric of the result.
     """
     whole, generators = np.asarray(family.centre), np.asarray(family.generators)
     a, b = whole.shape
@@ -60,7 +60,7 @@ def factor_bound(
     right = np.linalg.cholesky(inverse)  # Q = right right'
 
     def scaled(matrices: np.ndarray) -> np.ndarray:
-        """Returns `right^-1 T left'^-1`: coordinates in which both metrics are Euclidean."""
+        """Returns `right^-1 T left'^-1`, in coordinates where both metrics are Euclidean."""
         half = np.linalg.solve(right, matrices)
         return np.swapaxes(np.linalg.solve(left, np.swapaxes(half, -1, -2)), -1, -2)
 
@@ -76,7 +76,7 @@ def factor_bound(
     centre = float(np.linalg.norm(scaled(whole), 2))
     worst = corners[norms.argmax()]
     u, _, vt = np.linalg.svd(scaled(worst))
-    # The vector that the border maps to almost zero, in the coordinates of the border.
+    # The vector that the bordered matrix maps to almost zero, in the coordinates of that matrix.
     direction = np.abs(
         np.concatenate(
             [np.linalg.solve(left.T, vt[0]), norms.max() * np.linalg.solve(right.T, u[:, 0])]
@@ -116,14 +116,14 @@ def _factor(
 
 
 def rounded_metric(matrix: np.ndarray) -> tuple[int, np.ndarray]:
-    """A metric as a multiple of a power of two by an integer matrix of 52 bits, symmetric."""
+    """Rounds a metric to a power of two, given by its exponent, times symmetric 52-bit integers."""
     unit = int(np.ceil(np.log2(np.abs(matrix).max()))) - 52
     upper = np.triu(np.rint(np.ldexp(matrix, -unit)))
     return unit, upper + np.triu(upper, 1).T
 
 
 def metric_inverse(metric: np.ndarray) -> np.ndarray:
-    """About the inverse of a metric, a little smaller."""
+    """Returns about the inverse of a metric, made a little smaller."""
     scale = 1 / np.sqrt(np.diag(metric))
     inverse = scipy.linalg.inv(metric * scale[:, None] * scale) * scale[:, None] * scale
     return 0.5 * (inverse + inverse.T) * (1 - 2.0**-22)

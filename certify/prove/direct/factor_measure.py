@@ -14,7 +14,7 @@ from certify.search.measure import Cell, Measured
 
 
 def factor_measure(step: StepMap, box: MetricBox) -> FamilyMeasure:
-    """How far below one the factor of a step is on a cell, as far as floating point tells."""
+    """Measures how far below one the factor of a step is on cells, in floating point."""
     m = step.dimension
 
     def run(cells: list[Cell]) -> Iterator[Measured[AffineFamily]]:

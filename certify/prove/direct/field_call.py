@@ -1,7 +1,7 @@
-"""The field that a step is given while its code is read: it writes down what it is asked for.
+"""Defines the field that a step gets while its code is read, which records what it is asked for.
 
 Evaluations of the field and projections onto strategy sets become primitives of their own, so that
-they survive `jax.jit`, `jax.vmap`, scans and loops, and one trace says where they take place, at
+they survive `jax.jit`, `jax.vmap`, scans and loops, and one trace shows where they take place, at
 which points and with which arguments.
 """
 
@@ -27,9 +27,9 @@ from dgames.strategy import Block, Strategy, blocks, join, ravel
 # More evaluations than this in one step are refused: the proof looks at each of them on each cell.
 MOST = 256
 
-# From a strategy as a vector, and the arrays among the arguments, to the field as a vector.
+# Maps a strategy as a vector, and the arrays among the arguments, to the field as a vector.
 field_p = Primitive("dgames_field")
-# The leaves of a block, as they are; parameters say whose set they are projected onto.
+# Returns the leaves of a block unchanged; its parameters say whose set they are projected onto.
 project_p = Primitive("dgames_project")
 project_p.multiple_results = True
 
@@ -65,7 +65,7 @@ def _differentiated(*_: Any, **__: Any) -> Any:
 
 
 def _one_by_one(primitive: Primitive) -> Callable:
-    """The rule of `jax.vmap`: one evaluation after the other."""
+    """Returns a rule for `jax.vmap` that makes one evaluation after the other."""
 
     def rule(operands: Any, axes: Any, **params: Any) -> Any:
         size = next(x.shape[a] for x, a in zip(operands, axes, strict=True) if a is not None)
@@ -95,13 +95,13 @@ for _primitive in (field_p, project_p):
 
 @dataclass(frozen=True, eq=False)
 class Given:
-    """What a step is given besides its field: the sets, the arguments, the form of strategies.
+    """The data that a step is given besides its field: sets, arguments and the form of strategies.
 
     Attributes:
         sets: The strategy set of the game.
         args: The arguments that the certificate is for.
-        like: A joint strategy.
-        own_blocks: Whether the field gives one player's block as it gives all of them.
+        like: A joint strategy, for its form.
+        own_blocks: Whether the field computes one player's block as it computes all of them.
         own_projection: Whether the field projects onto its strategy sets, player by player.
     """
 
@@ -113,15 +113,15 @@ class Given:
 
     @property
     def player_sets(self) -> tuple[AbstractSet, ...]:
-        """The strategy sets, one per player."""
+        """Returns the strategy sets, one per player."""
         return player_sets(self.sets, self.like)
 
 
 class RecordedField(AbstractField):
-    """Stands for the field: has no values, but every question to it is in the code.
+    """A stand-in for the field that has no values, but leaves every question to it in the code.
 
     Attributes:
-        _given: What else the step is given.
+        _given: The data that the step is given besides the field.
     """
 
     _given: Given = eqx.field(static=True)
@@ -171,7 +171,7 @@ class RecordedField(AbstractField):
 
 
 def refused(name: str) -> Any:
-    """What a step gets that asks its field for something else than values and projections."""
+    """Raises the error for a step that asks its field for more than values and projections."""
     if name.startswith("_"):
         raise AttributeError(name)
     raise EnclosureError(
@@ -181,11 +181,11 @@ def refused(name: str) -> Any:
 
 
 class PassingSet(AbstractSet):
-    """Stands for a set whose projection changes nothing; what is projected is in the code.
+    """A stand-in for a set whose projection changes nothing, but stays in the code.
 
     Attributes:
         own: The set.
-        player: Whose it is.
+        player: The number of the player whose set it is.
     """
 
     own: AbstractSet
@@ -234,7 +234,7 @@ OTHER_ARGUMENTS = (
 
 
 def _arrays(args: Any, wanted: Any) -> list[Any]:
-    """The numbers among the arguments, once everything else of them is what it should be."""
+    """Returns the numbers among the arguments, once all else in them is found to be as wanted."""
     leaves, structure = jax.tree.flatten(args)
     others, known = jax.tree.flatten(wanted)
     if structure != known:
@@ -249,12 +249,12 @@ def _arrays(args: Any, wanted: Any) -> list[Any]:
 
 
 def numbers(args: Any) -> list[Any]:
-    """The numbers among the arguments, as arrays."""
+    """Returns the numbers among the arguments, as arrays."""
     return [as_array(leaf) for leaf in jax.tree.leaves(args) if eqx.is_array_like(leaf)]
 
 
 def as_array(leaf: Any) -> Any:
-    """Returns a leaf as an array; a leaf that is computed stays what it is."""
+    """Returns a leaf as an array; a leaf that JAX traces stays as it is."""
     return leaf if eqx.is_array(leaf) else np.asarray(leaf, jnp.result_type(leaf))
 
 

@@ -1,4 +1,4 @@
-"""The pseudo-gradient over boxes: its values, and its Jacobians as affine families."""
+"""Encloses the pseudo-gradient over boxes: its values, and its Jacobians as affine families."""
 
 import functools
 from collections.abc import Callable
@@ -24,13 +24,13 @@ from certify.problem.field import FlatField
 
 
 class Stage:
-    """What is known of the field where one evaluation of it can take place.
+    """An enclosure of the field F wherever one evaluation of it can take place.
 
     Attributes:
-        value: F, a family of shape (n, 1) over the cell.
-        jacobian: Its Jacobian, a family of shape (n, n) over the cell.
-        finite: Whether the costs and F are shown to be defined and smooth there; else the rest
-            means nothing.
+        value: The values of F, a family of shape (n, 1) over the cell.
+        jacobian: The Jacobian of F, a family of shape (n, n) over the cell.
+        finite: Whether the costs and F are shown to be defined and smooth there; if not, value and
+            Jacobian mean nothing.
     """
 
     def __init__(self, field: FlatField, enclosure: DefiniteEnclosure, point: AffineFamily):
@@ -39,7 +39,7 @@ class Stage:
         found = [np.asarray(x) for x in _enclosed(field, enclosure)(lower, upper)]
         centre, generators, remainder, middle, radius, low, high, finite = found
         n = len(middle)
-        # Only the generators of coordinates are tied to where the point is.
+        # Only the generators of coordinates depend on where the point is.
         loose = (np.abs(generators[n:]).sum(0) + remainder) * (1 + 2.0**-36)
         family = AffineFamily(centre, generators[:n], loose)
         at_middle = AffineFamily.between(low[:, None], high[:, None])
@@ -48,13 +48,13 @@ class Stage:
         self.finite = bool(finite)
 
     def along(self, moves: AffineFamily) -> AffineFamily:
-        """The derivative of F where its argument has the derivative `moves`."""
+        """Returns the derivative of F if its argument has the derivative `moves`."""
         return product(self.jacobian, moves)
 
 
 @functools.lru_cache(maxsize=32)
 def _enclosed(field: FlatField, enclosure: DefiniteEnclosure) -> Callable:
-    """Returns a function from the corners of a cell to all that is known of the field on it."""
+    """Returns a function from the corners of a cell to an enclosure of the field on it."""
     values = enclose(field.function)
     if isinstance(enclosure, Taylor):
         return _by_taylor(field, jax.jit(lambda x: values(Interval.point(x))))
@@ -65,7 +65,7 @@ def _enclosed(field: FlatField, enclosure: DefiniteEnclosure) -> Callable:
         lower, upper = jnp.asarray(lower), jnp.asarray(upper)
         found = family(lower, upper)
         cell = flush(Interval(lower, upper))
-        # The same numbers as in the family, whose symbols are `(x_k - middle_k) / radius_k`.
+        # These are the numbers in the family, whose symbols are `(x_k - middle_k) / radius_k`.
         middle, radius = ball(cell)
         at_middle = values(Interval.point(middle))
         finite = found.finite & smooth(cell)
@@ -73,21 +73,21 @@ def _enclosed(field: FlatField, enclosure: DefiniteEnclosure) -> Callable:
         parts = (found.centre, found.generators, found.remainder)
         return (*parts, middle, radius, at_middle.lower, at_middle.upper, finite)
 
-    # A constant Jacobian is looked at a few times only: compiling would take longer.
+    # A constant Jacobian is evaluated a few times only, so that compiling would take longer.
     return evaluate if isinstance(enclosure, ConstantJacobian) else jax.jit(evaluate)
 
 
 def _by_taylor(field: FlatField, value: Callable) -> Callable:
     """Encloses the field by Taylor polynomials of the costs, compiling only F at a point.
 
-    Of the cells seen last the families are kept: other step sizes ask for them again.
+    The families of the most recent cells are kept, because other step sizes ask for them again.
     """
     made = entries([*field.sizes], field.zero_sum, field.is_gradient)
     family = taylor_family(graph_of(field), made)
 
     @functools.lru_cache(maxsize=256)
     def known(cell: bytes) -> tuple[Any, ...]:
-        # The family's own corners, and so its own middle and radius.
+        # Use the corners of the family, so that its middle and radius are the same.
         lower, upper = flushed(*np.frombuffer(cell).reshape(2, -1))
         found = family(lower[None], upper[None])
         middle, radius = middle_of(lower, upper)

@@ -1,4 +1,4 @@
-"""The largest step of a method that is proved to contract, by the direct route."""
+"""Looks for the largest step of a method that is proved to contract, by the direct route."""
 
 import functools
 from collections.abc import Callable
@@ -19,30 +19,31 @@ from certify.search.search_options import Search
 
 # The first step to be tried, as a share of the spectral limit.
 _FIRST = 1 - 2.0**-10
-# Cells are cut while looking for the largest step until the factor is just below one, and for the
-# best one until the factor hardly improves.
+# To find the largest step, cells are cut until the factor is just below one; to find the best one,
+# until the factor hardly improves.
 _LOOSE, _TIGHT = 0.05, 0.8
 
 
 class DirectStep(NamedTuple):
     """Steps of a method that are proved to contract, by the direct route.
 
-    Where nothing was proved, `max` is zero, and `at_max` and `at_best` say why there is no proof.
+    If nothing was proved, `max` is zero, and `at_max` and `at_best` say why there is no proof.
 
     Attributes:
-        max: The largest step proved. Smaller ones are proved as well only if `smaller`.
-        best: The step with the best proved factor, of those looked at.
-        rate: That factor per step, in the norm of `at_best.metric`; 1 where nothing was proved.
-        limit: About the largest step found, on a grid and by bisection in ordinary floating point,
-            with a spectral radius below 1 at the equilibrium.
+        max: The largest step proved. Smaller steps are proved as well only if `smaller` is true.
+        best: The step with the best proved factor, among those tried.
+        rate: The factor of `best` per step, in the norm of `at_best.metric`; 1 if nothing was
+            proved.
+        limit: About the largest step with a spectral radius below 1 at the equilibrium, as found on
+            a grid and by bisection in ordinary floating point.
         smaller: Whether every positive step below `max` contracts too, in the norm and on the box
-            of `at_max`, with the same fixed point. So where the method that was given is the class
-            `dgames.Simultaneous` itself (or `functools.partial` of it without arguments): there
-            `T_h = (1 - t) I + t T_H` for `h = t H` and all t in (0, 1). Of other methods, and of
-            functions that make methods, nothing is known but the steps that were looked at: each
-            is a claim of its own; prove it with `certify.contraction`.
-        at_max: The proof for `max`, with metric, box and basin.
-        at_best: The proof for `best`, with its own.
+            of `at_max`, with the same fixed point. This holds if the given method is the class
+            `dgames.Simultaneous` itself (or `functools.partial` of it without arguments): then
+            `T_h = (1 - t) I + t T_H` for `h = t H` and all t in (0, 1). For other methods, and for
+            functions that make methods, only the steps that were tried are known; each other step
+            is a claim of its own, to be proved with `certify.contraction`.
+        at_max: The proof for `max`, with its metric, box and basin.
+        at_best: The proof for `best`, with its own metric, box and basin.
         route: "direct".
     """
 
@@ -68,32 +69,31 @@ def largest_step(
 ) -> DirectStep:
     """Looks for the largest step size for which a method provably contracts over a region.
 
-    No proof can pass the step where the spectral radius of the step's Jacobian at the equilibrium
-    reaches 1 for good. From there the search goes down by bisection, and every answer in it is a
-    proof (see `certify.contraction`): what is returned is *a* proved step, with no proof found for
-    the step that is larger by the tolerance. Each step has a metric of its own.
+    No proof is possible beyond the step from which on the spectral radius of the step's Jacobian at
+    the equilibrium is at least 1. From there the search goes down by bisection, and every step that
+    it accepts has a proof (see `certify.contraction`): the result is *a* proved step, and no proof
+    was found for the step that is larger by the tolerance. Each step has a metric of its own.
 
     Args:
         game: The game.
-        method: From a step size to a method: a class such as `dgames.Optimistic`, or
+        method: A function from a step size to a method: a class such as `dgames.Optimistic`, or
             `functools.partial(dgames.Momentum, momentum=-0.2)`, or any function, which may also
             return a step `(field, x) -> x` of the user's own. The same step size has to give the
-            same step each time. Only of the class `dgames.Simultaneous` itself smaller steps are
-            proved, too, see `DirectStep.smaller`.
-        region: Where the strategies are.
+            same step each time. Smaller steps are proved too only for the class
+            `dgames.Simultaneous` itself, see `DirectStep.smaller`.
+        region: The region of the strategies.
         args: Passed to the costs; fixed.
-        tolerance: Of the bisection, relative.
+        tolerance: The relative tolerance of the bisection.
         enclosure: How the Jacobian of the field is enclosed.
-        search: For each step looked at: its `max_cells`, 64 if nothing else is said, and its
-            `progress`.
+        search: Its `max_cells` (64 by default) and its `progress` are used for each step tried.
 
     Returns:
         A `DirectStep`.
 
     Raises:
-        ValueError: As `certify.contraction`; or if the function makes another method when it gets
-            the same step size again.
-        EnclosureError: As `certify.contraction`.
+        ValueError: If `certify.contraction` raises it, or if the function makes another method when
+            it gets the same step size again.
+        EnclosureError: If `certify.contraction` raises it.
 
     Example:
         >>> import certify, dgames as dg
@@ -179,7 +179,7 @@ def _is_simultaneous(method: Any) -> bool:
 def _spectral_limit(
     problem: StepProblem, method: Callable[[float], dg.AbstractMethod | StepFunction]
 ) -> tuple[float, float]:
-    """Returns the largest step found with spectral radius below 1, and the one of least radius."""
+    """Returns the largest step found with spectral radius below 1, and that of least radius."""
 
     def radius(step: float) -> float:
         stepped = problem.step_map(method(step), rigorous=False)

@@ -1,4 +1,4 @@
-"""Checks whether straight code is affine in its argument: everywhere, whatever its size."""
+"""Checks whether straight code is affine in its argument, on all of R^n."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -10,7 +10,7 @@ from certify.enclosure.programs.walk import CALLS, body
 from certify.enclosure.registry import EnclosureError
 from certify.prove.direct.straight_code import place_of, shape_of
 
-# Linear in all of their operands together.
+# These operations are linear in all of their operands together.
 _LINEAR = {
     "add",
     "add_any",
@@ -33,9 +33,9 @@ _LINEAR = {
     "transpose",
     "unstack",
 }
-# Linear in one operand if the others are constants.
+# These operations are linear in one operand if the others are constants.
 _PRODUCTS = {"mul", "dot_general", "conv_general_dilated"}
-# Linear in these operands together if all others are constants.
+# Each of these operations is linear in the numbered operands together if the others are constants.
 _SOME: dict[str, tuple[int, ...]] = {
     "div": (0,),
     "dynamic_slice": (0,),
@@ -51,11 +51,11 @@ _SOME: dict[str, tuple[int, ...]] = {
 def require_affine(closed: core.ClosedJaxpr) -> None:
     """Raises unless the results are affine functions of the arguments, with constant coefficients.
 
-    Decided equation by equation, by a list of operations that are linear on all of R^n: so it holds
-    in any box, and no branch, kink, jump, cast or product of what moves can hide far away.
+    This is decided equation by equation, by a list of operations that are linear on all of R^n. So
+    it holds in any box, and no branch, kink, jump, cast or product of variables can hide far away.
 
     Raises:
-        EnclosureError: If not; the message names the operation and the line.
+        EnclosureError: If they are not; the message names the operation and the line.
 
     Example:
         >>> import jax, jax.numpy as jnp
@@ -72,7 +72,7 @@ def require_affine(closed: core.ClosedJaxpr) -> None:
 
 
 def _not_affine(jaxpr: core.Jaxpr, arguments: Sequence[Any]) -> core.JaxprEqn | None:
-    """Finds an equation not affine in the arguments, all other variables being constants."""
+    """Finds an equation that is not affine in the arguments if other variables are constants."""
     moving = set(arguments)
     for equation in jaxpr.eqns:
         moves = [not isinstance(x, core.Literal) and x in moving for x in equation.invars]
@@ -107,7 +107,8 @@ def _is_affine(equation: core.JaxprEqn, moves: list[bool]) -> bool:
         inner = [x for x, own in zip(code.invars, moves, strict=True) if own]
         return _not_affine(code, inner) is None
     if name == "custom_linear_solve":
-        # Of the system and of the code that solves it; that both are one map is not decided here.
+        # Both the system and the code that solves it must be affine; whether they are one map is
+        # not decided here.
         lengths, codes = params["const_lengths"], params["jaxprs"]
         pairs = ((codes.matvec, lengths.matvec), (codes.solve, lengths.solve))
         return not any(moves[: sum(lengths)]) and all(

@@ -1,4 +1,4 @@
-"""Metrics in which a step may contract, and the boxes of augmented states that go with them."""
+"""Proposes metrics in which a step may contract, each with its box of augmented states."""
 
 from collections.abc import Iterator
 from typing import NamedTuple
@@ -12,7 +12,7 @@ from certify.prove.direct.step_problem import StepProblem
 
 
 class MetricBox(NamedTuple):
-    """A metric for a step, and where it is to contract in it."""
+    """A metric for a step, and the box in which the step is to contract."""
 
     metric: np.ndarray
     inverse: np.ndarray
@@ -22,7 +22,7 @@ class MetricBox(NamedTuple):
 
 
 def _metric_box(problem: StepProblem, center: np.ndarray, metric: np.ndarray) -> MetricBox:
-    """The region times the buffers of the largest ball whose strategies are in the region."""
+    """Returns the region times the buffers of the largest ball with strategies in the region."""
     lower, upper = problem.region.bounds()
     n = len(lower)
     unit, integers = rounded_metric(metric)
@@ -44,7 +44,7 @@ def _metric_box(problem: StepProblem, center: np.ndarray, metric: np.ndarray) ->
 def metric_boxes(
     problem: StepProblem, step: StepMap, center: np.ndarray, jacobian: np.ndarray
 ) -> Iterator[MetricBox]:
-    """Metrics and boxes that may do, the most promising first: guesses, by sampling."""
+    """Yields metrics and boxes that may work, guessed by sampling, the most promising first."""
     generator = np.random.default_rng(0)
     found: list[tuple[float, MetricBox, np.ndarray]] = []
     constant = not step.varies
@@ -52,7 +52,7 @@ def metric_boxes(
     shares[:6] = np.sign(shares[:6])
     for metric in candidates(jacobian):
         setting = _metric_box(problem, center, metric)
-        # The first look is at the fixed point alone: hopeless metrics are not sampled.
+        # The first test is at the fixed point alone, so that hopeless metrics are not sampled.
         size = factor(jacobian[None], setting.metric)
         if size >= 1 or not setting.reach > 0:
             continue

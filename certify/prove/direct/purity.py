@@ -1,7 +1,7 @@
-"""What a step is closed over: if it changes while the step runs, the step is no function.
+"""Watches what a step is closed over: if that changes while the step runs, it is no function.
 
-It proves nothing and sees no more than Python shows: cells, defaults, globals, attributes, and the
-lists, dictionaries, sets and arrays in them.
+The check proves nothing and sees no more than Python shows: cells, defaults, globals, attributes,
+and the lists, dictionaries, sets and arrays in them.
 """
 
 import functools
@@ -19,7 +19,7 @@ import dgames as dg
 from certify.enclosure.registry import EnclosureError
 from certify.problem.exact_types import known_instance
 
-# Where code is that is not the user's.
+# The folders of code that is not the user's.
 _LIBRARIES = tuple(
     Path(path).resolve()
     for path in (
@@ -28,12 +28,12 @@ _LIBRARIES = tuple(
         Path(__file__).parents[1],
     )
 )
-# How far references are followed, and to how many objects; entries of an array that are looked at.
+# How far references are followed; and to how many objects, which also limits entries of an array.
 _DEPTH, _MOST = 6, 2**14
 
 
 class Surroundings:
-    """What the code of a step refers to, as it is when this is made.
+    """The values that the code of a step refers to, as they were when this object was made.
 
     Args:
         method: A method, or a step `(field, x) -> x`.
@@ -44,10 +44,10 @@ class Surroundings:
         self._before = _seen(method)
 
     def require_unchanged(self) -> None:
-        """Raises if something that the step refers to is another thing now.
+        """Raises an error if something that the step refers to has changed.
 
         Raises:
-            EnclosureError: So it is; the message names it.
+            EnclosureError: If something has changed; the message names it.
         """
         after = _seen(self._method)
         for name in sorted(self._before.keys() | after.keys()):
@@ -107,7 +107,7 @@ class _Look(NamedTuple):
 
 
 def _references(value: Any) -> Iterator[tuple[str, Any]]:
-    """Names and values that an object or a function holds."""
+    """Yields the names and values that an object or a function holds."""
     if hasattr(value, "__func__") and hasattr(value, "__self__"):
         yield "a method", value.__func__
         yield "an object", value.__self__
@@ -140,13 +140,13 @@ def _references(value: Any) -> Iterator[tuple[str, Any]]:
 
 
 def _is_of_a_library(function: types.FunctionType) -> bool:
-    """Whether a function is installed code, which may keep what it likes."""
+    """Says whether a function is installed code, which may keep what it likes."""
     path = Path(function.__globals__.get("__file__") or function.__code__.co_filename)
     return "site-packages" in path.parts or any(path.is_relative_to(root) for root in _LIBRARIES)
 
 
 def _names(code: types.CodeType) -> set[str]:
-    """Names that may be globals, in functions within functions too."""
+    """Returns names that may be globals, in functions within functions too."""
     inner = (part for part in code.co_consts if isinstance(part, types.CodeType))
     return set(code.co_names).union(*map(_names, inner))
 

@@ -1,4 +1,4 @@
-"""Metrics on augmented states in which a step may contract: guesses, all to be verified."""
+"""Guesses metrics on augmented states in which a step may contract; all are to be verified."""
 
 import warnings
 from collections.abc import Iterator
@@ -8,20 +8,20 @@ import numpy as np
 import scipy.linalg
 from jaxtyping import Float
 
-# Metrics are dropped whose condition number, after the coordinates are scaled, is larger.
+# Metrics with a larger condition number, after the coordinates are scaled, are dropped.
 _CONDITION = 1e9
 
 
 def candidates(jacobian: Float[np.ndarray, "m m"]) -> Iterator[Float[np.ndarray, "m m"]]:
-    """Yields metrics for one Jacobian, the one at the fixed point.
+    """Yields metrics for one Jacobian, that at the fixed point.
 
-    From eigenvectors, `P = (V V*)^-1`, in which a diagonalisable matrix shrinks distances by its
-    spectral radius; and from the discrete Lyapunov equation, `P = sum_k (T'/g)^k W (T/g)^k`, in
-    which it does by `g` for every `g` above the spectral radius, however ill-conditioned the
-    eigenvectors are.
+    Some are from eigenvectors, `P = (V V*)^-1`, in which a diagonalisable matrix shrinks distances
+    by its spectral radius. Others are from the discrete Lyapunov equation, `P = sum_k (T'/g)^k W
+    (T/g)^k`, in which a matrix shrinks distances by `g`, for every `g` above the spectral radius,
+    however ill-conditioned the eigenvectors are.
 
     Args:
-        jacobian: Of spectral radius below one.
+        jacobian: The Jacobian, of spectral radius below one.
     """
     values, vectors = np.linalg.eig(jacobian)
     radius = float(np.abs(values).max())
@@ -57,7 +57,7 @@ def _usable(metric: np.ndarray) -> list[np.ndarray]:
 
 
 def factor(jacobians: Float[np.ndarray, "count m m"], metric: Float[np.ndarray, "m m"]) -> float:
-    """The largest factor of some Jacobians in a metric."""
+    """Returns the largest factor of some Jacobians in a metric."""
     left = np.linalg.cholesky(metric)
     half = left.T @ jacobians
     scaled = np.swapaxes(np.linalg.solve(left, np.swapaxes(half, -1, -2)), -1, -2)
@@ -67,7 +67,7 @@ def factor(jacobians: Float[np.ndarray, "count m m"], metric: Float[np.ndarray, 
 def robust(
     jacobians: Float[np.ndarray, "count m m"], like: Float[np.ndarray, "m m"], target: float
 ) -> np.ndarray | None:
-    """A metric in which several Jacobians contract at once, by a semidefinite program.
+    """Looks for a metric in which several Jacobians contract at once, by a semidefinite program.
 
     Args:
         jacobians: The Jacobians.
@@ -75,7 +75,7 @@ def robust(
         target: The factor to aim at.
 
     Returns:
-        A guess, or None where there is no solver or it finds nothing.
+        A guess, or None if there is no solver or the solver finds nothing.
     """
     try:
         import cvxpy as cp

@@ -1,4 +1,4 @@
-"""One step of a method as a map of vectors, and its Jacobian over whole boxes.
+"""Reads one step of a method as a map of vectors, and encloses its Jacobian over whole boxes.
 
 The augmented state `(x, state)` of a method, flattened, is a vector `z`. A step evaluates the field
 a few times and combines what it gets:
@@ -10,8 +10,8 @@ be constant) in interval arithmetic. Then the Jacobian follows by the chain rule
 
     D_j = A_j + sum_(l < j) B_jl J(y_l) D_l,          DT = A + sum_l B_l J(y_l) D_l,
 
-in which each `J(y_l)` is enclosed over every point that `y_l` can be. Nothing else is known of a
-method, so the user's own methods are treated like the others.
+in which each `J(y_l)` is enclosed over every point that `y_l` can be. Nothing else is assumed
+about a method, so the user's own methods are treated like the others.
 """
 
 import hashlib
@@ -58,31 +58,31 @@ from dgames.strategy import Block, Strategy, blocks, ravel
 class StepMap:
     """A step `T: R^m -> R^m` of a method on a game, the strategy first.
 
-    The code of the method is traced once, and again to see that it is the same code; whatever
+    The code of the method is traced once, and again to see that it is the same; everything that
     follows is about this code. It has to be affine in the strategy, the buffers and the values of
     the field by an operation-wise argument that holds on all of R^n, not on some box.
 
     Args:
         field: The game.
-        strategy_set: Of the game, at a strategy.
+        strategy_set: The strategy set of the game, at a strategy.
         step: The method. It may evaluate the field that it is given with the arguments that it is
             given, project onto the strategy sets, and ask nothing else of the game.
         center: A strategy, as a vector, near the equilibrium.
         args: The arguments of the costs, which the step is given too.
-        enclosure: How the Jacobian of the field is enclosed; as `AutoEnclosure` says if not given.
+        enclosure: How the Jacobian of the field is enclosed; `AutoEnclosure` chooses if not given.
         rigorous: Whether more than `at` and `start` will be asked for.
-        own_blocks: Whether the field gives one player's block as it gives all of them.
+        own_blocks: Whether the field computes one player's block as it computes all of them.
         own_projection: Whether the field projects player by player onto its strategy sets.
 
     Attributes:
-        strategy: Coordinates of the strategy, n.
-        dimension: Coordinates of the augmented state, m.
+        strategy: The number n of coordinates of the strategy.
+        dimension: The number m of coordinates of the augmented state.
         varies: Whether the Jacobian may depend on where it is taken.
         hash: SHA-256 of the traced code of the step and of its first state, with all constants.
 
     Raises:
-        ValueError: If the step depends on how many steps were made before, is another one each time
-            it is traced, or its state is not real.
+        ValueError: If the step depends on how many steps were made before, its code differs each
+            time it is traced, or its state is not real.
         EnclosureError: If the step is not linear in the strategy, the buffers and the values of
             the field, evaluates the field with other arguments, or looks at numbers in Python.
     """
@@ -140,7 +140,7 @@ class StepMap:
     # The code, on vectors.
 
     def _stepped(self, z: Any) -> tuple[list[Any], list[Any]]:
-        """Strategy and buffers after a step; and what else is in the state."""
+        """Returns the strategy and the buffers after a step, and what else is in the state."""
         n = self.strategy
         x, moving = self.field.unravel(z[:n]), iter(self._unravel(z[n:]))
         count = len(self._fixed) + len(jax.tree.leaves(self._unravel(z[n:])))
@@ -228,10 +228,10 @@ class StepMap:
     def _straight(
         self, code: Callable, argument: int
     ) -> tuple[core.ClosedJaxpr, int, list[tuple[AbstractSet, Block]]]:
-        """The code on the vector of its argument and of the values of the field, proved affine.
+        """Returns the code as a function of its argument and the field values, proved affine.
 
-        Its result are the points where the field is evaluated, the results, and the trial points
-        that are projected, one after the other.
+        The function returns the points where the field is evaluated, the results, and the trial
+        points that are projected, one after the other.
         """
         n = self.strategy
         closed = traced(code, argument)
@@ -273,9 +273,9 @@ class StepMap:
         )
 
     def _trials(self, projections: list[Projection], moved: list[Any]) -> list[Projection]:
-        """Returns what was projected, except the new strategy: its iterates are known to be inside.
+        """Returns the projections that do not make the new strategy, which is known to be inside.
 
-        A player's new block is one that was projected onto this player's own set.
+        A new block is left out only if it was projected onto the set of the same player.
         """
         count = len(jax.tree.leaves(self._given.like))
         final = blocks(jax.tree.unflatten(jax.tree.structure(self._given.like), moved[:count]))
@@ -311,7 +311,7 @@ class StepMap:
         return x if self._init is None else values_at(self._init, self.field, x)[0]
 
     def next(self, z: Float[np.ndarray, " m"]) -> tuple[np.ndarray, np.ndarray]:
-        """The step, and the sizes of what is added up for it, so of rounding errors."""
+        """Returns the step, and the sizes of the terms in its sums, which scale rounding errors."""
         return values_at(self._code, self.field, z)
 
 
@@ -323,7 +323,7 @@ _COUNTS = (
 
 
 class _WithoutArguments(dg.AbstractField):
-    """A field whose arguments are bound: for the form of a first state alone."""
+    """A field with bound arguments, used only to find the form of a first state."""
 
     bound: dg.AbstractField
     sets: Any

@@ -1,4 +1,4 @@
-"""What all steps on one game and region have in common."""
+"""Poses the problem that all steps on one game and region share."""
 
 import dataclasses
 import inspect
@@ -19,20 +19,20 @@ from certify.prove.zeros import find_zero
 from dgames.sets import player_sets
 from dgames.strategy import Strategy, blocks, ravel
 
-# A step as users may write it: from the field and a strategy to the next strategy.
+# The type of steps that users may write: from the field and a strategy to the next strategy.
 StepFunction = Callable[[dg.AbstractField, Strategy], Strategy]
 
 
 class StepProblem(NamedTuple):
-    """What all steps on one game and region have in common.
+    """The problem that all steps on one game and region share.
 
     Attributes:
         given: The field as the user's steps see it.
-        args: Its arguments.
+        args: The arguments of the field.
         field: The field as a function of vectors, with its arguments bound.
-        strategy_set: Of the game.
-        region: Where.
-        center: The equilibrium, nearly.
+        strategy_set: The strategy set of the game.
+        region: The region of the strategies.
+        center: A point near the equilibrium.
         enclosure: How the Jacobian of the field is enclosed.
     """
 
@@ -47,7 +47,7 @@ class StepProblem(NamedTuple):
     def step_map(
         self, method: dg.AbstractMethod | StepFunction, *, rigorous: bool = True
     ) -> StepMap:
-        """The step of a method as a map of vectors."""
+        """Returns the step of a method as a map of vectors."""
         plain = is_pseudo_gradient(self.given)
 
         def inherits(name: str) -> bool:
@@ -69,10 +69,10 @@ class StepProblem(NamedTuple):
     def require_what_runs(
         self, method: dg.AbstractMethod | StepFunction, step: StepMap, starts: np.ndarray
     ) -> None:
-        """Raises if the method, run by itself from some starts, does not do what `step` says.
+        """Raises an error if the method, run from some starts, does not do what `step` says.
 
         Raises:
-            EnclosureError: So it is, at the point that the message shows.
+            EnclosureError: If it does not, at the point that the message shows.
         """
         stacked = isinstance(self.region.example, dg.Stacked)
         field, unravel = self.given, ravel(self.region.center)[1]
@@ -134,9 +134,9 @@ def _of_blocks(given: dg.AbstractField, sets: Any) -> dg.AbstractField:
 
 
 def _one_by_one(field: FlatField) -> FlatField:
-    """The same field with a tuple of players in place of a stack; their vectors are the same.
+    """Returns the field with a tuple of players in place of a stack; vectors stay the same.
 
-    What a step does is followed call by call, which a loop or a map over players would hide.
+    The calls of a step are followed one by one, which a loop or a map over players would hide.
     """
     stacked, gradient = field.unravel, field.gradient
     return dataclasses.replace(
@@ -162,7 +162,7 @@ class _Written(dg.AbstractMethod):
 
 
 def fixed_point(step: StepMap, start: np.ndarray) -> np.ndarray:
-    """A float near a fixed point of the step, by Newton's method from a strategy."""
+    """Finds a point near a fixed point of the step, by Newton's method from a strategy."""
     z, _ = step.start(start)
     for _ in range(4):
         value, jacobian = step.at(z)

@@ -1,4 +1,4 @@
-"""The code of a step, traced once, as a straight list of equations without calls or branches."""
+"""Runs traced code of a step as a straight list of equations without calls or branches."""
 
 import contextlib
 from collections.abc import Callable, Iterator, Sequence
@@ -14,9 +14,10 @@ from certify.enclosure.programs.walk import CALLS, body
 from certify.enclosure.registry import EnclosureError
 from certify.prove.direct.field_call import MOST, OTHER_ARGUMENTS, field_p, project_p, same
 
-# Equations that one step may run, with its loops written out.
+# The most equations that one step may run, with its loops written out.
 _LONGEST = 20_000
-# They move, choose or convert numbers: of exact operands, code and computer make the same numbers.
+# These operations move, choose or convert numbers: from exact operands, the computer makes exactly
+# the numbers that the code means.
 _EXACT = {
     "abs",
     "bitcast_convert_type",
@@ -56,16 +57,16 @@ _IN_PYTHON = (
     jax.errors.TracerIntegerConversionError,
 )
 
-# What a projection is asked for: the player, the structure of the block, its leaves.
+# A projection that was asked for: the player, the structure of the block, and its leaves.
 Projection = tuple[int, Any, list[Any]]
 
 
 class Answers:
-    """Gives values in place of those of the field, one after the other.
+    """A stand-in for the field that returns given values, one after the other.
 
     Attributes:
-        points: Where the field was evaluated, vectors in order.
-        projections: What was projected onto strategy sets.
+        points: The vectors at which the field was evaluated, in order.
+        projections: The projections onto strategy sets.
     """
 
     def __init__(self, arguments: Sequence[Any], values: Sequence[Any] | None = None):
@@ -75,7 +76,7 @@ class Answers:
         self.equations = 0
 
     def field(self, point: Any, *arguments: Any) -> Any:
-        """The next value, if the arguments are those that are certified."""
+        """Returns the next value, if the arguments are those that are certified."""
         if not all(same(a, b) for a, b in zip(arguments, self._arguments, strict=True)):
             raise EnclosureError(OTHER_ARGUMENTS)
         if len(self.points) == MOST:
@@ -86,7 +87,7 @@ class Answers:
         return self._values[len(self.points) - 1]
 
     def count(self) -> None:
-        """One more equation."""
+        """Counts one more equation, and raises an error if there are too many."""
         self.equations += 1
         if self.equations > _LONGEST:
             raise EnclosureError(
@@ -96,7 +97,7 @@ class Answers:
 
 @contextlib.contextmanager
 def explained() -> Iterator[None]:
-    """Says in a sentence what code does that JAX cannot trace.
+    """Explains in a sentence why JAX cannot trace some code.
 
     Raises:
         EnclosureError: If the code looks at numbers in Python, or keeps them between calls.
@@ -109,7 +110,7 @@ def explained() -> Iterator[None]:
             "transforms, so it is no function of the strategy and its state."
         ) from None
     except (TypeError, ValueError) as error:
-        # NumPy raises an error of its own where a number cannot be put into an array.
+        # NumPy raises an error of its own if a number cannot be put into an array.
         found = next((e for e in (error, error.__cause__) if isinstance(e, _IN_PYTHON)), None)
         if found is None:
             raise
@@ -121,10 +122,10 @@ def explained() -> Iterator[None]:
 
 
 def traced(function: Callable, size: int) -> core.ClosedJaxpr:
-    """The code of a function of a vector.
+    """Traces the code of a function of a vector.
 
     Raises:
-        EnclosureError: If it is none, see `explained`.
+        EnclosureError: If JAX cannot trace it, see `explained`.
     """
     with explained():
         return jax.make_jaxpr(function)(jax.ShapeDtypeStruct((size,), jnp.float64))
@@ -133,19 +134,19 @@ def traced(function: Callable, size: int) -> core.ClosedJaxpr:
 def run(
     closed: core.ClosedJaxpr, operands: Sequence[Any], answers: Answers, caller: Any = None
 ) -> list[Any]:
-    """Runs traced code again: calls and loops in place, branches that constants decide, decided.
+    """Runs traced code again, with calls and loops written out and branches decided by constants.
 
-    Constants that are exact as floats are computed while this runs, everything else is traced.
+    Constants that are exact as floats are computed while this runs; everything else is traced.
 
     Args:
         closed: The code.
-        operands: What it gets.
-        answers: What it gets from the field.
+        operands: The operands of the code.
+        answers: Stands for the field.
         caller: Where the user's code called it, if it is part of JAX.
 
     Raises:
-        EnclosureError: If a branch or the number of rounds of a loop depends on more than that, or
-            the code calls back into Python.
+        EnclosureError: If a branch or the number of rounds of a loop depends on more than exact
+            constants, or the code calls back into Python.
     """
     jaxpr = closed.jaxpr
     values = dict(zip(jaxpr.constvars, closed.consts, strict=True))
@@ -266,10 +267,10 @@ def _known(value: Any, does: str, equation: core.JaxprEqn) -> Any:
 
 
 def shape_of(atom: Any) -> Any:
-    """Shape and type of a variable or a literal of traced code."""
+    """Returns the shape and type of a variable or a literal of traced code."""
     return atom.aval
 
 
 def place_of(equation: core.JaxprEqn) -> str:
-    """Where the user wrote an equation."""
+    """Says where the user wrote an equation."""
     return source_info_util.summarize(equation.source_info)

@@ -1,8 +1,8 @@
-"""Network games of up to millions of players: constants, equilibrium and steps, all of it sparse.
+"""Proves constants, equilibria and steps of sparse network games of up to millions of players.
 
-What is proved here is proved by this package: in floating point with every rounding error paid for
-and, for the small-gain margin, with integers. There is no certificate file, so nothing of it is
-*checked* by the independent checker.
+The proofs are made by this package alone, in floating point with every rounding error bounded and,
+for the small-gain margin, with integers. There is no certificate file, so nothing here is *checked*
+by the independent checker.
 """
 
 from certify.claims.network_convergence import NetworkConstants as NetworkConstants

@@ -1,4 +1,4 @@
-"""Curvature, smoothness and coupling of a network game over a box: proved, and sparse."""
+"""Proves sparse bounds on curvature, smoothness and coupling of a network game over a box."""
 
 from typing import Any
 
@@ -14,7 +14,7 @@ from certify.metric.spectra import eigenvalue_bounds, norm_bounds
 from certify.problem.region import Box
 from certify.prove.network.cost import PlayerCode, rows_of
 
-# Players of a chunk: one shape, so one compilation, and memory that does not depend on N.
+# Players in a chunk: one shape needs one compilation, and memory that does not depend on N.
 CHUNK = 2**14
 
 
@@ -29,29 +29,29 @@ def network_constants(
     """Proves constants of a network game over a box, player by player, many players at a time.
 
     The Hessian blocks of the one cost function are enclosed over each player's own box and those of
-    the neighbours, by one compiled program for chunks of players; no loop over players, nothing
-    dense. Then `certify.small_gain(constants.curvature, constants.coupling)` gives a margin a with
-    weights w, and a proof: for all x, y in the box
+    the neighbours, by one compiled program for chunks of players, without a loop over players or a
+    dense matrix. Then `certify.small_gain(constants.curvature, constants.coupling)` gives a margin
+    a with weights w, and proves that for all x, y in the box
 
         sum_i w_i <F_i(x) - F_i(y), x_i - y_i>  >=  a sum_i w_i |x_i - y_i|^2,
 
     because the Jacobian J averaged along the segment from y to x has `d_i' J_ii d_i >= mu_i
     |d_i|^2` and `|J_ij d_j| <= L_ij |d_j|`, and `diag(w) K + K' diag(w) >= 2 a diag(w)` for `K =
     diag(mu) - L`. So the flow contracts at rate a while it is in the box, and there is at most one
-    equilibrium. That there is one is for `certify.certify_network` to prove. Nothing is said of
-    points outside, and no certificate file is written.
+    equilibrium. To prove that there is one, use `certify.certify_network`. Nothing is claimed about
+    points outside the box, and no certificate file is written.
 
     Args:
         game: The game. Its cost must be smooth over the boxes, and built from primitives with an
             enclosure rule.
         region: A `Box` of `dg.Stacked` strategies.
         args: Passed to the cost; fixed.
-        enclosure: How Hessians are enclosed: `AffineArithmetic` is narrower where one number enters
-            in several places, and slower.
-        chunk: Players at a time: a matter of memory and of nothing else.
+        enclosure: How Hessians are enclosed: `AffineArithmetic` is narrower if one number enters in
+            several places, and slower.
+        chunk: How many players to take at a time, which affects memory only.
 
     Returns:
-        The constants; two places of one neighbour are added up, rounded up.
+        The constants; if a neighbour is listed twice, its two bounds are added and rounded up.
 
     Raises:
         ValueError: If the game, the region and the options do not fit together, or the cost of some
@@ -83,7 +83,7 @@ def require_enclosure(caller: str, enclosure: Any) -> None:
     """Makes sure that the code of single players can be enclosed in this way.
 
     Raises:
-        ValueError: If not.
+        ValueError: If it cannot.
     """
     if not isinstance(enclosure, IntervalMatrices | AffineArithmetic):
         raise ValueError(
@@ -107,7 +107,7 @@ def constants_of(
             raise _not_smooth(players.start + int(np.argmin(np.asarray(smooth))))
         ends = np.asarray(found.lower)[:real], np.asarray(found.upper)[:real]
         low[players], high[players] = eigenvalue_bounds(*(end[..., :size] for end in ends))
-        # Blocks of size rows and columns, one per neighbour.
+        # These are square blocks of the size of a player, one per neighbour.
         others = [
             np.swapaxes(end[..., size:].reshape(real, size, degree, size), 1, 2) for end in ends
         ]
@@ -128,7 +128,7 @@ def _not_smooth(player: int) -> ValueError:
 
 
 def _coupling(neighbours: np.ndarray, norms: np.ndarray) -> Any:
-    """The bounds as a sparse matrix; those of one pair of players are added up, rounded up."""
+    """Returns the bounds as a sparse matrix, with those of the same pair added and rounded up."""
     players, degree = neighbours.shape
     rows = np.repeat(np.arange(players), degree)
     columns, values = neighbours.ravel(), norms.ravel()

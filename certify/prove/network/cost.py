@@ -1,4 +1,4 @@
-"""The cost of one player of a network game as traced code, enclosed for many players at a time."""
+"""Traces the cost of one player of a network game, to enclose it for many players at a time."""
 
 import math
 from collections.abc import Callable, Iterator
@@ -23,7 +23,7 @@ from certify.problem.traced_code import traced_cost
 from dgames.game import check_shapes
 from dgames.strategy import ravel
 
-# Remainders that affine arithmetic remembers.
+# How many remainders affine arithmetic remembers.
 _SYMBOLS = 64
 
 
@@ -31,14 +31,14 @@ class PlayerCode(NamedTuple):
     """The cost of one player as traced code, and the functions of vectors that derive from it.
 
     Attributes:
-        code: From the leaves of the own block, of the neighbours' and of the parameters, in
-            float64.
-        own: Structure and shapes of a block.
-        players: How many there are.
-        degree: How many neighbours.
-        parameters: Arrays with the players as leading axis, in float64 where they are real.
-        neighbours: Of the game.
-        promoted: What was taken for what.
+        code: The cost as a function of the leaves of the own block, of the neighbours' blocks and
+            of the parameters, in float64.
+        own: The structure and the shapes of a block.
+        players: The number of players.
+        degree: The number of neighbours of each player.
+        parameters: Arrays with the players as leading axis, in float64 if they are real.
+        neighbours: The neighbours in the game, one row per player.
+        promoted: What was not float64, and what it was taken for, one sentence each.
     """
 
     code: core.ClosedJaxpr
@@ -51,12 +51,12 @@ class PlayerCode(NamedTuple):
 
     @classmethod
     def of(cls, game: dg.NetworkGame, region: Box, args: Any) -> "PlayerCode":
-        """Traces the cost, once and for all, and checks that it is fit for proofs.
+        """Traces the cost once, and checks that it is fit for proofs.
 
         Everything else is derived from this one trace.
         """
         require_x64()
-        # A subclass may have other costs than those of its `cost`.
+        # The costs of a subclass may differ from those of its `cost`.
         if type(game) is not dg.NetworkGame:
             raise ValueError(f"expected a dgames.NetworkGame, not {type(game).__name__}.")
         if type(region) is not Box:
@@ -86,11 +86,11 @@ class PlayerCode(NamedTuple):
 
     @property
     def size(self) -> int:
-        """Coordinates of one player."""
+        """Returns the number of coordinates of one player."""
         return sum(math.prod(leaf.shape) for leaf in jax.tree.leaves(self.own))
 
     def cost(self, own: Any, others: Any, *parameters: Any) -> Any:
-        """The cost, of vectors: the own block, and one row per neighbour."""
+        """Returns the cost at vectors: the own block, and one row per neighbour."""
         leaves = [
             *self._leaves(own),
             *(leaf.reshape((self.degree, *leaf.shape[1:])) for leaf in self._leaves(others)),
@@ -107,7 +107,7 @@ class PlayerCode(NamedTuple):
         ]
 
     def of_vector(self, function: Callable) -> Callable:
-        """A function of own block and neighbours as one of a single vector."""
+        """Turns a function of own block and neighbours into a function of one vector."""
 
         def flat(x: Any, *parameters: Any) -> Any:
             others = x[self.size :].reshape(self.degree, self.size)
@@ -116,7 +116,7 @@ class PlayerCode(NamedTuple):
         return flat
 
     def gradient(self, own: Any, others: Any, *parameters: Any) -> Any:
-        """Of the cost along the own block: the derivative of the code, whatever rules it has."""
+        """Returns the gradient by the own block, from the code of the cost without custom rules."""
         return jax.grad(plain(self.cost))(own, others, *parameters)
 
     def second_derivatives(self, method: Method) -> Callable:
@@ -126,8 +126,8 @@ class PlayerCode(NamedTuple):
         derivative code.
 
         Returns:
-            From corners, shape `(size (1 + degree),)`, and parameters to an interval of shape
-            `(size, size (1 + degree))`, and whether everything is finite and smooth.
+            A function from corners, shape `(size (1 + degree),)`, and parameters to an interval of
+            shape `(size, size (1 + degree))`, and to whether everything is finite and smooth.
         """
         rules = RULES | SMOOTH_RULES
         values, slopes = (self.of_vector(f) for f in (self.cost, self.gradient))
@@ -148,7 +148,7 @@ class PlayerCode(NamedTuple):
         return enclosed
 
     def residuals(self) -> Callable:
-        """Encloses one player's gradient at a point."""
+        """Returns a function that encloses one player's gradient at a point."""
 
         def enclosed(lower: Any, upper: Any, *parameters: Any) -> Interval:
             point = flush(Interval(lower, upper))
@@ -157,25 +157,25 @@ class PlayerCode(NamedTuple):
         return enclosed
 
     def values(self) -> Callable:
-        """One player's gradient at a point, in floating point."""
+        """Returns a function for one player's gradient at a point, in floating point."""
         gradient = self.of_vector(self.gradient)
         return lambda point, _, *parameters: gradient(point, *parameters)
 
     def chunks(
         self, compiled: Callable, corners: tuple[np.ndarray, np.ndarray], chunk: int
     ) -> Iterator[tuple[slice, int, Any]]:
-        """Runs a program for all players, so many at a time.
+        """Runs a program for all players, one chunk of players at a time.
 
         The last chunk is filled up with its last player, so that all have one shape.
 
         Args:
-            compiled: Of corners and parameters, with a leading axis of players.
+            compiled: The program, of corners and parameters with a leading axis of players.
             corners: Lower and upper bounds of all players' blocks, one row each.
             chunk: How many players at a time.
 
         Yields:
-            Which players, how many they are, and what the program returned; entries after that many
-            mean nothing.
+            Which players, how many they are, and what the program returned; entries after that
+            number mean nothing.
         """
         chunk = min(chunk, self.players)
         for first in range(0, self.players, chunk):
@@ -191,12 +191,12 @@ class PlayerCode(NamedTuple):
 
 
 def _gathered_rows(rows: np.ndarray, near: np.ndarray) -> np.ndarray:
-    """Rows of neighbours, zero where there are none: what `dgames.network.gathered` does."""
+    """Returns rows of neighbours, zero if there are none, as `dgames.network.gathered` does."""
     return np.where((near >= 0)[..., None], rows[np.maximum(near, 0)], 0.0)
 
 
 def rows_of(x: dg.Stacked) -> np.ndarray:
-    """The coordinates of stacked players, one row for each."""
+    """Returns the coordinates of stacked players, one row for each."""
     return np.asarray(ravel(x)[0]).reshape(len(x), -1)
 
 

@@ -1,4 +1,4 @@
-"""The equilibrium of a network game, its basin and safe steps, by the small-gain vectors."""
+"""Proves the equilibrium of a network game, its basin and safe steps, by small-gain vectors."""
 
 import math
 from typing import Any
@@ -27,7 +27,8 @@ from certify.rounding import EPSILON, TINY, next_above, next_below
 from dgames.sets import map_sets
 from dgames.strategy import ravel
 
-# Points at which the game is compared with the code that was traced, and what rounding may do.
+# Points at which the game is compared with the traced code, and the largest rounding errors:
+# usually, and in lower precision.
 _POINTS, _ROUNDING, _ROUNDING_LOW = 3, 1e-6, 1e-2
 
 
@@ -43,25 +44,25 @@ def certify_network(
     """Proves that learning dynamics of a network game converge to its only equilibrium in a box.
 
     Everything is sparse, and nothing loops over players: a million players take about a minute.
-    From proved constants and any vector `v > 0` with `K v >= a v`, `K = diag(mu) - L` and `a > 0`,
-    follows in the norm `|x| = max_i |x_i|_2 / v_i`, on the box D, what is listed below. Two such
-    vectors are used: that of the small-gain test, with the largest a, for the rate; and one near
-    `K^-1 1`, proved like the other, none of whose entries is small, for everything else.
+    Let `v > 0` be any vector with `K v >= a v`, where `K = diag(mu) - L` has the proved constants
+    and `a > 0`. Then the following holds on the box D, in the norm `|x| = max_i |x_i|_2 / v_i`. Two
+    such vectors are used: for the rate, that of the small-gain test, with the largest a; for
+    everything else, one near `K^-1 1`, proved likewise, none of whose entries is small.
 
-    - *Monotonicity.* Where player i attains `|x - y| = t`, `<x_i - y_i, F_i(x) - F_i(y)>` is at
+    - *Monotonicity.* If player i attains `|x - y| = t`, `<x_i - y_i, F_i(x) - F_i(y)>` is at
       least `mu_i t^2 v_i^2 - sum_j L_ij t^2 v_i v_j >= a t^2 v_i^2`. So `|F_i(x) - F_i(y)| >= a t
       v_i`, there is at most one zero of F in D, and the flow contracts at rate a.
     - *Existence.* Let `t = max_i |F_i(c)| / (a v_i)`, and let `B = {|x - c| <= t}` be in D. It is a
       product of balls, convex and compact; so there is a solution x of the variational inequality
       of F on B (Hartman and Stampacchia, 1966). A player inside their ball has `F_i(x) = 0`. For
-      one on the boundary of it, `F_i(x) = -l (x_i - c_i)` with `l >= 0`, while `<x_i - c_i, F_i(x)>
+      one on its boundary, `F_i(x) = -l (x_i - c_i)` with `l >= 0`, while `<x_i - c_i, F_i(x)>
       >= a t^2 v_i^2 - |F_i(c)| t v_i >= 0`: so `l = 0`. Hence `F(x) = 0`.
     - *Equilibrium.* `a > 0` implies `mu_i > 0`: costs are strictly convex in their own player's
       block, so each player's block of x is the only optimum in D against the others.
     - *Steps.* `x - h F(x)` moves distances by `d+ <= N(h) d`, `N_ii = max(|1 - h mu_i|, |1 - h
       ell_i|)`, `N_ij = h L_ij`, as own blocks are symmetric. For `h <= min_i 2 / (mu_i + ell_i)`,
-      `N v <= (1 - h a) v`; for `h < min_i 2 / (ell_i + mu_i - a)`, `N v < v`. Projections of each
-      player onto a convex set that contains the equilibrium do no harm.
+      `N v <= (1 - h a) v`; for `h < min_i 2 / (ell_i + mu_i - a)`, `N v < v`. These bounds
+      remain if each player is projected onto a convex set that contains the equilibrium.
     - *Basin.* Balls around the equilibrium that lie in D are mapped into themselves. A start within
       `basin` of c is within `basin + t` of it, and that ball is within `basin + 2 t` of c. All
       later points are in D, so that distances to the equilibrium shrink in both norms.
@@ -71,16 +72,16 @@ def certify_network(
             `dgames.Box`, one or stacked, or nothing.
         region: A `Box` of `dg.Stacked` strategies.
         args: Passed to the cost; fixed.
-        point: About the equilibrium; found by the safe step when not given.
+        point: A point near the equilibrium; found by the safe step if not given.
         enclosure: See `network_constants`.
         chunk: See `network_constants`.
 
     Returns:
-        A `NetworkConvergence`; look at its `status`. It makes no file.
+        A `NetworkConvergence`; look at its `status`. No file is written.
 
     Raises:
-        ValueError: As `network_constants`, or if the region leaves the strategy set.
-        EnclosureError: As `network_constants`.
+        ValueError: If `network_constants` raises it, or the region leaves the strategy set.
+        EnclosureError: If `network_constants` raises it.
         MismatchError: If the game computes something else than what was traced.
 
     Example:
@@ -145,7 +146,7 @@ def _require_same(
 
 
 def _scale(constants: NetworkConstants, gain: SmallGain) -> tuple[np.ndarray, float]:
-    """A vector `v > 0` without small entries, and a proved `a > 0` with `K v >= a v`."""
+    """Returns a vector `v > 0` without small entries, and a proved `a > 0` with `K v >= a v`."""
     mu, coupling = validated("certify_network", constants.curvature, constants.coupling)
     found = resolvent(mu, coupling)
     if found is not None:
@@ -161,13 +162,13 @@ def _step(constants: NetworkConstants, best_margin: float, margin: float) -> Net
     total = next_above(constants.curvature + constants.smoothness)
     best = float(next_below(2.0 / total).min())
     largest = float(next_below(2.0 / next_above(total - margin)).min())
-    # One minus a product, as the float above the exact number.
+    # The rate is one minus a product, rounded up.
     product = float(next_below(np.float64(best * best_margin)))
     return NetworkStep(max(best, largest), best, float(next_above(np.float64(1.0 - product))))
 
 
 def _found(game: dg.NetworkGame, region: Box, args: Any, step: NetworkStep) -> dg.Stacked:
-    """Finds about the equilibrium: a guess, as is where it starts."""
+    """Guesses the equilibrium by safe steps from the centre of the region."""
     dimension = region.dimension
     steps = math.ceil(math.log(1e-17) / math.log(min(step.rate, 1 - 1e-6)))
     method = dg.Simultaneous(step.best)
@@ -176,7 +177,7 @@ def _found(game: dg.NetworkGame, region: Box, args: Any, step: NetworkStep) -> d
 
 
 def _residual(code: PlayerCode, center: np.ndarray, chunk: int) -> np.ndarray:
-    """Upper bounds on `|F_i(center)|`, shape (N,)."""
+    """Returns upper bounds on `|F_i(center)|`, shape (N,)."""
     compiled = jax.jit(jax.vmap(code.residuals()))
     found = np.empty(code.players)
     for players, real, value in code.chunks(compiled, (center, center), chunk):
@@ -207,7 +208,7 @@ def _equilibrium(
 
 
 def _check_inside(game: dg.NetworkGame, region: Box) -> None:
-    """The region must lie in every player's set, so that the equilibrium is an interior one."""
+    """Raises an error unless the region is in every player's set, so that no set binds."""
     sets = jax.tree.map(
         lambda leaf: jnp.asarray(exactly(leaf)) if hasattr(leaf, "dtype") else leaf,
         game.strategy_set(region.lower),
@@ -216,7 +217,7 @@ def _check_inside(game: dg.NetworkGame, region: Box) -> None:
     def inside(own: Any, low: Any, high: Any) -> Any:
         if type(own) is dg.Euclidean:
             return jnp.array(True)
-        # Of a box, two corners suffice; of other sets nothing is known.
+        # For a box, two corners suffice; other sets are not known to contain the region.
         known = type(own) is dg.Box
         return own.contains(low) & own.contains(high) if known else jnp.array(False)
 

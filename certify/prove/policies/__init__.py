@@ -1,9 +1,9 @@
-"""Certificates of regularised games on simplices, over all of their policies.
+"""Makes certificates of regularised games on simplices, over all of their policies.
 
-- `tables`: a game as the file spells it out;
-- `weights`: a choice of weights, and of the vectors that prove their constants;
-- `prove`: from a game to a checked certificate;
-- `certificate`: what it says.
+- `all_policies` makes a checked certificate from a game;
+- `policy_weights` chooses weights, and the vectors that prove their constants;
+- `certify.problem.payoff_tables` writes a game as the file spells it out;
+- `certify.claims.policy_convergence` defines what a certificate says.
 """
 
 from certify.claims.policy_convergence import (

@@ -1,4 +1,4 @@
-"""From a regularised game on simplices to a checked certificate over all of its policies."""
+"""Makes a checked certificate over all policies from a regularised game on simplices."""
 
 from fractions import Fraction
 from typing import Any, NamedTuple
@@ -32,12 +32,13 @@ TRUSTED = (
     "time is not in them.",
     "The checker and the Python interpreter that runs it.",
 )
-# A field that hardly depends on others would allow steps of any size.
+# The least Lipschitz constant, in margins: a field that hardly depends on the other players would
+# allow steps of any size.
 _LEAST_LIPSCHITZ = 2.0**-20
 
 
 class _Tilted(dg.Game):
-    """A game on simplices with a linear cost added: references become payoffs."""
+    """A game on simplices with linear costs added, which turn references into payoffs."""
 
     game: dg.Game
     slopes: Strategy
@@ -66,22 +67,24 @@ def certify_policies(
     `V = sum_i w_i KL(x*_i || x_i)` decays at the rate `a` along the mirror flow (of natural
     gradients), and by `1 / (1 + h a)` per step h of `dgames.MirrorDescent` (magnetic mirror
     descent) for `h <= a / lipschitz^2`. In zero-sum games `a` is the temperature; in others it is
-    less by what the players' interests add to each other's. The proof is exact; see
+    smaller by a measure of how far the weighted payoffs are from zero-sum. The proof is exact; see
     `certify/checker/policies.py` for the theorems.
 
     Args:
         game: A `MatrixGame`, `PolymatrixGame` or `PreferenceGame` (see `game_terms` for others), or
             a `Regularised` one of these.
         temperature: A positive number; not for a `Regularised` game, which has one.
-        weights: Positive numbers, one per player; or "auto" for nearly the largest margin.
+        weights: Positive numbers, one per player; or "auto" for weights with nearly the largest
+            margin.
 
     Returns:
-        A certificate; "undecided" where the temperature is too low for this sufficient condition.
+        A certificate; it is "undecided" if the temperature is too low for this sufficient
+        condition.
 
     Raises:
-        ValueError: If the game is of another kind, has no temperature, or two; or if the weights
-            are not positive numbers, one per player; or if tables that somebody registered are not
-            those of the costs.
+        ValueError: If the game is of another kind, has no temperature, or two; if the weights are
+            not positive numbers, one per player; or if registered tables are not those of the
+            costs.
 
     Example:
         >>> from dgames.games import MatrixGame
@@ -125,7 +128,7 @@ def certify_policies(
 
 
 def _regularised(game: dg.Game, temperature: Any) -> dg.Regularised:
-    """The game with its regulariser, which is the very class that the theorems speak of."""
+    """Returns the game with its regulariser, of exactly the class that the theorems are about."""
     if isinstance(game, dg.Regularised):
         if type(game) is not dg.Regularised or not is_as_made(game):
             raise ValueError(
@@ -159,10 +162,10 @@ def _require_temperature(temperature: Any) -> None:
 
 
 def _require_same_costs(game: dg.Game, setting: RegularisedGame) -> None:
-    """Compares gradients: whoever registers a class may mistake its tables.
+    """Compares gradients with those of the tables, since registered tables may be wrong.
 
-    It proves nothing; that the tables are those of the game is trusted. Policies are random, some
-    near vertices, the first one in the middle.
+    The comparison proves nothing; that the tables are those of the game is trusted. Policies are
+    random, some near vertices, the first one in the middle.
     """
     sizes, generator = setting.payoffs.sizes, np.random.default_rng(0)
     points = 1 if type(game) in KNOWN else 12
@@ -177,7 +180,7 @@ def _require_same_costs(game: dg.Game, setting: RegularisedGame) -> None:
 def _require_same_gradients(
     game: dg.Game, setting: RegularisedGame, whole: list[np.ndarray]
 ) -> None:
-    """Compares gradients at the policies that integers are in proportion to."""
+    """Compares gradients at the policies in proportion to some integers."""
     field = dg.pseudo_gradient(game)(tuple(jnp.asarray(own / own.sum()) for own in whole))
     tolerance = 1e3 * max(float(jnp.finfo(own.dtype).eps) for own in blocks(field))
     found = [np.asarray(own, np.float64) for own in blocks(field)]
@@ -213,7 +216,7 @@ class _Proof(NamedTuple):
         choice: The weights, and the kind of proof.
         couplings: Exact bounds on couplings in these weights.
         margin: The margin.
-        scaling: The vector of the proof; nothing for a form.
+        scaling: The vector of the proof; empty if the kind is "form".
     """
 
     choice: Choice
@@ -223,7 +226,7 @@ class _Proof(NamedTuple):
 
 
 def _proof(setting: RegularisedGame, choice: Choice) -> _Proof | None:
-    """The largest margin that can be proved in these weights; None if none is positive."""
+    """Returns a proof of nearly the largest margin in these weights; None if none is positive."""
     whole = integers([Fraction(w) for w in choice.weights.tolist()])
     couplings = Couplings(setting.payoffs, whole, Work())
     unit, tau = setting.payoffs.unit, setting.temperature
@@ -244,7 +247,7 @@ def _proof(setting: RegularisedGame, choice: Choice) -> _Proof | None:
 
 
 def _bounding(rows: list[list[Fraction]]) -> tuple[list[float], Fraction]:
-    """A positive vector p, and exactly the largest `(M p)_i / p_i`: nearly the spectral radius."""
+    """Returns a vector p > 0 and exactly the largest `(M p)_i / p_i`, about the spectral radius."""
     vectors = [np.ones(len(rows)), scaling(np.array([[float(x) for x in row] for row in rows]))]
 
     def largest(vector: list[float]) -> Fraction:
@@ -259,7 +262,7 @@ def _bounding(rows: list[list[Fraction]]) -> tuple[list[float], Fraction]:
 
 
 def _lipschitz(setting: RegularisedGame, proof: _Proof) -> tuple[float, list[float], list[float]]:
-    """The Lipschitz constant, and the two vectors of Schur's test."""
+    """Returns the Lipschitz constant, and the two vectors of Schur's test."""
     unit, w = setting.payoffs.unit, [Fraction(x) for x in proof.choice.weights.tolist()]
     n = len(w)
     rows = [[unit * x / 4 for x in row] for row in proof.couplings.single]
@@ -274,7 +277,7 @@ def _lipschitz(setting: RegularisedGame, proof: _Proof) -> tuple[float, list[flo
 def _assembled(
     game: dg.Regularised, setting: RegularisedGame, data: dict[str, Any], proof: _Proof
 ) -> PolicyConvergence:
-    """The certificate, once the checker has accepted it."""
+    """Returns the certificate: "proved" if the checker accepts it, else "undecided"."""
     alpha = Fraction(proof.margin)
     lipschitz, left, right = _lipschitz(setting, proof)
     square = Fraction(lipschitz) ** 2
@@ -319,12 +322,12 @@ def _assembled(
 
 
 def _center(game: dg.Regularised, setting: RegularisedGame) -> list[np.ndarray]:
-    """Nearly the equilibrium: a quantal response at the end of the branch that leads to it.
+    """Returns about the equilibrium: the quantal response at the end of the branch to it.
 
-    Other temperatures above this one have unique equilibria, too: the branch has no turns.
+    Higher temperatures have unique equilibria, too, so the branch has no turns.
     """
     uniform = tuple(jnp.full(size, 1 / size) for size in setting.payoffs.sizes)
-    if max(setting.payoffs.sizes) == 1:  # nobody has a choice
+    if max(setting.payoffs.sizes) == 1:  # no player has a choice
         return [np.ones(1) for _ in uniform]
     inner = game.game
     if game.reference is not None:
@@ -339,7 +342,7 @@ def _center(game: dg.Regularised, setting: RegularisedGame) -> list[np.ndarray]:
 def _enclosure(
     setting: RegularisedGame, margin: Fraction, weights: np.ndarray, center: list[np.ndarray]
 ) -> tuple[list[float], float]:
-    """Spreads, one per player, and the radius that they prove; see the checker."""
+    """Returns spreads, one per player, and the radius that they prove; see the checker."""
     exact = [integers([Fraction(p) for p in own.tolist()]) for own in center]
     spreads: list[float] = []
     linear, constant = Fraction(0), Fraction(0)

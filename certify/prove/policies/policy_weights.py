@@ -1,6 +1,6 @@
-"""Choosing the weights of a certificate over all policies, and the vectors that prove it.
+"""Chooses the weights of a certificate over all policies, and the vectors that prove it.
 
-Everything here is a guess in floating point; what comes out is verified exactly.
+Everything here is a guess in floating point; the results are verified exactly.
 """
 
 from collections.abc import Callable
@@ -21,21 +21,21 @@ from certify.metric.weights import sampled_margin
 Kind = Literal["coupling", "form"]
 Slack = Callable[[np.ndarray], float]
 
-# Weights of one are kept when they have this share of the best margin.
+# Weights that are all one are preferred if they have this share of the best margin.
 _PREFER_ONES = 0.995
-# Weights are searched for within this factor of each other, to the power of two.
+# The logarithm to base two of the largest ratio of weights that is searched.
 _RANGE = 30.0
 _MOST_PLAYERS = 10
-# Entries of all Jacobians at pure profiles that are looked at together.
+# The most entries of all Jacobians at pure profiles together.
 _ENTRIES = 2**22
 
 
 class Choice(NamedTuple):
-    """Weights, how the margin in them is to be proved, and about what it loses.
+    """Weights, the kind of proof of a margin in them, and about how much margin is lost.
 
     Attributes:
-        weights: Positive, one per player.
-        kind: The proof, as in the file.
+        weights: Positive weights, one per player.
+        kind: The kind of proof, as in the file.
         slack: About the temperature minus the margin.
     """
 
@@ -47,16 +47,16 @@ class Choice(NamedTuple):
 def choose(
     payoffs: Payoffs, temperature: float, given: Float[np.ndarray, " players"] | None = None
 ) -> list[Choice]:
-    """Choices of weights, the one with the largest margin first; ones if they are about as good.
+    """Returns choices of weights by falling margin; ones come first if they are about as good.
 
     Args:
-        payoffs: The game.
-        temperature: Of the regulariser.
-        given: Weights from elsewhere, if there is only the proof to be chosen.
+        payoffs: The payoffs of the game.
+        temperature: The temperature of the regulariser.
+        given: Given weights, if only the proof is to be chosen.
     """
     pairs = coupled(payoffs)
     slacks: dict[Kind, Slack] = {"coupling": lambda w: coupling_slack(pairs, w)}
-    # Of two players, a bound on the norm of their one coupling is exact.
+    # For two players, the bound on the norm of their one coupling is exact.
     if len(payoffs.sizes) > 2 and (jacobians := tangential_jacobians(payoffs)) is not None:
         tangents = np.array(payoffs.sizes) - 1
         slacks["form"] = lambda w: max(-sampled_margin(jacobians, np.repeat(w, tangents)) / 2, 0.0)
@@ -80,13 +80,13 @@ def choose(
 
 
 class CoupledPair(NamedTuple):
-    """The coupling of two players where the others play pure actions, profile after profile.
+    """The coupling of two players, for each profile of pure actions of the others.
 
     Attributes:
-        i: A player.
-        j: A later one.
-        mine: `A_ij`, shape (profiles, actions_i, actions_j).
-        yours: `A_ji` transposed, of the same shape.
+        i: The number of the first player.
+        j: The number of the second player, larger than `i`.
+        mine: The matrices `A_ij`, shape (profiles, actions_i, actions_j).
+        yours: The matrices `A_ji` transposed, of the same shape.
     """
 
     i: int
@@ -96,7 +96,7 @@ class CoupledPair(NamedTuple):
 
 
 def coupled(payoffs: Payoffs) -> list[CoupledPair]:
-    """The couplings of all pairs."""
+    """Returns the couplings of all pairs of players."""
     found, work = [], Work()
     for i, j in combinations(range(len(payoffs.sizes)), 2):
         others = payoffs.influential(i, j) | payoffs.influential(j, i)
@@ -113,7 +113,7 @@ def _block(payoffs: Payoffs, i: int, j: int, profile: dict[int, int]) -> np.ndar
 
 
 def norms(blocks: Float[np.ndarray, "profiles n m"]) -> float:
-    """The largest `|d' B e|` for d and e with sum zero and `|d|_1 = |e|_1 = 1`, over the blocks."""
+    """Returns the largest `|d' B e|` of any block, for d, e of sum zero, `|d|_1 = |e|_1 = 1`."""
     found = 0.0
     for a in range(blocks.shape[1]):
         rows = blocks[:, a:] - blocks[:, a, None]
@@ -122,7 +122,7 @@ def norms(blocks: Float[np.ndarray, "profiles n m"]) -> float:
 
 
 def coupling_slack(pairs: list[CoupledPair], weights: Float[np.ndarray, " players"]) -> float:
-    """The least `tau - margin` that bounds on couplings can prove, about."""
+    """Returns about the least `tau - margin` that bounds on couplings can prove."""
     if not pairs:
         return 0.0
     root = np.sqrt(weights)
@@ -133,7 +133,7 @@ def coupling_slack(pairs: list[CoupledPair], weights: Float[np.ndarray, " player
 
 
 def tangential_jacobians(payoffs: Payoffs) -> Float[np.ndarray, "profiles n n"] | None:
-    """The Jacobians at all pure profiles on orthonormal tangents; None if they are too many."""
+    """Returns Jacobians at all pure profiles on orthonormal tangents; None if they are too many."""
     count = len(payoffs.sizes)
     pairs = list(combinations(range(count), 2))
     others = {
@@ -155,7 +155,7 @@ def tangential_jacobians(payoffs: Payoffs) -> Float[np.ndarray, "profiles n n"] 
 
 
 def _tangents(size: int) -> np.ndarray:
-    """An orthonormal basis of the vectors with sum zero, as columns."""
+    """Returns an orthonormal basis of the vectors with sum zero, as columns."""
     return np.linalg.svd(np.ones((1, size)))[2][1:].T
 
 
@@ -169,7 +169,7 @@ def starting_weights(pairs: list[CoupledPair], players: int) -> Float[np.ndarray
 
 
 def single_norms(pairs: list[CoupledPair], players: int) -> Float[np.ndarray, "players players"]:
-    """The norms `l_ij` of the couplings, about."""
+    """Returns the norms `l_ij` of the couplings, up to rounding."""
     found = np.zeros((players, players))
     for i, j, mine, yours in pairs:
         found[i, j], found[j, i] = norms(mine), norms(yours)
@@ -177,7 +177,7 @@ def single_norms(pairs: list[CoupledPair], players: int) -> Float[np.ndarray, "p
 
 
 def searched(slack: Slack, start: Float[np.ndarray, " players"]) -> list[np.ndarray]:
-    """Weights with a small slack, and simple ratios near them, which zero-sum games may need."""
+    """Returns weights of small slack, and simple ratios near them that zero-sum games may need."""
 
     def weights(log_weights: np.ndarray) -> np.ndarray:
         free = np.append(log_weights, 0.0)
@@ -203,16 +203,16 @@ def searched(slack: Slack, start: Float[np.ndarray, " players"]) -> list[np.ndar
 
 
 def _short(weights: np.ndarray) -> np.ndarray:
-    """Short binary numbers: margins are flat at their best weights."""
+    """Rounds weights to short binary numbers, as margins are flat near the best weights."""
     mantissa, exponent = np.frexp(weights)
     return np.ldexp(np.rint(mantissa * 2**24), exponent - 24)
 
 
 def scaling(matrix: Float[np.ndarray, "n n"]) -> Float[np.ndarray, " n"]:
-    """A positive vector p for which the largest `(M p)_i / p_i` is about the spectral radius.
+    """Returns a vector p > 0 for which the largest `(M p)_i / p_i` is about the spectral radius.
 
     Args:
-        matrix: Not negative; the diagonal is ignored.
+        matrix: A matrix M without negative entries; its diagonal is ignored.
     """
     try:
         return small_gain(np.zeros(len(matrix)), matrix).right
