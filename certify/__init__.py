@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from certify.jacobian.enclosure_choice import AffineArithmetic as AffineArithmetic
     from certify.jacobian.enclosure_choice import AutoEnclosure as AutoEnclosure
     from certify.jacobian.enclosure_choice import IntervalMatrices as IntervalMatrices
+    from certify.jacobian.enclosure_choice import RankOneTerms as RankOneTerms
     from certify.jacobian.enclosure_choice import Taylor as Taylor
     from certify.metric.metric_options import AutoMetric as AutoMetric
     from certify.metric.metric_options import Matrix as Matrix
@@ -92,7 +93,7 @@ _HOMES = {
         ),
         "file.save": ("schema",),
         "jacobian.enclosure_choice": (
-            *("AffineArithmetic", "AutoEnclosure", "IntervalMatrices", "Taylor"),
+            *("AffineArithmetic", "AutoEnclosure", "IntervalMatrices", "RankOneTerms", "Taylor"),
         ),
         "metric.metric_options": ("AutoMetric", "Matrix", "Weights"),
         "metric.robust": ("RobustMetric", "robust_metric"),

@@ -97,9 +97,10 @@ class Graph(NamedTuple):
     def obliged(self, inputs: list[Any], operations: Operations) -> tuple[list[Any], list[Any]]:
         """Returns the outputs, and the values of all obligations, entry by entry."""
         values = self.values(inputs, operations)
-        return tuple(
+        outputs, obliged = (
             [x for k in ends for x in values[k]] for ends in (self.outputs, self.obligations)
         )
+        return outputs, obliged
 
     def values(self, inputs: list[Any], operations: Operations) -> list[Entries]:
         """Returns the entries of the inputs, one each, and after them those of all nodes."""

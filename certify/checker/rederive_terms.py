@@ -11,7 +11,7 @@ from fractions import Fraction
 from flint import ctx  # pyright: ignore[reportMissingTypeStubs]
 
 from .claims import Claims
-from .graph import game_hash
+from .graph import Graph, game_hash
 from .intervals import ZERO, BallInterval
 from .reader import Reader, Unusable
 from .ridges import Key, NotRidges, Ridges
@@ -41,25 +41,29 @@ def rederive_terms(file: Reader, claims: Claims) -> tuple[str, ...]:
     )
     with ctx.workprec(PRECISION):
         try:
-            ridges = Ridges(claims.graph, claims.sizes, claims.zero_sum, claims.is_gradient)
+            found = _check_graph(claims.graph, file["evidence"], claims)
         except NotRidges as error:
             raise Unusable(f"level 2 cannot find the terms of the Jacobian: {error}") from None
-        require(
-            not ridges.undefined(claims.region),
-            "every operation of the graph is defined on the region (level 2)",
-        )
-        found = ridges.terms(claims.region)
-        _check_ranges(file["evidence"], claims, found)
-        for k, entry in enumerate(ridges.value(claims.center)):
-            error = (entry - BallInterval.point(claims.value[k])).magnitude()
-            holds = bool(error <= BallInterval.point(claims.residual[k]).low)
-            require(holds, "the residual at the centre holds (level 2)")
     field = "pseudo-gradient" if claims.is_gradient else "field"
     return (
         f"that the {field} is continuously differentiable on the region",
         f"that its Jacobian is a sum of the {len(found)} stated terms, with slopes in their ranges",
         f"that the {field} at the centre is what is stated, within the residual",
     )
+
+
+def _check_graph(graph: Graph, evidence: Reader, claims: Claims) -> dict[Key, BallInterval]:
+    """Verifies the terms and the residual; returns the terms that were found."""
+    ridges = Ridges(graph, claims.sizes, claims.zero_sum, claims.is_gradient)
+    defined = "every operation of the graph is defined on the region (level 2)"
+    require(not ridges.undefined(claims.region), defined)
+    found = ridges.terms(claims.region)
+    _check_ranges(evidence, claims, found)
+    for k, entry in enumerate(ridges.value(claims.center)):
+        error = (entry - BallInterval.point(claims.value[k])).magnitude()
+        holds = bool(error <= BallInterval.point(claims.residual[k]).low)
+        require(holds, "the residual at the centre holds (level 2)")
+    return found
 
 
 def _check_ranges(evidence: Reader, claims: Claims, found: dict[Key, BallInterval]) -> None:

@@ -30,7 +30,7 @@ from .exact import root_above
 from .graph import Graph
 from .intervals import UNKNOWN, ZERO, BallInterval
 from .region import Region
-from .univariate import Ranges, Tree, composed, is_defined, ranges
+from .univariate import Ranges, TooLarge, Tree, composed, is_defined, power, product, ranges, total
 
 # An integer vector without common divisor, by its entries that are not zero, the first positive.
 Vector = tuple[tuple[int, int], ...]
@@ -39,6 +39,10 @@ Vector = tuple[tuple[int, int], ...]
 MAX_WORK = 2**24
 # The most terms that a product of two sums may have.
 MAX_PRODUCTS = 2**12
+# The most operations of all trees of which ranges are taken: they take about a minute.
+MAX_OPERATIONS = 2**18
+# The most bits of a numerator or a denominator.
+MAX_FRACTION_BITS = 2**12
 
 
 class NotRidges(ValueError):
@@ -102,7 +106,7 @@ class Forms:
         """Returns a sum."""
         constant, slopes, products = Fraction(0), dict(terms[0].slopes), dict(terms[0].products)
         for place, term in enumerate(terms):
-            constant += term.constant
+            constant = _bounded(constant + term.constant)
             if place:
                 self._spend(len(term.slopes) + len(term.products))
                 _add(slopes, term.slopes)
@@ -118,9 +122,9 @@ class Forms:
             return Form(Fraction(0), {}, {})
         self._spend(1 + len(x.slopes) + len(x.products))
         return Form(
-            x.constant * factor,
-            {k: a * factor for k, a in x.slopes.items()},
-            {key: a * factor for key, a in x.products.items()},
+            _bounded(x.constant * factor),
+            {k: _bounded(a * factor) for k, a in x.slopes.items()},
+            {key: _bounded(a * factor) for key, a in x.products.items()},
         )
 
     def times(self, x: Form, y: Form) -> Form:
@@ -137,7 +141,7 @@ class Forms:
             for b, right in parts[1]:
                 self._spend(1 + len(left) + len(right))
                 if left and right:
-                    _add(products, {_joined(left + right): a * b})
+                    _add(products, {_joined(left + right): _bounded(a * b)})
                 else:
                     rest.append(self.scaled(_of_factors(left + right), a * b))
         return self.total([Form(Fraction(0), {}, products), *rest])
@@ -149,10 +153,13 @@ class Forms:
         if x.is_constant:
             if not x.constant and exponent < 0:
                 raise NotRidges("the costs divide by zero")
+            parts = x.constant.numerator, x.constant.denominator
+            if abs(exponent) * max(map(int.bit_length, parts)) > MAX_FRACTION_BITS:
+                raise NotRidges(_TOO_LONG)
             return Form(x.constant**exponent, {}, {})
         factor = univariate(x)
         if factor is not None:
-            return _function(("power", factor.tree, exponent), factor.direction)
+            return _function(power(factor.tree, exponent), factor.direction)
         if exponent < 0:
             raise NotRidges("the costs divide by a function of more than one linear form")
         result = x
@@ -172,7 +179,7 @@ class Forms:
             return _function(composed(name, factor.tree), factor.direction)
         if x.is_constant:
             # Its value is only known up to roundings, so it stays a function, of no direction.
-            return _function(composed(name, ("sum", (), Fraction(0), x.constant)), ())
+            return _function(composed(name, total([], Fraction(0), x.constant)), ())
         raise NotRidges(f"{name} is applied to a function of more than one linear form")
 
     def _parts(self, x: Form) -> list[tuple[Fraction, Factors]]:
@@ -214,11 +221,20 @@ def _kink(name: str, *_: Form) -> Form:
     raise NotRidges(f"the costs use {name}, which has kinks")
 
 
+_TOO_LONG = "the numbers in the costs get too long to be followed exactly"
+
+
+def _bounded(x: Fraction) -> Fraction:
+    if max(x.numerator.bit_length(), x.denominator.bit_length()) > MAX_FRACTION_BITS:
+        raise NotRidges(_TOO_LONG)
+    return x
+
+
 def _add(sums: dict, others: dict) -> None:
     for key, a in others.items():
-        total = sums.get(key, 0) + a
-        if total:
-            sums[key] = total
+        found = _bounded(sums.get(key, 0) + a)
+        if found:
+            sums[key] = found
         else:
             sums.pop(key, None)
 
@@ -243,10 +259,10 @@ def univariate(x: Form) -> Factor | None:
     if len(directions) != 1 or None in directions:
         return None
     (along,) = directions
-    trees = sorted(((key[0].tree, a) for key, a in x.products.items()), key=repr)
+    trees = [(key[0].tree, a) for key, a in x.products.items()]
     if len(trees) == 1 and trees[0][1] == 1 and not slope and not x.constant:
         return Factor(trees[0][0], along or ())
-    return Factor(("sum", tuple(trees), slope, x.constant), along or ())
+    return Factor(total(trees, slope, x.constant), along or ())
 
 
 def _function(tree: Tree, along: Vector) -> Form:
@@ -259,7 +275,7 @@ def _of_factors(factors: Factors) -> Form:
     (factor,) = factors
     if factor.tree[0] != "sum":
         return _function(*factor)
-    _, trees, slope, constant = factor.tree
+    _, trees, slope, constant, _ = factor.tree
     products = {(Factor(tree, factor.direction),): a for tree, a in trees}
     return Form(constant, {k: slope * a for k, a in factor.direction if slope}, products)
 
@@ -268,12 +284,7 @@ def _joined(factors: Factors) -> Factors:
     """Returns a product in one order, with one factor for each direction."""
     found: dict[Vector, Tree] = {}
     for tree, along in factors:
-        if along not in found:
-            found[along] = tree
-        elif found[along] == tree:
-            found[along] = ("power", tree, 2)
-        else:
-            found[along] = ("product", *sorted((found[along], tree), key=repr))
+        found[along] = product(found[along], tree) if along in found else tree
     return tuple(Factor(found[along], along) for along in sorted(found))
 
 
@@ -292,9 +303,12 @@ class Ridges:
 
     def __init__(self, graph: Graph, sizes: list[int], zero_sum: bool, is_gradient: bool) -> None:
         arithmetic = Forms()
-        self.outputs, self.obliged = graph.obliged(
-            arithmetic.inputs(graph.inputs), arithmetic.operations
-        )
+        inputs = arithmetic.inputs(graph.inputs)
+        try:
+            self.outputs, self.obliged = graph.obliged(inputs, arithmetic.operations)
+        except TooLarge as error:
+            raise NotRidges(str(error)) from None
+        self._operations = 0
         self.players = [player for player, size in enumerate(sizes) for _ in range(size)]
         self.is_gradient = is_gradient
         self.costs = self.outputs
@@ -305,7 +319,14 @@ class Ridges:
         """Says whether an operation of the graph was not shown to be defined on the region."""
         reach = Reach(region)
         factors = {f for form in self.obliged for key in form.products for f in key}
+        self._spend(factors)
         return not all(is_defined(f.tree, reach.of(f.direction)) for f in factors)
+
+    def _spend(self, factors: Iterable[Factor]) -> None:
+        """Pays for the ranges of factors before they are taken."""
+        self._operations += sum(factor.tree[-1][0] for factor in factors)
+        if self._operations > MAX_OPERATIONS:
+            raise NotRidges("the costs have too many functions of one linear form")
 
     def terms(self, region: Region) -> dict[Key, BallInterval]:
         """Returns the range of s_k over the region for each `p_k q_k'` of the Jacobian."""
@@ -314,6 +335,7 @@ class Ridges:
 
         def bounds(factor: Factor) -> Ranges:
             if factor not in known:
+                self._spend([factor])
                 known[factor] = ranges(factor.tree, reach.of(factor.direction))
             return known[factor]
 
@@ -344,6 +366,7 @@ class Ridges:
 
         def bounds(factor: Factor) -> Ranges:
             if factor not in known:
+                self._spend([factor])
                 at = sum((a * point[k] for k, a in factor.direction), Fraction(0))
                 known[factor] = ranges(factor.tree, BallInterval.point(at))
             return known[factor]

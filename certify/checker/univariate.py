@@ -8,7 +8,9 @@ A tree is a nested tuple, so that equal functions are equal values:
     ("bend", f, b, c)               sqrt(b + c f(t)^2) with positive b and c
     (name, f)                       name(f(t)), one of `SERIES`, or "logcosh": log(cosh u)
 
-Ranges are taken over an interval or over all real numbers. What is not bounded there is UNKNOWN.
+Behind these stands the number of operations, and how many are one inside the other: both are
+bounded, so that no file can make a tree too large to look at. Ranges are taken over an interval or
+over all real numbers. What is not bounded there is UNKNOWN.
 """
 
 from fractions import Fraction
@@ -23,6 +25,8 @@ from .series import SERIES, power_series, series_over
 
 Tree = tuple[Any, ...]
 
+# The most operations of a tree, and the most of them one inside the other.
+MAX_SIZE, MAX_DEPTH = 2**11, 2**6
 # The most pieces into which an interval is cut to bound derivatives over it.
 PIECES = 16
 
@@ -37,6 +41,36 @@ class Ranges(NamedTuple):
     def union(self, other: "Ranges") -> "Ranges":
         """Returns bounds over two intervals together."""
         return Ranges(*(a.union(b) for a, b in zip(self, other, strict=True)))
+
+
+class TooLarge(ValueError):
+    """The error that a function of one variable is made of too many operations."""
+
+
+def total(trees: list[tuple[Tree, Fraction]], slope: Fraction, constant: Fraction) -> Tree:
+    """Returns the tree of a sum of functions and of a linear one."""
+    ordered = tuple(sorted(trees, key=repr))
+    return _sized("sum", [tree for tree, _ in ordered], ordered, slope, constant)
+
+
+def product(f: Tree, g: Tree) -> Tree:
+    """Returns the tree of a product."""
+    if f == g:
+        return power(f, 2)
+    return _sized("product", [f, g], *sorted((f, g), key=repr))
+
+
+def power(f: Tree, exponent: int) -> Tree:
+    """Returns the tree of an integer power."""
+    return _sized("power", [f], f, exponent)
+
+
+def _sized(name: str, children: list[Tree], *parts: Any) -> Tree:
+    size = 1 + sum(child[-1][0] for child in children)
+    depth = 1 + max((child[-1][1] for child in children), default=0)
+    if size > MAX_SIZE or depth > MAX_DEPTH:
+        raise TooLarge("a function of one linear form is made of too many operations")
+    return (name, *parts, (size, depth))
 
 
 def linear(tree: Tree) -> tuple[Fraction, Fraction] | None:
@@ -54,22 +88,24 @@ def composed(name: str, tree: Tree) -> Tree:
     if inner is not None:
         (function, factor), constant = inner
         if name == "log" and function[0] == "cosh" and factor > 0 and not constant:
-            known = (("logcosh", function[1]), Fraction(1))
+            known = _sized("logcosh", [function[1]], function[1])
             if factor == 1:
-                return known[0]
-            scale = (("log", ("sum", (), Fraction(0), factor)), Fraction(1))
-            return ("sum", tuple(sorted((known, scale), key=repr)), Fraction(0), Fraction(0))
+                return known
+            scale = total([], Fraction(0), factor)
+            logarithm = _sized("log", [scale], scale)
+            one = Fraction(1)
+            return total([(known, one), (logarithm, one)], Fraction(0), Fraction(0))
         square = function[0] == "power" and function[2] == 2
         if name == "sqrt" and square and factor > 0 and constant > 0:
-            return ("bend", function[1], constant, factor)
-    return (name, tree)
+            return _sized("bend", [function[1]], function[1], constant, factor)
+    return _sized(name, [tree], tree)
 
 
 def _multiple(tree: Tree) -> tuple[tuple[Tree, Fraction], Fraction] | None:
     """Returns f, a and b if a tree is `a f + b`, where f is not linear."""
     if tree[0] != "sum":
         return (tree, Fraction(1)), Fraction(0)
-    _, trees, slope, constant = tree
+    _, trees, slope, constant, _ = tree
     return (trees[0], constant) if len(trees) == 1 and not slope else None
 
 

@@ -23,7 +23,7 @@ from certify.claims.equilibrium import Basin, Equilibrium
 from certify.claims.identity import described_strategy, difference
 from certify.claims.rows import Row, Table
 from certify.problem.exact_types import described_class, known_method
-from certify.problem.region import Region
+from certify.problem.region import Everywhere, Region
 from certify.steps.step_size import StepSize
 from dgames.strategy import Strategy, ravel
 
@@ -97,7 +97,15 @@ class Convergence(Certificate):
 
     @property
     def small_gain(self) -> GainReport:
-        """The result of the aggregated small-gain test."""
+        """The result of the aggregated small-gain test.
+
+        Raises:
+            ValueError: If the proof is one by terms, which bounds no single blocks.
+        """
+        if self.claims.small_gain is None:
+            raise ValueError(
+                "this proof is one by terms of rank one, which bounds no single blocks"
+            )
         return self.claims.small_gain
 
     @property
@@ -178,6 +186,8 @@ class Convergence(Certificate):
         name = known_method(method)
         if name is None or name not in self.step_sizes:
             raise ValueError(f"the certificate has no basin for {described_class(method)}.")
+        if isinstance(self.region, Everywhere):
+            return jnp.asarray(True)
         step, sizes = self.step_sizes[name], self._sizes
         distance = ravel(x)[0].astype(float) - jnp.asarray(self._center, float)
         scale = step.scale
@@ -203,8 +213,13 @@ class Convergence(Certificate):
 
     @property
     def cells(self) -> int:
-        """Number of cells of the proof."""
+        """Number of cells of the proof; 0 for a proof by terms of rank one."""
         return self.claims.cells
+
+    @property
+    def terms(self) -> int:
+        """Number of terms of rank one of the proof; 0 for a proof by cells."""
+        return self.claims.terms
 
     def claim_rows(self) -> list[Row]:
         """Returns the claims: where, in which metric, how strongly, and what follows."""
@@ -212,12 +227,13 @@ class Convergence(Certificate):
 
     def tables(self) -> list[Table]:
         """Returns the numbers of each player and of each method."""
-        return tables(self.claims)
+        return tables(self.data, self.claims)
 
     def __repr__(self) -> str:
         if self.status != "proved":
             return f"Convergence(status={self.status!r}, reasons={self.reasons})"
         return (
             f"Convergence(status='proved', margin={self.margin:.6g}, "
-            f"lipschitz={self.lipschitz:.6g}, cells={self.cells})"
+            f"lipschitz={self.lipschitz:.6g}, "
+            + (f"terms={self.terms})" if self.terms else f"cells={self.cells})")
         )

@@ -46,6 +46,7 @@ class ConvergenceClaims(NamedTuple):
     equilibrium: Equilibrium
     basin: Basin
     cells: int
+    terms: int
 
 
 def read_claims(data: Contents) -> ConvergenceClaims:
@@ -84,6 +85,7 @@ def read_claims(data: Contents) -> ConvergenceClaims:
         ),
         basin=Basin(point, basin),
         cells=sum("centre" in node for node in data["evidence"].get("cells", ())),
+        terms=len(data["evidence"].get("terms", ())),
     )
 
 

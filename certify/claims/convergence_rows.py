@@ -4,7 +4,11 @@ import math
 
 import numpy as np
 
-from certify.claims.convergence_claims import ConvergenceClaims, read_methods_without_step
+from certify.claims.convergence_claims import (
+    ConvergenceClaims,
+    GainReport,
+    read_methods_without_step,
+)
 from certify.claims.interior import equilibrium_is_interior, region_is_interior
 from certify.claims.rows import (
     Cell,
@@ -38,15 +42,19 @@ def claim_rows(data: Contents, claims: ConvergenceClaims) -> list[Row]:
     """
     sets = data["game"].get("sets")
     starts = "every start" + ("" if region_is_interior(data) else " in the strategy sets")
+    everywhere = data["region"]["kind"] == "everywhere"
+    players = [player["name"] for player in data["game"]["players"]]
     return [
         row("region", *_region(data["region"])),
-        *([row("strategy sets", *_sets(sets, [*claims.small_gain.curvature]))] if sets else []),
+        *([row("strategy sets", *_sets(sets, players))] if sets else []),
         row("metric", *_metric(claims)),
         *_matrix(claims),
         row("margin", "strongly monotone with modulus at least ", at_least(claims.margin)),
         row("Lipschitz constant", "at most ", at_most(claims.lipschitz)),
         row("equilibrium", *_what(data, claims), ", enclosed to +-", _width(claims)),
-        row(
+        row("basin", starts)
+        if everywhere
+        else row(
             "basin",
             f"{starts} within ",
             at_least(claims.basin.radius),
@@ -56,7 +64,9 @@ def claim_rows(data: Contents, claims: ConvergenceClaims) -> list[Row]:
             row("no step", "of ", Name(method), f": {reason}")
             for method, reason in read_methods_without_step(data).items()
         ),
-        row("cells", str(claims.cells)),
+        row("terms", f"{claims.terms} of rank one, and one matrix for all of the region")
+        if claims.terms
+        else row("cells", str(claims.cells)),
     ]
 
 
@@ -112,6 +122,8 @@ def _hexes(values: list[str]) -> Cell:
 
 
 def _region(region: Contents) -> Cell:
+    if region["kind"] == "everywhere":
+        return ["everywhere: all strategies, however large"]
     if region["kind"] != "policies":
         return _extent(region)
     sizes = shortened(([str(size + 1)] for size in region["groups"]), MOST_ENTRIES, total=False)
@@ -151,9 +163,10 @@ def _sets(sets: list[Contents], players: list[str]) -> Cell:
     return shortened(lines, len(lines), between="\n")
 
 
-def tables(claims: ConvergenceClaims) -> list[Table]:
+def tables(data: Contents, claims: ConvergenceClaims) -> list[Table]:
     """Returns the numbers of each player and of each method."""
-    return [_players(claims), *([_steps(claims)] if claims.step_sizes else [])]
+    everywhere = data["region"]["kind"] == "everywhere"
+    return [_players(claims), *([_steps(claims, everywhere)] if claims.step_sizes else [])]
 
 
 def _players(claims: ConvergenceClaims) -> Table:
@@ -167,32 +180,41 @@ def _players(claims: ConvergenceClaims) -> Table:
             [
                 [Name(name)],
                 ["-"] if weights is None else [about(weights[name])],
-                [at_least(gain.curvature[name])],
-                [at_most(gain.smoothness[name])],
+                *([] if gain is None else _curvatures(gain, name)),
                 shortened(([_center(x)] for x in ravel(middle)[0].tolist()), MOST_SHOWN),
                 shortened((_enclosure(*end) for end in ends), MOST_SHOWN, between="\n"),
             ]
         )
     rest = f"the first {MOST_ROWS} of {len(names)} players; " if len(names) > MOST_ROWS else ""
-    proves = "" if gain.margin > 0 else " (proves nothing)"
+    columns = [] if gain is None else [Column("curvature >="), Column("smoothness <=")]
     return Table(
         "Players",
         [
             Column("player"),
             Column("weight"),
-            Column("curvature >="),
-            Column("smoothness <="),
+            *columns,
             Column("equilibrium"),
             Column("which is in", on_page_only=True),
         ],
         rows,
-        [
-            f"{rest}small gain with constants aggregated over the region: margin ",
-            at_least(gain.margin),
-            f"{proves}; cell by cell in one metric: ",
-            at_least(claims.margin),
-        ],
+        [rest, *_gain_in_words(gain, claims.margin)],
     )
+
+
+def _curvatures(gain: GainReport, name: str) -> list[Cell]:
+    return [[at_least(gain.curvature[name])], [at_most(gain.smoothness[name])]]
+
+
+def _gain_in_words(gain: GainReport | None, margin: float) -> Cell:
+    if gain is None:
+        return ["margin in one metric: ", at_least(margin)]
+    proves = "" if gain.margin > 0 else " (proves nothing)"
+    return [
+        "small gain with constants aggregated over the region: margin ",
+        at_least(gain.margin),
+        f"{proves}; cell by cell in one metric: ",
+        at_least(margin),
+    ]
 
 
 def _center(value: float) -> Part:
@@ -210,7 +232,7 @@ def _enclosure(low: float, high: float) -> Cell:
     return ["[", at_least(low, digits), ", ", at_most(high, digits), "]"]
 
 
-def _steps(claims: ConvergenceClaims) -> Table:
+def _steps(claims: ConvergenceClaims, everywhere: bool) -> Table:
     rows: list[list[Cell]] = []
     for name, step in claims.step_sizes.items():
         momentum = "" if step.momentum is None else f", momentum {step.momentum:g}"
@@ -224,7 +246,7 @@ def _steps(claims: ConvergenceClaims) -> Table:
                 [about(step.constant)],
                 [step.theorem],
                 [step.norm],
-                [at_least(step.basin)],
+                ["every start" if everywhere else at_least(step.basin)],
             ]
         )
     return Table(

@@ -49,7 +49,7 @@ def inside(data: Contents, lower: np.ndarray, upper: np.ndarray) -> bool:
     game = data["game"]
     if "sets" not in game:
         return True
-    low, high = ([Fraction(x) for x in end.tolist()] for end in (lower, upper))
+    low, high = ([_exact(x) for x in end.tolist()] for end in (lower, upper))
     first = 0
     for player, own in zip(game["players"], game["sets"], strict=True):
         last = first + player["size"]
@@ -60,7 +60,12 @@ def inside(data: Contents, lower: np.ndarray, upper: np.ndarray) -> bool:
     return True
 
 
-def _inside(own: Any, lower: list[Fraction], upper: list[Fraction]) -> bool:
+def _exact(x: float) -> Any:
+    """Returns a float as a fraction, with which floats are compared exactly, unless infinite."""
+    return Fraction(x) if np.isfinite(x) else x
+
+
+def _inside(own: Any, lower: list[Any], upper: list[Any]) -> bool:
     if isinstance(own, BoxSet):
         return all(
             (least is None or least < low) and (most is None or high < most)

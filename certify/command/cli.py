@@ -33,7 +33,7 @@ LARGE = 4 * 2**20
 # The most characters of a message.
 LONGEST = 400
 # The choices of `certify.certify`, repeated here because that takes seconds to import.
-ENCLOSURES = ("auto", "taylor", "affine", "interval")
+ENCLOSURES = ("auto", "taylor", "affine", "interval", "terms")
 METRICS = ("auto", "weights", "block", "full")
 OBJECTIVES = ("basin", "margin", "step", "rate")
 # The kinds of files, `certify.claims.kinds.KINDS`, repeated for the same reason.

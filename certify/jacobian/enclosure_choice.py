@@ -144,6 +144,23 @@ class IntervalMatrices(DefiniteEnclosure):
 
 
 @dataclass(frozen=True)
+class RankOneTerms(Enclosure):
+    """No cells: the Jacobian as a sum of terms of rank one with slopes that are bounded everywhere.
+
+    For costs that are sums of products of functions of linear forms, of any number of coordinates
+    and on unbounded regions. `certify.certify` takes it; searches for cells do not.
+    """
+
+    name = "terms"
+
+    def select(
+        self, field: FlatField, seconds: float = PATIENCE, *, fallback: bool = True
+    ) -> "Selection":
+        """Raises a `ValueError`: terms are no enclosure of cells."""
+        raise ValueError("terms of rank one have no cells: certify.certify proves by them.")
+
+
+@dataclass(frozen=True)
 class AutoEnclosure(Enclosure):
     """The enclosure that suits a field, and for which there is time.
 
@@ -278,5 +295,6 @@ def _too_slow(enclosure: DefiniteEnclosure, needed: float, seconds: float) -> st
 
 # Enclosures by their names on the command line.
 NAMED: dict[str, type[Enclosure]] = {
-    kind.name: kind for kind in (AutoEnclosure, Taylor, AffineArithmetic, IntervalMatrices)
+    kind.name: kind
+    for kind in (AutoEnclosure, Taylor, AffineArithmetic, IntervalMatrices, RankOneTerms)
 }

@@ -96,7 +96,7 @@ def check_enclosure(caller: str, enclosure: Any) -> None:
     if not isinstance(enclosure, Enclosure):
         raise ValueError(
             f"{caller}: enclosure is {_described(enclosure)}; give certify.AutoEnclosure(), "
-            "certify.Taylor(), certify.AffineArithmetic() or certify.IntervalMatrices()."
+            "certify.Taylor(), AffineArithmetic(), IntervalMatrices() or RankOneTerms()."
         )
 
 

@@ -2,14 +2,13 @@
 
 from collections.abc import Sequence
 from fractions import Fraction
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import scipy.optimize
 from flint import ctx  # pyright: ignore[reportMissingTypeStubs]
 from jaxtyping import Float
 
-import dgames as dg
 from certify.checker import Unusable
 from certify.checker.graph import game_hash
 from certify.checker.intervals import BallInterval
@@ -34,9 +33,8 @@ from certify.prove.file_parts import TRUSTED, game_in_file, hexadecimal, metric_
 from certify.prove.no_proof import NoProof
 from certify.prove.reach import Reach
 from certify.prove.safe_steps import safe_steps
+from certify.prove.task import Task
 from certify.prove.zeros import find_constrained, find_zero
-from certify.search.budget import Budget
-from certify.search.stages import Stages
 from certify.steps import Setting, onto_sets
 
 # Floating-point bounds are backed off by these shares of the numbers in them, one after the other.
@@ -47,65 +45,34 @@ _RANGE, _TRIALS = 12.0, 24
 _MOST_PLAYERS = 16
 
 
-class Structure(NamedTuple):
-    """What is known of a game before anything is proved of it.
-
-    Attributes:
-        field: The game as a function of vectors.
-        terms: Its Jacobian over the region.
-        seconds: How long it took to find them.
-    """
-
-    field: FlatField
-    terms: RankOne
-
-
-def structured(field: FlatField, region: Region) -> Structure:
-    """Finds the terms of the Jacobian.
-
-    Raises:
-        NoProof: If there are none; it says which operation of the costs is in the way.
-    """
-    try:
-        return Structure(field, rank_one(field, region))
-    except (GraphError, NotRidges) as error:
-        raise NoProof(
-            f"the Jacobian is no sum of terms of rank one that are known: {error}"
-        ) from None
-
-
-def prove_by_terms(
-    game: dg.Game | dg.AbstractField,
-    region: Region,
-    args: Any,
-    structure: Structure,
-    methods: Sequence[str],
-    metric: MetricOption,
-    stages: Stages,
-    budget: Budget,
-) -> Checked:
+def prove_by_terms(task: Task) -> Checked:
     """Returns the contents of a certificate by terms, which the checker has accepted.
 
     Raises:
-        NoProof: If there is no proof; it says why.
+        NoProof: If there is no proof; it says why, and which operation is in the way of terms.
         MismatchError: If the code of the game is not what was read from it.
     """
-    field, terms = structure
+    field, region, stages = task.field, task.region, task.stages
+    stages.begin("looking for terms of rank one")
+    if field.natural is not None:
+        raise NoProof("a proof by terms is not one over all policies")
+    try:
+        terms = rank_one(field, region)
+    except (GraphError, NotRidges) as error:
+        raise NoProof(f"the Jacobian was not brought to terms of rank one: {error}") from None
     stages.begin("choosing a metric")
-    weights, words = _weights(field, terms, metric)
+    weights, words = _weights(field, terms, task.metric)
     spread = np.repeat(weights, field.sizes)
-    margin, lipschitz = margin_bound(terms, spread), lipschitz_bound(terms, spread)
-    if margin.value <= 0:
-        raise NoProof(_not_positive(terms, margin, spread))
+    bounds = margin_bound(terms, spread), lipschitz_bound(terms, spread)
+    if bounds[0].value <= 0:
+        raise NoProof(_not_positive(terms, bounds[0], spread))
     stages.begin("looking for an equilibrium")
-    reach, methods, unproved = _reach(field, region, methods, lipschitz.value)
+    reach, methods, unproved = _reach(field, region, task.methods, bounds[1].value)
     stages.begin("proving the bounds exactly")
     reason = ""
     for backoff in _BACKOFFS:
-        data = _contents(
-            structure, region, reach, methods, spread, (margin, lipschitz), backoff, unproved
-        )
-        data["provenance"] |= {"metric": words, "seconds": f"{budget.elapsed:.2f}"}
+        data = _contents(task, terms, reach, methods, spread, bounds, backoff, unproved)
+        data["provenance"] |= {"metric": words, "seconds": f"{task.budget.elapsed:.2f}"}
         try:
             proved = Checked(data)
         except NotAccepted as rejection:
@@ -114,7 +81,7 @@ def prove_by_terms(
         except Unusable as error:
             raise NoProof(str(error)) from None
         stages.begin("comparing the code with what was read from it")
-        compare(game, region, args, field, expected=_by_ridges)
+        compare(task.game, region, task.args, field, expected=_by_ridges)
         return proved
     raise NoProof(reason)
 
@@ -194,8 +161,8 @@ def residual_of_ridges(
 
 
 def _contents(
-    structure: Structure,
-    region: Region,
+    task: Task,
+    terms: RankOne,
     reach: Reach,
     methods: Sequence[str],
     spread: Float[np.ndarray, " n"],
@@ -204,7 +171,7 @@ def _contents(
     unproved: dict[str, str],
 ) -> dict[str, Any]:
     """Returns the contents of a file that the checker may accept."""
-    field, terms = structure
+    field, region = task.field, task.region
     metric = Metric(spread)
     scale = bounds[1].value
     margin = bounds[0].value - backoff * scale

@@ -1,16 +1,21 @@
 """Makes a checked certificate from a game and a region."""
 
-import functools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import dgames as dg
+from certify.claims.checked import Checked
 from certify.claims.convergence import Convergence
-from certify.jacobian.enclosure_choice import AutoEnclosure, Enclosure
+from certify.jacobian.enclosure_choice import (
+    AffineArithmetic,
+    AutoEnclosure,
+    Enclosure,
+    RankOneTerms,
+)
 from certify.metric.metric_options import AutoMetric, MetricOption
-from certify.metric.objective import Aim
-from certify.problem.region import Everywhere, Region, half_widths
+from certify.problem.region import Everywhere, Region
 from certify.prove.arguments import (
+    MOST_COORDINATES,
     MOST_OF_TERMS,
     check_methods,
     check_options,
@@ -18,18 +23,16 @@ from certify.prove.arguments import (
     check_size,
     traced,
 )
-from certify.prove.assembly import Assembly
-from certify.prove.attempts import attempt
-from certify.prove.by_terms import prove_by_terms, structured
-from certify.prove.differential import compare
-from certify.prove.margin_search import searched
-from certify.prove.metric_choice import choose, climb_on
+from certify.prove.by_cells import prove_by_cells
+from certify.prove.by_terms import prove_by_terms
 from certify.prove.no_proof import NoProof
-from certify.prove.question import method_names, posed
+from certify.prove.question import method_names
+from certify.prove.task import Task
 from certify.search.search_options import Search
 from certify.search.stages import OutOfTime, Stages
 
-_NOT_SMOOTH = "on some cell the costs were not shown to be smooth"
+# A way to a proof: it returns contents that the checker has accepted, or raises `NoProof`.
+Road = Callable[[Task], Checked]
 
 
 def certify(
@@ -80,7 +83,9 @@ def certify(
         metric: The metric: `AutoMetric` chooses one by sampling; `Weights` and `Matrix` give one,
             and then all claims are in the given metric, even if another one would prove more.
         enclosure: How Jacobians are enclosed; `AutoEnclosure` chooses the way that suits the costs,
-            and `AutoEnclosure().select(certify.flat_field(game, region))` says which and why.
+            and `AutoEnclosure().select(certify.flat_field(game, region))` says which and why. It
+            also chooses between cells and terms: terms come first of more than 48 coordinates, and
+            where cells prove nothing; `RankOneTerms` asks for them.
         search: How long and how finely to search. By default: up to 10,000 cells, until the margin
             is 97% of what further cutting could prove.
 
@@ -108,40 +113,52 @@ def certify(
     names, budget = method_names(check_methods(methods)), search.budget
     stages, promoted = Stages(budget, search.progress), ()
     try:
-        # Pose the problem.
         stages.begin("tracing the costs")
         field = traced("certify", game, region, args)
         promoted = field.promoted
-        if isinstance(region, Everywhere):
-            structure = structured(field, region)
-            proved = prove_by_terms(game, region, args, structure, names, metric, stages, budget)
-            return Convergence("proved", contents=proved)
-        check_size("certify", field.dimension)
-        question = posed(game, region, args, field, names, metric, enclosure, stages)
-        # Choose a metric.
-        stages.begin("choosing a metric")
-        objective = metric.objective if isinstance(metric, AutoMetric) else "basin"
-        aim = Aim(objective, half_widths(region), field.is_gradient, stages.deadline(0.3))
-        ladder = choose(question, aim)
-        # Search.
-        stages.begin("preparing the enclosures of the game's derivatives")
-        found = searched(question, ladder.chosen.weighting, enclosure, search, budget)
-        if not found.smooth:
-            raise NoProof(_NOT_SMOOTH, *filter(None, [found.tree.shortfall]))
-        # Assemble.
-        aim = aim._replace(seconds=lambda: budget.left)
-        goal = objective if question.given is None else "none: the metric was given"
-        notes = {"enclosure": found.enclosure.name, "objective": goal}
-        assembly = Assembly(question, found.tree, aim, notes, budget)
-        # Check.
-        free = question.given is None and question.generality == "auto" and budget.left > 0
-        onward = functools.partial(climb_on, question, aim) if free else None
-        proved = attempt(assembly, ladder, onward)
-        if proved.contents is None:
-            raise NoProof(*proved.reasons, *filter(None, [found.tree.shortfall]))
-        compare(game, region, args, field, found.tree)
+        task = Task(game, region, args, field, names, metric, enclosure, search, stages, budget)
+        return Convergence("proved", contents=_proved(task))
     except OutOfTime as end:
         return Convergence("undecided", (str(end),), promoted=promoted)
     except NoProof as end:
         return Convergence(end.status, end.reasons, promoted=promoted)
-    return Convergence("proved", contents=proved.contents)
+
+
+def _proved(task: Task) -> Checked:
+    """Returns the first proof that one of the roads leads to.
+
+    Raises:
+        NoProof: With the reasons of all roads, if none does, or with a refutation.
+    """
+    reasons: list[str] = []
+    for road in _roads(task):
+        try:
+            return road(task)
+        except NoProof as end:
+            if end.status == "refuted":
+                raise
+            reasons += end.reasons
+    raise NoProof(*reasons)
+
+
+def _roads(task: Task) -> tuple[Road, ...]:
+    """Returns the ways to a proof, in the order in which to try them.
+
+    One matrix for all of the region, where the costs have the structure that it takes, is the only
+    way on unbounded regions and the quicker one of many coordinates. Cells prove more of few: their
+    bounds are as tight as one likes, and bound single blocks too.
+    """
+    field, enclosure = task.field, task.enclosure
+    if isinstance(enclosure, RankOneTerms) or isinstance(task.region, Everywhere):
+        if not isinstance(enclosure, RankOneTerms | AutoEnclosure):
+            raise ValueError(
+                f"certify: {enclosure!r} is for bounded regions; everywhere takes RankOneTerms()."
+            )
+        return (prove_by_terms,)
+    if not isinstance(enclosure, AutoEnclosure) or field.natural is not None:
+        check_size("certify", field.dimension)
+        return (prove_by_cells,)
+    if field.dimension > MOST_COORDINATES:
+        return (prove_by_terms,)
+    many = field.dimension > AffineArithmetic.most
+    return (prove_by_terms, prove_by_cells) if many else (prove_by_cells, prove_by_terms)

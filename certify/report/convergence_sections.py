@@ -8,6 +8,7 @@ from certify.report.markup import Markup, lower, paragraph, section, upper
 from certify.report.run import simulate
 from certify.report.sketch import sketch
 from certify.report.small_gain_section import small_gain_section
+from certify.report.terms_section import terms_section
 
 
 def convergence_sections(certificate: Convergence) -> list[Markup]:
@@ -20,9 +21,9 @@ def convergence_sections(certificate: Convergence) -> list[Markup]:
     bars = [sketch(lambda: figures.step_bars(steps))] if steps else []
     return [
         formulas_section(certificate),
-        small_gain_section(certificate),
+        *([] if certificate.claims.small_gain is None else [small_gain_section(certificate)]),
         section("Learning", *bars, learning(certificate)),
-        cells_section(certificate),
+        terms_section(certificate) if certificate.terms else cells_section(certificate),
     ]
 
 
