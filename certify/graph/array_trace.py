@@ -186,9 +186,17 @@ def _entrywise(function: Callable[..., int]) -> Callable[..., int]:
 
     def rule(builder: Builder, params: Any, *operands: Any) -> int:
         reals = [_real(builder, x) for x in operands]
-        return function(builder, *(x.number for x in reals))
+        shape = np.broadcast_shapes(*(x.shape for x in reals))
+        return function(builder, *(_repeated(builder, x, shape) for x in reals))
 
     return rule
+
+
+def _repeated(builder: Builder, x: _Real, shape: tuple[int, ...]) -> int:
+    """Returns the node of an array, repeated along axes of length one."""
+    if x.shape in ((), shape) or not builder.shape(x.number):
+        return x.number
+    return builder.moved("broadcast", x.number, shape, list(shape), list(range(len(shape))))
 
 
 def _dot(builder: Builder, params: Any, x: Any, y: Any) -> int:
@@ -219,6 +227,19 @@ def _summed(builder: Builder, params: Any, x: Any) -> int:
     x, axes = _real(builder, x), list(map(int, params["axes"]))
     shape = tuple(size for k, size in enumerate(x.shape) if k not in axes)
     return builder.moved("sum", _whole(builder, x), shape, axes)
+
+
+def _multiplied(builder: Builder, params: Any, x: Any) -> int:
+    """Multiplies slices along each axis, one after the other."""
+    x = _real(builder, x)
+    places = np.arange(math.prod(x.shape)).reshape(x.shape)
+    axes = tuple(map(int, params["axes"]))
+    kept = [k for k in range(len(x.shape)) if k not in axes]
+    shape = [x.shape[k] for k in kept]
+    rows = places.transpose(*axes, *kept).reshape(-1, *shape)
+    number = _whole(builder, x)
+    factors = [_taken(builder, number, row) for row in rows]
+    return functools.reduce(builder.mul, factors, builder.constant(1.0))
 
 
 def _select(builder: Builder, params: Any, which: Any, *cases: Any) -> int:
@@ -305,6 +326,7 @@ _RULES: dict[str, Callable[..., int]] = {
     )(builder, params, x),
     "dot_general": _dot,
     "reduce_sum": _summed,
+    "reduce_prod": _multiplied,
     "select_n": _select,
     "convert_element_type": _converted,
 }

@@ -78,7 +78,7 @@ def value_and_slope(tree: Tree, t: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
             value, slope = value + float(factor) * own[0], slope + float(factor) * own[1]
         return value, slope
     if name == "product":
-        (f, df), (g, dg) = (value_and_slope(inner, t) for inner in tree[1:])
+        (f, df), (g, dg) = (value_and_slope(inner, t) for inner in tree[1:3])
         return f * g, df * g + f * dg
     u, du = value_and_slope(tree[1], t)
     if name == "power":

@@ -119,7 +119,7 @@ def _exact(vector: np.ndarray) -> list[Fraction]:
 def from_small_gain(setting: Setting) -> Step | None:
     """Applies the rule "small_gain", with a basin in the norm of the rate."""
     constants, gain = setting.constants, setting.gain
-    if gain.margin <= 0:
+    if constants is None or gain is None or gain.margin <= 0:
         return None
     step = alternating_step(constants.curvature, constants.smoothness, constants.coupling, gain)
     near = setting.radius / float((step["inner"] * np.sqrt(setting.weights)).min()) * (1 + 2.0**-40)
