@@ -28,7 +28,9 @@ LISTED = [
     name
     for page in sorted((DOCS / "api").rglob("*.md"))
     for name in re.findall(
-        r"^\.\. auto(?:function|class|exception):: (\S+)$", page.read_text("utf-8"), re.MULTILINE
+        r"^\.\. auto(?:function|class|exception):: ([^\s()]+)(?:\(\))?$",
+        page.read_text("utf-8"),
+        re.MULTILINE,
     )
 ]
 
