@@ -1,6 +1,6 @@
 """Proofs by terms of rank one: one matrix for a whole region, or for all of R^n, and no cells."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from fractions import Fraction
 from typing import Any
 
@@ -23,8 +23,8 @@ from certify.graph.builder import GraphError
 from certify.graph.ridge_floats import evaluate_ridges
 from certify.jacobian.rank_one import RankOne, rank_one, ridges_of
 from certify.metric.metric import Metric
-from certify.metric.metric_options import MetricOption
-from certify.metric.objective import Aim
+from certify.metric.metric_options import AutoMetric, MetricOption
+from certify.metric.objective import SHARE, Aim
 from certify.metric.rank_one_bounds import Bound, lipschitz_bound, margin_bound
 from certify.problem.field import FlatField
 from certify.problem.region import Region, half_widths
@@ -40,7 +40,9 @@ from certify.steps import Setting, onto_sets
 # Floating-point bounds are backed off by these shares of the numbers in them, one after the other.
 _BACKOFFS = (2.0**-40, 2.0**-30, 2.0**-20)
 # Weights are between these powers of e, and this many are tried for each player but the first.
-_RANGE, _TRIALS = 12.0, 24
+_RANGE, _TRIALS = 12.0, 30
+# Rounds of improvement of multipliers for each of these, and halvings on the way to rounder ones.
+_QUICK, _HALVINGS = 8, 8
 # The most players whose weights are looked for one by one.
 _MOST_PLAYERS = 16
 
@@ -61,7 +63,7 @@ def prove_by_terms(task: Task) -> Checked:
     except (GraphError, NotRidges) as error:
         raise NoProof(f"the Jacobian was not brought to terms of rank one: {error}") from None
     stages.begin("choosing a metric")
-    weights, words = _weights(field, terms, task.metric)
+    weights, words = _weights(field, region, terms, task.metric)
     spread = np.repeat(weights, field.sizes)
     bounds = margin_bound(terms, spread), lipschitz_bound(terms, spread)
     if bounds[0].value <= 0:
@@ -87,7 +89,7 @@ def prove_by_terms(task: Task) -> Checked:
 
 
 def _weights(
-    field: FlatField, terms: RankOne, metric: MetricOption
+    field: FlatField, region: Region, terms: RankOne, metric: MetricOption
 ) -> tuple[Float[np.ndarray, " players"], str]:
     """Returns the weights of the players, and how they were chosen."""
     given = metric.given(field.names, field.sizes)
@@ -96,33 +98,74 @@ def _weights(
         if given.chosen.weighting.ndim > 1:
             raise NoProof("a proof by terms of rank one needs a metric of weights")
         return given.chosen.weighting[ends], given.chosen.name
+    objective = metric.objective if isinstance(metric, AutoMetric) else "margin"
     players = len(field.sizes)
-    even = np.ones(players)
     # In a zero-sum game couplings cancel in equal weights, and own curvatures bound every metric.
-    if players == 1 or players > _MOST_PLAYERS or (field.zero_sum and field.is_gradient):
-        return even, "equal weights"
+    zero_sum = field.zero_sum and field.is_gradient
+    if players == 1 or players > _MOST_PLAYERS or (zero_sum and objective in ("basin", "margin")):
+        return np.ones(players), "equal weights"
 
-    def loss(logs: np.ndarray) -> float:
-        spread = np.repeat(np.exp([0.0, *logs]), field.sizes)
-        return -margin_bound(terms, spread, rounds=6).value
+    def spread(logs: np.ndarray) -> np.ndarray:
+        return np.repeat(np.exp([0.0, *logs]), field.sizes)
 
-    def along(logs: np.ndarray, k: int) -> np.ndarray:
-        def at(x: float) -> np.ndarray:
-            return np.array([*logs[:k], x, *logs[k + 1 :]])
+    def margin(logs: np.ndarray) -> float:
+        return margin_bound(terms, spread(logs), rounds=_QUICK).value
 
-        found = scipy.optimize.minimize_scalar(
-            lambda x: loss(at(x)),
-            bounds=(max(logs[k] - 4, -_RANGE), min(logs[k] + 4, _RANGE)),
-            method="bounded",
-            options={"maxiter": _TRIALS, "xatol": 1e-2},
-        )
-        return at(float(found.x)) if found.fun < loss(logs) else logs
+    def value(logs: np.ndarray) -> float:
+        if objective not in ("step", "rate"):
+            return margin(logs)
+        steepness = lipschitz_bound(terms, spread(logs)).value
+        return margin(logs) / steepness ** (2 if objective == "step" else 1)
 
     logs = np.zeros(players - 1)
     for _ in range(1 if players == 2 else 2):
         for k in range(players - 1):
-            logs = along(logs, k)
-    return np.exp([0.0, *logs]), "weights with the best margin"
+            logs = _along(value, logs, k)
+    if objective == "basin":
+        logs = _rounder(margin, logs, region, field.sizes)
+    return np.exp([0.0, *logs]), f"weights for the {objective}"
+
+
+def _along(value: Callable[[np.ndarray], float], logs: np.ndarray, k: int) -> np.ndarray:
+    """Returns logarithms of weights of which the k-th is the best one that was found."""
+
+    def at(x: float) -> np.ndarray:
+        return np.array([*logs[:k], x, *logs[k + 1 :]])
+
+    found = scipy.optimize.minimize_scalar(
+        lambda x: -value(at(x)),
+        bounds=(-_RANGE, _RANGE),
+        method="bounded",
+        options={"maxiter": _TRIALS, "xatol": 1e-2},
+    )
+    return at(float(found.x)) if -float(found.fun) > value(logs) else logs
+
+
+def _rounder(
+    margin: Callable[[np.ndarray], float],
+    logs: np.ndarray,
+    region: Region,
+    sizes: tuple[int, ...],
+) -> np.ndarray:
+    """Returns weights nearer to those of round balls, which keep most of the margin.
+
+    In the units of the region balls are round if weights go with the inverse squares of the
+    half-widths. On the way from there the margin is the smaller the farther it is from its best.
+    """
+    widths = np.log(half_widths(region))
+    starts = np.cumsum([0, *sizes[:-1]])
+    units = -2 * np.add.reduceat(widths, starts) / np.array(sizes)
+    even = np.clip((units - units[0])[1:], -_RANGE, _RANGE)
+    target, far, near = SHARE["basin"] * margin(logs), 1.0, 0.0
+    if margin(even) >= target:
+        return even
+    for _ in range(_HALVINGS):
+        middle = 0.5 * (near + far)
+        if margin(even + middle * (logs - even)) >= target:
+            far = middle
+        else:
+            near = middle
+    return even + far * (logs - even)
 
 
 def _reach(

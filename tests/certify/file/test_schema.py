@@ -12,8 +12,9 @@ from hypothesis import example, given, settings
 from jsonschema import Draft202012Validator
 
 import certify
-from certify.checker import Unusable, check_data, graph, reader, schemes, steps
-from certify.checker.cells import MAX_DIMENSION, MAX_GENERATORS
+from certify.checker import Unusable, arrays, check_data, graph, reader, schemes, steps
+from certify.checker.cells import MAX_GENERATORS
+from certify.checker.claims import MAX_DIMENSION
 from certify.checker.reader import Reader, decode, parse
 from certify.claims.kinds import KINDS
 from tests.certify.checker.mutations import mutated
@@ -237,15 +238,16 @@ def test_limits_and_names_are_those_of_the_checker():
     whole, parts = certify.schema(), schema_parts()
     assert str(reader.MAX_BYTES) in whole["description"]
     assert str(reader.MAX_BITS) in whole["description"]
-    cells = whole["properties"]["evidence"]["properties"]["cells"]
+    cells = parts["cells"]["properties"]["cells"]
     assert cells["maxItems"] == reader.MAX_ITEMS
     assert parts["vector"]["maxItems"] == MAX_DIMENSION
+    assert parts["terms"]["properties"]["terms"]["maxItems"] == reader.MAX_ITEMS
     assert parts["generators"]["maxItems"] == MAX_GENERATORS
     nodes = parts["graph"]["properties"]["nodes"]
     assert nodes["maxItems"] == graph.MAX_NODES
     named = [shape["prefixItems"][0] for shape in nodes["items"]["anyOf"]]
     operations = [name for first in named for name in first.get("enum", [first.get("const")])]
-    assert sorted(operations) == sorted(graph.OPERANDS)
+    assert sorted(operations) == sorted([*graph.OPERANDS, *arrays.ARRAYS])
     known = whole["properties"]["claims"]["properties"]["steps"]["items"]["anyOf"]
     rules = [parts[entry["$ref"].split("/")[-1]]["properties"] for entry in known]
     pairs = [(rule["method"]["const"], rule["theorem"]["const"]) for rule in rules]

@@ -1,0 +1,261 @@
+"""Proofs by terms of rank one: closed forms, whole spaces, hidden nonlinearities, and level 2."""
+
+import copy
+import re
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import certify
+import dgames as dg
+from certify.checker import check_data
+from certify.checker.reader import digest
+
+GENERATOR = np.random.default_rng(0)
+ROWS, LABELS = GENERATOR.normal(size=(8, 4)), GENERATOR.integers(0, 2, 8).astype(float)
+DATA = {"rows": jnp.asarray(ROWS), "labels": jnp.asarray(LABELS)}
+START = {"model": jnp.zeros(4), "adversary": jnp.zeros(8)}
+
+
+def payoff(x, args):
+    """A logistic model against an adversary who shifts its labels."""
+    z = args["rows"] @ x["model"]
+    fit = jnp.mean(jax.nn.softplus(z) - (args["labels"] + x["adversary"]) * z)
+    return fit + 0.1 * jnp.sum(x["model"] ** 2) - 0.5 * jnp.sum(x["adversary"] ** 2)
+
+
+LABEL_GAME = dg.zero_sum(payoff, minimiser="model")
+
+
+@pytest.fixture(scope="module")
+def proved():
+    return certify.certify(
+        LABEL_GAME, certify.Everywhere(START), [dg.Simultaneous, dg.Extragradient], args=DATA
+    )
+
+
+class TestLabelAdversary:
+    def test_the_margin_is_the_exact_one(self, proved):
+        """At large w all slopes of the loss vanish: then the margin is min(0.2, 1)."""
+        assert proved.status == "proved"
+        assert 0.2 * (1 - 1e-6) <= proved.margin <= 0.2
+
+    def test_both_levels_accept(self, proved):
+        for level in (1, 2):
+            verdict = check_data(proved.data, level=level)
+            assert verdict.ok, verdict.reasons
+
+    def test_what_it_says(self, proved):
+        rows = {row.label: "".join(map(str, row.parts)) for row in proved.claim_rows()}
+        assert rows["region"].startswith("everywhere")
+        assert rows["basin"] == "every start"
+        assert "rank one" in rows["terms"]
+        assert proved.cells == 0 and proved.terms > 0
+        assert "Everywhere" not in repr(proved) and "terms=" in repr(proved)
+        with pytest.raises(ValueError, match="no single blocks"):
+            proved.small_gain  # noqa: B018
+        assert "every start" in certify.report_page(proved)
+
+    def test_it_converges_from_far_away(self, proved):
+        step = proved.step_sizes["extragradient"]
+        far = jax.tree.map(lambda leaf: leaf + 1000.0, START)
+        assert bool(proved.in_basin(dg.Extragradient, far))
+        solution = dg.solve(
+            LABEL_GAME,
+            dg.Extragradient(step.best),
+            far,
+            args=DATA,
+            tol=1e-9,
+            max_steps=20_000,
+        )
+        for name, leaf in proved.equilibrium.center.items():
+            np.testing.assert_allclose(solution.strategy[name], leaf, atol=1e-6)
+
+    def test_the_file_is_read_again(self, proved, tmp_path):
+        again = certify.load(proved.save(tmp_path / "label.json"))
+        assert isinstance(again.region, certify.Everywhere)
+        assert again.margin == proved.margin
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda d: d["evidence"]["terms"][0].__setitem__(3, d["evidence"]["terms"][0][2]),
+        lambda d: d["evidence"]["terms"].pop(0),
+        lambda d: d["evidence"]["vectors"][0][1].__setitem__(0, 12345),
+        lambda d: d["claims"]["equilibrium"]["center"].__setitem__(0, (0.5).hex()),
+        lambda d: d["game"]["graph"]["nodes"].append(["neg", 0]),
+        lambda d: d["game"].pop("zero_sum"),
+    ],
+)  # fmt: skip
+def test_level_2_finds_every_change(proved, change):
+    data = copy.deepcopy(proved.data)
+    evidence = data["evidence"]
+    proofs = [evidence[name] for name in ("margin_proof", "lipschitz_proof")]
+    # Terms that move come first.
+    moving = [term[2] != term[3] for term in evidence["terms"]]
+    order = sorted(range(len(moving)), key=lambda k: not moving[k])
+    evidence["terms"] = [evidence["terms"][k] for k in order]
+    for proof in proofs:
+        proof["multipliers"] = [proof["multipliers"][k] for k in order]
+    change(data)
+    if len(evidence["terms"]) < len(order):
+        for proof in proofs:
+            proof["multipliers"].pop(0)
+    data["digest"] = digest(data)
+    try:
+        verdict = check_data(data, level=2)
+    except certify.Unusable:
+        return
+    assert not verdict.ok
+
+
+class TestClosedForms:
+    def test_a_quadratic_game(self):
+        """`J = [[2, 1], [-1, 4]]`: with equal weights the margin is 2."""
+        game = dg.game(lambda x, _: (x[0] ** 2 + x[0] * x[1], 2 * x[1] ** 2 - x[0] * x[1]))
+        found = certify.certify(game, certify.Everywhere((0.0, 0.0)))
+        assert found.status == "proved"
+        assert 2 * (1 - 1e-6) <= found.margin <= 2
+
+    def test_weights_are_chosen(self):
+        """Couplings of 1 and 100 between players with curvature 20: only weights 100:1 will do."""
+        game = dg.game(
+            lambda x, _: (10 * x[0] ** 2 + x[0] * x[1], 10 * x[1] ** 2 + 100 * x[0] * x[1])
+        )
+        where = certify.Everywhere((0.0, 0.0))
+        found = certify.certify(game, where, metric=certify.AutoMetric(objective="margin"))
+        assert found.status == "proved"
+        assert 9.99 <= found.margin <= 10
+        assert found.weights["0"] / found.weights["1"] == pytest.approx(100, rel=0.1)
+        rounder = certify.certify(game, where)
+        assert 9.5 <= rounder.margin < found.margin
+        assert rounder.weights["0"] / rounder.weights["1"] < 60
+
+    def test_a_saturating_coupling(self):
+        """`J = [[1, 0.4 tanh'(x_1)], [-0.4 tanh'(x_0), 1]]`, whose margin is `1 - 0.2`."""
+        game = dg.game(
+            lambda x, _: (
+                0.5 * x[0] ** 2 + 0.4 * x[0] * jnp.tanh(x[1]),
+                0.5 * x[1] ** 2 - 0.4 * x[1] * jnp.tanh(x[0]),
+            )
+        )
+        field = dg.FunctionField(
+            lambda x, _: (x[0] + 0.4 * jnp.tanh(x[1]), x[1] - 0.4 * jnp.tanh(x[0]))
+        )
+        for given in (game, field):
+            found = certify.certify(given, certify.Everywhere((0.1, 0.0)))
+            assert found.status == "proved"
+            assert 0.8 * (1 - 1e-6) <= found.margin <= 0.8
+
+    def test_a_coupling_that_does_not_saturate(self):
+        """The slope of `x_0 x_1^2` grows with x_1."""
+        game = dg.game(lambda x, _: (x[0] ** 2 + x[0] * x[1] ** 2, x[1] ** 2))
+        found = certify.certify(game, certify.Everywhere((0.1, 0.0)))
+        assert found.status == "undecided"
+        assert "not bounded" in found.reasons[0]
+
+    def test_a_box_of_a_large_game(self):
+        """Of 60 coordinates, terms come first; the closed form is `1 + min tanh'`."""
+        rows = jnp.asarray(np.random.default_rng(1).normal(size=(30, 30)) / 30)
+        game = dg.game(
+            lambda x, _: {
+                "a": jnp.sum(jnp.cosh(rows @ x["a"]))
+                + 0.5 * jnp.sum(x["a"] ** 2)
+                + jnp.vdot(x["a"], x["b"]),
+                "b": 0.5 * jnp.sum(x["b"] ** 2) - jnp.vdot(x["a"], x["b"]),
+            }
+        )
+        box = certify.Box.around({"a": jnp.zeros(30), "b": jnp.zeros(30)}, 0.5)
+        found = certify.certify(game, box)
+        assert found.status == "proved" and found.terms > 0
+        assert 1 - 1e-6 <= found.margin <= 1.1
+
+
+def scanned(x):
+    def round_(total, a):
+        return total + jnp.sin(a * x[0]), None
+
+    return jax.lax.scan(round_, 0.6 * x[0] ** 2, jnp.arange(3.0))[0]
+
+
+def reused(x):
+    y = jnp.cos(2 * x[0])
+    return y + y * y + 0.5 * x[0] ** 2
+
+
+# First costs in which a nonlinearity hides; each has a margin only if it is overlooked.
+HIDDEN = {
+    "a constant": lambda x: x[0] ** 2 - 3 * jnp.vdot(jnp.array([1.0, 0.0]), jnp.cos(jnp.stack(x))),
+    "reused arguments": reused,
+    "cancellation": lambda x: jnp.sin(3 * x[0]) - 0.9 * jnp.sin(3 * x[0]) + 0.4 * x[0] ** 2,
+    "a huge row": lambda x: jnp.sum(jnp.cos(jnp.array([1e8, 1.0]) * x[0])) + x[0] ** 2,
+    "a doubled row": lambda x: jnp.sum(jnp.sin(jnp.ones(3) * x[0])) + x[0] ** 2,
+    "a scan": scanned,
+}
+
+
+@pytest.mark.parametrize("name", HIDDEN)
+def test_nothing_hidden_is_overlooked(name):
+    game = dg.game(lambda x, _: (HIDDEN[name](x), x[1] ** 2))
+    found = certify.certify(game, certify.Everywhere((0.3, 0.2)))
+    assert found.status != "proved"
+
+
+@pytest.mark.parametrize(
+    ("costs", "message"),
+    [
+        (lambda x: (jnp.tanh(x[0] * x[1]), x[1] ** 2), "tanh is applied"),
+        (lambda x: (jnp.abs(x[0]) + x[0] ** 2, x[1] ** 2), "kinks"),
+        (lambda x: (jnp.where(x[0] > 0, x[0] ** 2, x[0]), x[1] ** 2), "gt|choose"),
+        (lambda x: (x[0] ** 4 + x[0] ** 2, x[1] ** 2), "not bounded"),
+        (lambda x: (jnp.log(x[0]) + x[0] ** 2, x[1] ** 2), "defined"),
+        (lambda x: (-(x[0] ** 2), x[1] ** 2), "positive margin"),
+    ],
+)
+def test_reasons(costs, message):
+    game = dg.game(lambda x, _: costs(x))
+    found = certify.certify(game, certify.Everywhere((0.3, 0.2)))
+    assert found.status == "undecided"
+    assert any(re.search(message, reason) for reason in found.reasons), found.reasons
+
+
+def test_data_without_rows_and_with_zeros():
+    def cost(x, args):
+        return (jnp.sum(jax.nn.softplus(args @ x[0])) + jnp.sum(x[0] ** 2), x[1] ** 2)
+
+    for data in (jnp.zeros((0, 2)), jnp.zeros((3, 2)), jnp.array([[0.0, 1.0], [0.0, 0.0]])):
+        found = certify.certify(dg.game(cost), certify.Everywhere((jnp.zeros(2), 0.0)), args=data)
+        assert found.status == "proved", found.reasons
+        assert found.margin == pytest.approx(2.0)
+
+
+def test_enclosures_of_cells_are_for_bounded_regions():
+    game = dg.game(lambda x, _: (x[0] ** 2, x[1] ** 2))
+    with pytest.raises(ValueError, match="RankOneTerms"):
+        certify.certify(game, certify.Everywhere((0.0, 0.0)), enclosure=certify.Taylor())
+
+
+def test_terms_on_request():
+    game = dg.game(lambda x, _: (x[0] ** 2 + 0.1 * x[0] ** 4, x[1] ** 2 + x[0] * x[1]))
+    found = certify.certify(
+        game, certify.Box.around((0.0, 0.0), 1.0), enclosure=certify.RankOneTerms()
+    )
+    assert found.status == "proved" and found.terms > 0
+    cells = certify.certify(game, certify.Box.around((0.0, 0.0), 1.0))
+    assert cells.terms == 0
+    # Cells are cut until the margin is 97% of what they could prove, in a metric of the same aim.
+    assert found.margin == pytest.approx(cells.margin, rel=0.06)
+
+
+def test_code_that_is_not_pure_is_noticed():
+    calls = []
+
+    def cost(x, _):
+        calls.append(0)
+        return ((1.0 + len(calls)) * x[0] ** 2, x[1] ** 2)
+
+    with pytest.raises(certify.MismatchError):
+        certify.certify(dg.game(cost), certify.Everywhere((0.3, 0.2)))
