@@ -9,7 +9,8 @@ of file:
 - `policies` is for games on simplices, over all policies, and uses `payoffs` and `logarithm`.
 
 The claims are read by `claims`, `region`, `metric` and `sets`; `cells` has the cells of a region.
-All rest on `reader` (of files), `exact` and `matrices` (positive definiteness) and `verdict`.
+All rest on `reader` (of files), `exact`, `matrices` and `sparse` (positive definiteness) and
+`verdict`.
 
 These verify level 1: the inequalities, given the bounds on derivatives in the file. Level 2
 needs python-flint: `rederive` finds these bounds again from the costs, which the file spells out as
