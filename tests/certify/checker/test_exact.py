@@ -17,6 +17,7 @@ from certify.checker.exact import (
     positive_definite,
 )
 from certify.checker.matrices import Packing, product
+from certify.checker.sparse import sparse_positive_definite
 from tools.definite import exactly_positive_definite, last_schur_complement
 
 
@@ -183,6 +184,17 @@ def test_a_residual_that_is_barely_dominant(monkeypatch):
     row, lost = [3 * 2**50 + 2**49 - 1], 2**49
     assert column(2**100 + lost + large, row, large - 1) == ([3], [lost])
     assert column(2**100 + lost + large, row, large) is None
+
+
+@pytest.mark.parametrize("least", [2, 2**57, 2**58 + 2**57, 2**60])
+def test_an_entry_of_the_residual_counts_in_both_of_its_rows(least):
+    """A residual `[[least, b], [b, c]]` with `b = 7/8 c`, and almost `(1, 1)` as the vector."""
+    x, b, c = 2**60 - 2**57, 2**59 - 2**56 - 1, 2**59 + 2
+    matrix = [[x**2 + least, x**2 + b], [x**2 + b, x**2 + c]]
+    assert exactly_positive_definite(matrix) == (least + c > 2 * b)
+    assert positive_definite(matrix) == (least > b)
+    rows = [{0: matrix[0][0]}, {0: matrix[1][0], 1: matrix[1][1]}]
+    assert sparse_positive_definite(rows, [1, 0], Work()) == (least > b)
 
 
 @given(st.integers(2**39, 2**40), st.integers(15, 24))
