@@ -121,10 +121,10 @@ def column(pivot: int, row: list[int], owed: int) -> Column | None:
 
     The vector is the rounded row divided by its root, so that entries of the residual are at most
     half the root, below `2^BITS / 2`. The root is chosen so small that this cannot be too much: in
-    a row of m numbers the sum is at most `m (2^BITS / 2 + 1)`. So all that can happen to a positive
-    definite matrix is that the pivot is too small: only if, with its diagonal about one, it has an
-    eigenvalue of the size of `n 2^-BITS` (and with a larger entry in the vector than is allowed,
-    a later pivot would be negative).
+    a row of m numbers the sum is at most `m (2^BITS / 2 + 1)`. So a positive definite matrix is
+    only refused because a pivot is too small; with its diagonal about one, it then has an
+    eigenvalue of the size of `n 2^-BITS`. (After a vector with an entry of `2^BITS` or more, the
+    pivot of that coordinate would be negative.)
 
     Args:
         pivot: The diagonal entry of what is left of the matrix.
