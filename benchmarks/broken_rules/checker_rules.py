@@ -85,7 +85,25 @@ RULES = [
     Rule("sets", "SimplexSet.defect", "c > 0 or v < level", "c > 0"),
     Rule("sets", "SimplexSet.contains", "sum(center[group]) == 1", "True"),
     # Positive definiteness, exactly.
-    Rule("exact", "positive_definite", "2 * row[i] > sum(map(abs, row))", "row[i] > 0"),
+    Rule("exact", "column", "pivot - root**2 > owed + sum(losses)", "True"),
+    Rule("exact", "column", "owed + sum(losses)", "sum(losses)"),
+    Rule("exact", "column", "owed + sum(losses)", "owed"),
+    Rule("exact", "column", "abs(x - root * y) + 1", "abs(x - root * y)"),
+    Rule("exact", "column", "max(map(abs, vector), default=0) < 2**BITS", "True"),
+    Rule("exact", "positive_definite", "max(map(abs, row)) > 4**BITS", "False"),
+    Rule(
+        "exact",
+        "positive_definite",
+        "owed = list(map(int.__add__, owed, found.losses))",
+        "owed = owed[:-1]",
+    ),
+    Rule("exact", "Packing.__init__", "bits // 8 + 1", "bits // 8"),
+    Rule(
+        "sparse", "sparse_positive_definite", "sorted(order) != list(range(len(matrix)))", "False"
+    ),
+    Rule("sparse", "sparse_positive_definite", "owed[j] += loss", "pass"),
+    Rule("sparse", "sparse_positive_definite", "kept + len(row) ** 2 > MAX_ENTRIES", "False"),
+    Rule("sparse", "sparse:_subtract", "row.get(j, 0) - x * y", "row.get(j, 0)"),
     Rule("exact", "family_positive_definite", "(1, -1)", "(1, 1)"),
     Rule("exact", "_lowered", "-(-loss // t)", "loss // t"),
     Rule("exact", "_lowered", "x - sum(others)", "x"),
@@ -298,6 +316,7 @@ TESTS = {
     "region": [CONDITIONS, "checker/test_proof.py", "checker/test_sets.py"],
     "sets": ["checker/test_sets.py", "problem/test_constraints.py"],
     "exact": [CONDITIONS, "checker/test_exact.py", "checker/test_metric.py"],
+    "sparse": ["checker/test_sparse.py"],
     "checked steps": [
         CONDITIONS,
         "steps/test_simultaneous.py",

@@ -4,16 +4,19 @@ This folder is the trusted part, the thing to audit. It imports the standard lib
 no NumPy, nothing from the rest of the project. Three modules hold the arguments, each for one kind
 of file:
 
-- `proof` is for games, and uses `equilibrium`, `steps`, `performance` and `schemes`;
+- `proof` is for games, and uses `terms` for files with terms in place of cells, `equilibrium`,
+  `steps`, `performance` and `schemes`;
 - `contraction` is for single steps of a method;
 - `policies` is for games on simplices, over all policies, and uses `payoffs` and `logarithm`.
 
 The claims are read by `claims`, `region`, `metric` and `sets`; `cells` has the cells of a region.
-All rest on `reader` (of files), `exact` and `matrices` (positive definiteness) and `verdict`.
+All rest on `reader` (of files), `exact`, `matrices` and `sparse` (positive definiteness) and
+`verdict`.
 
 These verify level 1: the inequalities, given the bounds on derivatives in the file. Level 2
 needs python-flint: `rederive` finds these bounds again from the costs, which the file spells out as
-a `graph`, by truncated Taylor polynomials (`jets`, `series`, `intervals`).
+a `graph`, by truncated Taylor polynomials (`jets`, `series`, `intervals`); `rederive_terms` finds
+terms of rank one in it (`ridges`, `univariate`).
 
 Run it as `python -m certify.checker [--level 2] FILE`. The folder is also a distribution of its
 own, `certify-checker`, see its README.

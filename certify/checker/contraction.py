@@ -128,7 +128,7 @@ def check_contraction(file: Reader, level: int, progress: Progress | None) -> tu
             bits = (gap**2).denominator.bit_length() - start.unit
             matrix = start.scaled(gap**2, bits)
             matrix[k][k] -= ceil(distance**2 * Fraction(2) ** bits)
-            work.spend(matrix)
+            work.spend_test(matrix)
             require(positive_definite(matrix), "the starts are in the box")
         claim = "the stretch of the first state holds"
         _check_factor(evidence["start"], unit, start, factor, inverse, claim, work)
@@ -180,5 +180,5 @@ def _check_inverse(metric: Symmetric, inverse: Symmetric, work: Work) -> None:
             "the inverse of the metric is hardly more than the given one",
         ),
     ):
-        work.spend(matrix)
+        work.spend_test(matrix)
         require(positive_definite(matrix), claim)

@@ -1,17 +1,19 @@
 """Positive definiteness of integer matrices, and of whole families of them, decided exactly.
 
-Everything here is integer arithmetic, except for one guess in floating point that is then verified.
+Everything here is integer arithmetic. `sparse` has the same test for matrices of few entries.
 """
 
 from fractions import Fraction
 from math import ceil, isqrt, lcm
 from typing import NamedTuple
 
-from .matrices import Matrix, plus, product, scaled, square, transposed
+from .matrices import Matrix, Packing, plus, scaled, square
 from .reader import Unusable
 
-# The bits of the guessed factor that are kept; more would only make the products longer.
-_BITS = 40
+# The bits of vectors: two digits of Python's integers. More would only make the products longer.
+BITS = 60
+# After so many rows a packed vector is cut to the length that is needed.
+_EVERY = 32
 # The most products of numbers of up to 1000 bits for one file: they take some two minutes.
 MAX_WORK = 2**31
 
@@ -22,14 +24,21 @@ class Work:
     def __init__(self) -> None:
         self.left = MAX_WORK
 
-    def spend(self, matrix: Matrix, parts: int = 0) -> None:
-        """Pays for one test of a matrix, or for its rows as modes, before the work is done.
+    def spend(self, matrix: Matrix) -> None:
+        """Pays for a product with a matrix, or for its rows as modes, before the work is done."""
+        self._pay_rounds(len(matrix) + 4, matrix)
 
-        `parts` is the number of other matrices whose sum it is.
+    def spend_test(self, matrix: Matrix, parts: int = 0) -> None:
+        """Pays for one test of a matrix before it is done.
+
+        `parts` is the number of other matrices whose sum it is. The time that is not spent on these
+        is that of 8 products for each entry, and one more for every 32 rows, which are packed.
         """
+        self._pay_rounds(len(matrix) // 32 + 8 + parts, matrix)
+
+    def _pay_rounds(self, rounds: int, matrix: Matrix) -> None:
         longest = max(max(map(int.bit_length, row)) for row in matrix)
-        size = len(matrix[0]) + 4
-        self.pay((len(matrix) + 4 + parts) * size**2 * (1 + longest // 1000) ** 2)
+        self.pay(rounds * (len(matrix[0]) + 4) ** 2 * (1 + longest // 1000) ** 2)
 
     def pay(self, products: int) -> None:
         """Pays for that many products before they are made."""
@@ -41,53 +50,112 @@ class Work:
 def positive_definite(matrix: Matrix) -> bool:
     """Says whether a symmetric integer matrix is proved positive definite; False is no disproof.
 
-    With any integer matrix `C`, let `T = C A C'`. If `T` is strictly diagonally dominant with a
-    positive diagonal it is positive definite (Gershgorin); then `C` is nonsingular and `A` is
-    positive definite as well (Sylvester's law of inertia). A good `C`, guessed in floating point,
-    is the inverse of the Cholesky factor of `A`; a bad one can only fail to prove anything.
+    With any vectors `v_k`, let `R = A - sum_k v_k v_k'`. If R is strictly diagonally dominant with
+    a positive diagonal, then R is positive definite (Gershgorin), and so is A, the sum of R and of
+    something that is positive semidefinite. Here A is the matrix in units in which its diagonal is
+    about `2^(2 BITS)`, see `units`, and entries are rounded down to integers: the true ones are
+    larger by less than one, which `column` adds to the losses.
+
+    The vectors are those of Gaussian elimination from the last coordinate to the first, rounded:
+    `v_k` ends at coordinate k. When it is subtracted, row k of what is left of A is row k of R, as
+    later vectors do not reach it. So R is known, row by row, as soon as it can be.
+
+    Rows are packed, of which entries up to the diagonal are used. All entries of A are at most
+    `4^BITS` in size and those of vectors below `2^BITS`, which is verified, so that after n - 1
+    vectors all are below `n 4^BITS` and fit into their digits, positive definite or not.
     """
-    try:
-        guess = _inverse_factor(matrix)
-    except (ValueError, OverflowError, ZeroDivisionError):  # not positive, or not finite
+    diagonal = [row[i] for i, row in enumerate(matrix)]
+    if min(diagonal, default=0) <= 0:
         return False
-    lower = [row + [0] * (len(matrix) - len(row)) for row in guess]
-    moved = product(product(lower, matrix), transposed(lower))
-    return all(2 * row[i] > sum(map(abs, row)) for i, row in enumerate(moved))
+    shifts, packing = units(diagonal), Packing(2 * BITS + len(matrix).bit_length())
+    rows = []
+    for i, line in enumerate(matrix):
+        row = [rounded_down(line[j], shifts[i] + shifts[j]) for j in range(i + 1)]
+        if max(map(abs, row)) > 4**BITS:
+            return False
+        rows.append(packing.packed(row))
+    owed = [0] * len(matrix)
+    while rows:
+        *row, pivot = packing.unpacked(rows[-1], len(rows))
+        found = column(pivot, row, owed[-1])
+        if found is None:
+            return False
+        rows.pop()
+        owed = list(map(int.__add__, owed, found.losses))  # as short as the losses
+        _subtract(rows, found.vector, packing)
+    return True
+
+
+def units(diagonal: list[int]) -> list[int]:
+    """Returns units for the coordinates of a matrix `A > 0` with that diagonal.
+
+    In the units `2^-u_i`, the entries of A are `2^(u_i + u_j) a_ij`, which is positive definite if
+    and only if A is; and `4^BITS / 4 <= 2^(2 u_i) a_ii < 4^BITS`.
+    """
+    return [(2 * BITS - x.bit_length()) // 2 for x in diagonal]
+
+
+def rounded_down(x: int, shift: int) -> int:
+    """Returns the largest integer that is at most `2^shift x`."""
+    return x << shift if shift >= 0 else x >> -shift
+
+
+class Column(NamedTuple):
+    """A vector `v` of a factorisation, and what it does not explain of a row.
+
+    Attributes:
+        vector: Its entries but for the one at the pivot.
+        losses: Bounds on the size of the entries of the residual in this row, except the pivot's.
+    """
+
+    vector: list[int]
+    losses: list[int]
+
+
+def column(pivot: int, row: list[int], owed: int) -> Column | None:
+    """Returns the next vector for a matrix, or None unless the residual is proved dominant.
+
+    The row of the residual is what is left of the row of the matrix without the square of the
+    vector. Here it is verified that its diagonal entry is larger than the sum of the other ones in
+    size, with one added to each for the rounding of the matrix.
+
+    The vector is the rounded row divided by its root, so that entries of the residual are at most
+    half the root, below `2^BITS / 2`. The root is chosen so small that this cannot be too much: in
+    a row of m numbers the sum is at most `m (2^BITS / 2 + 1)`. So a positive definite matrix is
+    only refused because a pivot is too small; with its diagonal about one, it then has an
+    eigenvalue of the size of `n 2^-BITS`. (After a vector with an entry of `2^BITS` or more, the
+    pivot of that coordinate would be negative.)
+
+    Args:
+        pivot: The diagonal entry of what is left of the matrix.
+        row: Its other entries in that row which are not yet accounted for.
+        owed: The sum of the others: what former vectors lost in this row.
+    """
+    room = pivot - owed - len(row) * (2 ** (BITS - 1) + 1)
+    if room <= 1:
+        return None
+    root = isqrt(room - 1)
+    vector = [(2 * x + root) // (2 * root) for x in row]
+    losses = [abs(x - root * y) + 1 for x, y in zip(row, vector, strict=True)]
+    dominant = pivot - root**2 > owed + sum(losses)
+    bounded = max(map(abs, vector), default=0) < 2**BITS
+    return Column(vector, losses) if dominant and bounded else None
+
+
+def _subtract(rows: list[int], vector: list[int], packing: Packing) -> None:
+    """Subtracts `v_i v_j` from entries (i, j) of packed rows, which end at the diagonal."""
+    packed = packing.packed(vector)
+    for i in reversed(range(len(rows))):
+        if i % _EVERY == 0:  # what lies beyond the diagonal is not used, and would take time
+            packed = packing.cut(packed, i + 1)
+        if vector[i]:
+            rows[i] -= vector[i] * packed
 
 
 def rational_positive_definite(matrix: list[list[Fraction]]) -> bool:
     """Says whether a symmetric rational matrix is proved positive definite."""
     scale = lcm(*(x.denominator for row in matrix for x in row))
     return positive_definite([[int(x * scale) for x in row] for row in matrix])
-
-
-def _inverse_factor(matrix: Matrix) -> Matrix:
-    """Returns approximately an integer multiple of the inverse Cholesky factor of `matrix`."""
-    # Scaling the diagonal to about one makes the guess insensitive to the units of the coordinates.
-    root = [isqrt(matrix[i][i] << 2 * _BITS) for i in range(len(matrix))]
-    factor: list[list[float]] = []
-    inverse: list[list[float]] = []
-    columns: list[list[float]] = []  # of the inverse, from the diagonal down
-    for i, line in enumerate(matrix):
-        scaled = [(line[j] << 2 * _BITS) / (root[i] * root[j]) for j in range(i + 1)]
-        row: list[float] = []
-        for j in range(i):
-            row.append((scaled[j] - sum(map(float.__mul__, row, factor[j]))) / factor[j][j])
-        row.append(_root(scaled[i] - sum(map(float.__mul__, row, row))))
-        parts = (sum(map(float.__mul__, row[j:i], column)) for j, column in enumerate(columns))
-        inverse.append([*(-part / row[i] for part in parts), 1 / row[i]])
-        columns.append([])
-        for column, x in zip(columns, inverse[i], strict=True):
-            column.append(x)
-        factor.append(row)
-    top = max(root)
-    return [[round(x * 2**_BITS) * top // root[j] for j, x in enumerate(row)] for row in inverse]
-
-
-def _root(pivot: float) -> float:
-    if not pivot > 0:
-        raise ValueError("not positive")
-    return pivot**0.5
 
 
 class Generator(NamedTuple):
@@ -146,7 +214,7 @@ def family_positive_definite(
         work: Pays for the tests.
     """
     lowered = _lowered(centre, generators, remainder, scaling)
-    work.spend(lowered, len(generators))
+    work.spend_test(lowered, len(generators))
     if positive_definite(lowered):
         return True
     if not generators:

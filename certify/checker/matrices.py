@@ -44,30 +44,45 @@ def bordered(m: Matrix) -> Matrix:
     return top + [[*row, *[0] * len(m)] for row in m]
 
 
-def product(left: Matrix, right: Matrix) -> Matrix:
-    """Returns the product of two matrices.
+class Packing:
+    """Rows of integers as long ones, `sum_j x_j B^j`, for Python to add and multiply at once.
 
-    One long integer holds a row of the right one, `sum_j x_j 2^(8 w j)`, so that Python takes sums
-    and integer multiples of whole rows at once. No entry of the product is as large as
-    `2^(8 w - 1)` in size; so with that added to each, digits in base `2^(8 w)` are the entries.
+    Here `B = 2^(8 width)`. A long integer is known modulo `B^length` if it stands for a row of that
+    length; if all entries are smaller than `B / 2` in size, it determines them: with `B / 2` added
+    to each, they are its digits.
     """
+
+    def __init__(self, bits: int) -> None:
+        """Makes room for entries of up to so many bits, and a sign."""
+        self.width = bits // 8 + 1
+
+    def packed(self, row: list[int]) -> int:
+        """Returns the long integer of a row."""
+        half = self._halves(1)
+        digits = b"".join([(x + half).to_bytes(self.width, "little") for x in row])
+        return int.from_bytes(digits, "little") - self._halves(len(row))
+
+    def cut(self, total: int, length: int) -> int:
+        """Returns the long integer without what lies beyond a length."""
+        return total & ((1 << 8 * self.width * length) - 1)
+
+    def unpacked(self, total: int, length: int) -> list[int]:
+        """Returns the row of a long integer."""
+        half, width = self._halves(1), self.width
+        digits = self.cut(total + self._halves(length), length).to_bytes(width * length, "little")
+        return [
+            int.from_bytes(digits[k : k + width], "little") - half
+            for k in range(0, len(digits), width)
+        ]
+
+    def _halves(self, length: int) -> int:
+        return int.from_bytes((bytes(self.width - 1) + b"\x80") * length, "little")
+
+
+def product(left: Matrix, right: Matrix) -> Matrix:
+    """Returns the product of two matrices, whole rows of the right one at once."""
     longest = [max(max(map(int.bit_length, row)) for row in m) for m in (left, right)]
-    width = (sum(longest) + len(right).bit_length() + 9) // 8
-    half = 1 << (8 * width - 1)
-
-    def packed(row: list[int]) -> int:
-        return int.from_bytes(b"".join((x + half).to_bytes(width, "little") for x in row), "little")
-
-    middle = packed([0] * len(right[0]))
-    rows = [packed(row) - middle for row in right]
-    result = []
-    for line in left:
-        total = sum((x * row for x, row in zip(line, rows, strict=True) if x), middle)
-        digits = total.to_bytes(width * len(right[0]), "little")
-        result.append(
-            [
-                int.from_bytes(digits[k : k + width], "little") - half
-                for k in range(0, len(digits), width)
-            ]
-        )
-    return result
+    packing = Packing(sum(longest) + len(right).bit_length())
+    rows = [packing.packed(row) for row in right]
+    totals = (sum(x * row for x, row in zip(line, rows, strict=True) if x) for line in left)
+    return [packing.unpacked(total, len(right[0])) for total in totals]

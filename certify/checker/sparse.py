@@ -1,117 +1,88 @@
-"""Positive definiteness of symmetric integer matrices with few entries, decided exactly.
+"""Positive definiteness of large integer matrices with few entries, decided exactly.
 
-*Factor and residual.* With any matrix C let `R = T - C C'`. If R is strictly diagonally dominant
-with a positive diagonal, it is positive definite (Gershgorin), and so is `T = C C' + R`. A good C,
-guessed in floating point, is the Cholesky factor of T minus a little of its diagonal; a bad one can
-only fail to prove anything. C has few entries where T has and rows are eliminated in a good order,
-which is a guess as well.
+The argument is that of `exact.positive_definite`, and so are units, vectors and losses; but entries
+that are certainly zero are left out. Which ones are depends on the order of elimination: any order
+is valid, so that it is part of the evidence, and a good one leaves few entries.
 """
 
-from math import isqrt, ldexp
+from .exact import Work, column, rounded_down, units
+from .reader import Unusable
 
-from .exact import Work
-
-# The lower triangle of a symmetric matrix, by rows: the entries that are not zero.
+# The lower triangle of a symmetric matrix: row i has its entries in columns up to i, by column.
 Rows = list[dict[int, int]]
-# A matrix by its columns, without entries that are zero.
-Columns = list[dict[int, float]]
 
-# The shares of the diagonal left for the residual, in units of 2^-53 per entry of a column.
-_SHARES = (16, 2**10, 2**16)
+# The most entries that are kept at a time: they take less than 1 GiB.
+MAX_ENTRIES = 2**22
+# What a row costs besides the products of its entries.
+_ROW = 8
 
 
-def positive_definite(rows: Rows, order: list[int], work: Work) -> bool:
+def sparse_positive_definite(matrix: Rows, order: list[int], work: Work) -> bool:
     """Says whether a symmetric integer matrix is proved positive definite; False is no disproof.
 
+    With `v_k` the vectors of Gaussian elimination, rounded, `A = sum_k v_k v_k' + R`, where R is
+    proved strictly diagonally dominant with a positive diagonal: see `exact.positive_definite`,
+    where pivots are taken from the last to the first. Here they are taken in the given order.
+
+    Each row has its entries in columns that are eliminated later. A vector changes only entries in
+    rows and columns in which it is not zero; all others are what they were, without an error.
+
     Args:
-        rows: The lower triangle.
-        order: All rows, in the order in which they are eliminated.
-        work: Pays for the products before they are made.
+        matrix: Its lower triangle.
+        order: The coordinates in the order of elimination: each one once, or nothing is proved.
+        work: Pays for each pivot before it is eliminated.
+
+    Raises:
+        Unusable: If that takes too much work, or more than `MAX_ENTRIES` at a time.
+        ValueError: If there are entries outside the lower triangle.
     """
-    if any(row.get(i, 0) <= 0 for i, row in enumerate(rows)):
+    work.pay(len(matrix) + sum(_length(x) for row in matrix for x in row.values()))
+    if sorted(order) != list(range(len(matrix))):
         return False
-    matrix, longest = _reordered(rows, order)
-    # In units in which the diagonal is about one, those of the coordinates do not matter.
-    shift = max(0, 120 - min(matrix[i][i].bit_length() for i in range(len(matrix))))
-    shift += shift % 2
-    roots = [isqrt(matrix[i][i] << shift) for i in range(len(matrix))]
-    for share in _SHARES:
-        factor = _cholesky(matrix, roots, shift, share, work, longest)
-        if factor is None:
+    diagonal = [row.get(i, 0) for i, row in enumerate(matrix)]
+    if min(diagonal, default=0) <= 0:
+        return False
+    rows = _eliminated_later(matrix, units(diagonal), order)
+    kept, owed = sum(map(len, rows)), [0] * len(rows)
+    for k, row in enumerate(rows):
+        work.pay((len(row) + _ROW) ** 2)
+        if kept + len(row) ** 2 > MAX_ENTRIES:
+            raise Unusable("checking it would take too much memory: the matrix fills up")
+        pivot, later = row.pop(k), sorted(row)
+        found = column(pivot, [row[j] for j in later], owed[k])
+        if found is None:
             return False
-        if _dominates(matrix, roots, shift, factor):
-            return True
-    return False
+        for j, loss in zip(later, found.losses, strict=True):
+            owed[j] += loss
+        kept += _subtract(rows, later, found.vector) - len(row) - 1
+        row.clear()
+    return True
 
 
-def _reordered(rows: Rows, order: list[int]) -> tuple[Rows, int]:
-    """Returns the columns of the lower triangle in another order of the coordinates.
+def _length(x: int) -> int:
+    return 1 + x.bit_length() // 1000
 
-    Also the number of bits of the longest entry.
-    """
-    place = [0] * len(order)
-    for new, old in enumerate(order):
-        place[old] = new
-    columns: Rows = [{} for _ in rows]
-    longest = 1
-    for i, row in enumerate(rows):
+
+def _eliminated_later(matrix: Rows, shifts: list[int], order: list[int]) -> Rows:
+    """Returns the matrix in its units and in the order: each row from the diagonal on."""
+    place = {coordinate: position for position, coordinate in enumerate(order)}
+    rows: Rows = [{} for _ in order]
+    for i, row in enumerate(matrix):
         for j, x in row.items():
-            if x:
-                low, high = sorted((place[i], place[j]))
-                columns[low][high] = x
-                longest = max(longest, x.bit_length())
-    return columns, longest
+            if not 0 <= j <= i:
+                raise ValueError(f"sparse_positive_definite: row {i} has an entry in column {j}.")
+            first, last = sorted((place[i], place[j]))
+            rows[first][last] = rounded_down(x, shifts[i] + shifts[j])
+    return rows
 
 
-def _cholesky(
-    matrix: Rows, roots: list[int], shift: int, share: int, work: Work, longest: int
-) -> Columns | None:
-    """Returns the Cholesky factor of `T - share I` in units of the diagonal, or None."""
-    columns: Columns = [
-        {i: (x << shift) / (roots[i] * roots[j]) for i, x in column.items()}
-        for j, column in enumerate(matrix)
-    ]
-    price = (1 + longest // 1000) ** 2
-    for j, column in enumerate(columns):
-        work.pay((len(column) ** 2 + 8) * price)
-        pivot = column[j] - ldexp(share * (len(column) + 4), -53)
-        if not pivot > 0:
-            return None
-        root = pivot**0.5
-        below = [(i, x / root) for i, x in column.items() if i != j]
-        below.sort()
-        columns[j] = {j: root, **dict(below)}
-        for k, (i, x) in enumerate(below):
-            target = columns[i]
-            for m, y in below[k:]:
-                target[m] = target.get(m, 0.0) - x * y
-    return columns
-
-
-def _dominates(matrix: Rows, roots: list[int], shift: int, factor: Columns) -> bool:
-    """Says whether `T - C C'` is strictly diagonally dominant in units of the diagonal."""
-    residual = [{i: x << shift for i, x in column.items()} for column in matrix]
-    for column in factor:
-        entries = [(i, _whole(x, roots[i])) for i, x in column.items()]
-        for k, (i, x) in enumerate(entries):
-            target = residual[i]
-            for m, y in entries[k:]:
-                target[m] = target.get(m, 0) - x * y
-    # Any positive scales will do: with `t_i R_ij t_j` in place of R the argument is the same.
-    top = max(roots) << 64
-    scales = [top // root for root in roots]
-    excess = [0] * len(roots)
-    for j, column in enumerate(residual):
-        for i, x in column.items():
-            if i == j:
-                excess[j] += x * scales[j]
-            else:
-                excess[i] -= abs(x) * scales[j]
-                excess[j] -= abs(x) * scales[i]
-    return min(excess) > 0
-
-
-def _whole(x: float, root: int) -> int:
-    """Returns about `x root` for a float x."""
-    numerator, denominator = x.as_integer_ratio()
-    return numerator * root // denominator
+def _subtract(rows: Rows, places: list[int], vector: list[int]) -> int:
+    """Subtracts `v_i v_j` from entries (i, j); returns how many entries are new."""
+    new = 0
+    for start, i in enumerate(places):
+        row, x = rows[i], vector[start]
+        new -= len(row)
+        for j, y in zip(places[start:], vector[start:], strict=True):
+            row[j] = row.get(j, 0) - x * y
+        new += len(row)
+    return new

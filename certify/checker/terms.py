@@ -27,7 +27,7 @@ from typing import NamedTuple
 from .claims import Claims
 from .exact import Work
 from .reader import Reader, Unusable
-from .sparse import Rows, positive_definite
+from .sparse import Rows, sparse_positive_definite
 from .verdict import require
 
 # The most entries of all the outer products that are added up: checking them takes a minute or two.
@@ -164,7 +164,7 @@ def _require_positive(
             _add_square(rows, b, -int(width * u * 2**bits))
     eliminated = order.integers(len(rows))
     require(sorted(eliminated) == [*range(len(rows))], f"{order.where} is an order of all rows")
-    require(positive_definite(rows, eliminated, work), claim)
+    require(sparse_positive_definite(rows, eliminated, work), claim)
 
 
 def _add(rows: Rows, a: Vector, b: Vector, factor: int) -> None:

@@ -17,6 +17,8 @@ from certify.jacobian.rank_one import RankOne
 # Rounds of improvement of multipliers, and the share of the spread of the eigenvalues that counts
 # as near the lowest in the first one.
 _ROUNDS, _NEAR = 30, 0.1
+# The share of the longest vector below which the part of one along the lowest ones is not looked at.
+_TINY = 1e-9
 
 
 class Bound(NamedTuple):
@@ -64,7 +66,7 @@ def margin_bound(terms: RankOne, weights: Float[np.ndarray, " n"], rounds: int =
         shares /= shares.sum()
         near = vectors * np.sqrt(shares)
         along = [np.sqrt(((side @ near) ** 2).sum(1)) for side in sides]
-        wanted = np.clip(along[1], 1e-300, None) / np.clip(along[0], 1e-300, None)
+        wanted = (along[1] + _TINY * along[1].max()) / (along[0] + _TINY * along[0].max())
         ratio = np.clip(wanted / multipliers, 1e-6, 1e6)
         multipliers = np.where(parallel, multipliers, multipliers * np.sqrt(ratio))
     return best

@@ -1,6 +1,6 @@
 """Exact positive definiteness: against rational elimination, and against sampled families."""
 
-from fractions import Fraction
+from math import isqrt
 
 import numpy as np
 import pytest
@@ -9,24 +9,16 @@ from hypothesis import strategies as st
 
 from certify.checker import Unusable
 from certify.checker.exact import (
+    BITS,
     Work,
+    column,
     family_positive_definite,
     generator,
     positive_definite,
 )
-from certify.checker.matrices import product
-
-
-def exactly_positive_definite(matrix):
-    """Rational LDL', the slow and obvious way."""
-    a = [[Fraction(x) for x in row] for row in matrix]
-    for k in range(len(a)):
-        if a[k][k] <= 0:
-            return False
-        for i in range(k + 1, len(a)):
-            factor = a[i][k] / a[k][k]
-            a[i] = [x - factor * y for x, y in zip(a[i], a[k], strict=True)]
-    return True
+from certify.checker.matrices import Packing, product
+from certify.checker.sparse import sparse_positive_definite
+from tools.definite import exactly_positive_definite, last_schur_complement
 
 
 def plain(matrix):
@@ -70,6 +62,18 @@ def test_products_of_the_largest_entries():
             assert product(left, right) == [[value, -value]]
 
 
+@given(st.integers(1, 100), st.data())
+def test_rows_as_long_integers(bits, data):
+    """With whatever lies beyond the row, and entries as large as they may be."""
+    entry = st.integers(1 - 2**bits, 2**bits - 1)
+    row = data.draw(st.lists(entry, min_size=1, max_size=9))
+    beyond, packing = data.draw(st.integers(-(2**200), 2**200)), Packing(bits)
+    total = packing.packed(row) + (beyond << 8 * packing.width * len(row))
+    assert packing.unpacked(total, len(row)) == row
+    assert packing.unpacked(packing.cut(total, len(row)), len(row)) == row
+    assert packing.unpacked(packing.cut(total, 1), 1) == row[:1]
+
+
 def test_what_floating_point_wrongly_accepts():
     """Semidefinite integer matrices: 148 of those on which a Cholesky factorisation succeeds."""
     rng, accepted_by_float, tried = np.random.default_rng(0), 0, 0
@@ -86,7 +90,7 @@ def test_what_floating_point_wrongly_accepts():
 
 
 @pytest.mark.parametrize("n", [16, 64])
-@pytest.mark.parametrize("condition", [1e2, 1e8])
+@pytest.mark.parametrize("condition", [1e2, 1e8, 1e13])
 def test_ill_conditioned_matrices_are_proved(n, condition):
     rng = np.random.default_rng(n)
     q, _ = np.linalg.qr(rng.normal(size=(n, n)))
@@ -103,6 +107,102 @@ def test_badly_scaled_coordinates():
     units = [1, 10**15, 10**30]
     scaled = [[base[i][j] * units[i] * units[j] for j in range(3)] for i in range(3)]
     assert positive_definite(scaled)
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.integers(0, 2**32 - 1), st.integers(1, 6), st.integers(0, 300), st.booleans())
+def test_nothing_but_positive_definite_matrices_is_proved(seed, n, bits, units):
+    """At the edge: the last diagonal entry is moved to both sides of what makes it singular."""
+    rng = np.random.default_rng(seed)
+    matrix = [[x << bits for x in row] for row in gram(rng, n, n, 9)]
+    for i in range(n):
+        for j in range(i):
+            matrix[i][j] = matrix[j][i] = matrix[i][j] + int(rng.integers(-9, 10))
+    if not exactly_positive_definite([row[:-1] for row in matrix[:-1]]):
+        return
+    edge = matrix[-1][-1] - last_schur_complement(matrix)
+    scales = [2 ** int(k) for k in rng.integers(0, 1000, n)] if units else [1] * n
+    steps = [0, 1, *(2**k for k in range(bits // 2, bits + 10, 7))]
+    for value in {edge.__floor__() + sign * step for step in steps for sign in (-1, 1)}:
+        matrix[-1][-1] = value
+        proved = positive_definite(rescaled(matrix, scales))
+        assert exactly_positive_definite(matrix) or not proved
+        relative = (value - edge) / matrix[-1][-1] if value > 0 else 0
+        smallest = np.linalg.eigvalsh(correlation(matrix))[0] if relative > 1e-9 else 0
+        assert proved or smallest < 1e-12
+
+
+def rescaled(matrix, scales):
+    return [
+        [x * own * scale for x, scale in zip(row, scales, strict=True)]
+        for row, own in zip(matrix, scales, strict=True)
+    ]
+
+
+def correlation(matrix):
+    """With a diagonal of about one, in floating point."""
+    root, axes = [isqrt(row[i] << 200) for i, row in enumerate(matrix)], range(len(matrix))
+    return np.array([[(matrix[i][j] << 200) / (root[i] * root[j]) for j in axes] for i in axes])
+
+
+@given(st.integers(1, 9), st.integers(0, 1000))
+def test_diagonal_matrices(n, bits):
+    matrix = [[(i == j) << bits // (i + 1) for j in range(n)] for i in range(n)]
+    assert positive_definite(matrix)
+    for value in (0, -1, -(2**bits)):
+        matrix[n // 2][n // 2] = value
+        assert not positive_definite(matrix)
+
+
+@settings(max_examples=300)
+@given(
+    st.integers(1, 2 ** (2 * BITS)),
+    st.lists(st.integers(-(2 ** (2 * BITS)), 2 ** (2 * BITS)), max_size=4),
+    st.integers(0, 2 ** (2 * BITS)) | st.integers(0, 2**BITS) | st.just(0),
+    st.integers(-2, 2) | st.integers(-(2 ** (BITS // 2)), 2 ** (BITS // 2)),
+    st.integers(0, 2 * BITS),
+)
+def test_whatever_the_root_the_residual_is_dominant(pivot, row, owed, error, bits):
+    """The root is a guess: another one may fail to prove, but never proves what is not so."""
+    row = [x >> bits for x in row]
+    guess = max(1, isqrt(pivot) + error)
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr("certify.checker.exact.isqrt", lambda _: guess)
+        found = column(pivot, row, owed)
+    if found is None:
+        return
+    left = [abs(x - guess * y) for x, y in zip(row, found.vector, strict=True)]
+    assert all(a + 1 <= b for a, b in zip(left, found.losses, strict=True))
+    assert pivot - guess**2 > owed + sum(found.losses)
+    assert max(map(abs, found.vector), default=0) < 2**BITS
+
+
+def test_a_residual_that_is_barely_dominant(monkeypatch):
+    """By one, and not at all."""
+    monkeypatch.setattr("certify.checker.exact.isqrt", lambda _: 2**50)
+    large = len([0]) * (2 ** (BITS - 1) + 1) + 2
+    row, lost = [3 * 2**50 + 2**49 - 1], 2**49
+    assert column(2**100 + lost + large, row, large - 1) == ([3], [lost])
+    assert column(2**100 + lost + large, row, large) is None
+
+
+@pytest.mark.parametrize("least", [2, 2**57, 2**58 + 2**57, 2**60])
+def test_an_entry_of_the_residual_counts_in_both_of_its_rows(least):
+    """A residual `[[least, b], [b, c]]` with `b = 7/8 c`, and almost `(1, 1)` as the vector."""
+    x, b, c = 2**60 - 2**57, 2**59 - 2**56 - 1, 2**59 + 2
+    matrix = [[x**2 + least, x**2 + b], [x**2 + b, x**2 + c]]
+    assert exactly_positive_definite(matrix) == (least + c > 2 * b)
+    assert positive_definite(matrix) == (least > b)
+    rows = [{0: matrix[0][0]}, {0: matrix[1][0], 1: matrix[1][1]}]
+    assert sparse_positive_definite(rows, [1, 0], Work()) == (least > b)
+
+
+@given(st.integers(2**39, 2**40), st.integers(15, 24))
+def test_large_vectors_do_not_wrap_around(start, bits):
+    """The second pivot is tiny, so that the square of the next entry would not fit its digit."""
+    unit = 2**40
+    close = unit - (start >> bits)
+    assert not positive_definite([[unit, unit // 2, 0], [unit // 2, unit, close], [0, close, unit]])
 
 
 @settings(max_examples=100, deadline=None)
@@ -170,7 +270,7 @@ def test_work_is_bounded(monkeypatch):
     before = work.left
     assert family_positive_definite(centre, generators, zero, [1] * n, work)
     parts = sum(2**depth * (n - depth) for depth in range(n + 1))  # generators left at each test
-    assert before - work.left == (2047 * (n + 4) + parts) * (n + 4) ** 2
+    assert before - work.left == (2047 * 8 + parts) * (n + 4) ** 2
     monkeypatch.setattr("certify.checker.exact.MAX_WORK", 10**6)
     with pytest.raises(Unusable, match="too much work"):
         family_positive_definite(centre, generators, zero, [1] * n, Work())
