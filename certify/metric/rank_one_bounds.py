@@ -17,7 +17,7 @@ from certify.jacobian.rank_one import RankOne
 # Rounds of improvement of multipliers, and the share of the spread of the eigenvalues that counts
 # as near the lowest in the first one.
 _ROUNDS, _NEAR = 30, 0.1
-# The share of the longest vector below which the part of one along the lowest ones is not looked at.
+# The share of the longest vector below which the part of one along the lowest ones counts as none.
 _TINY = 1e-9
 
 
