@@ -123,7 +123,7 @@ class Graph(NamedTuple):
                 (self.shape(left), self.shape(right)),
                 (self._known(left), self._known(right)),
             )
-            return matmul(*operands, shapes, known, operations)
+            return matmul(operands[0], operands[1], shapes, known, operations)
         if name in MOVES:
             return moved(name, parameter, operands[0], operations)
         rule, size = operations[name], prod(node.shape)
@@ -257,8 +257,8 @@ def _array(operation: str, parts: list[Reader], file: Reader, graph: Graph, numb
     if operation == "matmul":
         if len(parts) != 2:
             file.fail("two factors")
-        shapes = [graph.shape(k) for k in operands]
-        return Node(operation, operands, None, matmul_shape(*shapes, file.fail))
+        first, second = (graph.shape(k) for k in operands)
+        return Node(operation, operands, None, matmul_shape(first, second, file.fail))
     if not operands:
         file.fail(f"the operand of {operation!r}")
     shape, places = read_move(operation, graph.shape(operands[0]), parts[1:], file)

@@ -41,7 +41,7 @@ Vector = list[tuple[int, int]]
 Form = Callable[[Vector, Vector], tuple[Vector, Vector]]
 
 
-class Term(NamedTuple):
+class RankOneTerm(NamedTuple):
     """The matrices `s p q'` with `low <= s <= high`."""
 
     left: Vector
@@ -50,14 +50,14 @@ class Term(NamedTuple):
     high: Fraction
 
 
-def read_terms(evidence: Reader, dimension: int) -> list[Term]:
+def read_terms(evidence: Reader, dimension: int) -> list[RankOneTerm]:
     """Reads the terms of the Jacobian."""
     vectors = [_vector(item, dimension) for item in evidence["vectors"].items()]
     terms = []
     for item in evidence["terms"].items():
         left, right, low, high = item.items(4)
         p, q = (vectors[k.integer_within(0, len(vectors) - 1)] for k in (left, right))
-        term = Term(p, q, low.number(), high.number())
+        term = RankOneTerm(p, q, low.number(), high.number())
         require(term.low <= term.high, f"{item.where} has a range")
         terms.append(term)
     return terms
@@ -119,7 +119,7 @@ def check_terms(evidence: Reader, claims: Claims) -> None:
 
 
 def _require_positive(
-    terms: list[Term],
+    terms: list[RankOneTerm],
     form: Form,
     constant: dict[tuple[int, int], Fraction],
     shift: int,

@@ -58,7 +58,9 @@ def evaluate_ridges(ridges: Ridges, points: Float[np.ndarray, "points n"]) -> Ri
             for factors, a in cost.products.items():
                 parts = [at(factor) for factor in factors]
                 costs[:, i] += float(a) * np.prod([value for value, _ in parts], 0)
-                for f, factor in enumerate(factors if ridges.is_gradient else ()):
+                for f, factor in enumerate(factors):
+                    if not ridges.is_gradient:
+                        break
                     others = [value for g, (value, _) in enumerate(parts) if g != f]
                     slope = float(a) * parts[f][1] * np.prod([np.ones(count), *others], 0)
                     for k, x in factor.direction:

@@ -248,6 +248,10 @@ class Everywhere(_Centred):
         """Returns the bounding box, whose corners are infinite."""
         return np.full(self.dimension, -np.inf), np.full(self.dimension, np.inf)
 
+    def misses(self, lower: np.ndarray, upper: np.ndarray) -> bool:
+        """Returns whether a cell lies outside: never, but there are no cells of all of R^n."""
+        return False
+
     def largest_ball(
         self, center: np.ndarray, weights: np.ndarray, limits: Limits | None = None
     ) -> float:

@@ -30,7 +30,7 @@ from certify.problem.field import FlatField
 from certify.problem.region import Region, half_widths
 from certify.prove.differential import compare
 from certify.prove.file_parts import TRUSTED, game_in_file, hexadecimal, metric_in_file
-from certify.prove.no_proof import NoProof
+from certify.prove.no_proof import NoProof, NoTerms
 from certify.prove.reach import Reach
 from certify.prove.safe_steps import safe_steps
 from certify.prove.task import Task
@@ -51,17 +51,18 @@ def prove_by_terms(task: Task) -> Checked:
     """Returns the contents of a certificate by terms, which the checker has accepted.
 
     Raises:
-        NoProof: If there is no proof; it says why, and which operation is in the way of terms.
+        NoTerms: If the costs have not the structure; it says which operation is in the way.
+        NoProof: If there is no proof; it says why.
         MismatchError: If the code of the game is not what was read from it.
     """
     field, region, stages = task.field, task.region, task.stages
     stages.begin("looking for terms of rank one")
     if field.natural is not None:
-        raise NoProof("a proof by terms is not one over all policies")
+        raise NoTerms("a proof by terms is not one over all policies")
     try:
         terms = rank_one(field, region)
     except (GraphError, NotRidges) as error:
-        raise NoProof(f"the Jacobian was not brought to terms of rank one: {error}") from None
+        raise NoTerms(f"the Jacobian was not brought to terms of rank one: {error}") from None
     stages.begin("choosing a metric")
     weights, words = _weights(field, region, terms, task.metric)
     spread = np.repeat(weights, field.sizes)

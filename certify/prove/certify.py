@@ -25,7 +25,7 @@ from certify.prove.arguments import (
 )
 from certify.prove.by_cells import prove_by_cells
 from certify.prove.by_terms import prove_by_terms
-from certify.prove.no_proof import NoProof
+from certify.prove.no_proof import NoProof, NoTerms
 from certify.prove.question import method_names
 from certify.prove.task import Task
 from certify.search.search_options import Search
@@ -137,7 +137,9 @@ def _proved(task: Task) -> Checked:
         except NoProof as end:
             if end.status == "refuted":
                 raise
-            reasons += end.reasons
+            # That cells were of no use is what there is to say of a game without terms.
+            if not (reasons and isinstance(end, NoTerms)):
+                reasons += end.reasons
     raise NoProof(*reasons)
 
 

@@ -15,3 +15,7 @@ class NoProof(Exception):
         super().__init__(*reasons)
         self.reasons = reasons
         self.status: Literal["undecided", "refuted"] = status
+
+
+class NoTerms(NoProof):
+    """The exception that a game has no terms of rank one, which many games have not."""

@@ -28,7 +28,7 @@ T = total([], Fraction(1), Fraction(0))
 NUMBERS = st.fractions(-3, 3, max_denominator=8)
 
 
-def plus(f, c, a=0, b=0):
+def plus(f, c, a: Fraction | int = 0, b: Fraction | int = 0):
     return total([(f, Fraction(c))], Fraction(a), Fraction(b))
 
 

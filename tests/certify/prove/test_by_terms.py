@@ -75,6 +75,7 @@ class TestLabelAdversary:
 
     def test_the_file_is_read_again(self, proved, tmp_path):
         again = certify.load(proved.save(tmp_path / "label.json"))
+        assert isinstance(again, certify.Convergence)
         assert isinstance(again.region, certify.Everywhere)
         assert again.margin == proved.margin
 

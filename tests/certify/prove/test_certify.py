@@ -298,7 +298,8 @@ class TestNotProved:
 
     def test_too_much_to_check(self, linear_game, monkeypatch):
         monkeypatch.setattr("certify.checker.exact.MAX_WORK", 1000)
-        found = certify.certify(linear_game, around({"fast": -13.4, "slow": 1.37}, 1.0))
+        region, cells = around({"fast": -13.4, "slow": 1.37}, 1.0), certify.Taylor()
+        found = certify.certify(linear_game, region, enclosure=cells)
         assert found.status == "undecided"
         assert "too much work" in found.reasons[0]
 
