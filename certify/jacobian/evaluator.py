@@ -101,7 +101,7 @@ def _by_taylor(field: FlatField, width: int) -> Callable[[np.ndarray, np.ndarray
 
     def evaluate(lower: np.ndarray, upper: np.ndarray) -> AffineFamily:
         found = family(lower, upper)
-        smooth = np.asarray(smooth_code(jnp.asarray(lower), jnp.asarray(upper)))
+        smooth = np.asarray(smooth_code(lower, upper))
         # Nothing tells which coordinate is to blame: the widest is.
         known = np.asarray(found.share)
         width = np.broadcast_to((upper - lower)[:, :, None, None], known.shape)
