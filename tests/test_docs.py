@@ -28,7 +28,9 @@ LISTED = [
     name
     for page in sorted((DOCS / "api").rglob("*.md"))
     for name in re.findall(
-        r"^\.\. auto(?:function|class|exception):: (\S+)$", page.read_text("utf-8"), re.MULTILINE
+        r"^\.\. auto(?:function|class|exception):: (\S+?)(?:\(\))?$",
+        page.read_text("utf-8"),
+        re.MULTILINE,
     )
 ]
 
@@ -41,7 +43,7 @@ def exported(package: str) -> list[str]:
     path = ROOT.joinpath(*package.split("."), "__init__.py")
     names = [
         alias.name
-        for node in ast.parse(path.read_text("utf-8")).body
+        for node in ast.walk(ast.parse(path.read_text("utf-8")))  # in conditions too
         if isinstance(node, ast.ImportFrom)
         for alias in node.names
         if alias.asname == alias.name
