@@ -19,7 +19,7 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from certify.checker.rederive import entries
 from certify.enclosure.interval import Interval
 from certify.enclosure.margins import flush
-from certify.enclosure.programs.compiling import compiled, for_once, on_arrays
+from certify.enclosure.programs.compiling import compiled, for_once, on_arrays, shared
 from certify.graph.trace import graph_of
 from certify.jacobian.by_jaxpr import is_smooth, jacobian_family
 from certify.jacobian.by_taylor import taylor_family
@@ -80,7 +80,8 @@ def evaluator(field: FlatField, enclosure: DefiniteEnclosure, *, compile: bool =
     # Compiled ahead of the first call: a block of another shape would be an error, not another
     # compilation.
     corner = jax.ShapeDtypeStruct((width * len(devices), n), jnp.float64)
-    program = compiled(_sharded(jax.vmap(evaluate), devices).trace(corner, corner))
+    traced = _sharded(jax.vmap(evaluate), devices).trace(corner, corner)
+    program = shared(traced) if len(devices) == 1 else compiled(traced)
     return Evaluator(program, width, len(devices), field.signs)
 
 

@@ -54,7 +54,7 @@ def test_a_second_process_compiles_nothing(tmp_path):
     assert (again, same, compiled) == ("proved", margin, 0)
     # Programs of the self-test are not even looked for: it is remembered.
     assert 0 < kept < hits + misses
-    assert any(path.name.startswith("jit_evaluate") for path in (tmp_path / "compiled").iterdir())
+    assert any(path.name.startswith("jit_program") for path in (tmp_path / "compiled").iterdir())
     made = [json.loads(file) for file in (text, proof)]
     assert all(file.pop("provenance") and file.pop("digest") for file in made)
     assert made[0] == made[1]
