@@ -1,7 +1,13 @@
 """Differentiable games in JAX, and the dynamics that run on them."""
 
 # isort: skip_file
-# The order is that of the ideas: strategies, games, fields, methods, runs, diagnoses.
+# The order is that of the ideas: strategies, games, fields, methods, runs, diagnoses. What needs
+# optax, diffrax, optimistix or lineax is imported when it is first used (see `_LATER`).
+
+import importlib as _importlib
+import sys as _sys
+import types as _types
+import typing as _typing
 
 # Joint strategies and the sets they live in
 from dgames.strategy import as_strategy as as_strategy
@@ -55,8 +61,10 @@ from dgames.fields import PseudoGradient as PseudoGradient
 from dgames.fields import as_field as as_field
 from dgames.fields import check_game as check_game
 from dgames.fields import pseudo_gradient as pseudo_gradient
-from dgames.jacobian import jacobian_blocks as jacobian_blocks
-from dgames.jacobian import jacobian_operator as jacobian_operator
+
+if _typing.TYPE_CHECKING:
+    from dgames.jacobian import jacobian_blocks as jacobian_blocks
+    from dgames.jacobian import jacobian_operator as jacobian_operator
 
 # Methods: how to step along a field
 from dgames import methods as methods
@@ -71,7 +79,9 @@ from dgames.methods import MirrorDescent as MirrorDescent
 from dgames.methods import MirrorProx as MirrorProx
 from dgames.methods import Momentum as Momentum
 from dgames.methods import NashMD as NashMD
-from dgames.methods import Optax as Optax
+
+if _typing.TYPE_CHECKING:
+    from dgames.methods import Optax as Optax
 from dgames.methods import Optimistic as Optimistic
 from dgames.methods import OptimisticMirrorDescent as OptimisticMirrorDescent
 from dgames.methods import RungeKutta4 as RungeKutta4
@@ -80,17 +90,21 @@ from dgames.methods import SSPRK3 as SSPRK3
 from dgames.methods import method_name as method_name
 
 # Momenta of games as plain optax transformations
-from dgames import transforms as transforms
+if _typing.TYPE_CHECKING:
+    from dgames import transforms as transforms
 
 # Runs: in steps, in continuous time, inside optimistix
-from dgames.flow import Trajectory as Trajectory
-from dgames.flow import flow as flow
+if _typing.TYPE_CHECKING:
+    from dgames.flow import Trajectory as Trajectory
+    from dgames.flow import flow as flow
 from dgames.history import History as History
 from dgames.results import RESULTS as RESULTS
-from dgames.root_finder import MethodRootFinder as MethodRootFinder
-from dgames.root_finder import as_root_finder as as_root_finder
-from dgames.solve import Solution as Solution
-from dgames.solve import solve as solve
+
+if _typing.TYPE_CHECKING:
+    from dgames.root_finder import MethodRootFinder as MethodRootFinder
+    from dgames.root_finder import as_root_finder as as_root_finder
+    from dgames.solve import Solution as Solution
+    from dgames.solve import solve as solve
 
 # Diagnoses of a point and of a method
 from dgames.diagnose import natural_map as natural_map
@@ -125,3 +139,47 @@ from dgames import plot as plot
 from importlib.metadata import version as _version
 
 __version__ = _version("dgames")
+
+# The modules that are imported later, and what they are imported for.
+_LATER = {
+    name: module
+    for module, names in {
+        "jacobian": ("jacobian_blocks", "jacobian_operator"),
+        "methods.optax": ("Optax",),
+        "transforms": ("transforms",),
+        "flow": ("Trajectory", "flow"),
+        "root_finder": ("MethodRootFinder", "as_root_finder"),
+        "solve": ("Solution", "solve"),
+    }.items()
+    for name in names
+}
+
+
+class _Package(_types.ModuleType):
+    """The package, in which `solve` and `flow` are functions though modules are called so too.
+
+    Python sets a module that is imported, by anyone and at any time, as an attribute of its
+    package.
+    """
+
+    def __setattr__(self, name: str, value: _typing.Any) -> None:
+        if name in ("solve", "flow") and isinstance(value, _types.ModuleType):
+            value = getattr(value, name)
+        super().__setattr__(name, value)
+
+
+_sys.modules[__name__].__class__ = _Package
+
+if not _typing.TYPE_CHECKING:  # or else every name would seem to exist
+
+    def __getattr__(name: str) -> _typing.Any:
+        if name not in _LATER:
+            raise AttributeError(f"module 'dgames' has no attribute {name!r}")
+        module = _importlib.import_module(f"dgames.{_LATER[name]}")
+        value = module if name == _LATER[name] == "transforms" else getattr(module, name)
+        setattr(_sys.modules[__name__], name, value)
+        return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_LATER})

@@ -12,7 +12,6 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-import scipy.linalg
 from jaxtyping import Array, Float, PyTree
 from typing_extensions import override
 
@@ -72,6 +71,8 @@ class TangentBasis(AbstractGauge):
 
 
 def _helmert(actions: int, dtype: np.dtype) -> Float[Array, "coordinates actions"]:
+    import scipy.linalg
+
     return jnp.asarray(scipy.linalg.helmert(actions), dtype)
 
 

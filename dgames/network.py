@@ -6,7 +6,6 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-import scipy.sparse
 from jax.core import Tracer
 from jaxtyping import Array, Float, Int, PyTree
 from typing_extensions import override
@@ -167,6 +166,8 @@ def neighbour_lists(
     shape = np.shape(adjacency)
     if len(shape) != 2 or shape[0] != shape[1]:
         raise ValueError(f"neighbour_lists: the matrix must be square, not of shape {shape}")
+    import scipy.sparse
+
     matrix = scipy.sparse.csr_array(adjacency, dtype=np.float64, copy=True)
     matrix.sum_duplicates()
     counts = np.diff(matrix.indptr)

@@ -194,10 +194,22 @@ def ravel(x: Strategy) -> tuple[Float[Array, " coordinates"], Callable[[Array], 
     >>> vector.tolist(), len(unravel(vector))
     ([1.0, 2.0, 3.0], 2)
     """
+    leaves, dtype, unravel = _layout(x)
+    parts = [leaf.ravel().astype(dtype) for leaf in leaves]
+    return jnp.concatenate(parts) if parts else jnp.zeros(0, dtype), unravel
+
+
+def unraveler(x: Strategy) -> Callable[[Array], Strategy]:
+    """Returns the second part of `ravel(x)`, and computes nothing."""
+    return _layout(x)[2]
+
+
+def _layout(x: Strategy) -> tuple[list[Array], Any, Callable[[Array], Strategy]]:
+    """Returns arrays in the order of `ravel`, the widest of their types, and how to go back."""
     numbers = _numbers(x)
     if numbers is not x:
-        (flat, back), (_, rest) = ravel(numbers), split(as_strategy(x))
-        return flat, lambda vector: eqx.combine(back(vector), rest)
+        (leaves, dtype, back), (_, rest) = _layout(numbers), split(as_strategy(x))
+        return leaves, dtype, lambda vector: eqx.combine(back(vector), rest)
     items, structure = jax.tree.flatten(x, is_leaf=is_stacked)
     stacks = [item if is_stacked(item) else None for item in items]
     # A stack of players counts as one array, with one row per player.
@@ -210,8 +222,6 @@ def ravel(x: Strategy) -> tuple[Float[Array, " coordinates"], Callable[[Array], 
     with jax.numpy_dtype_promotion("standard"):
         dtype = jnp.result_type(*dtypes) if dtypes else jnp.result_type(float)
     offsets = np.cumsum([0] + [leaf.size for leaf in leaves]).tolist()
-    parts = [leaf.ravel().astype(dtype) for leaf in leaves]
-    vector = jnp.concatenate(parts) if parts else jnp.zeros(0, dtype)
 
     def unravel(vector: Array) -> Strategy:
         pieces = [
@@ -226,7 +236,7 @@ def ravel(x: Strategy) -> tuple[Float[Array, " coordinates"], Callable[[Array], 
         ]
         return structure.unflatten(whole)
 
-    return vector, unravel
+    return leaves, dtype, unravel
 
 
 def _rows(x: Stacked) -> tuple[Float[Array, "players size"], Callable[[Array], Stacked]]:

@@ -31,6 +31,8 @@ if "PYTEST_XDIST_WORKER" not in os.environ:
     os.environ["JAX_COMPILATION_CACHE_DIR"] = _compiled
     os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0"
     os.environ["JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES"] = "0"
+    # Likewise what the self-test finds: no run of the tests relies on an earlier one.
+    os.environ["CERTIFY_CACHE_DIR"] = _compiled
 
 # Arguments and results are checked against their annotations, shapes too, where CHECK_TYPES is set:
 # `.ci/run` sets it. Before any module of either package is imported. The hook is installed here

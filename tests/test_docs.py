@@ -43,7 +43,7 @@ def exported(package: str) -> list[str]:
     path = ROOT.joinpath(*package.split("."), "__init__.py")
     names = [
         alias.name
-        for node in ast.parse(path.read_text("utf-8")).body
+        for node in ast.walk(ast.parse(path.read_text("utf-8")))  # in conditions too
         if isinstance(node, ast.ImportFrom)
         for alias in node.names
         if alias.asname == alias.name

@@ -207,3 +207,33 @@ def test_constraints_pin_every_requirement_above_its_lower_bound():
         if requirement.name != PROJECT["name"]:
             version = versions[canonicalize_name(requirement.name)]
             assert requirement.specifier.contains(version), text
+
+
+def test_what_takes_long_is_imported_when_it_is_used():
+    """And in any order: modules that are called like functions do not hide these."""
+    slow = ("optax", "diffrax", "optimistix", "lineax", "scipy", "matplotlib")
+    program = f"""
+import sys, dgames as dg
+print([name for name in {slow} if name in sys.modules])
+print(set("solve flow Optax transforms jacobian_operator".split()) <= set(dir(dg)))
+import dgames.solve, dgames.flow
+from dgames.methods import Optax
+from dgames import transforms
+print(dg.solve.__qualname__, dgames.flow.__qualname__, dg.Optax is Optax, transforms.__name__)
+print(dg.transforms is transforms, sys.modules["dgames.solve"].solve is dg.solve)
+print(*(name for name in {slow} if name in sys.modules))
+"""
+    done = python("-c", program)
+    assert done.stdout.splitlines() == [
+        "[]",
+        "True",
+        "solve flow True dgames.transforms",
+        "True True",
+        "optax diffrax optimistix lineax",
+    ], done.stderr
+
+
+@pytest.mark.parametrize("package", [dg, dg.methods], ids=["dgames", "methods"])
+def test_unknown_names_of_dgames_are_attribute_errors(package):
+    with pytest.raises(AttributeError, match="no_such_name"):
+        package.no_such_name  # noqa: B018

@@ -51,13 +51,14 @@ def enclose(function: Callable, rules: Mapping[str, Rule] = RULES) -> Callable:
 
     def enclosed(*arguments: Any) -> Any:
         require_x64()
-        self_test()
         leaves, structure = jax.tree.flatten(arguments, is_leaf=is_interval)
         operands = [as_operand(leaf) for leaf in leaves]
         jaxpr, output = jax.make_jaxpr(function, return_shape=True)(
             *jax.tree.unflatten(structure, map(as_given, leaves))
         )
         code = anchored(promoted(jaxpr).code)
+        # Together, because one after another they would be compiled one by one.
+        self_test(equation.primitive.name for equation in code.jaxpr.eqns)
         results = interpret(code, operands, rules)
         if any(e.primitive is anchor_p for e in without_dead_code(code).jaxpr.eqns):
             results = _where_bounded(interpret(code, operands, _ANCHORED), results)

@@ -1,13 +1,13 @@
 """Measures, on the platform at hand, what the enclosures take for granted of its arithmetic.
 
 The margins of elementary functions were measured on one platform. Another compiler, accelerator or
-math library may do worse, and compiler flags may give up the rules for NaN, so a small sample is
-measured again before the first proof (see `samples`). Exact values come from Python's decimal
-arithmetic.
+math library may do worse, and compiler flags may give up the rules for NaN, so before a margin is
+used for the first time its function is measured again, at a small sample (see `samples`). Exact
+values come from Python's decimal arithmetic.
 """
 
 import functools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from decimal import Context, Decimal, localcontext
 from typing import Any
 
@@ -21,6 +21,7 @@ from certify.enclosure.elementary.decimals import DIGITS
 from certify.enclosure.elementary.record import Elementary
 from certify.enclosure.margins import MARGINS
 from certify.enclosure.registry import EnclosureError
+from certify.enclosure.remembered import circumstances, recall, remember
 from certify.rounding import EPSILON, TINY
 
 # The functions to be measured are those that have a margin.
@@ -35,32 +36,64 @@ DIVISORS = (3.0, 10.0, 0.1, 49.0, 1e-300, 1e300)
 _NUMERATORS = 1.0 + np.arange(40) / 40
 
 
-def self_test() -> None:
+# What every enclosure needs: rules for NaN, and the functions whose margins are inside of formulas.
+_NAN, _ALWAYS = "rules for NaN", ("add", "mul")
+
+
+def self_test(names: Iterable[str] = ()) -> None:
     """Raises unless JAX's default backend computes as accurately as the enclosures assume.
 
-    Takes a fraction of a second, once per process and backend.
+    That NaN spreads, addition and multiplication are always tested, functions when they are named;
+    `margins.units` names them too, so that no margin is used before its function is tested. A test
+    takes some hundredths of a second, once per process and backend, or not even that where its
+    success is remembered (see `remembered`).
+
+    Args:
+        names: Primitives, of which those that have a margin are tested together.
 
     Raises:
         EnclosureError: Names the function, the platform and the error found.
     """
-    _check(jax.default_backend())
+    tested = _tested(jax.default_backend())
+    pending = [name for name in (*_ALWAYS, *names) if name in MARGINS and name not in tested.passed]
+    if _NAN not in tested.passed or pending:
+        tested.test(dict.fromkeys(pending))
+
+
+class _Tested:
+    """What has passed the test on a backend, in this process or as remembered."""
+
+    def __init__(self, platform: str):
+        self.platform, self._known = platform, circumstances(platform)
+        self.passed = set() if self._known is None else {*recall(self._known)}
+
+    def test(self, names: Iterable[str]) -> None:
+        """Tests functions that have not passed, and remembers them if all of them do."""
+        with jax.disable_jit(False), jax.ensure_compile_time_eval():
+            if _NAN not in self.passed and not _respects_nan():
+                raise EnclosureError(
+                    f"on platform {self.platform!r} NaN does not spread through minima, maxima and "
+                    "tests for it, so nothing can be proved; remove fast-math flags from XLA_FLAGS"
+                )
+            functions = {name: FUNCTIONS[name] for name in names}
+            errors = measure(functions) if functions else {}
+        for name, error in errors.items():
+            if not error <= MARGINS[name].units:
+                raise EnclosureError(
+                    f"{name!r} on platform {self.platform!r} is wrong by {error:.4g} units of "
+                    f"2^-52, but the enclosures allow for {MARGINS[name].units:g}; nothing can be "
+                    "proved there"
+                )
+        passed = {_NAN, *errors}
+        self.passed |= passed
+        # What passed under other options than in the beginning is not remembered.
+        if self._known is not None and circumstances(self.platform) == self._known:
+            remember(self._known, passed)
 
 
 @functools.cache
-def _check(platform: str) -> None:
-    with jax.ensure_compile_time_eval():
-        if not _respects_nan():
-            raise EnclosureError(
-                f"on platform {platform!r} NaN does not spread through minima, maxima and tests "
-                "for it, so nothing can be proved; remove fast-math flags from XLA_FLAGS"
-            )
-        errors = measure()
-    for name, error in errors.items():
-        if not error <= MARGINS[name].units:
-            raise EnclosureError(
-                f"{name!r} on platform {platform!r} is wrong by {error:.4g} units of 2^-52, but "
-                f"the enclosures allow for {MARGINS[name].units:g}; nothing can be proved there"
-            )
+def _tested(platform: str) -> _Tested:
+    return _Tested(platform)
 
 
 def measure(functions: Mapping[str, Callable] = FUNCTIONS) -> dict[str, float]:
@@ -70,10 +103,12 @@ def measure(functions: Mapping[str, Callable] = FUNCTIONS) -> dict[str, float]:
     def evaluate(sample: dict[str, Any]) -> dict[str, Any]:
         return {name: function(*sample[name]) for name, function in functions.items()}
 
+    divisors = DIVISORS if "div" in functions else ()
+
     @jax.jit
     def results(sample: dict[str, Any], numerators: Any) -> Any:
         # Vectors and scalars may run through different code; so do divisions by a constant.
-        quotients = [functions["div"](numerators, jnp.full_like(numerators, c)) for c in DIVISORS]
+        quotients = [functions["div"](numerators, jnp.full_like(numerators, c)) for c in divisors]
         return evaluate(sample), lax.map(evaluate, sample), quotients
 
     vectors, scalars, quotients = jax.tree.map(np.asarray, results(sample, _NUMERATORS))
@@ -81,7 +116,7 @@ def measure(functions: Mapping[str, Callable] = FUNCTIONS) -> dict[str, float]:
     for name in functions:
         exact = _exact(name, sample[name])
         worst[name] = max(_error(exact, vectors[name]), _error(exact, scalars[name]))
-    for divisor, values in zip(DIVISORS, quotients, strict=True):
+    for divisor, values in zip(divisors, quotients, strict=True):
         exact = _exact("div", (_NUMERATORS, np.full_like(_NUMERATORS, divisor)))
         worst["div"] = max(worst["div"], _error(exact, values))
     return worst

@@ -25,6 +25,7 @@ from certify.enclosure.programs.written_out import expansion
 from certify.enclosure.registry import EnclosureError
 from certify.enclosure.rules.structural import MOVES
 from certify.graph.builder import Builder, GraphError, pruned
+from certify.graph.moves import move
 from certify.problem.field import FlatField
 
 
@@ -61,7 +62,7 @@ def expression_graph(costs: Callable, dimension: int) -> dict[str, Any]:
         >>> graph["nodes"], graph["outputs"]
         ([['mul', 0, 1], ['constant', '0x1.0000000000000p+1'], ['add', 2, 3]], [4])
     """
-    closed = jax.make_jaxpr(costs)(jnp.zeros(dimension))
+    closed = jax.make_jaxpr(costs)(jax.ShapeDtypeStruct((dimension,), np.float64))
     try:
         closed = anchored(closed)
     except EnclosureError as error:
@@ -159,11 +160,14 @@ def _bound(
     equation: core.JaxprEqn, entries: list[np.ndarray], places: list[Any]
 ) -> list[np.ndarray]:
     """Applies a primitive to arrays of numbers of nodes."""
+    arrays = [*entries, *map(np.asarray, places)]
+    found = move(equation.primitive.name, equation.params, arrays)
+    if found is not None:
+        return [found]
     # Outside of its operand a gather may fill with NaN, which is no number of a node.
     filled = {"fill_value": -1} if equation.primitive.name == "gather" else {}
-    moved = [*map(jnp.asarray, entries), *(jnp.asarray(np.asarray(x)) for x in places)]
     with jax.ensure_compile_time_eval():
-        found = equation.primitive.bind(*moved, **equation.params | filled)
+        found = equation.primitive.bind(*map(jnp.asarray, arrays), **equation.params | filled)
     arrays = [np.asarray(x) for x in (found if equation.primitive.multiple_results else [found])]
     if any(array.size and array.min() < 0 for array in arrays):
         raise GraphError("the costs take entries outside of an array")

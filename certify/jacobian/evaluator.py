@@ -20,7 +20,7 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from certify.checker.rederive import entries
 from certify.enclosure.interval import Interval
 from certify.enclosure.margins import flush
-from certify.enclosure.programs.compiling import compiled, for_once, on_arrays
+from certify.enclosure.programs.compiling import compiled, for_once, on_arrays, shared
 from certify.graph.trace import graph_of
 from certify.jacobian.by_jaxpr import is_smooth, jacobian_family
 from certify.jacobian.by_taylor import taylor_family
@@ -84,7 +84,8 @@ def evaluator(field: FlatField, enclosure: DefiniteEnclosure, *, compile: bool =
     # The program is compiled ahead of the first call, so a block of another shape would be an
     # error, not another compilation.
     corner = jax.ShapeDtypeStruct((width * len(devices), n), jnp.float64)
-    program = compiled(_sharded(jax.vmap(evaluate), devices).trace(corner, corner))
+    traced = _sharded(jax.vmap(evaluate), devices).trace(corner, corner)
+    program = shared(traced) if len(devices) == 1 else compiled(traced)
     return Evaluator(program, width, len(devices), field.signs)
 
 
@@ -105,7 +106,7 @@ def _by_taylor(field: FlatField, width: int) -> Callable[[np.ndarray, np.ndarray
 
     def evaluate(lower: np.ndarray, upper: np.ndarray) -> AffineFamily:
         found = family(lower, upper)
-        smooth = np.asarray(smooth_code(jnp.asarray(lower), jnp.asarray(upper)))
+        smooth = np.asarray(smooth_code(lower, upper))
         # Nothing tells which coordinate is to blame, so the widest gets the largest score.
         known = np.asarray(found.share)
         width = np.broadcast_to((upper - lower)[:, :, None, None], known.shape)

@@ -19,7 +19,7 @@ from certify.enclosure.programs.walk import is_dependent
 from certify.problem.exact_types import is_as_made
 from certify.problem.region import Box, Limits, Region
 from dgames.sets import AbstractSet, player_sets
-from dgames.strategy import blocks, player_names, ravel
+from dgames.strategy import blocks, player_names, ravel, unraveler
 
 
 class OutsideStrategySet(ValueError):
@@ -73,7 +73,10 @@ class Constraints:
 
     def outside(self, region: Region) -> str | None:
         """Returns a player whose set is not known to contain the region; None if all sets do."""
-        ends = [ravel(self.center)[1](jnp.asarray(end)) for end in region.bounds()]
+        if isinstance(region, Box):
+            ends = [region.lower, region.upper]
+        else:
+            ends = [unraveler(self.center)(jnp.asarray(end)) for end in region.bounds()]
         rows = zip(self.names, self.sets, *map(blocks, ends), strict=True)
         return next((name for name, *row in rows if not contains_box(*row)), None)
 
@@ -109,7 +112,7 @@ class Constraints:
         least, most = np.concatenate([_extent(*pair) for pair in pairs], axis=1)
         lower, upper = region.bounds()
         low, high = np.maximum(lower, least), np.minimum(upper, most)
-        unravel = ravel(region.center)[1]
+        unravel = unraveler(region.center)
         return Box(unravel(jnp.asarray(low)), unravel(jnp.asarray(high)), like=region.example)
 
     def exact(self) -> list[StrategySet]:
@@ -119,7 +122,7 @@ class Constraints:
 
     def project(self, x: Float[Array, " n"]) -> Float[Array, " n"]:
         """Returns the point of K nearest to a vector, in ordinary floating point; traceable."""
-        pairs = zip(self.sets, blocks(ravel(self.center)[1](x)), strict=True)
+        pairs = zip(self.sets, blocks(unraveler(self.center)(x)), strict=True)
         return jnp.concatenate([ravel(own.project(block))[0] for own, block in pairs])
 
     def snapped(self, x: Float[np.ndarray, " n"]) -> Float[np.ndarray, " n"]:

@@ -29,7 +29,7 @@ from certify.problem.symmetry import mirror_signs
 from certify.problem.traced_code import code_of, costs_of, traced_once
 from dgames.fields import check_field
 from dgames.game import check_shapes, is_zero_sum
-from dgames.strategy import blocks, dimensions, join, player_names, ravel
+from dgames.strategy import blocks, dimensions, join, player_names, ravel, unraveler
 
 
 @dataclass(frozen=True)
@@ -97,6 +97,21 @@ def compiled_value(field: FlatField) -> Callable:
 def compiled_jacobian(field: FlatField) -> Callable:
     """Compiles the Jacobian of F at one point."""
     return jax.jit(jax.jacfwd(field.function))
+
+
+@functools.lru_cache(maxsize=32)
+def compiled_linearisation(field: FlatField) -> Callable:
+    """Compiles F and its Jacobian at one point, together."""
+
+    def both(x: Any) -> Any:
+        value = field.function(x)
+        return value, value
+
+    def linearisation(x: Any) -> Any:
+        jacobian, value = jax.jacfwd(both, has_aux=True)(x)
+        return value, jacobian
+
+    return jax.jit(linearisation)
 
 
 @functools.lru_cache(maxsize=32)
@@ -253,7 +268,7 @@ def _flattened(
 ) -> FlatField:
     """Makes a flat field from the code of costs or of a field, and from the field it gives."""
     center = region.center
-    _, unravel = ravel(center)
+    unravel = unraveler(center)
 
     def function(x: Any) -> Any:
         return ravel(gradient(unravel(x)))[0]
@@ -262,7 +277,7 @@ def _flattened(
         return core.jaxpr_as_fun(code)(*jax.tree.leaves(unravel(x)))
 
     # Primitives without a rule are reported here, where equations still know the user's lines.
-    lower, upper = (jnp.asarray(end) for end in region.bounds())
+    lower, upper = map(jax.device_put, region.bounds())
     jax.eval_shape(enclose(costs, RULES | SMOOTH_RULES), Interval(lower, upper))
     return FlatField(
         names=player_names(center),

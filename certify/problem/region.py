@@ -12,10 +12,12 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Bool
+from jaxtyping import Array, Bool, Float
 
 from certify.enclosure.enclose import require_x64
 from certify.enclosure.programs.promotion import exactly
+from certify.problem.draws import uniform
+from dgames.stacked import is_stacked
 from dgames.strategy import Strategy, as_strategy, blocks, player_names, ravel, split
 
 # Whether the lower and the upper face of a box limit what is inside, per coordinate.
@@ -55,7 +57,7 @@ class Box(eqx.Module):
         for name, low, high in zip(
             player_names(self.lower), blocks(self.lower), blocks(self.upper), strict=True
         ):
-            low, high = (np.asarray(ravel(block)[0]) for block in (low, high))
+            low, high = (coordinates(block) for block in (low, high))
             if (low >= high).any():
                 k = int(np.argmax(low >= high))
                 raise ValueError(
@@ -76,24 +78,24 @@ class Box(eqx.Module):
         """
         like, center = center, _corner("center", center)
         if np.ndim(radius) == 0 and not isinstance(radius, tuple | list | dict):
-            radius = jax.tree.map(lambda leaf: jnp.full(leaf.shape, _radius("Box", radius)), center)
+            radius = jax.tree.map(lambda leaf: np.full(leaf.shape, _radius("Box", radius)), center)
         radius = _corner("radius", radius)
         _same_structure("Box", center, radius)
         return cls(
-            jax.tree.map(lambda c, r: c - r, center, radius),
-            jax.tree.map(lambda c, r: c + r, center, radius),
+            _known(lambda c, r: c - r, center, radius),
+            _known(lambda c, r: c + r, center, radius),
             like=like,
         )
 
     @property
     def dimension(self) -> int:
         """Number of coordinates of all players together."""
-        return ravel(self.lower)[0].size
+        return sum(leaf.size for leaf in jax.tree.leaves(self.lower))
 
     @property
     def center(self) -> Strategy:
         """A point in the middle."""
-        return jax.tree.map(lambda low, high: 0.5 * low + 0.5 * high, self.lower, self.upper)
+        return _known(lambda low, high: 0.5 * low + 0.5 * high, self.lower, self.upper)
 
     @property
     def example(self) -> Strategy:
@@ -102,7 +104,7 @@ class Box(eqx.Module):
 
     def bounds(self) -> tuple[np.ndarray, np.ndarray]:
         """Returns the corners as vectors of shape (dimension,)."""
-        return np.asarray(ravel(self.lower)[0]), np.asarray(ravel(self.upper)[0])
+        return coordinates(self.lower), coordinates(self.upper)
 
     def misses(self, lower: np.ndarray, upper: np.ndarray) -> bool:
         """Returns whether a cell lies outside: never, as the bounding box is the box itself."""
@@ -133,8 +135,7 @@ class Box(eqx.Module):
     def sample(self, key: jax.Array, count: int) -> np.ndarray:
         """Draws `count` uniform points, as rows."""
         lower, upper = self.bounds()
-        shares = np.asarray(jax.random.uniform(key, (count, lower.size), jnp.float64))
-        return lower + shares * (upper - lower)
+        return lower + uniform(key, (count, lower.size)) * (upper - lower)
 
     def to_json(self, number: Callable[[float], str]) -> dict[str, Any]:
         """Returns the description in a certificate file."""
@@ -151,7 +152,7 @@ class _Centred(eqx.Module):
     @property
     def dimension(self) -> int:
         """Number of coordinates of all players together."""
-        return ravel(self.center)[0].size
+        return sum(leaf.size for leaf in jax.tree.leaves(self.center))
 
     @property
     def example(self) -> Strategy:
@@ -183,14 +184,14 @@ class Ball(_Centred):
 
     def bounds(self) -> tuple[np.ndarray, np.ndarray]:
         """Returns the bounding box, rounded outward."""
-        center = np.asarray(ravel(self.center)[0])
+        center = coordinates(self.center)
         return np.nextafter(center - self.radius, -np.inf), np.nextafter(
             center + self.radius, np.inf
         )
 
     def misses(self, lower: np.ndarray, upper: np.ndarray) -> bool:
         """Returns whether a cell of the bounding box lies outside, with room for rounding."""
-        center = np.asarray(ravel(self.center)[0])
+        center = coordinates(self.center)
         gaps = np.maximum(np.maximum(lower - center, center - upper), 0.0)
         return bool(np.sum(gaps**2) > self.radius**2 * (1 + 1e-9))
 
@@ -202,7 +203,7 @@ class Ball(_Centred):
         It is all x with `sum_k weights_k (x_k - center_k)^2 <= r^2`, or `|x - center| <= r` in a
         norm with `|y|^2 >= min(weights) |y|_2^2`. A ball has no faces, so limits do not count.
         """
-        distance = np.linalg.norm(center - np.asarray(ravel(self.center)[0]))
+        distance = np.linalg.norm(center - coordinates(self.center))
         return float(np.sqrt(weights.min()) * (self.radius - distance))
 
     def contains(self, x: Strategy) -> Bool[Array, ""]:
@@ -212,16 +213,15 @@ class Ball(_Centred):
 
     def sample(self, key: jax.Array, count: int) -> np.ndarray:
         """Draws `count` uniform points, as rows."""
-        center = np.asarray(ravel(self.center)[0])
+        center = coordinates(self.center)
         direction_key, length_key = jax.random.split(key)
         direction = np.asarray(jax.random.normal(direction_key, (count, center.size), jnp.float64))
-        share = np.asarray(jax.random.uniform(length_key, (count, 1), jnp.float64))
-        length = self.radius * share ** (1 / center.size)
+        length = self.radius * uniform(length_key, (count, 1)) ** (1 / center.size)
         return center + length * direction / np.linalg.norm(direction, axis=1, keepdims=True)
 
     def to_json(self, number: Callable[[float], str]) -> dict[str, Any]:
         """Returns the description in a certificate file."""
-        center = np.asarray(ravel(self.center)[0])
+        center = coordinates(self.center)
         return {"kind": "ball", "center": [*map(number, center)], "radius": number(self.radius)}
 
 
@@ -264,7 +264,7 @@ class Everywhere(_Centred):
 
     def sample(self, key: jax.Array, count: int) -> np.ndarray:
         """Draws `count` points around the centre, as rows, near it and far away."""
-        center = np.asarray(ravel(self.center)[0])
+        center = coordinates(self.center)
         generator = np.random.default_rng(np.asarray(jax.random.key_data(key)).tolist())
         lengths = 10.0 ** generator.uniform(-3.0, 3.0, (count, 1))
         return center + lengths * generator.normal(size=(count, center.size))
@@ -378,7 +378,30 @@ def _types(x: Strategy) -> tuple[str, ...]:
 def _zeros(like: Strategy, types: tuple[str, ...]) -> Strategy:
     leaves, structure = jax.tree.flatten(like)
     pairs = zip(leaves, types, strict=True)
-    return structure.unflatten(jnp.zeros(leaf.shape, kind) for leaf, kind in pairs)
+    return structure.unflatten(
+        jax.device_put(np.zeros(leaf.shape, jnp.dtype(kind))) for leaf, kind in pairs
+    )
+
+
+def coordinates(x: Strategy) -> Float[np.ndarray, " n"]:
+    """Returns the numbers of a joint strategy, in float64, in the order of `dgames.ravel`.
+
+    Example:
+        >>> coordinates((jnp.zeros(2), jnp.ones(1))).tolist()
+        [0.0, 0.0, 1.0]
+    """
+    if any(map(is_stacked, jax.tree.leaves(x, is_leaf=is_stacked))):
+        return np.asarray(ravel(x)[0])
+    return np.concatenate([np.asarray(leaf, np.float64).ravel() for leaf in jax.tree.leaves(x)])
+
+
+def _known(function: Callable, *strategies: Strategy) -> Strategy:
+    """Maps the numbers of strategies by NumPy, for which nothing is compiled."""
+    with np.errstate(all="ignore"):  # what is not finite is an error, raised with a sentence
+        return jax.tree.map(
+            lambda *leaves: jax.device_put(np.asarray(function(*map(np.asarray, leaves)))),
+            *strategies,
+        )
 
 
 def _corner(name: str, x: Strategy) -> Strategy:
@@ -390,7 +413,7 @@ def _corner(name: str, x: Strategy) -> Strategy:
             "say numbers, rest = equinox.partition(x, equinox.is_inexact_array), and put them "
             "together in the costs with equinox.combine(x, rest)."
         )
-    x = jax.tree.map(lambda leaf: jnp.asarray(exactly(leaf)), x)
+    x = _known(exactly, x)
     if all(leaf.dtype == jnp.float64 and _all_finite(leaf) for leaf in jax.tree.leaves(x)):
         return x
     for player, block in zip(player_names(x), blocks(x), strict=True):

@@ -5,7 +5,6 @@ from collections.abc import Callable
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from certify.checker.reader import Reader, Unusable
@@ -122,7 +121,7 @@ def _rebuild(description: Reader, vector: np.ndarray) -> tuple[Any, np.ndarray]:
         size = math.prod(shape)
         if vector.size < size:
             raise Unusable('field "game.structure" has more coordinates than given')
-        return jnp.asarray(vector[:size].reshape(shape)), vector[size:]
+        return jax.device_put(vector[:size].reshape(shape)), vector[size:]
     values = {}
     for name, part in _parts(description):
         values[name], vector = _rebuild(part, vector)

@@ -95,16 +95,16 @@ def _compare_values(
     points: Float[np.ndarray, "points n"],
     read: Expected,
 ) -> None:
-    # The code runs in the user's own types: a number that overflows there is not finite, even if it
-    # would be in float64.
-    unravel = ravel(region.example)[1]
-    rounded = jax.vmap(lambda point: ravel(unravel(point))[0])(jnp.asarray(points))
-    points = np.asarray(rounded, np.float64)
+    if set(region.types) != {"float64"}:
+        # The code runs in the user's own types: a number that overflows there is not finite, even
+        # if it would be in float64.
+        unravel = ravel(region.example)[1]
+        rounded = jax.vmap(lambda point: ravel(unravel(point))[0])(jnp.asarray(points))
+        points = np.asarray(rounded, np.float64)
     lower, upper = region.bounds()
     points = points[((lower <= points) & (points <= upper)).all(1)]
     force, costs = (
-        np.asarray(found, np.float64)
-        for found in _computed(given, region.example, args, jnp.asarray(points))
+        np.asarray(found, np.float64) for found in _computed(given, region.example, args, points)
     )
     whole = np.isfinite(force).all(1) & np.isfinite(costs).all(1)
     if not whole.all():
@@ -164,7 +164,7 @@ def _by_graph(
     try:
         graph = graph_of(field)
     except GraphError:
-        force = np.asarray(_compiled_values(field)(jnp.asarray(points)))
+        force = np.asarray(_compiled_values(field)(points))
         return force, None, 1 + np.abs(force).max(1, initial=0.0)
     found = evaluate(graph, points)
     if not field.is_gradient:
@@ -183,7 +183,7 @@ def _compare_families(
     region: Region,
     points: Float[np.ndarray, "points n"],
 ) -> None:
-    jacobians = np.asarray(compiled_jacobians(field)(jnp.asarray(points)))
+    jacobians = np.asarray(compiled_jacobians(field)(points))
     for family, rows in _cells(tree, region, points):
         reach = np.abs(np.asarray(family.generators)).sum(0) + np.asarray(family.remainder)
         found = jacobians[rows]

@@ -3,7 +3,6 @@
 from typing import Any
 
 import equinox as eqx
-import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Key
 
@@ -114,4 +113,4 @@ def estimate(
 
 def sample_jacobians(field: FlatField, region: Region, samples: int, key: Any) -> np.ndarray:
     """Returns Jacobians of a field at random points of a region, shape (samples, n, n)."""
-    return np.asarray(compiled_jacobians(field)(jnp.asarray(region.sample(key, samples))))
+    return np.asarray(compiled_jacobians(field)(region.sample(key, samples)))

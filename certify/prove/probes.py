@@ -16,9 +16,9 @@ from jaxtyping import Float
 
 from certify.enclosure.programs.inline import branches, replay, rounds
 from certify.enclosure.programs.walk import UNROLL
+from certify.problem.draws import first_key
 from certify.problem.field import FlatField
-from certify.problem.region import Ball, Box, Everywhere, Policies, Region
-from dgames.strategy import ravel
+from certify.problem.region import Ball, Box, Everywhere, Policies, Region, coordinates
 
 # How many random points of the region there are, and at most how many on its faces.
 RANDOM, FACES = 1024, 512
@@ -37,7 +37,7 @@ def probes(field: FlatField, region: Region) -> Float[np.ndarray, "points n"]:
     """
     n = field.dimension
     if isinstance(region, Policies):
-        return region.sample(jax.random.key(1), RANDOM)
+        return region.sample(first_key(1), RANDOM)
     random = _inside(region, max(RANDOM // max(n // 16, 1), 64))
     further = [] if isinstance(region, Everywhere) else [_faces(region, random)]
     points = np.concatenate([random, *further])
@@ -48,7 +48,7 @@ def _inside(region: Box | Ball | Everywhere, count: int) -> np.ndarray:
     """Returns random points of a region, drawn by NumPy so that nothing is compiled."""
     generator, (lower, upper) = np.random.default_rng(1), region.bounds()
     if isinstance(region, Everywhere):
-        center = np.asarray(ravel(region.center)[0])
+        center = coordinates(region.center)
         lengths = 10.0 ** generator.uniform(-3.0, 2.0, (count, 1))
         special = np.stack([center, np.zeros_like(center)])
         return np.concatenate(
@@ -59,7 +59,7 @@ def _inside(region: Box | Ball | Everywhere, count: int) -> np.ndarray:
     directions = generator.normal(size=(count, len(lower)))
     directions /= np.linalg.norm(directions, axis=1, keepdims=True)
     lengths = region.radius * generator.uniform(size=(count, 1)) ** (1 / len(lower))
-    return np.asarray(ravel(region.center)[0]) + (1 - 1e-12) * lengths * directions
+    return coordinates(region.center) + (1 - 1e-12) * lengths * directions
 
 
 def _faces(region: Region, inside: np.ndarray) -> np.ndarray:
@@ -83,7 +83,7 @@ def _faces(region: Region, inside: np.ndarray) -> np.ndarray:
     # Code is often special at zero, and games at the middle of their regions.
     zeros = np.clip(inside[:n].copy(), lower, upper)
     np.fill_diagonal(zeros, np.clip(0.0, lower, upper)[: len(zeros)])
-    special = [np.clip(np.zeros(n), lower, upper), np.asarray(ravel(region.center)[0])]
+    special = [np.clip(np.zeros(n), lower, upper), coordinates(region.center)]
     return np.concatenate([corners, faces, zeros, special])
 
 
@@ -92,15 +92,15 @@ def _decisions(field: FlatField, region: Region, points: np.ndarray) -> np.ndarr
     batched = _compiled_gaps(field)
     if batched is None:
         return points[:0]
-    values = np.asarray(batched(jnp.asarray(points)))[:, :_DECISIONS]
+    values = np.asarray(batched(points))[:, :_DECISIONS]
     starts, ends, columns = _pairs(region, points, values, batched)
     if not len(starts):
         return points[:0]
     rows = np.arange(len(starts))
-    negative = np.asarray(batched(jnp.asarray(starts)))[rows, columns] < 0
+    negative = np.asarray(batched(starts))[rows, columns] < 0
     for _ in range(_HALVINGS):
         middle = 0.5 * starts + 0.5 * ends
-        same = (np.asarray(batched(jnp.asarray(middle)))[rows, columns] < 0) == negative
+        same = (np.asarray(batched(middle))[rows, columns] < 0) == negative
         starts = np.where(same[:, None], middle, starts)
         ends = np.where(same[:, None], ends, middle)
     # One of the two may be the place itself, so there is a further point beyond each of them.
@@ -148,7 +148,7 @@ def _pairs(
     first, last, which = (part[:most] for part in (first, last, which))
     filled = [np.concatenate([p, np.repeat(p[:1], most - len(p), 0)]) for p in (first, last, which)]
     rows = np.arange(most)
-    signs = [np.asarray(gaps(jnp.asarray(p)))[rows, filled[2]] < 0 for p in filled[:2]]
+    signs = [np.asarray(gaps(p))[rows, filled[2]] < 0 for p in filled[:2]]
     differ = signs[0] != signs[1]
     if not differ.any():
         return points[:0], points[:0], np.zeros(0, int)
@@ -167,7 +167,7 @@ def decision_gaps(costs: Callable, dimension: int) -> Callable | None:
     Returns:
         The function, from vectors to vectors; None if the code decides nothing.
     """
-    closed = jax.make_jaxpr(costs)(jnp.zeros(dimension))
+    closed = jax.make_jaxpr(costs)(jax.ShapeDtypeStruct((dimension,), np.float64))
 
     def gaps(x: Any) -> Any:
         found: list[Any] = []

@@ -3,16 +3,16 @@
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-import jax
 import numpy as np
 
 import dgames as dg
 from certify.jacobian.enclosure_choice import Enclosure, is_constant
 from certify.metric.ladder import Generality, Ladder
 from certify.metric.metric_options import AutoMetric, MetricOption
+from certify.problem.draws import first_key
 from certify.problem.exact_types import METHODS, described_class, known_method
-from certify.problem.field import FlatField, compiled_jacobian, compiled_value
-from certify.problem.region import Region, half_widths
+from certify.problem.field import FlatField, compiled_linearisation
+from certify.problem.region import Region, coordinates, half_widths
 from certify.prove.degeneracy import degenerate
 from certify.prove.estimate import sample_jacobians
 from certify.prove.no_proof import NoProof
@@ -20,9 +20,8 @@ from certify.prove.refutation import refute
 from certify.prove.zeros import find_constrained, find_zero
 from certify.search.stages import Stages
 from certify.steps import onto_sets
-from dgames.strategy import ravel
 
-_KEY, _SAMPLES = jax.random.key(0), 256
+_SEED, _SAMPLES = 0, 256
 _THERE = "at the equilibrium"
 _NOT_ONTO = (
     "the equilibrium may be on the boundary of the strategy sets, and there is no theorem on its "
@@ -99,7 +98,7 @@ def posed(
     inside = constraints.outside(region) is None
     stages.begin("looking at Jacobians at points of the region")
     constant = field.natural is None and is_constant(field)
-    samples = sample_jacobians(field, region, 1 if constant else _SAMPLES, _KEY)
+    samples = sample_jacobians(field, region, 1 if constant else _SAMPLES, first_key(_SEED))
     if not np.isfinite(samples).all():
         raise NoProof("the Jacobian is not finite everywhere in the region")
     _require_regular(field, samples, "at every point looked at")
@@ -113,7 +112,7 @@ def posed(
     if refutation:
         raise NoProof(refutation, status="refuted")
     if point is not None and field.natural is None:
-        _require_regular(field, np.asarray(compiled_jacobian(field)(point))[None], _THERE)
+        _require_regular(field, np.asarray(compiled_linearisation(field)(point)[1])[None], _THERE)
     unproved: dict[str, str] = {}
     if field.other_blocks and "alternating" in methods:
         unproved["alternating"] = _OTHER_BLOCKS
@@ -141,11 +140,11 @@ def _require_regular_centre(field: FlatField, region: Region, samples: np.ndarra
     """Requires a regular Jacobian at the centre of the region, if it is an equilibrium."""
     if field.natural is not None:
         return
-    point = ravel(region.center)[0]
-    value = np.abs(np.asarray(compiled_value(field)(point)))
+    point = coordinates(region.center)
+    value, jacobian = map(np.asarray, compiled_linearisation(field)(point))
     usual = np.abs(samples).max(0) @ half_widths(region)
-    if (value <= 1e-12 * usual).all():
-        _require_regular(field, np.asarray(compiled_jacobian(field)(point))[None], _THERE)
+    if (np.abs(value) <= 1e-12 * usual).all():
+        _require_regular(field, jacobian[None], _THERE)
 
 
 def _method_name(method: type[dg.AbstractMethod]) -> str:

@@ -10,6 +10,7 @@ from jaxtyping import Float
 from certify.enclosure.enclose import enclose
 from certify.enclosure.interval import Interval
 from certify.enclosure.registry import RULES, SMOOTH_RULES
+from certify.problem.draws import first_key
 from certify.problem.field import FlatField
 from certify.problem.messages import clipped, coordinate_names, vector_in_words
 from certify.problem.region import Region
@@ -34,7 +35,7 @@ def refute(
         region: The region to look in.
         jacobians: Jacobians at the points `region.sample(jax.random.key(0), samples)`.
     """
-    points = region.sample(jax.random.key(0), len(jacobians))
+    points = region.sample(first_key(0), len(jacobians))
     starts = np.concatenate([[0], np.cumsum(field.sizes)])
     for name, first, last in zip(field.names, starts[:-1], starts[1:], strict=True):
         own = jacobians[:, first:last, first:last]

@@ -8,7 +8,6 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-import optimistix as optx
 from flint import ctx  # pyright: ignore[reportMissingTypeStubs]
 from jaxtyping import Float
 
@@ -20,9 +19,8 @@ from certify.enclosure.programs.compiling import for_once
 from certify.graph.trace import graph_of
 from certify.jacobian.enclosure_choice import is_short
 from certify.problem.constraints import Constraints
-from certify.problem.field import FlatField, compiled_jacobian, compiled_value
-from certify.problem.region import Policies, Region
-from dgames.strategy import ravel
+from certify.problem.field import FlatField, compiled_linearisation, compiled_value
+from certify.problem.region import Policies, Region, coordinates
 
 
 def find_zero(
@@ -36,7 +34,7 @@ def find_zero(
         spent: Says whether to give up.
     """
     lower, upper = region.bounds()
-    start = ravel(region.center)[0]
+    start = coordinates(region.center)
     if isinstance(region, Policies):  # whose bounds are those of probabilities
         lower, upper = np.full_like(lower, -np.inf), np.full_like(upper, np.inf)
     for guess in _near_zeros(field, start, spent):
@@ -46,16 +44,22 @@ def find_zero(
     return None
 
 
-def _near_zeros(field: FlatField, start: Any, spent: Callable[[], bool]) -> Iterator[np.ndarray]:
+def _near_zeros(
+    field: FlatField, start: np.ndarray, spent: Callable[[], bool]
+) -> Iterator[np.ndarray]:
     """Yields points from which a few Newton steps may reach a zero, the cheapest first."""
     # Regions are often centred at an equilibrium: then no solver has to be compiled.
-    close = polished(field, np.asarray(start))
+    close = polished(field, start)
     if close is not None:
         yield close
+    import optimistix as optx
+
     for solver in (optx.Newton(1e-12, 1e-12), optx.LevenbergMarquardt(1e-12, 1e-12)):
         if spent():
             return
-        solution = optx.root_find(_residual, solver, start, field, throw=False, max_steps=200)
+        solution = optx.root_find(
+            _residual, solver, jnp.asarray(start), field, throw=False, max_steps=200
+        )
         yield np.asarray(solution.value)
 
 
@@ -80,6 +84,8 @@ def find_constrained(
     Returns:
         The point, which is in the strategy sets exactly; None when none is found in the region.
     """
+    import optimistix as optx
+
     lower, upper = region.bounds()
     project, value = field.constraints.project, field.function
     h = 0.5 / max(steepness, 1e-300)
@@ -91,7 +97,7 @@ def find_constrained(
     def approach(x: Any) -> Any:
         return jax.lax.fori_loop(0, 1000, lambda _, x: move(x, move(x, x)), x)
 
-    x = project(ravel(region.center)[0])
+    x = project(jnp.asarray(coordinates(region.center)))
     solver = optx.Newton(1e-14, 1e-14)
     for _ in range(3):
         found = optx.root_find(
@@ -113,7 +119,7 @@ def polished(field: FlatField, point: np.ndarray) -> np.ndarray | None:
     for _ in range(3):
         if not np.isfinite(point).all():
             return None
-        jacobian, value = (f(field)(point) for f in (compiled_jacobian, compiled_value))
+        value, jacobian = compiled_linearisation(field)(point)
         try:
             step = np.linalg.solve(np.asarray(jacobian), np.asarray(value))
         except np.linalg.LinAlgError:

@@ -1,5 +1,8 @@
 """Methods: how to step along a field."""
 
+import importlib as _importlib
+import typing as _typing
+
 from dgames.methods.alternating import Alternating as Alternating
 from dgames.methods.averaged import Averaged as Averaged
 from dgames.methods.extragradient import Extragradient as Extragradient
@@ -13,7 +16,6 @@ from dgames.methods.mirror import NashMD as NashMD
 from dgames.methods.mirror import OptimisticMirrorDescent as OptimisticMirrorDescent
 from dgames.methods.momentum import ComplexMomentum as ComplexMomentum
 from dgames.methods.momentum import Momentum as Momentum
-from dgames.methods.optax import Optax as Optax
 from dgames.methods.optimistic import Optimistic as Optimistic
 from dgames.methods.policies import egpo as egpo
 from dgames.methods.policies import inpo as inpo
@@ -28,3 +30,17 @@ from dgames.methods.runge_kutta import SSPRK3 as SSPRK3
 from dgames.methods.runge_kutta import Heun as Heun
 from dgames.methods.runge_kutta import RungeKutta4 as RungeKutta4
 from dgames.methods.simultaneous import Simultaneous as Simultaneous
+
+if _typing.TYPE_CHECKING:
+    from dgames.methods.optax import Optax as Optax
+else:
+
+    def __getattr__(name: str) -> _typing.Any:
+        # To import optax takes a while, and few runs need it.
+        if name != "Optax":
+            raise AttributeError(f"module 'dgames.methods' has no attribute {name!r}")
+        return _importlib.import_module("dgames.methods.optax").Optax
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), "Optax"})

@@ -7,14 +7,18 @@ where a program is run once or twice.
 """
 
 import atexit
+import functools
+import hashlib
 import os
 import sys
 import threading
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax.extend import core
 
 # The seconds per equation, about, that XLA takes for a short program, and the number of equations
@@ -52,7 +56,53 @@ def compiled(traced: Any) -> Callable:
     XLA itself cannot be interrupted: it goes on in a thread that nobody waits for, and ends with
     the process.
     """
-    lowered, found, failed, done = traced.lower(), [], [], threading.Event()
+    return _interruptible(traced.lower())
+
+
+def shared(traced: Any) -> Callable:
+    """Compiles what `jax.jit(function).trace(...)` returned, but for its constants.
+
+    Floats that the program holds as arrays, such as the parameters of a game and what follows from
+    them alone, become its arguments. So games that differ in nothing else share one program: the
+    one with the very same lowered text. Numbers that belong to the rules of enclosures are literals
+    of the program, and stay in it.
+
+    Args:
+        traced: Of a function of arrays, on one device.
+    """
+    closed, structure = traced.jaxpr, jax.tree.structure(traced.out_info)
+    lifted = [np.dtype(x.dtype) == np.float64 for x in map(jnp.asarray, closed.consts)]
+    numbers = [x for x, lift in zip(closed.consts, lifted, strict=True) if lift]
+
+    def program(numbers: Any, arguments: Any) -> Any:
+        given = iter(numbers)
+        consts = [next(given) if lift else x for x, lift in zip(closed.consts, lifted, strict=True)]
+        return core.jaxpr_as_fun(core.ClosedJaxpr(closed.jaxpr, consts))(*arguments)
+
+    shapes = [jax.ShapeDtypeStruct(x.shape, x.dtype) for x in closed.in_avals]
+    like = [jax.ShapeDtypeStruct(x.shape, x.dtype) for x in numbers]
+    lowered = jax.jit(program).trace(like, shapes).lower()
+    text = f"{jax.default_backend()} {jax.config.jax_default_device} {lowered.as_text()}"  # pyright: ignore
+    run = _executable(_Lowered(hashlib.sha256(text.encode()).hexdigest(), lowered))
+    return lambda *arguments: structure.unflatten(run(numbers, [*arguments]))
+
+
+@dataclass(frozen=True)
+class _Lowered:
+    """A lowered program, which is known by its text."""
+
+    text: str
+    program: Any = field(compare=False)
+
+
+@functools.lru_cache(maxsize=32)
+def _executable(lowered: _Lowered) -> Callable:
+    return _interruptible(lowered.program)
+
+
+def _interruptible(lowered: Any) -> Callable:
+    """Compiles in a thread of its own."""
+    found, failed, done = [], [], threading.Event()
 
     def work() -> None:
         try:
@@ -87,7 +137,7 @@ def _leave(done: threading.Event) -> None:
 def for_once(function: Callable, *shapes: Any) -> Callable:
     """Returns a function that will be run once or twice: compiled if that is quick."""
     traced = jax.jit(function).trace(*shapes)
-    return function if equations(traced.jaxpr.jaxpr) > ONCE else compiled(traced)
+    return function if equations(traced.jaxpr.jaxpr) > ONCE else shared(traced)
 
 
 def on_arrays(function: Callable) -> Callable:

@@ -19,6 +19,7 @@ from certify.jacobian.enclosure_choice import AffineArithmetic, IntervalMatrices
 from certify.metric.perron import resolvent
 from certify.metric.quotients import proved_below
 from certify.metric.small_gain import SmallGain, small_gain, validated
+from certify.problem.draws import first_key
 from certify.problem.region import Box
 from certify.prove.mismatch import require_same
 from certify.prove.network.block_bounds import CHUNK, constants_of, require_enclosure
@@ -132,7 +133,7 @@ def _require_same(
     compiled = jax.jit(jax.vmap(code.values()))
     field, unravel = dg.pseudo_gradient(game), ravel(region.center)[1]
     force = jax.jit(lambda x: field(x, args))
-    for point in region.sample(jax.random.key(1), _POINTS):
+    for point in region.sample(first_key(1), _POINTS):
         x = unravel(jnp.asarray(point))
         found = rows_of(force(x)).astype(np.float64)
         for players, real, values in code.chunks(compiled, (rows_of(x), rows_of(x)), chunk):

@@ -1,5 +1,6 @@
 """The start-up test measures what it should, and refuses platforms that do worse."""
 
+import json
 import time
 
 import flint
@@ -10,7 +11,15 @@ import pytest
 from flint import arb
 from jax import lax
 
-from certify.enclosure import EnclosureError, Interval, enclose, margins, self_test
+from certify.enclosure import (
+    EnclosureError,
+    Interval,
+    enclose,
+    enclose_jacobian,
+    margins,
+    remembered,
+    self_test,
+)
 
 BALLS = {
     "add": lambda x, y: x + y,
@@ -45,10 +54,22 @@ BALLS = {
 
 
 @pytest.fixture
-def fresh():
-    self_test._check.cache_clear()
+def fresh(monkeypatch):
+    """Nothing has been tested in this process, and nothing is remembered."""
+    monkeypatch.setenv(remembered.VARIABLE, "off")
+    self_test._tested.cache_clear()
     yield
-    self_test._check.cache_clear()
+    self_test._tested.cache_clear()
+
+
+@pytest.fixture
+def measured(monkeypatch, fresh):
+    """The names that are measured, in order."""
+    names, measure = [], self_test.measure
+    monkeypatch.setattr(
+        self_test, "measure", lambda functions: names.extend(functions) or measure(functions)
+    )
+    return names
 
 
 def test_every_margin_is_measured():
@@ -67,12 +88,30 @@ def test_reference_values(name):
         assert abs(value - arb(str(exact))) <= abs(value) * arb("1e-40")
 
 
-@pytest.mark.full
-def test_this_platform_passes_quickly(fresh):
-    self_test.self_test()
+def test_what_is_used_is_measured_once_and_nothing_else(measured):
+    enclose(lambda x: jnp.exp(x) / 3.0)(Interval(0.0, 1.0))
+    assert sorted(measured) == ["add", "div", "exp", "mul"]
     start = time.perf_counter()
-    self_test.self_test()
-    assert time.perf_counter() - start < 0.01
+    enclose(lambda x: jnp.exp(2.0 * x))(Interval(0.0, 1.0))
+    assert time.perf_counter() - start < 1.0
+    assert sorted(measured) == ["add", "div", "exp", "mul"]
+    with pytest.raises(EnclosureError, match="no enclosure rule"):
+        enclose(lambda x: lax.lgamma(x))(Interval(1.0, 2.0))
+    assert len(measured) == 4
+
+
+@pytest.mark.parametrize("name", BALLS)
+def test_no_margin_without_a_test(measured, name):
+    assert margins.units(name) == margins.MARGINS[name].units
+    assert name in measured and len(measured) == len({"add", "mul", name})
+
+
+def test_functions_inside_of_other_code_are_measured(measured):
+    """`sin` is seen in the code, `cos` only by the rule of its derivative."""
+    enclose_jacobian(lambda x: jax.lax.cond(x[0] > 2.0, jnp.tanh, jnp.sin, x).sum())(
+        Interval(jnp.zeros(1), jnp.ones(1))
+    )
+    assert {"sin", "cos"} <= set(measured)
 
 
 def test_margins_leave_room():
@@ -82,18 +121,28 @@ def test_margins_leave_room():
         assert 0.3 < room * error <= margins.MARGINS[name][0], name
 
 
-@pytest.mark.parametrize("name", ["exp", "log1p", "tanh", "pow", "sqrt", "div"])
-def test_a_worse_function_is_refused(monkeypatch, fresh, name):
-    worse = 3.0 * margins.units(name) * margins.EPSILON
+@pytest.mark.parametrize("name", ["add", "exp", "log1p", "tanh", "pow", "sqrt", "div"])
+def test_a_worse_function_is_refused(monkeypatch, fresh, tmp_path, name):
+    monkeypatch.setenv(remembered.VARIABLE, str(tmp_path))
+    worse, good = 3.0 * margins.units(name) * margins.EPSILON, self_test.FUNCTIONS[name]
+    self_test._tested.cache_clear()
+    for file in tmp_path.iterdir():
+        file.unlink()
+    monkeypatch.setitem(self_test.FUNCTIONS, name, lambda *x: good(*x) * (1.0 + worse))
+    for _ in range(2):  # a failure is no success the next time, here or in another process
+        for use in (lambda: margins.units(name), lambda: self_test.self_test((name,))):
+            with pytest.raises(EnclosureError, match=rf"'{name}' on platform 'cpu' is wrong by"):
+                use()
+        self_test._tested.cache_clear()
+    assert not any(name in json.loads(path.read_text())["passed"] for path in tmp_path.iterdir())
 
-    def function(*operands):
-        return self_test_functions[name](*operands) * (1.0 + worse)
 
-    self_test_functions = dict(self_test.FUNCTIONS)
-    measured = self_test.measure({**self_test_functions, name: function})
-    monkeypatch.setattr(self_test, "measure", lambda: measured)
-    with pytest.raises(EnclosureError, match=rf"'{name}' on platform 'cpu' is wrong by"):
-        enclose(lambda x: x)(Interval(0.0, 1.0))
+def test_a_worse_function_is_refused_by_enclosures(monkeypatch, fresh):
+    monkeypatch.setitem(self_test.FUNCTIONS, "cos", lambda x: lax.cos(x) * (1.0 + 1e-14))
+    enclose(jnp.sin)(Interval(0.0, 1.0))
+    for program in (enclose(jnp.cos), jax.jit(enclose(jax.grad(jnp.sin)))):
+        with pytest.raises(EnclosureError, match="'cos' on platform 'cpu' is wrong by"):
+            program(Interval(jnp.array(0.0), jnp.array(1.0)))
 
 
 @pytest.mark.parametrize("value", [jnp.nan, jnp.inf])

@@ -84,7 +84,7 @@ def passed():
     from certify.enclosure import self_test
     from certify.prove import workers
     assert jax.config.read("jax_enable_x64")
-    return self_test._check.cache_info().currsize, workers._compiled.cache_info().misses
+    return self_test._tested.cache_info().currsize, workers._compiled.cache_info().misses
 
 if __name__ == "__main__":
     import joblib
