@@ -100,7 +100,7 @@ def rounded_down(x: int, shift: int) -> int:
     return x << shift if shift >= 0 else x >> -shift
 
 
-class Column(NamedTuple):
+class PivotColumn(NamedTuple):
     """A vector `v` of a factorisation, and what it does not explain of a row.
 
     Attributes:
@@ -112,7 +112,7 @@ class Column(NamedTuple):
     losses: list[int]
 
 
-def column(pivot: int, row: list[int], owed: int) -> Column | None:
+def column(pivot: int, row: list[int], owed: int) -> PivotColumn | None:
     """Returns the next vector for a matrix, or None unless the residual is proved dominant.
 
     The row of the residual is what is left of the row of the matrix without the square of the
@@ -139,7 +139,7 @@ def column(pivot: int, row: list[int], owed: int) -> Column | None:
     losses = [abs(x - root * y) + 1 for x, y in zip(row, vector, strict=True)]
     dominant = pivot - root**2 > owed + sum(losses)
     bounded = max(map(abs, vector), default=0) < 2**BITS
-    return Column(vector, losses) if dominant and bounded else None
+    return PivotColumn(vector, losses) if dominant and bounded else None
 
 
 def _subtract(rows: list[int], vector: list[int], packing: Packing) -> None:

@@ -317,7 +317,7 @@ class Ridges:
 
     def undefined(self, region: Region) -> bool:
         """Says whether an operation of the graph was not shown to be defined on the region."""
-        reach = Reach(region)
+        reach = Extents(region)
         factors = {f for form in self.obliged for key in form.products for f in key}
         self._spend(factors)
         return not all(is_defined(f.tree, reach.of(f.direction)) for f in factors)
@@ -330,7 +330,7 @@ class Ridges:
 
     def terms(self, region: Region) -> dict[Key, BallInterval]:
         """Returns the range of s_k over the region for each `p_k q_k'` of the Jacobian."""
-        reach, terms = Reach(region), {}
+        reach, terms = Extents(region), {}
         known: dict[Factor, Ranges] = {}
 
         def bounds(factor: Factor) -> Ranges:
@@ -430,7 +430,7 @@ def _value(form: Form, point: list[Fraction], bounds: Bounds) -> BallInterval:
     return total
 
 
-class Reach:
+class Extents:
     """How far linear forms reach over a region.
 
     Over a box, `d'x` is between the sums of its terms' ends; over a ball it is within

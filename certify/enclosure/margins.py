@@ -50,6 +50,8 @@ class ErrorMargin(NamedTuple):
 
 # The margins by name, taken from the records of elementary functions.
 MARGINS: dict[str, ErrorMargin] = {}
+# What tests operations, see `tested_by`.
+_TESTS: list[Callable[[tuple[str, ...]], None]] = []
 
 
 def units(name: str) -> float:
@@ -58,11 +60,20 @@ def units(name: str) -> float:
     Raises:
         EnclosureError: If the platform computes it less accurately.
     """
-    # The test measures the records, which are made of margins: hence not at the top.
-    from certify.enclosure.self_test import self_test
-
-    self_test((name,))
+    if not _TESTS:
+        raise RuntimeError("certify.enclosure is not imported, so no operation has been tested")
+    for test in _TESTS:
+        test((name,))
     return MARGINS[name].units
+
+
+def tested_by(test: Callable[[tuple[str, ...]], None]) -> None:
+    """Makes sure that operations pass a test before their margins are used.
+
+    The test measures the records of functions, which are made of margins; so it cannot be imported
+    here, and `self_test` hands it over.
+    """
+    _TESTS.append(test)
 
 
 def outward(lower: Any, upper: Any, error_units: float) -> Interval:

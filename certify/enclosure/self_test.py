@@ -19,7 +19,7 @@ from jax import lax
 from certify.enclosure.elementary import RECORDS
 from certify.enclosure.elementary.decimals import DIGITS
 from certify.enclosure.elementary.record import Elementary
-from certify.enclosure.margins import MARGINS
+from certify.enclosure.margins import MARGINS, tested_by
 from certify.enclosure.registry import EnclosureError
 from certify.enclosure.remembered import circumstances, recall, remember
 from certify.rounding import EPSILON, TINY
@@ -58,6 +58,9 @@ def self_test(names: Iterable[str] = ()) -> None:
     pending = [name for name in (*_ALWAYS, *names) if name in MARGINS and name not in tested.passed]
     if _NAN not in tested.passed or pending:
         tested.test(dict.fromkeys(pending))
+
+
+tested_by(self_test)
 
 
 class _Tested:

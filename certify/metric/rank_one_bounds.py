@@ -21,7 +21,7 @@ _ROUNDS, _NEAR = 30, 0.1
 _TINY = 1e-9
 
 
-class Bound(NamedTuple):
+class MultiplierBound(NamedTuple):
     """A bound that multipliers prove, up to roundings.
 
     Attributes:
@@ -40,7 +40,9 @@ class _Sides(NamedTuple):
     right: sp.csr_array
 
 
-def margin_bound(terms: RankOne, weights: Float[np.ndarray, " n"], rounds: int = _ROUNDS) -> Bound:
+def margin_bound(
+    terms: RankOne, weights: Float[np.ndarray, " n"], rounds: int = _ROUNDS
+) -> MultiplierBound:
     """Bounds the margin from below: `<J x, x>_W >= margin |x|_W^2` for all J of the family.
 
     Args:
@@ -51,13 +53,13 @@ def margin_bound(terms: RankOne, weights: Float[np.ndarray, " n"], rounds: int =
     sides = _sides(terms, weights)
     wide = terms.radius > 0
     multipliers = _balanced(sides)
-    best = Bound(-np.inf, multipliers)
+    best = MultiplierBound(-np.inf, multipliers)
     parallel = _parallel(sides)
     temperature = None
     for _ in range(max(rounds, 1)):
         values, vectors = np.linalg.eigh(_lower(terms, sides, multipliers))
         if values[0] > best.value:
-            best = Bound(float(values[0]), multipliers)
+            best = MultiplierBound(float(values[0]), multipliers)
         if not (wide & ~parallel).any():
             break  # of parallel vectors the balanced multipliers are the best ones
         spread = max(values[-1] - values[0], 1e-300)
@@ -72,7 +74,7 @@ def margin_bound(terms: RankOne, weights: Float[np.ndarray, " n"], rounds: int =
     return best
 
 
-def lipschitz_bound(terms: RankOne, weights: Float[np.ndarray, " n"]) -> Bound:
+def lipschitz_bound(terms: RankOne, weights: Float[np.ndarray, " n"]) -> MultiplierBound:
     """Bounds the Lipschitz constant from above: `|J x|_W <= constant |x|_W` for all J."""
     left, right = _sides(terms, weights)
     multipliers = _balanced(_Sides(left, right))
@@ -83,7 +85,7 @@ def lipschitz_bound(terms: RankOne, weights: Float[np.ndarray, " n"]) -> Bound:
     both = np.block([[other, -across.T], [-across, own]])
     last = len(both) - 1
     value = scipy.linalg.eigh(both, eigvals_only=True, subset_by_index=[last, last])[0]
-    return Bound(float(value), multipliers)
+    return MultiplierBound(float(value), multipliers)
 
 
 def _sides(terms: RankOne, weights: np.ndarray) -> _Sides:

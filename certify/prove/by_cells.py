@@ -12,13 +12,13 @@ from certify.prove.differential import compare
 from certify.prove.margin_search import searched
 from certify.prove.metric_choice import choose, climb_on
 from certify.prove.no_proof import NoProof
+from certify.prove.proof_task import ProofTask
 from certify.prove.question import posed
-from certify.prove.task import Task
 
 _NOT_SMOOTH = "on some cell the costs were not shown to be smooth"
 
 
-def prove_by_cells(task: Task) -> Checked:
+def prove_by_cells(task: ProofTask) -> Checked:
     """Returns the contents of a certificate by cells, which the checker has accepted.
 
     Raises:

@@ -25,15 +25,15 @@ from certify.jacobian.rank_one import RankOne, rank_one, ridges_of
 from certify.metric.metric import Metric
 from certify.metric.metric_options import AutoMetric, MetricOption
 from certify.metric.objective import SHARE, Aim
-from certify.metric.rank_one_bounds import Bound, lipschitz_bound, margin_bound
+from certify.metric.rank_one_bounds import MultiplierBound, lipschitz_bound, margin_bound
 from certify.problem.field import FlatField
 from certify.problem.region import Region, half_widths
 from certify.prove.differential import compare
 from certify.prove.file_parts import TRUSTED, game_in_file, hexadecimal, metric_in_file
 from certify.prove.no_proof import NoProof, NoTerms
+from certify.prove.proof_task import ProofTask
 from certify.prove.reach import Reach
 from certify.prove.safe_steps import safe_steps
-from certify.prove.task import Task
 from certify.prove.zeros import find_constrained, find_zero
 from certify.steps import Setting, onto_sets
 
@@ -47,7 +47,7 @@ _QUICK, _HALVINGS = 8, 8
 _MOST_PLAYERS = 16
 
 
-def prove_by_terms(task: Task) -> Checked:
+def prove_by_terms(task: ProofTask) -> Checked:
     """Returns the contents of a certificate by terms, which the checker has accepted.
 
     Raises:
@@ -205,12 +205,12 @@ def residual_of_ridges(
 
 
 def _contents(
-    task: Task,
+    task: ProofTask,
     terms: RankOne,
     reach: Reach,
     methods: Sequence[str],
     spread: Float[np.ndarray, " n"],
-    bounds: tuple[Bound, Bound],
+    bounds: tuple[MultiplierBound, MultiplierBound],
     backoff: float,
     unproved: dict[str, str],
 ) -> dict[str, Any]:
@@ -274,7 +274,7 @@ def _contents(
     return data
 
 
-def _not_positive(terms: RankOne, margin: Bound, spread: Float[np.ndarray, " n"]) -> str:
+def _not_positive(terms: RankOne, margin: MultiplierBound, spread: Float[np.ndarray, " n"]) -> str:
     """Says that there is no margin, and how much of it the ranges of slopes cost."""
     count = int((terms.radius > 0).sum())
     middle = terms._replace(low=terms.middle, high=terms.middle)

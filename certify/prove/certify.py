@@ -26,13 +26,13 @@ from certify.prove.arguments import (
 from certify.prove.by_cells import prove_by_cells
 from certify.prove.by_terms import prove_by_terms
 from certify.prove.no_proof import NoProof, NoTerms
+from certify.prove.proof_task import ProofTask
 from certify.prove.question import method_names
-from certify.prove.task import Task
 from certify.search.search_options import Search
 from certify.search.stages import OutOfTime, Stages
 
 # A way to a proof: it returns contents that the checker has accepted, or raises `NoProof`.
-Road = Callable[[Task], Checked]
+Road = Callable[[ProofTask], Checked]
 
 
 def certify(
@@ -116,7 +116,9 @@ def certify(
         stages.begin("tracing the costs")
         field = traced("certify", game, region, args)
         promoted = field.promoted
-        task = Task(game, region, args, field, names, metric, enclosure, search, stages, budget)
+        task = ProofTask(
+            game, region, args, field, names, metric, enclosure, search, stages, budget
+        )
         return Convergence("proved", contents=_proved(task))
     except OutOfTime as end:
         return Convergence("undecided", (str(end),), promoted=promoted)
@@ -124,7 +126,7 @@ def certify(
         return Convergence(end.status, end.reasons, promoted=promoted)
 
 
-def _proved(task: Task) -> Checked:
+def _proved(task: ProofTask) -> Checked:
     """Returns the first proof that one of the roads leads to.
 
     Raises:
@@ -143,7 +145,7 @@ def _proved(task: Task) -> Checked:
     raise NoProof(*reasons)
 
 
-def _roads(task: Task) -> tuple[Road, ...]:
+def _roads(task: ProofTask) -> tuple[Road, ...]:
     """Returns the ways to a proof, in the order in which to try them.
 
     One matrix for all of the region, where the costs have the structure that it takes, is the only

@@ -12,7 +12,7 @@ from certify.search.search_options import Search
 from certify.search.stages import Stages
 
 
-class Task(NamedTuple):
+class ProofTask(NamedTuple):
     """A game on a region, and the options of the proof.
 
     Attributes:
