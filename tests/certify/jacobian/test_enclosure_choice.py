@@ -80,12 +80,17 @@ def test_costs_with_branches_have_polynomials_too():
     assert certify.AutoEnclosure().select(field).enclosure == certify.Taylor()
 
 
-@pytest.mark.parametrize("name", [name for name in NAMED if name != "auto"])
+@pytest.mark.parametrize("name", [name for name in NAMED if name not in ("auto", "terms")])
 def test_what_is_asked_for_is_taken(name):
     enclosure = NAMED[name]()
     assert enclosure.select(field_of(quartic, 1, 1)).enclosure == enclosure
     # Of a constant Jacobian nothing is enclosed.
     assert enclosure.select(field_of(quadratic, 1, 1)).enclosure == ConstantJacobian()
+
+
+def test_terms_are_no_enclosure_of_cells():
+    with pytest.raises(ValueError, match="no cells"):
+        certify.RankOneTerms().select(field_of(quartic, 1, 1))
 
 
 @pytest.mark.parametrize(
