@@ -25,8 +25,8 @@ def check_region(caller: str, region: Any, most: int = MOST_COORDINATES) -> Regi
     """
     if not isinstance(region, Box | Ball | Everywhere | Policies):
         raise ValueError(
-            f"{caller}: the region is {_described(region)}; give a certify.Box, Ball, Everywhere or "
-            "Policies, such as certify.Box.around(strategy, radius)."
+            f"{caller}: the region is {_described(region)}; give a certify.Box, Ball, Everywhere "
+            "or Policies, such as certify.Box.around(strategy, radius)."
         )
     names, sizes = player_names(region.center), dimensions(region.center)
     if not names:
