@@ -332,6 +332,7 @@ class Ridges:
         """Returns the range of s_k over the region for each `p_k q_k'` of the Jacobian."""
         reach, terms = Extents(region), {}
         known: dict[Factor, Ranges] = {}
+        zero = Fraction(0)
 
         def bounds(factor: Factor) -> Ranges:
             if factor not in known:
@@ -349,7 +350,8 @@ class Ridges:
         if self.is_gradient:
             for factors, shares in self._shares().items():
                 for left, right, s in _second(factors, bounds):
-                    add(((k, shares[self.players[k]] * a) for k, a in left), right, s)
+                    own = ((k, shares.get(self.players[k], zero) * a) for k, a in left)
+                    add(own, right, s)
         else:
             for k, cost in enumerate(self.costs):
                 if cost.slopes:
@@ -357,7 +359,7 @@ class Ridges:
                     add([(k, Fraction(1))], along, BallInterval.point(scale))
             for factors, shares in self._shares().items():
                 for right, s in _first(factors, bounds):
-                    add(enumerate(shares), right, s)
+                    add(shares.items(), right, s)
         return terms
 
     def value(self, point: list[Fraction]) -> list[BallInterval]:
@@ -378,17 +380,17 @@ class Ridges:
         for factors, shares in self._shares().items():
             for right, s in _first(factors, bounds):
                 for k, a in right:
-                    share = shares[self.players[k]] * a
+                    share = shares.get(self.players[k], Fraction(0)) * a
                     if share and s is not ZERO:
                         total[k] = total[k] + s.times(share)
         return total
 
-    def _shares(self) -> dict[Factors, list[Fraction]]:
-        """Returns the coefficients of each product in each of the costs."""
-        shares: dict[Factors, list[Fraction]] = {}
+    def _shares(self) -> dict[Factors, dict[int, Fraction]]:
+        """Returns the coefficients of each product in the costs that have it."""
+        shares: dict[Factors, dict[int, Fraction]] = {}
         for i, cost in enumerate(self.costs):
             for factors, a in cost.products.items():
-                shares.setdefault(factors, [Fraction(0)] * len(self.costs))[i] = a
+                shares.setdefault(factors, {})[i] = a
         return shares
 
 

@@ -197,9 +197,11 @@ class Convergence(Certificate):
                 jnp.linalg.norm(part) / scale[name] for name, part in zip(scale, parts, strict=True)
             ]
             return jnp.max(jnp.stack(norms)) <= step.basin
-        matrix = self.metric
+        matrix, spread = self.claims.matrix, self.claims.spread
         if step.theorem == "small_gain":
-            matrix = np.diag(np.repeat([*self.small_gain.weights.values()], sizes))
+            matrix, spread = None, np.repeat([*self.small_gain.weights.values()], sizes)
+        if matrix is None:
+            return distance @ (jnp.asarray(spread, float) * distance) <= step.basin**2
         return distance @ jnp.asarray(matrix, float) @ distance <= step.basin**2
 
     @property

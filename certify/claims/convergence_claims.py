@@ -35,18 +35,28 @@ class GainReport(NamedTuple):
 
 
 class ConvergenceClaims(NamedTuple):
-    """The numbers that a certificate proves: the attributes of `Convergence` of the same names."""
+    """The numbers that a certificate proves: the attributes of `Convergence` of the same names.
+
+    The metric is the matrix, if there is one, else that of the weights, which `spread` has for each
+    coordinate.
+    """
 
     margin: float
     lipschitz: float
     weights: dict[str, float] | None
-    metric: np.ndarray
+    matrix: np.ndarray | None
+    spread: np.ndarray
     small_gain: GainReport | None
     step_sizes: dict[str, StepSize]
     equilibrium: Equilibrium
     basin: Basin
     cells: int
     terms: int
+
+    @property
+    def metric(self) -> np.ndarray:
+        """The matrix of the metric, shape (n, n)."""
+        return np.diag(self.spread) if self.matrix is None else self.matrix
 
 
 def read_claims(data: Contents) -> ConvergenceClaims:
@@ -64,7 +74,7 @@ def read_claims(data: Contents) -> ConvergenceClaims:
         return rebuild(game["structure"], np.array(vector, np.float64))
 
     weights = by_player(claims["weights"]) if "weights" in claims else None
-    metric, floors = _metric(claims, sizes)
+    matrix, floors = _metric(claims, sizes)
     report = None if "small_gain" not in claims else _report(claims["small_gain"], names)
     center, radius = claims["equilibrium"]["center"], _float(claims["equilibrium"]["radius"])
     ends = [_around(c, w, radius) for c, w in zip(center, floors, strict=True)]
@@ -77,7 +87,8 @@ def read_claims(data: Contents) -> ConvergenceClaims:
         margin=_float(claims["margin"]),
         lipschitz=_float(claims["lipschitz"]),
         weights=weights,
-        metric=metric,
+        matrix=matrix,
+        spread=np.array(floors),
         small_gain=report,
         step_sizes=steps,
         equilibrium=Equilibrium(
@@ -105,11 +116,10 @@ def _report(gain: Contents, names: list[str]) -> GainReport:
     )
 
 
-def _metric(claims: Contents, sizes: list[int]) -> tuple[np.ndarray, list[float]]:
-    """Returns the matrix P, and numbers with `|x|_P^2 >= floors_k x_k^2`."""
+def _metric(claims: Contents, sizes: list[int]) -> tuple[np.ndarray | None, list[float]]:
+    """Returns the matrix P, if the file has one, and numbers with `|x|_P^2 >= floors_k x_k^2`."""
     if "weights" in claims:
-        spread = np.repeat([_float(x) for x in claims["weights"]], sizes)
-        return np.diag(spread), spread.tolist()
+        return None, np.repeat([_float(x) for x in claims["weights"]], sizes).tolist()
     lower = np.zeros((sum(sizes), sum(sizes)))
     for i, row in enumerate(claims["metric"]["lower"]):
         lower[i, : i + 1] = [_float(x) for x in row]

@@ -92,12 +92,12 @@ def _width(claims: ConvergenceClaims) -> Part:
 
 
 def _metric(claims: ConvergenceClaims) -> Cell:
-    metric = claims.metric
-    values = np.linalg.eigvalsh(metric)
+    metric = claims.matrix
+    values = np.sort(claims.spread) if metric is None else np.linalg.eigvalsh(metric)
     with np.errstate(all="ignore"):
         condition = float(values[-1] / values[0])
     kind = "one weight per player"
-    if claims.weights is None:
+    if metric is not None:
         center = claims.equilibrium.center
         owners = np.repeat(range(len(blocks(center))), dimensions(center))
         off = metric[owners[:, None] != owners]
@@ -107,8 +107,8 @@ def _metric(claims: ConvergenceClaims) -> Cell:
 
 def _matrix(claims: ConvergenceClaims) -> list[Row]:
     """Returns a row with the matrix of the metric, if it is small enough to be written out."""
-    matrix = claims.metric
-    if claims.weights is not None or len(matrix) > MOST_WRITTEN:
+    matrix = claims.matrix
+    if matrix is None or len(matrix) > MOST_WRITTEN:
         return []
     parts: list[Part] = []
     for index, line in enumerate(matrix.tolist()):

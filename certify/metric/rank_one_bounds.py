@@ -5,11 +5,13 @@ lemma in `certify.checker.terms` bounds each term from below by a matrix with a 
 own; any positive multipliers are valid, and good ones are looked for here.
 """
 
-from typing import NamedTuple
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import numpy as np
 import scipy.linalg
 import scipy.sparse as sp
+import scipy.sparse.linalg
 from jaxtyping import Float
 
 from certify.jacobian.rank_one import RankOne
@@ -19,6 +21,8 @@ from certify.jacobian.rank_one import RankOne
 _ROUNDS, _NEAR = 30, 0.1
 # The share of the longest vector below which the part of one along the lowest ones counts as none.
 _TINY = 1e-9
+# The most coordinates of which all eigenvalues are computed.
+_DENSE = 1500
 
 
 class MultiplierBound(NamedTuple):
@@ -31,6 +35,18 @@ class MultiplierBound(NamedTuple):
 
     value: float
     multipliers: Float[np.ndarray, " terms"]
+
+
+class _Inverse(NamedTuple):
+    """The inverse of a matrix, as SciPy takes operators.
+
+    Attributes:
+        shape: Of the matrix.
+        matvec: Solves a system.
+    """
+
+    shape: tuple[int, int]
+    matvec: Callable[[np.ndarray], np.ndarray]
 
 
 class _Sides(NamedTuple):
@@ -51,6 +67,10 @@ def margin_bound(
         rounds: How often multipliers are improved.
     """
     sides = _sides(terms, weights)
+    if len(weights) > _DENSE:
+        multipliers = _balanced(sides)
+        value = _least(_lower_rows(terms, sides, multipliers))
+        return MultiplierBound(value, multipliers)
     wide = terms.radius > 0
     multipliers = _balanced(sides)
     best = MultiplierBound(-np.inf, multipliers)
@@ -79,6 +99,12 @@ def lipschitz_bound(terms: RankOne, weights: Float[np.ndarray, " n"]) -> Multipl
     left, right = _sides(terms, weights)
     multipliers = _balanced(_Sides(left, right))
     middle, radius = terms.middle, terms.radius
+    if len(weights) > _DENSE:
+        across = _rows(left, middle, right)
+        own = _rows(left, radius * multipliers, left)
+        other = _rows(right, radius / multipliers, right)
+        both = sp.block_array([[other, -across.T], [-across, own]], format="csr")
+        return MultiplierBound(-_least(sp.csr_array(-both)), multipliers)
     across = _dense(left, middle, right)
     own = _dense(left, radius * multipliers, left)
     other = _dense(right, radius / multipliers, right)
@@ -108,15 +134,45 @@ def _parallel(sides: _Sides) -> np.ndarray:
     return inner**2 >= (1 - 1e-12) * sizes[0] * sizes[1]
 
 
+def _rows(left: sp.csr_array, factors: np.ndarray, right: sp.csr_array) -> sp.csr_array:
+    """Returns `sum_k factors_k a_k b_k'`, with its entries that are not zero."""
+    return sp.csr_array(left.T @ (sp.diags_array(factors) @ right))
+
+
 def _dense(left: sp.csr_array, factors: np.ndarray, right: sp.csr_array) -> np.ndarray:
-    """Returns `sum_k factors_k a_k b_k'`."""
-    return np.asarray((left.T @ (sp.diags_array(factors) @ right)).todense())
+    return np.asarray(_rows(left, factors, right).todense())
+
+
+def _least(matrix: sp.csr_array) -> float:
+    """Returns nearly the smallest eigenvalue of a large symmetric matrix, from below if possible.
+
+    It is looked for from below all disks of Gershgorin, by inverse iteration: the spectrum there is
+    sparse, and no eigenvalue is missed.
+    """
+    diagonal = matrix.diagonal()
+    others = np.asarray(abs(matrix).sum(1)).ravel() - np.abs(diagonal)
+    below = float((diagonal - others).min())
+    size = float((np.abs(diagonal) + others).max())
+    shifted = sp.csc_array(matrix - (below - 1e-3 * size) * sp.eye_array(len(diagonal)))
+    factors = scipy.sparse.linalg.splu(
+        shifted, permc_spec="MMD_AT_PLUS_A", diag_pivot_thresh=0.0, options={"SymmetricMode": True}
+    )
+    shape = (len(diagonal), len(diagonal))
+    inverse: Any = scipy.sparse.linalg.aslinearoperator(_Inverse(shape, factors.solve))
+    largest: Any = scipy.sparse.linalg.eigsh(
+        inverse, k=1, which="LA", return_eigenvectors=False, v0=np.ones(len(diagonal))
+    )
+    return below - 1e-3 * size + float(1 / largest[0]) - 1e-7 * size
 
 
 def _lower(terms: RankOne, sides: _Sides, multipliers: np.ndarray) -> np.ndarray:
     """Returns the matrix that all symmetric parts of the family are above of."""
+    return np.asarray(_lower_rows(terms, sides, multipliers).todense())
+
+
+def _lower_rows(terms: RankOne, sides: _Sides, multipliers: np.ndarray) -> sp.csr_array:
     left, right = sides
-    across = _dense(left, terms.middle, right)
-    own = _dense(left, terms.radius * multipliers, left)
-    other = _dense(right, terms.radius / multipliers, right)
-    return 0.5 * (across + across.T) - 0.5 * (own + other)
+    across = _rows(left, terms.middle, right)
+    own = _rows(left, terms.radius * multipliers, left)
+    other = _rows(right, terms.radius / multipliers, right)
+    return sp.csr_array(0.5 * (across + across.T) - 0.5 * (own + other))

@@ -4,6 +4,8 @@ from collections.abc import Callable, Sequence
 from fractions import Fraction
 from typing import Any
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 import scipy.optimize
 from flint import ctx  # pyright: ignore[reportMissingTypeStubs]
@@ -26,8 +28,8 @@ from certify.metric.metric import Metric
 from certify.metric.metric_options import AutoMetric, MetricOption
 from certify.metric.objective import SHARE, Aim
 from certify.metric.rank_one_bounds import MultiplierBound, lipschitz_bound, margin_bound
-from certify.problem.field import FlatField
-from certify.problem.region import Region, half_widths
+from certify.problem.field import FlatField, compiled_value
+from certify.problem.region import Region, coordinates, half_widths
 from certify.prove.differential import compare
 from certify.prove.file_parts import TRUSTED, game_in_file, hexadecimal, metric_in_file
 from certify.prove.no_proof import NoProof, NoTerms
@@ -38,11 +40,13 @@ from certify.prove.zeros import find_constrained, find_zero
 from certify.steps import Setting, onto_sets
 
 # Floating-point bounds are backed off by these shares of the numbers in them, one after the other.
-_BACKOFFS = (2.0**-40, 2.0**-30, 2.0**-20)
+_BACKOFFS = (2.0**-40, 2.0**-30, 2.0**-20, 2.0**-12)
 # Weights are between these powers of e, and this many are tried for each player but the first.
 _RANGE, _TRIALS = 12.0, 30
 # Rounds of improvement of multipliers for each of these, and halvings on the way to rounder ones.
 _QUICK, _HALVINGS = 8, 8
+# The most coordinates for Newton's method, with a dense Jacobian, and the most steps else.
+_MOST_OF_NEWTON, _STEPS = 1500, 20_000
 # The most players whose weights are looked for one by one.
 _MOST_PLAYERS = 16
 
@@ -176,7 +180,7 @@ def _reach(
     constraints = field.constraints
     point, unproved = None, {}
     if not constraints.bind or constraints.outside(region) is None:
-        point = find_zero(field, region)
+        point = _find_zero(field, region, steepness)
     if constraints.bind and point is None:
         point = find_constrained(field, region, steepness)
         reason = "there is no theorem on its steps projected onto strategy sets"
@@ -186,6 +190,30 @@ def _reach(
     methods = [name for name in methods if name not in unproved]
     sets = constraints if constraints.bind and all(map(onto_sets, methods)) else None
     return Reach(field, region, point, sets, residual_of_ridges), methods, unproved
+
+
+def _find_zero(field: FlatField, region: Region, steepness: float) -> np.ndarray | None:
+    """Returns a point near the zero, by Newton's method or, for large n, extragradient steps."""
+    if field.dimension <= _MOST_OF_NEWTON:
+        return find_zero(field, region)
+    value, h = compiled_value(field), 0.5 / steepness
+
+    def move(x: jax.Array) -> jax.Array:
+        return x - h * value(x - h * value(x))
+
+    def goes_on(state: tuple[jax.Array, jax.Array, jax.Array]) -> jax.Array:
+        x, before, count = state
+        return (count < _STEPS) & (jnp.abs(x - before).max() > 1e-15 * (1 + jnp.abs(x).max()))
+
+    @jax.jit
+    def approach(x: jax.Array) -> jax.Array:
+        start = (move(x), x, jnp.zeros((), int))
+        return jax.lax.while_loop(goes_on, lambda s: (move(s[0]), s[0], s[2] + 1), start)[0]
+
+    point = np.asarray(approach(jnp.asarray(coordinates(region.center))))
+    lower, upper = region.bounds()
+    inside = np.isfinite(point).all() and (lower < point).all() and (point < upper).all()
+    return point if inside else None
 
 
 def residual_of_ridges(

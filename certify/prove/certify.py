@@ -3,16 +3,21 @@
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import jax
+
 import dgames as dg
 from certify.claims.checked import Checked
 from certify.claims.convergence import Convergence
+from certify.claims.convergence_claims import read_claims
 from certify.jacobian.enclosure_choice import (
     AffineArithmetic,
     AutoEnclosure,
     Enclosure,
     RankOneTerms,
+    is_short,
 )
 from certify.metric.metric_options import AutoMetric, MetricOption
+from certify.metric.weights import sampled_margin
 from certify.problem.region import Everywhere, Region
 from certify.prove.arguments import (
     MOST_COORDINATES,
@@ -25,12 +30,17 @@ from certify.prove.arguments import (
 )
 from certify.prove.by_cells import prove_by_cells
 from certify.prove.by_terms import prove_by_terms
+from certify.prove.estimate import sample_jacobians
 from certify.prove.no_proof import NoProof, NoTerms
 from certify.prove.proof_task import ProofTask
 from certify.prove.question import method_names
 from certify.search.search_options import Search
 from certify.search.stages import OutOfTime, Stages
 
+# Coordinates from which on terms are tried before cells.
+_MANY = 8
+# Points at which the margin of a proof by terms is compared.
+_SAMPLES = 256
 # A way to a proof: it returns contents that the checker has accepted, or raises `NoProof`.
 Road = Callable[[ProofTask], Checked]
 
@@ -133,16 +143,36 @@ def _proved(task: ProofTask) -> Checked:
         NoProof: With the reasons of all roads, if none does, or with a refutation.
     """
     reasons: list[str] = []
+    loose: Checked | None = None
     for road in _roads(task):
         try:
-            return road(task)
+            proved = road(task)
         except NoProof as end:
             if end.status == "refuted":
                 raise
             # That cells were of no use is what there is to say of a game without terms.
             if not (reasons and isinstance(end, NoTerms)):
                 reasons += end.reasons
+            continue
+        if road is not prove_by_terms or _is_tight(task, proved):
+            return proved
+        loose = proved
+    if loose is not None:
+        return loose
     raise NoProof(*reasons)
+
+
+def _is_tight(task: ProofTask, proved: Checked) -> bool:
+    """Says whether a proof by terms leaves nothing for cells to do.
+
+    That is so of many coordinates, for which there are no good cells, and where the margin is as
+    near to the smallest one at sampled points as cells would have to come to it.
+    """
+    if _roads(task) == (prove_by_terms,) or task.field.dimension > AffineArithmetic.most:
+        return True
+    claims = read_claims(proved.data)
+    samples = sample_jacobians(task.field, task.region, _SAMPLES, jax.random.key(0))
+    return claims.margin >= task.search.share * sampled_margin(samples, claims.spread)
 
 
 def _roads(task: ProofTask) -> tuple[Road, ...]:
@@ -164,5 +194,8 @@ def _roads(task: ProofTask) -> tuple[Road, ...]:
         return (prove_by_cells,)
     if field.dimension > MOST_COORDINATES:
         return (prove_by_terms,)
-    many = field.dimension > AffineArithmetic.most
-    return (prove_by_terms, prove_by_cells) if many else (prove_by_cells, prove_by_terms)
+    # Terms are found in a moment. Cells of long costs take a minute to compile, and there may be
+    # thousands of more than a few coordinates; but they bound blocks, which alternating steps need.
+    many = field.dimension >= _MANY or not is_short(field)
+    first = field.dimension > AffineArithmetic.most or (many and "alternating" not in task.methods)
+    return (prove_by_terms, prove_by_cells) if first else (prove_by_cells, prove_by_terms)

@@ -187,6 +187,51 @@ def reused(x):
     return y + y * y + 0.5 * x[0] ** 2
 
 
+@pytest.mark.full
+def test_a_network_of_many_players():
+    """On a grid of 40 by 40 players who are drawn to their neighbours, each by at most 0.2.
+
+    The margin is at least `1 - 4 * 0.2`; with all slopes 0.2 it is `1 - 0.8 cos(pi / 41)`.
+    """
+    side = 40
+    places = np.pad(np.arange(side**2).reshape(side, side), 1, constant_values=-1)
+    sides = [places[:-2, 1:-1], places[2:, 1:-1], places[1:-1, :-2], places[1:-1, 2:]]
+    neighbours = np.stack(sides, -1).reshape(-1, 4)
+
+    def cost(own, others, parameters, args):
+        return 0.5 * own**2 - own * (1.0 + jnp.sum(parameters * jnp.tanh(others)))
+
+    game = dg.NetworkGame(cost, neighbours, np.where(neighbours >= 0, 0.2, 0.0))
+    start = dg.Stacked(jnp.zeros(side**2))
+    found = certify.certify(game, certify.Everywhere(start))
+    assert found.status == "proved", found.reasons
+    assert 0.2 <= found.margin <= 1 - 0.8 * np.cos(np.pi / (side + 1))
+    assert check_data(found.data, level=2).ok
+    assert found.weights["0"] == 1.0 and "every start" in str(found.claim_rows())
+
+
+def test_large_and_small_games_have_the_same_bounds(monkeypatch):
+    """Eigenvalues one by one, by inverse iteration, are those of the whole spectrum."""
+    from certify.jacobian.rank_one import rank_one
+    from certify.metric import rank_one_bounds
+    from certify.problem.field import flat_field
+
+    region = certify.Everywhere(START)
+    terms = rank_one(flat_field(LABEL_GAME, region, DATA), region)
+    weights = np.ones(12)
+    dense = (
+        rank_one_bounds.margin_bound(terms, weights),
+        rank_one_bounds.lipschitz_bound(terms, weights),
+    )
+    monkeypatch.setattr(rank_one_bounds, "_DENSE", 0)
+    sparse = (
+        rank_one_bounds.margin_bound(terms, weights),
+        rank_one_bounds.lipschitz_bound(terms, weights),
+    )
+    for one, other in zip(dense, sparse, strict=True):
+        assert one.value == pytest.approx(other.value, abs=1e-5)
+
+
 # First costs in which a nonlinearity hides; each has a margin only if it is overlooked.
 HIDDEN = {
     "a constant": lambda x: x[0] ** 2 - 3 * jnp.vdot(jnp.array([1.0, 0.0]), jnp.cos(jnp.stack(x))),
