@@ -1,12 +1,14 @@
 """Proofs by terms of rank one: seconds, bytes and margins as data and coordinates grow.
 
-    python -m benchmarks.terms [--largest 1600]
+    python -m benchmarks.terms [--largest 1600] [--grid 100]
 
 The game is a logistic model of 30 features against an adversary who shifts the label of each row,
 everywhere; so n is 30 and the number of rows. If scikit-learn is installed, its breast-cancer data
 (569 rows) come first; the other data are random, with correlated features. Beside the proved margin
 stands the smallest one at sampled points, near and far, which no proof can exceed. Times are those
 of a first call and of the checker at both levels; the last line is the exponent of each in n.
+
+The sparse games are players on a grid, who are drawn to their neighbours by saturating pulls.
 """
 
 import argparse
@@ -66,36 +68,68 @@ def sampled(given: dg.ZeroSum, region: certify.Everywhere) -> float:
     return float(np.linalg.eigvalsh(symmetric)[:, 0].min())
 
 
+def grid(side: int) -> dg.NetworkGame:
+    """Players on a square grid, each drawn to at most four neighbours by at most 0.2."""
+    places = np.pad(np.arange(side**2).reshape(side, side), 1, constant_values=-1)
+    sides = [places[:-2, 1:-1], places[2:, 1:-1], places[1:-1, :-2], places[1:-1, 2:]]
+    neighbours = np.stack(sides, -1).reshape(-1, 4)
+
+    def cost(own: Any, others: Any, parameters: Any, args: Any) -> Any:
+        return 0.5 * own**2 - own * (1.0 + jnp.sum(parameters * jnp.tanh(others)))
+
+    return dg.NetworkGame(cost, neighbours, np.where(neighbours >= 0, 0.2, 0.0))
+
+
+def row(
+    name: str, n: int, given: dg.Game, start: Any, most: float
+) -> tuple[int, float, float, float, float]:
+    """Prints a row: the proof, its file and the checker; returns its numbers."""
+    began = time.perf_counter()
+    methods = [dg.Simultaneous, dg.Extragradient]
+    certificate = certify.certify(given, certify.Everywhere(start), methods)
+    seconds = time.perf_counter() - began
+    with tempfile.TemporaryDirectory() as folder:
+        path = certificate.save(Path(folder) / "certificate.json")
+        verdicts = [certify.check(path, level=level) for level in (1, 2)]
+        size = path.stat().st_size / 1024
+    assert all(verdict.ok for verdict in verdicts)
+    first, second = (verdict.seconds for verdict in verdicts)
+    print(
+        f"{name:<14} {n:>6} {certificate.margin:>9.3g} {most:>9.3g} "
+        f"{seconds:>8.1f} {first:>10.2f} {second:>10.2f} {size:>8.0f}",
+        flush=True,
+    )
+    return n, seconds, first, second, size
+
+
+def exponents(found: list[tuple[int, float, float, float, float]]) -> None:
+    """Prints the exponents of n in times and size."""
+    if len(found) > 2:
+        logs = np.log(np.array(found))
+        slopes = [np.polyfit(logs[:, 0], column, 1)[0] for column in logs[:, 1:].T]
+        print("exponent of n" + " " * 27 + "{:>8.2f} {:>10.2f} {:>10.2f} {:>8.2f}".format(*slopes))
+
+
 def main() -> None:
     """Prints the table."""
     parser = argparse.ArgumentParser(description="Measures proofs by terms of rank one.")
     parser.add_argument("--largest", type=int, default=1600, help="coordinates, at most")
+    parser.add_argument("--grid", type=int, default=100, help="players on a side, at most")
     options = parser.parse_args()
-    print("data               n    margin   sampled  proof s  level 1 s  level 2 s      KiB")
+    print("data                n    margin  at most  proof s  level 1 s  level 2 s      KiB")
     found = []
     for name, rows, labels in data(options.largest):
-        given = game(rows, labels)
+        given, n = game(rows, labels), FEATURES + len(rows)
         start = {"model": jnp.zeros(FEATURES), "shift": jnp.zeros(len(rows))}
-        region, began = certify.Everywhere(start), time.perf_counter()
-        certificate = certify.certify(given, region, [dg.Simultaneous, dg.Extragradient])
-        seconds = time.perf_counter() - began
-        with tempfile.TemporaryDirectory() as folder:
-            path = certificate.save(Path(folder) / "certificate.json")
-            verdicts = [certify.check(path, level=level) for level in (1, 2)]
-            size = path.stat().st_size / 1024
-        assert all(verdict.ok for verdict in verdicts)
-        first, second = (verdict.seconds for verdict in verdicts)
-        n = FEATURES + len(rows)
-        print(
-            f"{name:<14} {n:>5} {certificate.margin:>9.3g} {sampled(given, region):>9.3g} "
-            f"{seconds:>8.1f} {first:>10.2f} {second:>10.2f} {size:>8.0f}"
-        )
-        if name == "random":
-            found.append((n, seconds, first, second, size))
-    if len(found) > 2:
-        logs = np.log(np.array(found))
-        slopes = [np.polyfit(logs[:, 0], column, 1)[0] for column in logs[:, 1:].T]
-        print("exponent of n" + " " * 26 + "{:>8.2f} {:>10.2f} {:>10.2f} {:>8.2f}".format(*slopes))
+        line = row(name, n, given, start, sampled(given, certify.Everywhere(start)))
+        found += [line] if name == "random" else []
+    exponents(found)
+    sides = [side for side in (25, 50, 100, 200, 300) if side <= options.grid]
+    starts = [dg.Stacked(jnp.zeros(side**2)) for side in sides]
+    # With all slopes at their largest the Jacobian is `I - 0.2 A`, A being that of the grid.
+    most = [1 - 0.8 * np.cos(np.pi / (side + 1)) for side in sides]
+    rows = zip(sides, starts, most, strict=True)
+    exponents([row("grid", side**2, grid(side), start, m) for side, start, m in rows])
 
 
 if __name__ == "__main__":
