@@ -11,7 +11,7 @@ import dgames as dg
 from certify.jacobian.enclosure_choice import DefiniteEnclosure, Enclosure
 from certify.problem.exact_types import is_pseudo_gradient
 from certify.problem.field import FlatField, flat_field
-from certify.problem.region import Region
+from certify.problem.region import Everywhere, Region
 from certify.prove.direct.comparison import require_same
 from certify.prove.direct.step_map import StepMap
 from certify.prove.no_proof import NoProof
@@ -104,6 +104,11 @@ def problem_of(
         NoProof: If no equilibrium is found.
         ValueError: If game, region and enclosure do not fit together.
     """
+    if isinstance(region, Everywhere):
+        raise ValueError(
+            "contraction: steps are proved cell by cell on a bounded region; give a certify.Box or "
+            "certify.Ball in place of Everywhere."
+        )
     field = flat_field(game, region, args)
     field.constraints.require_inside(region)
     point = find_zero(field, region)

@@ -284,6 +284,14 @@ def test_enclosures_of_cells_are_for_bounded_regions():
         certify.certify(game, certify.Everywhere((0.0, 0.0)), enclosure=certify.Taylor())
 
 
+def test_steps_are_proved_on_bounded_regions():
+    game = dg.game(lambda x, _: (x[0] ** 2, x[1] ** 2))
+    with pytest.raises(ValueError, match="bounded region"):
+        certify.contraction(game, dg.Simultaneous(0.1), certify.Everywhere((0.0, 0.0)))
+    estimate = certify.estimate(game, certify.Everywhere((0.0, 0.0)), key=jax.random.key(0))
+    assert estimate.margin == pytest.approx(2.0)
+
+
 def test_terms_on_request():
     game = dg.game(lambda x, _: (x[0] ** 2 + 0.1 * x[0] ** 4, x[1] ** 2 + x[0] * x[1]))
     found = certify.certify(
