@@ -6,7 +6,7 @@ RULES = [
     # The argument of a certificate.
     Rule("proof", "Claims.__init__", "self.margin > 0", "True"),
     Rule("proof", "Claims.__init__", "self.radius > 0", "True"),
-    Rule("proof", "Claims.__init__", "min(self.left + self.right) > 0", "True"),
+    Rule("proof", "Claims._read_gain", "min(self.left + self.right) > 0", "True"),
     Rule(
         "proof",
         "Claims.__init__",

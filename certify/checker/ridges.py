@@ -30,17 +30,32 @@ from .exact import root_above
 from .graph import Graph
 from .intervals import UNKNOWN, ZERO, BallInterval
 from .region import Region
-from .univariate import Ranges, TooLarge, Tree, composed, is_defined, power, product, ranges, total
+from .univariate import (
+    ENTIRE,
+    Ranges,
+    TooLarge,
+    Tree,
+    composed,
+    is_defined,
+    power,
+    product,
+    ranges,
+    total,
+)
 
 # An integer vector without common divisor, by its entries that are not zero, the first positive.
 Vector = tuple[tuple[int, int], ...]
 
 # The most products of numbers in bringing the costs to this form: they take about a minute.
-MAX_WORK = 2**24
+MAX_WORK = 2**25
+# What making a form costs, besides its parts.
+_FORM = 16
 # The most terms that a product of two sums may have.
 MAX_PRODUCTS = 2**12
-# The most operations of all trees of which ranges are taken: they take about a minute.
-MAX_OPERATIONS = 2**18
+# The most ranges of operations in all trees, and products of ranges: they take about a minute.
+MAX_RANGES = 2**23
+# The ranges of each operation over an interval, which is cut, and so are arguments of functions.
+_CUTS = 2**7
 # The most bits of a numerator or a denominator.
 MAX_FRACTION_BITS = 2**12
 
@@ -84,6 +99,8 @@ class Forms:
 
     def __init__(self) -> None:
         self.work = 0
+        # What may be undefined, whether or not anything depends on it in the end.
+        self.partial: set[Factor] = set()
         self.operations: dict[str, Callable] = {
             "constant": lambda value: Form(value, {}, {}),
             "total": self.total,
@@ -111,7 +128,7 @@ class Forms:
                 self._spend(len(term.slopes) + len(term.products))
                 _add(slopes, term.slopes)
                 _add(products, term.products)
-        self._spend(len(slopes) + len(products) + 1)
+        self._spend(len(slopes) + len(products) + _FORM)
         return Form(constant, slopes, products)
 
     def scaled(self, x: Form, factor: Fraction) -> Form:
@@ -120,7 +137,7 @@ class Forms:
             return x
         if not factor:
             return Form(Fraction(0), {}, {})
-        self._spend(1 + len(x.slopes) + len(x.products))
+        self._spend(_FORM + len(x.slopes) + len(x.products))
         return Form(
             _bounded(x.constant * factor),
             {k: _bounded(a * factor) for k, a in x.slopes.items()},
@@ -139,7 +156,7 @@ class Forms:
         rest: list[Form] = []
         for a, left in parts[0]:
             for b, right in parts[1]:
-                self._spend(1 + len(left) + len(right))
+                self._spend(_FORM + sum(factor.tree[-1][0] for factor in left + right))
                 if left and right:
                     _add(products, {_joined(left + right): _bounded(a * b)})
                 else:
@@ -159,7 +176,7 @@ class Forms:
             return Form(x.constant**exponent, {}, {})
         factor = univariate(x)
         if factor is not None:
-            return _function(power(factor.tree, exponent), factor.direction)
+            return self._function(power(factor.tree, exponent), factor.direction, exponent < 0)
         if exponent < 0:
             raise NotRidges("the costs divide by a function of more than one linear form")
         result = x
@@ -173,14 +190,21 @@ class Forms:
 
     def applied(self, name: str, x: Form) -> Form:
         """Returns an elementary function of a function of one linear form."""
-        self._spend(1 + len(x.slopes) + len(x.products))
-        factor = univariate(x)
+        self._spend(_FORM + len(x.slopes) + len(x.products))
+        factor, partial = univariate(x), name not in ENTIRE
         if factor is not None:
-            return _function(composed(name, factor.tree), factor.direction)
+            self._spend(factor.tree[-1][0])
+            return self._function(composed(name, factor.tree), factor.direction, partial)
         if x.is_constant:
             # Its value is only known up to roundings, so it stays a function, of no direction.
-            return _function(composed(name, total([], Fraction(0), x.constant)), ())
+            return self._function(composed(name, total([], Fraction(0), x.constant)), (), partial)
         raise NotRidges(f"{name} is applied to a function of more than one linear form")
+
+    def _function(self, tree: Tree, along: Vector, partial: bool) -> Form:
+        """Returns a function of one linear form, and notes it if it may be undefined."""
+        if partial:
+            self.partial.add(Factor(tree, along))
+        return _function(tree, along)
 
     def _parts(self, x: Form) -> list[tuple[Fraction, Factors]]:
         """Returns a form as a sum of products of factors."""
@@ -272,7 +296,9 @@ def _function(tree: Tree, along: Vector) -> Form:
 def _of_factors(factors: Factors) -> Form:
     if not factors:
         return Form(Fraction(1), {}, {})
-    (factor,) = factors
+    if len(factors) > 1:
+        return Form(Fraction(0), {}, {factors: Fraction(1)})
+    factor, *_ = list(factors)
     if factor.tree[0] != "sum":
         return _function(*factor)
     _, trees, slope, constant, _ = factor.tree
@@ -308,7 +334,7 @@ class Ridges:
             self.outputs, self.obliged = graph.obliged(inputs, arithmetic.operations)
         except TooLarge as error:
             raise NotRidges(str(error)) from None
-        self._operations = 0
+        self._partial, self._ranges = arithmetic.partial, 0
         self.players = [player for player, size in enumerate(sizes) for _ in range(size)]
         self.is_gradient = is_gradient
         self.costs = self.outputs
@@ -319,13 +345,18 @@ class Ridges:
         """Says whether an operation of the graph was not shown to be defined on the region."""
         reach = Extents(region)
         factors = {f for form in self.obliged for key in form.products for f in key}
-        self._spend(factors)
+        factors |= self._partial
+        self._spend(factors, reach)
         return not all(is_defined(f.tree, reach.of(f.direction)) for f in factors)
 
-    def _spend(self, factors: Iterable[Factor]) -> None:
-        """Pays for the ranges of factors before they are taken."""
-        self._operations += sum(factor.tree[-1][0] for factor in factors)
-        if self._operations > MAX_OPERATIONS:
+    def _spend(self, factors: Iterable[Factor], reach: "Extents | None" = None) -> None:
+        """Pays for the ranges of factors before they are taken; at a point they are not cut."""
+        cuts = 1 if reach is None or reach.region.is_everything else _CUTS
+        self._pay(cuts * sum(factor.tree[-1][0] for factor in factors))
+
+    def _pay(self, count: int) -> None:
+        self._ranges += count
+        if self._ranges > MAX_RANGES:
             raise NotRidges("the costs have too many functions of one linear form")
 
     def terms(self, region: Region) -> dict[Key, BallInterval]:
@@ -336,7 +367,7 @@ class Ridges:
 
         def bounds(factor: Factor) -> Ranges:
             if factor not in known:
-                self._spend([factor])
+                self._spend([factor], reach)
                 known[factor] = ranges(factor.tree, reach.of(factor.direction))
             return known[factor]
 
@@ -349,6 +380,7 @@ class Ridges:
 
         if self.is_gradient:
             for factors, shares in self._shares().items():
+                self._pay(len(factors) ** 3 + sum(len(f.direction) for f in factors))
                 for left, right, s in _second(factors, bounds):
                     own = ((k, shares.get(self.players[k], zero) * a) for k, a in left)
                     add(own, right, s)
@@ -358,6 +390,7 @@ class Ridges:
                     along, scale = direction(cost.slopes)
                     add([(k, Fraction(1))], along, BallInterval.point(scale))
             for factors, shares in self._shares().items():
+                self._pay(len(factors) ** 2 + sum(len(f.direction) for f in factors))
                 for right, s in _first(factors, bounds):
                     add(shares.items(), right, s)
         return terms
@@ -378,6 +411,7 @@ class Ridges:
         total = [BallInterval.point(self.costs[i].slopes.get(k, Fraction(0)))
                  for k, i in enumerate(self.players)]  # fmt: skip
         for factors, shares in self._shares().items():
+            self._pay(len(factors) ** 2 + sum(len(f.direction) for f in factors))
             for right, s in _first(factors, bounds):
                 for k, a in right:
                     share = shares.get(self.players[k], Fraction(0)) * a

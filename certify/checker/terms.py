@@ -27,11 +27,13 @@ from typing import NamedTuple
 from .claims import Claims
 from .exact import Work
 from .reader import Reader, Unusable
-from .sparse import Rows, sparse_positive_definite
+from .sparse import MAX_ENTRIES, Rows, sparse_positive_definite
 from .verdict import require
 
 # The most entries of all the outer products that are added up: checking them takes a minute or two.
-MAX_PRODUCTS = 2**26
+MAX_PRODUCTS = 2**25
+# The most bits of all entries of a matrix together.
+MAX_MEMORY = 2**33
 # Multipliers u are rounded up to this many bits.
 _BITS = 60
 
@@ -151,11 +153,16 @@ def _require_positive(
     for (i, j), x in constant.items():
         rows[i][j] = int(x * 2**bits)
     left = MAX_PRODUCTS
-    for term, t, u in zip(terms, inward, outward, strict=True):
+    for number, (term, t, u) in enumerate(zip(terms, inward, outward, strict=True)):
         a, b = form(term.left, term.right)
-        left -= (len(a) + len(b)) ** 2
+        products = (len(a) + len(b)) ** 2
+        left -= products * (1 + bits // 512)
         if left < 0:
             raise Unusable("checking it would take too much work: too many or too long terms")
+        if number % 64 == 0 or products > 2**16:
+            entries = sum(map(len, rows)) + products
+            if entries > MAX_ENTRIES or entries * (bits + 2048) > MAX_MEMORY:
+                raise Unusable("checking it would take too much memory: the matrix is too full")
         total, width = (term.low + term.high) / 2, (term.high - term.low) / 2
         mixed = int(total * 2 ** (bits - shift))
         _add(rows, a, b, mixed)

@@ -131,7 +131,7 @@ def is_defined(tree: Tree, u: BallInterval) -> bool:
         return all(is_defined(inner, u) for inner, _ in tree[1])
     if tree[0] == "product":
         return is_defined(tree[1], u) and is_defined(tree[2], u)
-    if tree[0] in _ENTIRE or (tree[0] == "power" and tree[2] >= 0):
+    if tree[0] in ENTIRE or (tree[0] == "power" and tree[2] >= 0):
         return is_defined(tree[1], u)
     return is_defined(tree[1], u) and ranges(tree, u).value.is_finite()
 
@@ -272,4 +272,4 @@ _LINE: dict[str, Ranges] = {
     "logcosh": Ranges(UNKNOWN, _between(-1, 1), _between(0, 1)),
 }
 # Functions that are defined for every real number.
-_ENTIRE = {*_LINE, "bend", "exp", "sinh", "cosh"}
+ENTIRE = {*_LINE, "bend", "exp", "sinh", "cosh"}

@@ -1,5 +1,6 @@
 """Compares the game of a certificate with a given one, whose code is traced for that."""
 
+from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -10,6 +11,7 @@ from jax.extend import core
 import dgames as dg
 from certify.enclosure.programs.plain import plain
 from certify.file.contents import Contents
+from certify.graph.array_trace import array_graph
 from certify.graph.builder import GraphError
 from certify.graph.trace import expression_graph
 from certify.problem.constraints import Constraints
@@ -17,7 +19,7 @@ from certify.problem.exact_types import is_pseudo_gradient
 from certify.problem.fingerprint import fingerprint
 from certify.problem.messages import clipped
 from certify.problem.payoff_tables import game_data
-from certify.problem.region import Ball, Box, Policies, Region
+from certify.problem.region import Ball, Box, Everywhere, Policies, Region
 from certify.problem.structure import rebuild
 from certify.problem.traced_code import traced_code
 from dgames.game import is_zero_sum
@@ -90,11 +92,14 @@ def _same_graph(said: Contents, code: core.ClosedJaxpr, x: Strategy) -> bool:
     def costs(vector: Any) -> Any:
         return plain(core.jaxpr_as_fun(code))(*jax.tree.leaves(unravel(vector)))
 
-    try:
-        graph = expression_graph(costs, vector.size)
-    except GraphError:
-        return False
-    return all(graph[part] == said["graph"][part] for part in ("nodes", "outputs"))
+    def matches(trace: Callable[[Callable, int], Contents]) -> bool:
+        try:
+            graph = trace(costs, vector.size)
+        except GraphError:
+            return False
+        return all(graph[part] == said["graph"][part] for part in ("nodes", "outputs"))
+
+    return matches(expression_graph) or matches(array_graph)
 
 
 def _other_sets(data: Contents, given: dg.AbstractField, x: Strategy) -> str | None:
@@ -121,6 +126,8 @@ def region_of(data: Contents, x: Strategy) -> Region:
 
     if region["kind"] == "policies":
         return Policies(x)
+    if region["kind"] == "everywhere":
+        return Everywhere(x)
     if region["kind"] == "box":
         return Box(strategy("lower"), strategy("upper"))
     return Ball(strategy("center"), float.fromhex(region["radius"]))

@@ -140,7 +140,8 @@ def _moved(builder: Builder, equation: core.JaxprEqn, operands: list[Any]) -> li
     reals = [_real(builder, x) for x in entries]
     shapes: list[Any] = [atom.aval.shape for atom in equation.outvars]  # pyright: ignore
     if (
-        len({x.number for x in reals}) == 1
+        name != "gather"  # which may fill with another number
+        and len({x.number for x in reals}) == 1
         and not builder.shape(reals[0].number)
         and reals[0].shape
     ):

@@ -19,12 +19,14 @@ class RidgeValues(NamedTuple):
     Attributes:
         field: The field, shape (points, n).
         costs: The costs, shape (points, players); of a field, itself.
-        scale: The largest number on the way, shape (points,).
+        field_scale: The sizes of the terms of each entry of the field together, shape (points, n).
+        cost_scale: The largest number on the way to the costs, shape (points, 1).
     """
 
     field: Float[np.ndarray, "points n"]
     costs: Float[np.ndarray, "points costs"]
-    scale: Float[np.ndarray, " points"]
+    field_scale: Float[np.ndarray, "points n"]
+    cost_scale: Float[np.ndarray, "points one"]
 
 
 def evaluate_ridges(ridges: Ridges, points: Float[np.ndarray, "points n"]) -> RidgeValues:
@@ -45,7 +47,7 @@ def evaluate_ridges(ridges: Ridges, points: Float[np.ndarray, "points n"]) -> Ri
             scale = np.fmax(scale, np.abs(known[factor][0]))
         return known[factor]
 
-    field = np.zeros((count, n))
+    field, size = np.zeros((count, n)), np.zeros((count, n))
     costs = np.zeros((count, len(ridges.costs)))
     owners = np.array(ridges.players)
     with np.errstate(all="ignore"):
@@ -55,6 +57,7 @@ def evaluate_ridges(ridges: Ridges, points: Float[np.ndarray, "points n"]) -> Ri
                 costs[:, i] += float(a) * points[:, k]
                 if ridges.is_gradient and owners[k] == i:
                     field[:, k] += float(a)
+                    size[:, k] += abs(float(a))
             for factors, a in cost.products.items():
                 parts = [at(factor) for factor in factors]
                 costs[:, i] += float(a) * np.prod([value for value, _ in parts], 0)
@@ -66,8 +69,11 @@ def evaluate_ridges(ridges: Ridges, points: Float[np.ndarray, "points n"]) -> Ri
                     for k, x in factor.direction:
                         if owners[k] == i:
                             field[:, k] += slope * float(x)
-    scale = np.fmax(scale, np.fmax(np.abs(field).max(1), np.abs(costs).max(1)))
-    return RidgeValues(field if ridges.is_gradient else costs, costs, scale)
+                            size[:, k] += np.abs(slope * float(x))
+    scale = np.fmax(scale, np.abs(costs).max(1))[:, None]
+    if not ridges.is_gradient:
+        return RidgeValues(costs, costs, np.broadcast_to(scale, costs.shape), scale)
+    return RidgeValues(field, costs, size, scale)
 
 
 def value_and_slope(tree: Tree, t: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

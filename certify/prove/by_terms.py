@@ -28,10 +28,11 @@ from certify.metric.metric import Metric
 from certify.metric.metric_options import AutoMetric, MetricOption
 from certify.metric.objective import SHARE, Aim
 from certify.metric.rank_one_bounds import MultiplierBound, lipschitz_bound, margin_bound
-from certify.problem.field import FlatField, compiled_value
+from certify.problem.field import FlatField, compiled_jacobian, compiled_value
 from certify.problem.region import Region, coordinates, half_widths
-from certify.prove.differential import compare
+from certify.prove.differential import Read, compare
 from certify.prove.file_parts import TRUSTED, game_in_file, hexadecimal, metric_in_file
+from certify.prove.mismatch import MismatchError
 from certify.prove.no_proof import NoProof, NoTerms
 from certify.prove.proof_task import ProofTask
 from certify.prove.reach import Reach
@@ -47,6 +48,9 @@ _RANGE, _TRIALS = 12.0, 30
 _QUICK, _HALVINGS = 8, 8
 # The most coordinates for Newton's method, with a dense Jacobian, and the most steps else.
 _MOST_OF_NEWTON, _STEPS = 1500, 20_000
+# Points at which Jacobians are compared, what counts as rounding there, and the share of the
+# largest entry of a field that another one may be off by.
+_POINTS, _OF_JACOBIAN, _SHARED = 8, 1e-7, 1e-6
 # The most players whose weights are looked for one by one.
 _MOST_PLAYERS = 16
 
@@ -89,6 +93,7 @@ def prove_by_terms(task: ProofTask) -> Checked:
             raise NoProof(str(error)) from None
         stages.begin("comparing the code with what was read from it")
         compare(task.game, region, task.args, field, expected=_by_ridges)
+        _compare_jacobians(field, region, terms)
         return proved
     raise NoProof(reason)
 
@@ -314,9 +319,36 @@ def _not_positive(terms: RankOne, margin: MultiplierBound, spread: Float[np.ndar
     )
 
 
-def _by_ridges(
-    field: FlatField, points: np.ndarray, size: int
-) -> tuple[np.ndarray, np.ndarray | None, np.ndarray]:
-    """What the proof takes the field and the costs to be, see `compare`."""
+def _by_ridges(field: FlatField, points: np.ndarray, size: int) -> Read:
+    """Returns what the proof takes the field and the costs to be, see `compare`."""
     found = evaluate_ridges(ridges_of(field), points)
-    return found.field, found.costs if field.is_gradient else None, found.scale
+    # Entries may share numbers on the way, whose rounding errors are those of the largest.
+    largest = found.field_scale.max(1, keepdims=True)
+    scale = found.field_scale + _SHARED * largest
+    return Read(found.field, found.costs if field.is_gradient else None, scale, found.cost_scale)
+
+
+def _compare_jacobians(field: FlatField, region: Region, terms: RankOne) -> None:
+    """Compares the terms with Jacobians of the traced code at a few points.
+
+    Raises:
+        MismatchError: If an entry is outside of its range by more than rounding.
+    """
+    if field.dimension > _MOST_OF_NEWTON:
+        return
+    points = region.sample(jax.random.key(2), _POINTS)
+    left, right = (np.asarray(side.todense()) for side in terms.rows())
+    middle = (left.T * terms.middle) @ right
+    reach = (np.abs(left).T * terms.radius) @ np.abs(right)
+    size = (np.abs(left).T * np.abs(terms.middle)) @ np.abs(right) + reach
+    for point in points:
+        found = np.asarray(compiled_jacobian(field)(point))
+        if not np.isfinite(found).all():
+            continue  # far away code may overflow
+        wrong = ~(np.abs(found - middle) <= reach + _OF_JACOBIAN * (size + np.abs(found)))
+        if wrong.any():
+            i, j = map(int, np.argwhere(wrong)[0])
+            raise MismatchError(
+                f"certify: entry ({i}, {j}) of the Jacobian is {found[i, j]:.6g} at a point of the "
+                "region, which is outside of its range; nothing is proved. Please report this game."
+            )

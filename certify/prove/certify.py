@@ -14,6 +14,7 @@ from certify.jacobian.enclosure_choice import (
     AutoEnclosure,
     Enclosure,
     RankOneTerms,
+    is_constant,
     is_short,
 )
 from certify.metric.metric_options import AutoMetric, MetricOption
@@ -194,6 +195,8 @@ def _roads(task: ProofTask) -> tuple[Road, ...]:
         return (prove_by_cells,)
     if field.dimension > MOST_COORDINATES:
         return (prove_by_terms,)
+    if is_constant(field):
+        return (prove_by_cells, prove_by_terms)  # one cell has the margin itself, in any metric
     # Terms are found in a moment. Cells of long costs take a minute to compile, and there may be
     # thousands of more than a few coordinates; but they bound blocks, which alternating steps need.
     many = field.dimension >= _MANY or not is_short(field)

@@ -7,7 +7,7 @@ that `probes` chooses, an unforeseen mistake was made, and an error shows the po
 
 import functools
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import equinox as eqx
 import jax
@@ -36,12 +36,30 @@ from dgames.strategy import Strategy, blocks, ravel
 # shares are larger.
 _OF_SCALE, _OF_VALUE = 1e-9, 1e-6
 _OF_SCALE_LOW, _OF_VALUE_LOW = 2.0**-7, 2.0**-4
-# Returns the field and the costs that a proof speaks of at some points, given how many numbers the
-# field has, and how large numbers get on the way.
-Expected = Callable[[FlatField, np.ndarray, int], tuple[np.ndarray, np.ndarray | None, np.ndarray]]
 # Points at which Jacobians are computed: as many as are sampled to choose a metric, so that the
 # program compiled for those serves again.
 _JACOBIANS = 256
+
+
+class Read(NamedTuple):
+    """What a proof takes a field and costs to be, at some points.
+
+    Attributes:
+        field: The field, shape (points, n).
+        costs: The costs, shape (points, players), if the proof knows them.
+        field_scale: The size of the numbers of which rounding errors are shares, for entries of the
+            field or for all of a point, shape (points, n) or (points, 1).
+        cost_scale: The same for the costs, shape (points, 1).
+    """
+
+    field: np.ndarray
+    costs: np.ndarray | None
+    field_scale: np.ndarray
+    cost_scale: np.ndarray
+
+
+# Returns it for a field, some points, and the number of entries that the code returns.
+Expected = Callable[[FlatField, np.ndarray, int], Read]
 
 
 def compare(
@@ -118,11 +136,14 @@ def _compare_values(
     low = bool(field.promoted)
     of_scale = _OF_SCALE_LOW if low else _OF_SCALE
     of_value = _OF_VALUE_LOW if low else _OF_VALUE
-    expected, values, scale = read(field, points, force.shape[1])
-    for what, mine, theirs in (("the field", expected, force), ("the costs", values, costs)):
+    known = read(field, points, force.shape[1])
+    for what, mine, theirs, scale in (
+        ("the field", known.field, force, known.field_scale),
+        ("the costs", known.costs, costs, known.cost_scale),
+    ):
         if mine is None or not mine.size:
             continue
-        slack = of_scale * scale[:, None] + of_value * np.abs(theirs)
+        slack = of_scale * scale + of_value * np.abs(theirs)
 
         def where(k: int, column: int, what: str = what) -> str:
             return f"at {_shown(field, points[k])} entry {column} of {what}"
@@ -157,24 +178,25 @@ def _own_costs(given: dg.AbstractField, x: Strategy, args: Any) -> Any:
     return jnp.stack([jnp.asarray(cost) for cost in blocks(costs)])
 
 
-def _by_graph(
-    field: FlatField, points: np.ndarray, size: int
-) -> tuple[np.ndarray, np.ndarray | None, np.ndarray]:
-    """Returns the field and the costs as the proof has them, and the largest numbers on the way."""
+def _by_graph(field: FlatField, points: np.ndarray, size: int) -> Read:
+    """Returns the field and the costs of the expression graph, else those of the traced code."""
     try:
         graph = graph_of(field)
     except GraphError:
         force = np.asarray(_compiled_values(field)(points))
-        return force, None, 1 + np.abs(force).max(1, initial=0.0)
+        scale = 1 + np.abs(force).max(1, initial=0.0, keepdims=True)
+        return Read(force, None, scale, scale)
     found = evaluate(graph, points)
+    scale = found.scale[:, None]
     if not field.is_gradient:
-        return found.outputs, None, found.scale
+        return Read(found.outputs, None, scale, scale)
     made = entries([*field.sizes], field.zero_sum, True)
     columns = [sign * found.gradients[:, output, variables[0]] for output, sign, variables in made]
     costs = found.outputs
     if field.zero_sum:
         costs = np.concatenate([costs, -costs], 1)
-    return np.stack(columns, 1) if size else found.outputs[:, :0], costs, found.scale
+    force = np.stack(columns, 1) if size else found.outputs[:, :0]
+    return Read(force, costs, scale, scale)
 
 
 def _compare_families(

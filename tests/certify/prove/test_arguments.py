@@ -79,17 +79,23 @@ def test_players_without_coordinates():
 @pytest.mark.parametrize(
     "centre",
     [
-        dg.Stacked(jnp.zeros(1000)),
-        dg.Stacked(jnp.zeros((200, 3))),
-        (jnp.zeros(513),),
-        {"a": jnp.zeros((16, 17)), "b": jnp.zeros((16, 16))},
-        tuple(jnp.zeros(()) for _ in range(513)),
+        dg.Stacked(jnp.zeros(2**17 + 1)),
+        dg.Stacked(jnp.zeros((2**16, 3))),
+        (jnp.zeros(2**17 + 1),),
+        {"a": jnp.zeros((2**9, 2**8)), "b": jnp.zeros(1)},
     ],
 )
 def test_what_no_file_can_hold_is_refused_at_once(centre, monkeypatch):
     monkeypatch.setattr("certify.prove.arguments.flat_field", never)
-    with pytest.raises(ValueError, match=r"holds at most 512: use certify\.certify_network"):
+    with pytest.raises(ValueError, match=r"holds at most 131072: use certify\.certify_network"):
         certify.certify(GAME, certify.Box.around(centre, 0.5))
+
+
+def test_what_no_file_of_cells_can_hold():
+    game = dg.game(lambda x, _: (jnp.sum(x[0] ** 2),))
+    region = certify.Box.around((jnp.zeros(513),), 0.5)
+    with pytest.raises(ValueError, match="holds at most 512"):
+        certify.certify(game, region, enclosure=certify.IntervalMatrices())
 
 
 @pytest.mark.full

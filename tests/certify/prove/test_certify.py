@@ -281,7 +281,7 @@ class TestNotProved:
         game = dg.games.Oligopoly.murphy_sherali_soyster()
         found = certify.certify(game, around(center, 20.0), search=certify.Search(max_cells=3))
         assert found.status == "undecided"
-        assert "budget of 3 cells" in found.reasons[-1]
+        assert any("budget of 3 cells" in reason for reason in found.reasons)
 
     @pytest.mark.parametrize(
         "cost",
