@@ -9,7 +9,7 @@ RULES = [
     Rule("proof", "Claims._read_gain", "min(self.left + self.right) > 0", "True"),
     Rule(
         "proof",
-        "Claims.__init__",
+        "Claims._read_gain",
         "all(x == 0 if own else x > 0 for own, x in signs)",
         "True",
     ),

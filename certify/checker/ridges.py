@@ -49,7 +49,7 @@ Vector = tuple[tuple[int, int], ...]
 # The most products of numbers in bringing the costs to this form: they take about a minute.
 MAX_WORK = 2**25
 # What making a form costs, besides its parts.
-_FORM = 16
+_FORM = 32
 # The most terms that a product of two sums may have.
 MAX_PRODUCTS = 2**12
 # The most ranges of operations in all trees, and products of ranges: they take about a minute.

@@ -70,6 +70,17 @@ class TestLabelAdversary:
             tol=1e-9,
             max_steps=20_000,
         )
+        assert proved.difference(LABEL_GAME, args=DATA) is None
+        by_file = dg.solve(
+            LABEL_GAME,
+            dg.Extragradient,
+            far,
+            args=DATA,
+            step_size=proved,
+            max_steps=20_000,
+            tol=1e-9,
+        )
+        assert float(by_file.residual) <= 1e-9
         for name, leaf in proved.equilibrium.center.items():
             np.testing.assert_allclose(solution.strategy[name], leaf, atol=1e-6)
 
@@ -243,6 +254,34 @@ HIDDEN = {
 }
 
 
+def filled(x):
+    """The fill of a gather outside of its array is no entry of it, though all of these are one."""
+    weights = jnp.exp(jnp.ones(3)).at[jnp.array([0, 5])].get(mode="fill", fill_value=-2.0)
+    return 0.5 * x[0] ** 2 + weights[1] * x[0] ** 2
+
+
+def undefined_quotient(x):
+    """A quotient of zero is undefined where its denominator vanishes."""
+    return x[0] ** 2 + 0.0 / (x[0] ** 2 - 0.25)
+
+
+def undefined_difference(x):
+    return x[0] ** 2 + (x[0] - x[0]) / (x[0] - 0.7)
+
+
+def undefined_power(x):
+    return x[0] ** 2 + jnp.power(x[0], 0.0 * x[1])
+
+
+HIDDEN |= {
+    "a fill": filled,
+    "a fill behind a huge constant": lambda x: 1e16 + filled(x),
+    "a quotient of zero": undefined_quotient,
+    "a difference over something": undefined_difference,
+    "a power of zero": undefined_power,
+}
+
+
 @pytest.mark.parametrize("name", HIDDEN)
 def test_nothing_hidden_is_overlooked(name):
     game = dg.game(lambda x, _: (HIDDEN[name](x), x[1] ** 2))
@@ -282,6 +321,21 @@ def test_enclosures_of_cells_are_for_bounded_regions():
     game = dg.game(lambda x, _: (x[0] ** 2, x[1] ** 2))
     with pytest.raises(ValueError, match="RankOneTerms"):
         certify.certify(game, certify.Everywhere((0.0, 0.0)), enclosure=certify.Taylor())
+
+
+def test_products_of_sums_of_products():
+    def cost(x, _):
+        inner = jnp.tanh(x[0]) * jnp.sin(x[1]) + 1.0
+        return (x[0] ** 2 + 1e-3 * inner * (inner + 1.0), x[1] ** 2 + 1e-3 * inner**2)
+
+    found = certify.certify(dg.game(cost), certify.Everywhere((0.1, 0.2)))
+    assert found.status == "proved" and 1.9 < found.margin < 2.01
+
+
+def test_stacked_players_and_fields_of_arrays():
+    field = dg.FunctionField(lambda x, _: (2 * x[0] + 0.1 * jnp.tanh(x[1]), x[1]))
+    start = (jnp.zeros(2), jnp.zeros(2))
+    assert certify.certify(field, certify.Everywhere(start)).status == "proved"
 
 
 def test_steps_are_proved_on_bounded_regions():
