@@ -219,7 +219,13 @@ PRINTS = re.compile(r"^\s*print\(.*\)  # (?P<output>.*)$")
 
 @pytest.mark.full
 @pytest.mark.parametrize(
-    ("page", "least"), [("how-to-choose.md", 9), ("training-loop.md", 6), ("enclosures.md", 1)]
+    ("page", "least"),
+    [
+        ("how-to-choose.md", 9),
+        ("training-loop.md", 6),
+        ("enclosures.md", 1),
+        ("whole-spaces.md", 3),
+    ],
 )
 def test_examples_of_a_page_print_what_they_say(page, least, tmp_path, monkeypatch):
     """As one program; what a loop prints stands behind it, separated by commas."""
