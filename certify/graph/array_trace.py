@@ -240,7 +240,7 @@ def _multiplied(builder: Builder, params: Any, x: Any) -> int:
     shape = [x.shape[k] for k in kept]
     rows = places.transpose(*axes, *kept).reshape(-1, *shape)
     number = _whole(builder, x)
-    factors = [_taken(builder, number, row) for row in rows]
+    factors = [_taken(builder, number, np.asarray(row)) for row in rows]
     return functools.reduce(builder.mul, factors, builder.constant(1.0))
 
 
@@ -279,7 +279,7 @@ def _scan(builder: Builder, equation: core.JaxprEqn, operands: list[Any]) -> lis
         shape, size = x.shape[1:], math.prod(x.shape[1:])
         if not builder.shape(x.number):
             return _Real(x.number, shape)
-        places = k * size + np.arange(size).reshape(shape)
+        places = np.asarray(k * size + np.arange(size).reshape(shape))
         return _Real(_taken(builder, x.number, places), shape)
 
     def stacked(entries: Sequence[Any]) -> Any:

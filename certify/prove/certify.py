@@ -143,7 +143,7 @@ def _proved(task: ProofTask) -> Checked:
     Raises:
         NoProof: With the reasons of all roads, if none does, or with a refutation.
     """
-    reasons: list[str] = []
+    reasons, without_terms = list[str](), list[str]()
     loose: Checked | None = None
     for road in _roads(task):
         try:
@@ -151,16 +151,16 @@ def _proved(task: ProofTask) -> Checked:
         except NoProof as end:
             if end.status == "refuted":
                 raise
-            # That cells were of no use is what there is to say of a game without terms.
-            if not (reasons and isinstance(end, NoTerms)):
-                reasons += end.reasons
+            (without_terms if isinstance(end, NoTerms) else reasons).extend(end.reasons)
             continue
         if road is not prove_by_terms or _is_tight(task, proved):
             return proved
         loose = proved
     if loose is not None:
         return loose
-    raise NoProof(*reasons)
+    # That a game of few coordinates has no terms is not what is in the way of its proof.
+    few = reasons and task.field.dimension <= AffineArithmetic.most
+    raise NoProof(*reasons, *([] if few else without_terms))
 
 
 def _is_tight(task: ProofTask, proved: Checked) -> bool:
