@@ -16,7 +16,7 @@ All rest on `reader` (of files), `exact`, `matrices` and `sparse` (positive defi
 These verify level 1: the inequalities, given the bounds on derivatives in the file. Level 2
 needs python-flint: `rederive` finds these bounds again from the costs, which the file spells out as
 a `graph`, by truncated Taylor polynomials (`jets`, `series`, `intervals`); `rederive_terms` finds
-terms of rank one in it (`ridges`, `univariate`).
+terms of rank one in it (`ridges`, `forms`, `univariate`).
 
 Run it as `python -m certify.checker [--level 2] FILE`. The folder is also a distribution of its
 own, `certify-checker`, see its README.

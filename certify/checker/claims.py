@@ -42,11 +42,11 @@ class Claims:
         if not self.is_gradient and (self.zero_sum or not game["field"].text()):
             game["field"].fail("the name of a field, of a game that is not called zero-sum")
         kind = "metric" if "metric" in file["claims"] else "weights"
-        names = (kind, "margin", "lipschitz", "equilibrium", "basin", "steps")
         # Files about terms in place of cells say nothing about the blocks of J.
         self.has_gain = "small_gain" in file["claims"]
+        optional = ("small_gain",) if self.has_gain else ()
         _, margin, lipschitz, equilibrium, basin, steps, *gain = file["claims"].fields(
-            *names, *(["small_gain"] if self.has_gain else [])
+            kind, "margin", "lipschitz", "equilibrium", "basin", "steps", *optional
         )
         self.players, n = range(len(sizes)), sum(sizes)
         self.coordinates = [slice(*ends) for ends in pairwise(accumulate(sizes, initial=0))]

@@ -11,10 +11,11 @@ from fractions import Fraction
 from flint import ctx  # pyright: ignore[reportMissingTypeStubs]
 
 from .claims import Claims
+from .forms import NotRidges
 from .graph import Graph, game_hash
 from .intervals import ZERO, BallInterval
 from .reader import Reader, Unusable
-from .ridges import Key, NotRidges, Ridges
+from .ridges import Key, Ridges
 from .terms import read_terms
 from .verdict import require
 

@@ -43,12 +43,17 @@ class Ranges(NamedTuple):
         return Ranges(*(a.union(b) for a, b in zip(self, other, strict=True)))
 
 
+_TOO_MANY = "a function of one linear form is made of too many operations"
+
+
 class TooLarge(ValueError):
     """The error that a function of one variable is made of too many operations."""
 
 
 def total(trees: list[tuple[Tree, Fraction]], slope: Fraction, constant: Fraction) -> Tree:
     """Returns the tree of a sum of functions and of a linear one."""
+    if sum(tree[-1][0] for tree, _ in trees) > MAX_SIZE:  # before they are written out
+        raise TooLarge(_TOO_MANY)
     ordered = tuple(sorted(trees, key=repr))
     return _sized("sum", [tree for tree, _ in ordered], ordered, slope, constant)
 
@@ -69,7 +74,7 @@ def _sized(name: str, children: list[Tree], *parts: Any) -> Tree:
     size = 1 + sum(child[-1][0] for child in children)
     depth = 1 + max((child[-1][1] for child in children), default=0)
     if size > MAX_SIZE or depth > MAX_DEPTH:
-        raise TooLarge("a function of one linear form is made of too many operations")
+        raise TooLarge(_TOO_MANY)
     return (name, *parts, (size, depth))
 
 

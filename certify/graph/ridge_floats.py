@@ -8,7 +8,8 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float
 
-from certify.checker.ridges import Factor, Ridges, Vector
+from certify.checker.forms import Factor, Vector
+from certify.checker.ridges import Ridges
 from certify.checker.univariate import Tree
 from certify.enclosure.elementary import FLOATS
 

@@ -12,11 +12,12 @@ import scipy.sparse as sp
 from flint import ctx  # pyright: ignore[reportMissingTypeStubs]
 from jaxtyping import Float
 
+from certify.checker.forms import NotRidges, Vector
 from certify.checker.intervals import BallInterval
 from certify.checker.reader import MAX_BITS, Reader
 from certify.checker.rederive_terms import PRECISION
 from certify.checker.region import Region as ExactRegion
-from certify.checker.ridges import NotRidges, Ridges, Vector
+from certify.checker.ridges import Ridges
 from certify.graph.array_trace import arrays_of
 from certify.problem.field import FlatField
 from certify.problem.region import Region
@@ -93,7 +94,10 @@ def rank_one(field: FlatField, region: Region) -> RankOne:
         for vector in key:
             numbers.setdefault(vector, len(numbers))
     if any(abs(x).bit_length() > MAX_BITS for vector in numbers for _, x in vector):
-        raise NotRidges("the numbers in the costs differ too much in size")
+        raise NotRidges(
+            "the numbers in a linear form have no common denominator of fair length: they differ "
+            "too much in size, or are quotients, as of data scaled within the costs"
+        )
     pairs = [[numbers[side] for side in key] for key in found]
     left, right = np.array(pairs, int).reshape(-1, 2).T
     return RankOne([*numbers], left, right, low, high, _matrix([*numbers], field.dimension))

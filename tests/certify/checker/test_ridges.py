@@ -8,10 +8,11 @@ import numpy as np
 import pytest
 from flint import ctx
 
+from certify.checker.forms import NotRidges
 from certify.checker.graph import read_graph
 from certify.checker.reader import Reader
 from certify.checker.region import Region
-from certify.checker.ridges import NotRidges, Ridges
+from certify.checker.ridges import Ridges
 from certify.graph.array_trace import array_graph
 from certify.graph.ridge_floats import evaluate_ridges
 
