@@ -4,10 +4,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from certify.checker.graph import game_hash
-from certify.checker.reader import CONVERGENCE, FORMAT, VERSION
 from certify.file import evidence
-from certify.file.provenance import provenance
 from certify.jacobian.family import AffineFamily
 from certify.metric.block_constants import BlockConstants, block_constants
 from certify.metric.cell_margin import lipschitz_bounds, margin_bounds, margin_modes
@@ -17,11 +14,11 @@ from certify.metric.objective import LIMIT, ROUNDER, SHARE, Aim
 from certify.metric.small_gain import SmallGain, rounder_gain, small_gain
 from certify.problem.constraints import Constraints
 from certify.prove.file_parts import (
-    TRUSTED,
-    game_in_file,
+    OUTSIDE,
+    TRUSTED_BY_CELLS,
+    convergence_in_file,
     graph_in_file,
-    hexadecimal,
-    metric_in_file,
+    place_of,
 )
 from certify.prove.question import Question
 from certify.prove.reach import Reach, weights_below
@@ -141,12 +138,9 @@ class Assembly:
         norms, lipschitz_scaling = lipschitz_bounds(self.families, weighting)
         scale = _scale(self.families.centre, metric)
         lipschitz = max(float(norms.max() + backoff * scale), margin)
-        onto = reach.onto(metric)
-        radius = max(reach.equilibrium(metric, margin, lipschitz), 1e-150)
-        ball = reach.of(metric)
-        basin = ball - 2 * radius * (1 + 2.0**-40)
-        if basin <= 0:
-            return None, "the ball that contains the equilibrium is not inside the region"
+        place = place_of(reach, metric, margin, lipschitz)
+        if place.basin <= 0:
+            return None, OUTSIDE
         convex = constants.curvature.min() > 0 or not metric.is_matrix
         if self.field.is_gradient and not convex:
             return None, (
@@ -155,69 +149,49 @@ class Assembly:
             )
         below = weights_below(metric, self.field.sizes)
         others = reach.of_others(metric)
-        setting = Setting(margin, lipschitz, below, constants, gain, radius, ball, *others)
-        methods, projected = self._question.methods, onto is not None
-        safe = safe_steps(
-            methods, setting, self.field, weighting, basin, self.aim, projected=projected
+        setting = Setting(
+            margin, lipschitz, below, constants, gain, place.radius, place.ball, *others
         )
-        claims = {
-            **metric_in_file(metric, self.field.sizes),
-            **hexadecimal(
-                {
-                    "margin": margin,
-                    "lipschitz": lipschitz,
-                    "small_gain": {
-                        "margin": gain.margin,
-                        "left": gain.left,
-                        "right": gain.right,
-                        "curvature": constants.curvature,
-                        "smoothness": constants.smoothness,
-                        "coupling": constants.coupling,
-                    },
-                    "equilibrium": {
-                        "center": reach.point,
-                        **({} if onto is None else {"value": onto.value}),
-                        "residual": reach.residual(metric),
-                        "radius": radius,
-                    },
-                    "basin": {"radius": basin},
-                    "steps": [{"method": name, **step} for name, step in safe.steps.items()],
-                }
-            ),
-        }
-        game = game_in_file(
-            self.field,
-            self._question.region,
-            None if onto is None else onto.constraints,
-            self._graph,
+        methods, projected = self._question.methods, reach.onto(metric) is not None
+        safe = safe_steps(
+            methods, setting, self.field, weighting, place.basin, self.aim, projected=projected
         )
         without = {**self._question.unproved, **safe.without}
-        promoted = self.field.promoted
-        data = {
-            "format": FORMAT,
-            "version": VERSION,
-            "kind": CONVERGENCE,
-            "game": game,
-            "region": self._question.region.to_json(hexadecimal),
-            "claims": claims,
-            **({"promoted": list(promoted)} if promoted else {}),
-            "trusted": [*TRUSTED, *promoted],
-            "provenance": {
-                **provenance(),
+        data = convergence_in_file(
+            self.field,
+            self._question.region,
+            metric,
+            reach,
+            {
+                "margin": margin,
+                "lipschitz": lipschitz,
+                "small_gain": {
+                    "margin": gain.margin,
+                    "left": gain.left,
+                    "right": gain.right,
+                    "curvature": constants.curvature,
+                    "smoothness": constants.smoothness,
+                    "coupling": constants.coupling,
+                },
+            },
+            place,
+            safe.steps,
+            self._graph,
+            TRUSTED_BY_CELLS,
+            {
                 **({} if self._graph is not None else {"no_graph": self._without_graph}),
                 **({"methods_without_step": without} if without else {}),
                 **self._notes,
                 "metric": metric_in_words,
                 "seconds": f"{self._budget.elapsed:.2f}",
             },
-            "evidence": {
+            {
                 "unit": self._unit,
                 "cells": evidence.nodes(
                     self.tree, self._rounded, margin_scaling, lipschitz_scaling, modes
                 ),
             },
-        }
-        data["game"]["hash"] = game_hash(data["game"])
+        )
         return data, ""
 
 

@@ -12,13 +12,10 @@ from flint import ctx  # pyright: ignore[reportMissingTypeStubs]
 from jaxtyping import Float
 
 from certify.checker import Unusable
-from certify.checker.graph import game_hash
+from certify.checker.forms import NotRidges
 from certify.checker.intervals import BallInterval
-from certify.checker.reader import CONVERGENCE, FORMAT, VERSION
 from certify.checker.rederive_terms import PRECISION
-from certify.checker.ridges import NotRidges
 from certify.claims.checked import Checked, NotAccepted
-from certify.file.provenance import provenance
 from certify.file.terms import terms_in_file
 from certify.graph.array_trace import array_data
 from certify.graph.builder import GraphError
@@ -31,7 +28,7 @@ from certify.metric.rank_one_bounds import MultiplierBound, lipschitz_bound, mar
 from certify.problem.field import FlatField, compiled_jacobian, compiled_value
 from certify.problem.region import Region, coordinates, half_widths
 from certify.prove.differential import Read, compare
-from certify.prove.file_parts import TRUSTED, game_in_file, hexadecimal, metric_in_file
+from certify.prove.file_parts import OUTSIDE, TRUSTED_BY_TERMS, convergence_in_file, place_of
 from certify.prove.mismatch import MismatchError
 from certify.prove.no_proof import NoProof, NoTerms
 from certify.prove.proof_task import ProofTask
@@ -255,56 +252,32 @@ def _contents(
     if margin <= 0:
         raise NoProof(f"the margin, some {bounds[0].value:.3g}, is lost in roundings")
     lipschitz = max(scale * (1 + backoff), margin)
-    onto = reach.onto(metric)
-    radius = max(reach.equilibrium(metric, margin, lipschitz), 1e-150)
-    ball = reach.of(metric)
-    basin = ball - 2 * radius * (1 + 2.0**-40)
-    if basin <= 0:
-        raise NoProof("the ball that contains the equilibrium is not inside the region")
+    place = place_of(reach, metric, margin, lipschitz)
+    if place.basin <= 0:
+        raise NoProof(OUTSIDE)
     below = spread[np.cumsum(field.sizes) - 1]
     others = reach.of_others(metric)
-    setting = Setting(margin, lipschitz, below, None, None, radius, ball, *others)
+    setting = Setting(margin, lipschitz, below, None, None, place.radius, place.ball, *others)
     aim = Aim("basin", half_widths(region), field.is_gradient)
-    projected = onto is not None
-    safe = safe_steps(methods, setting, field, spread, basin, aim, projected=projected)
-    claims = {
-        **metric_in_file(metric, field.sizes),
-        **hexadecimal(
-            {
-                "margin": margin,
-                "lipschitz": lipschitz,
-                "equilibrium": {
-                    "center": reach.point,
-                    **({} if onto is None else {"value": onto.value}),
-                    "residual": reach.residual(metric),
-                    "radius": radius,
-                },
-                "basin": {"radius": basin},
-                "steps": [{"method": name, **step} for name, step in safe.steps.items()],
-            }
-        ),
-    }
-    sets = None if onto is None else onto.constraints
-    game = game_in_file(field, region, sets, array_data(field))
+    projected = reach.onto(metric) is not None
+    safe = safe_steps(methods, setting, field, spread, place.basin, aim, projected=projected)
     without = {**unproved, **safe.without}
-    data = {
-        "format": FORMAT,
-        "version": VERSION,
-        "kind": CONVERGENCE,
-        "game": game,
-        "region": region.to_json(hexadecimal),
-        "claims": claims,
-        **({"promoted": list(field.promoted)} if field.promoted else {}),
-        "trusted": [*TRUSTED, *field.promoted],
-        "provenance": {
-            **provenance(),
+    return convergence_in_file(
+        field,
+        region,
+        metric,
+        reach,
+        {"margin": margin, "lipschitz": lipschitz},
+        place,
+        safe.steps,
+        array_data(field),
+        TRUSTED_BY_TERMS,
+        {
             **({"methods_without_step": without} if without else {}),
             "enclosure": "terms of rank one",
         },
-        "evidence": terms_in_file(terms, *(bound.multipliers for bound in bounds)),
-    }
-    data["game"]["hash"] = game_hash(data["game"])
-    return data
+        terms_in_file(terms, *(bound.multipliers for bound in bounds)),
+    )
 
 
 def _not_positive(terms: RankOne, margin: MultiplierBound, spread: Float[np.ndarray, " n"]) -> str:

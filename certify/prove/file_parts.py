@@ -1,7 +1,10 @@
 """Writes parts of a certificate file: hexadecimal numbers, game, metric, and what is trusted."""
 
-from typing import Any
+from typing import Any, NamedTuple
 
+from certify.checker.graph import game_hash
+from certify.checker.reader import CONVERGENCE, FORMAT, VERSION
+from certify.file.provenance import provenance
 from certify.graph.builder import GraphError
 from certify.graph.trace import graph_data
 from certify.metric.metric import Metric
@@ -9,9 +12,10 @@ from certify.problem.constraints import Constraints
 from certify.problem.field import FlatField
 from certify.problem.region import Region
 from certify.problem.structure import describe
-from certify.prove.reach import BELOW, weights_below
+from certify.prove.reach import BELOW, Reach, weights_below
+from certify.steps import Step
 
-TRUSTED = (
+_BY_CELLS = (
     "Statement (B) of certify/checker/proof.py: that the Jacobian of the pseudo-gradient lies in "
     "the stated family on each cell, and the residual bound. Level 2 of the checker re-derives it "
     "from the costs in this file; else it comes from certify.enclosure. Where provenance says that "
@@ -20,11 +24,102 @@ TRUSTED = (
     "that are short enough for Taylor polynomials, whatever the enclosure. All other residuals and "
     "families rest on JAX's derivative rules for that code, IEEE-754 arithmetic, and the error "
     "margins for JAX's float64 functions in certify/enclosure/elementary. Where the file calls "
-    "the game zero-sum, (B) also says that the two costs are a payoff and its negative.",
+    "the game zero-sum, (B) also says that the two costs are a payoff and its negative."
+)
+_BY_TERMS = (
+    "Statement (B) of certify/checker/proof.py: that the Jacobian of the pseudo-gradient is the "
+    "sum of the stated terms, with slopes in their ranges all over the region, and the residual "
+    "bound. Level 2 of the checker re-derives it from the costs in this file; else it rests on the "
+    "same code, which found the terms: on Python's integers, python-flint, and the graph of the "
+    "costs in this file being that of their code. Where the file calls the game zero-sum, (B) also "
+    "says that the two costs are a payoff and its negative."
+)
+_ALWAYS = (
     "The costs mean the real-valued functions that their code spells out, with constants taken "
     "exactly; flow and steps are those of real arithmetic.",
     "The checker and the Python interpreter that runs it.",
 )
+TRUSTED_BY_CELLS, TRUSTED_BY_TERMS = (_BY_CELLS, *_ALWAYS), (_BY_TERMS, *_ALWAYS)
+
+
+class Place(NamedTuple):
+    """Where the equilibrium is, around a centre, and from where it is reached, in the metric.
+
+    Attributes:
+        radius: Of the ball that contains the equilibrium.
+        ball: Radius of the largest ball in the region.
+        basin: Radius of the ball of starts.
+    """
+
+    radius: float
+    ball: float
+    basin: float
+
+
+def place_of(reach: Reach, metric: Metric, margin: float, lipschitz: float) -> Place:
+    """Returns where the equilibrium is; the basin is not positive if that is not in the region."""
+    radius = max(reach.equilibrium(metric, margin, lipschitz), 1e-150)
+    ball = reach.of(metric)
+    return Place(radius, ball, ball - 2 * radius * (1 + 2.0**-40))
+
+
+def convergence_in_file(
+    field: FlatField,
+    region: Region,
+    metric: Metric,
+    reach: Reach,
+    bounds: dict[str, Any],
+    place: Place,
+    steps: dict[str, Step],
+    graph: dict[str, Any] | None,
+    trusted: tuple[str, ...],
+    notes: dict[str, Any],
+    evidence: dict[str, Any],
+) -> dict[str, Any]:
+    """Returns the contents of a file that claims convergence.
+
+    Args:
+        field: The pseudo-gradient.
+        region: Where.
+        metric: The metric of all claims.
+        reach: Where the equilibrium is.
+        bounds: The margin, the Lipschitz constant, and the small-gain test if there is one.
+        place: How far the equilibrium and the starts may be from the centre.
+        steps: Safe steps, by method.
+        graph: The costs as a graph, if there is one.
+        trusted: What the claims rest on.
+        notes: Words on how the proof was found.
+        evidence: What proves the bounds.
+    """
+    onto = reach.onto(metric)
+    claims = {
+        **bounds,
+        "equilibrium": {
+            "center": reach.point,
+            **({} if onto is None else {"value": onto.value}),
+            "residual": reach.residual(metric),
+            "radius": place.radius,
+        },
+        "basin": {"radius": place.basin},
+        "steps": [{"method": name, **step} for name, step in steps.items()],
+    }
+    data = {
+        "format": FORMAT,
+        "version": VERSION,
+        "kind": CONVERGENCE,
+        "game": game_in_file(field, region, None if onto is None else onto.constraints, graph),
+        "region": region.to_json(hexadecimal),
+        "claims": {**metric_in_file(metric, field.sizes), **hexadecimal(claims)},
+        **({"promoted": list(field.promoted)} if field.promoted else {}),
+        "trusted": [*trusted, *field.promoted],
+        "provenance": {**provenance(), **notes},
+        "evidence": evidence,
+    }
+    data["game"]["hash"] = game_hash(data["game"])
+    return data
+
+
+OUTSIDE = "the ball that contains the equilibrium is not inside the region"
 
 
 def game_in_file(
