@@ -13,17 +13,24 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.extend import core, source_info_util
+from jax.extend import core
 
 from certify.checker.graph import Graph, read_graph
 from certify.checker.reader import Reader
-from certify.enclosure.elementary import GRAPH
 from certify.enclosure.programs.inline import anchored
-from certify.enclosure.programs.walk import LONGEST_WHILE, bound, repeated, unrolled, walk
+from certify.enclosure.programs.walk import bound, unrolled, walk
 from certify.enclosure.programs.written_out import expansion
 from certify.enclosure.registry import EnclosureError
-from certify.enclosure.rules.structural import MOVES
 from certify.graph.builder import Builder, GraphError, pruned
+from certify.graph.moves import moved
+from certify.graph.tracing import (
+    ENTRYWISE,
+    EXACT,
+    MOVED,
+    branch_of,
+    no_operation,
+    repeated_while_known,
+)
 from certify.problem.field import FlatField
 
 
@@ -91,16 +98,15 @@ def _equation(builder: Builder, equation: core.JaxprEqn, operands: list[Any]) ->
         return _CONTROL[name](builder, equation, operands)
     reals = any(atom.aval.dtype == np.float64 for atom in equation.outvars)  # pyright: ignore
     known = not any(isinstance(x, _Real) for x in operands)
-    if known and (not reals or name in _EXACT):
+    if known and (not reals or name in EXACT):
         with jax.ensure_compile_time_eval():
             return bound(equation, map(jnp.asarray, operands))
-    if name in _MOVED:
+    if name in MOVED:
         return _moved(builder, equation, operands)
     shapes: list[Any] = [atom.aval.shape for atom in equation.outvars]  # pyright: ignore
     if name in _RULES:
         return [_Real(_RULES[name](builder, params, *operands), shapes[0])]
-    place = source_info_util.summarize(equation.source_info)
-    raise GraphError(f"the costs use {name} (in {place}), for which graphs have no operation")
+    raise no_operation(equation)
 
 
 def _real(builder: Builder, value: Any) -> _Real:
@@ -120,20 +126,10 @@ def _whole(builder: Builder, x: _Real) -> int:
     return builder.moved("broadcast", x.number, x.shape, list(x.shape), [])
 
 
-# Primitives that move entries about, and how many of their operands, from the first on, hold the
-# entries that they move; the others say where to, and have to be known.
-_MOVED: dict[str, int | None] = {
-    **dict.fromkeys(MOVES),
-    "dynamic_slice": 1,
-    "gather": 1,
-    "dynamic_update_slice": 2,
-}
-
-
 def _moved(builder: Builder, equation: core.JaxprEqn, operands: list[Any]) -> list[Any]:
     """Applies the primitive to the places of entries, which says where each one comes from."""
     name, params = equation.primitive.name, equation.params
-    count = _MOVED[name]
+    count = MOVED[name]
     entries, places = (operands, []) if count is None else (operands[:count], operands[count:])
     if any(isinstance(x, _Real) for x in places):
         raise GraphError("the costs choose a place in an array by real numbers")
@@ -158,16 +154,10 @@ def _moved(builder: Builder, equation: core.JaxprEqn, operands: list[Any]) -> li
         return [_Real(builder.moved("broadcast", whole[0], shape, list(shape), axes), shape)]
     starts = np.cumsum([0, *(math.prod(x.shape) for x in reals)])
     numbers = [
-        jnp.asarray(np.arange(low, high).reshape(x.shape))
+        np.arange(low, high).reshape(x.shape)
         for x, low, high in zip(reals, starts, starts[1:], strict=False)
     ]
-    # Outside of its operand a gather may fill with NaN, which is no place.
-    filled = {"fill_value": -1} if name == "gather" else {}
-    with jax.ensure_compile_time_eval():
-        found = equation.primitive.bind(*numbers, *map(jnp.asarray, places), **params | filled)
-    arrays = [np.asarray(x) for x in (found if equation.primitive.multiple_results else [found])]
-    if any(array.size and array.min() < 0 for array in arrays):
-        raise GraphError("the costs take entries outside of an array")
+    arrays = moved(equation, numbers, places)
     source = whole[0] if len(whole) == 1 else builder.join(whole)
     return [_Real(_taken(builder, source, array), array.shape) for array in arrays]
 
@@ -264,10 +254,9 @@ def _converted(builder: Builder, params: Any, x: Any) -> int:
 
 def _branch(builder: Builder, equation: core.JaxprEqn, operands: list[Any]) -> list[Any]:
     index, *rest = operands
-    cases = equation.params["branches"]
     if isinstance(index, _Real):
         raise GraphError("the costs choose by real numbers")
-    return _run(builder, cases[int(np.clip(np.asarray(index), 0, len(cases) - 1))], rest)
+    return _run(builder, branch_of(equation, index), rest)
 
 
 def _scan(builder: Builder, equation: core.JaxprEqn, operands: list[Any]) -> list[Any]:
@@ -295,34 +284,19 @@ def _scan(builder: Builder, equation: core.JaxprEqn, operands: list[Any]) -> lis
 
 def _while(builder: Builder, equation: core.JaxprEqn, operands: list[Any]) -> list[Any]:
     """Unrolls a loop while its condition, which must not depend on real numbers, holds."""
-
-    def goes_on(value: Any) -> bool:
-        if isinstance(value, _Real):
-            raise GraphError("the costs have a loop that ends when real numbers say so")
-        return bool(np.asarray(value))
-
-    last = repeated(equation, operands, functools.partial(_run, builder), goes_on)
-    if last is None:
-        raise GraphError(f"the costs have a loop of more than {LONGEST_WHILE} rounds")
-    return last
+    return repeated_while_known(
+        equation,
+        operands,
+        functools.partial(_run, builder),
+        lambda value: isinstance(value, _Real),
+    )
 
 
 _CONTROL: dict[str, Callable] = {"cond": _branch, "scan": _scan, "while": _while}
 
-# Primitives that are exact on real numbers that are known.
-_EXACT = {*MOVES, "iota", "convert_element_type", "select_n", "neg", "abs", "sign"}
-
-
-def _logaddexp(b: Builder, x: int, y: int) -> int:
-    return b.log(b.add(b.node("exp", x), b.node("exp", y)))
-
 
 _RULES: dict[str, Callable[..., int]] = {
-    **{name: _entrywise(function) for name, function in GRAPH.items()},
-    "max": _entrywise(Builder.larger),
-    "min": _entrywise(Builder.smaller),
-    "abs": _entrywise(lambda b, x: b.node("abs", x)),
-    "logaddexp": _entrywise(_logaddexp),
+    **{name: _entrywise(function) for name, function in ENTRYWISE.items()},
     "integer_pow": lambda builder, params, x: _entrywise(
         lambda b, number: b.node("power", number, params["y"])
     )(builder, params, x),

@@ -1,17 +1,50 @@
-"""Moves the entries of arrays about by NumPy, as JAX's primitives do, and compiles nothing."""
+"""Moves the numbers of nodes, or the places of entries, about in arrays as JAX's primitives do."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import jax
+import jax.numpy as jnp
 import numpy as np
+from jax.extend import core
+
+from certify.enclosure.programs.walk import bound
+from certify.graph.builder import GraphError
 
 
-def move(name: str, params: dict[str, Any], operands: Sequence[np.ndarray]) -> np.ndarray | None:
+def moved(
+    equation: core.JaxprEqn, numbers: Sequence[np.ndarray], places: Sequence[Any]
+) -> list[np.ndarray]:
+    """Returns what a primitive makes of arrays of integers that are not negative.
+
+    Args:
+        equation: One of `tracing.MOVED`.
+        numbers: The arrays whose entries it moves.
+        places: Its other operands, which say where to.
+
+    Raises:
+        GraphError: If it takes entries outside of an array, which may be filled with anything.
+    """
+    arrays = [*numbers, *map(np.asarray, places)]
+    found = _by_numpy(equation.primitive.name, equation.params, arrays)
+    if found is not None:
+        return [found]
+    if equation.primitive.name == "gather":
+        # Outside of its operand it may fill with NaN, which is no such integer; nor is -1.
+        equation = equation.replace(params=equation.params | {"fill_value": -1})
+    with jax.ensure_compile_time_eval():
+        results = [np.asarray(x) for x in bound(equation, map(jnp.asarray, arrays))]
+    if any(array.size and array.min() < 0 for array in results):
+        raise GraphError("the costs take entries outside of an array")
+    return results
+
+
+def _by_numpy(
+    name: str, params: dict[str, Any], operands: Sequence[np.ndarray]
+) -> np.ndarray | None:
     """Returns what a primitive makes of arrays, or None if it is not one of these few.
 
-    Example:
-        >>> move("transpose", {"permutation": (1, 0)}, [np.array([[1, 2]])]).tolist()
-        [[1], [2]]
+    JAX would compile a program for each shape.
     """
     moved = _MOVES[name](params, *operands) if name in _MOVES else None
     return None if moved is None else np.asarray(moved)

@@ -14,18 +14,24 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.extend import core, source_info_util
+from jax.extend import core
 
 from certify.checker.graph import Graph, read_graph
 from certify.checker.reader import Reader
-from certify.enclosure.elementary import GRAPH
 from certify.enclosure.programs.inline import anchored
-from certify.enclosure.programs.walk import LONGEST_WHILE, bound, repeated, unrolled, walk
+from certify.enclosure.programs.walk import bound, unrolled, walk
 from certify.enclosure.programs.written_out import expansion
 from certify.enclosure.registry import EnclosureError
-from certify.enclosure.rules.structural import MOVES
 from certify.graph.builder import Builder, GraphError, pruned
-from certify.graph.moves import move
+from certify.graph.moves import moved
+from certify.graph.tracing import (
+    ENTRYWISE,
+    EXACT,
+    MOVED,
+    branch_of,
+    no_operation,
+    repeated_while_known,
+)
 from certify.problem.field import FlatField
 
 
@@ -102,18 +108,17 @@ def _equation(builder: Builder, equation: core.JaxprEqn, operands: list[Any]) ->
     if name in _CONTROL:
         return _CONTROL[name](builder, equation, operands)
     reals = any(atom.aval.dtype == np.float64 for atom in equation.outvars)  # pyright: ignore
-    if not symbolic and (not reals or name in _EXACT):
+    if not symbolic and (not reals or name in EXACT):
         with jax.ensure_compile_time_eval():
             return bound(equation, map(jnp.asarray, operands))
-    if name in _MOVED:
+    if name in MOVED:
         return _moved(builder, equation, operands)
     if name == "not" and equation.invars[0].aval.dtype != bool:  # pyright: ignore
         raise GraphError("the costs negate numbers bit by bit")
     if name in _RULES:
         result = _RULES[name](builder, params, *operands)
         return result if isinstance(result, list) else [result]
-    place = source_info_util.summarize(equation.source_info)
-    raise GraphError(f"the costs use {name} (in {place}), for which graphs have no operation")
+    raise no_operation(equation)
 
 
 def _real(builder: Builder, value: Any) -> _Nodes:
@@ -127,51 +132,23 @@ def _real(builder: Builder, value: Any) -> _Nodes:
     return _Nodes(np.array(numbers, np.int64).reshape(array.shape))
 
 
-# Primitives that move entries about, and how many of their operands, from the first on, hold the
-# entries that they move; the others say where to, and have to be known.
-_MOVED: dict[str, int | None] = {
-    **dict.fromkeys(MOVES),
-    "dynamic_slice": 1,
-    "gather": 1,
-    "dynamic_update_slice": 2,
-}
-
-
 def _moved(builder: Builder, equation: core.JaxprEqn, operands: list[Any]) -> list[Any]:
     """Applies the primitive to numbers of nodes; both sides of predicates are moved alike."""
-    count = _MOVED[equation.primitive.name]
+    count = MOVED[equation.primitive.name]
     entries, places = (operands, []) if count is None else (operands[:count], operands[count:])
     if any(isinstance(x, _Nodes | _Order) for x in places):
         raise GraphError("the costs choose a place in an array by real numbers")
     if any(isinstance(x, _Order) for x in entries):
         orders = [_order(builder, x) for x in entries]
         sides = [
-            _bound(equation, [getattr(order, side) for order in orders], places)
+            moved(equation, [getattr(order, side) for order in orders], places)
             for side in _Order._fields
         ]
         return [_Order(*ends) for ends in zip(*sides, strict=True)]
     return [
         _Nodes(array)
-        for array in _bound(equation, [_real(builder, x).numbers for x in entries], places)
+        for array in moved(equation, [_real(builder, x).numbers for x in entries], places)
     ]
-
-
-def _bound(
-    equation: core.JaxprEqn, entries: list[np.ndarray], places: list[Any]
-) -> list[np.ndarray]:
-    """Applies a primitive to arrays of numbers of nodes."""
-    arrays = [*entries, *map(np.asarray, places)]
-    found = move(equation.primitive.name, equation.params, arrays)
-    if found is not None:
-        return [found]
-    # Outside of its operand a gather may fill with NaN, which is no number of a node.
-    filled = {"fill_value": -1} if equation.primitive.name == "gather" else {}
-    with jax.ensure_compile_time_eval():
-        found = equation.primitive.bind(*map(jnp.asarray, arrays), **equation.params | filled)
-    arrays = [np.asarray(x) for x in (found if equation.primitive.multiple_results else [found])]
-    if any(array.size and array.min() < 0 for array in arrays):
-        raise GraphError("the costs take entries outside of an array")
-    return arrays
 
 
 def _order(builder: Builder, value: Any) -> _Order:
@@ -201,10 +178,6 @@ def _entrywise(function: Callable[..., int]) -> Callable:
 
 def _one(builder: Builder) -> int:
     return builder.constant(1.0)
-
-
-def _logaddexp(b: Builder, x: int, y: int) -> int:
-    return b.log(b.add(b.node("exp", x), b.node("exp", y)))
 
 
 def _sign(b: Builder, x: int) -> int:
@@ -343,7 +316,7 @@ def _branch(builder: Builder, equation: core.JaxprEqn, operands: list[Any]) -> l
     index, *rest = operands
     params, cases = equation.params, equation.params["branches"]
     if not isinstance(index, _Order):
-        return _run(builder, cases[int(np.clip(np.asarray(index), 0, len(cases) - 1))], rest)
+        return _run(builder, branch_of(equation, index), rest)
     results = [_run(builder, case, rest) for case in cases]
     return [_select(builder, params, index, *case) for case in zip(*results, strict=True)]
 
@@ -376,29 +349,19 @@ def _stacked(builder: Builder, entries: Sequence[Any]) -> Any:
 
 def _while(builder: Builder, equation: core.JaxprEqn, operands: list[Any]) -> list[Any]:
     """Unrolls a loop while its condition, which must not depend on real numbers, holds."""
-
-    def goes_on(value: Any) -> bool:
-        if isinstance(value, _Order | _Nodes):
-            raise GraphError("the costs have a loop that ends when real numbers say so")
-        return bool(np.asarray(value))
-
-    last = repeated(equation, operands, functools.partial(_run, builder), goes_on)
-    if last is None:
-        raise GraphError(f"the costs have a loop of more than {LONGEST_WHILE} rounds")
-    return last
+    return repeated_while_known(
+        equation,
+        operands,
+        functools.partial(_run, builder),
+        lambda value: isinstance(value, _Order | _Nodes),
+    )
 
 
 _CONTROL: dict[str, Callable] = {"cond": _branch, "scan": _scan, "while": _while}
 
-# Primitives that are exact on real numbers that are known.
-_EXACT = {*MOVES, "iota", "convert_element_type", "select_n", "neg", "abs", "sign"}
 
 _RULES: dict[str, Callable] = {
-    **{name: _entrywise(function) for name, function in GRAPH.items()},
-    "max": _entrywise(Builder.larger),
-    "min": _entrywise(Builder.smaller),
-    "abs": _entrywise(lambda b, x: b.node("abs", x)),
-    "logaddexp": _entrywise(_logaddexp),
+    **{name: _entrywise(function) for name, function in ENTRYWISE.items()},
     "sign": _entrywise(_sign),
     "integer_pow": lambda builder, params, x: _entrywise(
         lambda b, number: b.node("power", number, params["y"])
