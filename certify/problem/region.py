@@ -12,13 +12,19 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Bool, Float
+from jaxtyping import Array, Bool
 
-from certify.enclosure.enclose import require_x64
-from certify.enclosure.programs.promotion import exactly
+from certify.problem.corners import (
+    checked_radius,
+    coordinates,
+    corner,
+    mapped,
+    require_same_structure,
+    types_of,
+    zeros_like,
+)
 from certify.problem.draws import uniform
-from dgames.stacked import is_stacked
-from dgames.strategy import Strategy, as_strategy, blocks, player_names, ravel, split
+from dgames.strategy import Strategy, blocks, player_names, ravel
 
 # Whether the lower and the upper face of a box limit what is inside, per coordinate.
 Limits = tuple[Bool[np.ndarray, " n"], Bool[np.ndarray, " n"]]
@@ -49,9 +55,9 @@ class Box(eqx.Module):
     types: tuple[str, ...] = eqx.field(static=True)
 
     def __init__(self, lower: Strategy, upper: Strategy, *, like: Strategy | None = None):
-        self.lower, self.upper = _corner("lower", lower), _corner("upper", upper)
-        self.types = _types(lower if like is None else like)
-        _same_structure("Box", self.lower, self.upper)
+        self.lower, self.upper = corner("lower", lower), corner("upper", upper)
+        self.types = types_of(lower if like is None else like)
+        require_same_structure("Box", self.lower, self.upper)
         if np.all(np.less(*self.bounds())):
             return
         for name, low, high in zip(
@@ -76,14 +82,16 @@ class Box(eqx.Module):
         Raises:
             ValueError: If the radius is not positive and finite.
         """
-        like, center = center, _corner("center", center)
+        like, center = center, corner("center", center)
         if np.ndim(radius) == 0 and not isinstance(radius, tuple | list | dict):
-            radius = jax.tree.map(lambda leaf: np.full(leaf.shape, _radius("Box", radius)), center)
-        radius = _corner("radius", radius)
-        _same_structure("Box", center, radius)
+            radius = jax.tree.map(
+                lambda leaf: np.full(leaf.shape, checked_radius("Box", radius)), center
+            )
+        radius = corner("radius", radius)
+        require_same_structure("Box", center, radius)
         return cls(
-            _known(lambda c, r: c - r, center, radius),
-            _known(lambda c, r: c + r, center, radius),
+            mapped(lambda c, r: c - r, center, radius),
+            mapped(lambda c, r: c + r, center, radius),
             like=like,
         )
 
@@ -95,12 +103,12 @@ class Box(eqx.Module):
     @property
     def center(self) -> Strategy:
         """A point in the middle."""
-        return _known(lambda low, high: 0.5 * low + 0.5 * high, self.lower, self.upper)
+        return mapped(lambda low, high: 0.5 * low + 0.5 * high, self.lower, self.upper)
 
     @property
     def example(self) -> Strategy:
         """A strategy of the types in which the region was given; its numbers mean nothing."""
-        return _zeros(self.lower, self.types)
+        return zeros_like(self.lower, self.types)
 
     def bounds(self) -> tuple[np.ndarray, np.ndarray]:
         """Returns the corners as vectors of shape (dimension,)."""
@@ -157,7 +165,7 @@ class _Centred(eqx.Module):
     @property
     def example(self) -> Strategy:
         """A strategy of the types in which the region was given; its numbers mean nothing."""
-        return _zeros(self.center, self.types)
+        return zeros_like(self.center, self.types)
 
 
 class Ball(_Centred):
@@ -179,8 +187,8 @@ class Ball(_Centred):
     radius: float
 
     def __init__(self, center: Strategy, radius: Any):
-        self.center, self.radius = _corner("center", center), _radius("Ball", radius)
-        self.types = _types(center)
+        self.center, self.radius = corner("center", center), checked_radius("Ball", radius)
+        self.types = types_of(center)
 
     def bounds(self) -> tuple[np.ndarray, np.ndarray]:
         """Returns the bounding box, rounded outward."""
@@ -225,7 +233,21 @@ class Ball(_Centred):
         return {"kind": "ball", "center": [*map(number, center)], "radius": number(self.radius)}
 
 
-class Everywhere(_Centred):
+class _Unbounded(_Centred):
+    """The common part of regions that are the whole space."""
+
+    def largest_ball(
+        self, center: np.ndarray, weights: np.ndarray, limits: Limits | None = None
+    ) -> float:
+        """Returns a radius larger than any of interest: every ball is inside."""
+        return LARGEST_BALL
+
+    def contains(self, x: Strategy) -> Bool[Array, ""]:
+        """Returns True: every strategy is inside."""
+        return jnp.asarray(True)
+
+
+class Everywhere(_Unbounded):
     """All joint strategies: claims on it hold in all of R^n, from every start.
 
     Args:
@@ -241,8 +263,8 @@ class Everywhere(_Centred):
     """
 
     def __init__(self, center: Strategy):
-        self.center = _corner("center", center)
-        self.types = _types(center)
+        self.center = corner("center", center)
+        self.types = types_of(center)
 
     def bounds(self) -> tuple[np.ndarray, np.ndarray]:
         """Returns the bounding box, whose corners are infinite."""
@@ -251,16 +273,6 @@ class Everywhere(_Centred):
     def misses(self, lower: np.ndarray, upper: np.ndarray) -> bool:
         """Returns whether a cell lies outside: never, but there are no cells of all of R^n."""
         return False
-
-    def largest_ball(
-        self, center: np.ndarray, weights: np.ndarray, limits: Limits | None = None
-    ) -> float:
-        """Returns a radius larger than any of interest: every ball is inside."""
-        return LARGEST_BALL
-
-    def contains(self, x: Strategy) -> Bool[Array, ""]:
-        """Returns True: every strategy is inside."""
-        return jnp.asarray(True)
 
     def sample(self, key: jax.Array, count: int) -> np.ndarray:
         """Draws `count` points around the centre, as rows, near it and far away."""
@@ -274,7 +286,7 @@ class Everywhere(_Centred):
         return {"kind": "everywhere"}
 
 
-class Policies(_Centred):
+class Policies(_Unbounded):
     """All joint policies with positive probabilities, in logit differences: the whole space.
 
     It is the region for natural gradients, whose Jacobians are functions of the policies. Cells
@@ -294,8 +306,8 @@ class Policies(_Centred):
     """
 
     def __init__(self, center: Strategy):
-        self.center = _corner("center", center)
-        self.types = _types(center)
+        self.center = corner("center", center)
+        self.types = types_of(center)
         if not all(leaf.ndim for leaf in jax.tree.leaves(self.center)):
             raise ValueError(
                 "Policies: logit differences are arrays, with an axis for the actions but the last."
@@ -315,16 +327,6 @@ class Policies(_Centred):
         """Returns whether a cell's probabilities sum to more than one, with room for rounding."""
         starts = np.cumsum((0, *self.groups[:-1]))
         return bool((np.add.reduceat(lower, starts) > 1 + 1e-9).any())
-
-    def largest_ball(
-        self, center: np.ndarray, weights: np.ndarray, limits: Limits | None = None
-    ) -> float:
-        """Returns a radius larger than any of interest: every ball is inside."""
-        return LARGEST_BALL
-
-    def contains(self, x: Strategy) -> Bool[Array, ""]:
-        """Returns True: every strategy is inside."""
-        return jnp.asarray(True)
 
     def sample(self, key: jax.Array, count: int) -> np.ndarray:
         """Draws `count` joint policies, uniform in each simplex, as rows."""
@@ -369,84 +371,3 @@ def half_widths(region: Region) -> np.ndarray:
     lower, upper = region.bounds()
     unbounded = isinstance(region, Everywhere | Policies)
     return np.ones(len(lower)) if unbounded else 0.5 * (upper - lower)
-
-
-def _types(x: Strategy) -> tuple[str, ...]:
-    return tuple(leaf.dtype.name for leaf in jax.tree.leaves(as_strategy(x)))
-
-
-def _zeros(like: Strategy, types: tuple[str, ...]) -> Strategy:
-    leaves, structure = jax.tree.flatten(like)
-    pairs = zip(leaves, types, strict=True)
-    return structure.unflatten(
-        jax.device_put(np.zeros(leaf.shape, jnp.dtype(kind))) for leaf, kind in pairs
-    )
-
-
-def coordinates(x: Strategy) -> Float[np.ndarray, " n"]:
-    """Returns the numbers of a joint strategy, in float64, in the order of `dgames.ravel`.
-
-    Example:
-        >>> coordinates((jnp.zeros(2), jnp.ones(1))).tolist()
-        [0.0, 0.0, 1.0]
-    """
-    if any(map(is_stacked, jax.tree.leaves(x, is_leaf=is_stacked))):
-        return np.asarray(ravel(x)[0])
-    return np.concatenate([np.asarray(leaf, np.float64).ravel() for leaf in jax.tree.leaves(x)])
-
-
-def _known(function: Callable, *strategies: Strategy) -> Strategy:
-    """Maps the numbers of strategies by NumPy, for which nothing is compiled."""
-    with np.errstate(all="ignore"):  # what is not finite is an error, raised with a sentence
-        return jax.tree.map(
-            lambda *leaves: jax.device_put(np.asarray(function(*map(np.asarray, leaves)))),
-            *strategies,
-        )
-
-
-def _corner(name: str, x: Strategy) -> Strategy:
-    require_x64()
-    x, rest = split(as_strategy(x))
-    if jax.tree.leaves(rest):
-        raise ValueError(
-            f"the region's {name} holds modules with more than numbers in them; take the numbers, "
-            "say numbers, rest = equinox.partition(x, equinox.is_inexact_array), and put them "
-            "together in the costs with equinox.combine(x, rest)."
-        )
-    x = _known(exactly, x)
-    if all(leaf.dtype == jnp.float64 and _all_finite(leaf) for leaf in jax.tree.leaves(x)):
-        return x
-    for player, block in zip(player_names(x), blocks(x), strict=True):
-        for leaf in jax.tree.leaves(block):
-            if leaf.dtype != jnp.float64:
-                raise ValueError(
-                    f"the region's {name} is {leaf.dtype} for player '{player}', but proofs are "
-                    "made in float64; give float64, float32, bfloat16 or float16 numbers."
-                )
-            if not _all_finite(leaf):
-                raise ValueError(
-                    f"the region's {name} is not finite for player '{player}'; give finite numbers."
-                )
-    return x
-
-
-def _all_finite(leaf: Array) -> bool:
-    return bool(np.isfinite(np.asarray(leaf)).all())
-
-
-def _radius(kind: str, radius: Any) -> float:
-    try:
-        radius = float(radius)
-    except (TypeError, ValueError):
-        raise ValueError(
-            f"{kind}: the radius must be a number, not {type(radius).__name__}."
-        ) from None
-    if not (np.isfinite(radius) and radius > 0):
-        raise ValueError(f"{kind}: the radius is {radius}; it must be positive and finite.")
-    return radius
-
-
-def _same_structure(kind: str, first: Strategy, second: Strategy) -> None:
-    shapes = [jax.tree.map(lambda leaf: leaf.shape, x) for x in (first, second)]
-    if jax.tree.structure(first) != jax.tree.structure(second) or shapes[0] != shapes[1]:
-        raise ValueError(f"{kind}: the two strategies given have different players or shapes.")

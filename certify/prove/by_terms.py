@@ -25,8 +25,9 @@ from certify.metric.metric import Metric
 from certify.metric.metric_options import AutoMetric, MetricOption
 from certify.metric.objective import SHARE, Aim
 from certify.metric.rank_one_bounds import MultiplierBound, lipschitz_bound, margin_bound
+from certify.problem.corners import coordinates
 from certify.problem.field import FlatField, compiled_jacobian, compiled_value
-from certify.problem.region import Region, coordinates, half_widths
+from certify.problem.region import Region, half_widths
 from certify.prove.differential import Read, compare
 from certify.prove.file_parts import OUTSIDE, TRUSTED_BY_TERMS, convergence_in_file, place_of
 from certify.prove.mismatch import MismatchError

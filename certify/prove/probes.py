@@ -16,9 +16,10 @@ from jaxtyping import Float
 
 from certify.enclosure.programs.inline import branches, replay, rounds
 from certify.enclosure.programs.walk import UNROLL
+from certify.problem.corners import coordinates
 from certify.problem.draws import first_key
 from certify.problem.field import FlatField
-from certify.problem.region import Ball, Box, Everywhere, Policies, Region, coordinates
+from certify.problem.region import Ball, Box, Everywhere, Policies, Region
 
 # How many random points of the region there are, and at most how many on its faces.
 RANDOM, FACES = 1024, 512

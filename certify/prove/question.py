@@ -9,10 +9,11 @@ import dgames as dg
 from certify.jacobian.enclosure_choice import Enclosure, is_constant
 from certify.metric.ladder import Generality, Ladder
 from certify.metric.metric_options import AutoMetric, MetricOption
+from certify.problem.corners import coordinates
 from certify.problem.draws import first_key
 from certify.problem.exact_types import METHODS, described_class, known_method
 from certify.problem.field import FlatField, compiled_linearisation
-from certify.problem.region import Region, coordinates, half_widths
+from certify.problem.region import Region, half_widths
 from certify.prove.degeneracy import degenerate
 from certify.prove.estimate import sample_jacobians
 from certify.prove.no_proof import NoProof

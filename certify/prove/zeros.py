@@ -19,8 +19,9 @@ from certify.enclosure.programs.compiling import for_once
 from certify.graph.trace import graph_of
 from certify.jacobian.enclosure_choice import is_short
 from certify.problem.constraints import Constraints
+from certify.problem.corners import coordinates
 from certify.problem.field import FlatField, compiled_linearisation, compiled_value
-from certify.problem.region import Policies, Region, coordinates
+from certify.problem.region import Policies, Region
 
 
 def find_zero(
