@@ -86,6 +86,16 @@ def test_a_zero_of_a_constant_leaves_the_other_factor_an_obligation():
         ([["inputs", 0, 2], ["take", 2, [-1], [1]]], "places"),
         ([["inputs", 0, 2], ["matmul", 2, 2]], "multiplied"),
         ([["inputs", 0, 2], ["matmul", 2]], "two factors|multiplied"),
+        ([["inputs", 0, 2], ["reshape", 2, [1, 2]], ["matmul", 3, 3]], "multiplied"),
+        (
+            [
+                ["inputs", 0, 2],
+                ["reshape", 2, [2, 1, 1]],
+                ["array", [1, 1, 1], [ONE]],
+                ["matmul", 3, 4],
+            ],
+            "multiplied",
+        ),
         ([["inputs", 0, 2], ["reshape", 2]], "parts after"),
         ([["inputs", 0, 2], ["reshape"]], "operand"),
         ([["inputs", 0, 2], ["array", [3], [ONE, ONE, ONE]], ["add", 2, 3]], "one shape"),

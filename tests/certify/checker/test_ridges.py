@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from flint import ctx
 
+from certify.checker import forms, ridges
 from certify.checker.forms import NotRidges
 from certify.checker.graph import read_graph
 from certify.checker.reader import Reader
@@ -165,15 +166,40 @@ def test_what_may_be_undefined_is_said():
         assert nothing.undefined(where)
 
 
+def test_what_vanishes_may_be_undefined_all_the_same():
+    where = Region(Reader(BOX), 4)
+    for costs in (
+        lambda x: [x[0] ** 2 + jnp.power(x[0], 0.0 * x[1]), x[2]],
+        lambda x: [x[0] ** 2 + 0.0 / x[0], x[2]],
+        lambda x: [x[0] ** 2 + (x[1] - x[1]) / (x[1] - 0.5), x[2]],
+    ):
+        with ctx.workprec(128):
+            assert ridges_of(costs).undefined(where)
+
+
 def test_long_numbers_end_in_a_message():
     def costs(x):
         y = x[0]
-        for _ in range(40):
-            y = y * 0.1 + y * 1e300 * 1e-300
-            y = y / 3.0
+        for _ in range(8):
+            y = y * 1e300
         return [y * y, x[2]]
 
-    try:
+    with pytest.raises(NotRidges, match="too long"):
         ridges_of(costs)
-    except NotRidges as error:
-        assert "too long" in str(error)
+
+
+def test_denominators_end_in_a_message():
+    """A hundred odd denominators of 53 bits have a common one of thousands."""
+    scales = jnp.asarray(1.0 + np.arange(1, 101) * 2.0**-52 * 7919.0)
+    with pytest.raises(NotRidges, match="too long"):
+        ridges_of(lambda x: [jnp.tanh(jnp.sum(x / scales)), x[2]], n=100, sizes=(50, 50))
+
+
+@pytest.mark.parametrize(
+    ("limit", "module"), [("MAX_WORK", forms), ("MAX_RANGES", ridges), ("MAX_PRODUCTS", forms)]
+)
+def test_work_is_bounded(limit, module, monkeypatch):
+    monkeypatch.setattr(module, limit, 3)
+    with ctx.workprec(128), pytest.raises(NotRidges, match="too m"):
+        found = ridges_of(COSTS["square of a sum"][0])
+        found.terms(Region(Reader(BOX), 4))

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from certify.checker.reader import Reader, Unusable
-from certify.checker.terms import check_terms
+from certify.checker.terms import _inverse_above, check_terms
 from certify.checker.verdict import Rejected
 from certify.file.terms import terms_in_file
 from certify.jacobian.rank_one import RankOne
@@ -182,6 +182,31 @@ def test_what_is_rejected(change, message):
     evidence, said = good()
     change(evidence)
     with pytest.raises(Rejected, match=message):
+        check_terms(Reader(evidence), cast(Any, said))
+
+
+@given(st.fractions(min_value=2.0**-1000, max_value=2.0**1000))
+def test_inverses_are_rounded_up(t):
+    u = _inverse_above(t)
+    assert 1 <= t * u < 1 + Fraction(1, 2**50)
+    assert u.denominator & (u.denominator - 1) == 0
+
+
+def test_matrices_are_no_weights():
+    evidence, said = good()
+    said.metric.is_matrix = True
+    with pytest.raises(Unusable, match="weights"):
+        check_terms(Reader(evidence), cast(Any, said))
+
+
+@pytest.mark.parametrize(
+    ("limit", "message"),
+    [("MAX_PRODUCTS", "too much work"), ("MAX_ENTRIES", "memory"), ("MAX_MEMORY", "memory")],
+)
+def test_work_is_bounded(limit, message, monkeypatch):
+    evidence, said = good()
+    monkeypatch.setattr(f"certify.checker.terms.{limit}", 3)
+    with pytest.raises(Unusable, match=message):
         check_terms(Reader(evidence), cast(Any, said))
 
 

@@ -155,7 +155,30 @@ def test_every_function_of_graphs_has_a_rule():
         ].is_finite()
 
 
+@pytest.mark.parametrize(
+    ("name", "inner"),
+    [
+        ("log", lambda: plus(composed("cosh", T), 2, 0, 1)),
+        ("log", lambda: plus(composed("cosh", T), 2, 0, -1)),
+        ("log", lambda: plus(composed("cosh", T), -1)),
+        ("sqrt", lambda: plus(power(T, 2), 1, 0, -1)),
+        ("sqrt", lambda: plus(power(T, 2), -1, 0, 4)),
+        ("sqrt", lambda: power(T, 2)),
+    ],
+)
+def test_what_only_looks_like_a_known_function_is_not_taken_for_one(name, inner):
+    """Each is undefined, or no such function, for want of a sign or of a constant."""
+    tree = composed(name, inner())
+    assert tree[0] == name
+    assert not is_defined(tree, UNKNOWN)
+
+
 def test_trees_do_not_grow_without_end():
+    tree = T
+    with pytest.raises(TooLarge):
+        for _ in range(40):
+            tree = product(composed("sin", tree), composed("cos", tree))
+    assert tree[-1][0] <= MAX_SIZE
     tree = T
     with pytest.raises(TooLarge):
         for _ in range(MAX_DEPTH + 1):

@@ -11,6 +11,7 @@ import pytest
 import certify
 import dgames as dg
 from certify.checker import check_data
+from certify.checker.graph import game_hash, graph_hash
 from certify.checker.reader import digest
 
 GENERATOR = np.random.default_rng(0)
@@ -95,6 +96,7 @@ class TestLabelAdversary:
     "change",
     [
         lambda d: d["evidence"]["terms"][0].__setitem__(3, d["evidence"]["terms"][0][2]),
+        lambda d: d["evidence"]["terms"][0].__setitem__(2, d["evidence"]["terms"][0][3]),
         lambda d: d["evidence"]["terms"].pop(0),
         lambda d: d["evidence"]["vectors"][0][1].__setitem__(0, 12345),
         lambda d: d["claims"]["equilibrium"]["center"].__setitem__(0, (0.5).hex()),
@@ -122,6 +124,19 @@ def test_level_2_finds_every_change(proved, change):
     except certify.Unusable:
         return
     assert not verdict.ok
+
+
+def test_level_2_refuses_costs_that_may_be_undefined(proved):
+    """A logarithm on which nothing depends: the graph is not defined where it is not."""
+    data = copy.deepcopy(proved.data)
+    graph = data["game"]["graph"]
+    graph["nodes"].append(["log", 0])
+    graph["hash"] = graph_hash(graph["nodes"], graph["outputs"])
+    data["game"]["hash"] = game_hash(data["game"])
+    data["digest"] = digest(data)
+    assert check_data(data, level=1).ok
+    verdict = check_data(data, level=2)
+    assert not verdict.ok and "is defined on the region" in verdict.reasons[0]
 
 
 class TestClosedForms:
