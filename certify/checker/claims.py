@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from .graph import Graph, read_graph
 from .metric import ExactMetric
+from .rank_one import RankOneTerm, read_terms
 from .reader import Reader, Unusable
 from .region import Region
 from .sets import Extent, StrategySet, read_set
@@ -44,8 +45,8 @@ class Claims:
         kind = "metric" if "metric" in file["claims"] else "weights"
         # Files about terms in place of cells say nothing about the blocks of J.
         self.has_gain = "small_gain" in file["claims"]
-        optional = ("small_gain",) if self.has_gain else ()
-        _, margin, lipschitz, equilibrium, basin, steps, *gain = file["claims"].fields(
+        optional = [name for name in ("small_gain", "cocoercivity") if name in file["claims"]]
+        _, margin, lipschitz, equilibrium, basin, steps, *_ = file["claims"].fields(
             kind, "margin", "lipschitz", "equilibrium", "basin", "steps", *optional
         )
         self.players, n = range(len(sizes)), sum(sizes)
@@ -76,8 +77,12 @@ class Claims:
         require(self.margin > 0, "the margin is positive")
         require(self.lipschitz >= self.margin, "the Lipschitz constant is at least the margin")
 
-        if gain:
-            self._read_gain(gain[0])
+        self.cocoercivity: Fraction | None = None
+        if "cocoercivity" in file["claims"]:
+            self.cocoercivity = file["claims"]["cocoercivity"].number()
+            require(self.cocoercivity > 0, "the cocoercivity is positive")
+        if self.has_gain:
+            self._read_gain(file["claims"]["small_gain"])
 
         further = ("value",) if self.sets else ()
         center, residual, radius, *value = equilibrium.fields(
@@ -90,6 +95,9 @@ class Claims:
         require(self.radius > 0, "the equilibrium ball has a positive radius")
         require(self.basin > 0, "the basin has a positive radius")
         self.steps = steps.items()
+        self.terms: list[RankOneTerm] | None = None
+        if "terms" in file["evidence"]:
+            self.terms = read_terms(file["evidence"], n)
 
     def _read_gain(self, file: Reader) -> None:
         count = len(self.sizes)

@@ -10,6 +10,8 @@ from .claims import Claims
 from .exact import root_above
 from .verdict import require
 
+CONVEX = "every player's cost is convex, so that the equilibrium is one"
+
 
 def check_equilibrium(claims: Claims) -> None:
     """Verifies that F has exactly one zero in the region, a Nash equilibrium, in the stated ball.
@@ -22,8 +24,9 @@ def check_equilibrium(claims: Claims) -> None:
     Each player's cost is strongly convex in that player's own coordinates, so the zero is a Nash
     equilibrium of the game restricted to D: own-player blocks of J are positive definite. With
     weights they are because the margin is, as diagonal blocks of `W J + J' W`. With another P this
-    does not follow, and `curvature_i > 0` is required instead. For a field that is no
-    pseudo-gradient the only claim is that x* is its zero, and none of this is needed.
+    does not follow, and `curvature_i > 0` is required instead; by terms, it is verified in `terms`.
+    For a field that is no pseudo-gradient the only claim is that x* is its zero, and none of this
+    is needed.
 
     The basin: a map or flow that contracts towards x* in P keeps every ball around x* that lies in
     D. A start within `basin` of c is within `basin + r` of x*, and that ball is in the ball of
@@ -45,8 +48,8 @@ def check_equilibrium(claims: Claims) -> None:
     require(inside, "the equilibrium ball is inside the region")
     inside = claims.reaches(claims.basin + 2 * claims.radius)
     require(inside, "the basin is inside the region")
-    convex = not (claims.is_gradient and claims.metric.is_matrix) or min(claims.curvature) > 0
-    require(convex, "every player's cost is convex, so that the equilibrium is one")
+    if claims.is_gradient and claims.metric.is_matrix and claims.has_gain:
+        require(min(claims.curvature) > 0, CONVEX)
 
 
 def _defect(claims: Claims) -> tuple[Fraction, Fraction]:

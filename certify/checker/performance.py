@@ -1,12 +1,13 @@
 """Proves rates of methods on a class of fields, from multipliers of its defining inequalities.
 
-The class: F is strongly monotone with modulus a and b-Lipschitz in one inner product. Positions are
-measured from x*, velocities (values of F and buffers) in units of b, steps h in units of 1 / b, so
-that a Lipschitz constant of 1 and a margin `a / b` remain. A form is a symmetric matrix in the
-basis `(x, v_1, ..., v_n)`, x being the strategy and v_k the velocities of one step; it is evaluated
-on a trajectory by inner products. Two points with difference d and values with difference e satisfy
+The class: F is strongly monotone with modulus a, b-Lipschitz and perhaps c-cocoercive in one inner
+product. Positions are measured from x*, velocities (values of F and buffers) in units of b, steps h
+in units of 1 / b, so that a Lipschitz constant of 1, a margin `a / b` and `c / b` remain. A form is
+a symmetric matrix in the basis `(x, v_1, ..., v_n)`, x being the strategy and v_k the velocities of
+one step; it is evaluated on a trajectory by inner products. Two points with difference d and values
+with difference e satisfy
 
-    <d, e> - (a / b) |d|^2 >= 0,      |d|^2 - |e|^2 >= 0,
+    <d, e> - (a / b) |d|^2 >= 0,    |d|^2 - |e|^2 >= 0,    and (c / b) <d, e> - |e|^2 >= 0,
 
 so a positive definite `upper - lower - sum_k l_k inequality_k` with `l_k >= 0` proves that
 `lower <= upper` on all trajectories.
@@ -25,9 +26,25 @@ from .schemes import Scheme, Vector
 Form = list[list[Fraction]]
 
 
-def relative_margin(margin: Fraction, lipschitz: Fraction) -> Fraction:
-    """Returns `a / b`, but at most 63/64, as near 1 all forms would be nearly singular."""
-    return min(margin / lipschitz, Fraction(63, 64))
+class FieldClass(NamedTuple):
+    """The class of fields with these constants, in units in which the Lipschitz constant is 1.
+
+    Attributes:
+        margin: The modulus of strong monotonicity, in (0, 1].
+        cocoercivity: A number c with `c <d, e> >= |e|^2`, or None if nothing is known of it.
+    """
+
+    margin: Fraction
+    cocoercivity: Fraction | None = None
+
+
+def relative(margin: Fraction, lipschitz: Fraction, cocoercivity: Fraction | None) -> FieldClass:
+    """Returns the class of fields in those units.
+
+    Its margin is at most 63/64, as near 1 all forms would be nearly singular.
+    """
+    relative_margin = min(margin / lipschitz, Fraction(63, 64))
+    return FieldClass(relative_margin, cocoercivity and cocoercivity / lipschitz)
 
 
 class Piece(NamedTuple):
@@ -48,7 +65,7 @@ class Piece(NamedTuple):
     bounds: list[tuple[Fraction, list[Fraction]]]
 
 
-def read_piece(file: Reader, scheme: Scheme, unit: Fraction) -> Piece:
+def read_piece(file: Reader, scheme: Scheme, field: FieldClass, unit: Fraction) -> Piece:
     """Reads a piece of the file, where steps are in units of the game: h is `unit` times a step."""
     low, high, decrease, lyapunov, multipliers, bounds = file.fields(
         "low", "high", "decrease", "lyapunov", "multipliers", "bounds"
@@ -66,13 +83,13 @@ def read_piece(file: Reader, scheme: Scheme, unit: Fraction) -> Piece:
         high.number() * unit,
         decrease.number(),
         [entries[i * m : (i + 1) * m] for i in range(m)],
-        multipliers.numbers(inequalities(len(scheme.points))),
+        multipliers.numbers(inequalities(len(scheme.points), field)),
         rows,
     )
 
 
-def check_piece(scheme: Scheme, margin: Fraction, piece: Piece) -> dict[str, bool]:
-    """Says for every claim of a piece, by name, whether it follows; `margin` is `a / b`.
+def check_piece(scheme: Scheme, field: FieldClass, piece: Piece) -> dict[str, bool]:
+    """Says for every claim of a piece, by name, whether it follows.
 
     *Decrease*: `form(h) = ((1 - decrease h) V - V+) / h - sum_k l_k inequality_k` is a polynomial
     in h, of degree 2. If it is positive definite on the piece, h times it proves the claim.
@@ -93,15 +110,16 @@ def check_piece(scheme: Scheme, margin: Fraction, piece: Piece) -> dict[str, boo
         "V is a form": piece.lyapunov == [list(x) for x in zip(*piece.lyapunov, strict=True)]
         and piece.lyapunov[0][0] > 0,
         "no multiplier is negative": all(x >= 0 for row in signs for x in row),
-        "each inequality has its multiplier": len(piece.multipliers) == inequalities(len(every)),
-        "V decreases": positive(partial(decrease_form, scheme, margin, piece), low, high),
+        "each inequality has its multiplier": len(piece.multipliers)
+        == inequalities(len(every), field),
+        "V decreases": positive(partial(decrease_form, scheme, field, piece), low, high),
     }
     goals = visited(scheme)
     claims["each position has its bound"] = len(goals) == len(piece.bounds)
     for number, ((offset, known), bound) in enumerate(zip(goals, piece.bounds, strict=False)):
         start = low if bound[1] else high
-        fits = len(bound[1]) in (0, inequalities(known)) and bound[0] > 0
-        form = partial(bound_form, scheme, margin, piece, offset, known, bound)
+        fits = len(bound[1]) in (0, inequalities(known, field)) and bound[0] > 0
+        form = partial(bound_form, scheme, field, piece, offset, known, bound)
         claims[f"position {number} is bounded"] = fits and positive(form, start, high)
     return claims
 
@@ -116,12 +134,12 @@ def visited(scheme: Scheme) -> list[tuple[Vector, int]]:
     return here + [(offset, known) for known, (offset, _) in points if any(offset)]
 
 
-def inequalities(points: int) -> int:
-    """Returns the number of inequalities, two for each pair among these points and x*."""
-    return points * (points + 1)
+def inequalities(points: int, field: FieldClass) -> int:
+    """Returns the number of inequalities, two or three for each pair of these points and x*."""
+    return points * (points + 1) // 2 * (2 if field.cocoercivity is None else 3)
 
 
-def decrease_form(scheme: Scheme, margin: Fraction, piece: Piece, h: Fraction) -> Form:
+def decrease_form(scheme: Scheme, field: FieldClass, piece: Piece, h: Fraction) -> Form:
     """Returns `((1 - c h) V - V+) / h - sum_k l_k inequality_k`, with `x+ = x + h m`.
 
     `(V+ - V) / h = p (2 <x, m> + h |m|^2) + 2 <x + h m, q . w+> - 2 <x, q . w> + <w+, Q w+>
@@ -141,13 +159,13 @@ def decrease_form(scheme: Scheme, margin: Fraction, piece: Piece, h: Fraction) -
             add(form, -piece.lyapunov[i][j], [0, *new], [0, *another])
             add(form, piece.lyapunov[i][j], old, other)
     add_lyapunov(form, -piece.decrease, scheme, piece, h)
-    subtract_inequalities(form, scheme, margin, len(scheme.points), piece.multipliers, h)
+    subtract_inequalities(form, scheme, field, len(scheme.points), piece.multipliers, h)
     return form
 
 
 def bound_form(
     scheme: Scheme,
-    margin: Fraction,
+    field: FieldClass,
     piece: Piece,
     offset: Vector,
     known: int,
@@ -159,7 +177,7 @@ def bound_form(
     add_lyapunov(form, bound[0], scheme, piece, h)
     add(form, Fraction(-1), target, target)
     if bound[1]:
-        subtract_inequalities(form, scheme, margin, known, bound[1], h)
+        subtract_inequalities(form, scheme, field, known, bound[1], h)
     values = {value for _, value in scheme.points[:known]} | set(range(len(scheme.after)))
     keep = [0, *(k + 1 for k in sorted(values))]
     return [[form[i][j] for j in keep] for i in keep]
@@ -176,7 +194,7 @@ def add_lyapunov(form: Form, factor: Fraction, scheme: Scheme, piece: Piece, h: 
 def subtract_inequalities(
     form: Form,
     scheme: Scheme,
-    margin: Fraction,
+    field: FieldClass,
     known: int,
     multipliers: list[Fraction],
     h: Fraction,
@@ -190,8 +208,12 @@ def subtract_inequalities(
         e = [s - t for s, t in zip(f, g, strict=True)]
         monotone, lipschitz = next(weights), next(weights)
         add(form, -monotone, d, e)
-        add(form, monotone * margin - lipschitz, d, d)
+        add(form, monotone * field.margin - lipschitz, d, d)
         add(form, lipschitz, e, e)
+        if field.cocoercivity is not None:
+            cocoercive = next(weights)
+            add(form, -cocoercive * field.cocoercivity, d, e)
+            add(form, cocoercive, e, e)
 
 
 def start_bound(scheme: Scheme, piece: Piece) -> Fraction:

@@ -77,20 +77,20 @@ def check_convergence(file: Reader, level: int, progress: Progress | None) -> tu
         from .rederive_terms import rederive_terms
     except ImportError:
         raise Unusable("level 2 needs ball arithmetic: install python-flint") from None
-    if "terms" in file["evidence"]:
+    if claims.terms is not None:
         return rederive_terms(file, claims)
     return rederive(file, claims, progress)
 
 
 def check_jacobians(evidence: Reader, claims: Claims, progress: Progress | None) -> None:
     """Verifies the constants of J, on cells of the region or, by terms, on all of it at once."""
-    if "terms" in evidence:
+    if claims.terms is not None:
         if claims.has_gain or claims.natural is not None:
             raise Unusable("terms say nothing about single blocks, or about policies")
         check_terms(evidence, claims)
         return
-    if not claims.has_gain or claims.region.is_everything:
-        raise Unusable("cells are of a bounded region, and bound every block")
+    if not claims.has_gain or claims.region.is_everything or claims.cocoercivity is not None:
+        raise Unusable("cells are of a bounded region, and bound blocks but no cocoercivity")
     check_cells(evidence, claims, progress)
     check_small_gain(claims)
 

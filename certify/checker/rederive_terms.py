@@ -16,7 +16,6 @@ from .graph import Graph, game_hash
 from .intervals import ZERO, BallInterval
 from .reader import Reader, Unusable
 from .ridges import Key, Ridges
-from .terms import read_terms
 from .verdict import require
 
 # Bits of ball arithmetic: the file's numbers have 53, and the checker should lose nothing.
@@ -42,7 +41,7 @@ def rederive_terms(file: Reader, claims: Claims) -> tuple[str, ...]:
     )
     with ctx.workprec(PRECISION):
         try:
-            found = _check_graph(claims.graph, file["evidence"], claims)
+            found = _check_graph(claims.graph, claims)
         except NotRidges as error:
             raise Unusable(f"level 2 cannot find the terms of the Jacobian: {error}") from None
     field = "pseudo-gradient" if claims.is_gradient else "field"
@@ -53,13 +52,13 @@ def rederive_terms(file: Reader, claims: Claims) -> tuple[str, ...]:
     )
 
 
-def _check_graph(graph: Graph, evidence: Reader, claims: Claims) -> dict[Key, BallInterval]:
+def _check_graph(graph: Graph, claims: Claims) -> dict[Key, BallInterval]:
     """Verifies the terms and the residual; returns the terms that were found."""
     ridges = Ridges(graph, claims.sizes, claims.zero_sum, claims.is_gradient)
     defined = "every operation of the graph is defined on the region (level 2)"
     require(not ridges.undefined(claims.region), defined)
     found = ridges.terms(claims.region)
-    _check_ranges(evidence, claims, found)
+    _check_ranges(claims, found)
     for k, entry in enumerate(ridges.value(claims.center)):
         error = (entry - BallInterval.point(claims.value[k])).magnitude()
         holds = bool(error <= BallInterval.point(claims.residual[k]).low)
@@ -67,10 +66,10 @@ def _check_graph(graph: Graph, evidence: Reader, claims: Claims) -> dict[Key, Ba
     return found
 
 
-def _check_ranges(evidence: Reader, claims: Claims, found: dict[Key, BallInterval]) -> None:
+def _check_ranges(claims: Claims, found: dict[Key, BallInterval]) -> None:
     """Verifies that each slope found is in the sum of the ranges that the file has for it."""
     stated: dict[Key, tuple[Fraction, Fraction]] = {}
-    for term in read_terms(evidence, len(claims.center)):
+    for term in claims.terms or ():
         key = Key(tuple(term.left), tuple(term.right))
         low, high = stated.get(key, (Fraction(0), Fraction(0)))
         stated[key] = (low + term.low, high + term.high)

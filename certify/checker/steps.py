@@ -11,8 +11,10 @@ from functools import partial
 
 from . import performance
 from .claims import Claims
+from .exact import Work
 from .reader import Reader, Unusable
 from .schemes import MOMENTA, SCHEMES
+from .terms import TermFamily
 from .verdict import require
 
 MAX_PIECES = 64
@@ -161,6 +163,29 @@ def _alternating_small_gain(
     }
 
 
+def _simultaneous_terms(
+    claims: Claims, step: list[Fraction], largest_proof: Reader, best_proof: Reader
+) -> dict[str, bool]:
+    """`x - y - h (F(x) - F(y)) = (I - h J) (x - y)` for an average J of Jacobians on the segment.
+
+    It is in the family of `terms`, and `[[r P, (P (I - h J))'], [., r P]] > 0` is `|I - h J|_P < r`
+    for every J of it. With `r = 1` at the largest step, every smaller one contracts as well:
+    `I - t h J = (1 - t) I + t (I - h J)`.
+    """
+    largest, best, rate = step
+    family = TermFamily(claims, Work())
+    n = family.size
+
+    def within(proof: Reader, h: Fraction, r: Fraction) -> bool:
+        constant = family.metric(r) | family.metric(r, n, n) | family.metric(Fraction(1), n, 0)
+        return family.positive(proof, constant, lambda p, q: (family.weighted(p, n), q), -h)
+
+    return {
+        "the largest step contracts": within(largest_proof, largest, Fraction(1)),
+        "the rate holds at the best step": within(best_proof, best, rate),
+    }
+
+
 def _extragradient_monotonicity(claims: Claims, step: list[Fraction]) -> dict[str, bool]:
     """`y = P(x - h F(x))`, `x+ = P(x - h F(y))`, with `a = margin`, `b = lipschitz`, `h b < 1`.
 
@@ -208,13 +233,14 @@ def _performance(
     entries = file.items()
     if not 2 <= len(entries) <= MAX_PIECES:
         file.fail(f"from 2 to {MAX_PIECES} pieces")
-    pieces = [performance.read_piece(entry, scheme, claims.lipschitz) for entry in entries]
+    unit = claims.lipschitz
+    field = performance.relative(claims.margin, unit, claims.cocoercivity)
+    pieces = [performance.read_piece(entry, scheme, field, unit) for entry in entries]
     *cover, last = pieces
-    margin = performance.relative_margin(claims.margin, claims.lipschitz)
     proved = {
         f"piece {number}: {claim}": holds
         for number, piece in enumerate(pieces)
-        for claim, holds in performance.check_piece(scheme, margin, piece).items()
+        for claim, holds in performance.check_piece(scheme, field, piece).items()
     }
     starts = [performance.start_bound(scheme, piece) for piece in pieces]
     reached = [
@@ -254,6 +280,7 @@ STEP_RULES: dict[tuple[str, str], Rule] = {
         ("inner", "outer"),
     ),
     ("simultaneous", "lipschitz"): (_simultaneous_lipschitz, (), ()),
+    ("simultaneous", "terms"): (_simultaneous_terms, (), ("max_proof", "best_proof")),
     ("simultaneous", "small_gain"): (
         _simultaneous_small_gain,
         ("equilibrium_radius", "basin"),

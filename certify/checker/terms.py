@@ -18,181 +18,160 @@ vectors a and b made of p and q. With `s = m + r d`, `m = (low + high) / 2`, `r 
 
 So a claim holds for every x if one matrix is positive definite. Any multipliers t and u are valid;
 those in the file are a guess, good ones prove more.
+
+The family of all `sum_k s_k p_k q_k'` is convex and compact. So it contains the averages of J along
+segments, and what is strict for each of its matrices holds with one factor for all of them.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from fractions import Fraction
-from typing import NamedTuple
 
 from .claims import Claims
-from .exact import Work
+from .equilibrium import CONVEX
+from .exact import Work, positive_definite
+from .outer_products import Products, full_sum, sparse_sum
+from .rank_one import Vector
 from .reader import Reader, Unusable
-from .sparse import MAX_ENTRIES, Rows, sparse_positive_definite
+from .sparse import sparse_positive_definite
 from .verdict import require
 
-# The most entries of all the outer products that are added up: checking them takes a minute or two.
-MAX_PRODUCTS = 2**25
-# The most bits of all entries of a matrix together.
-MAX_MEMORY = 2**33
 # Multipliers u are rounded up to this many bits.
 _BITS = 60
 
-# An integer vector, by its entries that are not zero.
-Vector = list[tuple[int, int]]
-# Makes the vectors a and b of p and q, with entries in units of the form's own.
+# Makes the vectors a and b of p and q, with entries of a in units of the metric's own.
 Form = Callable[[Vector, Vector], tuple[Vector, Vector]]
+# A symmetric matrix: its entries that are not zero, on the diagonal or below.
+Entries = dict[tuple[int, int], Fraction]
 
 
-class RankOneTerm(NamedTuple):
-    """The matrices `s p q'` with `low <= s <= high`."""
+class TermFamily:
+    """All `sum_k s_k p_k q_k'` with slopes in their ranges, in the metric of the claims."""
 
-    left: Vector
-    right: Vector
-    low: Fraction
-    high: Fraction
+    def __init__(self, claims: Claims, work: Work) -> None:
+        """Takes the terms of a file; `work` pays for what is proved of them."""
+        if claims.terms is None:
+            raise Unusable("the file has no terms of rank one")
+        entries = [x for row in claims.metric.rows for x in row.values()]
+        self.size, self._terms, self._work = len(claims.center), claims.terms, work
+        self._metric = claims.metric.rows
+        self._shift = _bits(entries)
+        self._whole = claims.metric.whole(self._shift)
 
+    def weighted(self, p: Vector, after: int = 0, factor: int = 1) -> Vector:
+        """Returns `factor P p` in units of the metric, with its coordinates behind some others."""
+        total: dict[int, int] = {}
+        for k, x in p:
+            for i, weight in self._whole[k].items():
+                total[i] = total.get(i, 0) + weight * x
+        return [(after + i, factor * total[i]) for i in sorted(total) if total[i]]
 
-def read_terms(evidence: Reader, dimension: int) -> list[RankOneTerm]:
-    """Reads the terms of the Jacobian."""
-    vectors = [_vector(item, dimension) for item in evidence["vectors"].items()]
-    terms = []
-    for item in evidence["terms"].items():
-        left, right, low, high = item.items(4)
-        p, q = (vectors[k.integer_within(0, len(vectors) - 1)] for k in (left, right))
-        term = RankOneTerm(p, q, low.number(), high.number())
-        require(term.low <= term.high, f"{item.where} has a range")
-        terms.append(term)
-    return terms
+    def metric(self, factor: Fraction, row: int = 0, column: int = 0) -> Entries:
+        """Returns `factor P` as a block; on the diagonal its lower triangle."""
+        return {
+            (row + i, column + j): factor * x
+            for i, entries in enumerate(self._metric)
+            for j, x in entries.items()
+            if row > column or j <= i
+        }
 
+    def convex(self, block: slice, file: Reader) -> bool:
+        """Says whether `J_ii + J_ii' > 0` for the coordinates of a player; False is no disproof."""
+        unit, size = 2**self._shift, block.stop - block.start
 
-def _vector(file: Reader, dimension: int) -> Vector:
-    places, entries = file.items(2)
-    if not isinstance(places.value, list) or not places.value:
-        places.fail("a list of coordinates")
-    coordinates = places.integers(len(places.value))
-    if not all(a < b for a, b in zip(coordinates, [*coordinates[1:], dimension], strict=True)):
-        places.fail("coordinates of the game in their order")
-    if coordinates[0] < 0:
-        places.fail("coordinates of the game in their order")
-    return list(zip(coordinates, entries.integers(len(coordinates)), strict=True))
+        def own(p: Vector, q: Vector) -> tuple[Vector, Vector]:
+            a, b = _part(p, block, unit), _part(q, block)
+            return (a, b) if a and b else ([], [])
+
+        return self.positive(file, {(k, k): Fraction(0) for k in range(size)}, own)
+
+    def positive(
+        self, file: Reader, constant: Entries, form: Form, scale: Fraction = Fraction(1)
+    ) -> bool:
+        """Says whether `constant + scale sum_k s_k (a_k b_k' + b_k a_k') > 0` for all slopes.
+
+        False is no disproof.
+
+        Args:
+            file: Has the multipliers t of all terms; and the order in which to eliminate, or none,
+                and then the matrix is taken for full.
+            constant: The other part of the matrix, with every entry of its diagonal.
+            form: Makes a and b.
+            scale: See above.
+        """
+        names = ("multipliers", "order") if "order" in file else ("multipliers",)
+        multipliers, *orders = file.fields(*names)
+        inward = multipliers.numbers(len(self._terms))
+        require(min(inward, default=Fraction(1)) > 0, f"{multipliers.where} are positive")
+        outward = [_inverse_above(t) for t in inward]
+        ends = [x for term in self._terms for x in (term.low, term.high)]
+        # All entries are integers in units of 2^-bits.
+        products = _bits(ends) + _bits([scale]) + 1 + _bits([*inward, *outward]) + 2 * self._shift
+        bits = max(products, _bits([*constant.values()]))
+        whole = {place: int(x * 2**bits) for place, x in constant.items()}
+
+        def added() -> Iterator[Products]:
+            for term, t, u in zip(self._terms, inward, outward, strict=True):
+                total, width = scale * (term.low + term.high), abs(scale) * (term.high - term.low)
+                yield Products(
+                    *form(term.left, term.right),
+                    int(total * 2 ** (bits - self._shift - 1)),
+                    int(width * t * 2 ** (bits - 2 * self._shift - 1)),
+                    int(width * u * 2 ** (bits - 1)),
+                )
+
+        if not orders:
+            matrix = full_sum(whole, added, self._work)
+            self._work.spend_test(matrix)
+            return positive_definite(matrix)
+        rows = sparse_sum(whole, added(), bits, self._work)
+        order = orders[0].integers(len(rows))
+        require(sorted(order) == [*range(len(rows))], f"{orders[0].where} is an order of all rows")
+        return sparse_positive_definite(rows, order, self._work)
 
 
 def check_terms(evidence: Reader, claims: Claims) -> None:
-    """Verifies the margin and the Lipschitz constant, for every J of the family.
+    """Verifies the constants of F, for every J of the family.
 
         P J + J' P - 2 margin P > 0              <=>  J is strongly monotone in P with that margin,
-        [[L P, (P J)'], [P J, L P]] > 0          <=>  |J|_P < L   (Schur complement).
+        [[L P, (P J)'], [P J, L P]] > 0          <=>  |J|_P < L   (Schur complement),
+        [[P J + J' P, 2 J' P], [2 P J, 2 c P]] > 0    <=>  <J x, x>_P > |J x|_P^2 / c   (the same).
 
-    A term `s p q'` of J is `s (a b' + b a')` with `a = P p`, `b = q` in the first one, and with
-    `a = (0, P p)`, `b = (q, 0)` in the second one. P is made of weights. Both pass to the averages
-    of J along segments, which are in the family too.
+    The last one is for the cocoercivity, which a file need not claim. A term `s p q'` of J is
+    `s (a b' + b a')` with `a = P p`, `b = q` in the first one, with `a = (0, P p)`, `b = (q, 0)` in
+    the second one, and with `a = (P p, 2 P p)`, `b = (q, 0)` in the third one. All of them pass to
+    the averages of J along segments, which are in the family too.
+
+    In a metric that is not made of weights, a margin does not make each player's cost convex; there
+    `J_ii + J_ii' > 0` is verified for every player i, with a and b the player's parts of p and q.
     """
-    names = ("vectors", "terms", "margin_proof", "lipschitz_proof")
+    needs_curvature = claims.is_gradient and claims.metric.is_matrix
+    cocoercive = claims.cocoercivity is not None
+    names = ["vectors", "terms", "margin_proof", "lipschitz_proof"]
+    names += ["cocoercivity_proof"] * cocoercive + ["curvature_proofs"] * needs_curvature
     evidence.fields(*names)
-    if claims.metric.is_matrix:
-        raise Unusable("terms of rank one need a metric of weights")
-    size, weights, work = len(claims.center), claims.metric.coordinate, Work()
-    terms = read_terms(evidence, size)
-    shift = max(w.denominator.bit_length() - 1 for w in weights)
-    whole = [int(w * 2**shift) for w in weights]
-
-    def weighted(p: Vector, by: int = 0) -> Vector:
-        return [(by + k, whole[k] * x) for k, x in p]
-
-    _require_positive(
-        terms,
-        lambda p, q: (weighted(p), q),
-        {(k, k): -2 * claims.margin * w for k, w in enumerate(weights)},
-        shift,
-        "the margin holds",
-        evidence["margin_proof"],
-        work,
-    )
-    ends = {(k, k): claims.lipschitz * w for k, w in enumerate([*weights, *weights])}
-    _require_positive(
-        terms,
-        lambda p, q: (weighted(p, size), q),
-        ends,
-        shift,
-        "the Lipschitz constant holds",
-        evidence["lipschitz_proof"],
-        work,
-    )
+    family = TermFamily(claims, Work())
+    n, weighted, metric = family.size, family.weighted, family.metric
+    proof, constant = evidence["margin_proof"], metric(-2 * claims.margin)
+    holds = family.positive(proof, constant, lambda p, q: (weighted(p), q))
+    require(holds, "the margin holds")
+    proof = evidence["lipschitz_proof"]
+    constant = metric(claims.lipschitz) | metric(claims.lipschitz, n, n)
+    holds = family.positive(proof, constant, lambda p, q: (weighted(p, n), q))
+    require(holds, "the Lipschitz constant holds")
+    if claims.cocoercivity is not None:
+        proof = evidence["cocoercivity_proof"]
+        constant = metric(Fraction(0)) | metric(2 * claims.cocoercivity, n, n)
+        holds = family.positive(proof, constant, lambda p, q: (weighted(p) + weighted(p, n, 2), q))
+        require(holds, "the cocoercivity holds")
+    if needs_curvature:
+        proofs = evidence["curvature_proofs"].items(len(claims.sizes))
+        for block, proof in zip(claims.coordinates, proofs, strict=True):
+            require(family.convex(block, proof), CONVEX)
 
 
-def _require_positive(
-    terms: list[RankOneTerm],
-    form: Form,
-    constant: dict[tuple[int, int], Fraction],
-    shift: int,
-    claim: str,
-    file: Reader,
-    work: Work,
-) -> None:
-    """Requires that `sum_k s_k (a_k b_k' + b_k a_k') + constant` is positive definite for all s.
-
-    Args:
-        terms: The terms.
-        form: Makes a and b, a in units of `2^-shift`.
-        constant: The entries of a symmetric matrix that are not zero, on its diagonal or below.
-        shift: See `form`.
-        claim: What follows.
-        file: Has the multipliers t of all terms and the order in which to eliminate.
-        work: Pays for the test.
-    """
-    multipliers, order = file.fields("multipliers", "order")
-    inward = multipliers.numbers(len(terms))
-    require(min(inward, default=Fraction(1)) > 0, f"{multipliers.where} are positive")
-    outward = [_inverse_above(t) for t in inward]
-    numbers = [x for term in terms for x in (term.low, term.high)]
-    ranges, products = _bits(numbers), _bits([*inward, *outward])
-    # All entries are integers in units of 2^-bits.
-    bits = ranges + 1 + products + 2 * shift
-    bits = max(bits, _bits([*constant.values()]))
-    rows: Rows = [{} for _ in range(1 + max(max(key) for key in constant))]
-    for (i, j), x in constant.items():
-        rows[i][j] = int(x * 2**bits)
-    left = MAX_PRODUCTS
-    for number, (term, t, u) in enumerate(zip(terms, inward, outward, strict=True)):
-        a, b = form(term.left, term.right)
-        products = (len(a) + len(b)) ** 2
-        left -= products * (1 + bits // 512)
-        if left < 0:
-            raise Unusable("checking it would take too much work: too many or too long terms")
-        if number % 64 == 0 or products > 2**16:
-            entries = sum(map(len, rows)) + products
-            if entries > MAX_ENTRIES or entries * (bits + 2048) > MAX_MEMORY:
-                raise Unusable("checking it would take too much memory: the matrix is too full")
-        total, width = (term.low + term.high) / 2, (term.high - term.low) / 2
-        mixed = int(total * 2 ** (bits - shift))
-        _add(rows, a, b, mixed)
-        if width:
-            _add_square(rows, a, -int(width * t * 2 ** (bits - 2 * shift)))
-            _add_square(rows, b, -int(width * u * 2**bits))
-    eliminated = order.integers(len(rows))
-    require(sorted(eliminated) == [*range(len(rows))], f"{order.where} is an order of all rows")
-    require(sparse_positive_definite(rows, eliminated, work), claim)
-
-
-def _add(rows: Rows, a: Vector, b: Vector, factor: int) -> None:
-    """Adds `factor (a b' + b a')` to the lower triangle of a matrix."""
-    for i, x in a:
-        scaled = factor * x
-        for j, y in b:
-            if i == j:
-                rows[i][i] = rows[i].get(i, 0) + 2 * scaled * y
-            elif i > j:
-                rows[i][j] = rows[i].get(j, 0) + scaled * y
-            else:
-                rows[j][i] = rows[j].get(i, 0) + scaled * y
-
-
-def _add_square(rows: Rows, a: Vector, factor: int) -> None:
-    """Adds `factor a a'` to the lower triangle of a matrix."""
-    for k, (i, x) in enumerate(a):
-        row, scaled = rows[i], factor * x
-        for j, y in a[: k + 1]:
-            row[j] = row.get(j, 0) + scaled * y
+def _part(p: Vector, block: slice, factor: int = 1) -> Vector:
+    """Returns a player's part of a multiple of a vector."""
+    return [(k - block.start, factor * x) for k, x in p if block.start <= k < block.stop]
 
 
 def _inverse_above(t: Fraction) -> Fraction:

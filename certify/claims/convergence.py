@@ -76,6 +76,15 @@ class Convergence(Certificate):
         return self.claims.lipschitz
 
     @property
+    def cocoercivity(self) -> float | None:
+        """A number c with `<F(x) - F(y), x - y> >= |F(x) - F(y)|^2 / c` in that metric, or None.
+
+        Proofs by terms of rank one have it where it is less than `lipschitz^2 / margin`, with which
+        the inequality always holds. Simultaneous steps below `2 / c` converge.
+        """
+        return self.claims.cocoercivity
+
+    @property
     def weights(self) -> dict[str, float]:
         """The weights of the metric `sum_i weights_i |x_i|^2`, by player.
 

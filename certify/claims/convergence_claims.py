@@ -43,6 +43,7 @@ class ConvergenceClaims(NamedTuple):
 
     margin: float
     lipschitz: float
+    cocoercivity: float | None
     weights: dict[str, float] | None
     matrix: np.ndarray | None
     spread: np.ndarray
@@ -86,6 +87,7 @@ def read_claims(data: Contents) -> ConvergenceClaims:
     return ConvergenceClaims(
         margin=_float(claims["margin"]),
         lipschitz=_float(claims["lipschitz"]),
+        cocoercivity=_float(claims["cocoercivity"]) if "cocoercivity" in claims else None,
         weights=weights,
         matrix=matrix,
         spread=np.array(floors),
@@ -151,7 +153,7 @@ def _step(step: Contents, basin: float, is_matrix: bool, names: list[str]) -> St
         best=_float(step["best"]),
         rate=_float(step["rate"]),
         norm=_norm(step["theorem"], is_matrix) if scale is None else "max_i |x_i| / scale_i",
-        route="theorem",
+        route="direct" if step["theorem"] == "terms" else "theorem",
         theorem=step["theorem"],
         basin=_float(step["basin"]) if "basin" in step else basin,
         constant=_float(step["constant"]) if "constant" in step else 1.0,
@@ -189,13 +191,9 @@ def _clipped(
 
 
 def _norm(theorem: str, is_matrix: bool) -> str:
-    metric = "sqrt(x' metric x)" if is_matrix else "sqrt(sum_i weights_i |x_i|^2)"
-    return {
-        "lipschitz": metric,
-        "monotonicity": metric,
-        "performance": metric,
-        "small_gain": "sqrt(sum_i small_gain.weights_i |x_i|^2)",
-    }[theorem]
+    if theorem == "small_gain":
+        return "sqrt(sum_i small_gain.weights_i |x_i|^2)"
+    return "sqrt(x' metric x)" if is_matrix else "sqrt(sum_i weights_i |x_i|^2)"
 
 
 def read_methods_without_step(data: Contents) -> dict[str, str]:

@@ -51,6 +51,17 @@ def claim_rows(data: Contents, claims: ConvergenceClaims) -> list[Row]:
         *_matrix(claims),
         row("margin", "strongly monotone with modulus at least ", at_least(claims.margin)),
         row("Lipschitz constant", "at most ", at_most(claims.lipschitz)),
+        *(
+            []
+            if claims.cocoercivity is None
+            else [
+                row(
+                    "cocoercivity",
+                    "<F(x) - F(y), x - y> is at least |F(x) - F(y)|^2 / c, with c = ",
+                    at_most(claims.cocoercivity),
+                )
+            ]
+        ),
         row("equilibrium", *_what(data, claims), ", enclosed to +-", _width(claims)),
         row("basin", starts)
         if everywhere

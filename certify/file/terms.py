@@ -1,34 +1,12 @@
-"""Terms of rank one in the form of the file, with the order in which to eliminate."""
+"""Terms of rank one, and what proves bounds of them, in the form of the file."""
 
 from typing import Any
 
-import numpy as np
-import scipy.sparse as sp
-import scipy.sparse.linalg
-from jaxtyping import Float
-
 from certify.jacobian.rank_one import RankOne
 
-# The share of entries from which on a matrix is taken for full.
-_FULL = 0.5
 
-
-def terms_in_file(
-    terms: RankOne,
-    margin: Float[np.ndarray, " terms"],
-    lipschitz: Float[np.ndarray, " terms"],
-) -> dict[str, Any]:
-    """Returns the evidence of a proof by terms.
-
-    Args:
-        terms: The terms.
-        margin: The multipliers of the proof of the margin.
-        lipschitz: Those of the proof of the Lipschitz constant.
-    """
-    left, right = (abs(side) for side in terms.rows())
-    across = left.T @ right
-    symmetric = left.T @ left + right.T @ right + across + across.T
-    bordered = sp.block_array([[right.T @ right, across.T], [across, left.T @ left]])
+def terms_in_file(terms: RankOne) -> dict[str, Any]:
+    """Returns the vectors, and the terms by the numbers of their vectors and their ranges."""
     pairs = zip(terms.left.tolist(), terms.right.tolist(), strict=True)
     ranges = zip(terms.low.tolist(), terms.high.tolist(), strict=True)
     return {
@@ -36,27 +14,4 @@ def terms_in_file(
         "terms": [
             [p, q, low.hex(), high.hex()] for (p, q), (low, high) in zip(pairs, ranges, strict=True)
         ],
-        "margin_proof": _proof(margin, symmetric),
-        "lipschitz_proof": _proof(lipschitz, bordered),
     }
-
-
-def _proof(multipliers: Float[np.ndarray, " terms"], pattern: Any) -> dict[str, Any]:
-    return {
-        "multipliers": [float(x).hex() for x in multipliers],
-        "order": elimination_order(pattern),
-    }
-
-
-def elimination_order(pattern: Any) -> list[int]:
-    """Returns an order in which few entries fill in: by minimum degree, or any of a full matrix."""
-    rows = sp.csr_array(pattern)
-    n = len(rows.indptr) - 1
-    if rows.nnz > _FULL * n**2:
-        return list(range(n))
-    others = np.asarray(abs(rows).sum(1)).ravel()
-    dominant = sp.csc_array(rows + sp.diags_array(1.0 + others))
-    factors = scipy.sparse.linalg.splu(
-        dominant, permc_spec="MMD_AT_PLUS_A", diag_pivot_thresh=0.0, options={"SymmetricMode": True}
-    )
-    return np.argsort(factors.perm_c).tolist()

@@ -1,35 +1,47 @@
-"""Margin and Lipschitz constant of sums of terms of rank one, in a metric of weights.
+"""Constants of sums of terms of rank one in a metric, and multipliers that prove them.
 
-The bounds are in floating point: proposals, which the checker confirms in exact arithmetic. The
-lemma in `certify.checker.terms` bounds each term from below by a matrix with a multiplier t of its
-own; any positive multipliers are valid, and good ones are looked for here.
+The bounds are in floating point: proposals, which the checker confirms in exact arithmetic. Any
+positive multipliers are valid, and good ones are looked for here.
 """
 
-from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
-import scipy.linalg
-import scipy.sparse as sp
+import scipy.optimize
 import scipy.sparse.linalg
 from jaxtyping import Float
 
 from certify.jacobian.rank_one import RankOne
+from certify.metric.metric import Metric
+from certify.metric.term_inequality import (
+    DENSE,
+    TermSides,
+    factored,
+    least_eigenvalue,
+    operator,
+    sides,
+)
 
 # Rounds of improvement of multipliers, and the share of the spread of the eigenvalues that counts
 # as near the lowest in the first one.
 _ROUNDS, _NEAR = 30, 0.1
 # The share of the longest vector below which the part of one along the lowest ones counts as none.
 _TINY = 1e-9
-# The most coordinates of which all eigenvalues are computed.
-_DENSE = 1500
+# After so many rounds without a gain of that share of the spread, the search ends.
+_PATIENCE, _GAIN = 8, 1e-4
+# Ranges as narrow as that have roundings in them, and nothing else.
+_NARROW = 1e-9
+# The most rows of which all eigenvalues are computed while a step is looked for.
+_SMALL = 200
+# How precisely the step of the best factor and the largest one are looked for.
+_BEST, _LARGEST = 1e-2, 1e-6
 
 
 class MultiplierBound(NamedTuple):
     """A bound that multipliers prove, up to roundings.
 
     Attributes:
-        value: The margin, or the Lipschitz constant.
+        value: The number that is bounded.
         multipliers: The numbers t of the lemma, one per term.
     """
 
@@ -37,142 +49,142 @@ class MultiplierBound(NamedTuple):
     multipliers: Float[np.ndarray, " terms"]
 
 
-class _Inverse(NamedTuple):
-    """The inverse of a matrix, as SciPy takes operators.
+class StepBound(NamedTuple):
+    """Steps of simultaneous gradient that multipliers prove to contract, up to roundings.
 
     Attributes:
-        shape: Of the matrix.
-        matvec: Solves a system.
+        largest: The largest one.
+        best: The one with the best factor.
+        rate: That factor.
+        multipliers: The numbers t of the lemma, one per term.
     """
 
-    shape: tuple[int, int]
-    matvec: Callable[[np.ndarray], np.ndarray]
+    largest: float
+    best: float
+    rate: float
+    multipliers: Float[np.ndarray, " terms"]
 
 
-class _Sides(NamedTuple):
-    """The vectors a_k and b_k of all terms, as rows, in coordinates in which the metric is I."""
-
-    left: sp.csr_array
-    right: sp.csr_array
-
-
-def margin_bound(
-    terms: RankOne, weights: Float[np.ndarray, " n"], rounds: int = _ROUNDS
-) -> MultiplierBound:
-    """Bounds the margin from below: `<J x, x>_W >= margin |x|_W^2` for all J of the family.
+def margin_bound(terms: RankOne, metric: Metric, rounds: int = _ROUNDS) -> MultiplierBound:
+    """Bounds the margin from below: `<J x, x>_P >= margin |x|_P^2` for all J of the family.
 
     Args:
         terms: The family.
-        weights: The metric, one weight per coordinate.
+        metric: The metric.
         rounds: How often multipliers are improved.
     """
-    sides = _sides(terms, weights)
-    if len(weights) > _DENSE:
-        multipliers = _balanced(sides)
-        value = _least(_lower_rows(terms, sides, multipliers))
+    both = sides(terms, metric)
+    multipliers, inequality = both.balanced(), both.of_margin()
+    if both.size > DENSE:
+        value = 0.5 * least_eigenvalue(inequality.below(terms, multipliers))
         return MultiplierBound(value, multipliers)
-    wide = terms.radius > 0
-    multipliers = _balanced(sides)
-    best = MultiplierBound(-np.inf, multipliers)
-    parallel = _parallel(sides)
-    temperature = None
+    wide, parallel = terms.radius > _NARROW * np.abs(terms.middle), both.parallel()
+    best, temperature, idle = MultiplierBound(-np.inf, multipliers), None, 0
     for _ in range(max(rounds, 1)):
-        values, vectors = np.linalg.eigh(_lower(terms, sides, multipliers))
+        lower = 0.5 * np.asarray(inequality.below(terms, multipliers).todense())
+        values, vectors = np.linalg.eigh(lower)
+        spread = max(values[-1] - values[0], 1e-300)
+        idle = 0 if values[0] > best.value + _GAIN * spread else idle + 1
         if values[0] > best.value:
             best = MultiplierBound(float(values[0]), multipliers)
-        if not (wide & ~parallel).any():
+        if not (wide & ~parallel).any() or idle >= _PATIENCE:
             break  # of parallel vectors the balanced multipliers are the best ones
-        spread = max(values[-1] - values[0], 1e-300)
         temperature = _NEAR * spread if temperature is None else 0.7 * temperature
         shares = np.exp(-(values - values[0]) / temperature)
         shares /= shares.sum()
         near = vectors * np.sqrt(shares)
-        along = [np.sqrt(((side @ near) ** 2).sum(1)) for side in sides]
+        along = [np.sqrt(((side @ near) ** 2).sum(1)) for side in both]
         wanted = (along[1] + _TINY * along[1].max()) / (along[0] + _TINY * along[0].max())
         ratio = np.clip(wanted / multipliers, 1e-6, 1e6)
         multipliers = np.where(parallel, multipliers, multipliers * np.sqrt(ratio))
     return best
 
 
-def lipschitz_bound(terms: RankOne, weights: Float[np.ndarray, " n"]) -> MultiplierBound:
-    """Bounds the Lipschitz constant from above: `|J x|_W <= constant |x|_W` for all J."""
-    left, right = _sides(terms, weights)
-    multipliers = _balanced(_Sides(left, right))
-    middle, radius = terms.middle, terms.radius
-    if len(weights) > _DENSE:
-        across = _rows(left, middle, right)
-        own = _rows(left, radius * multipliers, left)
-        other = _rows(right, radius / multipliers, right)
-        both = sp.block_array([[other, -across.T], [-across, own]], format="csr")
-        return MultiplierBound(-_least(sp.csr_array(-both)), multipliers)
-    across = _dense(left, middle, right)
-    own = _dense(left, radius * multipliers, left)
-    other = _dense(right, radius / multipliers, right)
-    both = np.block([[other, -across.T], [-across, own]])
-    last = len(both) - 1
-    value = scipy.linalg.eigh(both, eigvals_only=True, subset_by_index=[last, last])[0]
-    return MultiplierBound(float(value), multipliers)
+def lipschitz_bound(terms: RankOne, metric: Metric) -> MultiplierBound:
+    """Bounds the Lipschitz constant from above: `|J x|_P <= constant |x|_P` for all J."""
+    both = sides(terms, metric)
+    multipliers = both.balanced()
+    lower = both.of_lipschitz().below(terms, multipliers)
+    return MultiplierBound(-least_eigenvalue(lower), multipliers)
 
 
-def _sides(terms: RankOne, weights: np.ndarray) -> _Sides:
-    root = np.sqrt(weights)
-    left, right = terms.rows()
-    return _Sides(sp.csr_array(left * root), sp.csr_array(right / root))
+def curvature_bound(terms: RankOne, plain: TermSides, block: slice) -> MultiplierBound:
+    """Bounds the curvature of a player's cost from below, in that player's own coordinates.
 
-
-def _balanced(sides: _Sides) -> np.ndarray:
-    """Returns the multipliers that make both squares equally large."""
-    left, right = (np.sqrt(np.asarray((side * side).sum(1)).ravel()) for side in sides)
-    return right / left
-
-
-def _parallel(sides: _Sides) -> np.ndarray:
-    """Returns which terms have parallel vectors."""
-    left, right = sides
-    inner = np.asarray((left * right).sum(1)).ravel()
-    sizes = [np.asarray((side * side).sum(1)).ravel() for side in sides]
-    return inner**2 >= (1 - 1e-12) * sizes[0] * sizes[1]
-
-
-def _rows(left: sp.csr_array, factors: np.ndarray, right: sp.csr_array) -> sp.csr_array:
-    """Returns `sum_k factors_k a_k b_k'`, with its entries that are not zero."""
-    return sp.csr_array(left.T @ (sp.diags_array(factors) @ right))
-
-
-def _dense(left: sp.csr_array, factors: np.ndarray, right: sp.csr_array) -> np.ndarray:
-    return np.asarray(_rows(left, factors, right).todense())
-
-
-def _least(matrix: sp.csr_array) -> float:
-    """Returns nearly the smallest eigenvalue of a large symmetric matrix, from below if possible.
-
-    It is looked for from below all disks of Gershgorin, by inverse iteration: the spectrum there is
-    sparse, and no eigenvalue is missed.
+    Args:
+        terms: The family.
+        plain: Its vectors in the Euclidean metric.
+        block: The player's coordinates.
     """
-    diagonal = matrix.diagonal()
-    others = np.asarray(abs(matrix).sum(1)).ravel() - np.abs(diagonal)
-    below = float((diagonal - others).min())
-    size = float((np.abs(diagonal) + others).max())
-    shifted = sp.csc_array(matrix - (below - 1e-3 * size) * sp.eye_array(len(diagonal)))
-    factors = scipy.sparse.linalg.splu(
-        shifted, permc_spec="MMD_AT_PLUS_A", diag_pivot_thresh=0.0, options={"SymmetricMode": True}
+    own = plain.of_curvature(block)
+    multipliers = TermSides(own.a, own.b).balanced()
+    return MultiplierBound(0.5 * least_eigenvalue(own.below(terms, multipliers)), multipliers)
+
+
+def cocoercivity_bound(
+    terms: RankOne, metric: Metric, multipliers: Float[np.ndarray, " terms"]
+) -> MultiplierBound:
+    """Bounds c with `<J x, x>_P >= |J x|_P^2 / c` for all J from above.
+
+    Args:
+        terms: The family.
+        metric: The metric.
+        multipliers: Those of a positive margin.
+
+    Returns:
+        The bound, infinite if it was not found.
+    """
+    both = sides(terms, metric)
+    lower, n = both.of_cocoercivity().below(terms, multipliers), both.size
+    # [[A, B'], [B, 2 c I + C]] > 0 if 2 c > B A^-1 B' - C.
+    first, across, last = lower[:n, :n], lower[n:, :n], lower[n:, n:]
+    solve = factored(first).solve
+    needed = operator(n, lambda x: across @ solve(across.T @ x) - last @ x)
+    if n <= DENSE:
+        full = needed @ np.eye(n)
+        largest = float(np.linalg.eigvalsh(0.5 * (full + full.T))[-1])
+    else:
+        found: Any = scipy.sparse.linalg.eigsh(
+            needed, k=1, which="LA", return_eigenvectors=False, v0=np.ones(n)
+        )
+        largest = float(found[0]) * (1 + 1e-6)
+    return MultiplierBound(0.5 * largest, multipliers)
+
+
+def step_bound(terms: RankOne, metric: Metric, within: float) -> StepBound | None:
+    """Bounds steps h with `|I - h J|_P < 1` for all J, and the one with the best bound.
+
+    The bound is the largest eigenvalue of a matrix that is affine in h. So it is convex in h, and 1
+    at zero.
+
+    Args:
+        terms: The family.
+        metric: The metric.
+        within: A step with a factor below 1.
+
+    Returns:
+        The steps, or None where no factor is below 1.
+    """
+    both = sides(terms, metric)
+    multipliers = both.balanced()
+
+    def factor(h: float) -> float:
+        return -least_eigenvalue(both.of_step(h).below(terms, multipliers), _SMALL)
+
+    high = 2 * within
+    while factor(high) < 1:
+        high *= 2
+    found: Any = scipy.optimize.minimize_scalar(
+        factor, bounds=(0.0, high), method="bounded", options={"xatol": _BEST * high}
     )
-    shape = (len(diagonal), len(diagonal))
-    inverse: Any = scipy.sparse.linalg.aslinearoperator(_Inverse(shape, factors.solve))
-    largest: Any = scipy.sparse.linalg.eigsh(
-        inverse, k=1, which="LA", return_eigenvectors=False, v0=np.ones(len(diagonal))
-    )
-    return below - 1e-3 * size + float(1 / largest[0]) - 1e-7 * size
+    best = _short(float(found.x))
+    rate = factor(best)
+    if not rate < 1:
+        return None
+    largest: Any = scipy.optimize.brentq(lambda h: factor(h) - 1, best, high, xtol=_LARGEST * best)
+    return StepBound(_short((1 - 2 * _LARGEST) * float(largest)), best, rate, multipliers)
 
 
-def _lower(terms: RankOne, sides: _Sides, multipliers: np.ndarray) -> np.ndarray:
-    """Returns the matrix that all symmetric parts of the family are above of."""
-    return np.asarray(_lower_rows(terms, sides, multipliers).todense())
-
-
-def _lower_rows(terms: RankOne, sides: _Sides, multipliers: np.ndarray) -> sp.csr_array:
-    left, right = sides
-    across = _rows(left, terms.middle, right)
-    own = _rows(left, terms.radius * multipliers, left)
-    other = _rows(right, terms.radius / multipliers, right)
-    return sp.csr_array(0.5 * (across + across.T) - 0.5 * (own + other))
+def _short(step: float) -> float:
+    """Returns a number of 24 bits that is hardly smaller: products with it remain short."""
+    return float(np.nextafter(np.float32(step), np.float32(0)))

@@ -5,6 +5,7 @@ import functools
 import inspect
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from itertools import accumulate, pairwise
 from typing import Any, cast
 
 import jax
@@ -78,6 +79,11 @@ class FlatField:
     def dimension(self) -> int:
         """Number of coordinates of all players together."""
         return sum(self.sizes)
+
+    @property
+    def coordinates(self) -> list[slice]:
+        """The coordinates of each player."""
+        return [slice(*ends) for ends in pairwise(accumulate(self.sizes, initial=0))]
 
     @property
     def signs(self) -> np.ndarray:

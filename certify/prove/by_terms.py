@@ -1,13 +1,12 @@
 """Proofs by terms of rank one: one matrix for a whole region, or for all of R^n, and no cells."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from fractions import Fraction
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-import scipy.optimize
 from flint import ctx  # pyright: ignore[reportMissingTypeStubs]
 from jaxtyping import Float
 
@@ -16,15 +15,15 @@ from certify.checker.forms import NotRidges
 from certify.checker.intervals import BallInterval
 from certify.checker.rederive_terms import PRECISION
 from certify.claims.checked import Checked, NotAccepted
-from certify.file.terms import terms_in_file
 from certify.graph.array_trace import array_data
 from certify.graph.builder import GraphError
 from certify.graph.ridge_floats import evaluate_ridges
 from certify.jacobian.rank_one import RankOne, rank_one, ridges_of
 from certify.metric.metric import Metric
-from certify.metric.metric_options import AutoMetric, MetricOption
-from certify.metric.objective import SHARE, Aim
-from certify.metric.rank_one_bounds import MultiplierBound, lipschitz_bound, margin_bound
+from certify.metric.metric_options import AutoMetric
+from certify.metric.objective import Aim
+from certify.metric.rank_one_bounds import StepBound, step_bound
+from certify.metric.term_inequality import sides
 from certify.problem.corners import coordinates
 from certify.problem.field import FlatField, compiled_jacobian, compiled_value
 from certify.problem.region import Region, half_widths
@@ -33,24 +32,20 @@ from certify.prove.file_parts import OUTSIDE, TRUSTED_BY_TERMS, convergence_in_f
 from certify.prove.mismatch import MismatchError
 from certify.prove.no_proof import NoProof, NoTerms
 from certify.prove.proof_task import ProofTask
-from certify.prove.reach import Reach
+from certify.prove.reach import Reach, weights_below
 from certify.prove.safe_steps import safe_steps
+from certify.prove.terms_bounds import TermsBounds, bounds_by_terms
+from certify.prove.terms_metric import metric_of_terms
 from certify.prove.zeros import find_constrained, find_zero
-from certify.steps import Setting, onto_sets
+from certify.steps import Setting, StepsByTerms, onto_sets
 
 # Floating-point bounds are backed off by these shares of the numbers in them, one after the other.
 _BACKOFFS = (2.0**-40, 2.0**-30, 2.0**-20, 2.0**-12)
-# Weights are between these powers of e, and this many are tried for each player but the first.
-_RANGE, _TRIALS = 12.0, 30
-# Rounds of improvement of multipliers for each of these, and halvings on the way to rounder ones.
-_QUICK, _HALVINGS = 8, 8
 # The most coordinates for Newton's method, with a dense Jacobian, and the most steps else.
 _MOST_OF_NEWTON, _STEPS = 1500, 20_000
 # Points at which Jacobians are compared, what counts as rounding there, and the share of the
 # largest entry of a field that another one may be off by.
 _POINTS, _OF_JACOBIAN, _SHARED = 8, 1e-7, 1e-6
-# The most players whose weights are looked for one by one.
-_MOST_PLAYERS = 16
 
 
 def prove_by_terms(task: ProofTask) -> Checked:
@@ -70,17 +65,17 @@ def prove_by_terms(task: ProofTask) -> Checked:
     except (GraphError, NotRidges) as error:
         raise NoTerms(f"the Jacobian was not brought to terms of rank one: {error}") from None
     stages.begin("choosing a metric")
-    weights, words = _weights(field, region, terms, task.metric)
-    spread = np.repeat(weights, field.sizes)
-    bounds = margin_bound(terms, spread), lipschitz_bound(terms, spread)
-    if bounds[0].value <= 0:
-        raise NoProof(_not_positive(terms, bounds[0], spread))
+    metric, words = metric_of_terms(task, terms)
+    bounds, steps = bounds_by_terms(field, terms, metric), None
     stages.begin("looking for an equilibrium")
-    reach, methods, unproved = _reach(field, region, task.methods, bounds[1].value)
+    reach, methods, unproved = _reach(field, region, task.methods, bounds.lipschitz.value)
+    if "simultaneous" in methods:
+        stages.begin("looking for the largest step")
+        steps = step_bound(terms, metric, bounds.margin.value / bounds.lipschitz.value**2)
     stages.begin("proving the bounds exactly")
     reason = ""
     for backoff in _BACKOFFS:
-        data = _contents(task, terms, reach, methods, spread, bounds, backoff, unproved)
+        data = _contents(task, terms, reach, methods, metric, bounds, steps, backoff, unproved)
         data["provenance"] |= {"metric": words, "seconds": f"{task.budget.elapsed:.2f}"}
         try:
             proved = Checked(data)
@@ -94,86 +89,6 @@ def prove_by_terms(task: ProofTask) -> Checked:
         _compare_jacobians(field, region, terms)
         return proved
     raise NoProof(reason)
-
-
-def _weights(
-    field: FlatField, region: Region, terms: RankOne, metric: MetricOption
-) -> tuple[Float[np.ndarray, " players"], str]:
-    """Returns the weights of the players, and how they were chosen."""
-    given = metric.given(field.names, field.sizes)
-    ends = np.cumsum(field.sizes) - 1
-    if given is not None:
-        if given.chosen.weighting.ndim > 1:
-            raise NoProof("a proof by terms of rank one needs a metric of weights")
-        return given.chosen.weighting[ends], given.chosen.name
-    objective = metric.objective if isinstance(metric, AutoMetric) else "margin"
-    players = len(field.sizes)
-    # In a zero-sum game couplings cancel in equal weights, and own curvatures bound every metric.
-    zero_sum = field.zero_sum and field.is_gradient
-    if players == 1 or players > _MOST_PLAYERS or (zero_sum and objective in ("basin", "margin")):
-        return np.ones(players), "equal weights"
-
-    def spread(logs: np.ndarray) -> np.ndarray:
-        return np.repeat(np.exp([0.0, *logs]), field.sizes)
-
-    def margin(logs: np.ndarray) -> float:
-        return margin_bound(terms, spread(logs), rounds=_QUICK).value
-
-    def value(logs: np.ndarray) -> float:
-        if objective not in ("step", "rate"):
-            return margin(logs)
-        steepness = lipschitz_bound(terms, spread(logs)).value
-        return margin(logs) / steepness ** (2 if objective == "step" else 1)
-
-    logs = np.zeros(players - 1)
-    for _ in range(1 if players == 2 else 2):
-        for k in range(players - 1):
-            logs = _along(value, logs, k)
-    if objective == "basin":
-        logs = _rounder(margin, logs, region, field.sizes)
-    return np.exp([0.0, *logs]), f"weights for the {objective}"
-
-
-def _along(value: Callable[[np.ndarray], float], logs: np.ndarray, k: int) -> np.ndarray:
-    """Returns logarithms of weights of which the k-th is the best one that was found."""
-
-    def at(x: float) -> np.ndarray:
-        return np.array([*logs[:k], x, *logs[k + 1 :]])
-
-    found = scipy.optimize.minimize_scalar(
-        lambda x: -value(at(x)),
-        bounds=(-_RANGE, _RANGE),
-        method="bounded",
-        options={"maxiter": _TRIALS, "xatol": 1e-2},
-    )
-    return at(float(found.x)) if -float(found.fun) > value(logs) else logs
-
-
-def _rounder(
-    margin: Callable[[np.ndarray], float],
-    logs: np.ndarray,
-    region: Region,
-    sizes: tuple[int, ...],
-) -> np.ndarray:
-    """Returns weights nearer to those of round balls, which keep most of the margin.
-
-    In the units of the region balls are round if weights go with the inverse squares of the
-    half-widths. On the way from there the margin is the smaller the farther it is from its best.
-    """
-    widths = np.log(half_widths(region))
-    starts = np.cumsum([0, *sizes[:-1]])
-    units = -2 * np.add.reduceat(widths, starts) / np.array(sizes)
-    even = np.clip((units - units[0])[1:], -_RANGE, _RANGE)
-    target, far, near = SHARE["basin"] * margin(logs), 1.0, 0.0
-    if margin(even) >= target:
-        return even
-    for _ in range(_HALVINGS):
-        middle = 0.5 * (near + far)
-        if margin(even + middle * (logs - even)) >= target:
-            far = middle
-        else:
-            near = middle
-    return even + far * (logs - even)
 
 
 def _reach(
@@ -240,35 +155,43 @@ def _contents(
     terms: RankOne,
     reach: Reach,
     methods: Sequence[str],
-    spread: Float[np.ndarray, " n"],
-    bounds: tuple[MultiplierBound, MultiplierBound],
+    metric: Metric,
+    bounds: TermsBounds,
+    steps: StepBound | None,
     backoff: float,
     unproved: dict[str, str],
 ) -> dict[str, Any]:
     """Returns the contents of a file that the checker may accept."""
     field, region = task.field, task.region
-    metric = Metric(spread)
-    scale = bounds[1].value
-    margin = bounds[0].value - backoff * scale
-    if margin <= 0:
-        raise NoProof(f"the margin, some {bounds[0].value:.3g}, is lost in roundings")
-    lipschitz = max(scale * (1 + backoff), margin)
+    constants = bounds.constants(backoff)
+    margin, lipschitz = constants["margin"], constants["lipschitz"]
     place = place_of(reach, metric, margin, lipschitz)
     if place.basin <= 0:
         raise NoProof(OUTSIDE)
-    below = spread[np.cumsum(field.sizes) - 1]
-    others = reach.of_others(metric)
-    setting = Setting(margin, lipschitz, below, None, None, place.radius, place.ball, *others)
-    aim = Aim("basin", half_widths(region), field.is_gradient)
+    setting = Setting(
+        margin,
+        lipschitz,
+        weights_below(metric, field.sizes),
+        None,
+        None,
+        place.radius,
+        place.ball,
+        *reach.of_others(metric),
+        None if steps is None else StepsByTerms(sides(terms, metric), steps, backoff),
+        constants.get("cocoercivity"),
+    )
+    objective = task.metric.objective if isinstance(task.metric, AutoMetric) else "basin"
+    aim = Aim(objective, half_widths(region), field.is_gradient)
     projected = reach.onto(metric) is not None
-    safe = safe_steps(methods, setting, field, spread, place.basin, aim, projected=projected)
+    weighting = metric.weighting
+    safe = safe_steps(methods, setting, field, weighting, place.basin, aim, projected=projected)
     without = {**unproved, **safe.without}
     return convergence_in_file(
         field,
         region,
         metric,
         reach,
-        {"margin": margin, "lipschitz": lipschitz},
+        constants,
         place,
         safe.steps,
         array_data(field),
@@ -277,19 +200,7 @@ def _contents(
             **({"methods_without_step": without} if without else {}),
             "enclosure": "terms of rank one",
         },
-        terms_in_file(terms, *(bound.multipliers for bound in bounds)),
-    )
-
-
-def _not_positive(terms: RankOne, margin: MultiplierBound, spread: Float[np.ndarray, " n"]) -> str:
-    """Says that there is no margin, and how much of it the ranges of slopes cost."""
-    count = int((terms.radius > 0).sum())
-    middle = terms._replace(low=terms.middle, high=terms.middle)
-    between = margin_bound(middle, spread, rounds=1).value
-    return (
-        f"no metric of weights has a positive margin: in the best one that was found it is "
-        f"{margin.value:.4g}, of {between:.4g} with every slope in the middle of its range "
-        f"({count} terms have a range)"
+        bounds.evidence(field, terms, metric, constants),
     )
 
 

@@ -174,10 +174,13 @@ def metric_in_file(metric: Metric, sizes: tuple[int, ...]) -> dict[str, Any]:
 
 
 def hexadecimal(value: Any) -> Any:
-    """Writes numbers as the file holds them, in arrays, lists and dictionaries too; keeps text."""
+    """Writes numbers as the file holds them, in arrays, lists and dictionaries too.
+
+    It keeps text, and integers, which are places and not quantities.
+    """
     if isinstance(value, dict):
         return {key: hexadecimal(item) for key, item in value.items()}
-    if isinstance(value, str):
+    if isinstance(value, str | int):
         return value
     if isinstance(value, list | tuple) or getattr(value, "ndim", 0):
         return [hexadecimal(item) for item in value]

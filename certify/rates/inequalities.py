@@ -15,22 +15,9 @@ Velocities are divided by L, and steps are multiplied by it, so that L is 1.
 
 from fractions import Fraction
 from itertools import combinations
-from typing import NamedTuple
 
-from certify.checker.performance import Form, add, form_of, position, unit
+from certify.checker.performance import FieldClass, Form, add, form_of, position, unit
 from certify.checker.schemes import Scheme
-
-
-class FieldClass(NamedTuple):
-    """The class of fields with these constants, in units in which the Lipschitz constant is 1.
-
-    Attributes:
-        margin: The modulus of strong monotonicity, in (0, 1].
-        cocoercivity: `ell`, at least the margin, or None if nothing is known of it.
-    """
-
-    margin: Fraction
-    cocoercivity: Fraction | None = None
 
 
 def pair_inequalities(

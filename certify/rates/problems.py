@@ -9,9 +9,9 @@ from collections.abc import Sequence
 from fractions import Fraction
 from typing import NamedTuple
 
-from certify.checker.performance import Form, add, position, unit
+from certify.checker.performance import FieldClass, Form, add, position, unit
 from certify.checker.schemes import Scheme, Vector
-from certify.rates.inequalities import FieldClass, pair_inequalities
+from certify.rates.inequalities import pair_inequalities
 
 # A scheme that evaluates the field at x only.
 _START = Scheme(1, (((0,), 0),), 0, (0,), ())

@@ -9,10 +9,10 @@ import scipy.optimize
 from jaxtyping import Float
 
 import dgames as dg
-from certify.checker.performance import Form, visited
+from certify.checker.performance import FieldClass, Form, visited
 from certify.checker.schemes import Scheme
 from certify.rates.bound import Bound, as_floats, prove_bound, proves, stacked
-from certify.rates.inequalities import FieldClass, pair_inequalities
+from certify.rates.inequalities import pair_inequalities
 from certify.rates.methods import Method, scheme_of, with_step
 from certify.rates.problems import BoundProblem, decrease, distance, frames, start
 from certify.rates.semidefinite import lyapunov_matrix
@@ -234,7 +234,7 @@ def best_rate_step(
         iteration = _checked(with_step(method, float(step)), *constants)
         return _square(iteration)
 
-    found = scipy.optimize.minimize_scalar(
+    found: Any = scipy.optimize.minimize_scalar(
         value, bounds=(0.0, largest), method="bounded", options={"xatol": 1e-4 * largest}
     )
     return rate(with_step(method, float(found.x)), *constants)

@@ -50,9 +50,19 @@ def formulas_section(certificate: Convergence) -> Markup:
             f"{lower(certificate.margin)} ‖x − y‖<sub>P</sub>²</div>"
             "<div>‖F(x) − F(y)‖<sub>P</sub> ≤ "
             f"{upper(certificate.lipschitz)} ‖x − y‖<sub>P</sub></div>"
+            f"{_cocoercivity(certificate)}"
             f"<div>‖x* − c‖<sub>P</sub> ≤ {upper(certificate.equilibrium.radius, 3)}</div></div>"
         ),
         paragraph(Markup("Here ‖x‖<sub>P</sub>² = x′Px, or Σ wᵢ ‖xᵢ‖² with weights.")),
+    )
+
+
+def _cocoercivity(certificate: Convergence) -> str:
+    if certificate.cocoercivity is None:
+        return ""
+    return (
+        "<div>‖F(x) − F(y)‖<sub>P</sub>² ≤ "
+        f"{upper(certificate.cocoercivity)} ⟨F(x) − F(y), x − y⟩<sub>P</sub></div>"
     )
 
 

@@ -19,10 +19,15 @@ from certify.steps import (
 from certify.steps.noise import noise_ball as noise_ball
 from certify.steps.step_size import Setting as Setting
 from certify.steps.step_size import Step as Step
+from certify.steps.step_size import StepsByTerms as StepsByTerms
 from certify.steps.step_size import StepSize as StepSize
 
 STEP_RULES: dict[str, tuple[Callable[[Setting], Step | None], ...]] = {
-    "simultaneous": (simultaneous.from_lipschitz, simultaneous.from_small_gain),
+    "simultaneous": (
+        simultaneous.from_lipschitz,
+        simultaneous.from_small_gain,
+        simultaneous.from_terms,
+    ),
     "alternating": (alternating.from_small_gain,),
     "extragradient": (extragradient.from_monotonicity,),
     "optimistic": (optimistic.optimistic,),

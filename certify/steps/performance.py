@@ -57,10 +57,11 @@ def from_performance(family: MethodFamily, setting: Setting) -> Step | None:
         setting: The constants of the proof, of which margin, Lipschitz constant and balls are used.
     """
     unit = Fraction(setting.lipschitz)
-    margin = exact.relative_margin(Fraction(setting.margin), unit)
-    momentum = family.momentum(float(margin))
+    known = None if setting.cocoercivity is None else Fraction(setting.cocoercivity)
+    field = exact.relative(Fraction(setting.margin), unit, known)
+    momentum = family.momentum(float(field.margin))
     scheme = SCHEMES[family.name](*map(Fraction, momentum))
-    pieces = propose(scheme, family.unit_step(*momentum), margin, unit)
+    pieces = propose(scheme, family.unit_step(*momentum), field, unit)
     if pieces is None:
         return None
     best = pieces[-1]
@@ -95,14 +96,14 @@ def _entry(piece: exact.Piece, unit: Fraction) -> dict[str, Any]:
 
 
 def propose(
-    scheme: Scheme, method: Method, margin: Fraction, unit: Fraction = Fraction(1)
+    scheme: Scheme, method: Method, field: exact.FieldClass, unit: Fraction = Fraction(1)
 ) -> tuple[exact.Piece, ...] | None:
     """Proposes intervals of steps from 0 to the largest, in order; then the best step alone.
 
     Args:
         scheme: The method, as the checker knows it.
         method: The same method, as the rate engine knows it.
-        margin: The margin of the fields, whose Lipschitz constant is 1.
+        field: The class of fields, whose Lipschitz constant is 1.
         unit: A number such that steps divided by it are floats.
 
     Returns:
@@ -112,13 +113,15 @@ def propose(
     def representable(step: Fraction) -> Fraction:
         return Fraction(float(step / unit)) * unit
 
+    known = None if field.cocoercivity is None else float(field.cocoercivity)
+    constants = float(field.margin), 1.0, known
     try:
-        high = Fraction(largest_rate_step(method, float(margin), 1.0, tolerance=1e-2))
+        high = Fraction(largest_rate_step(method, *constants, tolerance=1e-2))
     except ValueError:
         return None
     pieces, low, narrowest = [], Fraction(0), high * Fraction(NARROWEST)
     while len(pieces) < MOST and high - low > narrowest:
-        piece = prove_piece(scheme, margin, low, representable(high), DECREASE * float(margin))
+        piece = prove_piece(scheme, field, low, representable(high), DECREASE * float(field.margin))
         if piece is None:
             high = (low + high) / 2
             continue
@@ -126,11 +129,11 @@ def propose(
         low, high = piece.high, 2 * piece.high - low
     if not pieces:
         return None
-    best = best_rate_step(method, float(margin), 1.0, largest=float(low))
+    best = best_rate_step(method, *constants, largest=float(low))
     at = min(representable(step_of(best.method)), low)
     for share in (1 - RELAXED, 0.9, 0.8, 0.6):
         decrease = share * (1 - best.rate**2) / float(at)
-        last = prove_piece(scheme, margin, at, at, decrease)
+        last = prove_piece(scheme, field, at, at, decrease)
         if last is not None:
             return (*pieces, last)
     return None
@@ -143,7 +146,7 @@ def stretch_squared(scheme: Scheme, piece: exact.Piece) -> Fraction:
 
 
 def prove_piece(
-    scheme: Scheme, margin: Fraction, low: Fraction, high: Fraction, decrease: float
+    scheme: Scheme, field: exact.FieldClass, low: Fraction, high: Fraction, decrease: float
 ) -> exact.Piece | None:
     """Returns a piece that the checker's function accepts, or None.
 
@@ -151,27 +154,27 @@ def prove_piece(
     `|x|^2 <= V`, which makes the basin large.
     """
     for slack in SLACKS:
-        guess = _lyapunov(scheme, float(margin), float(low), float(high), decrease, slack)
+        guess = _lyapunov(scheme, _rough(field), float(low), float(high), decrease, slack)
         if guess is None:
             continue
         lyapunov, multipliers = guess
         piece = exact.Piece(low, high, Fraction(decrease), lyapunov, multipliers, [])
         bounds = []
         for offset, known in exact.visited(scheme):
-            bound = _bound(scheme, margin, piece, offset, known, slack)
+            bound = _bound(scheme, field, piece, offset, known, slack)
             if bound is None:
                 break
             bounds.append(bound)
         piece = piece._replace(bounds=bounds)
         if stretch_squared(scheme, piece) > STRETCH**2:
             return None
-        if all(exact.check_piece(scheme, margin, piece).values()):
+        if all(exact.check_piece(scheme, field, piece).values()):
             return piece
     return None
 
 
 def _lyapunov(
-    scheme: Scheme, margin: Any, low: Any, high: Any, decrease: Any, slack: float
+    scheme: Scheme, field: exact.FieldClass, low: Any, high: Any, decrease: Any, slack: float
 ) -> tuple[exact.Form, list[Fraction]] | None:
     """Returns V and the multipliers of its decrease, rounded, or None if none were found.
 
@@ -180,9 +183,9 @@ def _lyapunov(
     """
     m = len(scheme.after) + 1
     entries = [(i, j) for i in range(m) for j in range(i + 1)]
-    count = exact.inequalities(len(scheme.points))
+    count = exact.inequalities(len(scheme.points), field)
     goals = exact.visited(scheme) if scheme.after else []
-    helpers = [exact.inequalities(known) if low == high else 0 for _, known in goals]
+    helpers = [exact.inequalities(known, field) if low == high else 0 for _, known in goals]
     ends = np.cumsum([len(entries), count, *helpers]).tolist()
     total = ends[-1] + 1
 
@@ -191,7 +194,7 @@ def _lyapunov(
         return exact.Piece(low, high, decrease, matrix, list(z[ends[0] : ends[1]]), [])
 
     def decreases(z: np.ndarray, h: Any) -> Any:
-        return exact.decrease_form(scheme, margin, piece(z), h)
+        return exact.decrease_form(scheme, field, piece(z), h)
 
     blocks = _blocks(decreases, total, low, high, slack)
     for (offset, known), start, end in zip(goals, ends[1:-1], ends[2:], strict=True):
@@ -199,7 +202,7 @@ def _lyapunov(
         def within(z: np.ndarray, h: Any, goal: Any = (offset, known, start, end)) -> Any:
             offset, known, start, end = goal
             bound: Any = (1.0, list(z[start:end]))
-            return exact.bound_form(scheme, margin, piece(z), offset, known, bound, h)
+            return exact.bound_form(scheme, field, piece(z), offset, known, bound, h)
 
         blocks += _blocks(within, total, high, high, slack)
     objective, budget = np.zeros(total), np.ones(total)
@@ -226,6 +229,11 @@ def _lyapunov(
     return matrix, [max(_short(x), Fraction(0)) for x in guess[ends[0] : ends[1]]]
 
 
+def _rough(field: exact.FieldClass) -> Any:
+    """Returns the constants of a class in floating point."""
+    return field._make(x if x is None else float(x) for x in field)
+
+
 def _symmetric(z: np.ndarray, entries: list[tuple[int, int]], size: int) -> list[list[float]]:
     matrix = np.zeros((size, size))
     for (i, j), value in zip(entries, z, strict=False):
@@ -235,7 +243,7 @@ def _symmetric(z: np.ndarray, entries: list[tuple[int, int]], size: int) -> list
 
 def _bound(
     scheme: Scheme,
-    margin: Fraction,
+    field: exact.FieldClass,
     piece: exact.Piece,
     offset: Vector,
     known: int,
@@ -243,13 +251,13 @@ def _bound(
 ) -> tuple[Fraction, list[Fraction]] | None:
     """Returns the smallest bound of one position and its multipliers, rounded, or None."""
     single = piece.low == piece.high
-    count = exact.inequalities(known) if single or not scheme.after else 0
-    rate: Any = float(margin)
+    count = exact.inequalities(known, field) if single or not scheme.after else 0
+    roughly = _rough(field)
     rough: Any = piece._replace(lyapunov=[[float(x) for x in row] for row in piece.lyapunov])
 
     def form(z: np.ndarray, h: Any) -> Any:
         bound: Any = (z[0], list(z[1:]))
-        return exact.bound_form(scheme, rate, rough, offset, known, bound, h)
+        return exact.bound_form(scheme, roughly, rough, offset, known, bound, h)
 
     low = piece.low if count else piece.high
     blocks = _blocks(form, count + 1, float(low), float(piece.high), slack)

@@ -1,4 +1,4 @@
-"""Finds safe steps of simultaneous gradient steps, `x+ = x - h F(x)`, by two theorems."""
+"""Finds safe steps of simultaneous gradient steps, `x+ = x - h F(x)`, by three theorems."""
 
 from fractions import Fraction
 from typing import NamedTuple
@@ -6,9 +6,13 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float
 
+from certify.metric.elimination import term_proof
 from certify.metric.small_gain import SmallGain, small_gain
 from certify.rounding import float_above, float_below, root_above
 from certify.steps.step_size import Setting, Step
+
+# How many times larger a step has to be for a theorem that takes longer to check.
+_WORTH = 1.1
 
 
 def lipschitz_step(margin: float, lipschitz: float) -> dict[str, float]:
@@ -173,3 +177,25 @@ def from_small_gain(setting: Setting) -> Step | None:
     if basin <= 0:
         return None
     return {"theorem": "small_gain", **step, "basin": basin, "equilibrium_radius": near}
+
+
+def from_terms(setting: Setting) -> Step | None:
+    """Applies the rule "terms", where it gives more than the rule "lipschitz" does.
+
+    For checking them takes time: there is a matrix of twice the size for each of the two steps.
+    """
+    if setting.by_terms is None:
+        return None
+    sides, bound, backoff = setting.by_terms
+    known = lipschitz_step(setting.margin, setting.lipschitz)
+    rate = bound.rate + backoff
+    if not (rate < 1 and bound.largest > _WORTH * known["max"]):
+        return None
+    return {
+        "theorem": "terms",
+        "max": bound.largest,
+        "best": bound.best,
+        "rate": rate,
+        "max_proof": term_proof(sides.of_step(bound.largest), bound.multipliers),
+        "best_proof": term_proof(sides.of_step(bound.best), bound.multipliers),
+    }

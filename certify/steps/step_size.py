@@ -6,7 +6,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from certify.metric.block_constants import BlockConstants
+from certify.metric.rank_one_bounds import StepBound
 from certify.metric.small_gain import SmallGain
+from certify.metric.term_inequality import TermSides
 
 # A step that a rule proposes: the fields of its entry in the file, with numbers as floats.
 Step = dict[str, Any]
@@ -42,6 +44,20 @@ class StepSize(NamedTuple):
     scale: dict[str, float] | None = None
 
 
+class StepsByTerms(NamedTuple):
+    """Steps of simultaneous gradient, in a proof by terms of rank one.
+
+    Attributes:
+        sides: The vectors of the terms.
+        bound: The steps.
+        backoff: The share by which bounds in floating point are backed off.
+    """
+
+    sides: TermSides
+    bound: StepBound
+    backoff: float
+
+
 class Setting(NamedTuple):
     """The constants that step rules start from; the checker has to prove them, and the steps.
 
@@ -57,6 +73,8 @@ class Setting(NamedTuple):
         reach_in: A function that gives this radius for another metric, from its weights per player.
         reach_of: A function that gives, for scales per player, the largest r such that all x with
             `|x_i - c_i| <= r scale_i` for every player i are inside the region; c is the centre.
+        by_terms: In a proof by terms, steps of simultaneous gradient from the terms themselves.
+        cocoercivity: A number c with `<F(x) - F(y), x - y> >= |F(x) - F(y)|^2 / c`, or None.
     """
 
     margin: float
@@ -68,3 +86,5 @@ class Setting(NamedTuple):
     reach: float
     reach_in: Callable[[np.ndarray], float]
     reach_of: Callable[[np.ndarray], float]
+    by_terms: StepsByTerms | None = None
+    cocoercivity: float | None = None

@@ -11,12 +11,27 @@ import scipy.sparse as sp
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from certify.checker.claims import Claims
+from certify.checker.exact import Work
+from certify.checker.metric import ExactMetric
+from certify.checker.rank_one import read_terms
 from certify.checker.reader import Reader, Unusable
-from certify.checker.terms import _inverse_above, check_terms
+from certify.checker.steps import STEP_RULES
+from certify.checker.terms import TermFamily, _inverse_above, check_terms
 from certify.checker.verdict import Rejected
 from certify.file.terms import terms_in_file
 from certify.jacobian.rank_one import RankOne
-from certify.metric.rank_one_bounds import lipschitz_bound, margin_bound
+from certify.metric.elimination import term_proof
+from certify.metric.metric import Metric
+from certify.metric.rank_one_bounds import (
+    cocoercivity_bound,
+    curvature_bound,
+    lipschitz_bound,
+    margin_bound,
+    step_bound,
+)
+from certify.metric.term_inequality import sides
+from certify.prove.file_parts import metric_in_file
 
 
 def family(generator, n, count, identity=8.0):
@@ -43,51 +58,173 @@ def vertices(terms):
         yield np.einsum("k,ki,kj->ij", slopes, p, q)
 
 
-def truth(terms, weights):
+def truth(terms, metric):
     """The margin and the Lipschitz constant, exact but for roundings."""
-    root = np.sqrt(weights)
-    scaled = [(root[:, None] * jacobian) / root for jacobian in vertices(terms)]
+    scaled = [framed(metric, jacobian) for jacobian in vertices(terms)]
     return (
         min(np.linalg.eigvalsh(0.5 * (m + m.T))[0] for m in scaled),
         max(np.linalg.norm(m, 2) for m in scaled),
     )
 
 
-def claims(weights, margin, lipschitz):
-    exact = [Fraction(float(w)) for w in weights]
-    return SimpleNamespace(
-        metric=SimpleNamespace(is_matrix=False, coordinate=exact),
-        center=[Fraction(0)] * len(exact),
+def framed(metric, matrix):
+    """A matrix in coordinates in which the metric is Euclidean."""
+    factor = np.linalg.cholesky(metric.matrix)
+    return factor.T @ matrix @ np.linalg.inv(factor.T)
+
+
+def proofs(terms, metric, margin, lipschitz):
+    both = sides(terms, metric)
+    return {
+        **terms_in_file(terms),
+        "margin_proof": term_proof(both.of_margin(), margin.multipliers),
+        "lipschitz_proof": term_proof(both.of_lipschitz(), lipschitz.multipliers),
+    }
+
+
+def claims(metric, margin, lipschitz, evidence, **further):
+    n = len(metric.root)
+    exact = ExactMetric(Reader(metric_in_file(metric, (1,) * n)), [1] * n)
+    said = SimpleNamespace(
+        metric=exact,
+        center=[Fraction(0)] * n,
+        sizes=[1] * n,
+        coordinates=[slice(k, k + 1) for k in range(n)],
+        is_gradient=False,
         margin=Fraction(float(margin)),
         lipschitz=Fraction(float(lipschitz)),
+        cocoercivity=None,
+        terms=None,
+        evidence=evidence,
     )
+    vars(said).update(further)
+    return said
 
 
-def accepts(evidence, said):
+def run(said):
+    """Reads the terms and verifies what is said of them."""
+    file = Reader(said.evidence)
+    said.terms = read_terms(file, len(said.center))
+    check_terms(file, cast(Any, said))
+
+
+def accepts(said):
     try:
-        check_terms(Reader(evidence), cast(Any, said))
+        run(said)
     except Rejected:
         return False
     return True
 
 
+def random_metric(generator, n, is_matrix):
+    if not is_matrix:
+        return Metric(generator.integers(1, 9, n) / 4)
+    return Metric(sum(np.outer(v, v) for v in generator.integers(-2, 3, (n, n))) + np.eye(n))
+
+
 @settings(max_examples=60, deadline=None)
 @given(
-    st.integers(0, 2**32), st.integers(1, 4), st.integers(0, 6), st.sampled_from([0.0, 1e-9, 0.01])
+    st.integers(0, 2**32),
+    st.integers(1, 4),
+    st.integers(0, 6),
+    st.sampled_from([0.0, 1e-9, 0.01]),
+    st.booleans(),
+    st.booleans(),
 )
-def test_bounds_are_proved_and_never_beyond_the_truth(seed, n, count, further):
+def test_bounds_are_proved_and_never_beyond_the_truth(seed, n, count, further, is_matrix, full):
     generator = np.random.default_rng(seed)
-    terms, weights = family(generator, n, count), generator.integers(1, 9, n) / 4
-    margin, lipschitz = margin_bound(terms, weights), lipschitz_bound(terms, weights)
-    least, most = truth(terms, weights)
-    assert margin.value <= least + 1e-9 and lipschitz.value >= most - 1e-9
-    evidence = terms_in_file(terms, margin.multipliers, lipschitz.multipliers)
+    terms = family(generator, n, count)
+    metric = random_metric(generator, n, is_matrix and n > 1)
+    margin, lipschitz = margin_bound(terms, metric), lipschitz_bound(terms, metric)
+    least, most = truth(terms, metric)
+    slack = 1e-9 * max(1.0, most)
+    assert margin.value <= least + slack and lipschitz.value >= most - slack
+    evidence = proofs(terms, metric, margin, lipschitz)
+    for name, size in (("margin_proof", n), ("lipschitz_proof", 2 * n)):
+        if full:
+            evidence[name].pop("order", None)
+        else:
+            evidence[name].setdefault("order", [*range(size)])
+    high = lipschitz.value * (1 + 1e-9)
     if margin.value > 0.01:
-        proved = claims(weights, margin.value * (1 - 1e-9), lipschitz.value * (1 + 1e-9))
-        assert accepts(evidence, proved)
-    beyond = 1e-9 + further
-    assert not accepts(evidence, claims(weights, least + beyond, lipschitz.value * (1 + 1e-9)))
-    assert not accepts(evidence, claims(weights, margin.value - 1e-6, most - beyond))
+        assert accepts(claims(metric, margin.value * (1 - 1e-6), high, evidence))
+    beyond = slack + further
+    assert not accepts(claims(metric, least + beyond, high, evidence))
+    assert not accepts(claims(metric, margin.value - 1e-6, most - beyond, evidence))
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.integers(0, 2**32), st.integers(1, 4), st.integers(0, 5), st.booleans())
+def test_cocoercivity_and_steps_are_never_beyond_the_truth(seed, n, count, is_matrix):
+    """Beside the largest values over all vertices; both are attained there, as they are convex."""
+    generator = np.random.default_rng(seed)
+    terms = family(generator, n, count, identity=24.0)
+    metric = random_metric(generator, n, is_matrix and n > 1)
+    margin, lipschitz = margin_bound(terms, metric), lipschitz_bound(terms, metric)
+    if margin.value <= 0.01:
+        return
+    scaled = [framed(metric, jacobian) for jacobian in vertices(terms)]
+    # <J x, x> >= |J x|^2 / c for y = J x says that c is the inverse of the margin of J^-1.
+    inverses = [np.linalg.inv(m) for m in scaled]
+    most = 1 / min(np.linalg.eigvalsh(0.5 * (m + m.T))[0] for m in inverses)
+    found = cocoercivity_bound(terms, metric, margin.multipliers)
+    assert found.value >= most * (1 - 1e-9)
+    evidence = proofs(terms, metric, margin, lipschitz)
+    evidence["cocoercivity_proof"] = term_proof(
+        sides(terms, metric).of_cocoercivity(), found.multipliers
+    )
+    known = margin.value * (1 - 1e-6), lipschitz.value * (1 + 1e-6)
+    for c, holds in ((found.value * (1 + 1e-6), True), (most * (1 - 1e-6), False)):
+        said = claims(metric, *known, evidence, cocoercivity=Fraction(c))
+        assert accepts(said) == holds
+
+    steps = step_bound(terms, metric, margin.value / lipschitz.value**2)
+    assert steps is not None
+
+    def factor(h):
+        return max(np.linalg.norm(np.eye(n) - h * m, 2) for m in scaled)
+
+    assert factor(steps.largest) <= 1 + 1e-9 and factor(steps.best) <= steps.rate + 1e-9
+    said = claims(metric, *known, evidence)
+    said.terms = read_terms(Reader(evidence), n)
+    check, _, _ = STEP_RULES["simultaneous", "terms"]
+
+    def verdicts(largest, best, rate):
+        readers = [
+            Reader(term_proof(sides(terms, metric).of_step(h), steps.multipliers))
+            for h in (largest, best)
+        ]
+        numbers = [Fraction(float(x)) for x in (largest, best, rate)]
+        return list(check(cast(Any, said), numbers, *readers).values())
+
+    assert verdicts(steps.largest, steps.best, steps.rate + 1e-9) == [True, True]
+    true_rate = factor(steps.best)
+    assert verdicts(steps.largest, steps.best, true_rate - 1e-9)[1] is False
+    beyond = steps.largest
+    while factor(beyond) < 1:
+        beyond *= 1.5
+    assert verdicts(beyond, steps.best, steps.rate + 1e-9)[0] is False
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.integers(0, 2**32), st.integers(2, 5), st.integers(0, 5), st.floats(-8.0, 8.0))
+def test_curvature_is_that_of_each_player(seed, n, count, identity):
+    """In a metric that is a matrix, each player's cost is shown to be convex."""
+    generator = np.random.default_rng(seed)
+    terms, own = family(generator, n, count, identity), slice(1, n)
+    euclidean = Metric(np.ones(n))
+    plain = sides(terms, euclidean)
+    bound = curvature_bound(terms, plain, own)
+    least = min(np.linalg.eigvalsh(0.5 * (m + m.T)[own, own])[0] for m in vertices(terms))
+    assert bound.value <= least + 1e-9
+    evidence = terms_in_file(terms)
+    said = claims(Metric(2 * np.eye(n)), 1.0, 1.0, evidence)
+    said.terms = read_terms(Reader(evidence), n)
+    proof = term_proof(plain.of_curvature(own), bound.multipliers)
+    convex = TermFamily(cast(Claims, said), Work()).convex(own, Reader(proof))
+    if abs(bound.value) > 1e-6:
+        assert convex == (bound.value > 0)
+    assert least > 0 or not convex
 
 
 def test_of_parallel_vectors_nothing_is_lost():
@@ -95,9 +232,9 @@ def test_of_parallel_vectors_nothing_is_lost():
     for seed in range(40):
         terms = family(np.random.default_rng(seed), 3, 5)
         terms = terms._replace(right=terms.left)
-        weights = np.ones(3)
-        least, _ = truth(terms, weights)
-        assert margin_bound(terms, weights).value == pytest.approx(least, abs=1e-9)
+        metric = Metric(np.ones(3))
+        least, _ = truth(terms, metric)
+        assert margin_bound(terms, metric).value == pytest.approx(least, abs=1e-9)
 
 
 def test_multipliers_are_nearly_the_best_ones():
@@ -107,7 +244,7 @@ def test_multipliers_are_nearly_the_best_ones():
     ratios = []
     for seed in range(12):
         generator = np.random.default_rng(seed)
-        terms, weights = family(generator, 4, 4, identity=60.0), np.ones(4)
+        terms, metric = family(generator, 4, 4, identity=60.0), Metric(np.ones(4))
         dense = np.asarray(terms.matrix.todense())
         p, q = dense[terms.left], dense[terms.right]
         radius, moving = terms.radius, np.flatnonzero(terms.radius > 0)
@@ -122,21 +259,23 @@ def test_multipliers_are_nearly_the_best_ones():
             constraints.append(cp.bmat([[t[place], 1.0], [1.0, u[place]]]) >> 0)
         problem = cp.Problem(cp.Maximize(alpha), [*constraints, lower >> 0])
         problem.solve(solver="CLARABEL")
-        ratios.append(margin_bound(terms, weights).value / float(np.asarray(alpha.value)))
+        ratios.append(margin_bound(terms, metric).value / float(np.asarray(alpha.value)))
     assert max(ratios) <= 1 + 1e-6
     assert np.median(ratios) >= 0.98
 
 
 def good():
     generator = np.random.default_rng(5)
-    terms, weights = family(generator, 3, 4, identity=60.0), np.array([1.0, 2.0, 0.5])
-    margin, lipschitz = margin_bound(terms, weights), lipschitz_bound(terms, weights)
-    evidence = terms_in_file(terms, margin.multipliers, lipschitz.multipliers)
-    return evidence, claims(weights, margin.value * (1 - 1e-6), lipschitz.value * (1 + 1e-6))
+    terms, metric = family(generator, 3, 4, identity=60.0), Metric(np.array([1.0, 2.0, 0.5]))
+    margin, lipschitz = margin_bound(terms, metric), lipschitz_bound(terms, metric)
+    evidence = proofs(terms, metric, margin, lipschitz)
+    for name in ("margin_proof", "lipschitz_proof"):
+        evidence[name].setdefault("order", [*range(3 if name == "margin_proof" else 6)])
+    return claims(metric, margin.value * (1 - 1e-6), lipschitz.value * (1 + 1e-6), evidence)
 
 
 def test_the_file_itself_is_accepted():
-    assert accepts(*good())
+    assert accepts(good())
 
 
 @pytest.mark.parametrize(
@@ -155,10 +294,10 @@ def test_the_file_itself_is_accepted():
     ],
 )
 def test_what_cannot_be_read(change, message):
-    evidence, said = good()
-    change(evidence)
+    said = good()
+    change(said.evidence)
     with pytest.raises(Unusable, match=message):
-        check_terms(Reader(evidence), cast(Any, said))
+        run(said)
 
 
 @pytest.mark.parametrize(
@@ -179,10 +318,10 @@ def test_what_cannot_be_read(change, message):
     ],
 )
 def test_what_is_rejected(change, message):
-    evidence, said = good()
-    change(evidence)
+    said = good()
+    change(said.evidence)
     with pytest.raises(Rejected, match=message):
-        check_terms(Reader(evidence), cast(Any, said))
+        run(said)
 
 
 @given(st.fractions(min_value=2.0**-1000, max_value=2.0**1000))
@@ -192,26 +331,27 @@ def test_inverses_are_rounded_up(t):
     assert u.denominator & (u.denominator - 1) == 0
 
 
-def test_matrices_are_no_weights():
-    evidence, said = good()
-    said.metric.is_matrix = True
-    with pytest.raises(Unusable, match="weights"):
-        check_terms(Reader(evidence), cast(Any, said))
-
-
 @pytest.mark.parametrize(
     ("limit", "message"),
-    [("MAX_PRODUCTS", "too much work"), ("MAX_ENTRIES", "memory"), ("MAX_MEMORY", "memory")],
+    [
+        ("exact.MAX_WORK", "too much work"),
+        ("outer_products.MAX_ENTRIES", "memory"),
+        ("outer_products.MAX_MEMORY", "memory"),
+    ],
 )
-def test_work_is_bounded(limit, message, monkeypatch):
-    evidence, said = good()
-    monkeypatch.setattr(f"certify.checker.terms.{limit}", 3)
-    with pytest.raises(Unusable, match=message):
-        check_terms(Reader(evidence), cast(Any, said))
+@pytest.mark.parametrize("full", [False, True])
+def test_work_is_bounded(limit, message, full, monkeypatch):
+    said = good()
+    if full:
+        said.evidence["margin_proof"].pop("order")
+        limit = limit.replace("MAX_ENTRIES", "MAX_FULL")
+    monkeypatch.setattr(f"certify.checker.{limit}", 2)
+    with pytest.raises(Unusable, match="are the most" if "FULL" in limit else message):
+        run(said)
 
 
 def test_any_order_will_do():
-    evidence, said = good()
+    said = good()
     for order in itertools.permutations(range(3)):
-        evidence["margin_proof"]["order"] = [*order]
-        assert accepts(evidence, said)
+        said.evidence["margin_proof"]["order"] = [*order]
+        assert accepts(said)

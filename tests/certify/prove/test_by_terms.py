@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+import scipy.linalg
 
 import certify
 import dgames as dg
@@ -239,23 +240,28 @@ def test_a_network_of_many_players():
 def test_large_and_small_games_have_the_same_bounds(monkeypatch):
     """Eigenvalues one by one, by inverse iteration, are those of the whole spectrum."""
     from certify.jacobian.rank_one import rank_one
-    from certify.metric import rank_one_bounds
+    from certify.metric import rank_one_bounds, term_inequality
+    from certify.metric.metric import Metric
     from certify.problem.field import flat_field
 
     region = certify.Everywhere(START)
     terms = rank_one(flat_field(LABEL_GAME, region, DATA), region)
-    weights = np.ones(12)
-    dense = (
-        rank_one_bounds.margin_bound(terms, weights),
-        rank_one_bounds.lipschitz_bound(terms, weights),
-    )
-    monkeypatch.setattr(rank_one_bounds, "_DENSE", 0)
-    sparse = (
-        rank_one_bounds.margin_bound(terms, weights),
-        rank_one_bounds.lipschitz_bound(terms, weights),
-    )
-    for one, other in zip(dense, sparse, strict=True):
-        assert one.value == pytest.approx(other.value, abs=1e-5)
+
+    def found():
+        metric = Metric(np.ones(12))
+        margin = rank_one_bounds.margin_bound(terms, metric)
+        return (
+            margin,
+            rank_one_bounds.lipschitz_bound(terms, metric),
+            rank_one_bounds.cocoercivity_bound(terms, metric, margin.multipliers),
+        )
+
+    dense = found()
+    for module, name in ((rank_one_bounds, "DENSE"), (term_inequality, "DENSE")):
+        monkeypatch.setattr(module, name, 0)
+    monkeypatch.setattr(term_inequality.least_eigenvalue, "__defaults__", (0,))
+    for one, other in zip(dense, found(), strict=True):
+        assert one.value == pytest.approx(other.value, rel=1e-5, abs=1e-5)
 
 
 # First costs in which a nonlinearity hides; each has a margin only if it is overlooked.
@@ -382,3 +388,119 @@ def test_code_that_is_not_pure_is_noticed():
 
     with pytest.raises(certify.MismatchError):
         certify.certify(dg.game(cost), certify.Everywhere((0.3, 0.2)))
+
+
+class TestSteps:
+    def test_of_a_potential_game_they_are_as_long_as_of_gradient_descent(self):
+        """Own curvatures are in (3, 5), couplings are 2: eigenvalues in (1, 7), steps below 2/7."""
+
+        def costs(x, args):
+            own = [1.5 * y**2 + 2.0 * jnp.log(jnp.cosh(y)) for y in x]
+            return own[0] + 2.0 * x[0] * x[1], own[1] + 2.0 * x[0] * x[1]
+
+        found = certify.certify(dg.game(costs), certify.Everywhere((0.0, 0.0)), [dg.Simultaneous])
+        step = found.step_sizes["simultaneous"]
+        assert (step.theorem, step.route) == ("terms", "direct")
+        assert 2 / 7 * (1 - 1e-4) <= step.max <= 2 / 7 and step.rate == pytest.approx(0.75, 1e-3)
+        assert found.cocoercivity is not None and 7.0 <= found.cocoercivity <= 7.0 * (1 + 1e-5)
+        assert found.margin <= 1.0 and found.lipschitz >= 7.0
+        for level in (1, 2):
+            assert check_data(found.data, level=level).ok
+        solution = dg.solve(
+            dg.game(costs), dg.Simultaneous, (50.0, -80.0), step_size=found, tol=1e-9
+        )
+        assert solution.residual < 1e-9 and solution.steps < 120
+
+    @pytest.mark.parametrize("number", ["max", "best", "rate"])
+    def test_a_step_that_is_too_long_is_rejected(self, proved, number):
+        data = copy.deepcopy(dict(proved.data))
+        step = next(s for s in data["claims"]["steps"] if s["theorem"] == "terms")
+        value = float.fromhex(step[number])
+        step[number] = (value * 0.999 if number == "rate" else value * 1.01).hex()
+        if number == "best":
+            step["max"] = max(value * 1.01, float.fromhex(step["max"])).hex()
+            step["rate"] = (float.fromhex(step["rate"]) * (1 - 1e-3)).hex()
+        data["digest"] = digest(data)
+        verdict = check_data(data)
+        assert not verdict.ok and "simultaneous" in str(verdict.reasons)
+
+    def test_a_cocoercivity_that_is_too_small_is_rejected(self, proved):
+        data = copy.deepcopy(dict(proved.data))
+        stated = float.fromhex(data["claims"]["cocoercivity"])
+        data["claims"]["cocoercivity"] = (0.99 * stated).hex()
+        data["digest"] = digest(data)
+        assert "cocoercivity" in str(check_data(data).reasons)
+
+    def test_cells_claim_no_cocoercivity(self):
+        game = dg.game(lambda x, args: (x[0] ** 2, x[1] ** 2))
+        found = certify.certify(game, certify.Box.around((0.0, 0.0), 1.0))
+        assert found.cells and found.cocoercivity is None
+        data = copy.deepcopy(dict(found.data))
+        data["claims"]["cocoercivity"] = (2.0).hex()
+        data["digest"] = digest(data)
+        with pytest.raises(certify.checker.Unusable):
+            check_data(data)
+
+
+class TestMatrices:
+    """All eigenvalues are 1 or a little more, yet no weights have a margin: see `test_ladder`."""
+
+    SHEAR = np.array([[1.0, -2.0, 2.0], [-2.0, 1.0, 0.0], [-2.0, 0.0, 1.0]])
+
+    @classmethod
+    def game(cls):
+        def costs(x, args):
+            every = jnp.stack(x)
+            own = [row @ every * x[k] - 0.5 * x[k] ** 2 for k, row in enumerate(cls.SHEAR)]
+            return own[0] + 0.1 * jnp.log(jnp.cosh(x[0])), own[1], own[2]
+
+        return dg.game(costs)
+
+    def test_a_matrix_is_found_where_no_weights_have_a_margin(self):
+        origin = certify.Everywhere((0.0, 0.0, 0.0))
+        found = certify.certify(self.game(), origin)
+        assert found.status == "proved", found.reasons
+        assert found.claims.matrix is not None and 0.3 < found.margin <= 1.0
+        assert all(check_data(found.data, level=level).ok for level in (1, 2))
+        weights = certify.AutoMetric(generality="weights")
+        without = certify.certify(self.game(), origin, metric=weights)
+        assert without.status == "undecided"
+
+    def test_what_a_matrix_needs_is_verified(self):
+        found = certify.certify(self.game(), certify.Everywhere((0.0, 0.0, 0.0)))
+        data = copy.deepcopy(dict(found.data))
+        proofs = data["evidence"].pop("curvature_proofs")
+        data["digest"] = digest(data)
+        with pytest.raises(certify.checker.Unusable, match="curvature_proofs"):
+            check_data(data)
+        data["evidence"]["curvature_proofs"] = proofs
+        data["claims"]["metric"]["lower"][0][0] = (-1.0).hex()
+        data["digest"] = digest(data)
+        assert not check_data(data).ok
+
+    def test_a_matrix_that_is_given_is_used(self):
+        metric = certify.Matrix(np.array([[2.0, 0.5], [0.5, 1.0]]))
+        game = dg.game(lambda x, args: (x[0] ** 2 + x[0] * x[1], x[1] ** 2 - x[0] * x[1]))
+        region = certify.Everywhere((0.0, 0.0))
+        found = certify.certify(game, region, metric=metric, enclosure=certify.RankOneTerms())
+        assert found.status == "proved", found.reasons
+        np.testing.assert_array_equal(found.metric, metric.entries)
+        jacobian = np.array([[2.0, 1.0], [-1.0, 2.0]])
+        product = metric.entries @ jacobian
+        factor = np.linalg.inv(np.linalg.cholesky(metric.entries))
+        exact = np.linalg.eigvalsh(factor @ (product + product.T) @ factor.T)[0] / 2
+        assert exact * (1 - 1e-6) <= found.margin <= exact
+
+    def test_costs_have_to_be_convex(self):
+        """A zero of F that is stable in a matrix need not be an equilibrium."""
+        jacobian = np.array([[-0.5, 2.0], [-2.0, 3.0]])
+        game = dg.game(
+            lambda x, args: (
+                -0.25 * x[0] ** 2 + 2 * x[0] * x[1],
+                1.5 * x[1] ** 2 - 2 * x[0] * x[1],
+            )
+        )
+        solution = scipy.linalg.solve_continuous_lyapunov(jacobian.T, np.eye(2))
+        metric = certify.Matrix(0.5 * (solution + solution.T))
+        found = certify.certify(game, certify.Everywhere((0.0, 0.0)), metric=metric)
+        assert found.status == "undecided" and "convex" in str(found.reasons)

@@ -4,6 +4,7 @@ import copy
 import itertools
 from fractions import Fraction
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -20,6 +21,7 @@ from certify.steps.performance import propose, prove_piece
 
 METHODS = [dg.Optimistic, dg.Heun, dg.SSPRK3, dg.RungeKutta4, dg.Momentum, dg.ComplexMomentum]
 STATELESS = ("heun", "ssprk3", "runge_kutta_4")
+HALF, TENTH = (performance.FieldClass(Fraction(1, k)) for k in (2, 10))
 NAMES = [dg.method_name(method) for method in METHODS]
 
 
@@ -137,8 +139,8 @@ def test_pieces_must_join(certificate):
 
 @pytest.mark.parametrize("kappa", [1.0, 10.0, 1000.0])
 def test_intervals_cover_all_smaller_steps(kappa):
-    margin = performance.relative_margin(Fraction(1), Fraction(kappa))
-    pieces = propose(schemes.optimistic(), dg.Optimistic(1.0), margin)
+    field = performance.relative(Fraction(1), Fraction(kappa), None)
+    pieces = propose(schemes.optimistic(), dg.Optimistic(1.0), field)
     assert pieces is not None
     *cover, best = pieces
     assert cover[0].low == 0 and best.low == best.high <= cover[-1].high
@@ -153,7 +155,7 @@ def test_intervals_cover_all_smaller_steps(kappa):
 def test_intervals_reach_what_single_steps_reach(kappa, name, known):
     """Towards x*, in units of 1 / lipschitz; as contractions Heun's step is 2 / kappa."""
     method = dg.Heun(1.0) if name == "heun" else dg.SSPRK3(1.0)
-    pieces = propose(schemes.SCHEMES[name](), method, Fraction(1, kappa))
+    pieces = propose(schemes.SCHEMES[name](), method, performance.FieldClass(Fraction(1, kappa)))
     assert pieces is not None
     assert known <= float(pieces[-2].high) <= 1.1 * known
     assert pieces[-2].high > 4 * Fraction(2, kappa)
@@ -173,7 +175,7 @@ def test_the_bernstein_middle_is_needed():
 
 def piece_of_heun(low, bound):
     """Steps from `low` to 1/2 with `V = |x|^2`; the first multiplier makes mixed terms vanish."""
-    count = performance.inequalities(len(schemes.heun().points))
+    count = performance.inequalities(len(schemes.heun().points), HALF)
     multipliers = [Fraction(1), Fraction(3, 10)]
     return performance.Piece(
         Fraction(low),
@@ -188,7 +190,7 @@ def piece_of_heun(low, bound):
 def test_positions_are_bounded_for_all_steps_of_a_piece():
     """`|x - F(x) / 2|^2 <= 0.9 |x|^2` for a margin of 1/2; of x itself there is no such bound."""
     for low, bound, holds in ((0.5, 0.9, True), (0.0, 0.9, False), (0.5, 0.7, False)):
-        claims = performance.check_piece(schemes.heun(), Fraction(1, 2), piece_of_heun(low, bound))
+        claims = performance.check_piece(schemes.heun(), HALF, piece_of_heun(low, bound))
         assert claims["position 0 is bounded"] == holds
         assert claims["no multiplier is negative"] and claims["each inequality has its multiplier"]
 
@@ -199,7 +201,7 @@ def test_no_multiplier_is_negative():
     (bound, (first, second)), *_ = piece.bounds
     beside = piece._replace(bounds=[(bound, [first, -second])])
     for one in (wrong, beside):
-        claims = performance.check_piece(schemes.heun(), Fraction(1, 2), one)
+        claims = performance.check_piece(schemes.heun(), HALF, one)
         assert not claims["no multiplier is negative"]
 
 
@@ -210,8 +212,10 @@ def test_the_first_state_is_as_large_as_it_can_be():
     assert performance.start_bound(schemes.optimistic(), piece) == 1 + 1 + Fraction(1, 2)
 
 
-def test_forms_are_of_degree_two():
+@pytest.mark.parametrize("cocoercivity", [None, Fraction(3, 2)])
+def test_forms_are_of_degree_two(cocoercivity):
     """The interval argument rests on it: third differences in h vanish."""
+    field = performance.FieldClass(Fraction(1, 3), cocoercivity)
     momenta = {"momentum": (Fraction(-1, 2),), "complex_momentum": (Fraction(1, 3), Fraction(1, 5))}
     for name, make in schemes.SCHEMES.items():
         scheme = make(*momenta.get(name, ()))
@@ -219,20 +223,16 @@ def test_forms_are_of_degree_two():
         rng = np.random.default_rng(0)
         square = rng.integers(1, 9, (m, m))
         lyapunov = [[Fraction(int(x)) for x in row] for row in square + square.T]
-        count = performance.inequalities(len(scheme.points))
+        count = performance.inequalities(len(scheme.points), field)
         multipliers = [Fraction(int(x)) for x in rng.integers(1, 9, count)]
         piece = performance.Piece(
             Fraction(0), Fraction(1), Fraction(1, 7), lyapunov, multipliers, []
         )
-        forms = [
-            performance.decrease_form(scheme, Fraction(1, 3), piece, Fraction(h)) for h in range(4)
-        ]
+        forms = [performance.decrease_form(scheme, field, piece, Fraction(h)) for h in range(4)]
         for offset, known in performance.visited(scheme):
-            bound = (Fraction(3), [Fraction(1)] * performance.inequalities(known))
+            bound = (Fraction(3), [Fraction(1)] * performance.inequalities(known, field))
             values = [
-                performance.bound_form(
-                    scheme, Fraction(1, 3), piece, offset, known, bound, Fraction(h)
-                )
+                performance.bound_form(scheme, field, piece, offset, known, bound, Fraction(h))
                 for h in range(4)
             ]
             assert _third(values) == 0
@@ -259,12 +259,10 @@ def test_the_decrease_is_what_it_says():
             Fraction(1),
             Fraction(c),
             [[Fraction(int(y)) for y in row] for row in p],
-            [Fraction(0)] * performance.inequalities(len(scheme.points)),
+            [Fraction(0)] * performance.inequalities(len(scheme.points), HALF),
             [],
         )
-        form = np.array(
-            performance.decrease_form(scheme, Fraction(1, 3), piece, Fraction(h)), float
-        )
+        form = np.array(performance.decrease_form(scheme, HALF, piece, Fraction(h)), float)
 
         def lyapunov(x, w, p=p, h=h):
             cross = (p[0, 1:] @ w) @ x
@@ -277,14 +275,41 @@ def test_the_decrease_is_what_it_says():
         assert h * np.sum(vectors * (form @ vectors)) == pytest.approx(expected)
 
 
+@pytest.mark.parametrize(
+    ("method", "scheme"),
+    [
+        (dg.Momentum(1.0, 0.5), schemes.momentum(Fraction(1, 2))),
+        (dg.Optimistic(1.0), schemes.optimistic()),
+        (dg.Heun(1.0), schemes.heun()),
+    ],
+)
+def test_cocoercive_fields_allow_larger_steps(method, scheme):
+    """Of a field with `c = 1`, as gradients of convex functions are."""
+    monotone, cocoercive = (performance.FieldClass(Fraction(1, 50), c) for c in (None, Fraction(1)))
+    largest = []
+    for field in (monotone, cocoercive):
+        pieces = propose(scheme, method, field)
+        largest.append(0.0 if pieces is None else float(pieces[-2].high))
+    assert largest[1] > 1.3 * largest[0]
+    pieces = propose(scheme, method, cocoercive)
+    assert pieces is not None
+    for piece in pieces:
+        assert all(performance.check_piece(scheme, cocoercive, piece).values())
+        without = piece._replace(
+            multipliers=[x for k, x in enumerate(piece.multipliers) if k % 3 < 2], bounds=[]
+        )
+        assert not performance.check_piece(scheme, monotone, without)["V decreases"]
+    h = float(pieces[-2].high)
+    convex = dg.FunctionField(lambda x, args: (x[0], 0.02 * x[1]))
+    largest_step = eqx.tree_at(lambda m: m.step_size, method, jnp.asarray(h))
+    run = dg.solve(convex, largest_step, (1.0, 1.0), max_steps=4000)
+    assert run.residual < 1e-6
+
+
 def test_too_much_is_not_proved():
+    assert prove_piece(schemes.optimistic(), TENTH, Fraction(7, 10), Fraction(7, 10), 0.01) is None
     assert (
-        prove_piece(schemes.optimistic(), Fraction(1, 10), Fraction(7, 10), Fraction(7, 10), 0.01)
-        is None
-    )
-    assert (
-        prove_piece(schemes.runge_kutta_4(), Fraction(1, 10), Fraction(5, 2), Fraction(5, 2), 0.001)
-        is None
+        prove_piece(schemes.runge_kutta_4(), TENTH, Fraction(5, 2), Fraction(5, 2), 0.001) is None
     )
 
 

@@ -1,0 +1,39 @@
+"""Orders in which to eliminate a symmetric matrix, and proofs of terms in the form of the file."""
+
+from typing import Any
+
+import numpy as np
+import scipy.sparse as sp
+from jaxtyping import Float
+
+from certify.checker.outer_products import MAX_FULL
+from certify.metric.term_inequality import TermInequality, factored
+
+# The share of entries from which on a matrix is taken for full, before and after elimination.
+_FULL, _FILLED = 0.5, 0.3
+
+
+def term_proof(
+    inequality: TermInequality, multipliers: Float[np.ndarray, " terms"]
+) -> dict[str, Any]:
+    """Returns what proves an inequality of terms, as the file holds it."""
+    order = elimination_order(inequality.pattern())
+    return {
+        "multipliers": [float(x).hex() for x in multipliers],
+        **({} if order is None else {"order": order}),
+    }
+
+
+def elimination_order(pattern: sp.csr_array) -> list[int] | None:
+    """Returns an order in which few entries fill in, or None if nearly all do, as of a full matrix.
+
+    It is that of minimum degree.
+    """
+    n = len(pattern.indptr) - 1
+    if pattern.nnz > _FULL * n**2 and n <= MAX_FULL:
+        return None
+    others = np.asarray(abs(pattern).sum(1)).ravel()
+    factors = factored(pattern + sp.diags_array(1.0 + others))
+    if factors.L.nnz > _FILLED * n**2 and n <= MAX_FULL:
+        return None
+    return np.argsort(factors.perm_c).tolist()

@@ -1,0 +1,110 @@
+"""The constants of a proof by terms, and what proves them in the file."""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from certify.file.terms import terms_in_file
+from certify.jacobian.rank_one import RankOne
+from certify.metric.elimination import term_proof
+from certify.metric.metric import Metric
+from certify.metric.rank_one_bounds import (
+    MultiplierBound,
+    cocoercivity_bound,
+    curvature_bound,
+    lipschitz_bound,
+    margin_bound,
+)
+from certify.metric.term_inequality import sides
+from certify.problem.field import FlatField
+from certify.problem.messages import clipped
+from certify.prove.no_proof import NoProof
+
+# A cocoercivity is claimed if it is less than this share of what follows from the other constants.
+_WORTH = 0.9
+
+
+class TermsBounds(NamedTuple):
+    """What multipliers prove in a metric, up to roundings.
+
+    Attributes:
+        margin: The margin.
+        lipschitz: The Lipschitz constant.
+        cocoercivity: The smallest c found with `<J x, x>_P >= |J x|_P^2 / c`.
+        curvatures: In a metric that is a matrix, that each player's cost is convex.
+    """
+
+    margin: MultiplierBound
+    lipschitz: MultiplierBound
+    cocoercivity: MultiplierBound
+    curvatures: tuple[MultiplierBound, ...]
+
+    def constants(self, backoff: float) -> dict[str, float]:
+        """Returns the constants, backed off by a share of the Lipschitz constant.
+
+        Raises:
+            NoProof: If no margin is left.
+        """
+        scale = self.lipschitz.value
+        margin = self.margin.value - backoff * scale
+        if margin <= 0:
+            raise NoProof(f"the margin, some {self.margin.value:.3g}, is lost in roundings")
+        found = {"margin": margin, "lipschitz": max(scale * (1 + backoff), margin)}
+        cocoercivity = self.cocoercivity.value * (1 + 2 * backoff)
+        if cocoercivity < _WORTH * found["lipschitz"] ** 2 / margin:
+            found["cocoercivity"] = cocoercivity
+        return found
+
+    def evidence(
+        self, field: FlatField, terms: RankOne, metric: Metric, constants: dict[str, float]
+    ) -> dict[str, Any]:
+        """Returns what proves the constants, in the form of the file."""
+        both = sides(terms, metric)
+        proofs = {
+            "margin_proof": term_proof(both.of_margin(), self.margin.multipliers),
+            "lipschitz_proof": term_proof(both.of_lipschitz(), self.lipschitz.multipliers),
+        }
+        if "cocoercivity" in constants:
+            multipliers = self.cocoercivity.multipliers
+            proofs["cocoercivity_proof"] = term_proof(both.of_cocoercivity(), multipliers)
+        if not self.curvatures:
+            return terms_in_file(terms) | proofs
+        plain = sides(terms, Metric(np.ones(field.dimension)))
+        pairs = zip(field.coordinates, self.curvatures, strict=True)
+        convex = [term_proof(plain.of_curvature(own), bound.multipliers) for own, bound in pairs]
+        return terms_in_file(terms) | proofs | {"curvature_proofs": convex}
+
+
+def bounds_by_terms(field: FlatField, terms: RankOne, metric: Metric) -> TermsBounds:
+    """Returns the bounds of a field in a metric.
+
+    Raises:
+        NoProof: If there is no positive margin, or a player's cost was not shown to be convex.
+    """
+    margin = margin_bound(terms, metric)
+    if margin.value <= 0:
+        raise NoProof(_not_positive(terms, margin, metric))
+    curvatures = list[MultiplierBound]()
+    if metric.is_matrix and field.is_gradient:
+        plain = sides(terms, Metric(np.ones(field.dimension)))
+        curvatures = [curvature_bound(terms, plain, own) for own in field.coordinates]
+    for name, curvature in zip(field.names, curvatures, strict=False):
+        if curvature.value <= 0:
+            raise NoProof(
+                f"the cost of '{clipped(name)}' was not shown to be convex in its own strategy: "
+                f"its curvature is at least {curvature.value:.4g}, so that a zero of the field "
+                "need not be an equilibrium"
+            )
+    cocoercivity = cocoercivity_bound(terms, metric, margin.multipliers)
+    return TermsBounds(margin, lipschitz_bound(terms, metric), cocoercivity, tuple(curvatures))
+
+
+def _not_positive(terms: RankOne, margin: MultiplierBound, metric: Metric) -> str:
+    """Says that there is no margin, and how much of it the ranges of slopes cost."""
+    count = int((terms.radius > 0).sum())
+    middle = terms._replace(low=terms.middle, high=terms.middle)
+    between = margin_bound(middle, metric, rounds=1).value
+    return (
+        f"no metric with a positive margin was found: in the best one it is {margin.value:.4g}, of "
+        f"{between:.4g} with every slope in the middle of its range ({count} terms have a range)"
+    )
