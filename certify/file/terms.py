@@ -2,7 +2,9 @@
 
 from typing import Any
 
-from certify.jacobian.rank_one import RankOne
+import numpy as np
+
+from certify.jacobian.rank_one import RankOne, rows_of
 
 
 def terms_in_file(terms: RankOne) -> dict[str, Any]:
@@ -15,3 +17,13 @@ def terms_in_file(terms: RankOne) -> dict[str, Any]:
             [p, q, low.hex(), high.hex()] for (p, q), (low, high) in zip(pairs, ranges, strict=True)
         ],
     }
+
+
+def terms_of_file(evidence: dict[str, Any], dimension: int) -> RankOne:
+    """Returns the terms that a file states, which the checker has accepted."""
+    vectors = [tuple(zip(*vector, strict=True)) for vector in evidence["vectors"]]
+    left, right = np.array([term[:2] for term in evidence["terms"]], int).reshape(-1, 2).T
+    low, high = (
+        np.array([float.fromhex(term[k]) for term in evidence["terms"]], np.float64) for k in (2, 3)
+    )
+    return RankOne(vectors, left, right, low, high, rows_of(vectors, dimension))

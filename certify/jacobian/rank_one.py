@@ -100,7 +100,7 @@ def rank_one(field: FlatField, region: Region) -> RankOne:
         )
     pairs = [[numbers[side] for side in key] for key in found]
     left, right = np.array(pairs, int).reshape(-1, 2).T
-    return RankOne([*numbers], left, right, low, high, _matrix([*numbers], field.dimension))
+    return RankOne([*numbers], left, right, low, high, rows_of([*numbers], field.dimension))
 
 
 def _exact(region: Region) -> ExactRegion:
@@ -116,7 +116,8 @@ def _below(x: BallInterval) -> float:
     return float(np.nextafter(value - 2.0**-60 * abs(value), -np.inf))
 
 
-def _matrix(vectors: list[Vector], dimension: int) -> sp.csr_array:
+def rows_of(vectors: list[Vector], dimension: int) -> sp.csr_array:
+    """Returns integer vectors as the rows of a matrix in floating point."""
     counts = np.cumsum([0, *map(len, vectors)])
     places = [k for vector in vectors for k, _ in vector]
     entries = [float(x) for vector in vectors for _, x in vector]

@@ -7,6 +7,7 @@ import numpy as np
 from certify.file.terms import terms_in_file
 from certify.jacobian.rank_one import RankOne
 from certify.metric.elimination import term_proof
+from certify.metric.limiting_terms import limiting_terms
 from certify.metric.metric import Metric
 from certify.metric.rank_one_bounds import (
     MultiplierBound,
@@ -17,9 +18,11 @@ from certify.metric.rank_one_bounds import (
 )
 from certify.metric.term_inequality import sides
 from certify.problem.field import FlatField
-from certify.problem.messages import clipped
+from certify.problem.messages import clipped, coordinate_names, listed
 from certify.prove.no_proof import NoProof
 
+# How many terms a message names.
+_SHOWN = 3
 # A cocoercivity is claimed if it is less than this share of what follows from the other constants.
 _WORTH = 0.9
 
@@ -83,7 +86,7 @@ def bounds_by_terms(field: FlatField, terms: RankOne, metric: Metric) -> TermsBo
     """
     margin = margin_bound(terms, metric)
     if margin.value <= 0:
-        raise NoProof(_not_positive(terms, margin, metric))
+        raise NoProof(_not_positive(field, terms, margin, metric))
     curvatures = list[MultiplierBound]()
     if metric.is_matrix and field.is_gradient:
         plain = sides(terms, Metric(np.ones(field.dimension)))
@@ -99,12 +102,22 @@ def bounds_by_terms(field: FlatField, terms: RankOne, metric: Metric) -> TermsBo
     return TermsBounds(margin, lipschitz_bound(terms, metric), cocoercivity, tuple(curvatures))
 
 
-def _not_positive(terms: RankOne, margin: MultiplierBound, metric: Metric) -> str:
+def _not_positive(field: FlatField, terms: RankOne, margin: MultiplierBound, metric: Metric) -> str:
     """Says that there is no margin, and how much of it the ranges of slopes cost."""
     count = int((terms.radius > 0).sum())
     middle = terms._replace(low=terms.middle, high=terms.middle)
     between = margin_bound(middle, metric, rounds=1).value
+    names = coordinate_names(field.names, field.sizes)
+    costly = ""
+    for number, cost in limiting_terms(terms, metric, margin.multipliers, _SHOWN):
+        along = [terms.vectors[side[number]] for side in (terms.left, terms.right)]
+        row, column = (listed(names[k] for k, _ in vector) for vector in along)
+        costly += (
+            f"; {cost:.3g} for a slope in [{terms.low[number]:.3g}, {terms.high[number]:.3g}] that "
+            + (f"couples {row} with {column}" if row != column else f"belongs to {row}")
+        )
     return (
         f"no metric with a positive margin was found: in the best one it is {margin.value:.4g}, of "
-        f"{between:.4g} with every slope in the middle of its range ({count} terms have a range)"
+        f"{between:.4g} with every slope in the middle of its range; {count} terms have a range"
+        + (f", and of them the most costly take {costly[2:]}" if costly else "")
     )

@@ -504,3 +504,26 @@ class TestMatrices:
         metric = certify.Matrix(0.5 * (solution + solution.T))
         found = certify.certify(game, certify.Everywhere((0.0, 0.0)), metric=metric)
         assert found.status == "undecided" and "convex" in str(found.reasons)
+
+
+def test_what_costs_most_is_named():
+    """Of the curvature of `3 cos(b0 + b1)`, in [-3, 3], half is lost along `(1, 1)`, twice over."""
+
+    def costs(x, args):
+        a, b = x["a"], x["b"]
+        own = 0.5 * jnp.sum(b**2) + 3.0 * jnp.cos(b[0] + b[1])
+        return {"a": 0.5 * a**2 + 0.01 * jnp.tanh(b[0]) * a, "b": own}
+
+    start = {"a": jnp.zeros(()), "b": jnp.zeros(2)}
+    found = certify.certify(dg.game(costs), certify.Everywhere(start))
+    (reason,) = found.reasons
+    named = re.search(
+        r"most costly take ([\d.]+) for a slope in \[-3, 3\] that belongs to b", reason
+    )
+    assert named is not None and float(named[1]) == pytest.approx(6.0, rel=1e-3)
+    assert "couples a with b[0]" in reason
+
+
+def test_the_page_names_the_terms_that_limit(proved):
+    page = certify.report_page(proved)
+    assert "The terms that take most of the margin" in page and "slope" in page
