@@ -2,25 +2,21 @@
 
 import itertools
 from fractions import Fraction
-from types import SimpleNamespace
 from typing import Any, cast
 
 import numpy as np
 import pytest
-import scipy.sparse as sp
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from certify.checker.claims import Claims
 from certify.checker.exact import Work
-from certify.checker.metric import ExactMetric
 from certify.checker.rank_one import read_terms
 from certify.checker.reader import Reader, Unusable
 from certify.checker.steps import STEP_RULES
-from certify.checker.terms import TermFamily, _inverse_above, check_terms
+from certify.checker.terms import TermFamily, _inverse_above
 from certify.checker.verdict import Rejected
-from certify.file.terms import terms_in_file
-from certify.jacobian.rank_one import RankOne
+from certify.file.terms import terms_in_file, terms_of_file
 from certify.metric.elimination import term_proof
 from certify.metric.metric import Metric
 from certify.metric.rank_one_bounds import (
@@ -31,95 +27,18 @@ from certify.metric.rank_one_bounds import (
     step_bound,
 )
 from certify.metric.term_inequality import sides
-from certify.prove.file_parts import metric_in_file
-
-
-def family(generator, n, count, identity=8.0):
-    """A random family of small integers, with a multiple of the identity that never moves."""
-    vectors = [*np.eye(n, dtype=int), *generator.integers(-3, 4, (2 * count, n))]
-    vectors = [v if v.any() else np.ones(n, int) for v in vectors]
-    sparse = [tuple((k, int(x)) for k, x in enumerate(v) if x) for v in vectors]
-    left = np.concatenate([np.arange(n), n + np.arange(count)])
-    right = np.where(generator.uniform(size=n + count) < 0.4, left, left + count)
-    right[:n] = np.arange(n)
-    low = np.concatenate([np.full(n, identity), generator.integers(-4, 5, count) / 4])
-    high = low + np.concatenate([np.zeros(n), generator.integers(0, 9, count) / 4])
-    return RankOne(sparse, left, right, low, high, sp.csr_array(np.array(vectors, float)))
-
-
-def vertices(terms):
-    """All Jacobians with every slope at an end of its range."""
-    dense = np.asarray(terms.matrix.todense())
-    p, q = dense[terms.left], dense[terms.right]
-    moving = np.flatnonzero(terms.high > terms.low)
-    for ends in itertools.product((0, 1), repeat=len(moving)):
-        slopes = terms.low.copy()
-        slopes[moving] = np.where(ends, terms.high[moving], terms.low[moving])
-        yield np.einsum("k,ki,kj->ij", slopes, p, q)
-
-
-def truth(terms, metric):
-    """The margin and the Lipschitz constant, exact but for roundings."""
-    scaled = [framed(metric, jacobian) for jacobian in vertices(terms)]
-    return (
-        min(np.linalg.eigvalsh(0.5 * (m + m.T))[0] for m in scaled),
-        max(np.linalg.norm(m, 2) for m in scaled),
-    )
-
-
-def framed(metric, matrix):
-    """A matrix in coordinates in which the metric is Euclidean."""
-    factor = np.linalg.cholesky(metric.matrix)
-    return factor.T @ matrix @ np.linalg.inv(factor.T)
-
-
-def proofs(terms, metric, margin, lipschitz):
-    both = sides(terms, metric)
-    return {
-        **terms_in_file(terms),
-        "margin_proof": term_proof(both.of_margin(), margin.multipliers),
-        "lipschitz_proof": term_proof(both.of_lipschitz(), lipschitz.multipliers),
-    }
-
-
-def claims(metric, margin, lipschitz, evidence, **further):
-    n = len(metric.root)
-    exact = ExactMetric(Reader(metric_in_file(metric, (1,) * n)), [1] * n)
-    said = SimpleNamespace(
-        metric=exact,
-        center=[Fraction(0)] * n,
-        sizes=[1] * n,
-        coordinates=[slice(k, k + 1) for k in range(n)],
-        is_gradient=False,
-        margin=Fraction(float(margin)),
-        lipschitz=Fraction(float(lipschitz)),
-        cocoercivity=None,
-        terms=None,
-        evidence=evidence,
-    )
-    vars(said).update(further)
-    return said
-
-
-def run(said):
-    """Reads the terms and verifies what is said of them."""
-    file = Reader(said.evidence)
-    said.terms = read_terms(file, len(said.center))
-    check_terms(file, cast(Any, said))
-
-
-def accepts(said):
-    try:
-        run(said)
-    except Rejected:
-        return False
-    return True
-
-
-def random_metric(generator, n, is_matrix):
-    if not is_matrix:
-        return Metric(generator.integers(1, 9, n) / 4)
-    return Metric(sum(np.outer(v, v) for v in generator.integers(-2, 3, (n, n))) + np.eye(n))
+from tools.ridge_families import (
+    accepts,
+    claims,
+    family,
+    framed,
+    proofs,
+    random_metric,
+    semidefinite_margin,
+    truth,
+    verify,
+    vertices,
+)
 
 
 @settings(max_examples=60, deadline=None)
@@ -134,7 +53,7 @@ def random_metric(generator, n, is_matrix):
 def test_bounds_are_proved_and_never_beyond_the_truth(seed, n, count, further, is_matrix, full):
     generator = np.random.default_rng(seed)
     terms = family(generator, n, count)
-    metric = random_metric(generator, n, is_matrix and n > 1)
+    metric = random_metric(generator, n, is_matrix=is_matrix and n > 1)
     margin, lipschitz = margin_bound(terms, metric), lipschitz_bound(terms, metric)
     least, most = truth(terms, metric)
     slack = 1e-9 * max(1.0, most)
@@ -159,11 +78,11 @@ def test_cocoercivity_and_steps_are_never_beyond_the_truth(seed, n, count, is_ma
     """Beside the largest values over all vertices; both are attained there, as they are convex."""
     generator = np.random.default_rng(seed)
     terms = family(generator, n, count, identity=24.0)
-    metric = random_metric(generator, n, is_matrix and n > 1)
+    metric = random_metric(generator, n, is_matrix=is_matrix and n > 1)
     margin, lipschitz = margin_bound(terms, metric), lipschitz_bound(terms, metric)
     if margin.value <= 0.01:
         return
-    scaled = [framed(metric, jacobian) for jacobian in vertices(terms)]
+    scaled = [framed(metric, m) for batch in vertices(terms) for m in batch]
     # <J x, x> >= |J x|^2 / c for y = J x says that c is the inverse of the margin of J^-1.
     inverses = [np.linalg.inv(m) for m in scaled]
     most = 1 / min(np.linalg.eigvalsh(0.5 * (m + m.T))[0] for m in inverses)
@@ -215,7 +134,9 @@ def test_curvature_is_that_of_each_player(seed, n, count, identity):
     euclidean = Metric(np.ones(n))
     plain = sides(terms, euclidean)
     bound = curvature_bound(terms, plain, own)
-    least = min(np.linalg.eigvalsh(0.5 * (m + m.T)[own, own])[0] for m in vertices(terms))
+    least = min(
+        np.linalg.eigvalsh(0.5 * (m + m.T)[own, own])[0] for batch in vertices(terms) for m in batch
+    )
     assert bound.value <= least + 1e-9
     evidence = terms_in_file(terms)
     said = claims(Metric(2 * np.eye(n)), 1.0, 1.0, evidence)
@@ -239,27 +160,11 @@ def test_of_parallel_vectors_nothing_is_lost():
 
 def test_multipliers_are_nearly_the_best_ones():
     """Beside the best diagonal multipliers, by a semidefinite program that proves nothing."""
-    import cvxpy as cp
-
     ratios = []
     for seed in range(12):
-        generator = np.random.default_rng(seed)
-        terms, metric = family(generator, 4, 4, identity=60.0), Metric(np.ones(4))
-        dense = np.asarray(terms.matrix.todense())
-        p, q = dense[terms.left], dense[terms.right]
-        radius, moving = terms.radius, np.flatnonzero(terms.radius > 0)
-        middle = np.einsum("k,ki,kj->ij", terms.middle, p, q)
-        alpha, t, u = cp.Variable(), cp.Variable(len(moving)), cp.Variable(len(moving))
-        lower = 0.5 * (middle + middle.T) - alpha * np.eye(4)
-        constraints = []
-        for place, k in enumerate(moving):
-            lower = lower - 0.5 * radius[k] * (
-                t[place] * np.outer(p[k], p[k]) + u[place] * np.outer(q[k], q[k])
-            )
-            constraints.append(cp.bmat([[t[place], 1.0], [1.0, u[place]]]) >> 0)
-        problem = cp.Problem(cp.Maximize(alpha), [*constraints, lower >> 0])
-        problem.solve(solver="CLARABEL")
-        ratios.append(margin_bound(terms, metric).value / float(np.asarray(alpha.value)))
+        terms = family(np.random.default_rng(seed), 4, 4, identity=60.0)
+        bound = margin_bound(terms, Metric(np.ones(4)))
+        ratios.append(bound.value / semidefinite_margin(terms))
     assert max(ratios) <= 1 + 1e-6
     assert np.median(ratios) >= 0.98
 
@@ -272,6 +177,15 @@ def good():
     for name in ("margin_proof", "lipschitz_proof"):
         evidence[name].setdefault("order", [*range(3 if name == "margin_proof" else 6)])
     return claims(metric, margin.value * (1 - 1e-6), lipschitz.value * (1 + 1e-6), evidence)
+
+
+def test_terms_are_read_back():
+    terms = family(np.random.default_rng(3), 4, 5)
+    found = terms_of_file(terms_in_file(terms), 4)
+    for mine, read in zip(terms[1:5], found[1:5], strict=True):
+        np.testing.assert_array_equal(mine, read)
+    assert found.vectors == terms.vectors
+    np.testing.assert_array_equal(found.matrix.todense(), terms.matrix.todense())
 
 
 def test_the_file_itself_is_accepted():
@@ -297,7 +211,7 @@ def test_what_cannot_be_read(change, message):
     said = good()
     change(said.evidence)
     with pytest.raises(Unusable, match=message):
-        run(said)
+        verify(said)
 
 
 @pytest.mark.parametrize(
@@ -321,7 +235,7 @@ def test_what_is_rejected(change, message):
     said = good()
     change(said.evidence)
     with pytest.raises(Rejected, match=message):
-        run(said)
+        verify(said)
 
 
 @given(st.fractions(min_value=2.0**-1000, max_value=2.0**1000))
@@ -347,7 +261,7 @@ def test_work_is_bounded(limit, message, full, monkeypatch):
         limit = limit.replace("MAX_ENTRIES", "MAX_FULL")
     monkeypatch.setattr(f"certify.checker.{limit}", 2)
     with pytest.raises(Unusable, match="are the most" if "FULL" in limit else message):
-        run(said)
+        verify(said)
 
 
 def test_any_order_will_do():
