@@ -29,7 +29,7 @@ from tools.ridge_families import accepts, claims, family, proofs, semidefinite_m
 _EVERY = 25
 
 
-def changed(generator: np.random.Generator, evidence: dict[str, Any]) -> dict[str, Any]:
+def changed(generator: np.random.Generator, n: int, evidence: dict[str, Any]) -> dict[str, Any]:
     """Evidence in which one number is another one."""
     evidence = copy.deepcopy(evidence)
     kind = generator.integers(4)
@@ -41,15 +41,15 @@ def changed(generator: np.random.Generator, evidence: dict[str, Any]) -> dict[st
         vector = evidence["vectors"][generator.integers(len(evidence["vectors"]))]
         vector[1][generator.integers(len(vector[1]))] += int(generator.integers(1, 4))
     else:
-        proof = evidence[("margin_proof", "lipschitz_proof")[generator.integers(2)]]
+        which = int(generator.integers(2))
+        proof = evidence[("margin_proof", "lipschitz_proof")[which]]
         multipliers = proof["multipliers"]
         if kind == 2:
             k = generator.integers(len(multipliers))
             factor = float(np.exp(2 * generator.normal()))
             multipliers[k] = (float.fromhex(multipliers[k]) * factor).hex()
         else:
-            size = len(proof.get("order", evidence["vectors"]))
-            proof["order"] = generator.permutation(size).tolist()
+            proof["order"] = generator.permutation((1 + which) * n).tolist()
     return evidence
 
 
@@ -88,7 +88,7 @@ def main() -> None:
         for beyond in ((least + slack, own[1]), (own[0], most - slack)):
             counts["false claims"] += 1
             counts["false claims accepted"] += accepts(claims(metric, *beyond, evidence))
-        other = changed(generator, evidence)
+        other = changed(generator, n, evidence)
         said = claims(metric, *own, other)
         counts["changed files"] += 1
         try:

@@ -129,7 +129,7 @@ def random_metric(generator: np.random.Generator, n: int, *, is_matrix: bool) ->
 
 
 def semidefinite_margin(terms: RankOne) -> float:
-    """The largest margin that multipliers prove with equal weights, by a program that proves none."""
+    """The largest margin that multipliers prove with equal weights, according to a solver."""
     import cvxpy as cp
 
     dense = np.asarray(terms.matrix.todense())
