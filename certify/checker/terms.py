@@ -22,9 +22,11 @@ those in the file are a guess, good ones prove more.
 
 from collections.abc import Callable
 from fractions import Fraction
+from functools import lru_cache
 from typing import NamedTuple
 
 from .claims import Claims
+from .dominance import scaled_dominant
 from .exact import Work
 from .reader import Reader, Unusable
 from .sparse import MAX_ENTRIES, Rows, sparse_positive_definite
@@ -137,10 +139,12 @@ def _require_positive(
         constant: The entries of a symmetric matrix that are not zero, on its diagonal or below.
         shift: See `form`.
         claim: What follows.
-        file: Has the multipliers t of all terms and the order in which to eliminate.
+        file: Has the multipliers t of all terms, and how the matrix is proved positive definite:
+            an `order` in which to eliminate (`sparse`), or a `scaling` (`dominance`).
         work: Pays for the test.
     """
-    multipliers, order = file.fields("multipliers", "order")
+    way = "scaling" if "scaling" in file else "order"
+    multipliers, guide = file.fields("multipliers", way)
     inward = multipliers.numbers(len(terms))
     require(min(inward, default=Fraction(1)) > 0, f"{multipliers.where} are positive")
     outward = [_inverse_above(t) for t in inward]
@@ -151,27 +155,33 @@ def _require_positive(
     bits = max(bits, _bits([*constant.values()]))
     rows: Rows = [{} for _ in range(1 + max(max(key) for key in constant))]
     for (i, j), x in constant.items():
-        rows[i][j] = int(x * 2**bits)
-    left = MAX_PRODUCTS
-    for number, (term, t, u) in enumerate(zip(terms, inward, outward, strict=True)):
+        rows[i][j] = _whole(x, bits)
+    left, entries = MAX_PRODUCTS, len(rows)
+    of_middle, of_width = bits - shift - ranges - 1, bits - ranges - 1 - products
+    for term, t, u in zip(terms, inward, outward, strict=True):
         a, b = form(term.left, term.right)
-        products = (len(a) + len(b)) ** 2
-        left -= products * (1 + bits // 512)
-        if left < 0:
-            raise Unusable("checking it would take too much work: too many or too long terms")
-        if number % 64 == 0 or products > 2**16:
-            entries = sum(map(len, rows)) + products
+        count = (len(a) + len(b)) ** 2
+        left -= count * (1 + bits // 512)
+        entries += count  # at most: many are there before
+        if entries > MAX_ENTRIES or entries * (bits + 2048) > MAX_MEMORY:
+            left -= len(rows)
+            entries = sum(map(len, rows)) + count
             if entries > MAX_ENTRIES or entries * (bits + 2048) > MAX_MEMORY:
                 raise Unusable("checking it would take too much memory: the matrix is too full")
-        total, width = (term.low + term.high) / 2, (term.high - term.low) / 2
-        mixed = int(total * 2 ** (bits - shift))
-        _add(rows, a, b, mixed)
-        if width:
-            _add_square(rows, a, -int(width * t * 2 ** (bits - 2 * shift)))
-            _add_square(rows, b, -int(width * u * 2**bits))
-    eliminated = order.integers(len(rows))
-    require(sorted(eliminated) == [*range(len(rows))], f"{order.where} is an order of all rows")
-    require(sparse_positive_definite(rows, eliminated, work), claim)
+        if left < 0:
+            raise Unusable("checking it would take too much work: too many or too long terms")
+        low, high = _whole(term.low, ranges), _whole(term.high, ranges)
+        _add(rows, a, b, (low + high) << of_middle)
+        if width := high - low:
+            _add_square(rows, a, -(width * _whole(t, products) << of_width - 2 * shift))
+            _add_square(rows, b, -(width * _whole(u, products) << of_width))
+    guiding = guide.integers(len(rows))
+    if way == "scaling":
+        require(min(guiding) > 0, f"{guide.where} is positive")
+        require(scaled_dominant(rows, guiding, work), claim)
+        return
+    require(sorted(guiding) == [*range(len(rows))], f"{guide.where} is an order of all rows")
+    require(sparse_positive_definite(rows, guiding, work), claim)
 
 
 def _add(rows: Rows, a: Vector, b: Vector, factor: int) -> None:
@@ -195,11 +205,17 @@ def _add_square(rows: Rows, a: Vector, factor: int) -> None:
             row[j] = row.get(j, 0) + scaled * y
 
 
+@lru_cache(2**16)
 def _inverse_above(t: Fraction) -> Fraction:
     """Returns u with `t u >= 1`, of few bits."""
     digits = t.numerator.bit_length() - t.denominator.bit_length()
     scale = Fraction(2) ** (_BITS + digits)
     return -(-scale // t) / scale
+
+
+def _whole(x: Fraction, bits: int) -> int:
+    """Returns a dyadic number in units of 2^-bits, which it is a multiple of."""
+    return x.numerator << bits + 1 - x.denominator.bit_length()
 
 
 def _bits(numbers: list[Fraction]) -> int:

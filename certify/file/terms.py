@@ -1,5 +1,6 @@
-"""Terms of rank one in the form of the file, with the order in which to eliminate."""
+"""Terms of rank one in the form of the file, and how their two matrices are proved definite."""
 
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,7 @@ def terms_in_file(
     terms: RankOne,
     margin: Float[np.ndarray, " terms"],
     lipschitz: Float[np.ndarray, " terms"],
+    scalings: Sequence[list[int] | None] = (None, None),
 ) -> dict[str, Any]:
     """Returns the evidence of a proof by terms.
 
@@ -24,11 +26,9 @@ def terms_in_file(
         terms: The terms.
         margin: The multipliers of the proof of the margin.
         lipschitz: Those of the proof of the Lipschitz constant.
+        scalings: Of each of the two proofs, the numbers of scaled diagonal dominance, or None if it
+            is by elimination.
     """
-    left, right = (abs(side) for side in terms.rows())
-    across = left.T @ right
-    symmetric = left.T @ left + right.T @ right + across + across.T
-    bordered = sp.block_array([[right.T @ right, across.T], [across, left.T @ left]])
     pairs = zip(terms.left.tolist(), terms.right.tolist(), strict=True)
     ranges = zip(terms.low.tolist(), terms.high.tolist(), strict=True)
     return {
@@ -36,16 +36,34 @@ def terms_in_file(
         "terms": [
             [p, q, low.hex(), high.hex()] for (p, q), (low, high) in zip(pairs, ranges, strict=True)
         ],
-        "margin_proof": _proof(margin, symmetric),
-        "lipschitz_proof": _proof(lipschitz, bordered),
+        "margin_proof": _proof(margin, scalings[0], lambda: _symmetric(terms)),
+        "lipschitz_proof": _proof(lipschitz, scalings[1], lambda: _bordered(terms)),
     }
 
 
-def _proof(multipliers: Float[np.ndarray, " terms"], pattern: Any) -> dict[str, Any]:
-    return {
-        "multipliers": [float(x).hex() for x in multipliers],
-        "order": elimination_order(pattern),
-    }
+def _symmetric(terms: RankOne) -> Any:
+    """Returns a matrix with the entries of the proof of the margin, all of them positive."""
+    left, right = (abs(side) for side in terms.rows())
+    across = left.T @ right
+    return left.T @ left + right.T @ right + across + across.T
+
+
+def _bordered(terms: RankOne) -> Any:
+    """Returns such a matrix for the Lipschitz constant."""
+    left, right = (abs(side) for side in terms.rows())
+    across = left.T @ right
+    return sp.block_array([[right.T @ right, across.T], [across, left.T @ left]])
+
+
+def _proof(
+    multipliers: Float[np.ndarray, " terms"],
+    scaling: list[int] | None,
+    pattern: Callable[[], Any],
+) -> dict[str, Any]:
+    found = {"multipliers": [float(x).hex() for x in multipliers]}
+    if scaling is not None:
+        return {**found, "scaling": scaling}
+    return {**found, "order": elimination_order(pattern())}
 
 
 def elimination_order(pattern: Any) -> list[int]:

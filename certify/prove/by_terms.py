@@ -277,7 +277,11 @@ def _contents(
             **({"methods_without_step": without} if without else {}),
             "enclosure": "terms of rank one",
         },
-        terms_in_file(terms, *(bound.multipliers for bound in bounds)),
+        terms_in_file(
+            terms,
+            *(bound.multipliers for bound in bounds),
+            scalings=[bound.scaling for bound in bounds],
+        ),
     )
 
 
