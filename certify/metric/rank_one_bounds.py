@@ -15,7 +15,7 @@ import scipy.sparse.linalg
 from jaxtyping import Float
 
 from certify.jacobian.rank_one import RankOne
-from certify.metric.comparison import dominance, loses_little, signs
+from certify.metric.comparison import dominance, loses_little
 
 # Rounds of improvement of multipliers, and the share of the spread of the eigenvalues that counts
 # as near the lowest in the first one.
@@ -24,9 +24,9 @@ _ROUNDS, _NEAR = 30, 0.1
 _TINY = 1e-9
 # The most coordinates of which all eigenvalues are computed.
 _DENSE = 1500
-# Of larger ones, the share of entries below which scaled dominance is tried, and how often
-# multipliers are improved by it, which have so many bits.
-_SPARSE, _IMPROVEMENTS, _FEW = 0.1, 4, 10
+# Of larger ones, the share of entries below which scaled dominance is tried, and the bits
+# of multipliers.
+_SPARSE, _FEW = 0.1, 10
 
 
 class MultiplierBound(NamedTuple):
@@ -76,7 +76,16 @@ def margin_bound(
     if len(weights) > _DENSE:
         root = np.sqrt(weights)
         whole = slice(None)
-        return _large(lambda t: _lower_rows(terms, sides, t), sides, (whole, whole), root)
+        products, sizes = sp.csr_array(sides.left * sides.right), _largest(terms, sides)
+        own = products.T @ terms.middle - abs(products).T @ terms.radius
+        worst = sp.diags_array(own + sizes.diagonal()) - 0.5 * (sizes + sizes.T)
+        return _large(
+            lambda t: _lower_rows(terms, sides, t),
+            sp.csr_array(worst),
+            sides,
+            (whole, whole),
+            root,
+        )
     wide = terms.radius > 0
     multipliers = _balanced(sides)
     best = MultiplierBound(-np.inf, multipliers)
@@ -114,7 +123,10 @@ def lipschitz_bound(terms: RankOne, weights: Float[np.ndarray, " n"]) -> Multipl
             return sp.csr_array(sp.block_array([[-other, across.T], [across, -own]]))
 
         root, n = np.sqrt(weights), len(weights)
-        found = _large(above, _Sides(left, right), (slice(n, None), slice(n)), np.tile(root, 2))
+        sides, parts = _Sides(left, right), (slice(n, None), slice(n))
+        sizes = _largest(terms, sides)
+        worst = sp.csr_array(-sp.block_array([[None, sizes.T], [sizes, None]]))
+        found = _large(above, worst, sides, parts, np.tile(root, 2))
         return found._replace(value=-found.value)
     across = _dense(left, middle, right)
     own = _dense(left, radius * multipliers, left)
@@ -127,36 +139,42 @@ def lipschitz_bound(terms: RankOne, weights: Float[np.ndarray, " n"]) -> Multipl
 
 def _large(
     matrix: Callable[[np.ndarray], sp.csr_array],
+    worst: sp.csr_array,
     sides: _Sides,
     parts: tuple[slice, slice],
     units: Float[np.ndarray, " rows"],
 ) -> MultiplierBound:
     """Returns nearly the smallest eigenvalue of a large matrix that multipliers make.
 
-    It comes from scaled dominance where that loses little. Then the best multipliers are known too:
-    those with `t |a'v| = |b'v|` for the vector v of the smallest eigenvalue lose nothing at v.
+    It comes from scaled dominance where that loses little. With a vector v at which the family is
+    worst, terms with `t |a'v| = |b'v|` lose nothing there; so they are tried besides balanced ones.
 
     Args:
         matrix: Makes the matrix of multipliers.
+        worst: One whose Perron vector is v if all terms pull in one direction.
         sides: The vectors a and b of the terms, in the rows of the matrix that `parts` says.
         parts: See `sides`.
         units: The metric's for each row.
     """
     balanced, parallel = _short(_balanced(sides)), _parallel(sides)
-    multipliers, best, tried = balanced, None, matrix(balanced)
-    for _ in range(_IMPROVEMENTS if tried.nnz < _SPARSE * len(units) ** 2 else 0):
-        found = dominance(tried, units)
-        if found is None or (best is not None and found.value <= best.value):
-            break
-        if best is None and not loses_little(tried, found.value):
-            break
-        best = MultiplierBound(found.value, multipliers, found.scaling)
-        vector = found.vector * (1.0 if (own := signs(tried)) is None else own)
-        along = [np.abs(side @ vector[part]) for side, part in zip(sides, parts, strict=True)]
-        wanted = (along[1] + _TINY * along[1].max()) / (along[0] + _TINY * along[0].max())
-        multipliers = np.where(parallel, balanced, _short(wanted))
-        tried = matrix(multipliers)
-    return best or MultiplierBound(_least(matrix(balanced)), balanced)
+    tried = matrix(balanced)
+    first = dominance(tried, units) if tried.nnz < _SPARSE * len(units) ** 2 else None
+    if first is None or not loses_little(tried, first.value):
+        return MultiplierBound(_least(tried), balanced)
+    best = MultiplierBound(first.value, balanced, first.scaling)
+    if (guess := dominance(worst, units)) is not None:
+        along = [abs(side) @ guess.vector[part] for side, part in zip(sides, parts, strict=True)]
+        multipliers = np.where(parallel, balanced, _short(along[1] / along[0]))
+        second = dominance(matrix(multipliers), units)
+        if second is not None and second.value > best.value:
+            best = MultiplierBound(second.value, multipliers, second.scaling)
+    return best
+
+
+def _largest(terms: RankOne, sides: _Sides) -> sp.csr_array:
+    """Returns the largest sizes of the entries of the terms, added up."""
+    left, right = (abs(side) for side in sides)
+    return _rows(left, np.maximum(np.abs(terms.low), np.abs(terms.high)), right)
 
 
 def _short(multipliers: np.ndarray) -> np.ndarray:
