@@ -34,11 +34,27 @@ class NotRidges(ValueError):
     """The error that costs are no sum of products of functions of linear forms; it says why."""
 
 
-class Factor(NamedTuple):
-    """The function `U(d'x)`."""
+class Factor:
+    """The function `U(d'x)`.
 
-    tree: Tree
-    direction: Vector
+    Equal ones are equal keys, whose hash is computed once: trees are long, and looked up often.
+    """
+
+    __slots__ = ("_hash", "direction", "tree")
+
+    def __init__(self, tree: Tree, direction: Vector) -> None:
+        self.tree, self.direction = tree, direction
+        self._hash = hash((tree, direction))
+
+    def __hash__(self) -> int:
+        return self._hash
+
+    def __eq__(self, other: object) -> bool:
+        if self is other:
+            return True
+        if not isinstance(other, Factor) or self._hash != other._hash:
+            return False
+        return self.direction == other.direction and self.tree == other.tree
 
 
 Factors = tuple[Factor, ...]
@@ -264,7 +280,7 @@ def _of_factors(factors: Factors) -> Form:
     if len(factors) != 1:
         empty = Form(Fraction(1), {}, {})
         return empty if not factors else Form(Fraction(0), {}, {factors: Fraction(1)})
-    ((tree, along),) = factors
+    tree, along = factors[0].tree, factors[0].direction
     if tree[0] != "sum":
         return _function(tree, along)
     _, trees, slope, constant, _ = tree
@@ -275,6 +291,7 @@ def _of_factors(factors: Factors) -> Form:
 def _joined(factors: Factors) -> Factors:
     """Returns a product in one order, with one factor for each direction."""
     found: dict[Vector, Tree] = {}
-    for tree, along in factors:
+    for factor in factors:
+        along, tree = factor.direction, factor.tree
         found[along] = product(found[along], tree) if along in found else tree
     return tuple(Factor(found[along], along) for along in sorted(found))
