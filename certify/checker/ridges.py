@@ -27,8 +27,8 @@ from .intervals import UNKNOWN, ZERO, BallInterval
 from .region import Region
 from .univariate import Ranges, Tree, is_defined, ranges
 
-# The most ranges of operations in all trees, and products of ranges: they take about a minute.
-MAX_RANGES = 2**23
+# The most ranges of operations in all trees, and products of ranges: they take a minute or two.
+MAX_RANGES = 2**24
 # The ranges of each operation over an interval, which is cut, and so are arguments of functions.
 _CUTS = 2**7
 

@@ -31,7 +31,7 @@ Series = Callable[[BallInterval, int], list[BallInterval]]
 
 def series_over(series: Series, u: BallInterval, order: int) -> list[BallInterval]:
     """Returns the coefficients of a function on an interval, as unions of those on its pieces."""
-    if u.low is u.high or not u.is_finite():
+    if u.is_point or not u.is_finite():
         return series(u, order)
     width = (u.high - u.low) / _PIECES
     cuts = [u.low, *(u.low + k * width for k in range(1, _PIECES)), u.high]

@@ -119,7 +119,7 @@ def ranges(tree: Tree, u: BallInterval) -> Ranges:
 
     The interval is cut into pieces, because formulas name the variable more than once.
     """
-    if not u.is_finite() or linear(tree) is not None or u.low is u.high:
+    if not u.is_finite() or linear(tree) is not None or u.is_point:
         return _ranges(tree, u)
     line = _ranges(tree, UNKNOWN)
     width = (u.high - u.low) / PIECES
