@@ -139,7 +139,7 @@ def _rebuild(description: Reader, rows: np.ndarray) -> tuple[Any, np.ndarray]:
             raise Unusable('field "game.structure" has more coordinates than given')
         own, rest = rows[..., :size], rows[..., size:]
         if kind == "array":
-            return jax.device_put(own.reshape(*stacks, *_shape(description))), rest
+            return jax.device_put(own.reshape((*stacks, *_shape(description)))), rest
         count, block = _stacked(description)
         if count * math.prod(stacks) > _MOST_STACKED:
             raise Unusable('field "game.structure" has too many players in stacks')
