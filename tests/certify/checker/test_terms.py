@@ -185,6 +185,79 @@ def test_what_is_rejected(change, message):
         check_terms(Reader(evidence), cast(Any, said))
 
 
+def chain(count=40):
+    """Players in a line, each drawn to the next ones by at most a fifth, in no order."""
+    ends = [(i, j) for i in range(count) for j in (i - 1, i + 1) if 0 <= j < count]
+    left, right = (np.array([*range(count), *side]) for side in zip(*ends, strict=True))
+    low = np.concatenate([np.ones(count), np.full(len(ends), -0.2)])
+    high = np.concatenate([np.ones(count), np.zeros(len(ends))])
+    vectors = [((k, 1),) for k in range(count)]
+    return RankOne(vectors, left, right, low, high, sp.csr_array(np.eye(count)))
+
+
+def scaled(monkeypatch):
+    """Evidence by scaled dominance, and what it proves."""
+    monkeypatch.setattr("certify.metric.rank_one_bounds._DENSE", 1)
+    terms, weights = chain(), np.linspace(1.0, 2.0, 40)
+    margin, lipschitz = margin_bound(terms, weights), lipschitz_bound(terms, weights)
+    assert margin.scaling is not None and lipschitz.scaling is not None
+    evidence = terms_in_file(
+        terms, margin.multipliers, lipschitz.multipliers, [margin.scaling, lipschitz.scaling]
+    )
+    said = claims(weights, margin.value * (1 - 1e-9), lipschitz.value * (1 + 1e-9))
+    return evidence, said
+
+
+def test_of_a_network_dominance_loses_nothing(monkeypatch):
+    monkeypatch.setattr("certify.metric.rank_one_bounds._DENSE", 1)
+    terms, weights = chain(), np.ones(40)
+    margin, lipschitz = margin_bound(terms, weights), lipschitz_bound(terms, weights)
+    bend = 0.4 * np.cos(np.pi / 41)  # of the matrix of neighbours, times a fifth
+    assert margin.scaling is not None and lipschitz.scaling is not None
+    assert 1 - bend - 1e-6 < margin.value <= 1 - bend + 1e-12
+    assert 1 + bend - 1e-12 <= lipschitz.value < 1 + bend + 1e-6
+
+
+def test_a_file_by_dominance_is_accepted(monkeypatch):
+    evidence, said = scaled(monkeypatch)
+    assert accepts(evidence, said)
+    assert set(evidence["margin_proof"]) == {"multipliers", "scaling"}
+    said.margin *= Fraction(101, 100)
+    assert not accepts(evidence, said)
+    said.margin /= Fraction(101, 100)
+    said.lipschitz *= Fraction(99, 100)
+    assert not accepts(evidence, said)
+
+
+@pytest.mark.parametrize("proof", ["margin_proof", "lipschitz_proof"])
+@pytest.mark.parametrize(
+    ("change", "error"),
+    [
+        (lambda e, p: p["scaling"].__setitem__(0, 0), Rejected),
+        (lambda e, p: p["scaling"].__setitem__(0, -p["scaling"][0]), Rejected),
+        (lambda e, p: p["scaling"].__setitem__(3, p["scaling"][3] // 2), Rejected),
+        (lambda e, p: p["scaling"].__setitem__(3, 2 * p["scaling"][3]), Rejected),
+        (lambda e, p: p["multipliers"].__setitem__(-1, (2.0**-9).hex()), Rejected),
+        (lambda e, p: p["multipliers"].__setitem__(-1, (0.0).hex()), Rejected),
+        (lambda e, p: e["terms"][-1].__setitem__(2, (-0.5).hex()), Rejected),
+        (lambda e, p: e["vectors"].__setitem__(3, [[3], [2]]), Rejected),
+        (lambda e, p: p["scaling"].pop(), Unusable),
+        (lambda e, p: p["scaling"].append(1), Unusable),
+        (lambda e, p: p["scaling"].__setitem__(0, 1.0), Unusable),
+        (lambda e, p: p["scaling"].__setitem__(0, True), Unusable),
+        (lambda e, p: p["scaling"].__setitem__(0, 2**1200), Unusable),
+        (lambda e, p: p.__setitem__("scaling", {}), Unusable),
+        (lambda e, p: p.__setitem__("order", [*range(len(p["scaling"]))]), Unusable),
+        (lambda e, p: p.pop("scaling"), Unusable),
+    ],
+)
+def test_what_is_false_in_a_proof_by_dominance(monkeypatch, proof, change, error):
+    evidence, said = scaled(monkeypatch)
+    change(evidence, evidence[proof])
+    with pytest.raises(error):
+        check_terms(Reader(evidence), cast(Any, said))
+
+
 @given(st.fractions(min_value=2.0**-1000, max_value=2.0**1000))
 def test_inverses_are_rounded_up(t):
     u = _inverse_above(t)
