@@ -18,6 +18,7 @@ _MAX_EXPONENT = 2**30
 
 def exact(x: Fraction | int) -> Any:
     """Returns a ball around a rational number, of radius zero around a dyadic one that fits."""
+    x = x if isinstance(x, Fraction) else Fraction(x)
     return arb(fmpq(x.numerator, x.denominator))
 
 

@@ -177,7 +177,6 @@ def _require_positive(
             _add_square(rows, b, -(width * _whole(u, products) << of_width))
     guiding = guide.integers(len(rows))
     if way == "scaling":
-        require(min(guiding) > 0, f"{guide.where} is positive")
         require(scaled_dominant(rows, guiding, work), claim)
         return
     require(sorted(guiding) == [*range(len(rows))], f"{guide.where} is an order of all rows")

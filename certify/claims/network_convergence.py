@@ -93,9 +93,8 @@ class NetworkConvergence(Certificate):
     title: ClassVar[str] = "Convergence of a network"
     no_file: ClassVar[str] = (
         "a proof about a network makes no file: the numbers of all players and the code of their "
-        "costs would not fit into one that the independent checker reads; certify.certify makes one for "
-        "up to 131,072 coordinates, if costs are made of functions of linear forms: see the page "
-        "on whole spaces"
+        "costs would not fit into one that the independent checker reads; certify.certify "
+        "makes one for up to 131,072 coordinates, if costs are made of functions of linear forms"
     )
 
     def __init__(

@@ -15,15 +15,15 @@ import scipy.sparse.linalg
 from jaxtyping import Float
 
 from certify.jacobian.rank_one import RankOne
-from certify.metric.comparison import dominance, loses_little
+from certify.metric.comparison import dominance, loses_little, signs
 
 # Rounds of improvement of multipliers, and the share of the spread of the eigenvalues that counts
 # as near the lowest in the first one.
 _ROUNDS, _NEAR = 30, 0.1
 # The share of the longest vector below which the part of one along the lowest ones counts as none.
 _TINY = 1e-9
-# The most coordinates of which all eigenvalues are computed.
-_DENSE = 1500
+# The most coordinates of which all eigenvalues are computed, and of which they always are.
+_DENSE, _SMALL = 1500, 200
 # Of larger ones, the share of entries below which scaled dominance is tried, and the bits
 # of multipliers.
 _SPARSE, _FEW = 0.1, 10
@@ -73,7 +73,7 @@ def margin_bound(
         rounds: How often multipliers are improved.
     """
     sides = _sides(terms, weights)
-    if len(weights) > _DENSE:
+    if _is_large(terms, sides):
         root = np.sqrt(weights)
         whole = slice(None)
         products, sizes = sp.csr_array(sides.left * sides.right), _largest(terms, sides)
@@ -114,7 +114,7 @@ def lipschitz_bound(terms: RankOne, weights: Float[np.ndarray, " n"]) -> Multipl
     left, right = _sides(terms, weights)
     multipliers = _balanced(_Sides(left, right))
     middle, radius = terms.middle, terms.radius
-    if len(weights) > _DENSE:
+    if _is_large(terms, _Sides(left, right)):
 
         def above(t: np.ndarray) -> sp.csr_array:
             across = _rows(left, middle, right)
@@ -135,6 +135,15 @@ def lipschitz_bound(terms: RankOne, weights: Float[np.ndarray, " n"]) -> Multipl
     last = len(both) - 1
     value = scipy.linalg.eigh(both, eigvals_only=True, subset_by_index=[last, last])[0]
     return MultiplierBound(float(value), multipliers)
+
+
+def _is_large(terms: RankOne, sides: _Sides) -> bool:
+    """Says whether to do without all eigenvalues: they take long, or dominance loses nothing."""
+    n = sides.left.shape[1]
+    if not _SMALL < n <= _DENSE:
+        return n > _DENSE
+    matrix = _lower_rows(terms, sides, _balanced(sides))
+    return matrix.nnz < _SPARSE * n**2 and signs(matrix) is not None
 
 
 def _large(

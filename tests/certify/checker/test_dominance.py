@@ -40,7 +40,7 @@ def matrices(draw):
     for i in range(n):
         for j in range(i):
             matrix[i][j] = matrix[j][i] = draw(entry)
-        matrix[i][i] = draw(st.integers(0, 9) if small else st.integers(0, 2**72))
+        matrix[i][i] = draw(st.integers(-1, 9) if small else st.integers(0, 2**72))
     scaling = draw(st.lists(st.integers(-1, 6), min_size=n, max_size=n))
     return matrix, scaling
 
@@ -82,6 +82,11 @@ def test_perron_vectors_prove_nearly_all_of_a_laplacian():
         shifted = np.rint((matrix - share * least * np.eye(n)) * 2**60).astype(object)
         rows = lower([[int(x) for x in row] for row in shifted])
         assert scaled_dominant(rows, scaling, Work()) == accepted
+
+
+def test_numbers_have_to_be_positive():
+    assert not scaled_dominant([{0: -1}], [-1], Work())
+    assert not scaled_dominant([{0: 1}, {1: 1}], [1, 0], Work())
 
 
 def test_what_makes_no_sense():
