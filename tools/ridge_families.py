@@ -73,8 +73,8 @@ def proofs(
     both = sides(terms, metric)
     return {
         **terms_in_file(terms),
-        "margin_proof": term_proof(both.of_margin(), margin.multipliers),
-        "lipschitz_proof": term_proof(both.of_lipschitz(), lipschitz.multipliers),
+        "margin_proof": term_proof(both.of_margin(), margin),
+        "lipschitz_proof": term_proof(both.of_lipschitz(), lipschitz),
     }
 
 

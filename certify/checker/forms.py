@@ -21,24 +21,42 @@ from .univariate import ENTIRE, TooLarge, Tree, composed, power, product, total
 Vector = tuple[tuple[int, int], ...]
 
 # The most products of numbers in bringing the costs to this form: they take about a minute.
-MAX_WORK = 2**25
+MAX_WORK = 2**27
 # What making a form costs, besides its parts.
 _FORM = 32
 # The most terms that a product of two sums may have.
 MAX_PRODUCTS = 2**12
 # The most bits of a numerator or a denominator.
 MAX_FRACTION_BITS = 2**12
+# Numbers of more bits than this cost a product more for every so many of them.
+_SHORT, _UNIT = 2**7, 2**5
 
 
 class NotRidges(ValueError):
     """The error that costs are no sum of products of functions of linear forms; it says why."""
 
 
-class Factor(NamedTuple):
-    """The function `U(d'x)`."""
+class Factor:
+    """The function `U(d'x)`.
 
-    tree: Tree
-    direction: Vector
+    Equal ones are equal keys, whose hash is computed once: trees are long, and looked up often.
+    """
+
+    __slots__ = ("_hash", "direction", "tree")
+
+    def __init__(self, tree: Tree, direction: Vector) -> None:
+        self.tree, self.direction = tree, direction
+        self._hash = hash((tree, direction))
+
+    def __hash__(self) -> int:
+        return self._hash
+
+    def __eq__(self, other: object) -> bool:
+        if self is other:
+            return True
+        if not isinstance(other, Factor) or self._hash != other._hash:
+            return False
+        return self.direction == other.direction and self.tree == other.tree
 
 
 Factors = tuple[Factor, ...]
@@ -97,11 +115,11 @@ class Forms:
         """Returns a sum."""
         constant, slopes, products = Fraction(0), dict(terms[0].slopes), dict(terms[0].products)
         for place, term in enumerate(terms):
-            constant = _bounded(constant + term.constant)
+            constant = self._bounded(constant + term.constant)
             if place:
                 self._spend(len(term.slopes) + len(term.products))
-                _add(slopes, term.slopes)
-                _add(products, term.products)
+                self._add(slopes, term.slopes)
+                self._add(products, term.products)
         self._spend(len(slopes) + len(products) + _FORM)
         return Form(constant, slopes, products)
 
@@ -113,9 +131,9 @@ class Forms:
             return Form(Fraction(0), {}, {})
         self._spend(_FORM + len(x.slopes) + len(x.products))
         return Form(
-            _bounded(x.constant * factor),
-            {k: _bounded(a * factor) for k, a in x.slopes.items()},
-            {key: _bounded(a * factor) for key, a in x.products.items()},
+            self._bounded(x.constant * factor),
+            {k: self._bounded(a * factor) for k, a in x.slopes.items()},
+            {key: self._bounded(a * factor) for key, a in x.products.items()},
         )
 
     def times(self, x: Form, y: Form) -> Form:
@@ -132,7 +150,7 @@ class Forms:
             for b, right in parts[1]:
                 self._spend(_FORM + sum(factor.tree[-1][0] for factor in left + right))
                 if left and right:
-                    _add(products, {_joined(left + right): _bounded(a * b)})
+                    self._add(products, {_joined(left + right): self._bounded(a * b)})
                 else:
                     rest.append(self.scaled(_of_factors(left + right), a * b))
         return self.total([Form(Fraction(0), {}, products), *rest])
@@ -192,6 +210,23 @@ class Forms:
             return [(Fraction(1), (own,)), *parts]
         return [(x.constant, ()), *parts] if x.constant else parts
 
+    def _add(self, sums: dict, others: dict) -> None:
+        for key, a in others.items():
+            found = self._bounded(sums.get(key, 0) + a)
+            if found:
+                sums[key] = found
+            else:
+                sums.pop(key, None)
+
+    def _bounded(self, x: Fraction) -> Fraction:
+        """Returns a number that is not too long, and pays for what its length adds to the work."""
+        bits = max(x.numerator.bit_length(), x.denominator.bit_length())
+        if bits > MAX_FRACTION_BITS:
+            raise NotRidges(_TOO_LONG)
+        if bits > _SHORT:
+            self._spend(bits // _UNIT)
+        return x
+
     def _spend(self, products: int) -> None:
         self.work += products
         if self.work > MAX_WORK:
@@ -211,23 +246,11 @@ def _kink(name: str, *_: Form) -> Form:
 _TOO_LONG = "the numbers in the costs get too long to be followed exactly"
 
 
-def _bounded(x: Fraction) -> Fraction:
-    if max(x.numerator.bit_length(), x.denominator.bit_length()) > MAX_FRACTION_BITS:
-        raise NotRidges(_TOO_LONG)
-    return x
-
-
-def _add(sums: dict, others: dict) -> None:
-    for key, a in others.items():
-        found = _bounded(sums.get(key, 0) + a)
-        if found:
-            sums[key] = found
-        else:
-            sums.pop(key, None)
-
-
 def direction(slopes: dict[int, Fraction]) -> tuple[Vector, Fraction]:
     """Returns an integer vector d and a number a with `slopes = a d`."""
+    if len(slopes) == 1:
+        ((k, a),) = slopes.items()
+        return ((k, 1),), a
     common = 1
     for a in slopes.values():
         common = lcm(common, a.denominator)
@@ -242,18 +265,24 @@ def direction(slopes: dict[int, Fraction]) -> tuple[Vector, Fraction]:
 
 def univariate(x: Form) -> Factor | None:
     """Returns a form as a function of one linear form, or None if it is none."""
-    directions = {key[0].direction if len(key) == 1 else None for key in x.products}
-    slope = Fraction(0)
+    along, slope = None, Fraction(0)
+    for key in x.products:
+        if len(key) != 1 or along not in (None, key[0].direction):
+            return None
+        along = key[0].direction
     if x.slopes:
-        along, slope = direction(x.slopes)
-        directions.add(along)
-    if len(directions) != 1 or None in directions:
+        if along is not None and len(along) != len(x.slopes):
+            return None
+        own, slope = direction(x.slopes)
+        if along not in (None, own):
+            return None
+        along = own
+    if along is None:
         return None
-    (along,) = directions
     trees = [(key[0].tree, a) for key, a in x.products.items()]
     if len(trees) == 1 and trees[0][1] == 1 and not slope and not x.constant:
-        return Factor(trees[0][0], along or ())
-    return Factor(total(trees, slope, x.constant), along or ())
+        return Factor(trees[0][0], along)
+    return Factor(total(trees, slope, x.constant), along)
 
 
 def _function(tree: Tree, along: Vector) -> Form:
@@ -264,7 +293,7 @@ def _of_factors(factors: Factors) -> Form:
     if len(factors) != 1:
         empty = Form(Fraction(1), {}, {})
         return empty if not factors else Form(Fraction(0), {}, {factors: Fraction(1)})
-    ((tree, along),) = factors
+    tree, along = factors[0].tree, factors[0].direction
     if tree[0] != "sum":
         return _function(tree, along)
     _, trees, slope, constant, _ = tree
@@ -275,6 +304,7 @@ def _of_factors(factors: Factors) -> Form:
 def _joined(factors: Factors) -> Factors:
     """Returns a product in one order, with one factor for each direction."""
     found: dict[Vector, Tree] = {}
-    for tree, along in factors:
+    for factor in factors:
+        along, tree = factor.direction, factor.tree
         found[along] = product(found[along], tree) if along in found else tree
     return tuple(Factor(found[along], along) for along in sorted(found))

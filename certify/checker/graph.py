@@ -37,7 +37,7 @@ from .reader import Reader, Unusable
 
 MAX_NODES = 2**18
 # The most entries of all arrays of a graph together, and the most products in its matrix products.
-MAX_ENTRIES = 2**22
+MAX_ENTRIES = 2**23
 MAX_TERMS = 2**24
 
 # The operations, with their numbers of operands. `constant` and `power` (with an integer exponent)
@@ -91,16 +91,26 @@ class Graph(NamedTuple):
 
     def evaluate(self, inputs: list[Any], operations: Operations) -> list[Any]:
         """Returns the outputs at some inputs, in an arithmetic given by its operations."""
-        values = self.values(inputs, operations)
-        return [x for k in self.outputs for x in values[k]]
+        return self._kept(inputs, operations, self.outputs)[0]
 
     def obliged(self, inputs: list[Any], operations: Operations) -> tuple[list[Any], list[Any]]:
         """Returns the outputs, and the values of all obligations, entry by entry."""
-        values = self.values(inputs, operations)
-        outputs, obliged = (
-            [x for k in ends for x in values[k]] for ends in (self.outputs, self.obligations)
-        )
+        outputs, obliged = self._kept(inputs, operations, self.outputs, self.obligations)
         return outputs, obliged
+
+    def _kept(self, inputs: list[Any], operations: Operations, *ends: list[int]) -> list[Entries]:
+        """Returns the entries of some nodes, and forgets those of others after their last use."""
+        last = {k: number for number, node in enumerate(self.nodes) for k in node.operands}
+        for k in (k for numbers in ends for k in numbers):
+            last[k] = len(self.nodes)
+        values: dict[int, Entries] = {k: [x] for k, x in enumerate(inputs)}
+        for number, node in enumerate(self.nodes):
+            operands = [values[k] for k in node.operands]
+            values[self.inputs + number] = self._entries(node, operands, operations)
+            for k in node.operands:
+                if last[k] == number:
+                    values.pop(k, None)
+        return [[x for k in numbers for x in values[k]] for numbers in ends]
 
     def values(self, inputs: list[Any], operations: Operations) -> list[Entries]:
         """Returns the entries of the inputs, one each, and after them those of all nodes."""

@@ -18,7 +18,7 @@ _MAX_EXPONENT = 2**30
 
 def exact(x: Fraction | int) -> Any:
     """Returns a ball around a rational number, of radius zero around a dyadic one that fits."""
-    x = Fraction(x)
+    x = x if isinstance(x, Fraction) else Fraction(x)
     return arb(fmpq(x.numerator, x.denominator))
 
 
@@ -59,17 +59,29 @@ class BallInterval:
                 return self
         return UNKNOWN
 
+    @property
+    def is_point(self) -> bool:
+        """Whether all its numbers are in one ball; then results of operations are such balls."""
+        return self.low is self.high
+
     def __add__(self, other: "BallInterval") -> "BallInterval":
-        return BallInterval(self.low + other.low, self.high + other.high)
+        low = self.low + other.low
+        if self.is_point and other.is_point:
+            return BallInterval(low, low)
+        return BallInterval(low, self.high + other.high)
 
     def __sub__(self, other: "BallInterval") -> "BallInterval":
         return BallInterval(self.low - other.high, self.high - other.low)
 
     def __neg__(self) -> "BallInterval":
-        return BallInterval(-self.high, -self.low)
+        low = -self.high
+        return BallInterval(low, low if self.is_point else -self.low)
 
     def __mul__(self, other: "BallInterval") -> "BallInterval":
         a, b, c, d = self.low, self.high, other.low, other.high
+        if a is b and c is d:
+            product = a * c
+            return BallInterval(product, product)
         if a >= 0:
             if c >= 0:
                 return BallInterval(a * c, b * d)
@@ -85,13 +97,17 @@ class BallInterval:
     def __pow__(self, exponent: int) -> "BallInterval":
         """Returns the range of an integer power; UNKNOWN for a negative one around 0."""
         if exponent == 0:
-            return BallInterval(arb(1), arb(1)) if self.is_finite() else self
+            return BallInterval.point(1) if self.is_finite() else self
         if exponent < 0:
             if not (self.low > 0 or self.high < 0):
                 return UNKNOWN
-            inverse = BallInterval(1 / self.high, 1 / self.low)
+            low = 1 / self.high
+            inverse = BallInterval(low, low if self.is_point else 1 / self.low)
             return inverse if exponent == -1 else inverse**-exponent
-        low, high = self.low**exponent, self.high**exponent
+        low = self.low**exponent
+        if self.is_point:
+            return BallInterval(low, low)
+        high = self.high**exponent
         if exponent % 2 or self.low >= 0:
             return BallInterval(low, high)
         if self.high <= 0:
@@ -130,7 +146,8 @@ def increasing(name: str) -> Callable[[BallInterval], BallInterval]:
     """Returns the range map of an increasing function; python-flint knows its domain."""
 
     def image(x: BallInterval) -> BallInterval:
-        found = BallInterval(getattr(x.low, name)(), getattr(x.high, name)())
+        low = getattr(x.low, name)()
+        found = BallInterval(low, low if x.is_point else getattr(x.high, name)())
         return found if found.is_finite() else UNKNOWN
 
     return image

@@ -47,10 +47,13 @@ def sparse_sum(constant: Triangle, products: Iterator[Products], bits: int, work
     rows: Rows = [{} for _ in range(1 + max(i for i, _ in constant))]
     for (i, j), x in constant.items():
         rows[i][j] = x
-    for number, (a, b, mixed, first, second) in enumerate(products):
+    entries = len(constant)
+    for a, b, mixed, first, second in products:
         count = (len(a) + len(b)) ** 2
         work.pay(_ONE * count * (1 + bits // 512))
-        if number % 64 == 0 or count > 2**16:
+        entries += count  # at most: many are there before
+        if entries > MAX_ENTRIES or entries * (bits + 2048) > MAX_MEMORY:
+            work.pay(_ONE * len(rows))
             entries = sum(map(len, rows)) + count
             if entries > MAX_ENTRIES or entries * (bits + 2048) > MAX_MEMORY:
                 raise Unusable("checking it would take too much memory: the matrix is too full")

@@ -11,6 +11,7 @@ import re
 import stat
 import zlib
 from fractions import Fraction
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -26,6 +27,7 @@ CONVERGENCE, CONTRACTION, POLICIES = "convergence", "contraction", "policies"
 MAX_BYTES = 128 * 2**20
 MAX_VALUES = 15 * 2**20
 MAX_ITEMS = 2**20  # the most items of a list that are looked at one by one
+_LONGEST = 40  # the most characters of a float, and some more
 MAX_BITS = 1100  # the most bits of an integer; floats have up to 1024 before the point
 
 _GZIP = b"\x1f\x8b"
@@ -158,6 +160,21 @@ def _refuse(number: str) -> NoReturn:
     raise Unusable(f"{number} is not exact; write a finite hexadecimal float as text")
 
 
+def _exact(value: Any) -> Fraction | None:
+    """Returns the number that a hexadecimal float is, if it is spelled as Python spells it."""
+    return _float(value) if isinstance(value, str) and len(value) <= _LONGEST else None
+
+
+@lru_cache(2**16)
+def _float(text: str) -> Fraction | None:
+    """Returns a finite float exactly; many occur many times."""
+    try:
+        value = float.fromhex(text)
+        return Fraction(value) if value.hex() == text else None
+    except (ValueError, OverflowError):
+        return None
+
+
 class Reader:
     """Typed access to parsed data, with the path of the field in every complaint."""
 
@@ -229,14 +246,14 @@ class Reader:
 
     def number(self) -> Fraction:
         """Returns a finite hexadecimal float exactly; it must be spelled as Python spells it."""
-        try:
-            value = float.fromhex(self.text()[:40])
-            if value.hex() == self.value:
-                return Fraction(value)
-        except (ValueError, OverflowError):
-            pass
-        self.fail('a finite hexadecimal float such as "0x1.8000000000000p+1"')
+        value = _exact(self.value)
+        if value is None:
+            self.fail('a finite hexadecimal float such as "0x1.8000000000000p+1"')
+        return value
 
     def numbers(self, length: int) -> list[Fraction]:
         """Returns a list of such numbers."""
-        return [item.number() for item in self.items(length)]
+        if not isinstance(self.value, list) or not length == len(self.value) <= MAX_ITEMS:
+            return [item.number() for item in self.items(length)]
+        found = [_exact(value) for value in self.value]
+        return [x if x is not None else self.items()[k].number() for k, x in enumerate(found)]

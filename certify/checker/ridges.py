@@ -25,10 +25,10 @@ from .forms import Factor, Factors, Form, Forms, NotRidges, Vector, direction
 from .graph import Graph
 from .intervals import UNKNOWN, ZERO, BallInterval
 from .region import Region
-from .univariate import Ranges, is_defined, ranges
+from .univariate import Ranges, Tree, is_defined, ranges
 
-# The most ranges of operations in all trees, and products of ranges: they take about a minute.
-MAX_RANGES = 2**23
+# The most ranges of operations in all trees, and products of ranges: they take a minute or two.
+MAX_RANGES = 2**24
 # The ranges of each operation over an interval, which is cut, and so are arguments of functions.
 _CUTS = 2**7
 
@@ -85,12 +85,19 @@ class Ridges:
         """Returns the range of s_k over the region for each `p_k q_k'` of the Jacobian."""
         reach, terms = Extents(region), {}
         known: dict[Factor, Ranges] = {}
+        everywhere: dict[Tree, Ranges] = {}
         zero = Fraction(0)
 
         def bounds(factor: Factor) -> Ranges:
             if factor not in known:
                 self._spend([factor], reach)
-                known[factor] = ranges(factor.tree, reach.of(factor.direction))
+                along, tree = reach.of(factor.direction), factor.tree
+                if along is UNKNOWN:  # then all linear forms have the same values
+                    if tree not in everywhere:
+                        everywhere[tree] = ranges(tree, along)
+                    known[factor] = everywhere[tree]
+                else:
+                    known[factor] = ranges(tree, along)
             return known[factor]
 
         def add(left: Iterable[tuple[int, Fraction]], right: Vector, s: BallInterval) -> None:

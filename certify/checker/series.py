@@ -31,7 +31,7 @@ Series = Callable[[BallInterval, int], list[BallInterval]]
 
 def series_over(series: Series, u: BallInterval, order: int) -> list[BallInterval]:
     """Returns the coefficients of a function on an interval, as unions of those on its pieces."""
-    if u.low is u.high or not u.is_finite():
+    if u.is_point or not u.is_finite():
         return series(u, order)
     width = (u.high - u.low) / _PIECES
     cuts = [u.low, *(u.low + k * width for k in range(1, _PIECES)), u.high]
@@ -61,7 +61,7 @@ def real_power_series(u: BallInterval, power: Any, order: int) -> list[BallInter
 
 
 def _share(x: BallInterval, k: int) -> BallInterval:
-    return x.times(Fraction(1, factorial(k)))
+    return x.times(Fraction(1, factorial(k))) if k > 1 else x
 
 
 def _exp(u: BallInterval, order: int) -> list[BallInterval]:
@@ -127,7 +127,8 @@ def _tangent(t: BallInterval, s: BallInterval, order: int, sign: int) -> list[Ba
     for k in range(1, order + 1):
         value = ZERO
         for exponent, c in enumerate(p):
-            value = value + (t**exponent).times(c)
+            if c:
+                value = value + (t**exponent).times(c)
         result.append(_share(s * value, k))
         longer = [0] * (len(p) + 1)
         for exponent, c in enumerate(p):

@@ -36,7 +36,7 @@ def sparse_positive_definite(matrix: Rows, order: list[int], work: Work) -> bool
         Unusable: If that takes too much work, or more than `MAX_ENTRIES` at a time.
         ValueError: If there are entries outside the lower triangle.
     """
-    work.pay(len(matrix) + sum(_length(x) for row in matrix for x in row.values()))
+    work.pay(len(matrix) + sum(length(x) for row in matrix for x in row.values()))
     if sorted(order) != list(range(len(matrix))):
         return False
     diagonal = [row.get(i, 0) for i, row in enumerate(matrix)]
@@ -59,7 +59,8 @@ def sparse_positive_definite(matrix: Rows, order: list[int], work: Work) -> bool
     return True
 
 
-def _length(x: int) -> int:
+def length(x: int) -> int:
+    """Returns how many products of short numbers one with an integer takes."""
     return 1 + x.bit_length() // 1000
 
 

@@ -25,8 +25,10 @@ segments, and what is strict for each of its matrices holds with one factor for 
 
 from collections.abc import Callable, Iterator
 from fractions import Fraction
+from functools import lru_cache
 
 from .claims import Claims
+from .dominance import scaled_dominant
 from .equilibrium import CONVEX
 from .exact import Work, positive_definite
 from .outer_products import Products, full_sum, sparse_sum
@@ -92,41 +94,49 @@ class TermFamily:
         False is no disproof.
 
         Args:
-            file: Has the multipliers t of all terms; and the order in which to eliminate, or none,
-                and then the matrix is taken for full.
+            file: Has the multipliers t of all terms, and what proves the matrix positive definite:
+                an `order` in which to eliminate (`sparse`), a `scaling` (`dominance`), or neither,
+                and then the matrix is taken for full (`exact`).
             constant: The other part of the matrix, with every entry of its diagonal.
             form: Makes a and b.
             scale: See above.
         """
-        names = ("multipliers", "order") if "order" in file else ("multipliers",)
-        multipliers, *orders = file.fields(*names)
+        guides = [name for name in ("order", "scaling") if name in file][:1]
+        multipliers, *guides = file.fields("multipliers", *guides)
         inward = multipliers.numbers(len(self._terms))
         require(min(inward, default=Fraction(1)) > 0, f"{multipliers.where} are positive")
         outward = [_inverse_above(t) for t in inward]
-        ends = [x for term in self._terms for x in (term.low, term.high)]
-        # All entries are integers in units of 2^-bits.
-        products = _bits(ends) + _bits([scale]) + 1 + _bits([*inward, *outward]) + 2 * self._shift
-        bits = max(products, _bits([*constant.values()]))
-        whole = {place: int(x * 2**bits) for place, x in constant.items()}
+        # All entries are integers in units of 2^-bits: products of numbers in other units.
+        of_ends = _bits([x for term in self._terms for x in (term.low, term.high)])
+        of_scale, of_multipliers = _bits([scale]), _bits([*inward, *outward])
+        bits = of_ends + of_scale + of_multipliers + 1 + 2 * self._shift
+        bits = max(bits, _bits([*constant.values()]))
+        whole = {place: _whole(x, bits) for place, x in constant.items()}
+        factor = _whole(scale, of_scale)
+        of_middle = bits - self._shift - of_ends - of_scale - 1
+        of_width = bits - of_ends - of_scale - of_multipliers - 1
 
         def added() -> Iterator[Products]:
             for term, t, u in zip(self._terms, inward, outward, strict=True):
-                total, width = scale * (term.low + term.high), abs(scale) * (term.high - term.low)
+                low, high = _whole(term.low, of_ends), _whole(term.high, of_ends)
+                width = abs(factor) * (high - low)
                 yield Products(
                     *form(term.left, term.right),
-                    int(total * 2 ** (bits - self._shift - 1)),
-                    int(width * t * 2 ** (bits - 2 * self._shift - 1)),
-                    int(width * u * 2 ** (bits - 1)),
+                    factor * (low + high) << of_middle,
+                    width * _whole(t, of_multipliers) << of_width - 2 * self._shift,
+                    width * _whole(u, of_multipliers) << of_width,
                 )
 
-        if not orders:
+        if not guides:
             matrix = full_sum(whole, added, self._work)
             self._work.spend_test(matrix)
             return positive_definite(matrix)
         rows = sparse_sum(whole, added(), bits, self._work)
-        order = orders[0].integers(len(rows))
-        require(sorted(order) == [*range(len(rows))], f"{orders[0].where} is an order of all rows")
-        return sparse_positive_definite(rows, order, self._work)
+        guide = guides[0].integers(len(rows))
+        if "scaling" in file:
+            return scaled_dominant(rows, guide, self._work)
+        require(sorted(guide) == [*range(len(rows))], f"{guides[0].where} is an order of all rows")
+        return sparse_positive_definite(rows, guide, self._work)
 
 
 def check_terms(evidence: Reader, claims: Claims) -> None:
@@ -174,11 +184,17 @@ def _part(p: Vector, block: slice, factor: int = 1) -> Vector:
     return [(k - block.start, factor * x) for k, x in p if block.start <= k < block.stop]
 
 
+@lru_cache(2**16)
 def _inverse_above(t: Fraction) -> Fraction:
     """Returns u with `t u >= 1`, of few bits."""
     digits = t.numerator.bit_length() - t.denominator.bit_length()
     scale = Fraction(2) ** (_BITS + digits)
     return -(-scale // t) / scale
+
+
+def _whole(x: Fraction, bits: int) -> int:
+    """Returns a dyadic number in units of 2^-bits, which it is a multiple of."""
+    return x.numerator << bits + 1 - x.denominator.bit_length()
 
 
 def _bits(numbers: list[Fraction]) -> int:

@@ -119,9 +119,9 @@ def ranges(tree: Tree, u: BallInterval) -> Ranges:
 
     The interval is cut into pieces, because formulas name the variable more than once.
     """
-    line = _ranges(tree, UNKNOWN)
-    if not u.is_finite() or linear(tree) is not None or u.low is u.high:
+    if not u.is_finite() or linear(tree) is not None or u.is_point:
         return _ranges(tree, u)
+    line = _ranges(tree, UNKNOWN)
     width = (u.high - u.low) / PIECES
     cuts = [u.low, *(u.low + k * width for k in range(1, PIECES)), u.high]
     found, *others = (_ranges(tree, BallInterval(*piece)) for piece in pairwise(cuts))

@@ -6,6 +6,7 @@ matrix is one node with one constant, whatever the number of data.
 """
 
 import functools
+import itertools
 import math
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
@@ -16,7 +17,7 @@ import numpy as np
 from jax.extend import core
 
 from certify.checker.graph import Graph, read_graph
-from certify.checker.reader import Reader
+from certify.checker.reader import Reader, Unusable
 from certify.enclosure.programs.inline import anchored
 from certify.enclosure.programs.walk import bound, unrolled, walk
 from certify.enclosure.programs.written_out import expansion
@@ -78,11 +79,14 @@ def array_data(field: FlatField) -> dict[str, Any]:
 
 @functools.lru_cache(maxsize=8)
 def arrays_of(field: FlatField) -> Graph:
-    """Returns that graph as the checker reads it."""
+    """Returns that graph as the checker reads it; may raise GraphError."""
     data = array_data(field)
     shapes = jax.eval_shape(field.costs, jax.ShapeDtypeStruct((field.dimension,), np.float64))
     outputs = sum(math.prod(output.shape) for output in shapes)
-    return read_graph(Reader(data), field.dimension, outputs)
+    try:
+        return read_graph(Reader(data), field.dimension, outputs)
+    except Unusable as error:
+        raise GraphError(f"the checker cannot read the graph of the costs: {error}") from None
 
 
 def _run(builder: Builder, closed: core.ClosedJaxpr, operands: list[Any]) -> list[Any]:
@@ -234,6 +238,26 @@ def _multiplied(builder: Builder, params: Any, x: Any) -> int:
     return functools.reduce(builder.mul, factors, builder.constant(1.0))
 
 
+def _cumulated(combine: Callable[[Builder, int, int], int]) -> Callable[..., int]:
+    """Returns the rule that combines slices along an axis, one after the other, and keeps all."""
+
+    def rule(builder: Builder, params: Any, x: Any) -> int:
+        x, axis = _real(builder, x), int(params["axis"])
+        places = np.arange(math.prod(x.shape)).reshape(x.shape)
+        number, length = _whole(builder, x), x.shape[axis]
+        slices = [_taken(builder, number, np.take(places, k, axis)) for k in range(length)]
+        step = -1 if params["reverse"] else 1
+        combined = [*itertools.accumulate(slices[::step], functools.partial(combine, builder))]
+        if not combined:
+            return number
+        shape = (length, *x.shape[:axis], *x.shape[axis + 1 :])
+        stacked = _reshaped(builder, builder.join(combined[::step]), shape)
+        axes = [*range(1, axis + 1), 0, *range(axis + 1, len(shape))]
+        return builder.moved("transpose", stacked, x.shape, axes)
+
+    return rule
+
+
 def _select(builder: Builder, params: Any, which: Any, *cases: Any) -> int:
     """Chooses entries by known numbers."""
     if isinstance(which, _Real):
@@ -303,6 +327,8 @@ _RULES: dict[str, Callable[..., int]] = {
     "dot_general": _dot,
     "reduce_sum": _summed,
     "reduce_prod": _multiplied,
+    "cumsum": _cumulated(Builder.add),
+    "cumprod": _cumulated(Builder.mul),
     "select_n": _select,
     "convert_element_type": _converted,
 }

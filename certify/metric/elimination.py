@@ -4,24 +4,22 @@ from typing import Any
 
 import numpy as np
 import scipy.sparse as sp
-from jaxtyping import Float
 
 from certify.checker.outer_products import MAX_FULL
+from certify.metric.rank_one_bounds import MultiplierBound
 from certify.metric.term_inequality import TermInequality, factored
 
 # The share of entries from which on a matrix is taken for full, before and after elimination.
 _FULL, _FILLED = 0.5, 0.3
 
 
-def term_proof(
-    inequality: TermInequality, multipliers: Float[np.ndarray, " terms"]
-) -> dict[str, Any]:
+def term_proof(inequality: TermInequality, bound: MultiplierBound) -> dict[str, Any]:
     """Returns what proves an inequality of terms, as the file holds it."""
+    found: dict[str, Any] = {"multipliers": [float(x).hex() for x in bound.multipliers]}
+    if bound.scaling is not None:
+        return found | {"scaling": bound.scaling}
     order = elimination_order(inequality.pattern())
-    return {
-        "multipliers": [float(x).hex() for x in multipliers],
-        **({} if order is None else {"order": order}),
-    }
+    return found if order is None else found | {"order": order}
 
 
 def elimination_order(pattern: sp.csr_array) -> list[int] | None:

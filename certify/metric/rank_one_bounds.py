@@ -8,17 +8,18 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import scipy.optimize
-import scipy.sparse.linalg
+import scipy.sparse as sp
 from jaxtyping import Float
 
 from certify.jacobian.rank_one import RankOne
+from certify.metric.comparison import dominance, loses_little, signs
 from certify.metric.metric import Metric
 from certify.metric.term_inequality import (
     DENSE,
+    TermInequality,
     TermSides,
     factored,
     least_eigenvalue,
-    operator,
     sides,
 )
 
@@ -31,10 +32,15 @@ _TINY = 1e-9
 _PATIENCE, _GAIN = 8, 1e-4
 # Ranges as narrow as that have roundings in them, and nothing else.
 _NARROW = 1e-9
-# The most rows of which all eigenvalues are computed while a step is looked for.
+# The most rows of which all eigenvalues are computed in any case.
 _SMALL = 200
+# Of larger ones, the share of entries below which scaled dominance is tried, and the bits of
+# multipliers.
+_SPARSE, _FEW = 0.1, 10
 # How precisely the step of the best factor and the largest one are looked for.
 _BEST, _LARGEST = 1e-2, 1e-6
+# A cocoercivity by scaled dominance is the Lipschitz constant times one of these.
+_COCOERCIVE = (1.001, 1.1, 1.5, 2.0, 4.0)
 
 
 class MultiplierBound(NamedTuple):
@@ -43,10 +49,12 @@ class MultiplierBound(NamedTuple):
     Attributes:
         value: The number that is bounded.
         multipliers: The numbers t of the lemma, one per term.
+        scaling: Integers by which scaled diagonal dominance proves it, if it does.
     """
 
     value: float
     multipliers: Float[np.ndarray, " terms"]
+    scaling: list[int] | None = None
 
 
 class StepBound(NamedTuple):
@@ -55,14 +63,14 @@ class StepBound(NamedTuple):
     Attributes:
         largest: The largest one.
         best: The one with the best factor.
-        rate: That factor.
-        multipliers: The numbers t of the lemma, one per term.
+        at_largest: The factor of the largest one, nearly 1.
+        at_best: The factor of the best one.
     """
 
     largest: float
     best: float
-    rate: float
-    multipliers: Float[np.ndarray, " terms"]
+    at_largest: MultiplierBound
+    at_best: MultiplierBound
 
 
 def margin_bound(terms: RankOne, metric: Metric, rounds: int = _ROUNDS) -> MultiplierBound:
@@ -75,9 +83,10 @@ def margin_bound(terms: RankOne, metric: Metric, rounds: int = _ROUNDS) -> Multi
     """
     both = sides(terms, metric)
     multipliers, inequality = both.balanced(), both.of_margin()
-    if both.size > DENSE:
-        value = 0.5 * least_eigenvalue(inequality.below(terms, multipliers))
-        return MultiplierBound(value, multipliers)
+    units = _units(metric, 1)
+    if units is not None and _is_large(inequality.below(terms, multipliers)):
+        found = _least(terms, both, inequality, units)
+        return found._replace(value=0.5 * found.value)
     wide, parallel = terms.radius > _NARROW * np.abs(terms.middle), both.parallel()
     best, temperature, idle = MultiplierBound(-np.inf, multipliers), None, 0
     for _ in range(max(rounds, 1)):
@@ -103,9 +112,8 @@ def margin_bound(terms: RankOne, metric: Metric, rounds: int = _ROUNDS) -> Multi
 def lipschitz_bound(terms: RankOne, metric: Metric) -> MultiplierBound:
     """Bounds the Lipschitz constant from above: `|J x|_P <= constant |x|_P` for all J."""
     both = sides(terms, metric)
-    multipliers = both.balanced()
-    lower = both.of_lipschitz().below(terms, multipliers)
-    return MultiplierBound(-least_eigenvalue(lower), multipliers)
+    found = _least(terms, both, both.of_lipschitz(), _units(metric, 2))
+    return found._replace(value=-found.value)
 
 
 def curvature_bound(terms: RankOne, plain: TermSides, block: slice) -> MultiplierBound:
@@ -122,40 +130,43 @@ def curvature_bound(terms: RankOne, plain: TermSides, block: slice) -> Multiplie
 
 
 def cocoercivity_bound(
-    terms: RankOne, metric: Metric, multipliers: Float[np.ndarray, " terms"]
-) -> MultiplierBound:
+    terms: RankOne, metric: Metric, margin: MultiplierBound, lipschitz: float
+) -> MultiplierBound | None:
     """Bounds c with `<J x, x>_P >= |J x|_P^2 / c` for all J from above.
 
     Args:
         terms: The family.
         metric: The metric.
-        multipliers: Those of a positive margin.
+        margin: A positive margin.
+        lipschitz: The Lipschitz constant, which is at most c.
 
     Returns:
-        The bound, infinite if it was not found.
+        The bound, or None if it was not found.
     """
     both = sides(terms, metric)
-    lower, n = both.of_cocoercivity().below(terms, multipliers), both.size
+    lower, n = both.of_cocoercivity().below(terms, margin.multipliers), both.size
+    if margin.scaling is not None:
+        units = np.tile(metric.root, 2)
+        for factor in _COCOERCIVE:
+            corner = sp.diags_array(np.repeat([0.0, 2 * factor * lipschitz], n))
+            found = dominance(sp.csr_array(lower + corner), units)
+            if found is not None and found.value > 0:
+                return MultiplierBound(factor * lipschitz, margin.multipliers, found.scaling)
+    if n > DENSE:
+        return None
     # [[A, B'], [B, 2 c I + C]] > 0 if 2 c > B A^-1 B' - C.
-    first, across, last = lower[:n, :n], lower[n:, :n], lower[n:, n:]
-    solve = factored(first).solve
-    needed = operator(n, lambda x: across @ solve(across.T @ x) - last @ x)
-    if n <= DENSE:
-        full = needed @ np.eye(n)
-        largest = float(np.linalg.eigvalsh(0.5 * (full + full.T))[-1])
-    else:
-        found: Any = scipy.sparse.linalg.eigsh(
-            needed, k=1, which="LA", return_eigenvectors=False, v0=np.ones(n)
-        )
-        largest = float(found[0]) * (1 + 1e-6)
-    return MultiplierBound(0.5 * largest, multipliers)
+    whole = np.asarray(lower.todense())
+    first, across, last = whole[:n, :n], whole[n:, :n], whole[n:, n:]
+    complement = across @ factored(sp.csr_array(first)).solve(across.T.copy()) - last
+    largest = float(np.linalg.eigvalsh(0.5 * (complement + complement.T))[-1])
+    return MultiplierBound(0.5 * largest, margin.multipliers)
 
 
 def step_bound(terms: RankOne, metric: Metric, within: float) -> StepBound | None:
     """Bounds steps h with `|I - h J|_P < 1` for all J, and the one with the best bound.
 
-    The bound is the largest eigenvalue of a matrix that is affine in h. So it is convex in h, and 1
-    at zero.
+    The bound is the largest eigenvalue of a matrix that is affine in h, at fixed multipliers. So it
+    is convex in h, and 1 at zero.
 
     Args:
         terms: The family.
@@ -165,26 +176,85 @@ def step_bound(terms: RankOne, metric: Metric, within: float) -> StepBound | Non
     Returns:
         The steps, or None where no factor is below 1.
     """
-    both = sides(terms, metric)
-    multipliers = both.balanced()
+    both, units = sides(terms, metric), _units(metric, 2)
 
-    def factor(h: float) -> float:
-        return -least_eigenvalue(both.of_step(h).below(terms, multipliers), _SMALL)
+    def at(h: float) -> MultiplierBound:
+        found = _least(terms, both, both.of_step(h), units, _SMALL)
+        return found._replace(value=-found.value)
 
     high = 2 * within
-    while factor(high) < 1:
+    while at(high).value < 1:
         high *= 2
     found: Any = scipy.optimize.minimize_scalar(
-        factor, bounds=(0.0, high), method="bounded", options={"xatol": _BEST * high}
+        lambda h: at(h).value, bounds=(0.0, high), method="bounded", options={"xatol": _BEST * high}
     )
     best = _short(float(found.x))
-    rate = factor(best)
-    if not rate < 1:
+    at_best = at(best)
+    if not at_best.value < 1:
         return None
-    largest: Any = scipy.optimize.brentq(lambda h: factor(h) - 1, best, high, xtol=_LARGEST * best)
-    return StepBound(_short((1 - 2 * _LARGEST) * float(largest)), best, rate, multipliers)
+    found = scipy.optimize.brentq(lambda h: at(h).value - 1, best, high, xtol=_LARGEST * best)
+    largest = _short((1 - 2 * _LARGEST) * float(found))
+    return StepBound(largest, best, at(largest), at_best)
 
 
 def _short(step: float) -> float:
     """Returns a number of 24 bits that is hardly smaller: products with it remain short."""
     return float(np.nextafter(np.float32(step), np.float32(0)))
+
+
+def _units(metric: Metric, copies: int) -> Float[np.ndarray, " rows"] | None:
+    """Returns the units of a metric of weights, for as many copies of its coordinates."""
+    return None if metric.is_matrix else np.tile(metric.root, copies)
+
+
+def _is_large(matrix: sp.csr_array) -> bool:
+    """Says whether to do without all eigenvalues: they take long, or dominance loses nothing."""
+    size = len(matrix.indptr) - 1
+    if not _SMALL < size <= DENSE:
+        return size > DENSE
+    return matrix.nnz < _SPARSE * size**2 and signs(matrix) is not None
+
+
+def _least(
+    terms: RankOne,
+    both: TermSides,
+    inequality: TermInequality,
+    units: Float[np.ndarray, " rows"] | None,
+    dense: int = DENSE,
+) -> MultiplierBound:
+    """Returns nearly the smallest eigenvalue of the matrix that good multipliers make.
+
+    Of a large one it comes from scaled dominance where that loses little. With a vector v at which
+    the family is worst, terms with `t |a'v| = |b'v|` lose nothing there; so these multipliers are
+    tried besides balanced ones.
+
+    Args:
+        terms: The family.
+        both: Its vectors.
+        inequality: The matrices.
+        units: The metric's, for each row; None of a metric that is a matrix.
+        dense: The most rows of which all eigenvalues are computed.
+    """
+    balanced = both.balanced()
+    if units is None or not _is_large(inequality.below(terms, balanced)):
+        value = least_eigenvalue(inequality.below(terms, balanced), dense)
+        return MultiplierBound(value, balanced)
+    balanced = _few_bits(balanced)
+    tried = inequality.below(terms, balanced)
+    first = dominance(tried, units) if tried.nnz < _SPARSE * len(units) ** 2 else None
+    if first is None or not loses_little(tried, first.value):
+        return MultiplierBound(least_eigenvalue(tried, dense), balanced)
+    best = MultiplierBound(first.value, balanced, first.scaling)
+    if (guess := dominance(inequality.worst(terms), units)) is not None:
+        along = [abs(side) @ guess.vector for side in (inequality.a, inequality.b)]
+        multipliers = np.where(both.parallel(), balanced, _few_bits(along[1] / along[0]))
+        second = dominance(inequality.below(terms, multipliers), units)
+        if second is not None and second.value > best.value:
+            best = MultiplierBound(second.value, multipliers, second.scaling)
+    return best
+
+
+def _few_bits(multipliers: np.ndarray) -> np.ndarray:
+    """Rounds numbers to a few bits, of which the checker has less to read."""
+    fractions, exponents = np.frexp(multipliers)
+    return np.ldexp(np.rint(fractions * 2.0**_FEW) / 2.0**_FEW, exponents)

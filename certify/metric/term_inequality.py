@@ -47,6 +47,19 @@ class TermInequality(NamedTuple):
         other = _product(self.b, radius / multipliers, self.b)
         return sp.csr_array(self.constant + mixed + mixed.T - own - other)
 
+    def worst(self, terms: RankOne) -> sp.csr_array:
+        """Returns a matrix with the worst entries of the family, each by itself.
+
+        If all terms pull in one direction, its Perron vector is one at which the family is worst.
+        """
+        a, b, products = abs(self.a), abs(self.b), self.a * self.b
+        largest = abs(self.scale) * np.maximum(np.abs(terms.low), np.abs(terms.high))
+        sizes = _product(a, largest, b) + abs(self.constant)
+        own = self.constant.diagonal() + 2 * (products.T @ (self.scale * terms.middle))
+        own = own - 2 * (abs(products).T @ (abs(self.scale) * terms.radius))
+        sizes = sizes + _product(b, largest, a)
+        return sp.csr_array(sp.diags_array(own + sizes.diagonal()) - sizes)
+
     def pattern(self) -> sp.csr_array:
         """Returns a matrix that is not zero where the one of `below` may not be."""
         a, b = abs(self.a), abs(self.b)

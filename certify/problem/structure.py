@@ -1,19 +1,19 @@
 """The shape of a joint strategy as JSON, so that a loaded certificate has the same players."""
 
 import math
-from collections.abc import Callable
 from typing import Any
 
 import jax
 import numpy as np
 
+from certify.checker.claims import MAX_DIMENSION
 from certify.checker.reader import Reader, Unusable
-from dgames.stacked import Stacked, stack
+from dgames.stacked import Stacked
 from dgames.strategy import Strategy, dimensions, player_names
 
-# No certificate has more players, or arrays and containers: a file must not make its reader build
-# a longer list.
-_MOST_STACKED = 10_000
+# No certificate has more players in stacks, or arrays and containers: a file must not make its
+# reader build a longer list.
+_MOST_STACKED = MAX_DIMENSION
 _MOST_PARTS = 2**16
 
 
@@ -50,9 +50,13 @@ def players(description: Any) -> list[tuple[str, int]]:
     """
     whole = Reader(description, "game.structure")
     try:
-        if _total(whole, lambda shape: 1, own=1) > _MOST_PARTS:
+        if _count(whole) > _MOST_PARTS:
             raise Unusable(f'field "game.structure" has more than {_MOST_PARTS} parts')
-        return [(name, _total(part, math.prod)) for name, part in _parts(whole)]
+        if whole["kind"].text() == "stacked":
+            count, block = _stacked(whole)
+            size = _size(block)
+            return [(str(i), size) for i in range(count)]
+        return [(name, _size(part)) for name, part in _parts(whole)]
     except RecursionError:
         raise Unusable('field "game.structure" is nested too deeply') from None
 
@@ -73,14 +77,17 @@ def _array(shape: tuple[int, ...]) -> dict[str, Any]:
     return {"kind": "array", "shape": list(shape)}
 
 
+def _stacked(description: Reader) -> tuple[int, Reader]:
+    """Returns how many players are stacked, and the block of each."""
+    count = description["count"].integer()
+    if not 1 <= count <= _MOST_STACKED:
+        raise Unusable(f'field "{description.where}.count": {count} players cannot be stacked')
+    return count, description["block"]
+
+
 def _parts(description: Reader) -> list[tuple[str, Reader]]:
-    """Returns the named parts of a container, in the order of their coordinates."""
+    """Returns the named parts of a container but a stack, in the order of their coordinates."""
     kind = description["kind"].text()
-    if kind == "stacked":
-        count = description["count"].integer()
-        if not 1 <= count <= _MOST_STACKED:
-            raise Unusable(f'field "{description.where}.count": {count} players cannot be stacked')
-        return [(str(i), description["block"]) for i in range(count)]
     items = description["items"]
     if kind == "dict":
         names = items.value if isinstance(items.value, dict) else items.fail("an object")
@@ -100,33 +107,46 @@ def _shape(description: Reader) -> tuple[int, ...]:
     return shape
 
 
-def _total(description: Reader, count: Callable[[tuple[int, ...]], int], own: int = 0) -> int:
-    """Sums up a count of each array, and `own` for each container.
-
-    A block of a stack is counted once, and the count multiplied.
-    """
+def _size(description: Reader) -> int:
+    """Returns the number of coordinates."""
     kind = description["kind"].text()
     if kind == "array":
-        return count(_shape(description))
-    parts = _parts(description)
+        return math.prod(_shape(description))
     if kind == "stacked":
-        return own + len(parts) * _total(parts[0][1], count, own)
-    return own + sum(_total(part, count, own) for _, part in parts)
+        count, block = _stacked(description)
+        return count * _size(block)
+    return sum(_size(part) for _, part in _parts(description))
 
 
-def _rebuild(description: Reader, vector: np.ndarray) -> tuple[Any, np.ndarray]:
+def _count(description: Reader) -> int:
+    """Returns the number of arrays and containers, of a stack those of its block and itself."""
     kind = description["kind"].text()
     if kind == "array":
-        shape = _shape(description)
-        size = math.prod(shape)
-        if vector.size < size:
+        return 1
+    parts = [_stacked(description)] if kind == "stacked" else _parts(description)
+    return 1 + sum(_count(part) for _, part in parts)
+
+
+def _rebuild(description: Reader, rows: np.ndarray) -> tuple[Any, np.ndarray]:
+    """Builds a part from the first coordinates along the last axis; returns what is left of them.
+
+    The axes before are those of the stacks that the part is in.
+    """
+    kind, stacks = description["kind"].text(), rows.shape[:-1]
+    if kind in ("array", "stacked"):
+        size = _size(description)
+        if rows.shape[-1] < size:
             raise Unusable('field "game.structure" has more coordinates than given')
-        return jax.device_put(vector[:size].reshape(shape)), vector[size:]
+        own, rest = rows[..., :size], rows[..., size:]
+        if kind == "array":
+            return jax.device_put(own.reshape((*stacks, *_shape(description)))), rest
+        count, block = _stacked(description)
+        if count * math.prod(stacks) > _MOST_STACKED:
+            raise Unusable('field "game.structure" has too many players in stacks')
+        return Stacked(_rebuild(block, own.reshape(*stacks, count, size // count))[0]), rest
     values = {}
     for name, part in _parts(description):
-        values[name], vector = _rebuild(part, vector)
-    if kind == "stacked":
-        return stack(tuple(values.values())), vector
+        values[name], rows = _rebuild(part, rows)
     if kind in ("dict", "players"):
-        return values, vector
-    return (tuple if kind == "tuple" else list)(values.values()), vector
+        return values, rows
+    return (tuple if kind == "tuple" else list)(values.values()), rows

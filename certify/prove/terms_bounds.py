@@ -33,13 +33,13 @@ class TermsBounds(NamedTuple):
     Attributes:
         margin: The margin.
         lipschitz: The Lipschitz constant.
-        cocoercivity: The smallest c found with `<J x, x>_P >= |J x|_P^2 / c`.
+        cocoercivity: The smallest c found with `<J x, x>_P >= |J x|_P^2 / c`, or None.
         curvatures: In a metric that is a matrix, that each player's cost is convex.
     """
 
     margin: MultiplierBound
     lipschitz: MultiplierBound
-    cocoercivity: MultiplierBound
+    cocoercivity: MultiplierBound | None
     curvatures: tuple[MultiplierBound, ...]
 
     def constants(self, backoff: float) -> dict[str, float]:
@@ -53,9 +53,10 @@ class TermsBounds(NamedTuple):
         if margin <= 0:
             raise NoProof(f"the margin, some {self.margin.value:.3g}, is lost in roundings")
         found = {"margin": margin, "lipschitz": max(scale * (1 + backoff), margin)}
-        cocoercivity = self.cocoercivity.value * (1 + 2 * backoff)
-        if cocoercivity < _WORTH * found["lipschitz"] ** 2 / margin:
-            found["cocoercivity"] = cocoercivity
+        if self.cocoercivity is not None:
+            cocoercivity = self.cocoercivity.value * (1 + 2 * backoff)
+            if cocoercivity < _WORTH * found["lipschitz"] ** 2 / margin:
+                found["cocoercivity"] = cocoercivity
         return found
 
     def evidence(
@@ -64,17 +65,16 @@ class TermsBounds(NamedTuple):
         """Returns what proves the constants, in the form of the file."""
         both = sides(terms, metric)
         proofs = {
-            "margin_proof": term_proof(both.of_margin(), self.margin.multipliers),
-            "lipschitz_proof": term_proof(both.of_lipschitz(), self.lipschitz.multipliers),
+            "margin_proof": term_proof(both.of_margin(), self.margin),
+            "lipschitz_proof": term_proof(both.of_lipschitz(), self.lipschitz),
         }
-        if "cocoercivity" in constants:
-            multipliers = self.cocoercivity.multipliers
-            proofs["cocoercivity_proof"] = term_proof(both.of_cocoercivity(), multipliers)
+        if "cocoercivity" in constants and self.cocoercivity is not None:
+            proofs["cocoercivity_proof"] = term_proof(both.of_cocoercivity(), self.cocoercivity)
         if not self.curvatures:
             return terms_in_file(terms) | proofs
         plain = sides(terms, Metric(np.ones(field.dimension)))
         pairs = zip(field.coordinates, self.curvatures, strict=True)
-        convex = [term_proof(plain.of_curvature(own), bound.multipliers) for own, bound in pairs]
+        convex = [term_proof(plain.of_curvature(own), bound) for own, bound in pairs]
         return terms_in_file(terms) | proofs | {"curvature_proofs": convex}
 
 
@@ -98,8 +98,9 @@ def bounds_by_terms(field: FlatField, terms: RankOne, metric: Metric) -> TermsBo
                 f"its curvature is at least {curvature.value:.4g}, so that a zero of the field "
                 "need not be an equilibrium"
             )
-    cocoercivity = cocoercivity_bound(terms, metric, margin.multipliers)
-    return TermsBounds(margin, lipschitz_bound(terms, metric), cocoercivity, tuple(curvatures))
+    lipschitz = lipschitz_bound(terms, metric)
+    cocoercivity = cocoercivity_bound(terms, metric, margin, lipschitz.value)
+    return TermsBounds(margin, lipschitz, cocoercivity, tuple(curvatures))
 
 
 def _not_positive(field: FlatField, terms: RankOne, margin: MultiplierBound, metric: Metric) -> str:

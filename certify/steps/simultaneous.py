@@ -188,7 +188,7 @@ def from_terms(setting: Setting) -> Step | None:
         return None
     sides, bound, backoff = setting.by_terms
     known = lipschitz_step(setting.margin, setting.lipschitz)
-    rate = bound.rate + backoff
+    rate = bound.at_best.value + backoff
     if not (rate < 1 and bound.largest > _WORTH * known["max"]):
         return None
     return {
@@ -196,6 +196,6 @@ def from_terms(setting: Setting) -> Step | None:
         "max": bound.largest,
         "best": bound.best,
         "rate": rate,
-        "max_proof": term_proof(sides.of_step(bound.largest), bound.multipliers),
-        "best_proof": term_proof(sides.of_step(bound.best), bound.multipliers),
+        "max_proof": term_proof(sides.of_step(bound.largest), bound.at_largest),
+        "best_proof": term_proof(sides.of_step(bound.best), bound.at_best),
     }

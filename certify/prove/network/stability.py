@@ -78,7 +78,9 @@ def certify_network(
         chunk: See `network_constants`.
 
     Returns:
-        A `NetworkConvergence`; look at its `status`. No file is written.
+        A `NetworkConvergence`; look at its `status`. It makes no file; `certify.certify` does,
+        with `certify.Everywhere(x)` or this region, where the Jacobian is a sum of terms of rank
+        one, as with saturating pulls between neighbours, of up to 131,072 coordinates.
 
     Raises:
         ValueError: If `network_constants` raises it, or the region leaves the strategy set.

@@ -109,6 +109,6 @@ def test_unusable(nodes, message):
 
 def test_entries_are_counted_before_they_are_made():
     nodes = [["inputs", 0, 1], ["broadcast", 1, [2**19], [0]]]
-    nodes += [["neg", 2 + k] for k in range(10)]
+    nodes += [["neg", 2 + k] for k in range(20)]
     with pytest.raises(Unusable, match="entries"):
         read_graph(file(nodes, [1 + len(nodes)]), 1, 2**19)

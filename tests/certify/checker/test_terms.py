@@ -6,6 +6,7 @@ from typing import Any, cast
 
 import numpy as np
 import pytest
+import scipy.sparse as sp
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -17,6 +18,7 @@ from certify.checker.steps import STEP_RULES
 from certify.checker.terms import TermFamily, _inverse_above
 from certify.checker.verdict import Rejected
 from certify.file.terms import terms_in_file, terms_of_file
+from certify.jacobian.rank_one import RankOne
 from certify.metric.elimination import term_proof
 from certify.metric.metric import Metric
 from certify.metric.rank_one_bounds import (
@@ -86,12 +88,11 @@ def test_cocoercivity_and_steps_are_never_beyond_the_truth(seed, n, count, is_ma
     # <J x, x> >= |J x|^2 / c for y = J x says that c is the inverse of the margin of J^-1.
     inverses = [np.linalg.inv(m) for m in scaled]
     most = 1 / min(np.linalg.eigvalsh(0.5 * (m + m.T))[0] for m in inverses)
-    found = cocoercivity_bound(terms, metric, margin.multipliers)
+    found = cocoercivity_bound(terms, metric, margin, lipschitz.value)
+    assert found is not None
     assert found.value >= most * (1 - 1e-9)
     evidence = proofs(terms, metric, margin, lipschitz)
-    evidence["cocoercivity_proof"] = term_proof(
-        sides(terms, metric).of_cocoercivity(), found.multipliers
-    )
+    evidence["cocoercivity_proof"] = term_proof(sides(terms, metric).of_cocoercivity(), found)
     known = margin.value * (1 - 1e-6), lipschitz.value * (1 + 1e-6)
     for c, holds in ((found.value * (1 + 1e-6), True), (most * (1 - 1e-6), False)):
         said = claims(metric, *known, evidence, cocoercivity=Fraction(c))
@@ -103,26 +104,26 @@ def test_cocoercivity_and_steps_are_never_beyond_the_truth(seed, n, count, is_ma
     def factor(h):
         return max(np.linalg.norm(np.eye(n) - h * m, 2) for m in scaled)
 
-    assert factor(steps.largest) <= 1 + 1e-9 and factor(steps.best) <= steps.rate + 1e-9
+    assert factor(steps.largest) <= 1 + 1e-9 and factor(steps.best) <= steps.at_best.value + 1e-9
     said = claims(metric, *known, evidence)
     said.terms = read_terms(Reader(evidence), n)
     check, _, _ = STEP_RULES["simultaneous", "terms"]
 
     def verdicts(largest, best, rate):
         readers = [
-            Reader(term_proof(sides(terms, metric).of_step(h), steps.multipliers))
+            Reader(term_proof(sides(terms, metric).of_step(h), steps.at_best))
             for h in (largest, best)
         ]
         numbers = [Fraction(float(x)) for x in (largest, best, rate)]
         return list(check(cast(Any, said), numbers, *readers).values())
 
-    assert verdicts(steps.largest, steps.best, steps.rate + 1e-9) == [True, True]
+    assert verdicts(steps.largest, steps.best, steps.at_best.value + 1e-9) == [True, True]
     true_rate = factor(steps.best)
     assert verdicts(steps.largest, steps.best, true_rate - 1e-9)[1] is False
     beyond = steps.largest
     while factor(beyond) < 1:
         beyond *= 1.5
-    assert verdicts(beyond, steps.best, steps.rate + 1e-9)[0] is False
+    assert verdicts(beyond, steps.best, steps.at_best.value + 1e-9)[0] is False
 
 
 @settings(max_examples=40, deadline=None)
@@ -140,7 +141,7 @@ def test_curvature_is_that_of_each_player(seed, n, count, identity):
     evidence = terms_in_file(terms)
     said = claims(Metric(2 * np.eye(n)), 1.0, 1.0, evidence)
     said.terms = read_terms(Reader(evidence), n)
-    proof = term_proof(plain.of_curvature(own), bound.multipliers)
+    proof = term_proof(plain.of_curvature(own), bound)
     convex = TermFamily(cast(Claims, said), Work()).convex(own, Reader(proof))
     if abs(bound.value) > 1e-6:
         assert convex == (bound.value > 0)
@@ -235,6 +236,81 @@ def test_what_is_rejected(change, message):
     change(said.evidence)
     with pytest.raises(Rejected, match=message):
         verify(said)
+
+
+def chain(count=40):
+    """Players in a line, each drawn to the next ones by at most a fifth, in no order."""
+    ends = [(i, j) for i in range(count) for j in (i - 1, i + 1) if 0 <= j < count]
+    left, right = (np.array([*range(count), *side]) for side in zip(*ends, strict=True))
+    low = np.concatenate([np.ones(count), np.full(len(ends), -0.2)])
+    high = np.concatenate([np.ones(count), np.zeros(len(ends))])
+    vectors = [((k, 1),) for k in range(count)]
+    return RankOne(vectors, left, right, low, high, sp.csr_array(np.eye(count)))
+
+
+@pytest.fixture
+def scaled(monkeypatch):
+    """Claims that scaled dominance proves."""
+    monkeypatch.setattr("certify.metric.rank_one_bounds.DENSE", 1)
+    terms, metric = chain(), Metric(np.linspace(1.0, 2.0, 40))
+    margin, lipschitz = margin_bound(terms, metric), lipschitz_bound(terms, metric)
+    assert margin.scaling is not None and lipschitz.scaling is not None
+    evidence = proofs(terms, metric, margin, lipschitz)
+    return claims(metric, margin.value * (1 - 1e-9), lipschitz.value * (1 + 1e-9), evidence)
+
+
+def test_of_a_network_dominance_loses_nothing(monkeypatch):
+    monkeypatch.setattr("certify.metric.rank_one_bounds.DENSE", 1)
+    terms, metric = chain(), Metric(np.ones(40))
+    margin, lipschitz = margin_bound(terms, metric), lipschitz_bound(terms, metric)
+    bend = 0.4 * np.cos(np.pi / 41)  # of the matrix of neighbours, times a fifth
+    assert margin.scaling is not None and lipschitz.scaling is not None
+    assert 1 - bend - 1e-6 < margin.value <= 1 - bend + 1e-12
+    assert 1 + bend - 1e-12 <= lipschitz.value < 1 + bend + 1e-6
+    # The matrix is symmetric, so that a step is as long as of gradient descent, and c is the norm.
+    steps = step_bound(terms, metric, margin.value / lipschitz.value**2)
+    assert steps is not None and steps.at_largest.scaling is not None
+    assert 2 / (1 + bend) * (1 - 1e-4) < steps.largest <= 2 / (1 + bend)
+    cocoercivity = cocoercivity_bound(terms, metric, margin, lipschitz.value)
+    assert cocoercivity is not None and cocoercivity.scaling is not None
+    assert 1 + bend <= cocoercivity.value <= 1.5 * (1 + bend) + 1e-6
+
+
+def test_a_file_by_dominance_is_accepted(scaled):
+    assert accepts(scaled)
+    assert set(scaled.evidence["margin_proof"]) == {"multipliers", "scaling"}
+    scaled.margin *= Fraction(101, 100)
+    assert not accepts(scaled)
+    scaled.margin /= Fraction(101, 100)
+    scaled.lipschitz *= Fraction(99, 100)
+    assert not accepts(scaled)
+
+
+@pytest.mark.parametrize("proof", ["margin_proof", "lipschitz_proof"])
+@pytest.mark.parametrize(
+    ("change", "error"),
+    [
+        (lambda e, p: p["scaling"].__setitem__(0, 0), Rejected),
+        (lambda e, p: p["scaling"].__setitem__(0, -p["scaling"][0]), Rejected),
+        (lambda e, p: p["scaling"].__setitem__(3, p["scaling"][3] // 2), Rejected),
+        (lambda e, p: p["scaling"].__setitem__(3, 2 * p["scaling"][3]), Rejected),
+        (lambda e, p: p["multipliers"].__setitem__(-1, (2.0**-9).hex()), Rejected),
+        (lambda e, p: p["multipliers"].__setitem__(-1, (0.0).hex()), Rejected),
+        (lambda e, p: e["terms"][-1].__setitem__(2, (-0.5).hex()), Rejected),
+        (lambda e, p: e["vectors"].__setitem__(3, [[3], [2]]), Rejected),
+        (lambda e, p: p["scaling"].pop(), Unusable),
+        (lambda e, p: p["scaling"].append(1), Unusable),
+        (lambda e, p: p["scaling"].__setitem__(0, 1.0), Unusable),
+        (lambda e, p: p["scaling"].__setitem__(0, True), Unusable),
+        (lambda e, p: p["scaling"].__setitem__(0, 2**1200), Unusable),
+        (lambda e, p: p.__setitem__("scaling", {}), Unusable),
+        (lambda e, p: p.__setitem__("order", [*range(len(p["scaling"]))]), Unusable),
+    ],
+)
+def test_what_is_false_in_a_proof_by_dominance(scaled, proof, change, error):
+    change(scaled.evidence, scaled.evidence[proof])
+    with pytest.raises(error):
+        verify(scaled)
 
 
 @given(st.fractions(min_value=2.0**-1000, max_value=2.0**1000))

@@ -35,6 +35,10 @@ PROGRAMS = {
     "masked": lambda x: jnp.sum(jnp.where(MASK, x**2, jnp.cos(x))),
     "scanned": lambda x: lax.scan(lambda c, v: (jnp.tanh(c) + v, c * v), 0.0, x)[0],
     "updated": lambda x: jnp.vdot(lax.dynamic_update_slice(x, x[:2] ** 2, (1,)), np.arange(4.0)),
+    "running sums": lambda x: jnp.vdot(jnp.sin(jnp.cumsum(x.reshape(2, 2), 1)), np.eye(2)),
+    "sums from the end": lambda x: jnp.vdot(lax.cumsum(x, reverse=True) ** 2, np.arange(4.0)),
+    "running products": lambda x: jnp.vdot(jnp.cumprod(x.reshape(2, 2), 0), np.eye(2) + 1.0),
+    "differences": lambda x: jnp.sum(jnp.diff(x, 2) ** 2) + jnp.vdot(jnp.roll(x, 1), x),
     "quotient": lambda x: jnp.sum(x / (1.0 + x**2)),
     "constant": lambda x: jnp.sum(jnp.ones(3) * 2.0) + 0.0 * x[0],
 }

@@ -1,0 +1,106 @@
+"""Scaled diagonal dominance of large sparse matrices, in floating point: proposals for the checker.
+
+With positive numbers d, `A_ii - sum_(j != i) |A_ij| d_j / d_i` bounds the smallest eigenvalue of a
+symmetric A from below (`certify.checker.dominance`). The best d is the Perron vector of the
+comparison matrix, which has `-|A_ij|` off the diagonal.
+"""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+import scipy.sparse as sp
+import scipy.sparse.csgraph
+import scipy.sparse.linalg
+from jaxtyping import Float
+
+from certify.metric.perron import Network, inner_vector
+
+# Numbers d are integers from 2^this on.
+_BITS = 30
+# The most bits of one, of the 1100 that a file may have.
+_MOST_BITS = 1000
+# The share of the smallest eigenvalue that has to be proved, and how exactly it is looked for.
+_ENOUGH, _TOLERANCE, _ROUNDS = 0.97, 1e-3, 2000
+
+
+class Dominance(NamedTuple):
+    """A proof that a symmetric matrix is above a multiple of the identity, up to roundings.
+
+    Attributes:
+        value: The multiple.
+        vector: Numbers d, in the units of the matrix.
+        scaling: Integers that d is made of, in the units of the file.
+    """
+
+    value: float
+    vector: Float[np.ndarray, " n"]
+    scaling: list[int]
+
+
+def dominance(matrix: sp.csr_array, units: Float[np.ndarray, " n"]) -> Dominance | None:
+    """Returns what scaled diagonal dominance proves of a symmetric matrix.
+
+    Args:
+        matrix: The matrix.
+        units: The file has the numbers `d_k / units_k`, rounded to integers.
+
+    Returns:
+        The proof, or None if the numbers d differ too much in size to be written down.
+    """
+    diagonal, others = matrix.diagonal(), _off_diagonal(abs(matrix))
+    vector = inner_vector(Network.of(diagonal, others)) / units
+    with np.errstate(over="ignore"):
+        integers = np.rint(vector / vector.min() * 2.0**_BITS)
+    if not integers.max() < 2.0**_MOST_BITS:
+        return None
+    rounded = integers * units
+    rounded /= rounded.max()
+    value = float((diagonal - (others @ rounded) / rounded).min())
+    return Dominance(value, rounded, list(map(int, integers.tolist())))
+
+
+def loses_little(matrix: sp.csr_array, value: float) -> bool:
+    """Says whether dominance proves nearly the smallest eigenvalue of a matrix, or seems to.
+
+    It does if no entry off the diagonal is positive, up to signs of coordinates. Otherwise its
+    value is compared with a Ritz value, which is above the eigenvalue.
+    """
+    if signs(matrix) is not None:
+        return True
+    start: Any = np.ones(matrix.shape[0])
+    try:
+        found: Any = scipy.sparse.linalg.eigsh(
+            matrix,
+            k=1,
+            which="SA",
+            tol=_TOLERANCE,
+            maxiter=_ROUNDS,
+            v0=start,
+            return_eigenvectors=False,
+        )
+    except scipy.sparse.linalg.ArpackNoConvergence:
+        return False
+    return value >= found[0] - (1 - _ENOUGH) * abs(found[0])
+
+
+def signs(matrix: sp.csr_array) -> Float[np.ndarray, " n"] | None:
+    """Returns signs of the coordinates that leave no entry off the diagonal positive, if any.
+
+    Every coordinate has two nodes, one for each sign, and every entry joins the nodes that go
+    together. There are such signs if and only if no coordinate has its two nodes joined.
+    """
+    entries = _off_diagonal(matrix).tocoo()
+    count = matrix.shape[0]
+    crossed = np.where(entries.data > 0, count, 0)
+    rows = np.concatenate([entries.row, entries.row + count])
+    columns = np.concatenate([entries.col + crossed, entries.col + count - crossed])
+    graph = sp.coo_array((np.ones(len(rows)), (rows, columns)), shape=(2 * count, 2 * count))
+    _, label = scipy.sparse.csgraph.connected_components(graph, directed=False)
+    plus, minus = label[:count], label[count:]
+    return None if (plus == minus).any() else np.where(plus < minus, 1.0, -1.0)
+
+
+def _off_diagonal(matrix: sp.csr_array) -> sp.csr_array:
+    others = sp.csr_array(matrix - sp.diags_array(matrix.diagonal()))
+    others.eliminate_zeros()
+    return others
