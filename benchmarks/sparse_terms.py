@@ -110,7 +110,8 @@ def limit(name: str, n: int, given: dg.Game, start: Any) -> float:
             lambda v, pull=pull, push=push: 0.5 * np.asarray(pull(v) + push(v)[0]),
             dtype=float,
         )
-        least.append(scipy.sparse.linalg.eigsh(
+        smallest: Any = scipy.sparse.linalg.eigsh
+        least.append(smallest(
             operator, k=1, which="SA", tol=1e-3, return_eigenvectors=False)[0])  # fmt: skip
     return float(min(least))
 

@@ -67,9 +67,10 @@ def loses_little(matrix: sp.csr_array, value: float) -> bool:
     """
     if signs(matrix) is not None:
         return True
-    start: Any = np.ones(matrix.shape[0])
+    start: Any = np.ones(len(matrix.indptr) - 1)
+    smallest: Any = scipy.sparse.linalg.eigsh
     try:
-        found: Any = scipy.sparse.linalg.eigsh(
+        found = smallest(
             matrix,
             k=1,
             which="SA",
@@ -90,7 +91,7 @@ def signs(matrix: sp.csr_array) -> Float[np.ndarray, " n"] | None:
     together. There are such signs if and only if no coordinate has its two nodes joined.
     """
     entries = _off_diagonal(matrix).tocoo()
-    count = matrix.shape[0]
+    count = len(matrix.indptr) - 1
     crossed = np.where(entries.data > 0, count, 0)
     rows = np.concatenate([entries.row, entries.row + count])
     columns = np.concatenate([entries.col + crossed, entries.col + count - crossed])

@@ -7,6 +7,7 @@ positive multipliers are valid, and good ones are looked for here.
 from typing import Any, NamedTuple
 
 import numpy as np
+import scipy.linalg
 import scipy.optimize
 import scipy.sparse as sp
 from jaxtyping import Float
@@ -18,7 +19,6 @@ from certify.metric.term_inequality import (
     DENSE,
     TermInequality,
     TermSides,
-    factored,
     least_eigenvalue,
     sides,
 )
@@ -39,8 +39,6 @@ _SMALL = 200
 _SPARSE, _FEW = 0.1, 10
 # How precisely the step of the best factor and the largest one are looked for.
 _BEST, _LARGEST = 1e-2, 1e-6
-# A cocoercivity by scaled dominance is the Lipschitz constant times one of these.
-_COCOERCIVE = (1.001, 1.1, 1.5, 2.0, 4.0)
 
 
 class MultiplierBound(NamedTuple):
@@ -130,7 +128,7 @@ def curvature_bound(terms: RankOne, plain: TermSides, block: slice) -> Multiplie
 
 
 def cocoercivity_bound(
-    terms: RankOne, metric: Metric, margin: MultiplierBound, lipschitz: float
+    terms: RankOne, metric: Metric, margin: MultiplierBound
 ) -> MultiplierBound | None:
     """Bounds c with `<J x, x>_P >= |J x|_P^2 / c` for all J from above.
 
@@ -138,28 +136,21 @@ def cocoercivity_bound(
         terms: The family.
         metric: The metric.
         margin: A positive margin.
-        lipschitz: The Lipschitz constant, which is at most c.
 
     Returns:
-        The bound, or None if it was not found.
+        The bound, or None of more coordinates than are decomposed at once.
     """
     both = sides(terms, metric)
-    lower, n = both.of_cocoercivity().below(terms, margin.multipliers), both.size
-    if margin.scaling is not None:
-        units = np.tile(metric.root, 2)
-        for factor in _COCOERCIVE:
-            corner = sp.diags_array(np.repeat([0.0, 2 * factor * lipschitz], n))
-            found = dominance(sp.csr_array(lower + corner), units)
-            if found is not None and found.value > 0:
-                return MultiplierBound(factor * lipschitz, margin.multipliers, found.scaling)
+    n = both.size
     if n > DENSE:
         return None
     # [[A, B'], [B, 2 c I + C]] > 0 if 2 c > B A^-1 B' - C.
-    whole = np.asarray(lower.todense())
-    first, across, last = whole[:n, :n], whole[n:, :n], whole[n:, n:]
-    complement = across @ factored(sp.csr_array(first)).solve(across.T.copy()) - last
-    largest = float(np.linalg.eigvalsh(0.5 * (complement + complement.T))[-1])
-    return MultiplierBound(0.5 * largest, margin.multipliers)
+    lower = np.asarray(both.of_cocoercivity().below(terms, margin.multipliers).todense())
+    first, across, last = lower[:n, :n], lower[n:, :n], lower[n:, n:]
+    half = scipy.linalg.solve_triangular(np.linalg.cholesky(first), across.T, lower=True)
+    return MultiplierBound(
+        0.5 * float(np.linalg.eigvalsh(half.T @ half - last)[-1]), margin.multipliers
+    )
 
 
 def step_bound(terms: RankOne, metric: Metric, within: float) -> StepBound | None:

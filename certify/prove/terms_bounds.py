@@ -98,9 +98,8 @@ def bounds_by_terms(field: FlatField, terms: RankOne, metric: Metric) -> TermsBo
                 f"its curvature is at least {curvature.value:.4g}, so that a zero of the field "
                 "need not be an equilibrium"
             )
-    lipschitz = lipschitz_bound(terms, metric)
-    cocoercivity = cocoercivity_bound(terms, metric, margin, lipschitz.value)
-    return TermsBounds(margin, lipschitz, cocoercivity, tuple(curvatures))
+    cocoercivity = cocoercivity_bound(terms, metric, margin)
+    return TermsBounds(margin, lipschitz_bound(terms, metric), cocoercivity, tuple(curvatures))
 
 
 def _not_positive(field: FlatField, terms: RankOne, margin: MultiplierBound, metric: Metric) -> str:
