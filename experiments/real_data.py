@@ -83,7 +83,6 @@ def certificates(config: Config, run: Run) -> Data:
             data.region,
             [dg.Simultaneous, dg.Extragradient],
             enclosure=certify.RankOneTerms(),
-            metric=certify.AutoMetric(objective="margin"),
         )
         seconds = time.perf_counter() - began
         path = proof.save(run.folder / f"{name.replace(' ', '-')}.json")
@@ -116,7 +115,7 @@ def mini_batches(config: Config, run: Run) -> Data:
         noise = batches.noise(data, proof, config.size)
         step = batches.step_of(proof, noise, config.share)
         steps = 100 * max(1, round(config.lengths / (step * proof.margin) / 100))
-        start = _start(data, proof, config.seed, 1.0)
+        start = _start(data, proof, config.seed, 1.0)  # steps are projected onto the region
         found = batches.train(
             data,
             proof,
@@ -172,19 +171,19 @@ def _sampled(data: DataGame, proof: certify.Convergence, config: Config) -> floa
     return float(np.linalg.eigvalsh(0.5 * (scaled + scaled.swapaxes(1, 2)))[:, 0].min())
 
 
-def _start(data: DataGame, proof: certify.Convergence, seed: int, far: float) -> Any:
-    """A start at this distance from the equilibrium, or nearer if the basin ends before it."""
+def _start(data: DataGame, proof: certify.Convergence, seed: int, distance: float) -> Any:
+    """A start at about this distance from the equilibrium, or nearer where sets are in between."""
     center, unravel = dg.ravel(jax.tree.map(jnp.asarray, proof.equilibrium.center))
-    way = jax.random.normal(jax.random.key(seed), center.shape) / jnp.sqrt(np.diag(proof.metric))
-    way = way * min(far, 0.9 * float(proof.basin.radius))
+    way = jax.random.normal(jax.random.key(seed), center.shape)
     length = jnp.sqrt(jnp.sum(jnp.asarray(np.diag(proof.metric)) * way**2))
-    x = unravel(center + way * min(far, 0.9 * float(proof.basin.radius)) / length)
+    x = unravel(center + way * distance / length)
     return x if data.project is None else data.project(x)
 
 
 def _trained(data: DataGame, proof: certify.Convergence, config: Config) -> Data:
     """Distances from the equilibrium along a run with the certified step, and the proved rate."""
-    start = _start(data, proof, config.seed + 1, 10.0)
+    safe = proof.step_sizes["extragradient"]
+    start = _start(data, proof, config.seed + 1, min(10.0, 0.9 * safe.basin))
     run = dg.solve(
         data.game,
         dg.Extragradient,
@@ -197,7 +196,7 @@ def _trained(data: DataGame, proof: certify.Convergence, config: Config) -> Data
     return {
         "steps": run.history.steps,
         "distances": distances,
-        "rate": proof.step_sizes["extragradient"].rate,
+        "rate": safe.rate,
         "residual": run.residual,
         "count": run.steps,
     }

@@ -78,7 +78,7 @@ def proved_squares(
     margin, lipschitz = certificate.margin, certificate.lipschitz
     ball = certify.noise_ball(margin, lipschitz, step, noise.variance, noise.growth)
     factor = 1 - 2 * step * margin + step**2 * (lipschitz**2 + noise.growth)
-    return ball + factor**steps * max(start - ball, 0.0)
+    return ball + factor ** steps.astype(float) * max(start - ball, 0.0)
 
 
 def train(
