@@ -18,6 +18,7 @@ from jaxtyping import Array, Float
 
 import certify
 import dgames as dg
+from dgames.strategy import norm
 from experiments.data.tables import Table, breast_cancer, diabetes, digits, random_features
 
 # The largest second derivatives of softplus and of the logistic function.
@@ -321,7 +322,7 @@ def generator(
 
     def project(x: Any) -> Any:
         offset = jax.tree.map(jnp.subtract, x, middle)
-        shrink = jnp.minimum(1.0, radius / jnp.maximum(dg.strategy.norm(offset), 1e-300))
+        shrink = jnp.minimum(1.0, radius / jnp.maximum(norm(offset), 1e-300))
         return jax.tree.map(lambda c, d: c + shrink * d, middle, offset)
 
     return DataGame(game, certify.Ball(middle, radius), (len(labels),), growth, project)

@@ -4,7 +4,7 @@ They are scaled here, in NumPy, and rounded to few bits, not in the costs: a quo
 makes the numbers of a proof long, and data of few bits make its file small.
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Float
@@ -28,7 +28,8 @@ def breast_cancer() -> Table:
     """Tumours of 569 patients, 30 features each; 1 is benign."""
     from sklearn.datasets import load_breast_cancer
 
-    rows, labels = load_breast_cancer(return_X_y=True)
+    loaded: Any = load_breast_cancer(return_X_y=True)
+    rows, labels = loaded
     return Table(_standardised(rows), labels.astype(float))
 
 
@@ -36,7 +37,8 @@ def diabetes() -> Table:
     """Measurements of 442 patients, 10 each, and how far the disease came in a year."""
     from sklearn.datasets import load_diabetes
 
-    rows, targets = load_diabetes(return_X_y=True)
+    loaded: Any = load_diabetes(return_X_y=True)
+    rows, targets = loaded
     return Table(_standardised(rows), _rounded((targets - targets.mean()) / targets.std()))
 
 
@@ -44,7 +46,8 @@ def digits(zero: int, one: int) -> Table:
     """Images of two handwritten digits, 64 pixels each; the second digit is labelled 1."""
     from sklearn.datasets import load_digits
 
-    images, digit = load_digits(return_X_y=True)
+    loaded: Any = load_digits(return_X_y=True)
+    images, digit = loaded
     chosen = (digit == zero) | (digit == one)
     centred = images[chosen] - images[chosen].mean(0)
     return Table(_rounded(centred / _length(centred)), (digit[chosen] == one).astype(float))

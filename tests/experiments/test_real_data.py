@@ -80,7 +80,7 @@ class TestGames:
             over_rows = jax.vmap(along, in_axes=(None, None, 0))
             over_moves = jax.vmap(over_rows, in_axes=(None, 0, None))
             changes = jax.vmap(over_moves, in_axes=(0, None, None))(points, moves, numbers)
-            changes = changes.mean(2) / (spread * moves**2).sum(1)
+            changes = np.asarray(changes).mean(2) / (spread * np.asarray(moves) ** 2).sum(1)
             found += float(changes.max())
         assert 0 < found <= data.growth(own)
 
