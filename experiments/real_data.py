@@ -56,7 +56,7 @@ class Config:
         points: Points at which margins are sampled.
         size: Rows of each table in a mini-batch.
         runs: Training runs on mini-batches.
-        share: The step on mini-batches, as a share of the best one.
+        ball: The ball of noise wanted, as a share of the squared distance of the start.
         lengths: How long these runs are, in units of `1 / (step * margin)`.
         weights: Ratios of weights, over those proved, that the semidefinite program tries.
     """
@@ -67,7 +67,7 @@ class Config:
     points: int = 8
     size: int = 32
     runs: int = 16
-    share: float = 0.5
+    ball: float = 0.1
     lengths: float = 4.0
     weights: tuple[float, ...] = (0.5, 0.7, 1.0, 1.4, 2.0)
 
@@ -113,9 +113,10 @@ def mini_batches(config: Config, run: Run) -> Data:
         proof = certify.load(run.folder / f"{name.replace(' ', '-')}.json")
         assert isinstance(proof, certify.Convergence)
         noise = batches.noise(data, proof, config.size)
-        step = batches.step_of(proof, noise, config.share)
-        steps = 100 * max(1, round(config.lengths / (step * proof.margin) / 100))
         start = _start(data, proof, config.seed, 1.0)  # steps are projected onto the region
+        first = batches.squared_distance(proof, start)
+        step = batches.step_of(proof, noise, config.ball * first)
+        steps = 100 * max(1, round(config.lengths / (step * proof.margin) / 100))
         found = batches.train(
             data,
             proof,
@@ -126,7 +127,6 @@ def mini_batches(config: Config, run: Run) -> Data:
             config.runs,
             jax.random.key(config.seed),
         )
-        first = batches.squared_distance(proof, start)
         constants = proof.margin, proof.lipschitz, step
         return {
             "step": step,

@@ -63,9 +63,14 @@ def noise(data: DataGame, certificate: certify.Convergence, size: int) -> Noise:
     return Noise(2 * total * (1 + _ROOM) / size, growth * (1 + 1e-9))
 
 
-def step_of(certificate: certify.Convergence, noise: Noise, share: float = 1.0) -> float:
-    """Returns a share of the step whose factor per step is the best one in spite of the growth."""
-    return share * certificate.margin / (certificate.lipschitz**2 + noise.growth)
+def step_of(certificate: certify.Convergence, noise: Noise, ball: float) -> float:
+    """Returns a step whose ball of noise is at most this mean squared distance.
+
+    It solves `ball = h s / (2 a - h q)` with `q = b^2 + g`, and is at most half of the step with the
+    best factor, `a / q`.
+    """
+    margin, square = certificate.margin, certificate.lipschitz**2 + noise.growth
+    return min(0.5 * margin / square, 2 * margin * ball / (noise.variance + ball * square))
 
 
 def proved_squares(

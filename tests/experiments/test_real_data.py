@@ -104,10 +104,11 @@ class TestNoise:
         data = MADE["label noise"]()
         proof = certify.certify(data.game, data.region, [dg.Simultaneous])
         noise = batches.noise(data, proof, 8)
-        step = batches.step_of(proof, noise, 0.5)
+        step = batches.step_of(proof, noise, 0.01)
         line = batches.proved_squares(proof, noise, step, 4.0, jnp.array([0, 10**7]))
         ball = certify.noise_ball(proof.margin, proof.lipschitz, step, noise.variance, noise.growth)
         np.testing.assert_allclose(line, [4.0, ball], rtol=1e-9)
+        assert 0.0099 < ball <= 0.01 * (1 + 1e-12)
 
 
 def test_the_conic_program_finds_what_is_known():
