@@ -66,8 +66,8 @@ def noise(data: DataGame, certificate: certify.Convergence, size: int) -> Noise:
 def step_of(certificate: certify.Convergence, noise: Noise, ball: float) -> float:
     """Returns a step whose ball of noise is at most this mean squared distance.
 
-    It solves `ball = h s / (2 a - h q)` with `q = b^2 + g`, and is at most half of the step with the
-    best factor, `a / q`.
+    It solves `ball = h s / (2 a - h q)` with `q = b^2 + g`. It is at most half of `a / q`, the step
+    with the best factor.
     """
     margin, square = certificate.margin, certificate.lipschitz**2 + noise.growth
     return min(0.5 * margin / square, 2 * margin * ball / (noise.variance + ball * square))
