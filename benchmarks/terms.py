@@ -25,42 +25,30 @@ import numpy as np
 import certify
 import dgames as dg
 from certify.problem.field import compiled_jacobians, flat_field
+from experiments.data.games import label_noise
+from experiments.data.tables import Table, breast_cancer
 
 jax.config.update("jax_enable_x64", True)
 
 FEATURES = 30
 
 
-def game(rows: Any, labels: Any) -> dg.ZeroSum:
-    """A logistic model against an adversary who shifts its labels, at a price."""
-    rows, labels = jnp.asarray(rows), jnp.asarray(labels)
-
-    def payoff(x: Any, args: Any) -> Any:
-        z = rows @ x["model"]
-        fit = jnp.mean(jax.nn.softplus(z) - (labels + x["shift"]) * z)
-        return fit + 0.05 * jnp.sum(x["model"] ** 2) - 0.5 * jnp.mean(x["shift"] ** 2)
-
-    return dg.zero_sum(payoff, minimiser="model")
-
-
-def data(largest: int) -> Iterator[tuple[str, Any, Any]]:
-    """Yields a name, rows and labels."""
+def data(largest: int) -> Iterator[tuple[str, Table]]:
+    """Yields a name, and rows with their labels."""
     try:
-        from sklearn.datasets import load_breast_cancer  # pyright: ignore[reportMissingImports]
-
-        rows, labels = load_breast_cancer(return_X_y=True)
-        yield "breast cancer", (rows - rows.mean(0)) / rows.std(0), labels.astype(float)
+        yield "breast cancer", breast_cancer()
     except ImportError:
         print("scikit-learn is not installed: random data alone")
     generator, n = np.random.default_rng(0), 100
     while n <= largest:
         mixed = generator.normal(size=(FEATURES, FEATURES)) / FEATURES**0.5
         rows = generator.normal(size=(n - FEATURES, FEATURES)) @ mixed
-        yield "random", rows, generator.integers(0, 2, n - FEATURES).astype(float)
+        rows /= np.sqrt((rows**2).sum(1).mean())
+        yield "random", Table(rows, generator.integers(0, 2, n - FEATURES).astype(float))
         n *= 2
 
 
-def sampled(given: dg.ZeroSum, region: certify.Everywhere) -> float:
+def sampled(given: dg.Game, region: certify.Everywhere) -> float:
     """The smallest margin, with equal weights, at a few points near and far."""
     points = region.sample(jax.random.key(0), 8)
     jacobians = np.asarray(compiled_jacobians(flat_field(given, region))(jnp.asarray(points)))
@@ -118,10 +106,11 @@ def main() -> None:
     options = parser.parse_args()
     print("data                n    margin  at most  proof s  level 1 s  level 2 s      KiB")
     found = []
-    for name, rows, labels in data(options.largest):
-        given, n = game(rows, labels), FEATURES + len(rows)
-        start = {"model": jnp.zeros(FEATURES), "shift": jnp.zeros(len(rows))}
-        line = row(name, n, given, start, sampled(given, certify.Everywhere(start)))
+    for name, table in data(options.largest):
+        made = label_noise(table)
+        assert isinstance(made.region, certify.Everywhere)
+        least = sampled(made.game, made.region)
+        line = row(name, made.region.dimension, made.game, made.region.center, least)
         found += [line] if name == "random" else []
     exponents(found)
     sides = [side for side in (25, 50, 100, 200, 300) if side <= options.grid]

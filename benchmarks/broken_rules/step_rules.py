@@ -28,8 +28,9 @@ RULES = [
         "max(Fraction(1), 1 - 2 * h * a + (h * b) ** 2)",
         "Fraction(1)",
     ),
-    Rule("proposed steps", "noise_ball", "2 * a - h * b**2", "2 * a"),
-    Rule("proposed steps", "noise_ball", "h * b**2 < 2 * a", "True"),
+    Rule("proposed steps", "noise_ball", "2 * a - h * square", "2 * a"),
+    Rule("proposed steps", "noise_ball", "h * square < 2 * a", "True"),
+    Rule("proposed steps", "noise_ball", "b**2 + g", "b**2"),
     # The direct route: a step as a map of vectors.
     Rule("step maps", "_is_affine", "sum(moves) == 1", "True"),
     Rule("step maps", "_is_affine", 'params["y"] == 1', "True"),

@@ -7,15 +7,17 @@ from typing import Any
 from certify.rounding import float_above
 
 
-def noise_ball(margin: Any, lipschitz: Any, step_size: Any, variance: Any) -> float:
+def noise_ball(
+    margin: Any, lipschitz: Any, step_size: Any, variance: Any, growth: Any = 0.0
+) -> float:
     """Bounds `E |x - x*|^2` for steps `x+ = P(x - h (F(x) + e))` with noise, in the long run.
 
     With the margin `a` and the Lipschitz constant `b` of F in a metric, and noise of mean zero and
-    `E |e|^2 <= s` given the past, in the same metric,
+    `E |e|^2 <= s + g |x - x*|^2` given the past, in the same metric,
 
-        E |x+ - x*|^2 <= (1 - 2 h a + h^2 b^2) E |x - x*|^2 + h^2 s,
+        E |x+ - x*|^2 <= (1 - 2 h a + h^2 (b^2 + g)) E |x - x*|^2 + h^2 s,
 
-    so `limsup E |x - x*|^2 <= h s / (2 a - h b^2)`, and once below that bound it stays below.
+    so `limsup E |x - x*|^2 <= h s / (2 a - h (b^2 + g))`, and once below that bound it stays below.
     `P` is the identity or a projection that does not enlarge distances in the metric, such as that
     onto a box.
 
@@ -23,11 +25,16 @@ def noise_ball(margin: Any, lipschitz: Any, step_size: Any, variance: Any) -> fl
     region: the bound is for games whose constants hold everywhere, or for steps that are projected
     onto the region.
 
+    The noise of mini-batches seldom has a bound `s` alone, but it has a growth: if the error of a
+    batch is `e*` at the equilibrium and the error of each has a Lipschitz constant, whose mean
+    square is `L^2`, then `E |e|^2 <= 2 E |e*|^2 + 2 L^2 |x - x*|^2`.
+
     Args:
         margin: A lower bound `a` on the strong-monotonicity modulus, positive.
         lipschitz: An upper bound `b` on the Lipschitz constant, at least `a`.
-        step_size: The step size `h`, positive and below `2 a / b^2`.
-        variance: An upper bound `s` on the mean square of the noise, not negative.
+        step_size: The step size `h`, positive and below `2 a / (b^2 + g)`.
+        variance: The bound `s` on the mean square of the noise, not negative.
+        growth: The bound `g` on its growth, not negative.
 
     Returns:
         The bound on the mean squared distance, rounded up.
@@ -38,19 +45,22 @@ def noise_ball(margin: Any, lipschitz: Any, step_size: Any, variance: Any) -> fl
     Example:
         >>> noise_ball(margin=1.0, lipschitz=2.0, step_size=0.25, variance=0.04)
         0.01
+        >>> noise_ball(margin=1.0, lipschitz=2.0, step_size=0.125, variance=0.04, growth=4.0)
+        0.005
     """
-    numbers = [float(x) for x in (margin, lipschitz, step_size, variance)]
+    numbers = [float(x) for x in (margin, lipschitz, step_size, variance, growth)]
     if not all(map(math.isfinite, numbers)):
         raise ValueError("noise_ball: the numbers must be finite.")
-    a, b, h, s = map(Fraction, numbers)
-    if not (0 < a <= b and s >= 0):
+    a, b, h, s, g = map(Fraction, numbers)
+    if not (0 < a <= b and s >= 0 and g >= 0):
         raise ValueError(
-            f"noise_ball: margin {margin}, lipschitz {lipschitz} and variance {variance}; they "
-            "must be positive, at least the margin, and not negative."
+            f"noise_ball: margin {margin}, lipschitz {lipschitz}, variance {variance} and growth "
+            f"{growth}; they must be positive, at least the margin, and not negative."
         )
-    if not (h > 0 and h * b**2 < 2 * a):
+    square = b**2 + g
+    if not (h > 0 and h * square < 2 * a):
         raise ValueError(
             f"noise_ball: the step size is {step_size}; it must be positive and below "
-            f"2 margin / lipschitz^2 = {float(2 * a / b**2):.6g}."
+            f"2 margin / (lipschitz^2 + growth) = {float(2 * a / square):.6g}."
         )
-    return float_above(h * s / (2 * a - h * b**2))
+    return float_above(h * s / (2 * a - h * square))

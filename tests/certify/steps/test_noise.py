@@ -19,6 +19,17 @@ def test_attained_by_scaled_rotations():
     assert np.trace(covariance) == pytest.approx(bound, rel=1e-9)
 
 
+def test_noise_that_grows_is_attained_too():
+    """`x+ = (1 - h a) x - h e` with `E e^2 = s + g x^2`: the mean square obeys a recursion."""
+    a, h, s, g = 0.5, 0.3, 0.04, 2.0
+    square = 0.0
+    for _ in range(2000):
+        square = ((1 - h * a) ** 2 + h**2 * g) * square + h**2 * s
+    bound = certify.noise_ball(a, a, h, s, g)
+    assert square <= bound * (1 + 1e-12)
+    assert square == pytest.approx(bound, rel=1e-9)
+
+
 @pytest.mark.parametrize(
     ("numbers", "message"),
     [
@@ -26,6 +37,8 @@ def test_attained_by_scaled_rotations():
         ((1.0, 2.0, 0.0, 1.0), "positive"),
         ((2.0, 1.0, 0.1, 1.0), "at least the margin"),
         ((1.0, 2.0, 0.1, -1.0), "not negative"),
+        ((1.0, 2.0, 0.1, 1.0, -1.0), "not negative"),
+        ((1.0, 2.0, 0.4, 1.0, 1.0), "growth"),
         ((1.0, np.nan, 0.1, 1.0), "finite"),
     ],
 )

@@ -1,0 +1,1 @@
+"""Games on data sets that scikit-learn ships, and training on their mini-batches."""
