@@ -106,7 +106,7 @@ RULES = [
     Rule("sparse", "sparse:_subtract", "row.get(j, 0) - x * y", "row.get(j, 0)"),
     Rule("exact", "_at_vertices", "(1, -1)", "(1, 1)"),
     Rule("exact", "_at_vertices", "minus(matrix, losses[0].bound)", "[list(x) for x in matrix]"),
-    Rule("exact", "_at_vertices", "-= loss", "-= 0"),
+    Rule("exact", "_at_vertices", "losses[0].diagonal", "[0] * len(matrix)"),
     Rule("exact", "_at_vertices", "losses[1:]", "losses[-1:] * len(losses)"),
     Rule("exact", "_quotients", "-(-loss // t)", "loss // t"),
     Rule("exact", "_losses", "plus(bound, each.bound)", "bound"),
