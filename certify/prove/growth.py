@@ -41,7 +41,7 @@ def grow(
     Tries `least`, then radii that grow by factors while they can be proved, then bisects. If no
     proof is found for a larger region, that says nothing about the game: more cells may find one.
     Tries are content with a quarter of the margin that more cells could prove; the largest region
-    is certified once more, as `certify.certify` does it.
+    is certified once more, as `certify.certify` does it, unless its try has used up the cells.
 
     Args:
         game: As for `certify.certify`.
@@ -59,8 +59,9 @@ def grow(
         on_try: Called with each radius that was tried, and its certificate, of a rough margin.
 
     Returns:
-        The certificate of the largest region that was proved (that of its try, if the time was used
-        up); if none was, the certificate of the smallest region, with its status and reasons.
+        The certificate of the largest region that was proved (that of its try, if cells or time
+        were used up); if none was, the certificate of the smallest region, with its status and
+        reasons.
 
     Raises:
         ValueError: If the options do not fit together, or `certify.certify` raises it for the
@@ -138,5 +139,8 @@ def grow(
         radius = (low * high) ** 0.5
         found = proved(radius)
         low, high, best = (low, radius, best) if found is None else (radius, high, found)
-    fine = certified(low, search.share) if search.share > _ROUGH and budget.left > 0 else best
+    # A try that used up its cells has already cut the worst of them as far as it goes.
+    if search.share <= _ROUGH or best.cells >= search.most_cells or budget.left <= 0:
+        return best
+    fine = certified(low, search.share)
     return fine if fine.status == "proved" else best
