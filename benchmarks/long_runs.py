@@ -59,7 +59,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "run.npz"
         tree, seconds = search(
-            Checkpoint(path, identity(field, region, WEIGHTS, TIGHTNESS, ENCLOSURE))
+            Checkpoint(path, identity(field, region, WEIGHTS, "margin", TIGHTNESS, ENCLOSURE))
         )
         assert splits(tree) == first
         size = path.stat().st_size / 2**20

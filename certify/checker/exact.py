@@ -7,7 +7,7 @@ from fractions import Fraction
 from math import ceil, isqrt, lcm
 from typing import NamedTuple
 
-from .matrices import Matrix, Packing, plus, scaled, square
+from .matrices import Matrix, Packing, minus, plus, scaled, square
 from .reader import Unusable
 
 # The bits of vectors: two digits of Python's integers. More would only make the products longer.
@@ -28,13 +28,17 @@ class Work:
         """Pays for a product with a matrix, or for its rows as modes, before the work is done."""
         self._pay_rounds(len(matrix) + 4, matrix)
 
-    def spend_test(self, matrix: Matrix, parts: int = 0) -> None:
+    def spend_sums(self, matrix: Matrix) -> None:
+        """Pays for adding a matrix to a few others."""
+        self._pay_rounds(2, matrix)
+
+    def spend_test(self, matrix: Matrix) -> None:
         """Pays for one test of a matrix before it is done.
 
-        `parts` is the number of other matrices whose sum it is. The time that is not spent on these
-        is that of 8 products for each entry, and one more for every 32 rows, which are packed.
+        The time is that of 8 products for each entry, and one more for every 32 rows, which are
+        packed.
         """
-        self._pay_rounds(len(matrix) // 32 + 8 + parts, matrix)
+        self._pay_rounds(len(matrix) // 32 + 8, matrix)
 
     def _pay_rounds(self, rounds: int, matrix: Matrix) -> None:
         longest = max(max(map(int.bit_length, row)) for row in matrix)
@@ -213,32 +217,64 @@ def family_positive_definite(
         scaling: The positive numbers `t`; any choice is valid, a good one proves more.
         work: Pays for the tests.
     """
-    lowered = _lowered(centre, generators, remainder, scaling)
-    work.spend_test(lowered, len(generators))
+    return _at_vertices(centre, generators, _losses(generators, remainder, scaling, work), work)
+
+
+class Loss(NamedTuple):
+    """What may be lost to some generators and to the remainder.
+
+    Attributes:
+        bound: The matrix `sum_k bound_k`.
+        diagonal: The numbers `(R t)_i / t_i` for `R = |remainder| + sum_k |rest_k|`, rounded up.
+    """
+
+    bound: Matrix
+    diagonal: list[int]
+
+
+def _at_vertices(
+    matrix: Matrix, generators: list[Generator], losses: list[Loss], work: Work
+) -> bool:
+    """Says whether `matrix + sum_k e_k S_k + E` is proved positive definite, see above.
+
+    Here `losses` is about all generators, about all but the first, and so on.
+    """
+    lowered = minus(matrix, losses[0].bound)
+    for i, loss in enumerate(losses[0].diagonal):
+        lowered[i][i] -= loss
+    work.spend_test(lowered)
     if positive_definite(lowered):
         return True
     if not generators:
         return False
     first, *others = generators
-    ends = (plus(centre, scaled(sign, first.matrix)) for sign in (1, -1))
-    return all(family_positive_definite(end, others, remainder, scaling, work) for end in ends)
+    ends = (plus(matrix, scaled(sign, first.matrix)) for sign in (1, -1))
+    return all(_at_vertices(end, others, losses[1:], work) for end in ends)
 
 
-def _lowered(
-    matrix: Matrix, generators: list[Generator], remainder: Matrix, scaling: list[int]
-) -> Matrix:
-    """Returns `matrix - sum_k bound_k - diag((R t)_i / t_i)`, rounded down to integers.
+def _losses(
+    generators: list[Generator], remainder: Matrix, scaling: list[int], work: Work
+) -> list[Loss]:
+    """Returns what may be lost to all generators from the k-th on, for all k, and the remainder."""
+    bound, loose = square(len(remainder)), _absolute_sums(remainder, scaling)
+    losses = [Loss(bound, _quotients(loose, scaling))]
+    for each in reversed(generators):
+        work.spend_sums(each.matrix)
+        if any(map(any, each.bound)):
+            bound = plus(bound, each.bound)
+        loose = list(map(int.__add__, loose, _absolute_sums(each.rest, scaling)))
+        losses.append(Loss(bound, _quotients(loose, scaling)))
+    return losses[::-1]
 
-    Here `R = |remainder| + sum_k |rest_k|`.
-    """
-    lowered = []
-    for i, t in enumerate(scaling):
-        loose = [remainder[i], *(g.rest[i] for g in generators)]
-        loss = sum(abs(x) * s for row in loose for x, s in zip(row, scaling, strict=True))
-        bounds = [g.bound[i] for g in generators]
-        lowered.append([x - sum(others) for x, *others in zip(matrix[i], *bounds, strict=True)])
-        lowered[i][i] -= -(-loss // t)
-    return lowered
+
+def _absolute_sums(matrix: Matrix, scaling: list[int]) -> list[int]:
+    """Returns `|matrix| t`."""
+    return [sum(map(int.__mul__, map(abs, row), scaling)) for row in matrix]
+
+
+def _quotients(loose: list[int], scaling: list[int]) -> list[int]:
+    """Returns the numbers `loose_i / t_i`, rounded up."""
+    return [-(-loss // t) for loss, t in zip(loose, scaling, strict=True)]
 
 
 def root_above(square: Fraction) -> Fraction:

@@ -23,6 +23,11 @@ def plus(m: Matrix, n: Matrix) -> Matrix:
     return [list(map(int.__add__, *rows)) for rows in zip(m, n, strict=True)]
 
 
+def minus(m: Matrix, n: Matrix) -> Matrix:
+    """Returns the difference of two matrices."""
+    return [list(map(int.__sub__, *rows)) for rows in zip(m, n, strict=True)]
+
+
 def block(m: Matrix, rows: slice, columns: slice) -> Matrix:
     """Returns a part of a matrix."""
     return [row[columns] for row in m[rows]]

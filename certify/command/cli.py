@@ -81,7 +81,8 @@ def run(
         str,
         typer.Option(
             metavar="|".join(OBJECTIVES),
-            help="What the metric is chosen for; basin: nearly the best margin, in round balls.",
+            help="What metric and cells are chosen for; basin: nearly the best margin, in "
+            "round balls.",
         ),
     ] = "basin",
     tightness: Annotated[float, typer.Option(help="Share of the reachable margin.")] = 0.97,

@@ -133,6 +133,7 @@ def bisected(
     solve: Callable[[float], Any],
     start: Any,
     share: float = 0.95,
+    least: float = -np.inf,
 ) -> Any:
     """Returns the best solution by bisection, or a rounder one if that is almost as good.
 
@@ -143,8 +144,15 @@ def bisected(
             anything.
         start: A solution.
         share: The share of the best margin that the rounder one is to have.
+        least: Margins up to this one are of no use: if none above it is found at once, the start is
+            returned.
     """
     best, low = start, margin_of(start)
+    if np.isfinite(least) and low <= least:
+        found = solve(least + _PRECISION * (high - least)) if high > least else start
+        if margin_of(found) <= least:
+            return start
+        best, low = found, margin_of(found)
     while high - low > _PRECISION * max(abs(low), abs(high)):
         wanted = 0.5 * (low + high)
         found = solve(wanted)

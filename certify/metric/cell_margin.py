@@ -15,7 +15,7 @@ from certify.jacobian.family import AffineFamily
 from certify.metric.metric import Metric, Weighting
 from certify.metric.modes import Modes, choose_modes
 
-# For the Lipschitz constant and for blocks, all sign vertices of so many generators are looked at,
+# For blocks, and for the Lipschitz constant, all sign vertices of so many generators are looked at,
 # and the other generators are folded into the remainder.
 MAX_VERTICES = 8
 # For the margin, vertices are made of at most so many generators, the largest; of none where there
@@ -23,7 +23,7 @@ MAX_VERTICES = 8
 MARGIN_VERTICES = 6
 # What is added to the eigenvector of the worst vertex before it scales a remainder, so that the
 # vertices and eigenvectors nearby count. No single number suits all cells.
-_REGULARIZATIONS = (0.01, 0.03, 0.1, 0.3)
+REGULARIZATIONS = (0.01, 0.03, 0.1, 0.3)
 
 
 class CellBounds(NamedTuple):
@@ -63,13 +63,13 @@ def reduced(family: AffineFamily, most: int | None = None) -> AffineFamily:
     )
     n = centre.shape[-1]
     most = most or most_generators(n)
-    moves, remainder = _folded(generators[:, :n], remainder, most)
-    others, remainder = _folded(generators[:, n:], remainder, most - moves.shape[1])
+    moves, remainder = folded(generators[:, :n], remainder, most)
+    others, remainder = folded(generators[:, n:], remainder, most - moves.shape[1])
     generators = np.concatenate([moves, others], axis=1)
     return AffineFamily(centre, generators, remainder, share, finite)
 
 
-def _folded(
+def folded(
     generators: np.ndarray, remainder: np.ndarray, most: int
 ) -> tuple[np.ndarray, np.ndarray]:
     """Returns the generators, or the largest of them where there are too many, and the remainder.
@@ -117,7 +117,7 @@ def margin_modes(
     modes = choose_modes(centre, generators, metric, 2 * unit)
     if not at_vertices.shape[1]:
         return modes
-    remainder = metric.loose(_numbers(family.remainder), signs)
+    remainder = metric.loose(numbers(family.remainder), signs)
     corners = vertices(centre, at_vertices)
     values, vectors = metric.eigh(corners)
     cell, worst = np.arange(len(centre)), values[:, :, 0].argmin(1)
@@ -167,14 +167,14 @@ def margin_bounds(
     """
     metric, modes = Metric(weights), modes or margin_modes(family, weights, signs)
     centre, generators = (
-        metric.symmetric(_numbers(part)) for part in (family.centre, family.generators)
+        metric.symmetric(numbers(part)) for part in (family.centre, family.generators)
     )
     remainder, share = (
-        metric.loose(_numbers(part), signs) for part in (family.remainder, family.share)
+        metric.loose(numbers(part), signs) for part in (family.remainder, family.share)
     )
     n = centre.shape[-1]
     if modes is None:
-        at_vertices, loose = _folded(generators, remainder, MARGIN_VERTICES)
+        at_vertices, loose = folded(generators, remainder, MARGIN_VERTICES)
         others = generators[:, :0]
     else:
         (at_vertices, others), loose = _largest(generators), remainder
@@ -221,7 +221,7 @@ def _absorbing(
 ) -> np.ndarray:
     """Returns the candidate scalings that leave the worst vertices the largest margins."""
     root = metric.root
-    candidates = np.stack([_integers((eigenvector + r) / root) for r in _REGULARIZATIONS])
+    candidates = np.stack([integers((eigenvector + r) / root) for r in REGULARIZATIONS])
     directions = candidates * root
     losses = np.einsum("bij,cbj->cbi", remainder, directions) / directions
     lowered = worst - losses[..., None] * np.eye(len(root))
@@ -268,44 +268,12 @@ def _at_centre(centre: np.ndarray, remainder: np.ndarray, metric: Metric) -> np.
     return values[:, 0] + np.einsum("bi,bij,bj->b", eigenvector, remainder, eigenvector)
 
 
-def lipschitz_bounds(
-    family: AffineFamily, weights: Weighting
-) -> tuple[Float[np.ndarray, " cells"], Int[np.ndarray, "cells m"]]:
-    """Returns the largest norms of the Jacobians of cells in a metric, and scalings (m = 2n)."""
-    metric = Metric(weights)
-    centre, generators = (
-        metric.product(_numbers(part)) for part in (family.centre, family.generators)
-    )
-    remainder = metric.product_above(_numbers(family.remainder))
-    generators, remainder = _folded(generators, remainder, MAX_VERTICES)
-    left, values, right = np.linalg.svd(metric.reduced(vertices(centre, generators)))
-    worst = values[:, :, 0].argmax(1)
-    cell = np.arange(len(worst))
-    pair = (right[cell, worst, 0, :], left[cell, worst, :, 0])
-    direction = np.abs(np.concatenate([*map(metric.framed_vectors, pair)], axis=-1))
-    both = np.concatenate([metric.root, metric.root])
-    scaling = _integers((direction + 0.01) / both)
-    direction = scaling * both
-    n = len(metric.root)
-    # The symmetric matrix [[0, J'], [J, 0]] has the norm of J as its largest eigenvalue.
-    mixed = np.concatenate(
-        [
-            np.einsum("bji,bj->bi", remainder, direction[:, n:]),
-            np.einsum("bij,bj->bi", remainder, direction[:, :n]),
-        ],
-        axis=-1,
-    )
-    loss = np.maximum(*map(metric.largest, np.split(mixed / direction, 2, axis=-1)))
-    norm = np.where(np.asarray(family.finite), values[cell, worst, 0] + loss, np.inf)
-    return norm, scaling
-
-
-def _numbers(part: Any) -> np.ndarray:
+def numbers(part: Any) -> np.ndarray:
     """Replaces numbers that are not finite by finite ones, which mean nothing."""
     return np.nan_to_num(part, nan=0.0, posinf=1e280, neginf=-1e280)
 
 
-def _integers(vectors: np.ndarray) -> np.ndarray:
+def integers(vectors: np.ndarray) -> np.ndarray:
     """Returns positive integers of at most three digits in about the same proportions."""
     return np.maximum(np.rint(vectors / vectors.max(-1, keepdims=True) * 999), 1).astype(np.int64)
 
@@ -317,7 +285,7 @@ def block_vertices(
 ) -> tuple[Float[np.ndarray, "cells vertices a b"], Float[np.ndarray, "cells a b"]]:
     """Returns the vertices that the largest generators of a block span, and a remainder."""
     most = 0 if centre.shape[1:] == (1, 1) else MAX_VERTICES  # numbers lose nothing by folding
-    generators, remainder = _folded(generators, remainder, most)
+    generators, remainder = folded(generators, remainder, most)
     return vertices(centre, generators), remainder
 
 

@@ -35,6 +35,8 @@ def cell_metric(
 ) -> Float[np.ndarray, "n n"]:
     """Finds a metric with a nearly largest margin on the worst cells, as `margin_bounds` gives it.
 
+    If a first look shows that no metric has a positive margin there, the start is returned.
+
     Args:
         families: The affine families of the cells.
         sizes: The number of coordinates of each player.
@@ -56,7 +58,7 @@ def cell_metric(
         active += new
         frame = _frame(guess, sizes, mirrored)
         hulls = [hull for k in active for hull in hulls_of(families, k, sizes, frame, mirrored)]
-        found = solve(hulls, sizes, kind, guess / np.outer(frame, frame))[0].metric
+        found = solve(hulls, sizes, kind, guess / np.outer(frame, frame), least=0.0)[0].metric
         guess = rounded(found * np.outer(frame, frame) / np.abs(found).max())
         margins = margin_bounds(families, guess, signs).margin
         if margins.min() > value:

@@ -141,12 +141,6 @@ class Metric:
         """Returns the eigenvalues of pairs `(X, G)`."""
         return self.eigh(symmetric)[0] if self.is_matrix else np.linalg.eigvalsh(symmetric)
 
-    def largest(self, diagonals: Any) -> Any:
-        """Returns the largest eigenvalues of pairs `(diag(d), G)`."""
-        if not self.is_matrix:
-            return diagonals.max(-1)
-        return self.eigvalsh(diagonals[..., None, :] * np.eye(len(self.root)))[..., -1]
-
 
 def _mirrored(matrices: Any) -> Any:
     return 0.5 * (matrices + np.swapaxes(matrices, -1, -2))

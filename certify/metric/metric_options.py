@@ -25,8 +25,9 @@ class AutoMetric:
             metric, in the units of the region, with at least 95% of the best margin, so that the
             basin is no sliver; if that is less than half as round again as the metric of the best
             margin, the latter. "step" and "rate": the largest step and the best rate of
-            simultaneous steps. Weights are at most 10^6 times one another in those units, unless
-            only others have a positive margin.
+            simultaneous steps; the region is then cut where the Lipschitz constant is large, too,
+            and not only where the margin is small. Weights are at most 10^6 times one another in
+            those units, unless only others have a positive margin.
 
     Raises:
         ValueError: If the generality or the objective is another word.

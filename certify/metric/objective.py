@@ -1,9 +1,12 @@
-"""The objectives a metric is chosen for, and how round its balls are in the units of a region.
+"""The objectives of a proof, and how round its balls are in the units of a region.
 
 Margin, basin, step and rate cannot all be best in one metric. The weights of the largest margin may
 differ by so much that the basin, a ball in them, is a sliver: for the costs `(x^2 + x y, y^2)` the
 margin grows towards 2 as the weights grow apart without end. So the objective is named, weights
 stay within `LIMIT` of each other, and by default a little of the margin is given up for roundness.
+
+Nor do the same cells serve all: for a margin the region is cut where the margin is smallest, for a
+step also where the Lipschitz constant is largest.
 """
 
 from collections.abc import Callable
@@ -18,6 +21,9 @@ Objective = Literal["basin", "step", "rate", "margin"]
 
 # A rounder metric needs this share of the best margin.
 SHARE: dict[Objective, float] = {"basin": 0.95, "step": 0.95, "rate": 0.95, "margin": 1.0}
+# The power of the Lipschitz constant that the margin is divided by: `2 a / b^2` is the step of
+# simultaneous steps, and their rate is the better the larger `a / b`.
+LIPSCHITZ_POWER: dict[Objective, int] = {"basin": 0, "step": 2, "rate": 1, "margin": 0}
 # In the units of the region, weights are at most so many times one another, unless no such weights
 # have a positive margin. At this limit a ball reaches a thousandth of the way to the faces of a
 # box.

@@ -146,7 +146,11 @@ def _framed(hull: Hull, frame: np.ndarray, sizes: tuple[int, ...]) -> Hull:
 
 
 def solve(
-    hulls: Sequence[Hull], sizes: tuple[int, ...], kind: Kind, start: Float[np.ndarray, "n n"]
+    hulls: Sequence[Hull],
+    sizes: tuple[int, ...],
+    kind: Kind,
+    start: Float[np.ndarray, "n n"],
+    least: float = -np.inf,
 ) -> tuple[Proposal, ...]:
     """Finds a metric with a nearly largest margin on all hulls at once, with multipliers for each.
 
@@ -158,6 +162,7 @@ def solve(
         sizes: The number of coordinates of each player.
         kind: The kind of the metric.
         start: A metric, which is returned if no better one is found.
+        least: Margins up to this one are of no use, and are not improved.
 
     Raises:
         ImportError: If cvxpy is missing.
@@ -184,6 +189,7 @@ def solve(
             min(abscissa(hull.centre[None]) for hull in chosen),
             program(chosen, sizes, kind),
             tuple(best[k] for k in active),
+            least=least,
         )
         known = dict(zip(active, found, strict=True))
         guess = tuple(

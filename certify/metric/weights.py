@@ -11,7 +11,7 @@ from jaxtyping import Float
 
 from certify.metric.cuts import Cuts, spread
 from certify.metric.metric import Metric, Weighting
-from certify.metric.objective import LIMIT, ROUNDER, SHARE, Aim, units
+from certify.metric.objective import LIMIT, LIPSCHITZ_POWER, ROUNDER, SHARE, Aim, units
 from certify.metric.small_gain import small_gain
 
 # Weights of one are kept when they have this share of the best margin: they are simpler numbers,
@@ -31,6 +31,13 @@ def sampled_margin(jacobians: Float[np.ndarray, "samples n n"], weights: Weighti
     """Returns the smallest eigenvalue of the symmetric part in a metric over the samples."""
     metric = Metric(weights)
     return float(metric.eigvalsh(metric.symmetric(jacobians))[:, 0].min())
+
+
+def sampled_lipschitz(jacobians: Float[np.ndarray, "samples n n"], weights: Weighting) -> float:
+    """Returns the largest norm of the Jacobian in a metric over the samples."""
+    metric = Metric(weights)
+    norms = np.linalg.norm(metric.reduced(metric.product(jacobians)), ord=2, axis=(-2, -1))
+    return float(norms.max())
 
 
 def choose_weights(
@@ -111,14 +118,15 @@ def _faster(
     aim: Aim,
 ) -> np.ndarray:
     """Finds multiples of large step `2 a / b^2` or good rate `sqrt(1 - a^2 / b^2)`, by trial."""
-    power = 2 if aim.objective == "step" else 1
+    power = LIPSCHITZ_POWER[aim.objective]
     some = jacobians[:_SOME]
 
     def score(logs: np.ndarray) -> float:
         spread = np.repeat(np.exp(logs) * base, sizes)
-        margin, root = sampled_margin(some, spread), np.sqrt(spread)
-        norms = np.linalg.norm(some * (root[:, None] / root), ord=2, axis=(-2, -1))
-        return margin / max(float(norms.max()), 1e-300) ** power if margin > 0 else -np.inf
+        margin = sampled_margin(some, spread)
+        if margin <= 0:
+            return -np.inf
+        return margin / max(sampled_lipschitz(some, spread), 1e-300) ** power
 
     first, second = (np.log(start) for start in starts)
     shares = np.linspace(0.0, 1.0, 9)

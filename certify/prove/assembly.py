@@ -7,7 +7,8 @@ import numpy as np
 from certify.file import evidence
 from certify.jacobian.family import AffineFamily
 from certify.metric.block_constants import BlockConstants, block_constants
-from certify.metric.cell_margin import lipschitz_bounds, margin_bounds, margin_modes
+from certify.metric.cell_lipschitz import lipschitz_bounds
+from certify.metric.cell_margin import margin_bounds, margin_modes
 from certify.metric.metric import Metric, Weighting
 from certify.metric.modes import Modes
 from certify.metric.objective import LIMIT, ROUNDER, SHARE, Aim
@@ -135,9 +136,9 @@ class Assembly:
     ) -> tuple[dict[str, Any] | None, str]:
         weighting, margin, margin_scaling, modes = found
         metric, reach = Metric(weighting), self._reach
-        norms, lipschitz_scaling = lipschitz_bounds(self.families, weighting)
+        steepness = lipschitz_bounds(self.families, weighting)
         scale = _scale(self.families.centre, metric)
-        lipschitz = max(float(norms.max() + backoff * scale), margin)
+        lipschitz = max(float(steepness.norm.max() + backoff * scale), margin)
         place = place_of(reach, metric, margin, lipschitz)
         if place.basin <= 0:
             return None, OUTSIDE
@@ -188,7 +189,7 @@ class Assembly:
             {
                 "unit": self._unit,
                 "cells": evidence.nodes(
-                    self.tree, self._rounded, margin_scaling, lipschitz_scaling, modes
+                    self.tree, self._rounded, margin_scaling, steepness.scaling, modes
                 ),
             },
         )

@@ -36,7 +36,7 @@ def prove_by_cells(task: ProofTask) -> Checked:
     ladder = choose(question, aim)
     # Search.
     stages.begin("preparing the enclosures of the game's derivatives")
-    found = searched(question, ladder.chosen.weighting, enclosure, search, budget)
+    found = searched(question, ladder.chosen.weighting, objective, enclosure, search, budget)
     if not found.smooth:
         raise NoProof(_NOT_SMOOTH, *filter(None, [found.tree.shortfall]))
     # Assemble.

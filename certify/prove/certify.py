@@ -18,7 +18,8 @@ from certify.jacobian.enclosure_choice import (
     is_short,
 )
 from certify.metric.metric_options import AutoMetric, MetricOption
-from certify.metric.weights import sampled_margin
+from certify.metric.objective import LIPSCHITZ_POWER
+from certify.metric.weights import sampled_lipschitz, sampled_margin
 from certify.problem.region import Everywhere, Region
 from certify.prove.arguments import (
     MOST_COORDINATES,
@@ -166,14 +167,19 @@ def _proved(task: ProofTask) -> Checked:
 def _is_tight(task: ProofTask, proved: Checked) -> bool:
     """Says whether a proof by terms leaves nothing for cells to do.
 
-    That is so of many coordinates, for which there are no good cells, and where the margin is as
-    near to the smallest one at sampled points as cells would have to come to it.
+    That is so of many coordinates, for which there are no good cells, and where the margin (or the
+    objective, if that is a step or a rate) is as near to that of sampled points as cells would have
+    to come to it.
     """
     if _roads(task) == (prove_by_terms,) or task.field.dimension > AffineArithmetic.most:
         return True
     claims = read_claims(proved.data)
     samples = sample_jacobians(task.field, task.region, _SAMPLES, jax.random.key(0))
-    return claims.margin >= task.search.share * sampled_margin(samples, claims.spread)
+    power = LIPSCHITZ_POWER[task.metric.objective] if isinstance(task.metric, AutoMetric) else 0
+    sampled = sampled_margin(samples, claims.spread)
+    if power:
+        sampled *= (claims.lipschitz / sampled_lipschitz(samples, claims.spread)) ** power
+    return claims.margin >= task.search.share * sampled
 
 
 def _roads(task: ProofTask) -> tuple[Road, ...]:

@@ -10,7 +10,12 @@ import dgames as dg
 from certify.jacobian.enclosure_choice import AutoEnclosure
 from certify.metric.metric_options import AutoMetric
 from certify.metric.objective import Aim
-from certify.metric.weights import choose_weights, sampled_constants, sampled_margin
+from certify.metric.weights import (
+    choose_weights,
+    sampled_constants,
+    sampled_lipschitz,
+    sampled_margin,
+)
 from certify.problem.field import FlatField, compiled_jacobians
 from certify.problem.region import Region, half_widths
 from certify.prove.arguments import check_options, check_region, traced
@@ -98,11 +103,10 @@ def estimate(
     aim = Aim(metric.objective, half_widths(region), field.is_gradient, lambda: stages.budget.left)
     weights = choose_weights(jacobians, field.sizes, aim)
     spread = np.repeat(weights, field.sizes)
-    root = np.sqrt(spread)
     low, high, coupling = sampled_constants(jacobians, field.sizes)
     return Estimate(
         sampled_margin(jacobians, spread),
-        float(np.linalg.norm(jacobians * (root[:, None] / root), ord=2, axis=(-2, -1)).max()),
+        sampled_lipschitz(jacobians, spread),
         dict(zip(field.names, weights.tolist(), strict=True)),
         dict(zip(field.names, low.tolist(), strict=True)),
         dict(zip(field.names, high.tolist(), strict=True)),

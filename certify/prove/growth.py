@@ -12,10 +12,13 @@ from certify.problem.constraints import Constraints, OutsideStrategySet
 from certify.problem.region import Ball, Box
 from certify.prove.arguments import check_options
 from certify.prove.certify import certify
+from certify.search.progress import Progress
 from certify.search.search_options import Search
 from dgames.strategy import Strategy
 
 _SHAPES = {"ball": Ball, "box": Box.around}
+# Whether there is a proof is found out with cells that reach this share of what more could prove.
+_ROUGH = 0.25
 
 
 def grow(
@@ -37,6 +40,8 @@ def grow(
 
     Tries `least`, then radii that grow by factors while they can be proved, then bisects. If no
     proof is found for a larger region, that says nothing about the game: more cells may find one.
+    Tries are content with a quarter of the margin that more cells could prove; the largest region
+    is certified once more, as `certify.certify` does it, unless its try has used up the cells.
 
     Args:
         game: As for `certify.certify`.
@@ -51,11 +56,12 @@ def grow(
         enclosure: As for `certify.certify`.
         search: Its `max_cells` limits each try (1,000 by default), its `max_seconds` all tries
             together: the largest region proved by then is returned. A checkpoint is not allowed.
-        on_try: Called with each radius that was tried, and its certificate.
+        on_try: Called with each radius that was tried, and its certificate, of a rough margin.
 
     Returns:
-        The certificate of the largest region that was proved; if none was, the certificate of the
-        smallest region, with its status and reasons.
+        The certificate of the largest region that was proved (that of its try, if cells or time
+        were used up); if none was, the certificate of the smallest region, with its status and
+        reasons.
 
     Raises:
         ValueError: If the options do not fit together, or `certify.certify` raises it for the
@@ -77,8 +83,15 @@ def grow(
     search.require_unused("grow", "checkpoint")
     search = search.filled(1000, 0.97)
     budget = search.budget
+    last: Progress | None = None  # what the search for cells last said
 
-    def attempt(radius: float) -> Convergence:
+    def watch(state: Progress) -> None:
+        nonlocal last
+        last = state
+        if search.progress is not None:
+            search.progress(state)
+
+    def certified(radius: float, share: float) -> Convergence:
         left = None if budget.seconds is None else max(budget.left, 1e-3)
         region = _SHAPES[shape](center, radius)
         constraints = Constraints.of(game, region)
@@ -86,15 +99,20 @@ def grow(
             region = constraints.clipped(region)
         else:
             constraints.require_inside(region)
-        found = certify(
+        return certify(
             game,
             region,
             methods,
             args=args,
             metric=metric,
             enclosure=enclosure,
-            search=dataclasses.replace(search, max_seconds=left),
+            search=dataclasses.replace(search, max_seconds=left, tightness=share, progress=watch),
         )
+
+    def attempt(radius: float) -> Convergence:
+        found = certified(radius, min(_ROUGH, search.share))
+        if found.status == "undecided" and last is not None and last.margin >= last.target > 0:
+            found = certified(radius, search.share)  # the margin was positive, and too rough
         if on_try is not None:
             on_try(radius, found)
         return found
@@ -121,4 +139,8 @@ def grow(
         radius = (low * high) ** 0.5
         found = proved(radius)
         low, high, best = (low, radius, best) if found is None else (radius, high, found)
-    return best
+    # A try that used up its cells has already cut the worst of them as far as it goes.
+    if search.share <= _ROUGH or best.cells >= search.most_cells or budget.left <= 0:
+        return best
+    fine = certified(low, search.share)
+    return fine if fine.status == "proved" else best

@@ -1,7 +1,8 @@
-"""Searches for cells on which a metric has a good margin."""
+"""Searches for cells on which a metric has a good margin, or a good step or rate."""
 
 import functools
 import json
+from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
 from typing import NamedTuple
@@ -12,6 +13,7 @@ import certify
 from certify.jacobian.enclosure_choice import PATIENCE, DefiniteEnclosure, Enclosure
 from certify.jacobian.family import AffineFamily
 from certify.metric.metric import Weighting
+from certify.metric.objective import Objective
 from certify.problem.field import FlatField
 from certify.problem.region import Region
 from certify.prove.no_proof import NoProof
@@ -20,6 +22,7 @@ from certify.prove.workers import crew
 from certify.search.budget import Budget
 from certify.search.checkpoint import Checkpoint, Identity, source_hash
 from certify.search.cover import cover
+from certify.search.progress import Progress
 from certify.search.search_options import Search
 from certify.search.tree import Tree
 
@@ -28,6 +31,13 @@ _SOURCES = (
     *("checker", "rounding.py", "enclosure", "problem", "graph", "jacobian", "metric", "search"),
     *("prove/margin_measure.py", "prove/family_measure.py", "prove/workers.py"),
 )
+
+
+# What the figures of merit of the cells make together, in words.
+_GOALS: dict[Objective, str] = {
+    **{"basin": "margin", "margin": "margin"},
+    **{"step": "step", "rate": "margin / Lipschitz constant"},
+}
 
 
 class Searched(NamedTuple):
@@ -48,7 +58,12 @@ class Searched(NamedTuple):
 
 
 def searched(
-    question: Question, weighting: Weighting, enclosure: Enclosure, search: Search, budget: Budget
+    question: Question,
+    weighting: Weighting,
+    objective: Objective,
+    enclosure: Enclosure,
+    search: Search,
+    budget: Budget,
 ) -> Searched:
     """Cuts the region of a question into cells.
 
@@ -63,7 +78,7 @@ def searched(
         raise NoProof(chosen.shortfall)
     file = None
     if search.checkpoint is not None:
-        found = identity(field, region, weighting, search.share, chosen.enclosure)
+        found = identity(field, region, weighting, objective, search.share, chosen.enclosure)
         file = Checkpoint(search.checkpoint, found)
     with crew(
         game,
@@ -72,6 +87,7 @@ def searched(
         field,
         weighting,
         chosen.enclosure,
+        objective,
         batch_size=search.batch_size,
         n_jobs=search.n_jobs,
         compile=chosen.compiled,
@@ -81,16 +97,24 @@ def searched(
             measure,
             tightness=search.share,
             budget=budget,
-            progress=search.progress,
+            progress=_reporting(search.progress, _GOALS[objective]),
             checkpoint=file,
         )
     return Searched(tree, chosen.enclosure)
+
+
+def _reporting(
+    progress: Callable[[Progress], None] | None, goal: str
+) -> Callable[[Progress], None] | None:
+    """Returns a function that passes reports on, with the goal of the search."""
+    return None if progress is None else lambda state: progress(state._replace(goal=goal))
 
 
 def identity(
     field: FlatField,
     region: Region,
     weighting: Weighting,
+    objective: Objective,
     tightness: float,
     enclosure: DefiniteEnclosure,
 ) -> Identity:
@@ -101,6 +125,7 @@ def identity(
         "players": json.dumps([field.names, field.sizes]),
         "region": json.dumps(region.to_json(float.hex)),
         "weights": json.dumps([float(weight).hex() for weight in weighting.flat]),
+        "objective": _GOALS[objective],
         "tightness": float(tightness).hex(),
         "enclosure": enclosure.name,
         "version of certify": _source(),

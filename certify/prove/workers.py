@@ -19,6 +19,7 @@ from certify.jacobian.enclosure_choice import DefiniteEnclosure
 from certify.jacobian.evaluator import Evaluator, block_width, evaluator
 from certify.jacobian.family import AffineFamily
 from certify.metric.metric import Weighting
+from certify.metric.objective import Objective
 from certify.problem.field import FlatField, flat_field
 from certify.problem.region import Region
 from certify.prove.family_measure import FamilyMeasure
@@ -34,6 +35,7 @@ class Task(NamedTuple):
         hash: The hash of the costs as this process has traced them.
         weighting: The metric: one weight per coordinate, or a matrix.
         enclosure: How Jacobians are enclosed.
+        objective: What is to be large on all cells.
         compile: Whether to compile; if not, cells are measured operation by operation.
     """
 
@@ -41,6 +43,7 @@ class Task(NamedTuple):
     hash: str
     weighting: Weighting
     enclosure: DefiniteEnclosure
+    objective: Objective = "margin"
     compile: bool = True
 
 
@@ -52,6 +55,7 @@ def crew(
     field: FlatField,
     weighting: Weighting,
     enclosure: DefiniteEnclosure,
+    objective: Objective = "margin",
     *,
     batch_size: int | None = None,
     n_jobs: int | None = None,
@@ -66,6 +70,7 @@ def crew(
         field: The field of the game on the region.
         weighting: The metric: one weight per coordinate, or a matrix.
         enclosure: How Jacobians are enclosed.
+        objective: What is to be large on all cells.
         batch_size: Cells at a time, in each process, rounded up to whole blocks.
         n_jobs: The number of jobs as in joblib; when not given, that of an active
             `joblib.parallel_config`, else one.
@@ -76,11 +81,14 @@ def crew(
     """
     jobs = _jobs(n_jobs)
     if jobs == 1:
-        yield in_process(field, weighting, enclosure, batch_size=batch_size, compile=compile)
+        yield in_process(
+            field, weighting, enclosure, objective, batch_size=batch_size, compile=compile
+        )
         return
     import joblib
 
-    task = Task(_pickled(game, region, args), field.hash, weighting, enclosure, compile)
+    pickled = _pickled(game, region, args)
+    task = Task(pickled, field.hash, weighting, enclosure, objective, compile)
     width = block_width(field, enclosure)
     # The type is loose because joblib accepts and returns more than its annotations say.
     parallel: Any = joblib.Parallel
@@ -104,7 +112,7 @@ def remotely(task: Task, cells: list[Cell]) -> list[Measured[AffineFamily]]:
     jax.config.update("jax_enable_x64", True)
     with _ONE_COMPILES:
         program = _compiled(task.game, task.hash, task.enclosure, task.compile)
-    return measured(program, cells, task.weighting)
+    return measured(program, cells, task.weighting, task.objective)
 
 
 # Threads of one worker process, such as those of Dask, wait for each other's compilation.

@@ -1,4 +1,4 @@
-"""Cuts a region into cells, by branch and bound, until each has a large enough margin."""
+"""Cuts a region into cells, by branch and bound, until each is good enough."""
 
 from collections.abc import Callable
 
@@ -19,7 +19,7 @@ def cover(
     progress: Callable[[Progress], None] | None = None,
     checkpoint: Checkpoint | None = None,
 ) -> Tree[Evidence]:
-    """Cuts a region into cells until each has a good margin, worst cell first.
+    """Cuts a region into cells until each is good, worst cell first.
 
     Cells are cut in rounds whose sizes depend on the number of cells alone. So the tree is the same
     however many cells are measured at a time, on however many devices or processes, and whether
@@ -28,14 +28,14 @@ def cover(
     Args:
         region: What is to be covered.
         measure: Measures the cells of a round.
-        tightness: Stop when every cell reaches this share of what smaller cells could reach.
+        tightness: Stop when the cells reach this share of what smaller cells could reach.
         budget: When to stop although the target is not met.
         progress: A function that is called before each round.
         checkpoint: The file that the search resumes from and writes.
 
     Returns:
-        The tree of cells with their evidence. Margins only guide the search; the checker has to
-        prove them.
+        The tree of cells with their evidence. Figures of merit only guide the search; the checker
+        has to prove what they promise.
 
     Raises:
         ValueError: If the checkpoint cannot be used.
@@ -59,7 +59,7 @@ def cover(
                 return frontier.tree("smaller cells are not expected to reach a positive margin")
             if spent := budget.spent(len(frontier)):
                 return frontier.tree(spent)
-            cuts = frontier.plan(round_size(len(frontier)), target)
+            cuts = frontier.plan(round_size(len(frontier)), tightness)
             if cuts is None:
                 return frontier.tree("the cells have become as small as float64 allows")
             if len(frontier) >= most:

@@ -2,11 +2,12 @@
 
 import dataclasses
 import heapq
+import math
 from typing import Generic, NamedTuple
 
 import numpy as np
 
-from certify.search.measure import Arrays, Cell, Domain, Evidence, Measure, Measured
+from certify.search.measure import Arrays, Cell, Domain, Evidence, Measure, Measured, Merit
 from certify.search.tree import Leaf, Split, Tree
 
 
@@ -16,6 +17,24 @@ class Open(Generic[Evidence]):
 
     cell: Cell
     known: Measured[Evidence]
+
+
+class Ranking:
+    """The cells by one figure of merit; closed ones leave its heaps later.
+
+    Attributes:
+        worst: Pairs of value and number, as a heap.
+        peaks: Pairs of peak and number, as a heap.
+    """
+
+    def __init__(self) -> None:
+        self.worst: list[tuple[float, int]] = []
+        self.peaks: list[tuple[float, int]] = []
+
+    def add(self, merit: Merit, number: int) -> None:
+        """Adds a cell."""
+        heapq.heappush(self.worst, (merit.value, number))
+        heapq.heappush(self.peaks, (merit.peak, number))
 
 
 class Cut(NamedTuple):
@@ -29,6 +48,9 @@ class Cut(NamedTuple):
 class Frontier(Generic[Evidence]):
     """The cells that cover a region, worst first; equal cells give the same order every time.
 
+    Where there are several figures of merit, the worst cells are those that are the smallest share
+    of what can be reached in one of them.
+
     Attributes:
         region: The set that the cells cover.
         nodes: The nodes of the tree, by number; children have larger numbers than their parents.
@@ -40,28 +62,25 @@ class Frontier(Generic[Evidence]):
         self.nodes: list[Leaf[Evidence] | Split] = []
         self.whole = True
         self._open: dict[int, Open[Evidence]] = {}
-        self._worst: list[tuple[float, int]] = []  # exactly the open cells, as a heap
-        self._peaks: list[tuple[float, int]] = []  # a heap as well; closed cells leave it later
+        self._rankings: list[Ranking] = []  # one for each figure of merit
 
     def __len__(self) -> int:
         return len(self._open)
 
     @property
     def worst(self) -> float:
-        """The smallest margin of all open cells."""
-        return self._worst[0][0]
+        """What the open cells reach: the product of the smallest figures of merit."""
+        return math.prod(self._first(ranking.worst)[0] for ranking in self._rankings)
 
     @property
     def peak(self) -> float:
-        """An estimate of the largest margin that more cells could reach."""
-        while self._peaks[0][1] not in self._open:
-            heapq.heappop(self._peaks)
-        return self._peaks[0][0]
+        """An estimate of what more cells could reach."""
+        return math.prod(self._first(ranking.peaks)[0] for ranking in self._rankings)
 
     @property
     def example(self) -> Evidence:
         """The evidence of the worst cell."""
-        (_, number) = self._worst[0]
+        (_, number) = self._first(self._rankings[0].worst)
         return self._open[number].known.evidence
 
     def tree(self, shortfall: str) -> Tree[Evidence]:
@@ -72,19 +91,19 @@ class Frontier(Generic[Evidence]):
         """Returns the first cell, the bounding box of the region, as a list."""
         return [Cell(*self.region.bounds())]
 
-    def plan(self, most: int, target: float) -> list[Cut] | None:
-        """Returns at most so many cuts of the worst cells below a target; None if one is too small.
+    def plan(self, most: int, share: float) -> list[Cut] | None:
+        """Plans at most so many cuts of the worst cells; None if one of them is too small.
 
-        It changes nothing.
+        Cells are cut that do not reach the same share of what can be reached in each figure of
+        merit; the product of these shares is the given one. Nothing is changed.
         """
-        cuts = []
-        for number in self._smallest(most, target):
+        cuts: dict[int, Cut | None] = {}
+        for number, k in self._failing(most, share):
             leaf = self._open[number]
-            cut = _cut(number, leaf.cell, leaf.known.scores)
-            if cut is None:
-                return None
-            cuts.append(cut)
-        return cuts
+            cuts.setdefault(number, _cut(number, leaf.cell, leaf.known.merits[k].scores))
+        first = list(cuts.values())[:most]
+        found = [cut for cut in first if cut is not None]
+        return found if len(found) == len(first) else None
 
     def children(self, cuts: list[Cut]) -> tuple[list[Cell], list[Cell | None]]:
         """Returns the halves inside the region, to be measured; and all, None if outside."""
@@ -101,8 +120,6 @@ class Frontier(Generic[Evidence]):
     ) -> None:
         """Cuts cells and puts their measured halves in their place."""
         self.whole = False
-        for _ in cuts:  # the cells to cut are the worst, in order
-            heapq.heappop(self._worst)
         measured = iter(known)
         for k, cut in enumerate(cuts):
             del self._open[cut.number]
@@ -125,18 +142,43 @@ class Frontier(Generic[Evidence]):
 
     def _remember(self, number: int, leaf: Open[Evidence]) -> None:
         self._open[number] = leaf
-        heapq.heappush(self._worst, (leaf.known.margin, number))
-        heapq.heappush(self._peaks, (leaf.known.peak, number))
+        merits = leaf.known.merits
+        self._rankings = self._rankings or [Ranking() for _ in merits]
+        for ranking, merit in zip(self._rankings, merits, strict=True):
+            ranking.add(merit, number)
 
-    def _smallest(self, most: int, target: float) -> list[int]:
-        """Returns the worst open cells, ties by number, without taking them out of the heap."""
-        found, candidates = [], [(self._worst[0], 0)] if self._worst else []
+    def _first(self, heap: list[tuple[float, int]]) -> tuple[float, int]:
+        """Returns the smallest pair of an open cell, and takes those of closed cells before it."""
+        while heap[0][1] not in self._open:
+            heapq.heappop(heap)
+        return heap[0]
+
+    def _failing(self, most: int, share: float) -> list[tuple[int, int]]:
+        """Returns the numbers of the worst cells, and the figure of merit that each fails in."""
+        count = len(self._rankings)
+        # With room for rounding errors: where no cell fails, the product has its share, too.
+        each = share ** (1 / count) * (1 + (2.0**-40 if count > 1 else 0.0))
+        found = []
+        for k, ranking in enumerate(self._rankings):
+            peak = self._first(ranking.peaks)[0]
+            scale = peak if math.isfinite(peak) else 1.0
+            for value, number in self._smallest(ranking.worst, most, each * peak):
+                found.append((value / scale, number, k))
+        # One figure of merit alone is in order, which divisions could change.
+        return [(number, k) for _, number, k in (sorted(found) if count > 1 else found)]
+
+    def _smallest(
+        self, heap: list[tuple[float, int]], most: int, target: float
+    ) -> list[tuple[float, int]]:
+        """Returns the smallest pairs of open cells, ties by number, and leaves the heap alone."""
+        found, candidates = [], [(heap[0], 0)] if heap else []
         while candidates and len(found) < most and candidates[0][0][0] < target:
-            (_, number), place = heapq.heappop(candidates)
-            found.append(number)
+            pair, place = heapq.heappop(candidates)
+            if pair[1] in self._open:
+                found.append(pair)
             for child in (2 * place + 1, 2 * place + 2):
-                if child < len(self._worst):
-                    heapq.heappush(candidates, (self._worst[child], child))
+                if child < len(heap):
+                    heapq.heappush(candidates, (heap[child], child))
         return found
 
     def to_arrays(self, measure: Measure[Evidence]) -> Arrays:
@@ -149,9 +191,9 @@ class Frontier(Generic[Evidence]):
             "below": np.array([split.below for split in splits], np.int64),
             "above": np.array([split.above for split in splits], np.int64),
             "open": np.array(sorted(self._open), np.int64),
-            "margin": np.array([leaf.margin for leaf in leaves], np.float64),
-            "peak": np.array([leaf.peak for leaf in leaves], np.float64),
-            "scores": np.stack([leaf.scores for leaf in leaves]),
+            "value": np.array([[m.value for m in leaf.merits] for leaf in leaves], np.float64),
+            "peak": np.array([[m.peak for m in leaf.merits] for leaf in leaves], np.float64),
+            "scores": np.array([[m.scores for m in leaf.merits] for leaf in leaves]),
             **measure.to_arrays([leaf.evidence for leaf in leaves]),
         }
 
@@ -172,12 +214,12 @@ class Frontier(Generic[Evidence]):
                 *(arrays[name] for name in ("axis", "at", "below", "above")), strict=True
             )
         ]
-        columns = (arrays[name].tolist() for name in ("open", "margin", "peak"))
-        for evidence, number, margin, peak, scores in zip(
+        columns = (arrays[name].tolist() for name in ("open", "value", "peak"))
+        for evidence, number, *merits in zip(
             measure.from_arrays(arrays), *columns, arrays["scores"], strict=True
         ):
             frontier.nodes[number] = Leaf(evidence)
-            known = Measured(evidence, margin, peak, scores)
+            known = Measured(evidence, tuple(map(Merit, *merits)))
             frontier._remember(number, Open(cells[number], known))
         return frontier
 

@@ -37,21 +37,33 @@ class Domain(Protocol):
         ...
 
 
-@dataclasses.dataclass(frozen=True)
-class Measured(Generic[Evidence]):
-    """What is known of one cell: its evidence, and floats that only guide the search.
+class Merit(NamedTuple):
+    """A figure of merit of one cell: a float that only guides the search.
 
     Attributes:
-        evidence: What proves the margin, once it has been checked.
-        margin: How good the cell is.
+        value: How good the cell is.
         peak: An upper bound on what smaller cells could reach.
         scores: What a cut of each coordinate could gain.
     """
 
-    evidence: Evidence
-    margin: float
+    value: float
     peak: float
     scores: np.ndarray
+
+
+@dataclasses.dataclass(frozen=True)
+class Measured(Generic[Evidence]):
+    """What is known of one cell.
+
+    Attributes:
+        evidence: What proves that the cell is so good, once it has been checked.
+        merits: Its figures of merit, the same ones for every cell of a search. In each of them a
+            region is as good as its worst cell, and their product is what the search makes large.
+            The first may be negative, and all others are positive and finite.
+    """
+
+    evidence: Evidence
+    merits: tuple[Merit, ...]
 
 
 @runtime_checkable

@@ -20,7 +20,8 @@ class Search:
             there is time makes room for another one, or the status is "undecided". The last round
             may exceed them, and the proof comes after.
         tightness: Cells are cut until the proved margin is at least this share of what further
-            cutting could prove, in (0, 1). Each function documents its default.
+            cutting could prove, in (0, 1); for `AutoMetric(objective="step")` and "rate", until the
+            quotient of margin and Lipschitz constant is. Each function documents its default.
         checkpoint: A file from which the search goes on if it exists and which is written every few
             seconds, when a budget is used up and on Ctrl-C, which still raises `KeyboardInterrupt`.
             After `kill -9` the same call goes on from the last file and gives the same certificate,

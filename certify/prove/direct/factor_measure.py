@@ -10,7 +10,7 @@ from certify.prove.direct.factor import factor_bound
 from certify.prove.direct.metric_box import MetricBox
 from certify.prove.direct.step_map import StepMap
 from certify.prove.family_measure import FamilyMeasure
-from certify.search.measure import Cell, Measured
+from certify.search.measure import Cell, Measured, Merit
 
 
 def factor_measure(step: StepMap, box: MetricBox) -> FamilyMeasure:
@@ -23,11 +23,11 @@ def factor_measure(step: StepMap, box: MetricBox) -> FamilyMeasure:
             if not found.finite:
                 nothing = AffineFamily.ball(np.zeros((m, m)), np.zeros((m, m)))
                 unknown = dataclasses.replace(nothing, finite=np.asarray(False))
-                yield Measured(unknown, -np.inf, 1.0, cell.upper - cell.lower)
+                yield Measured(unknown, (Merit(-np.inf, 1.0, cell.upper - cell.lower),))
                 continue
             known = factor_bound(found.jacobian, box.metric, box.inverse)
             scores = known.scores if len(known.scores) else np.zeros(m)
             margin = 1 - known.factor if np.isfinite(known.factor) else -1e9
-            yield Measured(known.family, margin, 1 - known.centre, scores)
+            yield Measured(known.family, (Merit(margin, 1 - known.centre, scores),))
 
     return FamilyMeasure(run)

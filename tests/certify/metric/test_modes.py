@@ -179,7 +179,7 @@ def test_modes_prove_in_one_test_what_takes_all_vertices():
     zero, centre = ([[size * (i == j) for j in range(n)] for i in range(n)] for size in (0, 21))
     before = work.left
     assert family_positive_definite(centre, with_modes, zero, [1] * n, work)
-    assert before - work.left == (8 + len(with_modes)) * (n + 4) ** 2
+    assert before - work.left == (8 + 2 * len(with_modes)) * (n + 4) ** 2
 
 
 def twelve_firms():

@@ -6,6 +6,8 @@ import pytest
 
 import certify
 import dgames as dg
+from certify.metric.weights import sampled_lipschitz, sampled_margin
+from certify.problem.field import compiled_jacobians, flat_field
 
 
 def in_units(found, half_widths, basin=None):
@@ -85,6 +87,94 @@ def test_each_objective_is_best_at_its_own():
     assert steps["rate"].rate <= min(step.rate for step in steps.values()) * (1 + 1e-6)
     reach = {name: in_units(one, np.ones(2)).min() for name, one in found.items()}
     assert reach["basin"] == max(reach.values()) > 100 * reach["margin"]
+
+
+def steep(x, args):
+    """Costs whose Jacobian is the largest in a corner, and the margin the smallest elsewhere."""
+    a, b = x["a"], x["b"]
+    return {
+        "a": jnp.exp(a) + 0.5 * a**2 - a + a * jnp.sin(b),
+        "b": jnp.exp(-b) + 0.5 * b**2 + b - b * jnp.sin(a),
+    }
+
+
+STEEP = certify.Box.around({"a": 0.0, "b": 0.0}, 2.0)
+
+
+@pytest.fixture(scope="module")
+def by_objective():
+    """Certificates of one game and metric, for several objectives."""
+    return {
+        objective: certify.certify(
+            dg.game(steep), STEEP, metric=certify.AutoMetric("weights", objective)
+        )
+        for objective in ("margin", "step", "rate")
+    }
+
+
+def test_the_region_is_cut_where_the_lipschitz_constant_is_large(by_objective):
+    """The coarse cells that a margin is content with have a large Lipschitz constant."""
+    step, rate = by_objective["step"], by_objective["rate"]
+    general = {name: 2 * c.margin / c.lipschitz**2 for name, c in by_objective.items()}
+    assert general["step"] > 1.5 * general["margin"]
+    found = {name: c.step_sizes["simultaneous"] for name, c in by_objective.items()}
+    assert found["step"].max > 1.5 * found["margin"].max
+    assert max(found["rate"].rate, found["step"].rate) < found["margin"].rate
+    # Within the share of what sampling finds in the same metric, which bounds it from above.
+    field = flat_field(dg.game(steep), STEEP)
+    edge = np.linspace(-2.0, 2.0, 33)
+    points = np.stack(np.meshgrid(edge, edge), -1).reshape(-1, 2)
+    jacobians = np.asarray(compiled_jacobians(field)(points))
+    for certificate, power in ((step, 2), (rate, 1)):
+        weights = np.diagonal(certificate.metric)
+        margin, norm = sampled_margin(jacobians, weights), sampled_lipschitz(jacobians, weights)
+        assert margin >= certificate.margin and norm <= certificate.lipschitz
+        reached = certificate.margin / certificate.lipschitz**power
+        assert 0.97 <= reached / (margin / norm**power) <= 1
+
+
+def test_reports_say_what_the_search_is_for():
+    words = {}
+    for objective in ("margin", "step", "rate"):
+        states = []
+        certify.certify(
+            dg.game(steep),
+            STEEP,
+            metric=certify.AutoMetric("weights", objective),
+            search=certify.Search(progress=states.append, tightness=0.5),
+        )
+        words[objective] = states[-1].in_words
+    assert "margin to prove" in words["margin"]
+    assert ", step to prove" in words["step"]
+    assert "margin / Lipschitz constant to prove" in words["rate"]
+
+
+@pytest.mark.full
+@pytest.mark.parametrize("options", [{"n_jobs": 2}, {"batch_size": 1}])
+def test_one_answer_for_steps_too(by_objective, options):
+    search = certify.Search(**options)
+    found = certify.certify(
+        dg.game(steep), STEEP, metric=certify.AutoMetric("weights", "step"), search=search
+    )
+    assert found.data["evidence"] == by_objective["step"].data["evidence"]
+
+
+def test_a_search_for_a_step_goes_on_from_its_checkpoint(by_objective, tmp_path):
+    def certified(objective, cells):
+        search = certify.Search(max_cells=cells, checkpoint=tmp_path / "run.npz")
+        metric = certify.AutoMetric("weights", objective)
+        return certify.certify(dg.game(steep), STEEP, metric=metric, search=search)
+
+    assert certified("step", 40).cells == 40
+    assert certified("step", 1000).data["evidence"] == by_objective["step"].data["evidence"]
+    weights = certify.Weights(by_objective["step"].weights)
+    with pytest.raises(ValueError, match="the objective differs"):
+        certify.certify(
+            dg.game(steep),
+            STEEP,
+            metric=weights,
+            search=certify.Search(checkpoint=tmp_path / "run.npz"),
+        )
 
 
 @pytest.mark.full

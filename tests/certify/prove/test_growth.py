@@ -32,6 +32,35 @@ def test_up_to_where_the_margin_is_lost(shape):
     assert all((status == "proved") == (radius < limit) for radius, status in tried)
 
 
+def test_the_largest_region_is_certified_with_all_care():
+    """Tries are content with few cells; what is returned is what `certify` says of that region."""
+    tried = {}
+    found = certify.grow(
+        loses_its_margin, (0.0, 0.0), least=0.1, most=0.36, on_try=tried.__setitem__
+    )
+    assert isinstance(found.region, certify.Ball) and found.region.radius == 0.36 == max(tried)
+    whole = certify.certify(loses_its_margin, found.region)
+    for part in ("claims", "evidence"):
+        assert found.data[part] == whole.data[part]
+    assert tried[0.36].cells < found.cells and 0 < tried[0.36].margin < found.margin
+
+
+def test_a_rough_margin_that_is_too_small_is_no_answer(monkeypatch):
+    """Where few cells have a positive margin and yet no proof, more are tried."""
+    shares = []
+
+    def certified(*args, search, **options):
+        shares.append(search.tightness)
+        rough = search.tightness < 0.9
+        certificate = certify.certify(*args, search=search, **options)
+        return certify.Convergence("undecided", ("too rough",)) if rough else certificate
+
+    monkeypatch.setattr("certify.prove.growth.certify", certified)
+    found = certify.grow(loses_its_margin, (0.0, 0.0), least=0.1, most=0.1)
+    assert found.status == "proved"
+    assert shares == [0.25, 0.97, 0.97]
+
+
 def test_no_proof_at_all():
     found = certify.grow(dg.game(lambda x, args: (-(x[0] ** 2), x[1] ** 2)), (0.0, 0.0))
     assert found.status == "refuted"

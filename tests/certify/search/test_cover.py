@@ -11,7 +11,7 @@ import certify.search
 from certify.search.budget import Budget
 from certify.search.checkpoint import Checkpoint, source_hash
 from certify.search.cover import cover
-from certify.search.measure import Measured
+from certify.search.measure import Measured, Merit
 from certify.search.tree import Split
 
 
@@ -38,7 +38,7 @@ class Widths:
         for cell in cells:
             width = float(cell.upper[0] - cell.lower[0])
             ends = (float(cell.lower[0]), float(cell.upper[0]))
-            yield Measured(ends, 1.0 - width, 1.0, np.array([width]))
+            yield Measured(ends, (Merit(1.0 - width, 1.0, np.array([width])),))
 
     def most_cells(self, first):
         return self.most

@@ -12,7 +12,7 @@ from certify.prove.margin_measure import in_process
 from certify.search.budget import Budget
 from certify.search.cover import cover
 from certify.search.frontier import Frontier
-from certify.search.measure import Measured
+from certify.search.measure import Measured, Merit
 from certify.search.tree import Split
 
 FAMILY = AffineFamily(
@@ -74,7 +74,7 @@ class TestSearch:
             margins.extend(rng.integers(levels, size=len(cells)).tolist())
             scores = np.array([1.0, 0.5])
             fresh = margins[-len(cells) :]
-            return [Measured(FAMILY, float(margin), 1.0, scores) for margin in fresh]
+            return [Measured(FAMILY, (Merit(float(margin), 1.0, scores),)) for margin in fresh]
 
         frontier = Frontier(ripples.region)
         frontier.start(measured(frontier.root()))
@@ -98,9 +98,39 @@ class TestSearch:
 
     def test_cells_below_the_target_only(self, ripples):
         frontier = Frontier(ripples.region)
-        frontier.start([Measured(FAMILY, 0.5, 1.0, np.ones(2))])
+        frontier.start([Measured(FAMILY, (Merit(0.5, 1.0, np.ones(2)),))])
         assert frontier.plan(5, 0.5) == []
         assert frontier.plan(5, 0.6) is not None
+
+    def test_each_figure_of_merit_has_its_own_worst_cells(self, ripples):
+        """Cells are cut that fail in either, along what helps there; the product is what counts."""
+        frontier = Frontier(ripples.region)
+
+        def measured(*pairs):
+            first, second = np.array([1.0, 0.0]), np.array([0.0, 1.0])
+            return [
+                Measured(FAMILY, (Merit(a, 1.0, first), Merit(b, 2.0, second))) for a, b in pairs
+            ]
+
+        def planned(share):
+            cuts = frontier.plan(5, share)
+            assert cuts is not None
+            return cuts
+
+        def enter(cuts, *pairs):
+            frontier.enter(cuts, frontier.children(cuts)[1], measured(*pairs))
+
+        frontier.start(measured((0.5, 2.0)))
+        (cut,) = planned(0.81)
+        assert (cut.number, cut.axis) == (0, 0)
+        enter([cut], (0.9, 0.4), (1.0, 1.98))
+        assert frontier.worst == pytest.approx(0.9 * 0.4) and frontier.peak == 2.0
+        (cut,) = planned(0.81)  # nine tenths of each; the second cell has them
+        assert (cut.number, cut.axis) == (1, 1)
+        enter([cut], (0.95, 2.0), (1.0, 2.0))
+        assert frontier.worst == pytest.approx(0.95 * 1.98)
+        assert [(cut.number, cut.axis) for cut in planned(0.999)] == [(3, 0), (2, 1)]
+        assert planned(0.81) == []
 
     def test_balls_leave_out_what_is_outside(self, ripples):
         ball = certify.Ball((0.0, 0.0), 2.0)
