@@ -23,8 +23,13 @@ from certify.metric.term_inequality import sides
 from certify.prove.file_parts import metric_in_file
 
 
-def family(generator: np.random.Generator, n: int, count: int, identity: float = 8.0) -> RankOne:
-    """A random family of small integers, with a multiple of the identity that never moves."""
+def family(
+    generator: np.random.Generator, n: int, count: int, identity: float = 8.0, mirrored: int = 0
+) -> RankOne:
+    """A random family of small integers, with a multiple of the identity that never moves.
+
+    Some terms are mirrored, between coordinates of which each is a player.
+    """
     vectors = [*np.eye(n, dtype=int), *generator.integers(-3, 4, (2 * count, n))]
     vectors = [v if v.any() else np.ones(n, int) for v in vectors]
     sparse = [tuple((k, int(x)) for k, x in enumerate(v) if x) for v in vectors]
@@ -33,20 +38,26 @@ def family(generator: np.random.Generator, n: int, count: int, identity: float =
     right[:n] = np.arange(n)
     low = np.concatenate([np.full(n, identity), generator.integers(-4, 5, count) / 4])
     high = low + np.concatenate([np.zeros(n), generator.integers(0, 9, count) / 4])
-    return RankOne(sparse, left, right, low, high, sp.csr_array(np.array(vectors, float)))
+    mirror = np.zeros(n + count, int)
+    if mirrored and n > 1:
+        pairs = np.array([generator.choice(n, 2, replace=False) for _ in range(mirrored)])
+        left, right = np.concatenate([left, pairs[:, 0]]), np.concatenate([right, pairs[:, 1]])
+        more = generator.integers(-4, 5, mirrored) / 4
+        low = np.concatenate([low, more])
+        high = np.concatenate([high, more + generator.integers(0, 9, mirrored) / 4])
+        mirror = np.concatenate([mirror, generator.choice([-1, 1], mirrored)])
+    return RankOne(sparse, left, right, low, high, mirror, sp.csr_array(np.array(vectors, float)))
 
 
 def vertices(terms: RankOne) -> Iterator[np.ndarray]:
     """All Jacobians with every slope at an end of its range, in batches."""
-    dense = np.asarray(terms.matrix.todense())
-    p, q = dense[terms.left], dense[terms.right]
     moving = np.flatnonzero(terms.high > terms.low)
     ends = itertools.product((0, 1), repeat=len(moving))
     while batch := list(itertools.islice(ends, 4096)):
         slopes = np.tile(terms.low, (len(batch), 1))
         high = np.array(batch, bool).reshape(len(batch), len(moving))
         slopes[:, moving] = np.where(high, terms.high[moving], terms.low[moving])
-        yield np.einsum("ck,ki,kj->cij", slopes, p, q, optimize=True)
+        yield terms.jacobians(slopes)
 
 
 def truth(terms: RankOne, metric: Metric) -> tuple[float, float]:
@@ -70,6 +81,7 @@ def proofs(
     terms: RankOne, metric: Metric, margin: MultiplierBound, lipschitz: MultiplierBound
 ) -> dict[str, Any]:
     """The evidence of the margin and the Lipschitz constant."""
+    terms = terms.apart() if metric.is_matrix else terms
     both = sides(terms, metric)
     return {
         **terms_in_file(terms),
@@ -108,7 +120,7 @@ def verify(said: Any) -> None:
         Unusable: If it cannot be read.
     """
     file = Reader(said.evidence)
-    said.terms = read_terms(file, len(said.center))
+    said.terms = read_terms(file, said.coordinates)
     check_terms(file, cast(Any, said))
 
 

@@ -97,7 +97,7 @@ class Claims:
         self.steps = steps.items()
         self.terms: list[RankOneTerm] | None = None
         if "terms" in file["evidence"]:
-            self.terms = read_terms(file["evidence"], n)
+            self.terms = read_terms(file["evidence"], self.coordinates)
 
     def _read_gain(self, file: Reader) -> None:
         count = len(self.sizes)

@@ -14,6 +14,10 @@ Terms that belong to several costs are put together, `p = sum_i c_i E_i d_f`. So
 
 with integer vectors p_k and q_k, exactly, and functions s_k whose ranges are bounded on the region,
 which may be all of R^n. Nothing is sampled and nothing is differentiated by a program.
+
+The two terms of f and g share their slope. Where each of d_f and d_g is of one player, and the two
+players have the product with the same coefficient up to a sign, as in every zero-sum game, they are
+one *mirrored* term `s (p q' + q p')` or `s (p q' - q p')`.
 """
 
 from collections.abc import Callable, Iterable
@@ -34,10 +38,15 @@ _CUTS = 2**7
 
 
 class Key(NamedTuple):
-    """What a term of J is made of: the vectors on its left and right."""
+    """What a term of J is made of: `p q'`, and if it is mirrored `mirror q p'` with 1 or -1."""
 
     left: Vector
     right: Vector
+    mirror: int = 0
+
+    def apart(self) -> "list[tuple[Key, int]]":
+        """Returns the two terms that a mirrored one is made of, each with its sign."""
+        return [(Key(self.left, self.right), 1), (Key(self.right, self.left), self.mirror)]
 
 
 class Ridges:
@@ -82,8 +91,8 @@ class Ridges:
             raise NotRidges("the costs have too many functions of one linear form")
 
     def terms(self, region: Region) -> dict[Key, BallInterval]:
-        """Returns the range of s_k over the region for each `p_k q_k'` of the Jacobian."""
-        reach, terms = Extents(region), {}
+        """Returns the range of s_k over the region for each term of the Jacobian."""
+        reach, terms = Extents(region), dict[Key, BallInterval]()
         known: dict[Factor, Ranges] = {}
         everywhere: dict[Tree, Ranges] = {}
         zero = Fraction(0)
@@ -104,15 +113,22 @@ class Ridges:
             entries = {k: a for k, a in left if a}
             if entries and right and s is not ZERO:
                 along, scale = direction(entries)
-                key, part = Key(along, right), s.times(scale)
-                terms[key] = terms[key] + part if key in terms else part
+                put(Key(along, right), s.times(scale))
+
+        def put(key: Key, part: BallInterval) -> None:
+            terms[key] = terms[key] + part if key in terms else part
 
         if self.is_gradient:
             for factors, shares in self._shares().items():
                 self._pay(len(factors) ** 3 + sum(len(f.direction) for f in factors))
-                for left, right, s in _second(factors, bounds):
-                    own = ((k, shares.get(self.players[k], zero) * a) for k, a in left)
-                    add(own, right, s)
+                for left, right, s, is_mixed in _second(factors, bounds):
+                    found = self._mirrored(left, right, shares) if is_mixed else None
+                    if found is not None and s is not ZERO:
+                        put(found[0], s.times(found[1]))
+                    orders = [] if found else [(left, right), (right, left)][: 1 + is_mixed]
+                    for p, q in orders:
+                        own = ((k, shares.get(self.players[k], zero) * a) for k, a in p)
+                        add(own, q, s)
         else:
             for k, cost in enumerate(self.costs):
                 if cost.slopes:
@@ -148,6 +164,19 @@ class Ridges:
                         total[k] = total[k] + s.times(share)
         return total
 
+    def _mirrored(
+        self, left: Vector, right: Vector, shares: dict[int, Fraction]
+    ) -> tuple[Key, Fraction] | None:
+        """Returns the mirrored term of two vectors, and its factor, if there is one."""
+        owners = [{self.players[k] for k, _ in vector} for vector in (left, right)]
+        if any(len(owner) != 1 for owner in owners):
+            return None
+        (i, p), (j, q) = sorted(zip((min(owner) for owner in owners), (left, right), strict=True))
+        mine, other = shares.get(i, Fraction(0)), shares.get(j, Fraction(0))
+        if not mine or abs(mine) != abs(other):
+            return None
+        return Key(p, q, 1 if mine == other else -1), mine
+
     def _shares(self) -> dict[Factors, dict[int, Fraction]]:
         """Returns the coefficients of each product in the costs that have it."""
         shares: dict[Factors, dict[int, Fraction]] = {}
@@ -166,13 +195,19 @@ def _first(factors: Factors, bounds: Bounds) -> Iterable[tuple[Vector, BallInter
         yield factor.direction, _others(factors, {f}, bounds(factor).slope, bounds)
 
 
-def _second(factors: Factors, bounds: Bounds) -> Iterable[tuple[Vector, Vector, BallInterval]]:
-    """Yields the second derivatives of a product: two vectors and the number with them."""
+def _second(
+    factors: Factors, bounds: Bounds
+) -> Iterable[tuple[Vector, Vector, BallInterval, bool]]:
+    """Yields the second derivatives of a product: two vectors and the number with them.
+
+    Those of two different factors are yielded once, marked as mixed: they stand for both orders.
+    """
     for f, one in enumerate(factors):
-        for g, other in enumerate(factors):
-            slopes = (bounds(each).slope for each in (one, other))
-            s = bounds(one).bend if f == g else _product(*slopes)
-            yield one.direction, other.direction, _others(factors, {f, g}, s, bounds)
+        s = _others(factors, {f}, bounds(one).bend, bounds)
+        yield one.direction, one.direction, s, False
+        for g, other in enumerate(factors[:f]):
+            s = _product(bounds(one).slope, bounds(other).slope)
+            yield one.direction, other.direction, _others(factors, {f, g}, s, bounds), True
 
 
 def _others(factors: Factors, done: set[int], s: BallInterval, bounds: Bounds) -> BallInterval:

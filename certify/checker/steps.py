@@ -178,7 +178,7 @@ def _simultaneous_terms(
 
     def within(proof: Reader, h: Fraction, r: Fraction) -> bool:
         constant = family.metric(r) | family.metric(r, n, n) | family.metric(Fraction(1), n, 0)
-        return family.positive(proof, constant, lambda p, q: (family.weighted(p, n), q), -h)
+        return family.positive(proof, constant, family.bordered, -h, mirrored=2)
 
     return {
         "the largest step contracts": within(largest_proof, largest, Fraction(1)),

@@ -32,7 +32,7 @@ from .dominance import scaled_dominant
 from .equilibrium import CONVEX
 from .exact import Work, positive_definite
 from .outer_products import Products, full_sum, sparse_sum
-from .rank_one import Vector
+from .rank_one import RankOneTerm, Vector
 from .reader import Reader, Unusable
 from .sparse import sparse_positive_definite
 from .verdict import require
@@ -40,8 +40,10 @@ from .verdict import require
 # Multipliers u are rounded up to this many bits.
 _BITS = 60
 
-# Makes the vectors a and b of p and q, with entries of a in units of the metric's own.
-Form = Callable[[Vector, Vector], tuple[Vector, Vector]]
+# Vectors a and b, with entries of a in units of the metric's own, and a sign of the slope.
+Part = tuple[Vector, Vector, int]
+# Makes the parts of a term: of one that is not mirrored there is one.
+Form = Callable[[RankOneTerm], list[Part]]
 # A symmetric matrix: its entries that are not zero, on the diagonal or below.
 Entries = dict[tuple[int, int], Fraction]
 
@@ -58,6 +60,9 @@ class TermFamily:
         self._metric = claims.metric.rows
         self._shift = _bits(entries)
         self._whole = claims.metric.whole(self._shift)
+        self._mirrored = sum(term.mirror != 0 for term in self._terms)
+        if self._mirrored and claims.metric.is_matrix:
+            raise Unusable("mirrored terms need a metric of weights")
 
     def weighted(self, p: Vector, after: int = 0, factor: int = 1) -> Vector:
         """Returns `factor P p` in units of the metric, with its coordinates behind some others."""
@@ -66,6 +71,32 @@ class TermFamily:
             for i, weight in self._whole[k].items():
                 total[i] = total.get(i, 0) + weight * x
         return [(after + i, factor * total[i]) for i in sorted(total) if total[i]]
+
+    def symmetric(self, term: RankOneTerm) -> list[Part]:
+        """Returns the parts of `P J + J' P`.
+
+        If `P p = v p` and `P q = w q`, a mirrored term adds `s (v + mirror w) (p q' + q p')` to it,
+        and so nothing to that of a zero-sum game in equal weights.
+        """
+        p, q = term.left, term.right
+        if not term.mirror:
+            return [(self.weighted(p), q, 1)]
+        v, w = (self._whole[vector[0][0]][vector[0][0]] for vector in (p, q))
+        factor = v + term.mirror * w
+        return [([(k, factor * x) for k, x in p], q, 1) if factor else ([], [], 1)]
+
+    def bordered(self, term: RankOneTerm, factor: int = 1) -> list[Part]:
+        """Returns the parts of `[[0, factor J' P], [factor P J, 0]]`."""
+        p, q, n = term.left, term.right, self.size
+        mine: Part = self.weighted(p, n, factor), q, 1
+        return [mine, (self.weighted(q, n, factor), p, term.mirror)] if term.mirror else [mine]
+
+    def cocoercive(self, term: RankOneTerm) -> list[Part]:
+        """Returns the parts of `[[P J + J' P, 2 J' P], [2 P J, 0]]`."""
+        if term.mirror:
+            return self.symmetric(term) + self.bordered(term, 2)
+        p = term.left
+        return [(self.weighted(p) + self.weighted(p, self.size, 2), term.right, 1)]
 
     def metric(self, factor: Fraction, row: int = 0, column: int = 0) -> Entries:
         """Returns `factor P` as a block; on the diagonal its lower triangle."""
@@ -80,30 +111,38 @@ class TermFamily:
         """Says whether `J_ii + J_ii' > 0` for the coordinates of a player; False is no disproof."""
         unit, size = 2**self._shift, block.stop - block.start
 
-        def own(p: Vector, q: Vector) -> tuple[Vector, Vector]:
-            a, b = _part(p, block, unit), _part(q, block)
-            return (a, b) if a and b else ([], [])
+        def own(term: RankOneTerm) -> list[Part]:
+            a, b = _part(term.left, block, unit), _part(term.right, block)
+            return [(a, b, 1) if a and b else ([], [], 1)]
 
         return self.positive(file, {(k, k): Fraction(0) for k in range(size)}, own)
 
     def positive(
-        self, file: Reader, constant: Entries, form: Form, scale: Fraction = Fraction(1)
+        self,
+        file: Reader,
+        constant: Entries,
+        form: Form,
+        scale: Fraction = Fraction(1),
+        mirrored: int = 1,
     ) -> bool:
-        """Says whether `constant + scale sum_k s_k (a_k b_k' + b_k a_k') > 0` for all slopes.
+        """Says whether `constant + scale sum_k s_k sum (a b' + b a') > 0` for all slopes.
+
+        The inner sum is over the parts of a term, each with its sign. The lemma is applied to each.
 
         False is no disproof.
 
         Args:
-            file: Has the multipliers t of all terms, and what proves the matrix positive definite:
+            file: Has the multipliers t of all parts, and what proves the matrix positive definite:
                 an `order` in which to eliminate (`sparse`), a `scaling` (`dominance`), or neither,
                 and then the matrix is taken for full (`exact`).
             constant: The other part of the matrix, with every entry of its diagonal.
-            form: Makes a and b.
+            form: Makes the parts of a term.
             scale: See above.
+            mirrored: How many parts a mirrored term has.
         """
         guides = [name for name in ("order", "scaling") if name in file][:1]
         multipliers, *guides = file.fields("multipliers", *guides)
-        inward = multipliers.numbers(len(self._terms))
+        inward = multipliers.numbers(len(self._terms) + (mirrored - 1) * self._mirrored)
         require(min(inward, default=Fraction(1)) > 0, f"{multipliers.where} are positive")
         outward = [_inverse_above(t) for t in inward]
         # All entries are integers in units of 2^-bits: products of numbers in other units.
@@ -117,15 +156,19 @@ class TermFamily:
         of_width = bits - of_ends - of_scale - of_multipliers - 1
 
         def added() -> Iterator[Products]:
-            for term, t, u in zip(self._terms, inward, outward, strict=True):
+            pairs = zip(inward, outward, strict=True)
+            for term in self._terms:
                 low, high = _whole(term.low, of_ends), _whole(term.high, of_ends)
-                width = abs(factor) * (high - low)
-                yield Products(
-                    *form(term.left, term.right),
-                    factor * (low + high) << of_middle,
-                    width * _whole(t, of_multipliers) << of_width - 2 * self._shift,
-                    width * _whole(u, of_multipliers) << of_width,
-                )
+                middle, width = factor * (low + high), abs(factor) * (high - low)
+                for a, b, sign in form(term):
+                    t, u = next(pairs)
+                    yield Products(
+                        a,
+                        b,
+                        sign * middle << of_middle,
+                        width * _whole(t, of_multipliers) << of_width - 2 * self._shift,
+                        width * _whole(u, of_multipliers) << of_width,
+                    )
 
         if not guides:
             matrix = full_sum(whole, added, self._work)
@@ -148,8 +191,9 @@ def check_terms(evidence: Reader, claims: Claims) -> None:
 
     The last one is for the cocoercivity, which a file need not claim. A term `s p q'` of J is
     `s (a b' + b a')` with `a = P p`, `b = q` in the first one, with `a = (0, P p)`, `b = (q, 0)` in
-    the second one, and with `a = (P p, 2 P p)`, `b = (q, 0)` in the third one. All of them pass to
-    the averages of J along segments, which are in the family too.
+    the second one, and with `a = (P p, 2 P p)`, `b = (q, 0)` in the third one. A mirrored one is a
+    sum of such parts: see `TermFamily`. All of them pass to the averages of J along segments, which
+    are in the family too.
 
     In a metric that is not made of weights, a margin does not make each player's cost convex; there
     `J_ii + J_ii' > 0` is verified for every player i, with a and b the player's parts of p and q.
@@ -160,18 +204,17 @@ def check_terms(evidence: Reader, claims: Claims) -> None:
     names += ["cocoercivity_proof"] * cocoercive + ["curvature_proofs"] * needs_curvature
     evidence.fields(*names)
     family = TermFamily(claims, Work())
-    n, weighted, metric = family.size, family.weighted, family.metric
+    n, metric = family.size, family.metric
     proof, constant = evidence["margin_proof"], metric(-2 * claims.margin)
-    holds = family.positive(proof, constant, lambda p, q: (weighted(p), q))
-    require(holds, "the margin holds")
+    require(family.positive(proof, constant, family.symmetric), "the margin holds")
     proof = evidence["lipschitz_proof"]
     constant = metric(claims.lipschitz) | metric(claims.lipschitz, n, n)
-    holds = family.positive(proof, constant, lambda p, q: (weighted(p, n), q))
+    holds = family.positive(proof, constant, family.bordered, mirrored=2)
     require(holds, "the Lipschitz constant holds")
     if claims.cocoercivity is not None:
         proof = evidence["cocoercivity_proof"]
         constant = metric(Fraction(0)) | metric(2 * claims.cocoercivity, n, n)
-        holds = family.positive(proof, constant, lambda p, q: (weighted(p) + weighted(p, n, 2), q))
+        holds = family.positive(proof, constant, family.cocoercive, mirrored=3)
         require(holds, "the cocoercivity holds")
     if needs_curvature:
         proofs = evidence["curvature_proofs"].items(len(claims.sizes))

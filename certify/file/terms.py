@@ -9,12 +9,12 @@ from certify.jacobian.rank_one import RankOne, rows_of
 
 def terms_in_file(terms: RankOne) -> dict[str, Any]:
     """Returns the vectors, and the terms by the numbers of their vectors and their ranges."""
-    pairs = zip(terms.left.tolist(), terms.right.tolist(), strict=True)
-    ranges = zip(terms.low.tolist(), terms.high.tolist(), strict=True)
+    parts = zip(*(part.tolist() for part in terms[1:6]), strict=True)
     return {
         "vectors": [[[k for k, _ in v], [x for _, x in v]] for v in terms.vectors],
         "terms": [
-            [p, q, low.hex(), high.hex()] for (p, q), (low, high) in zip(pairs, ranges, strict=True)
+            [p, q, low.hex(), high.hex(), *([mirror] if mirror else [])]
+            for p, q, low, high, mirror in parts
         ],
     }
 
@@ -26,4 +26,5 @@ def terms_of_file(evidence: dict[str, Any], dimension: int) -> RankOne:
     low, high = (
         np.array([float.fromhex(term[k]) for term in evidence["terms"]], np.float64) for k in (2, 3)
     )
-    return RankOne(vectors, left, right, low, high, rows_of(vectors, dimension))
+    mirror = np.array([term[4] if len(term) > 4 else 0 for term in evidence["terms"]], int)
+    return RankOne(vectors, left, right, low, high, mirror, rows_of(vectors, dimension))

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 import scipy.sparse as sp
 from flint import ctx  # pyright: ignore[reportMissingTypeStubs]
-from jaxtyping import Float
+from jaxtyping import Float, Int
 
 from certify.checker.forms import NotRidges, Vector
 from certify.checker.intervals import BallInterval
@@ -24,7 +24,7 @@ from certify.problem.region import Region
 
 
 class RankOne(NamedTuple):
-    """The matrices `sum_k s_k p_k q_k'` with `low_k <= s_k <= high_k`.
+    """The matrices `sum_k s_k (p_k q_k' + mirror_k q_k p_k')` with `low_k <= s_k <= high_k`.
 
     Attributes:
         vectors: All vectors, integers by coordinate.
@@ -32,6 +32,7 @@ class RankOne(NamedTuple):
         right: The number of each q_k.
         low: Lower bounds of the slopes, proved.
         high: Upper bounds of them.
+        mirror: 0, or 1 or -1 for terms that are mirrored.
         matrix: The vectors as rows, in floating point.
     """
 
@@ -40,6 +41,7 @@ class RankOne(NamedTuple):
     right: np.ndarray
     low: Float[np.ndarray, " terms"]
     high: Float[np.ndarray, " terms"]
+    mirror: Int[np.ndarray, " terms"]
     matrix: sp.csr_array
 
     @property
@@ -51,6 +53,27 @@ class RankOne(NamedTuple):
     def radius(self) -> Float[np.ndarray, " terms"]:
         """Half the widths of the ranges."""
         return 0.5 * (self.high - self.low)
+
+    def apart(self) -> "RankOne":
+        """Returns the same without mirrored terms: each is two that have nothing in common."""
+        there = self.mirror != 0
+        signed = np.stack([self.low * self.mirror, self.high * self.mirror])[:, there]
+        return RankOne(
+            self.vectors,
+            np.concatenate([self.left, self.right[there]]),
+            np.concatenate([self.right, self.left[there]]),
+            np.concatenate([self.low, signed.min(0)]),
+            np.concatenate([self.high, signed.max(0)]),
+            np.zeros(len(self.mirror) + int(there.sum()), int),
+            self.matrix,
+        )
+
+    def jacobians(self, slopes: Float[np.ndarray, "samples terms"]) -> Float[np.ndarray, "..."]:
+        """Returns the Jacobians with some slopes, shape (samples, n, n)."""
+        left, right = (np.asarray(side.todense()) for side in self.rows())
+        forth = np.einsum("ck,ki,kj->cij", slopes, left, right, optimize=True)
+        back = np.einsum("ck,ki,kj->cij", slopes * self.mirror, right, left, optimize=True)
+        return forth + back
 
     def rows(self) -> tuple[sp.csr_array, sp.csr_array]:
         """Returns the p_k and the q_k as rows."""
@@ -91,16 +114,16 @@ def rank_one(field: FlatField, region: Region) -> RankOne:
         high = np.array([-_below(-slope) for slope in found.values()])
     numbers: dict[Vector, int] = {}
     for key in found:
-        for vector in key:
+        for vector in key[:2]:
             numbers.setdefault(vector, len(numbers))
     if any(abs(x).bit_length() > MAX_BITS for vector in numbers for _, x in vector):
         raise NotRidges(
             "the numbers in a linear form have no common denominator of fair length: they differ "
             "too much in size, or are quotients, as of data scaled within the costs"
         )
-    pairs = [[numbers[side] for side in key] for key in found]
-    left, right = np.array(pairs, int).reshape(-1, 2).T
-    return RankOne([*numbers], left, right, low, high, rows_of([*numbers], field.dimension))
+    triples = [(numbers[key.left], numbers[key.right], key.mirror) for key in found]
+    left, right, mirror = np.array(triples, int).reshape(-1, 3).T
+    return RankOne([*numbers], left, right, low, high, mirror, rows_of([*numbers], field.dimension))
 
 
 def _exact(region: Region) -> ExactRegion:

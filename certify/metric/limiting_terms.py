@@ -43,9 +43,10 @@ def limiting_terms(
     both = sides(terms, metric)
     if both.size > DENSE:
         return []
-    lower = np.asarray(both.of_margin().below(terms, multipliers).todense())
+    inequality = both.of_margin()
+    lower = np.asarray(inequality.below(terms, multipliers).todense())
     vector = np.linalg.eigh(lower)[1][:, 0]
-    left, right = both.left @ vector, both.right @ vector
+    left, right = inequality.a @ vector, inequality.b @ vector
     costs = 0.5 * terms.radius * (multipliers * left**2 + right**2 / multipliers)
     order = np.argsort(-costs, kind="stable")[:most].tolist()
     return [LimitingTerm(k, float(costs[k])) for k in order if costs[k] > 0]

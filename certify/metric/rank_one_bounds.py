@@ -46,7 +46,7 @@ class MultiplierBound(NamedTuple):
 
     Attributes:
         value: The number that is bounded.
-        multipliers: The numbers t of the lemma, one per term.
+        multipliers: The numbers t of the lemma, one for each row of the inequality.
         scaling: Integers by which scaled diagonal dominance proves it, if it does.
     """
 
@@ -79,13 +79,13 @@ def margin_bound(terms: RankOne, metric: Metric, rounds: int = _ROUNDS) -> Multi
         metric: The metric.
         rounds: How often multipliers are improved.
     """
-    both = sides(terms, metric)
-    multipliers, inequality = both.balanced(), both.of_margin()
-    units = _units(metric, 1)
+    inequality, units = sides(terms, metric).of_margin(), _units(metric, 1)
+    multipliers = inequality.balanced()
     if units is not None and _is_large(inequality.below(terms, multipliers)):
-        found = _least(terms, both, inequality, units)
+        found = _least(terms, inequality, units)
         return found._replace(value=0.5 * found.value)
-    wide, parallel = terms.radius > _NARROW * np.abs(terms.middle), both.parallel()
+    wide = inequality.radius(terms) > _NARROW * np.abs(inequality.middle(terms))
+    parallel = inequality.parallel()
     best, temperature, idle = MultiplierBound(-np.inf, multipliers), None, 0
     for _ in range(max(rounds, 1)):
         lower = 0.5 * np.asarray(inequality.below(terms, multipliers).todense())
@@ -100,7 +100,7 @@ def margin_bound(terms: RankOne, metric: Metric, rounds: int = _ROUNDS) -> Multi
         shares = np.exp(-(values - values[0]) / temperature)
         shares /= shares.sum()
         near = vectors * np.sqrt(shares)
-        along = [np.sqrt(((side @ near) ** 2).sum(1)) for side in both]
+        along = [np.sqrt(((side @ near) ** 2).sum(1)) for side in inequality[:2]]
         wanted = (along[1] + _TINY * along[1].max()) / (along[0] + _TINY * along[0].max())
         ratio = np.clip(wanted / multipliers, 1e-6, 1e6)
         multipliers = np.where(parallel, multipliers, multipliers * np.sqrt(ratio))
@@ -109,8 +109,7 @@ def margin_bound(terms: RankOne, metric: Metric, rounds: int = _ROUNDS) -> Multi
 
 def lipschitz_bound(terms: RankOne, metric: Metric) -> MultiplierBound:
     """Bounds the Lipschitz constant from above: `|J x|_P <= constant |x|_P` for all J."""
-    both = sides(terms, metric)
-    found = _least(terms, both, both.of_lipschitz(), _units(metric, 2))
+    found = _least(terms, sides(terms, metric).of_lipschitz(), _units(metric, 2))
     return found._replace(value=-found.value)
 
 
@@ -123,7 +122,7 @@ def curvature_bound(terms: RankOne, plain: TermSides, block: slice) -> Multiplie
         block: The player's coordinates.
     """
     own = plain.of_curvature(block)
-    multipliers = TermSides(own.a, own.b).balanced()
+    multipliers = own.balanced()
     return MultiplierBound(0.5 * least_eigenvalue(own.below(terms, multipliers)), multipliers)
 
 
@@ -144,13 +143,14 @@ def cocoercivity_bound(
     n = both.size
     if n > DENSE:
         return None
+    inequality = both.of_cocoercivity()
+    multipliers = inequality.balanced()
+    multipliers[np.unique(inequality.term, return_index=True)[1]] = margin.multipliers
     # [[A, B'], [B, 2 c I + C]] > 0 if 2 c > B A^-1 B' - C.
-    lower = np.asarray(both.of_cocoercivity().below(terms, margin.multipliers).todense())
+    lower = np.asarray(inequality.below(terms, multipliers).todense())
     first, across, last = lower[:n, :n], lower[n:, :n], lower[n:, n:]
     half = scipy.linalg.solve_triangular(np.linalg.cholesky(first), across.T, lower=True)
-    return MultiplierBound(
-        0.5 * float(np.linalg.eigvalsh(half.T @ half - last)[-1]), margin.multipliers
-    )
+    return MultiplierBound(0.5 * float(np.linalg.eigvalsh(half.T @ half - last)[-1]), multipliers)
 
 
 def step_bound(terms: RankOne, metric: Metric, within: float) -> StepBound | None:
@@ -170,7 +170,7 @@ def step_bound(terms: RankOne, metric: Metric, within: float) -> StepBound | Non
     both, units = sides(terms, metric), _units(metric, 2)
 
     def at(h: float) -> MultiplierBound:
-        found = _least(terms, both, both.of_step(h), units, _SMALL)
+        found = _least(terms, both.of_step(h), units, _SMALL)
         return found._replace(value=-found.value)
 
     high = 2 * within
@@ -208,7 +208,6 @@ def _is_large(matrix: sp.csr_array) -> bool:
 
 def _least(
     terms: RankOne,
-    both: TermSides,
     inequality: TermInequality,
     units: Float[np.ndarray, " rows"] | None,
     dense: int = DENSE,
@@ -221,12 +220,11 @@ def _least(
 
     Args:
         terms: The family.
-        both: Its vectors.
         inequality: The matrices.
         units: The metric's, for each row; None of a metric that is a matrix.
         dense: The most rows of which all eigenvalues are computed.
     """
-    balanced = both.balanced()
+    balanced = inequality.balanced()
     if units is None or not _is_large(inequality.below(terms, balanced)):
         value = least_eigenvalue(inequality.below(terms, balanced), dense)
         return MultiplierBound(value, balanced)
@@ -238,7 +236,7 @@ def _least(
     best = MultiplierBound(first.value, balanced, first.scaling)
     if (guess := dominance(inequality.worst(terms), units)) is not None:
         along = [abs(side) @ guess.vector for side in (inequality.a, inequality.b)]
-        multipliers = np.where(both.parallel(), balanced, _few_bits(along[1] / along[0]))
+        multipliers = np.where(inequality.parallel(), balanced, _few_bits(along[1] / along[0]))
         second = dominance(inequality.below(terms, multipliers), units)
         if second is not None and second.value > best.value:
             best = MultiplierBound(second.value, multipliers, second.scaling)

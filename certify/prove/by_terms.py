@@ -66,6 +66,8 @@ def prove_by_terms(task: ProofTask) -> Checked:
         raise NoTerms(f"the Jacobian was not brought to terms of rank one: {error}") from None
     stages.begin("choosing a metric")
     metric, words = metric_of_terms(task, terms)
+    if metric.is_matrix:
+        terms = terms.apart()
     bounds, steps = bounds_by_terms(field, terms, metric), None
     stages.begin("looking for an equilibrium")
     reach, methods, unproved = _reach(field, region, task.methods, bounds.lipschitz.value)
@@ -222,6 +224,7 @@ def _compare_jacobians(field: FlatField, region: Region, terms: RankOne) -> None
     if field.dimension > _MOST_OF_NEWTON:
         return
     points = region.sample(jax.random.key(2), _POINTS)
+    terms = terms.apart()
     left, right = (np.asarray(side.todense()) for side in terms.rows())
     middle = (left.T * terms.middle) @ right
     reach = (np.abs(left).T * terms.radius) @ np.abs(right)

@@ -57,9 +57,10 @@ def metric_of_terms(task: ProofTask, terms: RankOne) -> ChosenMetric:
     if not asked and margin_bound(terms, chosen.metric).value > 0:
         return chosen
     aim = Aim(option.objective, half_widths(task.region), field.is_gradient, lambda: _left(task))
-    ladder = climb(_corners(terms, field.dimension), field.sizes, option.generality, aim)
+    ladder = climb(_corners(terms), field.sizes, option.generality, aim)
     matrix = Metric(ladder.chosen.weighting)
-    better = margin_bound(terms, matrix).value > margin_bound(terms, chosen.metric).value
+    looked = terms.apart() if matrix.is_matrix else terms
+    better = margin_bound(looked, matrix).value > margin_bound(terms, chosen.metric).value
     if not (asked or better):
         return chosen
     return ChosenMetric(matrix, f"{ladder.chosen.name}, chosen at ends of the ranges of slopes")
@@ -69,15 +70,11 @@ def _left(task: ProofTask) -> float:
     return task.budget.left
 
 
-def _corners(terms: RankOne, dimension: int) -> np.ndarray:
+def _corners(terms: RankOne) -> np.ndarray:
     """Returns Jacobians with slopes in the middle, and at random ends of their ranges."""
-    left, right = (np.asarray(side.todense()) for side in terms.rows())
     signs = np.random.default_rng(0).choice((-1.0, 1.0), (_CORNERS, len(terms.low)))
     signs[0] = 0.0
-    slopes = terms.middle + signs * terms.radius
-    return np.einsum("ck,ki,kj->cij", slopes, left, right, optimize=True).reshape(
-        -1, dimension, dimension
-    )
+    return terms.jacobians(terms.middle + signs * terms.radius)
 
 
 def _weights(task: ProofTask, terms: RankOne, objective: Objective) -> ChosenMetric:

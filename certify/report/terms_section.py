@@ -16,12 +16,13 @@ COSTLIEST = 8
 def terms_section(certificate: Convergence) -> Markup:
     """Shows the terms of a certificate: how many, how many of them move, and which limit it."""
     evidence = certificate.data["evidence"]
-    moving = sum(low != high for _, _, low, high in evidence["terms"])
+    moving = sum(term[2] != term[3] for term in evidence["terms"])
     vectors = len(evidence["vectors"])
     words = paragraph(
         "The Jacobian of F is a sum of ",
         Markup(f"<strong>{certificate.terms} terms</strong>"),
-        f" of rank one, made of {vectors} vectors: J(x) = Σ s(x) p q′. Of these terms, "
+        f" of rank one, made of {vectors} vectors: J(x) = Σ s(x) p q′. Some may be mirrored, "
+        "s(x) (p q′ ± q p′), as couplings of zero-sum games are. Of these terms, "
         f"{moving} have a slope s that changes with x, within bounds that hold on all of the "
         "region; the others are the same everywhere. So one matrix proves the margin and another "
         "one the Lipschitz constant, and the region is not cut.",

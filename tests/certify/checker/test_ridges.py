@@ -64,8 +64,9 @@ def terms(ridges, region, n=4):
         for vector, entries in ((p, key.left), (q, key.right)):
             for k, a in entries:
                 vector[k] = a
-        middle += 0.5 * (low + high) * np.outer(p, q)
-        reach += 0.5 * (high - low) * np.abs(np.outer(p, q))
+        product = np.outer(p, q) + key.mirror * np.outer(q, p)
+        middle += 0.5 * (low + high) * product
+        reach += 0.5 * (high - low) * np.abs(product)
     return middle, reach
 
 

@@ -51,11 +51,15 @@ from tools.ridge_families import (
     st.sampled_from([0.0, 1e-9, 0.01]),
     st.booleans(),
     st.booleans(),
+    st.integers(0, 3),
 )
-def test_bounds_are_proved_and_never_beyond_the_truth(seed, n, count, further, is_matrix, full):
+def test_bounds_are_proved_and_never_beyond_the_truth(
+    seed, n, count, further, is_matrix, full, mirrored
+):
     generator = np.random.default_rng(seed)
-    terms = family(generator, n, count)
+    terms = family(generator, n, count, mirrored=mirrored)
     metric = random_metric(generator, n, is_matrix=is_matrix and n > 1)
+    terms = terms.apart() if metric.is_matrix else terms
     margin, lipschitz = margin_bound(terms, metric), lipschitz_bound(terms, metric)
     least, most = truth(terms, metric)
     slack = 1e-9 * max(1.0, most)
@@ -75,12 +79,15 @@ def test_bounds_are_proved_and_never_beyond_the_truth(seed, n, count, further, i
 
 
 @settings(max_examples=40, deadline=None)
-@given(st.integers(0, 2**32), st.integers(1, 4), st.integers(0, 5), st.booleans())
-def test_cocoercivity_and_steps_are_never_beyond_the_truth(seed, n, count, is_matrix):
+@given(
+    st.integers(0, 2**32), st.integers(1, 4), st.integers(0, 5), st.booleans(), st.integers(0, 3)
+)
+def test_cocoercivity_and_steps_are_never_beyond_the_truth(seed, n, count, is_matrix, mirrored):
     """Beside the largest values over all vertices; both are attained there, as they are convex."""
     generator = np.random.default_rng(seed)
-    terms = family(generator, n, count, identity=24.0)
+    terms = family(generator, n, count, identity=24.0, mirrored=mirrored)
     metric = random_metric(generator, n, is_matrix=is_matrix and n > 1)
+    terms = terms.apart() if metric.is_matrix else terms
     margin, lipschitz = margin_bound(terms, metric), lipschitz_bound(terms, metric)
     if margin.value <= 0.01:
         return
@@ -106,7 +113,7 @@ def test_cocoercivity_and_steps_are_never_beyond_the_truth(seed, n, count, is_ma
 
     assert factor(steps.largest) <= 1 + 1e-9 and factor(steps.best) <= steps.at_best.value + 1e-9
     said = claims(metric, *known, evidence)
-    said.terms = read_terms(Reader(evidence), n)
+    said.terms = read_terms(Reader(evidence), said.coordinates)
     check, _, _ = STEP_RULES["simultaneous", "terms"]
 
     def verdicts(largest, best, rate):
@@ -140,7 +147,7 @@ def test_curvature_is_that_of_each_player(seed, n, count, identity):
     assert bound.value <= least + 1e-9
     evidence = terms_in_file(terms)
     said = claims(Metric(2 * np.eye(n)), 1.0, 1.0, evidence)
-    said.terms = read_terms(Reader(evidence), n)
+    said.terms = read_terms(Reader(evidence), said.coordinates)
     proof = term_proof(plain.of_curvature(own), bound)
     convex = TermFamily(cast(Claims, said), Work()).convex(own, Reader(proof))
     if abs(bound.value) > 1e-6:
@@ -179,10 +186,19 @@ def good():
     return claims(metric, margin.value * (1 - 1e-6), lipschitz.value * (1 + 1e-6), evidence)
 
 
+def test_in_equal_weights_mirrored_terms_of_a_zero_sum_game_cost_no_margin():
+    """A pair with opposite signs leaves the symmetric part alone; apart, each costs its range."""
+    terms = family(np.random.default_rng(1), 3, 0, mirrored=3)
+    terms = terms._replace(mirror=-np.abs(terms.mirror))
+    assert margin_bound(terms, Metric(np.ones(3))).value == pytest.approx(8.0)
+    assert margin_bound(terms.apart(), Metric(np.ones(3))).value < 7.8
+    assert margin_bound(terms, Metric(np.array([1.0, 2.0, 3.0]))).value < 8.0
+
+
 def test_terms_are_read_back():
-    terms = family(np.random.default_rng(3), 4, 5)
+    terms = family(np.random.default_rng(3), 4, 5, mirrored=2)
     found = terms_of_file(terms_in_file(terms), 4)
-    for mine, read in zip(terms[1:5], found[1:5], strict=True):
+    for mine, read in zip(terms[1:6], found[1:6], strict=True):
         np.testing.assert_array_equal(mine, read)
     assert found.vectors == terms.vectors
     np.testing.assert_array_equal(found.matrix.todense(), terms.matrix.todense())
@@ -202,6 +218,10 @@ def test_the_file_itself_is_accepted():
         (lambda e: e["vectors"].__setitem__(0, [[0], [1, 2]]), "1 integers"),
         (lambda e: e["terms"].__setitem__(0, [0, 99, *e["terms"][0][2:]]), "integer from 0"),
         (lambda e: e["terms"].pop(), "a list of"),
+        (lambda e: e["terms"][-1].append(0), "1 or -1"),
+        (lambda e: e["terms"][-1].append(2), "integer from -1"),
+        (lambda e: e["terms"][-1].append(1), "each of one player"),
+        (lambda e: e["terms"][-1].extend([1, 1]), "perhaps a mirror"),
         (lambda e: e["margin_proof"].__setitem__("more", 1), "nothing but"),
         (lambda e: e["margin_proof"]["order"].pop(), "a list of"),
         (lambda e: e.__setitem__("cells", []), "nothing but"),
@@ -245,7 +265,8 @@ def chain(count=40):
     low = np.concatenate([np.ones(count), np.full(len(ends), -0.2)])
     high = np.concatenate([np.ones(count), np.zeros(len(ends))])
     vectors = [((k, 1),) for k in range(count)]
-    return RankOne(vectors, left, right, low, high, sp.csr_array(np.eye(count)))
+    plain = np.zeros(len(low), int)
+    return RankOne(vectors, left, right, low, high, plain, sp.csr_array(np.eye(count)))
 
 
 @pytest.fixture

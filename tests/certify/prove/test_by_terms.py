@@ -8,12 +8,17 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 import scipy.linalg
+from flint import ctx
 
 import certify
 import dgames as dg
 from certify.checker import check_data
+from certify.checker.claims import Claims
 from certify.checker.graph import game_hash, graph_hash
-from certify.checker.reader import digest
+from certify.checker.reader import Reader, digest
+from certify.checker.rederive_terms import _check_ranges
+from certify.checker.ridges import Ridges
+from certify.file.terms import terms_in_file, terms_of_file
 
 GENERATOR = np.random.default_rng(0)
 ROWS, LABELS = GENERATOR.normal(size=(8, 4)), GENERATOR.integers(0, 2, 8).astype(float)
@@ -525,3 +530,70 @@ def test_what_costs_most_is_named():
 def test_the_page_names_the_terms_that_limit(proved):
     page = certify.report_page(proved)
     assert "The terms that take most of the margin" in page and "slope" in page
+
+
+@pytest.fixture(scope="module")
+def mirrored():
+    """A zero-sum game with a product of a function of each player, on a small box."""
+
+    def payoff(x, args):
+        own = 0.1 * jnp.sum(x["a"] ** 2) - 0.1 * jnp.sum(x["b"] ** 2)
+        return own + 3.0 * jnp.tanh(x["a"] @ jnp.ones(2)) * jnp.sin(x["b"] @ jnp.ones(2))
+
+    start = {"a": jnp.zeros(2), "b": jnp.zeros(2)}
+    region = certify.Box.around(start, 0.02)
+    game = dg.zero_sum(payoff, minimiser="a")
+    return certify.certify(game, region, enclosure=certify.RankOneTerms())
+
+
+class TestMirroredTerms:
+    """Products of a function of each player: their two mixed derivatives share a slope."""
+
+    def test_the_coupling_of_a_zero_sum_game_takes_nothing(self, mirrored):
+        """Of 3 cos(v) tanh'(u), whose range is as wide as .03, the margin does not notice."""
+        assert mirrored.status == "proved", mirrored.reasons
+        paired = [term for term in mirrored.data["evidence"]["terms"] if len(term) == 5]
+        assert [term[4] for term in paired] == [-1]
+        assert all(check_data(mirrored.data, level=level).ok for level in (1, 2))
+        curvatures = 0.2 - 3.0 * 0.77 * 2 * np.sin(0.04)  # own second derivatives, at the corners
+        assert curvatures - 0.05 < mirrored.margin < 0.2
+
+    def test_two_terms_in_their_place_are_accepted_at_level_2(self, mirrored):
+        """The file may know less than the checker finds, if its numbers allow that."""
+        terms = terms_of_file(mirrored.data["evidence"], 4)
+        assert len(terms.apart().low) == len(terms.low) + 1
+        data = copy.deepcopy(dict(mirrored.data))
+        evidence = data["evidence"]
+        evidence["terms"] = terms_in_file(terms.apart())["terms"]
+        data["digest"] = digest(data)
+        with ctx.workprec(128):
+            said = Claims(Reader(data))
+            assert said.graph is not None
+            ridges = Ridges(said.graph, said.sizes, said.zero_sum, said.is_gradient)
+            _check_ranges(said, ridges.terms(said.region))
+
+    def test_a_mirror_that_is_not_there_is_rejected(self):
+        """Of a game that is not zero-sum, with couplings that have nothing in common."""
+
+        def costs(x, args):
+            a, b = x
+            return a**2 + 0.1 * jnp.sin(a) * b, b**2 - 0.1 * jnp.tanh(b) * a
+
+        start = certify.Box.around((0.0, 0.0), 0.5)
+        found = certify.certify(dg.game(costs), start, enclosure=certify.RankOneTerms())
+        assert found.status == "proved" and check_data(found.data, level=2).ok
+        data = copy.deepcopy(dict(found.data))
+        terms = data["evidence"]["terms"]
+        vectors = data["evidence"]["vectors"]
+        across = [k for k, t in enumerate(terms) if vectors[t[0]][0] != vectors[t[1]][0]]
+        assert len(across) == 2 and all(len(term) == 4 for term in terms)
+        terms[across[0]].append(-1)
+        del terms[across[1]]
+        for name in ("margin_proof", "lipschitz_proof"):
+            data["evidence"][name].pop("order", None)
+        data["evidence"]["margin_proof"]["multipliers"].pop()
+        for step in data["claims"]["steps"]:
+            assert step["theorem"] != "terms"
+        data["digest"] = digest(data)
+        assert check_data(data).ok  # for what is given at level 1
+        assert "slope" in str(check_data(data, level=2).reasons)
