@@ -4,10 +4,10 @@ The bounds are in floating point: proposals, which the checker confirms in exact
 positive multipliers are valid, and good ones are looked for here.
 """
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
-import scipy.linalg
 import scipy.optimize
 import scipy.sparse as sp
 from jaxtyping import Float
@@ -23,13 +23,11 @@ from certify.metric.term_inequality import (
     sides,
 )
 
-# Rounds of improvement of multipliers, and the share of the spread of the eigenvalues that counts
-# as near the lowest in the first one.
-_ROUNDS, _NEAR = 30, 0.1
-# The share of the longest vector below which the part of one along the lowest ones counts as none.
-_TINY = 1e-9
-# After so many rounds without a gain of that share of the spread, the search ends.
-_PATIENCE, _GAIN = 8, 1e-4
+# Evaluations while multipliers are improved, and the temperatures of the soft minimum, as shares of
+# the spread of the eigenvalues.
+_ROUNDS, _TEMPERATURES = 45, (0.1, 0.01, 0.001)
+# The most rows of a matrix whose multipliers are improved, besides those of the margin.
+_MOST_IMPROVED = 600
 # Ranges as narrow as that have roundings in them, and nothing else.
 _NARROW = 1e-9
 # The most rows of which all eigenvalues are computed in any case.
@@ -37,6 +35,8 @@ _SMALL = 200
 # Of larger ones, the share of entries below which scaled dominance is tried, and the bits of
 # multipliers.
 _SPARSE, _FEW = 0.1, 10
+# What multipliers of a cocoercivity are multiplied by.
+_FACTORS = (1.0, 8.0, 64.0, 512.0)
 # How precisely the step of the best factor and the largest one are looked for.
 _BEST, _LARGEST = 1e-2, 1e-6
 
@@ -80,36 +80,19 @@ def margin_bound(terms: RankOne, metric: Metric, rounds: int = _ROUNDS) -> Multi
         rounds: How often multipliers are improved.
     """
     inequality, units = sides(terms, metric).of_margin(), _units(metric, 1)
-    multipliers = inequality.balanced()
-    if units is not None and _is_large(inequality.below(terms, multipliers)):
+    if units is not None and _is_large(inequality.below(terms, inequality.balanced())):
         found = _least(terms, inequality, units)
-        return found._replace(value=0.5 * found.value)
-    wide = inequality.radius(terms) > _NARROW * np.abs(inequality.middle(terms))
-    parallel = inequality.parallel()
-    best, temperature, idle = MultiplierBound(-np.inf, multipliers), None, 0
-    for _ in range(max(rounds, 1)):
-        lower = 0.5 * np.asarray(inequality.below(terms, multipliers).todense())
-        values, vectors = np.linalg.eigh(lower)
-        spread = max(values[-1] - values[0], 1e-300)
-        idle = 0 if values[0] > best.value + _GAIN * spread else idle + 1
-        if values[0] > best.value:
-            best = MultiplierBound(float(values[0]), multipliers)
-        if not (wide & ~parallel).any() or idle >= _PATIENCE:
-            break  # of parallel vectors the balanced multipliers are the best ones
-        temperature = _NEAR * spread if temperature is None else 0.7 * temperature
-        shares = np.exp(-(values - values[0]) / temperature)
-        shares /= shares.sum()
-        near = vectors * np.sqrt(shares)
-        along = [np.sqrt(((side @ near) ** 2).sum(1)) for side in inequality[:2]]
-        wanted = (along[1] + _TINY * along[1].max()) / (along[0] + _TINY * along[0].max())
-        ratio = np.clip(wanted / multipliers, 1e-6, 1e6)
-        multipliers = np.where(parallel, multipliers, multipliers * np.sqrt(ratio))
-    return best
+    else:
+        found = _improved(terms, inequality, rounds)
+    return found._replace(value=0.5 * found.value)
 
 
 def lipschitz_bound(terms: RankOne, metric: Metric) -> MultiplierBound:
     """Bounds the Lipschitz constant from above: `|J x|_P <= constant |x|_P` for all J."""
-    found = _least(terms, sides(terms, metric).of_lipschitz(), _units(metric, 2))
+    inequality = sides(terms, metric).of_lipschitz()
+    found = _least(terms, inequality, _units(metric, 2))
+    if found.scaling is None and 2 * len(metric.root) <= _MOST_IMPROVED:
+        found = max(found, _improved(terms, inequality, _ROUNDS), key=lambda bound: bound.value)
     return found._replace(value=-found.value)
 
 
@@ -137,20 +120,29 @@ def cocoercivity_bound(
         margin: A positive margin.
 
     Returns:
-        The bound, or None of more coordinates than are decomposed at once.
+        The bound, or None where none was found, as of more coordinates than are decomposed at once.
     """
     both = sides(terms, metric)
     n = both.size
     if n > DENSE:
         return None
     inequality = both.of_cocoercivity()
-    multipliers = inequality.balanced()
-    multipliers[np.unique(inequality.term, return_index=True)[1]] = margin.multipliers
-    # [[A, B'], [B, 2 c I + C]] > 0 if 2 c > B A^-1 B' - C.
-    lower = np.asarray(inequality.below(terms, multipliers).todense())
-    first, across, last = lower[:n, :n], lower[n:, :n], lower[n:, n:]
-    half = scipy.linalg.solve_triangular(np.linalg.cholesky(first), across.T, lower=True)
-    return MultiplierBound(0.5 * float(np.linalg.eigvalsh(half.T @ half - last)[-1]), multipliers)
+    plain, first = inequality.balanced(), np.unique(inequality.term, return_index=True)[1]
+    best: MultiplierBound | None = None
+    # The second and third parts of mirrored terms take from the margin, the less the larger t is.
+    for factor in _FACTORS if len(first) < len(plain) else (1.0,):
+        multipliers = factor * plain
+        multipliers[first] = margin.multipliers
+        # [[A, B'], [B, 2 c I + C]] > 0 if A > 0 and 2 c > B A^-1 B' - C.
+        lower = np.asarray(inequality.below(terms, multipliers).todense())
+        values, vectors = np.linalg.eigh(lower[:n, :n])
+        if values[0] <= 0:
+            continue
+        half = (lower[n:, :n] @ vectors) / np.sqrt(values)
+        value = 0.5 * float(np.linalg.eigvalsh(half @ half.T - lower[n:, n:])[-1])
+        if best is None or value < best.value:
+            best = MultiplierBound(value, multipliers)
+    return best
 
 
 def step_bound(terms: RankOne, metric: Metric, within: float) -> StepBound | None:
@@ -169,10 +161,24 @@ def step_bound(terms: RankOne, metric: Metric, within: float) -> StepBound | Non
     """
     both, units = sides(terms, metric), _units(metric, 2)
 
-    def at(h: float) -> MultiplierBound:
+    def balanced(h: float) -> MultiplierBound:
         found = _least(terms, both.of_step(h), units, _SMALL)
         return found._replace(value=-found.value)
 
+    found = _steps(balanced, within)
+    if found is None or found.at_largest.scaling is not None or 2 * both.size > _MOST_IMPROVED:
+        return found
+    multipliers = _improved(terms, both.of_step(found.largest), _ROUNDS).multipliers
+
+    def improved(h: float) -> MultiplierBound:
+        below = both.of_step(h).below(terms, multipliers)
+        return MultiplierBound(-least_eigenvalue(below, _SMALL), multipliers)
+
+    return _steps(improved, within) or found
+
+
+def _steps(at: Callable[[float], MultiplierBound], within: float) -> StepBound | None:
+    """Returns the steps with the best factor and with one just below 1, by a scalar search."""
     high = 2 * within
     while at(high).value < 1:
         high *= 2
@@ -240,6 +246,49 @@ def _least(
         second = dominance(inequality.below(terms, multipliers), units)
         if second is not None and second.value > best.value:
             best = MultiplierBound(second.value, multipliers, second.scaling)
+    return best
+
+
+def _improved(terms: RankOne, inequality: TermInequality, rounds: int) -> MultiplierBound:
+    """Returns nearly the largest least eigenvalue that multipliers make, of a matrix that is small.
+
+    The matrix is a concave function of the logarithms of the multipliers. So is the soft minimum of
+    its eigenvalues, which is maximised while it gets harder.
+    """
+    multipliers, radius = inequality.balanced(), inequality.radius(terms)
+    # Of parallel vectors the balanced multipliers are the best ones.
+    moving = (radius > _NARROW * np.abs(inequality.middle(terms))) & ~inequality.parallel()
+    free = np.flatnonzero(moving)
+    a, b = (side[free] for side in (inequality.a, inequality.b))
+    best = MultiplierBound(-np.inf, multipliers)
+    spread = 0.0
+
+    def soft(logs: np.ndarray, temperature: float) -> tuple[float, np.ndarray]:
+        """Returns the soft minimum and its slopes, both negated, in units of the spread."""
+        nonlocal best, spread
+        now = multipliers.copy()
+        now[free] = np.exp(logs)
+        values, vectors = np.linalg.eigh(np.asarray(inequality.below(terms, now).todense()))
+        if values[0] > best.value:
+            best = MultiplierBound(float(values[0]), now)
+        spread = spread or float(values[-1] - values[0]) or 1.0
+        shares = np.exp(-(values - values[0]) / (temperature * spread))
+        near = vectors * np.sqrt(shares / shares.sum())
+        first, second = (((side @ near) ** 2).sum(1) for side in (a, b))
+        slopes = radius[free] * (now[free] * first - second / now[free])
+        value = values[0] / spread - temperature * np.log(shares.sum())
+        return -float(value), slopes / spread
+
+    start = np.log(multipliers[free])
+    if not len(free):
+        soft(start, 1.0)
+        return best
+    for temperature in _TEMPERATURES:
+        options = {"maxfun": max(rounds // len(_TEMPERATURES), 1)}
+        found: Any = scipy.optimize.minimize(
+            soft, start, args=(temperature,), jac=True, method="L-BFGS-B", options=options
+        )
+        start = found.x
     return best
 
 

@@ -19,7 +19,7 @@ from certify.prove.proof_task import ProofTask
 # Weights are between these powers of e, and this many are tried for each player but the first.
 _RANGE, _TRIALS = 12.0, 30
 # Rounds of improvement of multipliers for each of these, and halvings on the way to rounder ones.
-_QUICK, _HALVINGS = 8, 8
+_QUICK, _HALVINGS = 15, 8
 # The most players whose weights are looked for one by one, and the most coordinates for a matrix.
 _MOST_PLAYERS, _MOST_OF_MATRIX = 16, 48
 # Jacobians with random slopes at the ends of their ranges, from which a matrix is chosen.
