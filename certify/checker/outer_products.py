@@ -20,6 +20,8 @@ MAX_FULL = 2**12
 _ONE, _PACKED = 32, 0.25
 # What packing one entry costs.
 _PACKING = 4
+# After so many rows a packed vector is cut.
+_EVERY = 16
 
 
 class Products(NamedTuple):
@@ -86,7 +88,11 @@ def _add_square(rows: Rows, a: Vector, factor: int) -> None:
 
 
 def full_sum(constant: Triangle, products: Callable[[], Iterator[Products]], work: Work) -> Matrix:
-    """Returns `constant + sum_k products_k`, whole rows being added at once.
+    """Returns the lower triangle of `constant + sum_k products_k`, whole rows being added at once.
+
+    Entry i of a adds `a_i (mixed b - first a)` to row i, and one of b `b_i (mixed a - second b)`.
+    Rows are packed, and so are these vectors, which are cut now and then to the length that is
+    needed: what lies beyond the diagonal is not used.
 
     Args:
         constant: Has every entry of the diagonal.
@@ -103,22 +109,23 @@ def full_sum(constant: Triangle, products: Callable[[], Iterator[Products]], wor
     for a, b, mixed, first, second in products():
         x, y = (max((abs(entry) for _, entry in v), default=0) for v in (a, b))
         longest += 2 * abs(mixed) * x * y + first * x**2 + second * y**2
-        rows = len(a) + len(b)
-        work.pay(int(size * (_PACKING + _PACKED * rows) * (1 + longest.bit_length() // 512)))
+        count = len(a) + len(b)
+        work.pay(int(size * (_PACKING + _PACKED * count) * (1 + longest.bit_length() // 512)))
     packing = Packing(longest.bit_length())
     if 8 * packing.width * size**2 > MAX_MEMORY:
         raise Unusable("checking it would take too much memory: its numbers are too long")
-    lines = [[0] * size for _ in range(size)]
+    lines = [[0] * (i + 1) for i in range(size)]
     for (i, j), x in constant.items():
-        lines[i][j] = lines[j][i] = x
+        lines[i][j] = x
     rows = [packing.packed(line) for line in lines]
     for a, b, mixed, first, second in products():
-        packed = [packing.packed(_line(v, size)) for v in (a, b)]
-        for i, x in a:
-            rows[i] += mixed * x * packed[1] - first * x * packed[0]
-        for i, x in b:
-            rows[i] += mixed * x * packed[0] - second * x * packed[1]
-    return [packing.unpacked(row, size) for row in rows]
+        p, q = (packing.packed(_line(v, size)) for v in (a, b))
+        for vector, packed in ((a, mixed * q - first * p), (b, mixed * p - second * q)):
+            for number, (i, x) in enumerate(reversed(vector)):
+                if number % _EVERY == 0:
+                    packed = packing.cut(packed, i + 1)
+                rows[i] += x * packed
+    return [packing.unpacked(row, i + 1) for i, row in enumerate(rows)]
 
 
 def _line(vector: Vector, size: int) -> list[int]:

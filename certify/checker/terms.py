@@ -38,7 +38,7 @@ from .sparse import sparse_positive_definite
 from .verdict import require
 
 # Multipliers u are rounded up to this many bits.
-_BITS = 60
+_BITS = 40
 
 # Vectors a and b, with entries of a in units of the metric's own, and a sign of the slope.
 Part = tuple[Vector, Vector, int]

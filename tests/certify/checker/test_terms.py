@@ -334,7 +334,7 @@ def test_what_is_false_in_a_proof_by_dominance(scaled, proof, change, error):
 @given(st.fractions(min_value=2.0**-1000, max_value=2.0**1000))
 def test_inverses_are_rounded_up(t):
     u = _inverse_above(t)
-    assert 1 <= t * u < 1 + Fraction(1, 2**50)
+    assert 1 <= t * u < 1 + Fraction(1, 2**38)
     assert u.denominator & (u.denominator - 1) == 0
 
 
