@@ -88,6 +88,10 @@ def _add_square(rows: Rows, a: Vector, factor: int) -> None:
 def full_sum(constant: Triangle, products: Callable[[], Iterator[Products]], work: Work) -> Matrix:
     """Returns `constant + sum_k products_k`, whole rows being added at once.
 
+    Row i gets `a_i (mixed b - first a) + b_i (mixed a - second b)`. Each of these lines times an
+    entry that is not zero is within the bound of all numbers, so the line itself is; and lines that
+    belong to a vector of zeros, which nothing bounds, are never packed.
+
     Args:
         constant: Has every entry of the diagonal.
         products: Makes the products, which are gone through twice.
@@ -113,16 +117,18 @@ def full_sum(constant: Triangle, products: Callable[[], Iterator[Products]], wor
         lines[i][j] = lines[j][i] = x
     rows = [packing.packed(line) for line in lines]
     for a, b, mixed, first, second in products():
-        packed = [packing.packed(_line(v, size)) for v in (a, b)]
-        for i, x in a:
-            rows[i] += mixed * x * packed[1] - first * x * packed[0]
-        for i, x in b:
-            rows[i] += mixed * x * packed[0] - second * x * packed[1]
+        for one, other, square in ((a, b, first), (b, a, second)):
+            if any(x for _, x in one):
+                line = packing.packed(_line(size, (mixed, other), (-square, one)))
+                for i, x in one:
+                    rows[i] += x * line
     return [packing.unpacked(row, size) for row in rows]
 
 
-def _line(vector: Vector, size: int) -> list[int]:
+def _line(size: int, *parts: tuple[int, Vector]) -> list[int]:
+    """Returns a sum of multiples of vectors."""
     line = [0] * size
-    for i, x in vector:
-        line[i] = x
+    for factor, vector in parts:
+        for i, x in vector:
+            line[i] += factor * x
     return line
