@@ -90,9 +90,11 @@ def _add_square(rows: Rows, a: Vector, factor: int) -> None:
 def full_sum(constant: Triangle, products: Callable[[], Iterator[Products]], work: Work) -> Matrix:
     """Returns the lower triangle of `constant + sum_k products_k`, whole rows being added at once.
 
-    Entry i of a adds `a_i (mixed b - first a)` to row i, and one of b `b_i (mixed a - second b)`.
-    Rows are packed, and so are these vectors, which are cut now and then to the length that is
-    needed: what lies beyond the diagonal is not used.
+    Row i gets `a_i (mixed b - first a) + b_i (mixed a - second b)`. Rows are packed, and so are the
+    lines in parentheses. Each line times an entry that is not zero is within the bound of all
+    numbers, so the line itself is; and lines that belong to a vector of zeros, which nothing
+    bounds, are never packed. They are cut now and then to the length that is needed, as what lies
+    beyond the diagonal is not used.
 
     Args:
         constant: Has every entry of the diagonal.
@@ -119,17 +121,21 @@ def full_sum(constant: Triangle, products: Callable[[], Iterator[Products]], wor
         lines[i][j] = x
     rows = [packing.packed(line) for line in lines]
     for a, b, mixed, first, second in products():
-        p, q = (packing.packed(_line(v, size)) for v in (a, b))
-        for vector, packed in ((a, mixed * q - first * p), (b, mixed * p - second * q)):
-            for number, (i, x) in enumerate(reversed(vector)):
+        for one, other, square in ((a, b, first), (b, a, second)):
+            if not any(x for _, x in one):
+                continue
+            line = packing.packed(_line(size, (mixed, other), (-square, one)))
+            for number, (i, x) in enumerate(reversed(one)):
                 if number % _EVERY == 0:
-                    packed = packing.cut(packed, i + 1)
-                rows[i] += x * packed
+                    line = packing.cut(line, i + 1)
+                rows[i] += x * line
     return [packing.unpacked(row, i + 1) for i, row in enumerate(rows)]
 
 
-def _line(vector: Vector, size: int) -> list[int]:
+def _line(size: int, *parts: tuple[int, Vector]) -> list[int]:
+    """Returns a sum of multiples of vectors."""
     line = [0] * size
-    for i, x in vector:
-        line[i] = x
+    for factor, vector in parts:
+        for i, x in vector:
+            line[i] += factor * x
     return line

@@ -62,3 +62,18 @@ def test_memory_is_bounded(monkeypatch):
     monkeypatch.setattr(outer_products, "MAX_FULL", 5)
     with pytest.raises(Unusable, match="the most"):
         full_sum(constant, lambda: iter(products), Work())
+
+
+@pytest.mark.parametrize(
+    "product",
+    [
+        Products([(0, 2**900)], [(1, -(2**800))], 0, 0, 0),
+        Products([(0, -(2**900)), (1, 1)], [(1, 0)], 1, 0, 0),
+        Products([(0, 0)], [(0, 2**900), (1, -1)], -3, 5, 0),
+        Products([], [(0, 2**900)], 1, 1, 0),
+    ],
+)
+def test_long_vectors_that_add_nothing_are_no_error(product):
+    """Nothing bounds their entries: they had more digits than there was room for."""
+    both = [product, Products([(0, 1)], [(1, 1)], 3, 1, 2)]
+    assert full_sum({(0, 0): 9, (1, 1): 9}, lambda: iter(both), Work()) == [[8], [3, 7]]
