@@ -20,7 +20,7 @@ _BITS = 30
 # The most bits of one, of the 1100 that a file may have.
 _MOST_BITS = 1000
 # The share of the smallest eigenvalue that has to be proved, and how exactly it is looked for.
-_ENOUGH, _TOLERANCE, _ROUNDS = 0.97, 1e-3, 2000
+_ENOUGH, _TOLERANCE, _ROUNDS = 0.97, 1e-3, 50
 
 
 class Dominance(NamedTuple):
@@ -67,13 +67,14 @@ def loses_little(matrix: sp.csr_array, value: float) -> bool:
     """
     if signs(matrix) is not None:
         return True
-    start: Any = np.ones(matrix.shape[0])
+    start: Any = np.ones(len(matrix.diagonal()))
+    tolerance: Any = _TOLERANCE
     try:
         found: Any = scipy.sparse.linalg.eigsh(
             matrix,
             k=1,
             which="SA",
-            tol=_TOLERANCE,
+            tol=tolerance,
             maxiter=_ROUNDS,
             v0=start,
             return_eigenvectors=False,
@@ -90,7 +91,7 @@ def signs(matrix: sp.csr_array) -> Float[np.ndarray, " n"] | None:
     together. There are such signs if and only if no coordinate has its two nodes joined.
     """
     entries = _off_diagonal(matrix).tocoo()
-    count = matrix.shape[0]
+    count = len(matrix.diagonal())
     crossed = np.where(entries.data > 0, count, 0)
     rows = np.concatenate([entries.row, entries.row + count])
     columns = np.concatenate([entries.col + crossed, entries.col + count - crossed])

@@ -73,7 +73,7 @@ def margin_bound(
         rounds: How often multipliers are improved.
     """
     sides = _sides(terms, weights)
-    if _is_large(terms, sides):
+    if _is_large(terms, sides, len(weights)):
         root = np.sqrt(weights)
         whole = slice(None)
         products, sizes = sp.csr_array(sides.left * sides.right), _largest(terms, sides)
@@ -114,7 +114,7 @@ def lipschitz_bound(terms: RankOne, weights: Float[np.ndarray, " n"]) -> Multipl
     left, right = _sides(terms, weights)
     multipliers = _balanced(_Sides(left, right))
     middle, radius = terms.middle, terms.radius
-    if _is_large(terms, _Sides(left, right)):
+    if _is_large(terms, _Sides(left, right), len(weights)):
 
         def above(t: np.ndarray) -> sp.csr_array:
             across = _rows(left, middle, right)
@@ -137,9 +137,8 @@ def lipschitz_bound(terms: RankOne, weights: Float[np.ndarray, " n"]) -> Multipl
     return MultiplierBound(float(value), multipliers)
 
 
-def _is_large(terms: RankOne, sides: _Sides) -> bool:
+def _is_large(terms: RankOne, sides: _Sides, n: int) -> bool:
     """Says whether to do without all eigenvalues: they take long, or dominance loses nothing."""
-    n = sides.left.shape[1]
     if not _SMALL < n <= _DENSE:
         return n > _DENSE
     matrix = _lower_rows(terms, sides, _balanced(sides))
@@ -237,8 +236,14 @@ def _least(matrix: sp.csr_array) -> float:
     )
     shape = (len(diagonal), len(diagonal))
     inverse: Any = scipy.sparse.linalg.aslinearoperator(_Inverse(shape, factors.solve))
+    tolerance: Any = 1e-8  # a tenth of what is taken off below
     largest: Any = scipy.sparse.linalg.eigsh(
-        inverse, k=1, which="LA", return_eigenvectors=False, v0=np.ones(len(diagonal))
+        inverse,
+        k=1,
+        which="LA",
+        tol=tolerance,
+        return_eigenvectors=False,
+        v0=np.ones(len(diagonal)),
     )
     return below - 1e-3 * size + float(1 / largest[0]) - 1e-7 * size
 
