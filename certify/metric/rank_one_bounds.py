@@ -24,8 +24,10 @@ _ROUNDS, _NEAR = 30, 0.1
 _TINY = 1e-9
 # The most coordinates of which all eigenvalues are computed, and of which they always are.
 _DENSE, _SMALL = 1500, 200
-# Of larger ones, the share of entries below which scaled dominance is tried, and the bits
-# of multipliers.
+# Of larger ones the smallest is bounded this nearly, as a share of the size of the entries, in at
+# most so many rounds.
+_NARROW, _SHIFTS = 1e-7, 30
+# The share of entries below which scaled dominance is tried, and the bits of its multipliers.
 _SPARSE, _FEW = 0.1, 10
 
 
@@ -221,31 +223,35 @@ def _dense(left: sp.csr_array, factors: np.ndarray, right: sp.csr_array) -> np.n
 
 
 def _least(matrix: sp.csr_array) -> float:
-    """Returns nearly the smallest eigenvalue of a large symmetric matrix, from below if possible.
+    """Returns nearly the smallest eigenvalue of a large symmetric matrix, from below.
 
-    It is looked for from below all disks of Gershgorin, by inverse iteration: the spectrum there is
-    sparse, and no eigenvalue is missed.
+    It starts below all disks of Gershgorin, and comes nearer by inverse iteration, up to numbers
+    below which, as the pivots there are positive, there is no eigenvalue.
     """
     diagonal = matrix.diagonal()
     others = np.asarray(abs(matrix).sum(1)).ravel() - np.abs(diagonal)
-    below = float((diagonal - others).min())
     size = float((np.abs(diagonal) + others).max())
-    shifted = sp.csc_array(matrix - (below - 1e-3 * size) * sp.eye_array(len(diagonal)))
-    factors = scipy.sparse.linalg.splu(
-        shifted, permc_spec="MMD_AT_PLUS_A", diag_pivot_thresh=0.0, options={"SymmetricMode": True}
-    )
-    shape = (len(diagonal), len(diagonal))
-    inverse: Any = scipy.sparse.linalg.aslinearoperator(_Inverse(shape, factors.solve))
-    tolerance: Any = 1e-8  # a tenth of what is taken off below
-    largest: Any = scipy.sparse.linalg.eigsh(
-        inverse,
-        k=1,
-        which="LA",
-        tol=tolerance,
-        return_eigenvectors=False,
-        v0=np.ones(len(diagonal)),
-    )
-    return below - 1e-3 * size + float(1 / largest[0]) - 1e-7 * size
+    shift = float((diagonal - others).min()) - 1e-3 * size
+    below, shape, vector = shift, matrix.shape, np.ones(len(diagonal))
+    options: Any = {"k": 1, "which": "LA", "tol": 1e-2}
+    for _ in range(_SHIFTS):
+        factors = scipy.sparse.linalg.splu(
+            sp.csc_array(matrix - shift * sp.eye_array(len(diagonal))),
+            permc_spec="MMD_AT_PLUS_A",
+            diag_pivot_thresh=0.0,
+            options={"SymmetricMode": True},
+        )
+        if not (factors.U.diagonal() > 0).all():
+            shift = 0.5 * (below + shift)
+            continue
+        below = shift
+        inverse: Any = scipy.sparse.linalg.aslinearoperator(_Inverse(shape, factors.solve))
+        largest, vectors = scipy.sparse.linalg.eigsh(inverse, v0=vector, **options)
+        gap, vector = float(1 / largest[0]), vectors[:, 0]
+        if gap <= _NARROW * size:
+            break
+        shift += 0.95 * gap
+    return below
 
 
 def _lower(terms: RankOne, sides: _Sides, multipliers: np.ndarray) -> np.ndarray:

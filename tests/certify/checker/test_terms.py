@@ -16,7 +16,7 @@ from certify.checker.terms import _inverse_above, check_terms
 from certify.checker.verdict import Rejected
 from certify.file.terms import terms_in_file
 from certify.jacobian.rank_one import RankOne
-from certify.metric.rank_one_bounds import lipschitz_bound, margin_bound
+from certify.metric.rank_one_bounds import _least, lipschitz_bound, margin_bound
 
 
 def family(generator, n, count, identity=8.0):
@@ -288,3 +288,14 @@ def test_any_order_will_do():
     for order in itertools.permutations(range(3)):
         evidence["margin_proof"]["order"] = [*order]
         assert accepts(evidence, said)
+
+
+def test_smallest_eigenvalues_of_large_matrices_are_bounded_from_below():
+    generator = np.random.default_rng(3)
+    for scale in (1e-6, 1.0, 1e6):
+        upper = sp.random_array((300, 300), density=0.01, rng=generator)
+        matrix = sp.csr_array(scale * (upper + upper.T - 0.3 * sp.eye_array(300)))
+        least, most = np.linalg.eigvalsh(np.asarray(matrix.todense()))[[0, -1]]
+        found = _least(matrix)
+        assert found <= least + 1e-12 * scale
+        assert found >= least - 1e-5 * (most - least)
