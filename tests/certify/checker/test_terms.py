@@ -28,7 +28,7 @@ from certify.metric.rank_one_bounds import (
     margin_bound,
     step_bound,
 )
-from certify.metric.term_inequality import sides
+from certify.metric.term_inequality import _approached, least_eigenvalue, sides
 from tools.ridge_families import (
     accepts,
     claims,
@@ -362,3 +362,16 @@ def test_any_order_will_do():
     for order in itertools.permutations(range(3)):
         said.evidence["margin_proof"]["order"] = [*order]
         assert accepts(said)
+
+
+def test_smallest_eigenvalues_of_large_matrices_are_bounded_from_below():
+    """By inverse iteration, and by shifts that come nearer where that does not converge."""
+    generator = np.random.default_rng(3)
+    for scale in (1e-6, 1.0, 1e6):
+        upper = sp.random_array((300, 300), density=0.01, rng=generator)
+        matrix = sp.csr_array(scale * (upper + upper.T - 0.3 * sp.eye_array(300)))
+        least, most = np.linalg.eigvalsh(np.asarray(matrix.todense()))[[0, -1]]
+        start = least - 2 * scale
+        for found in (least_eigenvalue(matrix, 0), _approached(matrix, start, 1e-7 * scale)):
+            assert found <= least + 1e-12 * scale
+            assert found >= least - 1e-5 * (most - least)
