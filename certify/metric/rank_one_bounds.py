@@ -232,7 +232,8 @@ def _least(matrix: sp.csr_array) -> float:
     others = np.asarray(abs(matrix).sum(1)).ravel() - np.abs(diagonal)
     size = float((np.abs(diagonal) + others).max())
     shift = float((diagonal - others).min()) - 1e-3 * size
-    below, shape, vector = shift, matrix.shape, np.ones(len(diagonal))
+    below, vector = shift, np.ones(len(diagonal))
+    shape = (len(diagonal), len(diagonal))
     options: Any = {"k": 1, "which": "LA", "tol": 1e-2}
     for _ in range(_SHIFTS):
         factors = scipy.sparse.linalg.splu(
