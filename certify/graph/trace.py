@@ -1,8 +1,9 @@
 """The costs of a game as an expression graph of real numbers: what a certificate file speaks of.
 
-The traced code works on arrays; here it is run on arrays of node numbers. Primitives that move
-entries about move the numbers; arithmetic makes new nodes. What does not depend on the strategies
-and is an integer or a boolean is computed; real constants become nodes and are left exact.
+The traced code is run on arrays of nodes, equation by equation. There are graphs of two kinds, by
+what makes the nodes: of numbers (`ScalarNodes`), and of arrays (`ArrayNodes`). What does not depend
+on the strategies and is an integer or a boolean is computed; real constants become nodes and are
+left exact.
 """
 
 import functools
@@ -14,42 +15,33 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.extend import core
+from jax.extend import core, source_info_util
 
 from certify.checker.graph import Graph, read_graph
-from certify.checker.reader import Reader
+from certify.checker.reader import Reader, Unusable
+from certify.enclosure.elementary import GRAPH
 from certify.enclosure.programs.inline import anchored
-from certify.enclosure.programs.walk import bound, unrolled, walk
+from certify.enclosure.programs.walk import LONGEST_WHILE, bound, repeated, unrolled, walk
 from certify.enclosure.programs.written_out import expansion
 from certify.enclosure.registry import EnclosureError
+from certify.enclosure.rules.structural import MOVES
+from certify.graph.array_nodes import ArrayNodes
 from certify.graph.builder import Builder, GraphError, pruned
-from certify.graph.moves import moved
-from certify.graph.tracing import (
-    ENTRYWISE,
-    EXACT,
-    MOVED,
-    branch_of,
-    no_operation,
-    repeated_while_known,
-)
+from certify.graph.moves import MOVED
+from certify.graph.nodes import AbstractNodes, Real
+from certify.graph.scalar_nodes import ScalarNodes
 from certify.problem.field import FlatField
 
 
-class _Nodes(NamedTuple):
-    """A real array: the number of a node for each entry."""
-
-    numbers: np.ndarray
-
-
-class _Order(NamedTuple):
+class Order(NamedTuple):
     """An array of predicates: whether the real number `low` is less than `high`, entry by entry.
 
     Where they are equal either answer is right: a proof never gets there. As integers, predicates
     are 0 and 1; nothing else is done with them than to move them about and to choose by them.
     """
 
-    low: np.ndarray
-    high: np.ndarray
+    low: Real
+    high: Real
 
 
 def expression_graph(costs: Callable, dimension: int) -> dict[str, Any]:
@@ -68,15 +60,27 @@ def expression_graph(costs: Callable, dimension: int) -> dict[str, Any]:
         >>> graph["nodes"], graph["outputs"]
         ([['mul', 0, 1], ['constant', '0x1.0000000000000p+1'], ['add', 2, 3]], [4])
     """
-    closed = jax.make_jaxpr(costs)(jax.ShapeDtypeStruct((dimension,), np.float64))
-    try:
-        closed = anchored(closed)
-    except EnclosureError as error:
-        raise GraphError(str(error)) from error
-    builder = Builder(dimension)
-    results = _run(builder, closed, [_Nodes(np.arange(dimension))])
-    outputs = [number for x in results for number in _real(builder, x).numbers.ravel().tolist()]
-    return pruned(builder, outputs)
+    return _traced(ScalarNodes(dimension), costs)
+
+
+def array_graph(costs: Callable, dimension: int) -> dict[str, Any]:
+    """Returns the graph of arrays of a function of vectors, as it stands in a certificate file.
+
+    Args:
+        costs: As in `expression_graph`.
+        dimension: The number of inputs.
+
+    Raises:
+        GraphError: If the code uses a primitive that has no counterpart, or is too long.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> data = jnp.array([[1.0, 2.0], [3.0, 4.0]])
+        >>> graph = array_graph(lambda x: [jnp.sum(jnp.tanh(data @ x))], 2)
+        >>> [node[0] for node in graph["nodes"]]
+        ['inputs', 'array', 'reshape', 'matmul', 'reshape', 'tanh', 'sum']
+    """
+    return _traced(ArrayNodes(dimension), costs)
 
 
 @functools.lru_cache(maxsize=32)
@@ -92,157 +96,192 @@ def graph_of(field: FlatField) -> Graph:
     return read_graph(Reader(data), field.dimension, len(data["outputs"]))
 
 
-def _run(builder: Builder, closed: core.ClosedJaxpr, operands: list[Any]) -> list[Any]:
-    def evaluate(equation: core.JaxprEqn, inputs: list[Any]) -> list[Any]:
-        return _equation(builder, equation, inputs)
+@functools.lru_cache(maxsize=8)
+def array_data(field: FlatField) -> dict[str, Any]:
+    """Returns the graph of arrays of a game's costs, or of a field; may raise GraphError."""
+    return array_graph(field.costs, field.dimension)
 
-    return walk(closed, operands, evaluate)
+
+@functools.lru_cache(maxsize=8)
+def arrays_of(field: FlatField) -> Graph:
+    """Returns that graph as the checker reads it; may raise GraphError."""
+    data = array_data(field)
+    shapes = jax.eval_shape(field.costs, jax.ShapeDtypeStruct((field.dimension,), np.float64))
+    outputs = sum(math.prod(output.shape) for output in shapes)
+    try:
+        return read_graph(Reader(data), field.dimension, outputs)
+    except Unusable as error:
+        raise GraphError(f"the checker cannot read the graph of the costs: {error}") from None
 
 
-def _equation(builder: Builder, equation: core.JaxprEqn, operands: list[Any]) -> list[Any]:
-    name, params = equation.primitive.name, equation.params
-    symbolic = any(isinstance(x, _Nodes | _Order) for x in operands)
+def _traced(nodes: AbstractNodes, costs: Callable) -> dict[str, Any]:
+    closed = jax.make_jaxpr(costs)(jax.ShapeDtypeStruct((nodes.builder.inputs,), np.float64))
+    try:
+        closed = anchored(closed)
+    except EnclosureError as error:
+        raise GraphError(str(error)) from error
+    results = _run(nodes, closed, [nodes.inputs()])
+    outputs = [number for x in results for number in nodes.outputs(_real(nodes, x))]
+    return pruned(nodes.builder, outputs)
+
+
+def _run(nodes: AbstractNodes, closed: core.ClosedJaxpr, operands: list[Any]) -> list[Any]:
+    return walk(closed, operands, functools.partial(_equation, nodes))
+
+
+# Primitives that are exact on real numbers that are known.
+_EXACT = {*MOVES, "iota", "convert_element_type", "select_n", "neg", "abs", "sign"}
+
+
+def _equation(nodes: AbstractNodes, equation: core.JaxprEqn, operands: list[Any]) -> list[Any]:
+    name = equation.primitive.name
     inner = expansion(equation)
     if inner is not None:
-        return _run(builder, inner, operands)
+        return _run(nodes, inner, operands)
     if name in _CONTROL:
-        return _CONTROL[name](builder, equation, operands)
+        return _CONTROL[name](nodes, equation, operands)
+    known = not any(isinstance(x, Real | Order) for x in operands)
     reals = any(atom.aval.dtype == np.float64 for atom in equation.outvars)  # pyright: ignore
-    if not symbolic and (not reals or name in EXACT):
+    if known and (not reals or name in _EXACT):
         with jax.ensure_compile_time_eval():
             return bound(equation, map(jnp.asarray, operands))
     if name in MOVED:
-        return _moved(builder, equation, operands)
-    if name == "not" and equation.invars[0].aval.dtype != bool:  # pyright: ignore
-        raise GraphError("the costs negate numbers bit by bit")
+        return _moved(nodes, equation, operands)
     if name in _RULES:
-        result = _RULES[name](builder, params, *operands)
-        return result if isinstance(result, list) else [result]
-    raise no_operation(equation)
+        return [_RULES[name](nodes, equation, *operands)]
+    place = source_info_util.summarize(equation.source_info)
+    raise GraphError(f"the costs use {name} (in {place}), for which graphs have no operation")
 
 
-def _real(builder: Builder, value: Any) -> _Nodes:
+def _real(nodes: AbstractNodes, value: Any) -> Real:
     """Returns an array of real numbers as nodes."""
-    if isinstance(value, _Nodes):
+    if isinstance(value, Real):
         return value
+    if isinstance(value, Order):
+        raise GraphError("the costs use comparisons of real numbers as numbers")
     array = np.asarray(value)
-    if isinstance(value, _Order) or array.dtype != np.float64:
+    if array.dtype != np.float64:
         raise GraphError(f"the costs use numbers of type {array.dtype} that are not known")
-    numbers = [builder.constant(x) for x in array.ravel().tolist()]
-    return _Nodes(np.array(numbers, np.int64).reshape(array.shape))
+    return nodes.constant(array)
 
 
-def _moved(builder: Builder, equation: core.JaxprEqn, operands: list[Any]) -> list[Any]:
-    """Applies the primitive to numbers of nodes; both sides of predicates are moved alike."""
-    count = MOVED[equation.primitive.name]
-    entries, places = (operands, []) if count is None else (operands[:count], operands[count:])
-    if any(isinstance(x, _Nodes | _Order) for x in places):
-        raise GraphError("the costs choose a place in an array by real numbers")
-    if any(isinstance(x, _Order) for x in entries):
-        orders = [_order(builder, x) for x in entries]
-        sides = [
-            moved(equation, [getattr(order, side) for order in orders], places)
-            for side in _Order._fields
-        ]
-        return [_Order(*ends) for ends in zip(*sides, strict=True)]
-    return [
-        _Nodes(array)
-        for array in moved(equation, [_real(builder, x).numbers for x in entries], places)
-    ]
-
-
-def _order(builder: Builder, value: Any) -> _Order:
+def _order(nodes: AbstractNodes, value: Any) -> Order:
     """Returns predicates as they are; true booleans become `0 < 1`, and false ones `1 < 0`."""
-    if isinstance(value, _Order):
+    if isinstance(value, Order):
         return value
     array = np.asarray(value)
     if (array.dtype != bool and not np.isin(array, (0, 1)).all()) or array.dtype.kind == "f":
         raise GraphError("the costs mix predicates with other numbers")
-    ends = [builder.constant(0.0), builder.constant(1.0)]
-    return _Order(np.where(array, *ends), np.where(array, *ends[::-1]))
+    return Order(*(nodes.constant(np.where(array, *ends)) for ends in ((0.0, 1.0), (1.0, 0.0))))
+
+
+def _moved(nodes: AbstractNodes, equation: core.JaxprEqn, operands: list[Any]) -> list[Any]:
+    """Applies the primitive to nodes; both sides of predicates are moved alike."""
+    count = MOVED[equation.primitive.name]
+    entries, places = (operands, []) if count is None else (operands[:count], operands[count:])
+    if any(isinstance(x, Real | Order) for x in places):
+        raise GraphError("the costs choose a place in an array by real numbers")
+    if any(isinstance(x, Order) for x in entries):
+        sides = zip(*(_order(nodes, x) for x in entries), strict=True)
+        ends = [nodes.moved(equation, side, places) for side in sides]
+        return [Order(*pair) for pair in zip(*ends, strict=True)]
+    return nodes.moved(equation, [_real(nodes, x) for x in entries], places)
+
+
+def _each(nodes: AbstractNodes, function: Callable[..., int], *operands: Any) -> Real:
+    """Applies a function of a builder and numbers of nodes, entry by entry."""
+    reals = [_real(nodes, x) for x in operands]
+    shape = np.broadcast_shapes(*(x.shape for x in reals))
+    columns = [nodes.entries(nodes.repeated(x, shape)) for x in reals]
+    entries = [function(nodes.builder, *row) for row in zip(*columns, strict=True)]
+    return nodes.collected(entries, shape)
 
 
 def _entrywise(function: Callable[..., int]) -> Callable:
     """Returns the rule made from a function of a builder and numbers of nodes."""
-
-    def rule(builder: Builder, params: Any, *operands: Any) -> _Nodes:
-        arrays = np.broadcast_arrays(*(_real(builder, x).numbers for x in operands))
-        entries = [
-            function(builder, *row)
-            for row in zip(*(a.ravel().tolist() for a in arrays), strict=True)
-        ]
-        return _Nodes(np.array(entries, np.int64).reshape(arrays[0].shape))
-
-    return rule
-
-
-def _one(builder: Builder) -> int:
-    return builder.constant(1.0)
+    return lambda nodes, equation, *operands: _each(nodes, function, *operands)
 
 
 def _sign(b: Builder, x: int) -> int:
-    return b.node("choose", x, b.constant(0.0), b.constant(-1.0), _one(b))
+    return b.node("choose", x, *map(b.constant, (0.0, -1.0, 1.0)))
 
 
-def _dot(builder: Builder, params: Any, x: Any, y: Any) -> _Nodes:
-    """Spells out products and sums entry by entry, in the order of `lax.dot_general`."""
-    (cx, cy), (bx, by) = params["dimension_numbers"]
-    x, y = (_real(builder, z).numbers for z in (x, y))
+def _logaddexp(b: Builder, x: int, y: int) -> int:
+    return b.log(b.add(b.node("exp", x), b.node("exp", y)))
 
-    def arranged(z: np.ndarray, batch: Any, contracted: Any) -> tuple[np.ndarray, list[int]]:
-        free = [k for k in range(z.ndim) if k not in batch and k not in contracted]
-        shape = [z.shape[k] for k in free]
-        z = z.transpose(*batch, *free, *contracted)
-        sizes = [math.prod(z.shape[: len(batch)]), math.prod(shape)]
-        return z.reshape(*sizes, -1), shape
 
-    batch = [x.shape[k] for k in bx]
-    (x, of_x), (y, of_y) = arranged(x, bx, cx), arranged(y, by, cy)
-    entries = [
-        builder.sum([builder.mul(a, b) for a, b in zip(row, column, strict=True)])
-        for one, other in zip(x.tolist(), y.tolist(), strict=True)
-        for row in one
-        for column in other
-    ]
-    return _Nodes(np.array(entries, np.int64).reshape((*batch, *of_x, *of_y)))
+def _power(nodes: AbstractNodes, equation: core.JaxprEqn, x: Any) -> Real:
+    return _each(nodes, lambda b, number: b.node("power", number, equation.params["y"]), x)
+
+
+def _dot(nodes: AbstractNodes, equation: core.JaxprEqn, x: Any, y: Any) -> Real:
+    """Makes a product of (stacks of) matrices, in the order of `lax.dot_general`."""
+    contracted, batch = equation.params["dimension_numbers"]
+    factors, kept = [], []
+    for z, inner, stack, is_left in zip((x, y), contracted, batch, (True, False), strict=True):
+        z = _real(nodes, z)
+        free = [k for k in range(len(z.shape)) if k not in stack and k not in inner]
+        sides = (free, inner) if is_left else (inner, free)
+        sizes = [math.prod(z.shape[k] for k in axes) for axes in sides]
+        number = [math.prod(z.shape[k] for k in stack)] if stack else []
+        arranged = nodes.transposed(z, [*stack, *sides[0], *sides[1]])
+        factors.append(nodes.reshaped(arranged, (*number, *sizes)))
+        kept += [z.shape[k] for k in ([*stack, *free] if is_left else free)]
+    return nodes.reshaped(nodes.matmul(*factors), tuple(kept))
+
+
+def _summed(nodes: AbstractNodes, equation: core.JaxprEqn, x: Any) -> Real:
+    return nodes.summed(_real(nodes, x), equation.params["axes"])
 
 
 def _reduced(function: Callable[[Builder, Sequence[int]], int]) -> Callable:
-    def rule(builder: Builder, params: Any, x: Any) -> _Nodes:
-        numbers, axes = _real(builder, x).numbers, params["axes"]
-        kept = [k for k in range(numbers.ndim) if k not in axes]
-        shape = [numbers.shape[k] for k in kept]
-        rows = numbers.transpose(*kept, *axes).reshape(math.prod(shape), -1).tolist()
-        entries = [function(builder, row) for row in rows]
-        return _Nodes(np.array(entries, np.int64).reshape(shape))
+    """Returns the rule that makes one number of those along some axes."""
+
+    def rule(nodes: AbstractNodes, equation: core.JaxprEqn, x: Any) -> Real:
+        rows = nodes.rows(_real(nodes, x), equation.params["axes"])
+        return nodes.collected([function(nodes.builder, row) for row in rows], _shape(equation))
 
     return rule
 
 
-def _cumulated(function: Callable[[Builder], Callable[[int, int], int]]) -> Callable:
-    def rule(builder: Builder, params: Any, x: Any) -> _Nodes:
-        numbers = np.moveaxis(_real(builder, x).numbers, params["axis"], -1)
-        step = -1 if params["reverse"] else 1
-        rows = numbers.reshape(-1, numbers.shape[-1]).tolist()
-        entries = [[*itertools.accumulate(row[::step], function(builder))][::step] for row in rows]
-        result = np.array(entries, np.int64).reshape(numbers.shape)
-        return _Nodes(np.moveaxis(result, -1, params["axis"]))
+def _cumulated(combine: Callable[[Builder, int, int], int]) -> Callable:
+    """Returns the rule that combines numbers along an axis one after the other, and keeps all."""
+
+    def rule(nodes: AbstractNodes, equation: core.JaxprEqn, x: Any) -> Real:
+        axes, step = (equation.params["axis"],), -1 if equation.params["reverse"] else 1
+        function = functools.partial(combine, nodes.builder)
+        sums = [
+            number
+            for row in nodes.rows(_real(nodes, x), axes)
+            for number in [*itertools.accumulate(row[::step], function)][::step]
+        ]
+        return nodes.collected(sums, _shape(equation), axes)
 
     return rule
 
 
-def _solution(builder: Builder, params: Any, a: Any, b: Any) -> _Nodes:
+def _shape(equation: core.JaxprEqn) -> tuple[int, ...]:
+    result: Any = equation.outvars[0].aval
+    return result.shape
+
+
+def _solution(nodes: AbstractNodes, equation: core.JaxprEqn, a: Any, b: Any) -> Real:
     """Solves by elimination without exchanging rows, or by Cramer's rule for two unknowns.
 
     A system whose leading minors may vanish is refused by the checker, though it may have a
     solution.
     """
-    a, b = (_real(builder, z).numbers for z in (a, b))
-    n = a.shape[-1]
-    systems = zip(a.reshape(-1, n, n).tolist(), b.reshape(-1, n, b.shape[-1]).tolist(), strict=True)
+    a, b = _real(nodes, a), _real(nodes, b)
+    axes, n = (len(a.shape) - 2, len(a.shape) - 1), a.shape[-1]
     solve = _cramer if n == 2 else _eliminate
-    entries = [solve(builder, rows, values) for rows, values in systems]
-    return _Nodes(np.array(entries, np.int64).reshape(b.shape))
+    entries: list[int] = []
+    for matrix, values in zip(nodes.rows(a, axes), nodes.rows(b, axes), strict=True):
+        system = (
+            [numbers[k : k + size] for k in range(0, len(numbers), size)]
+            for numbers, size in ((matrix, n), (values, b.shape[-1]))
+        )
+        entries += [x for row in solve(nodes.builder, *system) for x in row]
+    return nodes.collected(entries, b.shape, axes)
 
 
 def _cramer(b: Builder, a: list[list[int]], values: list[list[int]]) -> list[list[int]]:
@@ -274,118 +313,141 @@ def _eliminate(b: Builder, a: list[list[int]], values: list[list[int]]) -> list[
     return found
 
 
-def _compared(swapped: bool) -> Callable:
-    def rule(builder: Builder, params: Any, x: Any, y: Any) -> _Order:
-        x, y = np.broadcast_arrays(*(_real(builder, z).numbers for z in (x, y)))
-        return _Order(y, x) if swapped else _Order(x, y)
-
-    return rule
+def _less(nodes: AbstractNodes, equation: core.JaxprEqn, x: Any, y: Any) -> Order:
+    return Order(*(nodes.repeated(_real(nodes, z), _shape(equation)) for z in (x, y)))
 
 
-def _select(builder: Builder, params: Any, which: Any, *cases: Any) -> Any:
-    if not isinstance(which, _Order):
-        numbers = [_real(builder, case).numbers for case in cases]
-        index = np.broadcast_to(np.asarray(which, int), numbers[0].shape)
-        # NumPy makes plain numbers of arrays without axes.
-        return _Nodes(np.asarray(np.choose(index, numbers)))
+def _greater(nodes: AbstractNodes, equation: core.JaxprEqn, x: Any, y: Any) -> Order:
+    low, high = _less(nodes, equation, x, y)
+    return Order(high, low)
+
+
+def _not(nodes: AbstractNodes, equation: core.JaxprEqn, x: Any) -> Order:
+    if equation.invars[0].aval.dtype != bool:  # pyright: ignore
+        raise GraphError("the costs negate numbers bit by bit")
+    return Order(x.high, x.low)
+
+
+def _select(nodes: AbstractNodes, equation: core.JaxprEqn, which: Any, *cases: Any) -> Any:
+    if not isinstance(which, Order):
+        reals = [_real(nodes, case) for case in cases]
+        size = math.prod(reals[0].shape)
+        index = np.broadcast_to(np.asarray(which, int), reals[0].shape)
+        places = index * size + np.arange(size).reshape(index.shape)
+        return nodes.taken(nodes.joined(reals), places)
     if len(cases) != 2:
         raise GraphError("the costs choose between more than two cases by real numbers")
-    if any(isinstance(case, _Order) for case in cases):
+    if any(isinstance(case, Order) for case in cases):
         raise GraphError("the costs choose between predicates by real numbers")
-    choose = _entrywise(lambda b, *parts: b.node("choose", *parts))
-    shape = _real(builder, cases[0]).numbers.shape
-    ends = [_Nodes(np.broadcast_to(end, shape)) for end in which]
-    return choose(builder, params, *ends, cases[1], cases[0])
+    shape = _real(nodes, cases[0]).shape
+    ends = (nodes.repeated(end, shape) for end in which)
+    return _each(nodes, lambda b, *parts: b.node("choose", *parts), *ends, cases[1], cases[0])
 
 
-def _converted(builder: Builder, params: Any, x: Any) -> Any:
+def _converted(nodes: AbstractNodes, equation: core.JaxprEqn, x: Any) -> Any:
     """Converts types: real numbers stay, and a predicate may become an integer to branch by."""
-    if isinstance(x, _Order) and params["new_dtype"] == np.float64:
-        ones = [np.full(x.low.shape, builder.constant(value)) for value in (1.0, 0.0)]
-        return _select(builder, params, x, _Nodes(ones[1]), _Nodes(ones[0]))
-    if isinstance(x, _Order) or params["new_dtype"] == np.float64:
+    new = equation.params["new_dtype"]
+    if isinstance(x, Order) and new == np.float64:
+        one, zero = (nodes.constant(np.full(x.low.shape, value)) for value in (1.0, 0.0))
+        return _select(nodes, equation, x, zero, one)
+    if isinstance(x, Order) or new == np.float64:
         return x  # 0 and 1 are the same numbers in all types of integers
-    raise GraphError(f"the costs turn real numbers into {params['new_dtype']}")
+    raise GraphError(f"the costs turn real numbers into {new}")
 
 
-def _not(builder: Builder, params: Any, x: Any) -> _Order:
-    return _Order(x.high, x.low)
+def _finite(nodes: AbstractNodes, equation: core.JaxprEqn, x: Any) -> np.ndarray:
+    """Real numbers are finite where they are defined, which stays an obligation of their parts."""
+    return np.ones(_real(nodes, x).shape, bool)
 
 
-def _branch(builder: Builder, equation: core.JaxprEqn, operands: list[Any]) -> list[Any]:
+def _anchor(nodes: AbstractNodes, equation: core.JaxprEqn, x: Any) -> Real:
+    """`anchored` has shown that its value is irrelevant: any number may take its place."""
+    return nodes.constant(np.zeros(_real(nodes, x).shape))
+
+
+def _branch(nodes: AbstractNodes, equation: core.JaxprEqn, operands: list[Any]) -> list[Any]:
     index, *rest = operands
-    params, cases = equation.params, equation.params["branches"]
-    if not isinstance(index, _Order):
-        return _run(builder, branch_of(equation, index), rest)
-    results = [_run(builder, case, rest) for case in cases]
-    return [_select(builder, params, index, *case) for case in zip(*results, strict=True)]
+    cases = equation.params["branches"]
+    if not isinstance(index, Order):
+        taken = cases[int(np.clip(np.asarray(index), 0, len(cases) - 1))]
+        return _run(nodes, taken, rest)
+    results = [_run(nodes, case, rest) for case in cases]
+    return [_select(nodes, equation, index, *case) for case in zip(*results, strict=True)]
 
 
-def _scan(builder: Builder, equation: core.JaxprEqn, operands: list[Any]) -> list[Any]:
+def _scan(nodes: AbstractNodes, equation: core.JaxprEqn, operands: list[Any]) -> list[Any]:
     """Unrolls a loop round by round."""
     return unrolled(
         equation,
         operands,
-        functools.partial(_run, builder),
-        _entry,
-        functools.partial(_stacked, builder),
+        functools.partial(_run, nodes),
+        functools.partial(_entry, nodes),
+        functools.partial(_stacked, nodes),
     )
 
 
-def _entry(x: Any, k: int) -> Any:
-    if isinstance(x, _Order):
-        return _Order(np.asarray(x.low[k]), np.asarray(x.high[k]))
-    return _Nodes(np.asarray(x.numbers[k])) if isinstance(x, _Nodes) else np.asarray(x)[k]
+def _entry(nodes: AbstractNodes, x: Any, k: int) -> Any:
+    if isinstance(x, Order):
+        return Order(*(_entry(nodes, end, k) for end in x))
+    if not isinstance(x, Real):
+        return np.asarray(x)[k]
+    shape, size = x.shape[1:], math.prod(x.shape[1:])
+    return nodes.taken(x, np.asarray(k * size + np.arange(size).reshape(shape)))
 
 
-def _stacked(builder: Builder, entries: Sequence[Any]) -> Any:
-    if any(isinstance(x, _Order) for x in entries):
-        orders = [_order(builder, x) for x in entries]
-        return _Order(*(np.stack(ends) for ends in zip(*orders, strict=True)))
-    if any(isinstance(x, _Nodes) for x in entries):
-        return _Nodes(np.stack([_real(builder, x).numbers for x in entries]))
-    return np.stack([np.asarray(x) for x in entries])
+def _stacked(nodes: AbstractNodes, entries: Sequence[Any]) -> Any:
+    if any(isinstance(x, Order) for x in entries):
+        sides = zip(*(_order(nodes, x) for x in entries), strict=True)
+        return Order(*(_stacked(nodes, side) for side in sides))
+    if not any(isinstance(x, Real) for x in entries):
+        return np.stack([np.asarray(x) for x in entries])
+    reals = [_real(nodes, x) for x in entries]
+    return nodes.reshaped(nodes.joined(reals), (len(reals), *reals[0].shape))
 
 
-def _while(builder: Builder, equation: core.JaxprEqn, operands: list[Any]) -> list[Any]:
+def _while(nodes: AbstractNodes, equation: core.JaxprEqn, operands: list[Any]) -> list[Any]:
     """Unrolls a loop while its condition, which must not depend on real numbers, holds."""
-    return repeated_while_known(
-        equation,
-        operands,
-        functools.partial(_run, builder),
-        lambda value: isinstance(value, _Order | _Nodes),
-    )
+
+    def goes_on(value: Any) -> bool:
+        if isinstance(value, Real | Order):
+            raise GraphError("the costs have a loop that ends when real numbers say so")
+        return bool(np.asarray(value))
+
+    last = repeated(equation, operands, functools.partial(_run, nodes), goes_on)
+    if last is None:
+        raise GraphError(f"the costs have a loop of more than {LONGEST_WHILE} rounds")
+    return last
 
 
 _CONTROL: dict[str, Callable] = {"cond": _branch, "scan": _scan, "while": _while}
 
+# Primitives that work entry by entry, as functions of a builder and nodes.
+_ENTRYWISE: dict[str, Callable[..., int]] = {
+    **GRAPH,
+    "max": Builder.larger,
+    "min": Builder.smaller,
+    "abs": lambda b, x: b.node("abs", x),
+    "sign": _sign,
+    "logaddexp": _logaddexp,
+    "clamp": lambda b, low, x, high: b.smaller(b.larger(x, low), high),
+}
 
 _RULES: dict[str, Callable] = {
-    **{name: _entrywise(function) for name, function in ENTRYWISE.items()},
-    "sign": _entrywise(_sign),
-    "integer_pow": lambda builder, params, x: _entrywise(
-        lambda b, number: b.node("power", number, params["y"])
-    )(builder, params, x),
-    "clamp": _entrywise(lambda b, low, x, high: b.smaller(b.larger(x, low), high)),
+    **{name: _entrywise(function) for name, function in _ENTRYWISE.items()},
+    "integer_pow": _power,
     "dot_general": _dot,
-    "reduce_sum": _reduced(Builder.sum),
-    "reduce_prod": _reduced(lambda b, row: functools.reduce(b.mul, row, _one(b))),
-    "reduce_max": _reduced(lambda b, row: functools.reduce(b.larger, row)),
-    "reduce_min": _reduced(lambda b, row: functools.reduce(b.smaller, row)),
-    "cumsum": _cumulated(lambda b: b.add),
-    "cumprod": _cumulated(lambda b: b.mul),
+    "reduce_sum": _summed,
+    "reduce_prod": _reduced(lambda b, row: functools.reduce(b.mul, row, b.constant(1.0))),
+    "reduce_max": _reduced(lambda b, row: functools.reduce(b.larger, row, b.constant(-math.inf))),
+    "reduce_min": _reduced(lambda b, row: functools.reduce(b.smaller, row, b.constant(math.inf))),
+    "cumsum": _cumulated(Builder.add),
+    "cumprod": _cumulated(Builder.mul),
     "solution": _solution,
-    "lt": _compared(False),
-    "le": _compared(False),
-    "gt": _compared(True),
-    "ge": _compared(True),
-    # Real numbers are finite where they are defined, and that stays an obligation of their parts.
-    "is_finite": lambda builder, params, x: np.ones(_real(builder, x).numbers.shape, bool),
+    **dict.fromkeys(("lt", "le"), _less),
+    **dict.fromkeys(("gt", "ge"), _greater),
+    "not": _not,
+    "is_finite": _finite,
     "select_n": _select,
     "convert_element_type": _converted,
-    "not": _not,
-    # `anchored` has shown that its value is irrelevant: any number may take its place.
-    "anchor": lambda builder, params, x: _Nodes(
-        np.full(_real(builder, x).numbers.shape, builder.constant(0.0))
-    ),
+    "anchor": _anchor,
 }

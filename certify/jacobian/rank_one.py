@@ -18,7 +18,7 @@ from certify.checker.reader import MAX_BITS, Reader
 from certify.checker.rederive_terms import PRECISION
 from certify.checker.region import Region as ExactRegion
 from certify.checker.ridges import Ridges
-from certify.graph.array_trace import arrays_of
+from certify.graph.trace import arrays_of
 from certify.problem.field import FlatField
 from certify.problem.region import Region
 

@@ -123,16 +123,16 @@ def fresh():
 def _broken(rule):
     """Another result of the same kind, in its first entry."""
 
-    def wrong(builder, params, *operands):
-        found = rule(builder, params, *operands)
-        if isinstance(found, graphs._Order):
-            return graphs._Order(found.high, found.low)
+    def wrong(nodes, equation, *operands):
+        found = rule(nodes, equation, *operands)
+        if isinstance(found, graphs.Order):
+            return graphs.Order(found.high, found.low)
         if isinstance(found, np.ndarray):
             return ~found
-        numbers = found.numbers.copy()
-        flat = numbers.ravel()
-        flat[0] = builder.node("add", int(flat[0]), builder.constant(0.03125))
-        return graphs._Nodes(flat.reshape(numbers.shape))
+        first, *rest = nodes.entries(found)
+        builder = nodes.builder
+        first = builder.node("add", first, builder.constant(0.03125))
+        return nodes.collected([first, *rest], found.shape)
 
     return wrong
 

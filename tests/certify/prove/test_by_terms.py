@@ -313,7 +313,12 @@ def test_nothing_hidden_is_overlooked(name):
     [
         (lambda x: (jnp.tanh(x[0] * x[1]), x[1] ** 2), "tanh is applied"),
         (lambda x: (jnp.abs(x[0]) + x[0] ** 2, x[1] ** 2), "kinks"),
-        (lambda x: (jnp.where(x[0] > 0, x[0] ** 2, x[0]), x[1] ** 2), "gt|choose"),
+        (lambda x: (jnp.where(x[0] > 0, x[0] ** 2, x[0]), x[1] ** 2), "choose by real numbers"),
+        (lambda x: (jnp.max(jnp.stack(x)) + x[0] ** 2, x[1] ** 2), "max, which has kinks"),
+        (
+            lambda x: (jax.nn.softmax(jnp.stack(x))[0] + x[0] ** 2, x[1] ** 2),
+            "more than one linear",
+        ),
         (lambda x: (x[0] ** 4 + x[0] ** 2, x[1] ** 2), "not bounded"),
         (lambda x: (jnp.log(x[0]) + x[0] ** 2, x[1] ** 2), "defined"),
         (lambda x: (-(x[0] ** 2), x[1] ** 2), "positive margin"),
