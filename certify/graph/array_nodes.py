@@ -8,6 +8,7 @@ import numpy as np
 from jax.extend import core
 from typing_extensions import override
 
+from certify.checker.arrays import MAX_SIZE
 from certify.checker.graph import MAX_NODES
 from certify.graph.builder import GraphError
 from certify.graph.moves import moved
@@ -100,6 +101,7 @@ class ArrayNodes(AbstractNodes):
         shape = places.shape
         if self._is_number(x):
             return Real(x.nodes, shape)
+        _require_size(shape)
         return self._operation("take", x, shape, places.ravel().tolist(), list(shape))
 
     @override
@@ -113,6 +115,7 @@ class ArrayNodes(AbstractNodes):
         length = math.prod(x.shape[k] for k in axes)
         if self._is_number(x):
             return [[x.nodes] * length]
+        _require_size(x.shape)
         if length > MAX_NODES:
             raise GraphError(f"the costs have more than {MAX_NODES} operations")
         places = np.arange(math.prod(x.shape)).reshape(x.shape).transpose(*axes, *kept)
@@ -138,3 +141,9 @@ class ArrayNodes(AbstractNodes):
     def matmul(self, x: Real, y: Real) -> Real:
         number = self.builder.matmul(self._whole(x), self._whole(y))
         return Real(number, self.builder.shape(number))
+
+
+def _require_size(shape: tuple[int, ...]) -> None:
+    """Raises an error before places are listed that the checker would not read."""
+    if math.prod(shape) > MAX_SIZE:
+        raise GraphError(f"the costs have an array of more than {MAX_SIZE} entries")

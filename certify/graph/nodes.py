@@ -11,14 +11,25 @@ from typing import Any, NamedTuple
 import numpy as np
 from jax.extend import core
 
-from certify.graph.builder import Builder
+from certify.graph.builder import Builder, GraphError
 
 
 class Real(NamedTuple):
-    """A real array: what its `nodes` are is known to what made it."""
+    """A real array; its `nodes` are the numbers of nodes, or of the one node, of who made it."""
 
     nodes: Any
     shape: tuple[int, ...]
+
+
+class Order(NamedTuple):
+    """An array of predicates: whether the real number `low` is less than `high`, entry by entry.
+
+    Where they are equal either answer is right: a proof never gets there. As integers, predicates
+    are 0 and 1; nothing else is done with them than to move them about and to choose by them.
+    """
+
+    low: Real
+    high: Real
 
 
 class AbstractNodes(abc.ABC):
@@ -35,6 +46,26 @@ class AbstractNodes(abc.ABC):
 
     def __init__(self, inputs: int):
         self.builder = Builder(inputs)
+
+    def real(self, value: Any) -> Real:
+        """Returns an array of real numbers as nodes."""
+        if isinstance(value, Real):
+            return value
+        if isinstance(value, Order):
+            raise GraphError("the costs use comparisons of real numbers as numbers")
+        array = np.asarray(value)
+        if array.dtype != np.float64:
+            raise GraphError(f"the costs use numbers of type {array.dtype} that are not known")
+        return self.constant(array)
+
+    def order(self, value: Any) -> Order:
+        """Returns predicates as they are; true booleans become `0 < 1`, and false ones `1 < 0`."""
+        if isinstance(value, Order):
+            return value
+        array = np.asarray(value)
+        if (array.dtype != bool and not np.isin(array, (0, 1)).all()) or array.dtype.kind == "f":
+            raise GraphError("the costs mix predicates with other numbers")
+        return Order(*(self.constant(np.where(array, *ends)) for ends in ((0.0, 1.0), (1.0, 0.0))))
 
     @abc.abstractmethod
     def inputs(self) -> Real:

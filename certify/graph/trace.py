@@ -1,16 +1,16 @@
 """The costs of a game as an expression graph of real numbers: what a certificate file speaks of.
 
-The traced code is run on arrays of nodes, equation by equation. There are graphs of two kinds, by
-what makes the nodes: of numbers (`ScalarNodes`), and of arrays (`ArrayNodes`). What does not depend
-on the strategies and is an integer or a boolean is computed; real constants become nodes and are
-left exact.
+The traced code is run on arrays of nodes, equation by equation (`primitives`). There are graphs of
+two kinds, by what makes the nodes: with a node for each entry of an array (`ScalarNodes`), for
+proofs by cells, or for each array (`ArrayNodes`), for proofs by terms. What does not depend on the
+strategies and is an integer or a boolean is computed; real constants become nodes and are left
+exact.
 """
 
 import functools
-import itertools
 import math
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -19,33 +19,22 @@ from jax.extend import core, source_info_util
 
 from certify.checker.graph import Graph, read_graph
 from certify.checker.reader import Reader, Unusable
-from certify.enclosure.elementary import GRAPH
 from certify.enclosure.programs.inline import anchored
 from certify.enclosure.programs.walk import LONGEST_WHILE, bound, repeated, unrolled, walk
 from certify.enclosure.programs.written_out import expansion
 from certify.enclosure.registry import EnclosureError
 from certify.enclosure.rules.structural import MOVES
 from certify.graph.array_nodes import ArrayNodes
-from certify.graph.builder import Builder, GraphError, pruned
+from certify.graph.builder import GraphError, pruned
 from certify.graph.moves import MOVED
-from certify.graph.nodes import AbstractNodes, Real
+from certify.graph.nodes import AbstractNodes, Order, Real
+from certify.graph.primitives import RULES, select
 from certify.graph.scalar_nodes import ScalarNodes
 from certify.problem.field import FlatField
 
 
-class Order(NamedTuple):
-    """An array of predicates: whether the real number `low` is less than `high`, entry by entry.
-
-    Where they are equal either answer is right: a proof never gets there. As integers, predicates
-    are 0 and 1; nothing else is done with them than to move them about and to choose by them.
-    """
-
-    low: Real
-    high: Real
-
-
 def expression_graph(costs: Callable, dimension: int) -> dict[str, Any]:
-    """Returns the graph of a function of vectors, as it stands in a certificate file.
+    """Returns the graph of a function of vectors, of numbers, as it stands in a certificate file.
 
     Args:
         costs: From vectors of shape (dimension,) to a list of scalars, or of arrays with an entry
@@ -121,7 +110,7 @@ def _traced(nodes: AbstractNodes, costs: Callable) -> dict[str, Any]:
     except EnclosureError as error:
         raise GraphError(str(error)) from error
     results = _run(nodes, closed, [nodes.inputs()])
-    outputs = [number for x in results for number in nodes.outputs(_real(nodes, x))]
+    outputs = [number for x in results for number in nodes.outputs(nodes.real(x))]
     return pruned(nodes.builder, outputs)
 
 
@@ -147,32 +136,10 @@ def _equation(nodes: AbstractNodes, equation: core.JaxprEqn, operands: list[Any]
             return bound(equation, map(jnp.asarray, operands))
     if name in MOVED:
         return _moved(nodes, equation, operands)
-    if name in _RULES:
-        return [_RULES[name](nodes, equation, *operands)]
+    if name in RULES:
+        return [RULES[name](nodes, equation, *operands)]
     place = source_info_util.summarize(equation.source_info)
     raise GraphError(f"the costs use {name} (in {place}), for which graphs have no operation")
-
-
-def _real(nodes: AbstractNodes, value: Any) -> Real:
-    """Returns an array of real numbers as nodes."""
-    if isinstance(value, Real):
-        return value
-    if isinstance(value, Order):
-        raise GraphError("the costs use comparisons of real numbers as numbers")
-    array = np.asarray(value)
-    if array.dtype != np.float64:
-        raise GraphError(f"the costs use numbers of type {array.dtype} that are not known")
-    return nodes.constant(array)
-
-
-def _order(nodes: AbstractNodes, value: Any) -> Order:
-    """Returns predicates as they are; true booleans become `0 < 1`, and false ones `1 < 0`."""
-    if isinstance(value, Order):
-        return value
-    array = np.asarray(value)
-    if (array.dtype != bool and not np.isin(array, (0, 1)).all()) or array.dtype.kind == "f":
-        raise GraphError("the costs mix predicates with other numbers")
-    return Order(*(nodes.constant(np.where(array, *ends)) for ends in ((0.0, 1.0), (1.0, 0.0))))
 
 
 def _moved(nodes: AbstractNodes, equation: core.JaxprEqn, operands: list[Any]) -> list[Any]:
@@ -182,187 +149,10 @@ def _moved(nodes: AbstractNodes, equation: core.JaxprEqn, operands: list[Any]) -
     if any(isinstance(x, Real | Order) for x in places):
         raise GraphError("the costs choose a place in an array by real numbers")
     if any(isinstance(x, Order) for x in entries):
-        sides = zip(*(_order(nodes, x) for x in entries), strict=True)
+        sides = zip(*(nodes.order(x) for x in entries), strict=True)
         ends = [nodes.moved(equation, side, places) for side in sides]
         return [Order(*pair) for pair in zip(*ends, strict=True)]
-    return nodes.moved(equation, [_real(nodes, x) for x in entries], places)
-
-
-def _each(nodes: AbstractNodes, function: Callable[..., int], *operands: Any) -> Real:
-    """Applies a function of a builder and numbers of nodes, entry by entry."""
-    reals = [_real(nodes, x) for x in operands]
-    shape = np.broadcast_shapes(*(x.shape for x in reals))
-    columns = [nodes.entries(nodes.repeated(x, shape)) for x in reals]
-    entries = [function(nodes.builder, *row) for row in zip(*columns, strict=True)]
-    return nodes.collected(entries, shape)
-
-
-def _entrywise(function: Callable[..., int]) -> Callable:
-    """Returns the rule made from a function of a builder and numbers of nodes."""
-    return lambda nodes, equation, *operands: _each(nodes, function, *operands)
-
-
-def _sign(b: Builder, x: int) -> int:
-    return b.node("choose", x, *map(b.constant, (0.0, -1.0, 1.0)))
-
-
-def _logaddexp(b: Builder, x: int, y: int) -> int:
-    return b.log(b.add(b.node("exp", x), b.node("exp", y)))
-
-
-def _power(nodes: AbstractNodes, equation: core.JaxprEqn, x: Any) -> Real:
-    return _each(nodes, lambda b, number: b.node("power", number, equation.params["y"]), x)
-
-
-def _dot(nodes: AbstractNodes, equation: core.JaxprEqn, x: Any, y: Any) -> Real:
-    """Makes a product of (stacks of) matrices, in the order of `lax.dot_general`."""
-    contracted, batch = equation.params["dimension_numbers"]
-    factors, kept = [], []
-    for z, inner, stack, is_left in zip((x, y), contracted, batch, (True, False), strict=True):
-        z = _real(nodes, z)
-        free = [k for k in range(len(z.shape)) if k not in stack and k not in inner]
-        sides = (free, inner) if is_left else (inner, free)
-        sizes = [math.prod(z.shape[k] for k in axes) for axes in sides]
-        number = [math.prod(z.shape[k] for k in stack)] if stack else []
-        arranged = nodes.transposed(z, [*stack, *sides[0], *sides[1]])
-        factors.append(nodes.reshaped(arranged, (*number, *sizes)))
-        kept += [z.shape[k] for k in ([*stack, *free] if is_left else free)]
-    return nodes.reshaped(nodes.matmul(*factors), tuple(kept))
-
-
-def _summed(nodes: AbstractNodes, equation: core.JaxprEqn, x: Any) -> Real:
-    return nodes.summed(_real(nodes, x), equation.params["axes"])
-
-
-def _reduced(function: Callable[[Builder, Sequence[int]], int]) -> Callable:
-    """Returns the rule that makes one number of those along some axes."""
-
-    def rule(nodes: AbstractNodes, equation: core.JaxprEqn, x: Any) -> Real:
-        rows = nodes.rows(_real(nodes, x), equation.params["axes"])
-        return nodes.collected([function(nodes.builder, row) for row in rows], _shape(equation))
-
-    return rule
-
-
-def _cumulated(combine: Callable[[Builder, int, int], int]) -> Callable:
-    """Returns the rule that combines numbers along an axis one after the other, and keeps all."""
-
-    def rule(nodes: AbstractNodes, equation: core.JaxprEqn, x: Any) -> Real:
-        axes, step = (equation.params["axis"],), -1 if equation.params["reverse"] else 1
-        function = functools.partial(combine, nodes.builder)
-        sums = [
-            number
-            for row in nodes.rows(_real(nodes, x), axes)
-            for number in [*itertools.accumulate(row[::step], function)][::step]
-        ]
-        return nodes.collected(sums, _shape(equation), axes)
-
-    return rule
-
-
-def _shape(equation: core.JaxprEqn) -> tuple[int, ...]:
-    result: Any = equation.outvars[0].aval
-    return result.shape
-
-
-def _solution(nodes: AbstractNodes, equation: core.JaxprEqn, a: Any, b: Any) -> Real:
-    """Solves by elimination without exchanging rows, or by Cramer's rule for two unknowns.
-
-    A system whose leading minors may vanish is refused by the checker, though it may have a
-    solution.
-    """
-    a, b = _real(nodes, a), _real(nodes, b)
-    axes, n = (len(a.shape) - 2, len(a.shape) - 1), a.shape[-1]
-    solve = _cramer if n == 2 else _eliminate
-    entries: list[int] = []
-    for matrix, values in zip(nodes.rows(a, axes), nodes.rows(b, axes), strict=True):
-        system = (
-            [numbers[k : k + size] for k in range(0, len(numbers), size)]
-            for numbers, size in ((matrix, n), (values, b.shape[-1]))
-        )
-        entries += [x for row in solve(nodes.builder, *system) for x in row]
-    return nodes.collected(entries, b.shape, axes)
-
-
-def _cramer(b: Builder, a: list[list[int]], values: list[list[int]]) -> list[list[int]]:
-    (p, q), (r, s) = a
-    determinant = b.sub(b.mul(p, s), b.mul(q, r))
-    first = [b.sub(b.mul(s, u), b.mul(q, v)) for u, v in zip(*values, strict=True)]
-    second = [b.sub(b.mul(p, v), b.mul(r, u)) for u, v in zip(*values, strict=True)]
-    return [[b.node("div", x, determinant) for x in row] for row in (first, second)]
-
-
-def _eliminate(b: Builder, a: list[list[int]], values: list[list[int]]) -> list[list[int]]:
-    n = len(a)
-    rows = [[*row, *value] for row, value in zip(a, values, strict=True)]
-    for k in range(n):
-        for i in range(k + 1, n):
-            factor = b.node("div", rows[i][k], rows[k][k])
-            rows[i] = [
-                *rows[i][: k + 1],
-                *(
-                    b.sub(x, b.mul(factor, y))
-                    for x, y in zip(rows[i][k + 1 :], rows[k][k + 1 :], strict=True)
-                ),
-            ]
-    found: list[list[int]] = [[] for _ in range(n)]
-    for k in reversed(range(n)):
-        for column, value in enumerate(rows[k][n:]):
-            terms = [b.mul(rows[k][j], found[j][column]) for j in range(k + 1, n)]
-            found[k].append(b.node("div", b.sub(value, b.sum(terms)), rows[k][k]))
-    return found
-
-
-def _less(nodes: AbstractNodes, equation: core.JaxprEqn, x: Any, y: Any) -> Order:
-    return Order(*(nodes.repeated(_real(nodes, z), _shape(equation)) for z in (x, y)))
-
-
-def _greater(nodes: AbstractNodes, equation: core.JaxprEqn, x: Any, y: Any) -> Order:
-    low, high = _less(nodes, equation, x, y)
-    return Order(high, low)
-
-
-def _not(nodes: AbstractNodes, equation: core.JaxprEqn, x: Any) -> Order:
-    if equation.invars[0].aval.dtype != bool:  # pyright: ignore
-        raise GraphError("the costs negate numbers bit by bit")
-    return Order(x.high, x.low)
-
-
-def _select(nodes: AbstractNodes, equation: core.JaxprEqn, which: Any, *cases: Any) -> Any:
-    if not isinstance(which, Order):
-        reals = [_real(nodes, case) for case in cases]
-        size = math.prod(reals[0].shape)
-        index = np.broadcast_to(np.asarray(which, int), reals[0].shape)
-        places = index * size + np.arange(size).reshape(index.shape)
-        return nodes.taken(nodes.joined(reals), places)
-    if len(cases) != 2:
-        raise GraphError("the costs choose between more than two cases by real numbers")
-    if any(isinstance(case, Order) for case in cases):
-        raise GraphError("the costs choose between predicates by real numbers")
-    shape = _real(nodes, cases[0]).shape
-    ends = (nodes.repeated(end, shape) for end in which)
-    return _each(nodes, lambda b, *parts: b.node("choose", *parts), *ends, cases[1], cases[0])
-
-
-def _converted(nodes: AbstractNodes, equation: core.JaxprEqn, x: Any) -> Any:
-    """Converts types: real numbers stay, and a predicate may become an integer to branch by."""
-    new = equation.params["new_dtype"]
-    if isinstance(x, Order) and new == np.float64:
-        one, zero = (nodes.constant(np.full(x.low.shape, value)) for value in (1.0, 0.0))
-        return _select(nodes, equation, x, zero, one)
-    if isinstance(x, Order) or new == np.float64:
-        return x  # 0 and 1 are the same numbers in all types of integers
-    raise GraphError(f"the costs turn real numbers into {new}")
-
-
-def _finite(nodes: AbstractNodes, equation: core.JaxprEqn, x: Any) -> np.ndarray:
-    """Real numbers are finite where they are defined, which stays an obligation of their parts."""
-    return np.ones(_real(nodes, x).shape, bool)
-
-
-def _anchor(nodes: AbstractNodes, equation: core.JaxprEqn, x: Any) -> Real:
-    """`anchored` has shown that its value is irrelevant: any number may take its place."""
-    return nodes.constant(np.zeros(_real(nodes, x).shape))
+    return nodes.moved(equation, [nodes.real(x) for x in entries], places)
 
 
 def _branch(nodes: AbstractNodes, equation: core.JaxprEqn, operands: list[Any]) -> list[Any]:
@@ -372,7 +162,7 @@ def _branch(nodes: AbstractNodes, equation: core.JaxprEqn, operands: list[Any]) 
         taken = cases[int(np.clip(np.asarray(index), 0, len(cases) - 1))]
         return _run(nodes, taken, rest)
     results = [_run(nodes, case, rest) for case in cases]
-    return [_select(nodes, equation, index, *case) for case in zip(*results, strict=True)]
+    return [select(nodes, equation, index, *case) for case in zip(*results, strict=True)]
 
 
 def _scan(nodes: AbstractNodes, equation: core.JaxprEqn, operands: list[Any]) -> list[Any]:
@@ -397,11 +187,11 @@ def _entry(nodes: AbstractNodes, x: Any, k: int) -> Any:
 
 def _stacked(nodes: AbstractNodes, entries: Sequence[Any]) -> Any:
     if any(isinstance(x, Order) for x in entries):
-        sides = zip(*(_order(nodes, x) for x in entries), strict=True)
+        sides = zip(*(nodes.order(x) for x in entries), strict=True)
         return Order(*(_stacked(nodes, side) for side in sides))
     if not any(isinstance(x, Real) for x in entries):
         return np.stack([np.asarray(x) for x in entries])
-    reals = [_real(nodes, x) for x in entries]
+    reals = [nodes.real(x) for x in entries]
     return nodes.reshaped(nodes.joined(reals), (len(reals), *reals[0].shape))
 
 
@@ -420,34 +210,3 @@ def _while(nodes: AbstractNodes, equation: core.JaxprEqn, operands: list[Any]) -
 
 
 _CONTROL: dict[str, Callable] = {"cond": _branch, "scan": _scan, "while": _while}
-
-# Primitives that work entry by entry, as functions of a builder and nodes.
-_ENTRYWISE: dict[str, Callable[..., int]] = {
-    **GRAPH,
-    "max": Builder.larger,
-    "min": Builder.smaller,
-    "abs": lambda b, x: b.node("abs", x),
-    "sign": _sign,
-    "logaddexp": _logaddexp,
-    "clamp": lambda b, low, x, high: b.smaller(b.larger(x, low), high),
-}
-
-_RULES: dict[str, Callable] = {
-    **{name: _entrywise(function) for name, function in _ENTRYWISE.items()},
-    "integer_pow": _power,
-    "dot_general": _dot,
-    "reduce_sum": _summed,
-    "reduce_prod": _reduced(lambda b, row: functools.reduce(b.mul, row, b.constant(1.0))),
-    "reduce_max": _reduced(lambda b, row: functools.reduce(b.larger, row, b.constant(-math.inf))),
-    "reduce_min": _reduced(lambda b, row: functools.reduce(b.smaller, row, b.constant(math.inf))),
-    "cumsum": _cumulated(Builder.add),
-    "cumprod": _cumulated(Builder.mul),
-    "solution": _solution,
-    **dict.fromkeys(("lt", "le"), _less),
-    **dict.fromkeys(("gt", "ge"), _greater),
-    "not": _not,
-    "is_finite": _finite,
-    "select_n": _select,
-    "convert_element_type": _converted,
-    "anchor": _anchor,
-}
