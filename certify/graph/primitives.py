@@ -153,7 +153,7 @@ def select(nodes: AbstractNodes, equation: core.JaxprEqn, which: Any, *cases: An
         size = math.prod(reals[0].shape)
         index = np.broadcast_to(np.asarray(which, int), reals[0].shape)
         places = index * size + np.arange(size).reshape(index.shape)
-        return nodes.taken(nodes.joined(reals), places)
+        return nodes.taken(nodes.joined(reals), np.asarray(places))
     if len(cases) != 2:
         raise GraphError("the costs choose between more than two cases by real numbers")
     if any(isinstance(case, Order) for case in cases):

@@ -89,7 +89,7 @@ class ScalarNodes(AbstractNodes):
         return self.collected(sums, (*stack, count, columns))
 
 
-def _real(numbers: np.ndarray) -> Real:
+def _real(numbers: Any) -> Real:
     """Returns an array of numbers; NumPy makes plain ones of arrays without axes."""
     numbers = np.asarray(numbers)
     return Real(numbers, numbers.shape)
