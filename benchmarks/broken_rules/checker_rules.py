@@ -457,7 +457,7 @@ TESTS = {
     "terms": ["checker/test_terms.py", "checker/test_outer_products.py", "prove/test_by_terms.py"],
     "ridges": ["checker/test_ridges.py", "prove/test_by_terms.py"],
     "functions on R": ["checker/test_univariate.py"],
-    "arrays": ["checker/test_arrays.py", "graph/test_array_trace.py"],
+    "arrays": ["checker/test_arrays.py", "graph/test_array_nodes.py"],
     "checked steps": [
         CONDITIONS,
         "steps/test_simultaneous.py",
