@@ -13,7 +13,7 @@ import scipy.sparse as sp
 from jaxtyping import Float
 
 from certify.jacobian.rank_one import RankOne
-from certify.metric.comparison import dominance, loses_little, signs
+from certify.metric.comparison_matrix import dominance, loses_little, signs
 from certify.metric.metric import Metric
 from certify.metric.term_inequality import (
     DENSE,

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import scipy.sparse as sp
 
-from certify.metric.comparison import dominance, loses_little, signs
+from certify.metric.comparison_matrix import dominance, loses_little, signs
 
 
 def random(seed, n=60, mixed=False):
