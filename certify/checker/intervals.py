@@ -126,6 +126,10 @@ class BallInterval:
         """Returns the intersection of two intervals around the same numbers."""
         return BallInterval(self.low.max(other.low), self.high.min(other.high))
 
+    def sharp(self) -> "BallInterval":
+        """Returns the interval between two numbers: radii of balls, of few bits, grow when moved."""
+        return BallInterval(self.low.lower(), self.high.upper())
+
     def union(self, other: "BallInterval") -> "BallInterval":
         """Returns the smallest interval that contains both."""
         return BallInterval(self.low.min(other.low), self.high.max(other.high))

@@ -606,6 +606,28 @@ class TestMirroredTerms:
             ridges = Ridges(said.graph, said.sizes, said.zero_sum, said.is_gradient)
             _check_ranges(said, ridges.terms(said.region))
 
+    @pytest.mark.parametrize("share", [-1.0, 1.0])
+    def test_in_a_metric_that_is_a_matrix_both_parts_are_found_again(self, share):
+        """Ranges of some functions are wide balls, whose radii grew a little when they were moved.
+
+        Then the checker at level 2 rejected files of this program.
+        """
+
+        def costs(x, args):
+            a, b = x
+            both = 0.1 * jnp.arctan(a) * jnp.arctan(b)
+            return a**2 + both, b**2 + share * both + 0.01 * jnp.tanh(b) * jnp.arctan(b + 0.3)
+
+        start, metric = (
+            certify.Box.around((0.0, 0.0), 0.5),
+            certify.Matrix(np.array([[1.0, 0.1], [0.1, 1.0]])),
+        )
+        found = certify.certify(
+            dg.game(costs), start, metric=metric, enclosure=certify.RankOneTerms()
+        )
+        assert found.status == "proved" and "metric" in found.data["claims"]
+        assert check_data(found.data, level=2).ok
+
     def test_a_mirror_that_is_not_there_is_rejected(self):
         """Of a game that is not zero-sum, with couplings that have nothing in common."""
 
