@@ -122,7 +122,11 @@ def full_sum(constant: Triangle, products: Callable[[], Iterator[Products]], wor
                 line = packing.packed(_line(size, (mixed, other), (-square, one)))
                 for i, x in one:
                     rows[i] += x * line
-    return [packing.unpacked(row, size) for row in rows]
+    rows.reverse()
+    matrix: Matrix = []
+    while rows:  # each is forgotten when it is unpacked, as both together would take twice as much
+        matrix.append(packing.unpacked(rows.pop(), size))
+    return matrix
 
 
 def _line(size: int, *parts: tuple[int, Vector]) -> list[int]:
