@@ -4,7 +4,10 @@ from collections.abc import Callable
 from fractions import Fraction
 
 from .matrices import Matrix, plus
-from .reader import Reader
+from .reader import Reader, Unusable
+
+# The most rows of a metric that is a matrix: each row takes a test of all of it.
+MAX_ROWS = 512
 
 # A matrix by its rows: the entries that are not zero, and always the one on the diagonal.
 Rows = list[dict[int, int]]
@@ -36,6 +39,8 @@ class ExactMetric:
             self.smallest = min(self.weights)
             self.rows = [{k: w} for k, w in enumerate(self.coordinate)]
             return
+        if sum(sizes) > MAX_ROWS:
+            raise Unusable(f"a metric that is a matrix has at most {MAX_ROWS} rows")
         lower, smallest, coordinate = claims["metric"].fields("lower", "smallest", "coordinate")
         self.smallest, self.coordinate = smallest.number(), coordinate.numbers(sum(sizes))
         self.weights = [self.smallest] * len(sizes)

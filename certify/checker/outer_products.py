@@ -129,7 +129,11 @@ def full_sum(constant: Triangle, products: Callable[[], Iterator[Products]], wor
                 if number % _EVERY == 0:
                     line = packing.cut(line, i + 1)
                 rows[i] += x * line
-    return [packing.unpacked(row, i + 1) for i, row in enumerate(rows)]
+    rows.reverse()
+    matrix: Matrix = []
+    while rows:  # each is forgotten when it is unpacked, as both together would take twice as much
+        matrix.append(packing.unpacked(rows.pop(), len(matrix) + 1))
+    return matrix
 
 
 def _line(size: int, *parts: tuple[int, Vector]) -> list[int]:

@@ -106,10 +106,10 @@ def check_metric(claims: Claims) -> None:
         return
     numbers = [*metric.entries(), *metric.coordinate, metric.smallest]
     bits = max(x.denominator.bit_length() - 1 for x in numbers)
-    indices = range(len(metric.rows))
+    indices, whole = range(len(metric.rows)), dense(metric.whole(bits))
     bounds = [({*indices}, metric.smallest), *(({k}, x) for k, x in enumerate(metric.coordinate))]
     for where, bound in bounds:
-        matrix = dense(metric.whole(bits))
+        matrix = [[*row] for row in whole]
         for k in where:
             matrix[k][k] -= int(bound * 2**bits)
         work.spend_test(matrix)

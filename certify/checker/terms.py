@@ -39,6 +39,8 @@ from .verdict import require
 
 # Multipliers u are rounded up to this many bits.
 _BITS = 40
+# What looking at one entry of a vector or of the metric costs, in products.
+_ENTRY = 4
 
 # Vectors a and b, with entries of a in units of the metric's own, and a sign of the slope.
 Part = tuple[Vector, Vector, int]
@@ -66,6 +68,7 @@ class TermFamily:
 
     def weighted(self, p: Vector, after: int = 0, factor: int = 1) -> Vector:
         """Returns `factor P p` in units of the metric, with its coordinates behind some others."""
+        self._work.pay(_ENTRY * sum(len(self._whole[k]) for k, _ in p))
         total: dict[int, int] = {}
         for k, x in p:
             for i, weight in self._whole[k].items():
@@ -112,6 +115,7 @@ class TermFamily:
         unit, size = 2**self._shift, block.stop - block.start
 
         def own(term: RankOneTerm) -> list[Part]:
+            self._work.pay(_ENTRY * (len(term.left) + len(term.right)))
             a, b = _part(term.left, block, unit), _part(term.right, block)
             return [(a, b, 1) if a and b else ([], [], 1)]
 

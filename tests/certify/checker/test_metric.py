@@ -279,3 +279,11 @@ def test_a_remainder_in_one_row_is_bounded_as_well_as_can_be():
     bound = np.array(loose(rows, bordered, R))[3:, :3]
     E = np.sign(P[0])[:, None] * np.array(R)
     assert (np.array(P) @ E)[0].tolist() == bound[0].tolist()
+
+
+def test_a_matrix_has_few_rows(monkeypatch):
+    """Each row takes a test of the whole matrix, which has to be read and copied before."""
+    found = certify.certify(dg.game(shear), REGIONS["box"], [dg.Simultaneous])
+    monkeypatch.setattr("certify.checker.metric.MAX_ROWS", 2)
+    with pytest.raises(Unusable, match="at most 2 rows"):
+        check_data(found.data)
