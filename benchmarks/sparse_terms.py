@@ -8,9 +8,8 @@ neighbours by saturating pulls: on a square grid, and to two on either side in a
 speeds and pushes (first and second differences of the own path, whose position is the strategy) and
 on their distance to a reference; they meet at each time, bilinearly or by saturating functions.
 
-Beside the proved margin stands a number that no proof can exceed: of networks the exact margin, as
-their Jacobian is worst at zero, of paths the smallest one at sampled points. Each size runs in a
-process of its own: "cold" is its first proof, "warm" the same of an equal game, "MiB" its peak
+Beside the proved margin stands a number that no proof can exceed. Each size runs in a process of
+its own: "cold" is its first proof, "warm" the same of an equal game, "MiB" its peak
 memory. The last lines are the exponents of n.
 """
 
@@ -28,8 +27,6 @@ import jax
 import jax.flatten_util
 import jax.numpy as jnp
 import numpy as np
-import scipy.sparse as sp
-import scipy.sparse.linalg
 
 import certify
 import dgames as dg
@@ -88,34 +85,34 @@ def problem(name: str, size: int) -> tuple[dg.Game, Any, int]:
 
 
 def limit(name: str, n: int, given: dg.Game, start: Any) -> float:
-    """Returns a number that no margin exceeds."""
-    if name == "grid":
-        return 1 - 4 * _PULL * np.cos(np.pi / (n**0.5 + 1))
-    if name == "chain":
-        beside: Any = [-2, -1, 1, 2]
-        band = sp.diags_array([_PULL] * 4, offsets=beside, shape=(n, n))
-        spread = scipy.sparse.linalg.eigsh(band, k=1, which="LA", return_eigenvectors=False)
-        return 1 - float(spread[0])
+    """Returns a number that no margin exceeds, from Rayleigh quotients of slowly varying vectors.
+
+    Networks are worst where all slopes are largest, at zero, and paths where one player's slope is
+    largest and the other's has vanished.
+    """
+    if name in ("grid", "chain"):
+        points, vectors = [start], [dg.Stacked(_slow(n))]
+        if name == "grid":
+            side = round(n**0.5)
+            vectors = [dg.Stacked(jnp.outer(_slow(side), _slow(side)).ravel())]
+    else:
+        one, other = start
+        far = {one: start[one], other: start[other] + 20.0}
+        points = [start, far, {one: far[other], other: far[one]}]
+        slow = jnp.repeat(_slow(len(start[one]))[:, None], _WIDTH, 1)
+        vectors = [{one: slow, other: sign * slow} for sign in (-1.0, 1.0)]
+    return min(_quotient(given, point, vector) for point in points for vector in vectors)
+
+
+def _slow(count: int) -> Any:
+    return jnp.sin(jnp.pi * jnp.arange(1, count + 1) / (count + 1))
+
+
+def _quotient(given: dg.Game, point: Any, vector: Any) -> float:
     field = dg.as_field(given)
-    flat, unravel = jax.flatten_util.ravel_pytree(start)
-
-    def force(x: Any) -> Any:
-        return jax.flatten_util.ravel_pytree(field(unravel(x), None))[0]
-
-    least = []
-    for scale in (0.0, 0.3, 3.0):
-        point = scale * jax.random.normal(jax.random.key(0), flat.shape)
-        pull, push = jax.linearize(force, point)[1], jax.vjp(force, point)[1]
-        linear: Any = scipy.sparse.linalg.LinearOperator
-        operator = linear(
-            (n, n), lambda v, f=pull, g=push: 0.5 * np.asarray(f(v) + g(v)[0]), dtype=float
-        )
-        tolerance: Any = 1e-3
-        found: Any = scipy.sparse.linalg.eigsh(
-            operator, k=1, which="SA", tol=tolerance, return_eigenvectors=False
-        )
-        least.append(found[0])
-    return float(min(least))
+    moved = jax.jvp(lambda x: field(x, None), (point,), (vector,))[1]
+    flat, along = (jax.flatten_util.ravel_pytree(x)[0] for x in (vector, moved))
+    return float(flat @ along / (flat @ flat))
 
 
 def timed(given: dg.Game, start: Any) -> tuple[certify.Convergence, float]:
