@@ -92,7 +92,8 @@ def limit(name: str, n: int, given: dg.Game, start: Any) -> float:
     if name == "grid":
         return 1 - 4 * _PULL * np.cos(np.pi / (n**0.5 + 1))
     if name == "chain":
-        band = sp.diags_array([_PULL] * 4, offsets=[-2, -1, 1, 2], shape=(n, n))
+        beside: Any = [-2, -1, 1, 2]
+        band = sp.diags_array([_PULL] * 4, offsets=beside, shape=(n, n))
         spread = scipy.sparse.linalg.eigsh(band, k=1, which="LA", return_eigenvectors=False)
         return 1 - float(spread[0])
     field = dg.as_field(given)
@@ -105,14 +106,15 @@ def limit(name: str, n: int, given: dg.Game, start: Any) -> float:
     for scale in (0.0, 0.3, 3.0):
         point = scale * jax.random.normal(jax.random.key(0), flat.shape)
         pull, push = jax.linearize(force, point)[1], jax.vjp(force, point)[1]
-        operator: Any = scipy.sparse.linalg.LinearOperator(
-            (n, n),
-            lambda v, pull=pull, push=push: 0.5 * np.asarray(pull(v) + push(v)[0]),
-            dtype=float,
+        linear: Any = scipy.sparse.linalg.LinearOperator
+        operator = linear(
+            (n, n), lambda v, f=pull, g=push: 0.5 * np.asarray(f(v) + g(v)[0]), dtype=float
         )
-        smallest: Any = scipy.sparse.linalg.eigsh
-        least.append(smallest(
-            operator, k=1, which="SA", tol=1e-3, return_eigenvectors=False)[0])  # fmt: skip
+        tolerance: Any = 1e-3
+        found: Any = scipy.sparse.linalg.eigsh(
+            operator, k=1, which="SA", tol=tolerance, return_eigenvectors=False
+        )
+        least.append(found[0])
     return float(min(least))
 
 

@@ -133,7 +133,9 @@ def mini_batches(config: Config, run: Run) -> Data:
             "variance": noise.variance,
             "growth": noise.growth,
             "start": first,
-            "ball": certify.noise_ball(*constants, noise.variance, noise.growth),
+            "ball": certify.noise_ball(
+                *constants, noise.variance, noise.growth, proof.cocoercivity
+            ),
             "steps": found.steps,
             "squares": found.squares,
             "proved": batches.proved_squares(proof, noise, step, first, found.steps),

@@ -141,7 +141,8 @@ print(int(run.steps), "steps")
 #
 # with the variance $v$ of one patient's field at the equilibrium, a finite sum, and the mean $L^2$
 # of the squared constants. Then the mean squared distance ends below the *ball of noise*.
-# (The variance is computed in floating point; everything else in the bound is proved.)
+# (The variance and the mean of the squared constants are computed in floating point, and raised by
+# a millionth; the rest of the bound is proved.)
 
 # %%
 size = 32

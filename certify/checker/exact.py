@@ -42,7 +42,7 @@ class Work:
 
     def _pay_rounds(self, rounds: int, matrix: Matrix) -> None:
         longest = max(max(map(int.bit_length, row)) for row in matrix)
-        self.pay(rounds * (len(matrix[0]) + 4) ** 2 * (1 + longest // 1000) ** 2)
+        self.pay(rounds * (max(map(len, matrix)) + 4) ** 2 * (1 + longest // 1000) ** 2)
 
     def pay(self, products: int) -> None:
         """Pays for that many products before they are made."""

@@ -93,7 +93,8 @@ class Forms:
             "power": self.power,
             "pow": self.real_power,
             **{name: partial(self.applied, name) for name in _UNARY},
-            **{name: partial(_kink, name) for name in ("abs", "max", "min", "choose")},
+            **{name: partial(_kink, name) for name in ("abs", "max", "min")},
+            "choose": _choice,
         }
 
     def inputs(self, count: int) -> list[Form]:
@@ -241,6 +242,10 @@ _UNARY = (
 
 def _kink(name: str, *_: Form) -> Form:
     raise NotRidges(f"the costs use {name}, which has kinks")
+
+
+def _choice(*_: Form) -> Form:
+    raise NotRidges("the costs choose by real numbers")
 
 
 _TOO_LONG = "the numbers in the costs get too long to be followed exactly"

@@ -127,7 +127,7 @@ class BallInterval:
         return BallInterval(self.low.max(other.low), self.high.min(other.high))
 
     def sharp(self) -> "BallInterval":
-        """Returns one between two numbers: radii of balls have few bits, and grow when moved."""
+        """Returns the interval between numbers without radii, which would grow when it is moved."""
         return BallInterval(self.low.lower(), self.high.upper())
 
     def union(self, other: "BallInterval") -> "BallInterval":

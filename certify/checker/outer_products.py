@@ -20,6 +20,8 @@ MAX_FULL = 2**12
 _ONE, _PACKED = 32, 0.25
 # What packing one entry costs.
 _PACKING = 4
+# After so many rows a packed vector is cut.
+_EVERY = 16
 
 
 class Products(NamedTuple):
@@ -86,11 +88,13 @@ def _add_square(rows: Rows, a: Vector, factor: int) -> None:
 
 
 def full_sum(constant: Triangle, products: Callable[[], Iterator[Products]], work: Work) -> Matrix:
-    """Returns `constant + sum_k products_k`, whole rows being added at once.
+    """Returns the lower triangle of `constant + sum_k products_k`, whole rows being added at once.
 
-    Row i gets `a_i (mixed b - first a) + b_i (mixed a - second b)`. Each of these lines times an
-    entry that is not zero is within the bound of all numbers, so the line itself is; and lines that
-    belong to a vector of zeros, which nothing bounds, are never packed.
+    Row i gets `a_i (mixed b - first a) + b_i (mixed a - second b)`. Rows are packed, and so are the
+    lines in parentheses. Each line times an entry that is not zero is within the bound of all
+    numbers, so the line itself is; and lines that belong to a vector of zeros, which nothing
+    bounds, are never packed. They are cut now and then to the length that is needed, as what lies
+    beyond the diagonal is not used.
 
     Args:
         constant: Has every entry of the diagonal.
@@ -107,26 +111,25 @@ def full_sum(constant: Triangle, products: Callable[[], Iterator[Products]], wor
     for a, b, mixed, first, second in products():
         x, y = (max((abs(entry) for _, entry in v), default=0) for v in (a, b))
         longest += 2 * abs(mixed) * x * y + first * x**2 + second * y**2
-        rows = len(a) + len(b)
-        work.pay(int(size * (_PACKING + _PACKED * rows) * (1 + longest.bit_length() // 512)))
+        count = len(a) + len(b)
+        work.pay(int(size * (_PACKING + _PACKED * count) * (1 + longest.bit_length() // 512)))
     packing = Packing(longest.bit_length())
     if 8 * packing.width * size**2 > MAX_MEMORY:
         raise Unusable("checking it would take too much memory: its numbers are too long")
-    lines = [[0] * size for _ in range(size)]
+    lines = [[0] * (i + 1) for i in range(size)]
     for (i, j), x in constant.items():
-        lines[i][j] = lines[j][i] = x
+        lines[i][j] = x
     rows = [packing.packed(line) for line in lines]
     for a, b, mixed, first, second in products():
         for one, other, square in ((a, b, first), (b, a, second)):
-            if any(x for _, x in one):
-                line = packing.packed(_line(size, (mixed, other), (-square, one)))
-                for i, x in one:
-                    rows[i] += x * line
-    rows.reverse()
-    matrix: Matrix = []
-    while rows:  # each is forgotten when it is unpacked, as both together would take twice as much
-        matrix.append(packing.unpacked(rows.pop(), size))
-    return matrix
+            if not any(x for _, x in one):
+                continue
+            line = packing.packed(_line(size, (mixed, other), (-square, one)))
+            for number, (i, x) in enumerate(reversed(one)):
+                if number % _EVERY == 0:
+                    line = packing.cut(line, i + 1)
+                rows[i] += x * line
+    return [packing.unpacked(row, i + 1) for i, row in enumerate(rows)]
 
 
 def _line(size: int, *parts: tuple[int, Vector]) -> list[int]:

@@ -74,7 +74,8 @@ def _check_ranges(claims: Claims, found: dict[Key, BallInterval]) -> None:
         low, high = stated.get(key, (Fraction(0), Fraction(0)))
         stated[key] = (low + term.low, high + term.high)
     for key in [key for key in found if key.mirror and key not in stated]:
-        slope = found.pop(key).sharp()  # the file may treat the two as having nothing in common
+        # The file may treat the two as if they had nothing in common.
+        slope = found.pop(key).sharp()
         for part, sign in key.apart():
             found[part] = found.get(part, ZERO).sharp() + slope.times(Fraction(sign))
     for key, (low, high) in stated.items():

@@ -38,7 +38,7 @@ from .sparse import sparse_positive_definite
 from .verdict import require
 
 # Multipliers u are rounded up to this many bits.
-_BITS = 60
+_BITS = 40
 # What looking at one entry of a vector or of the metric costs, in products.
 _ENTRY = 4
 

@@ -11,9 +11,8 @@ from jax.extend import core
 import dgames as dg
 from certify.enclosure.programs.plain import plain
 from certify.file.contents import Contents
-from certify.graph.array_trace import array_graph
 from certify.graph.builder import GraphError
-from certify.graph.trace import expression_graph
+from certify.graph.trace import array_graph, expression_graph
 from certify.problem.constraints import Constraints
 from certify.problem.exact_types import is_pseudo_gradient
 from certify.problem.fingerprint import fingerprint

@@ -9,7 +9,17 @@ import numpy as np
 from jax.extend import core
 
 from certify.enclosure.programs.walk import bound
+from certify.enclosure.rules.structural import MOVES
 from certify.graph.builder import GraphError
+
+# Primitives that move entries about, and how many of their operands, from the first on, hold the
+# entries that they move; the others say where to, and have to be known.
+MOVED: dict[str, int | None] = {
+    **dict.fromkeys(MOVES),
+    "dynamic_slice": 1,
+    "gather": 1,
+    "dynamic_update_slice": 2,
+}
 
 
 def moved(
@@ -18,7 +28,7 @@ def moved(
     """Returns what a primitive makes of arrays of integers that are not negative.
 
     Args:
-        equation: One of `tracing.MOVED`.
+        equation: One of `MOVED`.
         numbers: The arrays whose entries it moves.
         places: Its other operands, which say where to.
 

@@ -14,13 +14,16 @@ from jaxtyping import Float, Int
 
 from certify.checker.forms import NotRidges, Vector
 from certify.checker.intervals import BallInterval
-from certify.checker.reader import MAX_BITS, Reader
+from certify.checker.reader import Reader
 from certify.checker.rederive_terms import PRECISION
 from certify.checker.region import Region as ExactRegion
 from certify.checker.ridges import Ridges
-from certify.graph.array_trace import arrays_of
+from certify.graph.trace import arrays_of
 from certify.problem.field import FlatField
 from certify.problem.region import Region
+
+# The most bits of an entry of a vector: products of two are floats, and so are sums of them.
+_MOST_BITS = 500
 
 
 class RankOne(NamedTuple):
@@ -116,7 +119,7 @@ def rank_one(field: FlatField, region: Region) -> RankOne:
     for key in found:
         for vector in key[:2]:
             numbers.setdefault(vector, len(numbers))
-    if any(abs(x).bit_length() > MAX_BITS for vector in numbers for _, x in vector):
+    if any(abs(x).bit_length() > _MOST_BITS for vector in numbers for _, x in vector):
         raise NotRidges(
             "the numbers in a linear form have no common denominator of fair length: they differ "
             "too much in size, or are quotients, as of data scaled within the costs"

@@ -13,7 +13,7 @@ import scipy.sparse as sp
 from jaxtyping import Float
 
 from certify.jacobian.rank_one import RankOne
-from certify.metric.comparison import dominance, loses_little, signs
+from certify.metric.comparison_matrix import dominance, loses_little, signs
 from certify.metric.metric import Metric
 from certify.metric.term_inequality import (
     DENSE,
@@ -30,11 +30,13 @@ _ROUNDS, _TEMPERATURES = 45, (0.1, 0.01, 0.001)
 _MOST_IMPROVED = 600
 # Ranges as narrow as that have roundings in them, and nothing else.
 _NARROW = 1e-9
+# The bits of multipliers: near the best ones, a relative error of e costs some e^2 only.
+_FEW = 20
 # The most rows of which all eigenvalues are computed in any case.
 _SMALL = 200
 # Of larger ones, the share of entries below which scaled dominance is tried, and the bits of
 # multipliers.
-_SPARSE, _FEW = 0.1, 10
+_SPARSE, _FEWER = 0.1, 10
 # What multipliers of a cocoercivity are multiplied by.
 _FACTORS = (1.0, 8.0, 64.0, 512.0)
 # How precisely the step of the best factor and the largest one are looked for.
@@ -105,7 +107,7 @@ def curvature_bound(terms: RankOne, plain: TermSides, block: slice) -> Multiplie
         block: The player's coordinates.
     """
     own = plain.of_curvature(block)
-    multipliers = own.balanced()
+    multipliers = _few_bits(own.balanced())
     return MultiplierBound(0.5 * least_eigenvalue(own.below(terms, multipliers)), multipliers)
 
 
@@ -127,7 +129,10 @@ def cocoercivity_bound(
     if n > DENSE:
         return None
     inequality = both.of_cocoercivity()
-    plain, first = inequality.balanced(), np.unique(inequality.term, return_index=True)[1]
+    plain, first = (
+        _few_bits(inequality.balanced()),
+        np.unique(inequality.term, return_index=True)[1],
+    )
     best: MultiplierBound | None = None
     # The second and third parts of mirrored terms take from the margin, the less the larger t is.
     for factor in _FACTORS if len(first) < len(plain) else (1.0,):
@@ -230,11 +235,11 @@ def _least(
         units: The metric's, for each row; None of a metric that is a matrix.
         dense: The most rows of which all eigenvalues are computed.
     """
-    balanced = inequality.balanced()
+    balanced = _few_bits(inequality.balanced())
     if units is None or not _is_large(inequality.below(terms, balanced)):
         value = least_eigenvalue(inequality.below(terms, balanced), dense)
         return MultiplierBound(value, balanced)
-    balanced = _few_bits(balanced)
+    balanced = _few_bits(balanced, _FEWER)
     tried = inequality.below(terms, balanced)
     first = dominance(tried, units) if tried.nnz < _SPARSE * len(units) ** 2 else None
     if first is None or not loses_little(tried, first.value):
@@ -242,7 +247,9 @@ def _least(
     best = MultiplierBound(first.value, balanced, first.scaling)
     if (guess := dominance(inequality.worst(terms), units)) is not None:
         along = [abs(side) @ guess.vector for side in (inequality.a, inequality.b)]
-        multipliers = np.where(inequality.parallel(), balanced, _few_bits(along[1] / along[0]))
+        multipliers = np.where(
+            inequality.parallel(), balanced, _few_bits(along[1] / along[0], _FEWER)
+        )
         second = dominance(inequality.below(terms, multipliers), units)
         if second is not None and second.value > best.value:
             best = MultiplierBound(second.value, multipliers, second.scaling)
@@ -255,7 +262,7 @@ def _improved(terms: RankOne, inequality: TermInequality, rounds: int) -> Multip
     The matrix is a concave function of the logarithms of the multipliers. So is the soft minimum of
     its eigenvalues, which is maximised while it gets harder.
     """
-    multipliers, radius = inequality.balanced(), inequality.radius(terms)
+    multipliers, radius = _few_bits(inequality.balanced()), inequality.radius(terms)
     # Of parallel vectors the balanced multipliers are the best ones.
     moving = (radius > _NARROW * np.abs(inequality.middle(terms))) & ~inequality.parallel()
     free = np.flatnonzero(moving)
@@ -267,7 +274,7 @@ def _improved(terms: RankOne, inequality: TermInequality, rounds: int) -> Multip
         """Returns the soft minimum and its slopes, both negated, in units of the spread."""
         nonlocal best, spread
         now = multipliers.copy()
-        now[free] = np.exp(logs)
+        now[free] = _few_bits(np.exp(logs))
         values, vectors = np.linalg.eigh(np.asarray(inequality.below(terms, now).todense()))
         if values[0] > best.value:
             best = MultiplierBound(float(values[0]), now)
@@ -292,7 +299,7 @@ def _improved(terms: RankOne, inequality: TermInequality, rounds: int) -> Multip
     return best
 
 
-def _few_bits(multipliers: np.ndarray) -> np.ndarray:
-    """Rounds numbers to a few bits, of which the checker has less to read."""
+def _few_bits(multipliers: np.ndarray, bits: int = _FEW) -> np.ndarray:
+    """Rounds numbers to a few bits: products with them are shorter."""
     fractions, exponents = np.frexp(multipliers)
-    return np.ldexp(np.rint(fractions * 2.0**_FEW) / 2.0**_FEW, exponents)
+    return np.ldexp(np.rint(fractions * 2.0**bits) / 2.0**bits, exponents)

@@ -22,6 +22,9 @@ from certify.metric.metric import Metric
 
 # The most rows of which all eigenvalues are computed.
 DENSE = 1500
+# How near the smallest one of larger matrices is bounded, as a share of the size of their entries,
+# and in how many shifts at most.
+_NEAR, _SHIFTS = 1e-7, 30
 
 
 class TermInequality(NamedTuple):
@@ -229,7 +232,8 @@ def least_eigenvalue(matrix: sp.csr_array, dense: int = DENSE) -> float:
     """Returns the smallest eigenvalue of a symmetric matrix, nearly and from below if it is large.
 
     Of one with more than `dense` rows, it is looked for from below all disks of Gershgorin, by
-    inverse iteration: the spectrum there is sparse, and no eigenvalue is missed.
+    inverse iteration: the spectrum there is sparse, and no eigenvalue is missed. Where that does
+    not converge, shifts come nearer to it, at which all pivots are positive.
     """
     size = len(matrix.indptr) - 1
     if size <= dense:
@@ -237,15 +241,42 @@ def least_eigenvalue(matrix: sp.csr_array, dense: int = DENSE) -> float:
         return float(scipy.linalg.eigh(full, eigvals_only=True, subset_by_index=[0, 0])[0])
     diagonal = matrix.diagonal()
     others = np.asarray(abs(matrix).sum(1)).ravel() - np.abs(diagonal)
-    below = float((diagonal - others).min())
     largest = float((np.abs(diagonal) + others).max())
-    shift = below - 1e-3 * largest
-    solve = factored(matrix - shift * sp.eye_array(size)).solve
-    inverse = operator(size, solve)
-    found: Any = scipy.sparse.linalg.eigsh(
-        inverse, k=1, which="LA", return_eigenvectors=False, v0=np.ones(size)
+    shift = float((diagonal - others).min()) - 1e-3 * largest
+    try:
+        gap, _ = _gap(factored(_shifted(matrix, shift)), np.ones(size), 0.0)
+    except scipy.sparse.linalg.ArpackNoConvergence:
+        return _approached(matrix, shift, _NEAR * largest)
+    return shift + gap - _NEAR * largest
+
+
+def _approached(matrix: sp.csr_array, shift: float, near: float) -> float:
+    """Returns a number that is nearly the smallest eigenvalue, from one that is below it."""
+    below, vector = shift, np.ones(len(matrix.indptr) - 1)
+    for _ in range(_SHIFTS):
+        factors = factored(_shifted(matrix, shift))
+        if not (factors.U.diagonal() > 0).all():
+            shift = 0.5 * (below + shift)
+            continue
+        below = shift
+        gap, vector = _gap(factors, vector, 1e-2)
+        if gap <= near:
+            break
+        shift += 0.95 * gap
+    return below
+
+
+def _shifted(matrix: sp.csr_array, shift: float) -> Any:
+    return matrix - shift * sp.eye_array(len(matrix.indptr) - 1)
+
+
+def _gap(factors: Any, start: np.ndarray, tolerance: float) -> tuple[float, np.ndarray]:
+    """Returns the smallest eigenvalue of a positive definite matrix, and its vector."""
+    find: Any = scipy.sparse.linalg.eigsh
+    values, vectors = find(
+        operator(len(start), factors.solve), k=1, which="LA", v0=start, tol=tolerance
     )
-    return shift + float(1 / found[0]) - 1e-7 * largest
+    return float(1 / values[0]), vectors[:, 0]
 
 
 def operator(size: int, matvec: Callable[[np.ndarray], np.ndarray]) -> Any:

@@ -15,9 +15,9 @@ from certify.checker.forms import NotRidges
 from certify.checker.intervals import BallInterval
 from certify.checker.rederive_terms import PRECISION
 from certify.claims.checked import Checked, NotAccepted
-from certify.graph.array_trace import array_data
 from certify.graph.builder import GraphError
 from certify.graph.ridge_floats import evaluate_ridges
+from certify.graph.trace import array_data
 from certify.jacobian.rank_one import RankOne, rank_one, ridges_of
 from certify.metric.metric import Metric
 from certify.metric.metric_options import AutoMetric

@@ -8,7 +8,12 @@ from certify.rounding import float_above
 
 
 def noise_ball(
-    margin: Any, lipschitz: Any, step_size: Any, variance: Any, growth: Any = 0.0
+    margin: Any,
+    lipschitz: Any,
+    step_size: Any,
+    variance: Any,
+    growth: Any = 0.0,
+    cocoercivity: Any = None,
 ) -> float:
     """Bounds `E |x - x*|^2` for steps `x+ = P(x - h (F(x) + e))` with noise, in the long run.
 
@@ -18,8 +23,9 @@ def noise_ball(
         E |x+ - x*|^2 <= (1 - 2 h a + h^2 (b^2 + g)) E |x - x*|^2 + h^2 s,
 
     so `limsup E |x - x*|^2 <= h s / (2 a - h (b^2 + g))`, and once below that bound it stays below.
-    `P` is the identity or a projection that does not enlarge distances in the metric, such as that
-    onto a box.
+    If F is cocoercive, `<F(x) - F(y), x - y> >= |F(x) - F(y)|^2 / c`, then `a c` may take the place
+    of `b^2`, which allows steps up to about `2 / c`. `P` is the identity or a projection that does
+    not enlarge distances in the metric, such as that onto a box.
 
     The constants of a certificate hold in its region alone, and noise without a bound leaves every
     region: the bound is for games whose constants hold everywhere, or for steps that are projected
@@ -32,9 +38,10 @@ def noise_ball(
     Args:
         margin: A lower bound `a` on the strong-monotonicity modulus, positive.
         lipschitz: An upper bound `b` on the Lipschitz constant, at least `a`.
-        step_size: The step size `h`, positive and below `2 a / (b^2 + g)`.
+        step_size: The step size `h`, positive and below `2 a / (b^2 + g)`, or `2 a / (a c + g)`.
         variance: The bound `s` on the mean square of the noise, not negative.
         growth: The bound `g` on its growth, not negative.
+        cocoercivity: The number `c` (`Convergence.cocoercivity`), at least `b`, or None.
 
     Returns:
         The bound on the mean squared distance, rounded up.
@@ -47,20 +54,26 @@ def noise_ball(
         0.01
         >>> noise_ball(margin=1.0, lipschitz=2.0, step_size=0.125, variance=0.04, growth=4.0)
         0.005
+        >>> noise_ball(margin=0.1, lipschitz=2.0, step_size=0.5, variance=0.04, cocoercivity=2.0)
+        0.2
     """
-    numbers = [float(x) for x in (margin, lipschitz, step_size, variance, growth)]
+    given = (margin, lipschitz, step_size, variance, growth)
+    numbers = [float(x) for x in (*given, lipschitz if cocoercivity is None else cocoercivity)]
     if not all(map(math.isfinite, numbers)):
         raise ValueError("noise_ball: the numbers must be finite.")
-    a, b, h, s, g = map(Fraction, numbers)
-    if not (0 < a <= b and s >= 0 and g >= 0):
+    a, b, h, s, g, c = map(Fraction, numbers)
+    if not (0 < a <= b <= c and s >= 0 and g >= 0):
         raise ValueError(
-            f"noise_ball: margin {margin}, lipschitz {lipschitz}, variance {variance} and growth "
-            f"{growth}; they must be positive, at least the margin, and not negative."
+            f"noise_ball: margin {margin}, lipschitz {lipschitz}, cocoercivity {cocoercivity}, "
+            f"variance {variance} and growth {growth}; the first three must be positive and in "
+            "this order, the others not negative."
         )
     square = b**2 + g
+    if cocoercivity is not None:
+        square = min(square, a * c + g)
     if not (h > 0 and h * square < 2 * a):
         raise ValueError(
             f"noise_ball: the step size is {step_size}; it must be positive and below "
-            f"2 margin / (lipschitz^2 + growth) = {float(2 * a / square):.6g}."
+            f"{float(2 * a / square):.6g}, which follows from the other numbers."
         )
     return float_above(h * s / (2 * a - h * square))

@@ -69,7 +69,7 @@ def step_of(certificate: certify.Convergence, noise: Noise, ball: float) -> floa
     It solves `ball = h s / (2 a - h q)` with `q = b^2 + g`. It is at most half of `a / q`, the step
     with the best factor.
     """
-    margin, square = certificate.margin, certificate.lipschitz**2 + noise.growth
+    margin, square = certificate.margin, _square_of_step(certificate, noise)
     return min(0.5 * margin / square, 2 * margin * ball / (noise.variance + ball * square))
 
 
@@ -81,8 +81,9 @@ def proved_squares(
     It is the recursion of `certify.noise_ball` solved: the way from the start to the ball of noise.
     """
     margin, lipschitz = certificate.margin, certificate.lipschitz
-    ball = certify.noise_ball(margin, lipschitz, step, noise.variance, noise.growth)
-    factor = 1 - 2 * step * margin + step**2 * (lipschitz**2 + noise.growth)
+    constants = noise.variance, noise.growth, certificate.cocoercivity
+    ball = certify.noise_ball(margin, lipschitz, step, *constants)
+    factor = 1 - 2 * step * margin + step**2 * _square_of_step(certificate, noise)
     return ball + factor ** steps.astype(float) * max(start - ball, 0.0)
 
 
@@ -141,6 +142,14 @@ def squared_distance(certificate: certify.Convergence, x: Any) -> float:
     """Returns the squared distance of a strategy from the equilibrium, in the proved metric."""
     center, weights = _place(certificate)
     return float(_square(jax.tree.map(jnp.subtract, x, center), weights))
+
+
+def _square_of_step(certificate: certify.Convergence, noise: Noise) -> float:
+    """Returns the factor of the squared step size in that recursion."""
+    square, cocoercivity = certificate.lipschitz**2, certificate.cocoercivity
+    if cocoercivity is not None:
+        square = min(square, certificate.margin * cocoercivity)
+    return square + noise.growth
 
 
 def _place(certificate: certify.Convergence) -> tuple[Any, dict[str, float]]:

@@ -331,7 +331,7 @@ def generator(
 def robust_model(
     table: Table,
     decay: float = 0.1,
-    price: float = 4.0,
+    price: float = 2.0,
     width: float = 8.0,
     most: float = 10.0,
 ) -> DataGame:

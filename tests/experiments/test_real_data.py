@@ -106,7 +106,9 @@ class TestNoise:
         noise = batches.noise(data, proof, 8)
         step = batches.step_of(proof, noise, 0.01)
         line = batches.proved_squares(proof, noise, step, 4.0, jnp.array([0, 10**7]))
-        ball = certify.noise_ball(proof.margin, proof.lipschitz, step, noise.variance, noise.growth)
+        ball = certify.noise_ball(
+            proof.margin, proof.lipschitz, step, noise.variance, noise.growth, proof.cocoercivity
+        )
         np.testing.assert_allclose(line, [4.0, ball], rtol=1e-9)
         assert 0.0099 < ball <= 0.01 * (1 + 1e-12)
 

@@ -90,11 +90,13 @@ def require_not_smooth(kind, name, position, wrapper):
     assert not bool(jax.vmap(is_smooth(field.costs, "interval"))(cells).all())
 
 
-def require_not_proved(kind, name, position, wrapper):
-    """Raises if a game is proved."""
-    game = game_of(kind, name, position, wrapper)
+def require_not_proved(kind, name, position, wrapper, enclosure=None):
+    """Raises if a game is proved, with the default enclosure or a given one."""
+    game, enclosure = game_of(kind, name, position, wrapper), enclosure or certify.AutoEnclosure()
     try:
-        status = certify.certify(game, BOX, search=certify.Search(max_cells=20)).status
+        status = certify.certify(
+            game, BOX, enclosure=enclosure, search=certify.Search(max_cells=20)
+        ).status
     except (certify.EnclosureError, certify.MismatchError, ValueError):
         return
     assert status != "proved"

@@ -16,7 +16,9 @@ import certify
 import dgames as dg
 from certify.enclosure.interval import Interval
 from certify.enclosure.registry import RULES, SMOOTH_RULES
+from certify.graph import primitives
 from certify.graph import trace as graphs
+from certify.graph.nodes import Order
 from certify.jacobian import evaluator
 from certify.problem.field import flat_field
 from certify.prove.differential import compare
@@ -123,16 +125,16 @@ def fresh():
 def _broken(rule):
     """Another result of the same kind, in its first entry."""
 
-    def wrong(builder, params, *operands):
-        found = rule(builder, params, *operands)
-        if isinstance(found, graphs._Order):
-            return graphs._Order(found.high, found.low)
+    def wrong(nodes, equation, *operands):
+        found = rule(nodes, equation, *operands)
+        if isinstance(found, Order):
+            return Order(found.high, found.low)
         if isinstance(found, np.ndarray):
             return ~found
-        numbers = found.numbers.copy()
-        flat = numbers.ravel()
-        flat[0] = builder.node("add", int(flat[0]), builder.constant(0.03125))
-        return graphs._Nodes(flat.reshape(numbers.shape))
+        first, *rest = nodes.entries(found)
+        builder = nodes.builder
+        first = builder.node("add", first, builder.constant(0.03125))
+        return nodes.collected([first, *rest], found.shape)
 
     return wrong
 
@@ -150,10 +152,10 @@ def test_every_rule_of_graphs_is_used():
 
     field = flat_field(game_of_all(), REGION)
     with pytest.MonkeyPatch.context() as patch:
-        for name, rule in graphs._RULES.items():
-            patch.setitem(graphs._RULES, name, noted(name, rule))
+        for name, rule in primitives.RULES.items():
+            patch.setitem(primitives.RULES, name, noted(name, rule))
         graphs.graph_of(field)
-    assert used == set(USES) == graphs._RULES.keys() - HARMLESS
+    assert used == set(USES) == primitives.RULES.keys() - HARMLESS
 
 
 @pytest.mark.full
@@ -163,7 +165,7 @@ def test_right_rules_are_not_accused():
 
 @pytest.mark.parametrize("name", USES)
 def test_a_broken_rule_of_graphs_is_noticed(name, monkeypatch):
-    monkeypatch.setitem(graphs._RULES, name, _broken(graphs._RULES[name]))
+    monkeypatch.setitem(primitives.RULES, name, _broken(primitives.RULES[name]))
     with pytest.raises(MismatchError, match="nothing is proved"):
         compare(game_of_all(), REGION, None, flat_field(game_of_all(), REGION))
 

@@ -2,6 +2,7 @@
 
 import pytest
 
+import certify
 from tools.adversarial.trapped import INSTANCES, require_not_proved, require_not_smooth
 
 pytestmark = pytest.mark.thin(9)
@@ -23,3 +24,8 @@ def test_no_trap_is_smooth_everywhere(kind, name, position, wrapper):
 @pytest.mark.parametrize(("kind", "name", "position", "wrapper"), INSTANCES[::EVERY])
 def test_no_trap_is_proved(kind, name, position, wrapper):
     require_not_proved(kind, name, position, wrapper)
+
+
+@pytest.mark.parametrize(("kind", "name", "position", "wrapper"), INSTANCES)
+def test_no_trap_is_proved_by_terms(kind, name, position, wrapper):
+    require_not_proved(kind, name, position, wrapper, certify.RankOneTerms())

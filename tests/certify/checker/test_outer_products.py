@@ -36,7 +36,8 @@ def test_both_ways_add_up(seed, n, count):
     rows = sparse_sum(constant, iter(products), 70, Work())
     assert all(rows[i].get(j, 0) == total[i, j] for i in range(n) for j in range(i + 1))
     assert not any(j > i for i, row in enumerate(rows) for j in row)
-    assert full_sum(constant, lambda: iter(products), Work()) == total.tolist()
+    lower = [[*map(int, total[i, : i + 1])] for i in range(n)]
+    assert full_sum(constant, lambda: iter(products), Work()) == lower
 
 
 def test_products_are_paid_for():
@@ -75,4 +76,4 @@ def test_memory_is_bounded(monkeypatch):
 def test_long_vectors_that_add_nothing_are_no_error(product):
     """Nothing bounds their entries: they had more digits than there was room for."""
     both = [product, Products([(0, 1)], [(1, 1)], 3, 1, 2)]
-    assert full_sum({(0, 0): 9, (1, 1): 9}, lambda: iter(both), Work()) == [[8, 3], [3, 7]]
+    assert full_sum({(0, 0): 9, (1, 1): 9}, lambda: iter(both), Work()) == [[8], [3, 7]]

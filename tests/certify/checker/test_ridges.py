@@ -14,8 +14,8 @@ from certify.checker.graph import read_graph
 from certify.checker.reader import Reader
 from certify.checker.region import Region
 from certify.checker.ridges import Ridges
-from certify.graph.array_trace import array_graph
 from certify.graph.ridge_floats import evaluate_ridges
+from certify.graph.trace import array_graph
 
 GENERATOR = np.random.default_rng(0)
 DATA, OTHER = GENERATOR.normal(size=(6, 4)), GENERATOR.normal(size=(5, 2))

@@ -9,7 +9,7 @@ from jax import lax
 from certify.enclosure.programs.walk import bound, walk
 from certify.graph import moves
 from certify.graph.builder import GraphError
-from certify.graph.tracing import MOVED
+from certify.graph.moves import MOVED
 
 X = np.arange(24).reshape(2, 3, 4)
 CASES = {

@@ -318,7 +318,12 @@ def test_nothing_hidden_is_overlooked(name):
     [
         (lambda x: (jnp.tanh(x[0] * x[1]), x[1] ** 2), "tanh is applied"),
         (lambda x: (jnp.abs(x[0]) + x[0] ** 2, x[1] ** 2), "kinks"),
-        (lambda x: (jnp.where(x[0] > 0, x[0] ** 2, x[0]), x[1] ** 2), "gt|choose"),
+        (lambda x: (jnp.where(x[0] > 0, x[0] ** 2, x[0]), x[1] ** 2), "choose by real numbers"),
+        (lambda x: (jnp.max(jnp.stack(x)) + x[0] ** 2, x[1] ** 2), "max, which has kinks"),
+        (
+            lambda x: (jax.nn.softmax(jnp.stack(x))[0] + x[0] ** 2, x[1] ** 2),
+            "more than one linear",
+        ),
         (lambda x: (x[0] ** 4 + x[0] ** 2, x[1] ** 2), "not bounded"),
         (lambda x: (jnp.log(x[0]) + x[0] ** 2, x[1] ** 2), "defined"),
         (lambda x: (-(x[0] ** 2), x[1] ** 2), "positive margin"),
@@ -345,6 +350,35 @@ def test_enclosures_of_cells_are_for_bounded_regions():
     game = dg.game(lambda x, _: (x[0] ** 2, x[1] ** 2))
     with pytest.raises(ValueError, match="RankOneTerms"):
         certify.certify(game, certify.Everywhere((0.0, 0.0)), enclosure=certify.Taylor())
+
+
+@pytest.mark.parametrize(("size", "status"), [(3, "proved"), (15, "undecided")])
+def test_quotients_in_a_linear_form(size, status):
+    """Its entries as integers have some 53 bits for each of them; they have to be floats too."""
+    divisors = jnp.asarray(1.0 + np.random.default_rng(0).uniform(size=size))
+
+    def cost(x, _):
+        own = jax.nn.softplus(jnp.sum((x[0] - x[1]) / divisors) / size)
+        return 0.5 * jnp.sum(x[0] ** 2) + own, 0.5 * jnp.sum(x[1] ** 2) - jnp.vdot(x[0], x[1])
+
+    found = certify.certify(dg.game(cost), certify.Everywhere((jnp.zeros(size), jnp.zeros(size))))
+    assert found.status == status
+    assert status == "proved" or "common denominator" in found.reasons[0]
+
+
+def test_a_linear_system():
+    """Own Jacobians are I, less `32 s a a'` with s in (0, 1/4) and `a = (0, 1/4)`: 1/2 at least."""
+    matrix = np.array([[2.0, 1.0], [0.0, 4.0]])
+
+    def cost(x, _):
+        (_, price), coupling = jnp.linalg.solve(matrix, x[0]), jnp.vdot(x[0], x[1])
+        own = 0.5 * jnp.sum(x[0] ** 2) - 32.0 * jax.nn.softplus(price)
+        return own + coupling, 0.5 * jnp.sum(x[1] ** 2) - coupling
+
+    found = certify.certify(dg.game(cost), certify.Everywhere((jnp.zeros(2), jnp.zeros(2))))
+    assert found.status == "proved", found.reasons
+    assert 0.5 * (1 - 1e-6) <= found.margin <= 0.5
+    assert check_data(found.data, level=2).ok
 
 
 def test_products_of_sums_of_products():

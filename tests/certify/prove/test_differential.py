@@ -7,6 +7,7 @@ import pytest
 
 import certify
 import dgames as dg
+from certify.graph import primitives
 from certify.graph import trace as graphs
 from certify.graph.builder import Builder
 from certify.graph.floats import evaluate
@@ -35,18 +36,18 @@ def fresh():
 
 
 def unary(operation):
-    return graphs._entrywise(lambda b, x: b.node(operation, x))
+    return primitives.entrywise(lambda b, x: b.node(operation, x))
 
 
 BROKEN = {
     "sin": (unary("cos"), lambda x: 0.1 * jnp.sin(x["a"]) * x["b"]),
     "tanh": (unary("sin"), lambda x: 0.1 * jnp.tanh(x["a"]) * x["b"]),
-    "sub": (graphs._entrywise(Builder.add), lambda x: 0.1 * (x["a"] - x["b"]) ** 2),
+    "sub": (primitives.entrywise(Builder.add), lambda x: 0.1 * (x["a"] - x["b"]) ** 2),
     "logistic": (unary("tanh"), lambda x: 0.1 * jax.nn.sigmoid(x["a"]) * x["b"]),
-    "neg": (graphs._entrywise(lambda b, x: x), lambda x: 0.1 * jnp.exp(-x["a"])),
-    "log1p": (graphs._entrywise(Builder.log), lambda x: 0.1 * jnp.log1p(x["a"] + 3.0)),
+    "neg": (primitives.entrywise(lambda b, x: x), lambda x: 0.1 * jnp.exp(-x["a"])),
+    "log1p": (primitives.entrywise(Builder.log), lambda x: 0.1 * jnp.log1p(x["a"] + 3.0)),
     "rsqrt": (unary("sqrt"), lambda x: 0.1 * jax.lax.rsqrt(x["a"] + 3.0)),
-    "square": (graphs._entrywise(lambda b, x: b.node("power", x, 3)), lambda x: x["a"] * 0.0),
+    "square": (primitives.entrywise(lambda b, x: b.node("power", x, 3)), lambda x: x["a"] * 0.0),
 }
 
 
@@ -55,7 +56,7 @@ def test_a_broken_rule_of_graphs_is_noticed(name, monkeypatch):
     rule, own = BROKEN[name]
     if name == "square":
         own = lambda x: 0.1 * jax.lax.square(x["a"] - x["b"])  # noqa: E731
-    monkeypatch.setitem(graphs._RULES, name, rule)
+    monkeypatch.setitem(primitives.RULES, name, rule)
     broken = game(own)
     with pytest.raises(MismatchError, match=r"at \(a = .*nothing is proved"):
         compare(broken, REGION, None, flat_field(broken, REGION))

@@ -30,15 +30,31 @@ def test_noise_that_grows_is_attained_too():
     assert square == pytest.approx(bound, rel=1e-9)
 
 
+def test_cocoercive_fields_take_longer_steps():
+    """`F(x) = diag(a, c) x` is c-cocoercive; along the first axis the bound is that of a alone."""
+    a, c, h, s = 0.1, 2.0, 0.8, 0.04
+    squares = np.zeros(2)
+    for _ in range(2000):
+        squares = (1 - h * np.array([a, c])) ** 2 * squares + h**2 * np.array([s, 0.0])
+    bound = certify.noise_ball(a, c, h, s, cocoercivity=c)
+    assert squares.sum() <= bound * (1 + 1e-12) and bound == pytest.approx(
+        h * s / (a * (2 - h * c))
+    )
+    with pytest.raises(ValueError, match="below"):
+        certify.noise_ball(a, c, h, s)
+
+
 @pytest.mark.parametrize(
     ("numbers", "message"),
     [
         ((1.0, 2.0, 0.5, 1.0), "below"),
         ((1.0, 2.0, 0.0, 1.0), "positive"),
-        ((2.0, 1.0, 0.1, 1.0), "at least the margin"),
+        ((2.0, 1.0, 0.1, 1.0), "in this order"),
+        ((1.0, 2.0, 0.1, 1.0, 0.0, 1.5), "in this order"),
+        ((1.0, 2.0, 1.1, 1.0, 0.0, 2.0), "below 1,"),
         ((1.0, 2.0, 0.1, -1.0), "not negative"),
         ((1.0, 2.0, 0.1, 1.0, -1.0), "not negative"),
-        ((1.0, 2.0, 0.4, 1.0, 1.0), "growth"),
+        ((1.0, 2.0, 0.4, 1.0, 1.0), "below 0.4,"),
         ((1.0, np.nan, 0.1, 1.0), "finite"),
     ],
 )

@@ -8,9 +8,10 @@ from jax import lax
 
 from certify.checker.graph import read_graph
 from certify.checker.reader import Reader
-from certify.graph.array_trace import array_graph
 from certify.graph.builder import GraphError
 from certify.graph.floats import evaluate
+from certify.graph.trace import array_graph, expression_graph
+from tests.certify.graph import test_graph
 
 DATA = np.random.default_rng(0).normal(size=(5, 4))
 STACK = np.random.default_rng(1).normal(size=(2, 3, 4))
@@ -41,18 +42,54 @@ PROGRAMS = {
     "differences": lambda x: jnp.sum(jnp.diff(x, 2) ** 2) + jnp.vdot(jnp.roll(x, 1), x),
     "quotient": lambda x: jnp.sum(x / (1.0 + x**2)),
     "constant": lambda x: jnp.sum(jnp.ones(3) * 2.0) + 0.0 * x[0],
+    "no entries": lambda x: jnp.sum(x[:0]) + jnp.prod(x[4:]) + jnp.sum(jnp.zeros((0, 4)) @ x),
+    "rows without entries": lambda x: jnp.sum(jnp.ones((3, 0)) @ x[:0]) + x[0],
+    "systems": lambda x: jnp.sum(
+        jnp.linalg.solve(
+            jnp.stack([jnp.outer(x, x), jnp.diag(x)]) + 9 * jnp.eye(4)[None], STACK[:, :1].mT
+        )
+    ),
+    "systems of two": lambda x: jnp.sum(jnp.linalg.solve(_pairs(x), jnp.ones((2, 2, 1)))),
+    "largest of rows": lambda x: jnp.vdot(jnp.max(x[None, None] * STACK, (0, 2)), jnp.arange(3.0)),
+    "smallest of columns": lambda x: jnp.vdot(jnp.min(x[None] * DATA, 0), x),
+    "bounds of each entry": lambda x: jnp.vdot(jnp.clip(x, np.arange(-2.0, 2.0), 1.5), x),
+    "signs": lambda x: jnp.vdot(jnp.sign(x), x**2),
+    "cases": lambda x: jnp.sum(jnp.where(x[:, None] > DATA.T, x[:, None], DATA.T) ** 2),
+    "cases by one number": lambda x: jnp.vdot(jnp.where(x[0] < 0.1, x, 3.0), x),
+    "cases that move": lambda x: jnp.sum(jnp.where((x[::-1] >= 0.2)[:, None], DATA.T, 1.0)),
+    "cases in a scan": lambda x: jnp.vdot(
+        jnp.where(lax.scan(lambda c, v: (c, v <= 0.1), 0.0, x)[1], x, 1.0), x
+    ),
+    "cases as numbers": lambda x: jnp.vdot((~(x > 0.3)).astype(float), x),
+    "branches": lambda x: jnp.sum(lax.cond(x[0] > x[1], jnp.sin, jnp.cos, x)),
+    "finite": lambda x: jnp.sum(jnp.where(jnp.isfinite(x[None] * DATA), x[None], 0.0)),
+    "softmax": lambda x: jnp.vdot(jax.nn.softmax(x[None] * DATA, 1), DATA) + jax.nn.logsumexp(x),
 }
 
 
+def _pairs(x):
+    return jnp.stack([jnp.outer(x[:2], x[2:]), jnp.outer(x[1:3], x[:2])]) + 9.0 * jnp.eye(2)[None]
+
+
+@pytest.mark.parametrize("trace", [array_graph, expression_graph])
 @pytest.mark.parametrize("name", PROGRAMS)
-def test_values_and_gradients_are_those_of_the_code(name):
+def test_values_and_gradients_are_those_of_the_code(name, trace):
     program = PROGRAMS[name]
     points = np.random.default_rng(2).normal(size=(7, 4))
-    graph = read_graph(Reader(array_graph(lambda x: [program(x)], 4)), 4, 1)
+    graph = read_graph(Reader(trace(lambda x: [program(x)], 4)), 4, 1)
     found = evaluate(graph, points)
     expected = jax.vmap(jax.value_and_grad(program))(points)
     np.testing.assert_allclose(found.outputs[:, 0], expected[0], rtol=1e-12, atol=1e-13)
     np.testing.assert_allclose(found.gradients[:, 0], expected[1], rtol=1e-12, atol=1e-13)
+
+
+@pytest.mark.parametrize("name", test_graph.PROGRAMS)
+def test_programs_of_graphs_of_numbers(name):
+    program = test_graph.PROGRAMS[name]
+    points = np.array([[0.7, 1.3, 1.1], [1.2, 0.6, 0.9]])
+    graph = read_graph(Reader(array_graph(lambda x: [program(x)], 3)), 3, 1)
+    expected = [program(jnp.asarray(point)) for point in points]
+    np.testing.assert_allclose(evaluate(graph, points).outputs[:, 0], expected, rtol=1e-12)
 
 
 def test_a_matrix_of_data_is_one_node():
@@ -73,11 +110,13 @@ def test_outputs_may_be_arrays():
 @pytest.mark.parametrize(
     ("program", "message"),
     [
-        (lambda x: jnp.where(x[0] > 0, x[0], x[1]), "gt"),
         (lambda x: jnp.sum(jnp.sort(x)), "sort"),
         (lambda x: x[jnp.argmax(x)], "argmax|places|place"),
         (lambda x: jnp.sum(x * np.array([1.0, np.inf, 1.0, 1.0])), "no real numbers"),
-        (lambda x: lax.while_loop(lambda v: v < 3.0, lambda v: v * v, x[0]), "loop|lt"),
+        (lambda x: lax.while_loop(lambda v: v < 3.0, lambda v: v * v, x[0]), "loop"),
+        (lambda x: jnp.sum(x > 0), "comparisons of real numbers"),
+        (lambda x: jnp.max(jnp.outer(jnp.arange(2.0**17), x)), "more than 262144"),
+        (lambda x: jnp.max(jnp.outer(jnp.arange(2.0**19), x), 0)[0], "more than 1048576"),
     ],
 )
 def test_what_has_no_counterpart(program, message):
