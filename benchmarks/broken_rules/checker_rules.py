@@ -209,7 +209,7 @@ RULES = [
     Rule("ridges", "Ridges.undefined", "factors |= self._partial", "pass"),
     Rule("ridges", "Ridges.terms", "shares.get(self.players[k], zero) * a", "a"),
     Rule("ridges", "Ridges._pay", "self._ranges > MAX_RANGES", "False"),
-    Rule("ridges", "ridges:_second", "f == g", "False"),
+    Rule("ridges", "ridges:_second", "factors[:f]", "factors[:0]"),
     Rule("ridges", "ridges:_others", "h not in done", "False"),
     Rule("ridges", "Extents._of", "region.lower if a > 0 else region.upper", "region.lower"),
     Rule("ridges", "Extents._of", "region.upper if a > 0 else region.lower", "region.upper"),
@@ -323,7 +323,7 @@ RULES = [
     Rule(
         "performance",
         "check_piece",
-        "positive(partial(decrease_form, scheme, margin, piece), low, high)",
+        "positive(partial(decrease_form, scheme, field, piece), low, high)",
         "True",
     ),
     Rule("performance", "check_piece", "positive(form, start, high)", "True"),
@@ -332,7 +332,7 @@ RULES = [
     Rule(
         "performance",
         "subtract_inequalities",
-        "monotone * margin - lipschitz",
+        "monotone * field.margin - lipschitz",
         "monotone - lipschitz",
     ),
     Rule("performance", "start_bound", "2 * abs(piece.lyapunov[0][1])", "0"),
