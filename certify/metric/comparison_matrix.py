@@ -128,7 +128,7 @@ def loses_little(matrix: sp.csr_array, value: float) -> bool:
         )
     except scipy.sparse.linalg.ArpackNoConvergence:
         return False
-    return value >= found[0] - (1 - _ENOUGH) * abs(found[0])
+    return bool(value >= found[0] - (1 - _ENOUGH) * abs(found[0]))
 
 
 def signs(matrix: sp.csr_array) -> Float[np.ndarray, " n"] | None:

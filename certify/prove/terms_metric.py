@@ -7,6 +7,7 @@ import numpy as np
 import scipy.optimize
 
 from certify.jacobian.rank_one import RankOne
+from certify.metric.best_matrix import abscissa
 from certify.metric.ladder import climb
 from certify.metric.metric import Metric
 from certify.metric.metric_options import AutoMetric
@@ -22,6 +23,8 @@ _RANGE, _TRIALS = 12.0, 30
 _QUICK, _HALVINGS = 15, 8
 # The most players whose weights are looked for one by one, and the most coordinates for a matrix.
 _MOST_PLAYERS, _MOST_OF_MATRIX = 16, 48
+# The share of the largest entry below which an eigenvalue counts as zero.
+_TINY = 1e-9
 # Jacobians with random slopes at the ends of their ranges, from which a matrix is chosen.
 _CORNERS = 64
 
@@ -56,8 +59,12 @@ def metric_of_terms(task: ProofTask, terms: RankOne) -> ChosenMetric:
         return chosen
     if not asked and margin_bound(terms, chosen.metric).value > 0:
         return chosen
+    corners = _corners(terms)
+    # No metric has a larger margin than that at the corners, and none is looked for near zero.
+    if not asked and abscissa(corners) <= _TINY * np.abs(corners).max():
+        return chosen
     aim = Aim(option.objective, half_widths(task.region), field.is_gradient, lambda: _left(task))
-    ladder = climb(_corners(terms), field.sizes, option.generality, aim)
+    ladder = climb(corners, field.sizes, option.generality, aim)
     matrix = Metric(ladder.chosen.weighting)
     looked = terms.apart() if matrix.is_matrix else terms
     better = margin_bound(looked, matrix).value > margin_bound(terms, chosen.metric).value

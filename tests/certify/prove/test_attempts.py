@@ -112,9 +112,10 @@ def test_a_matrix_where_weights_promise_too_much(shear, small, sampling_lies, mo
 
 def test_when_everything_lies_nothing_is_proved(shear, small, sampling_lies, monkeypatch):
     rungs = tuple(Rung(name, lie, 1.0) for name, lie in LIES.items())
-    monkeypatch.setattr(
-        "certify.prove.metric_choice.climb", lambda *_: Ladder(rungs, rungs[-1], 1.0)
-    )
+    for place in ("metric_choice", "terms_metric"):
+        monkeypatch.setattr(
+            f"certify.prove.{place}.climb", lambda *_: Ladder(rungs, rungs[-1], 1.0)
+        )
     found = certify.certify(shear.game, small)
     assert found.status == "undecided"
     assert "the margin on some cell is not positive" in found.reasons[0]
