@@ -196,3 +196,4 @@ assert 0.0999 < certificate.margin <= min(margins)
 assert (distances <= proved * (1 + 1e-6) + 1e-7).all()
 assert run.residual < 1e-8
 assert (squares <= bound).all() and squares[-1] < ball
+folder.cleanup()
