@@ -73,6 +73,7 @@ certificate = certify.certify(
 folder = tempfile.TemporaryDirectory()
 path = certificate.save(Path(folder.name) / "labels.json")
 accepted = [certify.check(path, level=level).ok for level in (1, 2)]
+folder.cleanup()
 print(certificate.status, accepted, f"margin {certificate.margin:.4f}")
 
 # %% [markdown]
@@ -196,4 +197,3 @@ assert 0.0999 < certificate.margin <= min(margins)
 assert (distances <= proved * (1 + 1e-6) + 1e-7).all()
 assert run.residual < 1e-8
 assert (squares <= bound).all() and squares[-1] < ball
-folder.cleanup()
