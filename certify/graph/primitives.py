@@ -56,7 +56,7 @@ def _reduced(function: Callable[[Builder, Sequence[int]], int]) -> Callable:
     """Returns the rule that makes one number of those along some axes."""
 
     def rule(nodes: AbstractNodes, equation: core.JaxprEqn, x: Any) -> Real:
-        rows = nodes.rows(nodes.real(x), equation.params["axes"])
+        rows = nodes.rows(nodes.real(x), [*map(int, equation.params["axes"])])
         return nodes.collected([function(nodes.builder, row) for row in rows], _shape(equation))
 
     return rule
@@ -66,7 +66,7 @@ def _cumulated(combine: Callable[[Builder, int, int], int]) -> Callable:
     """Returns the rule that combines numbers along an axis one after the other, and keeps all."""
 
     def rule(nodes: AbstractNodes, equation: core.JaxprEqn, x: Any) -> Real:
-        axes, step = (equation.params["axis"],), -1 if equation.params["reverse"] else 1
+        axes, step = (int(equation.params["axis"]),), -1 if equation.params["reverse"] else 1
         function = functools.partial(combine, nodes.builder)
         sums = [
             number
@@ -203,7 +203,9 @@ RULES: dict[str, Callable] = {
         nodes, lambda b, number: b.node("power", number, equation.params["y"]), x
     ),
     "dot_general": _dot,
-    "reduce_sum": lambda nodes, equation, x: nodes.summed(nodes.real(x), equation.params["axes"]),
+    "reduce_sum": lambda nodes, equation, x: nodes.summed(
+        nodes.real(x), [*map(int, equation.params["axes"])]
+    ),
     "reduce_prod": _reduced(lambda b, row: functools.reduce(b.mul, row, b.constant(1.0))),
     "reduce_max": _reduced(lambda b, row: functools.reduce(b.larger, row, b.constant(-math.inf))),
     "reduce_min": _reduced(lambda b, row: functools.reduce(b.smaller, row, b.constant(math.inf))),
