@@ -11,9 +11,10 @@ one. What the file states about J and F and is *not* re-derived here is, in one 
   (B) on each (closed) cell of the region the costs and F are continuously differentiable, F being
       their gradients (so own-player blocks of J are symmetric), and J(x) = C + sum_k e_k G_k + E
       with |e_k| <= 1 and |E| <= R entrywise, for every x; or, where the file has terms in place of
-      cells, the same on all of the region with J(x) = sum_k s_k p_k q_k' and low_k <= s_k <= high_k
-      (`terms`); |F(center) - value| <= residual entrywise, value being zero where the file states
-      none. A game that the file calls zero-sum has two players and f_2 = -f_1.
+      cells, the same on all of the region with J(x) = sum_k s_k (p_k q_k' + mirror_k q_k p_k') and
+      low_k <= s_k <= high_k, where mirror_k is 0 unless the file says 1 or -1 (`terms`);
+      |F(center) - value| <= residual entrywise, value being zero where the file states none. A game
+      that the file calls zero-sum has two players and f_2 = -f_1.
 
 A file may be about another field in place of the pseudo-gradient, and names it. Then (B) is about
 that F alone: it is continuously differentiable, with that Jacobian and that value; nothing is known

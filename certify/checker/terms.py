@@ -4,6 +4,9 @@ The file states integer vectors p_k and q_k and numbers `low_k <= high_k`, and
 
     J(x) = sum_k s_k(x) p_k q_k'     with  low_k <= s_k(x) <= high_k     for every x of the region.
 
+A mirrored term is `s_k (p_k q_k' + q_k p_k')` or `s_k (p_k q_k' - q_k p_k')`: two products with one
+slope, which may cancel.
+
 *Lemma.* For vectors a and b, a number `|d| <= 1`, and positive t and u with `t u >= 1`,
 
     d (a b' + b a') + t a a' + u b b'  is positive semidefinite.
@@ -12,7 +15,8 @@ It is so for `u = 1 / t`: then it is `(sqrt(t) a + d b / sqrt(t)) (the same)' + 
 and a larger u adds a multiple of `b b'`.
 
 Every claim below is about a matrix that is linear in J, to which a term adds `s (a b' + b a')` with
-vectors a and b made of p and q. With `s = m + r d`, `m = (low + high) / 2`, `r = (high - low) / 2`,
+vectors a and b made of p and q; or a sum of such parts, each bounded by itself. With `s = m + r d`,
+`m = (low + high) / 2`, and `r = (high - low) / 2`,
 
     s (a b' + b a')  >=  m (a b' + b a') - r (t a a' + u b b').
 

@@ -28,11 +28,12 @@ _BY_CELLS = (
 )
 _BY_TERMS = (
     "Statement (B) of certify/checker/proof.py: that the Jacobian of the pseudo-gradient is the "
-    "sum of the stated terms, with slopes in their ranges all over the region, and the residual "
-    "bound. Level 2 of the checker re-derives it from the costs in this file; else it rests on the "
-    "same code, which found the terms: on Python's integers, python-flint, and the graph of the "
-    "costs in this file being that of their code. Where the file calls the game zero-sum, (B) also "
-    "says that the two costs are a payoff and its negative."
+    "sum of the stated terms, mirrored ones with one slope for both parts, with slopes in their "
+    "ranges all over the region, and the residual bound. Level 2 of the checker re-derives it from "
+    "the costs in this file; else it rests on the same code, which found the terms: on Python's "
+    "integers, python-flint, and the graph of the costs in this file being that of their code. "
+    "Where the file calls the game zero-sum, (B) also says that the two costs are a payoff and its "
+    "negative."
 )
 _ALWAYS = (
     "The costs mean the real-valued functions that their code spells out, with constants taken "
