@@ -36,12 +36,22 @@ def _logaddexp(b: Builder, x: int, y: int) -> int:
     return b.log(b.add(b.node("exp", x), b.node("exp", y)))
 
 
+def _known_reals(x: Any) -> Any:
+    """Returns known integers, which a product may have on one side, as the reals they are."""
+    if isinstance(x, Real | Order) or np.asarray(x).dtype.kind not in "iu":
+        return x
+    reals = np.asarray(x).astype(np.float64)
+    if not (np.abs(reals) < 2.0**53).all():
+        raise GraphError("the costs multiply by integers that are too long for float64")
+    return reals
+
+
 def _dot(nodes: AbstractNodes, equation: core.JaxprEqn, x: Any, y: Any) -> Real:
     """Makes a product of (stacks of) matrices, in the order of `lax.dot_general`."""
     contracted, batch = equation.params["dimension_numbers"]
     factors, kept = [], []
     for z, inner, stack, is_left in zip((x, y), contracted, batch, (True, False), strict=True):
-        z = nodes.real(z)
+        z = nodes.real(_known_reals(z))
         free = [k for k in range(len(z.shape)) if k not in stack and k not in inner]
         sides = (free, inner) if is_left else (inner, free)
         sizes = [math.prod(z.shape[k] for k in axes) for axes in sides]

@@ -17,6 +17,7 @@ from certify.enclosure import direct
 from certify.enclosure.interval import Interval
 from certify.enclosure.margins import outward, widened
 from certify.enclosure.registry import Operation, rule
+from certify.enclosure.rules.structural import known_reals
 from certify.rounding import EPSILON, TINY
 
 # Interval products with at most this many terms are formed term by term and are only as wide as
@@ -60,14 +61,15 @@ def cumsum(op: Operation, x: Interval) -> Interval:
 
 
 @rule("dot_general")
-def dot_general(op: Operation, x: Interval, y: Interval) -> Interval:
-    """Contracts two interval arrays.
+def dot_general(op: Operation, x: Any, y: Any) -> Interval:
+    """Contracts two interval arrays; one of them may be known integers.
 
     With a point on one side the endpoints separate by sign and the result is as narrow as can be.
     Two intervals are multiplied term by term when small, else as
     `mid mid -+ (|mid| rad + rad |mid| + rad rad)` (Rump, Fast and parallel interval arithmetic,
     BIT 39, 1999).
     """
+    x, y = (z if isinstance(z, Interval) else known_reals(z) for z in (x, y))
     dimensions = op.params["dimension_numbers"]
     terms = math.prod(x.shape[axis] for axis in dimensions[0][0])
 

@@ -63,7 +63,7 @@ def iota(op: Operation) -> Interval:
 def convert_element_type(op: Operation, x: Any) -> Any:
     """Converts types; known numbers become points of float64.
 
-    Integers of 64 bits are rounded, hence widened.
+    Integers of 64 bits may be rounded, and then they are widened.
     """
     target = np.dtype(op.params["new_dtype"])
     if isinstance(x, Interval):
@@ -78,8 +78,15 @@ def convert_element_type(op: Operation, x: Any) -> Any:
         return Interval(x.lower.astype(target), x.upper.astype(target))
     if target != np.float64:
         return op.bind(x)
-    value = jnp.asarray(x).astype(target)
+    return known_reals(x)
+
+
+def known_reals(x: Any) -> Interval:
+    """Returns known numbers of another type as real ones, widened where float64 may round them."""
+    value = jnp.asarray(x).astype(np.float64)
     is_exact = np.dtype(x.dtype).itemsize < 8
+    if not is_exact and is_concrete(x):
+        is_exact = bool((np.abs(np.asarray(x).astype(np.float64)) < 2.0**53).all())
     return Interval.point(value) if is_exact else outward(value, value, 1.0)
 
 

@@ -653,3 +653,28 @@ class TestMirroredTerms:
         data["digest"] = digest(data)
         assert check_data(data).ok  # for what is given at level 1
         assert "slope" in str(check_data(data, level=2).reasons)
+
+
+@pytest.mark.parametrize("region", ["box", "everywhere"])
+@pytest.mark.parametrize("kind", [np.int32, np.int64, np.uint8])
+def test_whole_numbers_may_be_data(region, kind):
+    """A product of integers and reals keeps the integers: they are exact reals."""
+    rows = np.array([[1, 0], [2, 3]], kind)
+
+    def costs(x, args):
+        with jax.numpy_dtype_promotion("standard"):
+            score = jnp.asarray(rows) @ jnp.stack(x)
+        return x[0] ** 2 + 0.01 * jnp.sum(jnp.sin(score)), x[1] ** 2
+
+    where = certify.Everywhere((0.0, 0.0)) if region == "everywhere" else None
+    found = certify.certify(dg.game(costs), where or certify.Box.around((0.0, 0.0), 0.5))
+    assert found.status == "proved", found.reasons
+    assert check_data(found.data, level=2).ok
+
+    def long_costs(x, args):
+        with jax.numpy_dtype_promotion("standard"):
+            product = jnp.array([2**53 + 1, 0]) @ jnp.stack(x)
+        return x[0] ** 2 + 1e-17 * product, x[1] ** 2
+
+    found = certify.certify(dg.game(long_costs), certify.Everywhere((0.0, 0.0)))
+    assert found.status == "undecided" and "too long for float64" in str(found.reasons)
