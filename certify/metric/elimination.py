@@ -6,7 +6,7 @@ import numpy as np
 import scipy.sparse as sp
 
 from certify.checker.outer_products import MAX_FULL
-from certify.metric.rank_one_bounds import MultiplierBound
+from certify.metric.multipliers import MultiplierBound
 from certify.metric.term_inequality import TermInequality, factored
 
 # The share of entries from which on a matrix is taken for full, before and after elimination.

@@ -9,8 +9,8 @@ from certify.jacobian.rank_one import RankOne
 from certify.metric.elimination import term_proof
 from certify.metric.limiting_terms import limiting_terms
 from certify.metric.metric import Metric
+from certify.metric.multipliers import MultiplierBound
 from certify.metric.rank_one_bounds import (
-    MultiplierBound,
     cocoercivity_bound,
     curvature_bound,
     lipschitz_bound,

@@ -106,8 +106,8 @@ def test_cocoercivity_and_steps_are_never_beyond_the_truth(seed, n, count, is_ma
         assert accepts(said) == holds
 
     steps = step_bound(terms, metric, margin.value / lipschitz.value**2)
-    if steps is None:  # a small margin is lost where the two parts of mirrored terms are bounded
-        assert mirrored
+    if steps is None:  # where the margin is small, multipliers may lose it in the larger matrix
+        assert margin.value < 0.05 * lipschitz.value
         return
 
     def factor(h):
@@ -274,7 +274,7 @@ def chain(count=40):
 @pytest.fixture
 def scaled(monkeypatch):
     """Claims that scaled dominance proves."""
-    monkeypatch.setattr("certify.metric.rank_one_bounds.DENSE", 1)
+    monkeypatch.setattr("certify.metric.multipliers.DENSE", 1)
     terms, metric = chain(), Metric(np.linspace(1.0, 2.0, 40))
     margin, lipschitz = margin_bound(terms, metric), lipschitz_bound(terms, metric)
     assert margin.scaling is not None and lipschitz.scaling is not None
@@ -283,7 +283,7 @@ def scaled(monkeypatch):
 
 
 def test_of_a_network_dominance_loses_nothing(monkeypatch):
-    monkeypatch.setattr("certify.metric.rank_one_bounds.DENSE", 1)
+    monkeypatch.setattr("certify.metric.multipliers.DENSE", 1)
     terms, metric = chain(), Metric(np.ones(40))
     margin, lipschitz = margin_bound(terms, metric), lipschitz_bound(terms, metric)
     bend = 0.4 * np.cos(np.pi / 41)  # of the matrix of neighbours, times a fifth
