@@ -103,7 +103,7 @@ from dgames.results import RESULTS as RESULTS
 if _typing.TYPE_CHECKING:
     from dgames.root_finder import MethodRootFinder as MethodRootFinder
     from dgames.root_finder import as_root_finder as as_root_finder
-    from dgames.solve import Solution as Solution
+    from dgames.solution import Solution as Solution
     from dgames.solve import solve as solve
 
 # Diagnoses of a point and of a method
@@ -149,7 +149,8 @@ _LATER = {
         "transforms": ("transforms",),
         "flow": ("Trajectory", "flow"),
         "root_finder": ("MethodRootFinder", "as_root_finder"),
-        "solve": ("Solution", "solve"),
+        "solution": ("Solution",),
+        "solve": ("solve",),
     }.items()
     for name in names
 }
