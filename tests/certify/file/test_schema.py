@@ -12,7 +12,22 @@ from hypothesis import example, given, settings
 from jsonschema import Draft202012Validator
 
 import certify
-from certify.checker import Unusable, arrays, check_data, graph, reader, schemes, steps
+from certify.checker import (
+    Unusable,
+    arrays,
+    cells,
+    check_data,
+    exact,
+    forms,
+    graph,
+    metric,
+    outer_products,
+    reader,
+    ridges,
+    schemes,
+    sparse,
+    steps,
+)
 from certify.checker.cells import MAX_GENERATORS
 from certify.checker.claims import MAX_DIMENSION
 from certify.checker.reader import Reader, decode, parse
@@ -238,8 +253,8 @@ def test_limits_and_names_are_those_of_the_checker():
     whole, parts = certify.schema(), schema_parts()
     assert str(reader.MAX_BYTES) in whole["description"]
     assert str(reader.MAX_BITS) in whole["description"]
-    cells = parts["cells"]["properties"]["cells"]
-    assert cells["maxItems"] == reader.MAX_ITEMS
+    nodes_of_cells = parts["cells"]["properties"]["cells"]
+    assert nodes_of_cells["maxItems"] == reader.MAX_ITEMS
     assert parts["vector"]["maxItems"] == MAX_DIMENSION
     assert parts["terms"]["properties"]["terms"]["maxItems"] == reader.MAX_ITEMS
     assert parts["generators"]["maxItems"] == MAX_GENERATORS
@@ -253,6 +268,31 @@ def test_limits_and_names_are_those_of_the_checker():
     pairs = [(rule["method"]["const"], rule["theorem"]["const"]) for rule in rules]
     assert sorted(pairs) == sorted(steps.STEP_RULES)
     assert {m for m, t in pairs if t == "performance"} == set(schemes.SCHEMES)
+
+
+@pytest.mark.parametrize(
+    ("limits", "row"),
+    [
+        ((arrays.MAX_SIZE, graph.MAX_ENTRIES, graph.MAX_TERMS), "entries of an array"),
+        ((metric.MAX_ROWS, outer_products.MAX_FULL), "rows of a metric"),
+        ((cells.MAX_DEPTH, cells.MAX_ENDS), "cuts within cuts"),
+        ((exact.MAX_WORK,), "products of exact numbers"),
+        ((sparse.MAX_ENTRIES,), "entries of a sparse matrix"),
+        ((forms.MAX_WORK, ridges.MAX_RANGES), "at level 2, terms"),
+    ],
+)
+def test_the_page_has_the_limits_of_the_checker(limits, row):
+    page = (Path(__file__).parents[3] / "docs" / "certificate-format.md").read_text("utf-8")
+    (line,) = (line for line in page.splitlines() if line.startswith(f"| {row}"))
+    stated = line.split("|")[2].replace(",", "").replace(";", "").split()
+    found = [base**exponent for base, exponent in map(_power, stated)]
+    assert found == list(limits)
+
+
+def _power(number):
+    """Reads `2^31`, or a plain number."""
+    base, _, exponent = number.partition("^")
+    return int(base), int(exponent or 1)
 
 
 def test_made_by_hand_fits():
