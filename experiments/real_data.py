@@ -106,7 +106,7 @@ def certificates(config: Config, run: Run) -> Data:
 
 
 def mini_batches(config: Config, run: Run) -> Data:
-    """Trains each game on mini-batches, beside the proved bound on the mean squared distance."""
+    """Trains each game on mini-batches, beside a bound on the mean squared distance."""
 
     def one(name: str) -> Data:
         data = named(config.units)[name]()
@@ -138,7 +138,7 @@ def mini_batches(config: Config, run: Run) -> Data:
             ),
             "steps": found.steps,
             "squares": found.squares,
-            "proved": batches.proved_squares(proof, noise, step, first, found.steps),
+            "bound": batches.bound_on_squares(proof, noise, step, first, found.steps),
         }
 
     return dict(zip(config.names, run.each(config.names, one), strict=True))
@@ -227,8 +227,8 @@ def numbers(data: Mapping[str, Data]) -> dict[str, Any]:
             f"{name}: margin, of the sampled one": each["margin"] / each["sampled"],
             f"{name}: residual after training": run["residual"],
             f"{name}: largest distance, of the proved one": float((distances / proved)[far].max()),
-            f"{name}: largest mean square on batches, of the proved one": float(
-                np.max(np.array(batch["squares"]) / np.array(batch["proved"]))
+            f"{name}: largest mean square on batches, of its bound": float(
+                np.max(np.array(batch["squares"]) / np.array(batch["bound"]))
             ),
         }
     if data["multipliers"]:
@@ -255,11 +255,11 @@ def training(config: Config, data: Mapping[str, Data]) -> Figure:
 
 
 def noise(config: Config, data: Mapping[str, Data]) -> Figure:
-    """Draws mean squared distances on mini-batches, beside what is proved of them."""
+    """Draws mean squared distances on mini-batches, beside their bounds."""
     figure, axes = plt.subplots(2, 3, figsize=(9.6, 5.2), layout="constrained")
     for ax, name in zip(axes.flat, config.names, strict=False):
         run = data["mini_batches"][name]
-        ax.semilogy(run["steps"], run["proved"], "k--", label="proved, of the mean")
+        ax.semilogy(run["steps"], run["bound"], "k--", label="bound on the mean")
         ax.axhline(run["ball"], color="0.7", label="ball of noise")
         ax.semilogy(run["steps"], run["squares"], "C0", label="mean of the runs")
         ax.set(title=name)

@@ -66,14 +66,14 @@ def noise(data: DataGame, certificate: certify.Convergence, size: int) -> Noise:
 def step_of(certificate: certify.Convergence, noise: Noise, ball: float) -> float:
     """Returns a step whose ball of noise is at most this mean squared distance.
 
-    It solves `ball = h s / (2 a - h q)` with `q = b^2 + g`. It is at most half of `a / q`, the step
-    with the best factor.
+    It solves `ball = h s / (2 a - h q)` with `q = b^2 + g`, or `a c + g` if that is less. It
+    is at most half of `a / q`, the step with the best factor.
     """
     margin, square = certificate.margin, _square_of_step(certificate, noise)
     return min(0.5 * margin / square, 2 * margin * ball / (noise.variance + ball * square))
 
 
-def proved_squares(
+def bound_on_squares(
     certificate: certify.Convergence, noise: Noise, step: float, start: float, steps: Array
 ) -> Float[Array, " times"]:
     """Bounds the mean squared distance after these numbers of steps, from its value at the start.

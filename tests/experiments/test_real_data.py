@@ -100,12 +100,12 @@ class TestNoise:
         variance = errors.var() + (unit * model) ** 2 * (1 - 1 / 4)
         assert batches.noise(data, proof, 8).variance == pytest.approx(variance / 4, rel=1e-5)
 
-    def test_the_proved_line_starts_at_the_start_and_ends_at_the_ball(self):
+    def test_the_bound_starts_at_the_start_and_ends_at_the_ball(self):
         data = MADE["label noise"]()
         proof = certify.certify(data.game, data.region, [dg.Simultaneous])
         noise = batches.noise(data, proof, 8)
         step = batches.step_of(proof, noise, 0.01)
-        line = batches.proved_squares(proof, noise, step, 4.0, jnp.array([0, 10**7]))
+        line = batches.bound_on_squares(proof, noise, step, 4.0, jnp.array([0, 10**7]))
         ball = certify.noise_ball(
             proof.margin, proof.lipschitz, step, noise.variance, noise.growth, proof.cocoercivity
         )
