@@ -10,6 +10,7 @@ from .rank_one import RankOneTerm, read_terms
 from .reader import Reader, Unusable
 from .region import Region
 from .sets import Extent, StrategySet, read_set
+from .shared_rows import Shared, require_sets
 from .verdict import require
 
 MAX_DIMENSION = 2**17
@@ -45,7 +46,8 @@ class Claims:
         kind = "metric" if "metric" in file["claims"] else "weights"
         # Files about terms in place of cells say nothing about the blocks of J.
         self.has_gain = "small_gain" in file["claims"]
-        optional = [name for name in ("small_gain", "cocoercivity") if name in file["claims"]]
+        optional = ["small_gain", "cocoercivity", "shared"]
+        optional = [name for name in optional if name in file["claims"]]
         _, margin, lipschitz, equilibrium, basin, steps, *_ = file["claims"].fields(
             kind, "margin", "lipschitz", "equilibrium", "basin", "steps", *optional
         )
@@ -70,6 +72,10 @@ class Claims:
         self.extents: list[Extent] = [(None, None)] * n
         if self.sets:
             self.extents = [extent for own in self.sets for extent in own.extents]
+        self.shared: Shared | None = None
+        if "shared" in game or "shared" in file["claims"]:
+            self.shared = Shared(game["shared"], file["claims"]["shared"], sizes)
+            require_sets(self)
         self.metric = ExactMetric(file["claims"], sizes)
         lowest = min(self.metric.smallest, *self.metric.coordinate)
         require(lowest > 0, "the weights are positive" if kind == "weights" else METRIC_POSITIVE)

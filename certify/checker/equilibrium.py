@@ -19,7 +19,8 @@ def check_equilibrium(claims: Claims) -> None:
     If the ball of radius r around c is in D and `|F(c)|_P <= margin r`, then F has a zero in it: on
     the sphere `<F(x), x - c>_P >= margin r^2 - |F(c)|_P r >= 0`, which suffices by Brouwer's
     theorem. It is the only zero in D by strong monotonicity. With strategy sets, the argument of
-    `_defect` takes the place of this one.
+    `_defect` takes the place of this one; with shared constraints as well, of which x* solves the
+    variational inequality, see `shared_rows`.
 
     Each player's cost is strongly convex in that player's own coordinates, so the zero is a Nash
     equilibrium of the game restricted to D: own-player blocks of J are positive definite. With
@@ -71,15 +72,22 @@ def _defect(claims: Claims) -> tuple[Fraction, Fraction]:
     from x* in one block. There the costs are convex, so x* is an equilibrium; by strong
     monotonicity no other point of D and K solves the inequality.
     """
+    weights, point, value, moved = claims.metric.weights, claims.center, claims.value, Fraction(0)
+    if claims.shared is not None:
+        point = claims.shared.feasible(claims.center, claims.sets, claims.coordinates)
+        spread = claims.metric.coordinate
+        pulls = claims.shared.pull(spread)
+        value = [v + pull for v, pull in zip(value, pulls, strict=True)]
+        moves = zip(spread, point, claims.center, strict=True)
+        moved = sum((w * (y - c) ** 2 for w, y, c in moves), Fraction(0))
     found = [
-        own.defect(claims.center[block], claims.value[block])
+        own.defect(point[block], value[block])
         for own, block in zip(claims.sets, claims.coordinates, strict=True)
     ]
-    weights = claims.metric.weights
     errors = [error for defect in found for error in defect.errors]
     total = [a + b for a, b in zip(claims.residual, errors, strict=True)]
     pairs, zero = list(zip(weights, found, strict=True)), Fraction(0)
-    shift = root_above(sum((w * d.shift**2 for w, d in pairs), zero))
+    shift = root_above(moved + sum((w * d.shift**2 for w, d in pairs), zero))
     pulled = sum((w * (d.pull * d.shift) ** 2 for w, d in pairs), zero)
     size = root_above(claims.metric.squared_norm_above(total)) + root_above(pulled)
     return shift, claims.lipschitz * shift + size

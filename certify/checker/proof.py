@@ -30,7 +30,9 @@ what holds for every x whose policies are in them.
 Where the file states the players' strategy sets, K is their product, an equilibrium is one of the
 game restricted to D and K, and steps and flow are projected onto K, player by player. Then P has to
 be W, as projections player by player are nonexpansive in it. Without such sets K is the whole
-space.
+space. Where the file states shared linear constraints too, X is the set of the points of K that
+satisfy them, and takes its place: `shared_rows` says which equilibrium x* is, and what is claimed
+of its multipliers.
 
 From (B) everything else follows by the inequalities verified below, in exact rational arithmetic.
 """
@@ -44,6 +46,7 @@ from .exact import Work, positive_definite
 from .matrices import Matrix, block, bordered, diagonal, scaled, square, symmetric, transposed
 from .metric import dense, loose, times
 from .reader import Reader, Unusable
+from .shared_rows import check_shared
 from .steps import check_steps
 from .terms import check_terms
 from .verdict import Rejected, require
@@ -63,6 +66,7 @@ def check_convergence(file: Reader, level: int, progress: Progress | None) -> tu
         lambda: check_metric(claims),
         lambda: check_jacobians(file["evidence"], claims, progress),
         lambda: check_equilibrium(claims),
+        lambda: check_shared(claims, file["evidence"]),
         lambda: check_steps(claims),
     ):
         try:

@@ -31,10 +31,13 @@ def check_steps(claims: Claims) -> None:
     a fixed point of every projected step: blockwise projections are nonexpansive in W. In another
     metric they need not be, and nothing is claimed of projected steps except alternating ones,
     whose norms are Euclidean for each player; nor by the theorem "performance", unless the sets
-    contain D, in which all points lie, so that projections change nothing. The theorem "small_gain"
-    is one for pseudo-gradients: it needs own-player blocks of J to be symmetric.
+    contain D, in which all points lie, so that projections change nothing. Onto shared constraints
+    that couple players, steps are projected as a whole, in the metric W of the file, in which that
+    is nonexpansive too; "small_gain", whose norms are others, claims nothing of them. The theorem
+    "small_gain" is one for pseudo-gradients: it needs own-player blocks of J to be symmetric.
     """
     stated: set[str] = set()
+    couples = claims.shared is not None and claims.shared.couples
     for file in claims.steps:
         rule = (file["method"].text(), file["theorem"].text())
         if rule not in STEP_RULES:
@@ -44,6 +47,8 @@ def check_steps(claims: Claims) -> None:
         stated.add(rule[0])
         bound = f"{rule[0]}: the theorem holds for steps onto strategy sets"
         require(not (claims.sets and rule[1] in UNPROJECTED), bound)
+        together = f"{rule[0]}: the theorem holds for steps onto shared constraints"
+        require(not (couples and rule[1] in BLOCKWISE), together)
         symmetric = f"{rule[0]}: the theorem holds for fields that are no pseudo-gradients"
         require(claims.is_gradient or rule[1] not in SYMMETRIC, symmetric)
         blocks = f"{rule[0]}: the file has the bounds on blocks that the theorem needs"
@@ -266,6 +271,8 @@ def _performance(
 
 # Theorems that do not cover projected steps.
 UNPROJECTED = {"performance"}
+# Theorems whose projections are player by player, in norms other than that of the file.
+BLOCKWISE = {"small_gain"}
 # Theorems that need own-player blocks of J to be symmetric, as those of a pseudo-gradient are.
 SYMMETRIC = {"small_gain"}
 

@@ -22,6 +22,7 @@ from certify.claims.convergence_rows import claim_rows, tables
 from certify.claims.equilibrium import Basin, Equilibrium
 from certify.claims.identity import described_strategy, difference
 from certify.claims.rows import Row, Table
+from certify.claims.shared_report import SharedReport, read_shared
 from certify.problem.exact_types import described_class, known_method
 from certify.problem.region import Everywhere, Region
 from certify.steps.step_size import StepSize
@@ -136,6 +137,14 @@ class Convergence(Certificate):
         not.
         """
         return self.claims.equilibrium
+
+    @property
+    def shared(self) -> SharedReport | None:
+        """The statements on shared constraints; None if there are none, or the region obeys them.
+
+        With them the equilibrium is a generalised one, in the sense of `SharedReport`.
+        """
+        return read_shared(self.data)
 
     @property
     def basin(self) -> Basin:

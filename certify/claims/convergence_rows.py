@@ -24,6 +24,7 @@ from certify.claims.rows import (
     shortened,
     vector,
 )
+from certify.claims.shared_report import NOTIONS, SharedReport, read_shared
 from certify.file.contents import Contents
 from dgames.strategy import blocks, dimensions, player_names, ravel
 
@@ -47,6 +48,7 @@ def claim_rows(data: Contents, claims: ConvergenceClaims) -> list[Row]:
     return [
         row("region", *_region(data["region"])),
         *([row("strategy sets", *_sets(sets, players))] if sets else []),
+        *_shared(read_shared(data)),
         row("metric", *_metric(claims)),
         *_matrix(claims),
         row("margin", "strongly monotone with modulus at least ", at_least(claims.margin)),
@@ -87,6 +89,11 @@ def _what(data: Contents, claims: ConvergenceClaims) -> Cell:
     if "field" in data["game"]:
         kind = "solution of the variational inequality" if on_boundary else "zero"
         return [f"exactly one {kind} of ", Name(data["game"]["field"]), " in the region"]
+    if on_boundary and "shared" in data["game"]:
+        return [
+            "exactly one solution of the variational inequality in the metric, a generalised Nash "
+            "equilibrium within strategy sets and shared constraints"
+        ]
     # Not "exactly one Nash equilibrium": where a region confines players together, as a ball does,
     # points of its boundary may be equilibria of the game restricted to it, too.
     if on_boundary:
@@ -95,6 +102,20 @@ def _what(data: Contents, claims: ConvergenceClaims) -> Cell:
             "strategy sets"
         ]
     return ["exactly one stationary point, a Nash equilibrium"]
+
+
+def _shared(shared: SharedReport | None) -> list[Row]:
+    """Returns rows on shared constraints: how many are active, and with which multipliers."""
+    if shared is None:
+        return []
+    rows = row("shared constraints", f"{len(shared.states)} rows: {shared.summary()} at x*")
+    notion = row("notion", f"{NOTIONS[shared.notion]}; others may exist")
+    if not shared.unique:
+        return [rows, notion, row("multipliers", "not claimed to be unique")]
+    middle = (shared.lower + shared.upper) / 2
+    width = float((shared.upper - shared.lower).max()) / 2
+    shown = vector(middle.tolist(), MOST_ENTRIES)
+    return [rows, notion, row("multipliers", *shown, ", unique, enclosed to +-", at_most(width, 2))]
 
 
 def _width(claims: ConvergenceClaims) -> Part:

@@ -107,13 +107,18 @@ def _other_sets(data: Contents, given: dg.AbstractField, x: Strategy) -> str | N
     constraints = Constraints.of(given, region)
     constraints.require_known()
     if "sets" in data["game"]:
-        if constraints.to_json(lambda number: float(number).hex()) != data["game"]["sets"]:
+        if constraints.to_json(_hexadecimal) != data["game"]["sets"]:
             return "its strategy sets are others"
+        rows = None if constraints.rows is None else constraints.rows.to_json(_hexadecimal)
+        if rows != data["game"].get("shared"):
+            return "its shared constraints are others"
         return None
-    name = constraints.outside(region)
-    if name is not None:
-        return f"its region leaves the strategy set of player '{name}', of which it says nothing"
-    return None
+    left = constraints.outside(region)
+    return None if left is None else f"its region leaves {left}, of which it says nothing"
+
+
+def _hexadecimal(number: Any) -> str:
+    return float(number).hex()
 
 
 def region_of(data: Contents, x: Strategy) -> Region:

@@ -1,4 +1,4 @@
-"""Decides whether a box is in the interior of strategy sets, where these have no effect."""
+"""Decides whether a box is inside strategy sets and shared rows, where these have no effect."""
 
 from fractions import Fraction
 from typing import Any
@@ -9,6 +9,7 @@ from certify.checker.reader import Reader
 from certify.checker.sets import BallSet, BoxSet, read_set
 from certify.claims.convergence_claims import read_region
 from certify.claims.equilibrium import Equilibrium
+from certify.claims.shared_report import has_slack
 from certify.file.contents import Contents
 from dgames.strategy import ravel
 
@@ -31,7 +32,7 @@ def region_is_interior(data: Contents) -> bool:
 
 
 def inside(data: Contents, lower: np.ndarray, upper: np.ndarray) -> bool:
-    """Says whether a box is in the interior of the strategy sets of a file, exactly.
+    """Says whether a box is in the interior of the strategy sets and rows of a file, exactly.
 
     Args:
         data: The contents of the file; without strategy sets every box is in the interior.
@@ -49,6 +50,8 @@ def inside(data: Contents, lower: np.ndarray, upper: np.ndarray) -> bool:
     game = data["game"]
     if "sets" not in game:
         return True
+    if not has_slack(data, lower, upper):
+        return False
     low, high = ([_exact(x) for x in end.tolist()] for end in (lower, upper))
     first = 0
     for player, own in zip(game["players"], game["sets"], strict=True):

@@ -1,8 +1,9 @@
-"""Strategy sets in coordinates: what they restrict, and how a certificate states them."""
+"""Strategy sets and shared rows in coordinates: what they restrict, and how a file states them."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
+from itertools import accumulate, pairwise
 from typing import Any
 
 import equinox as eqx
@@ -17,28 +18,31 @@ from certify.checker.sets import StrategySet, read_set
 from certify.enclosure.programs.promotion import exactly
 from certify.enclosure.programs.walk import is_dependent
 from certify.problem.exact_types import is_as_made
+from certify.problem.linear_rows import LinearRows
 from certify.problem.region import Box, Limits, Region
 from dgames.sets import AbstractSet, player_sets
 from dgames.strategy import blocks, player_names, ravel, unraveler
 
 
 class OutsideStrategySet(ValueError):
-    """The region is not inside the game's strategy set."""
+    """The region is not inside the game's strategy set, or its shared constraints."""
 
 
 @dataclass(frozen=True)
 class Constraints:
-    """The product K of the players' strategy sets, their numbers in float64.
+    """The product K of the players' strategy sets, and shared rows; their numbers in float64.
 
     Attributes:
         names: The players.
         sets: The strategy set of each player.
         center: A joint strategy, for its structure.
+        rows: The shared linear constraints; None if there are none.
     """
 
     names: tuple[str, ...]
     sets: tuple[AbstractSet, ...]
     center: Any
+    rows: LinearRows | None = None
 
     @classmethod
     def of(cls, game: dg.Game | dg.AbstractField, region: Region) -> "Constraints":
@@ -51,12 +55,22 @@ class Constraints:
         sets = player_sets(game.strategy_set(region.example), region.example)
         # In lower precision, tests for membership would round.
         sets = jax.tree.map(lambda leaf: exactly(leaf) if hasattr(leaf, "dtype") else leaf, sets)
-        return cls(player_names(region.center), sets, region.center)
+        return cls(player_names(region.center), sets, region.center, LinearRows.of(game, region))
 
     @property
     def bind(self) -> bool:
         """Whether any player is restricted at all."""
-        return any(type(own) is not dg.Euclidean for own in self.sets)
+        return self.rows is not None or any(type(own) is not dg.Euclidean for own in self.sets)
+
+    @property
+    def couple(self) -> bool:
+        """Whether shared rows couple players, so that the metric selects the equilibrium."""
+        return self.rows is not None and self.rows.couple(_sizes(self.center))
+
+    @property
+    def coordinates(self) -> list[slice]:
+        """The coordinates of each player."""
+        return [slice(*ends) for ends in pairwise(accumulate(_sizes(self.center), initial=0))]
 
     def require_known(self) -> None:
         """Raises unless something is known about each player's set.
@@ -70,15 +84,24 @@ class Constraints:
                     f"({type(own).__name__}), so no region is known to be inside; use "
                     f"{', '.join(kind.__name__ for kind in _KNOWN)}."
                 )
+        if self.rows is not None and any(type(own) is dg.Ball for own in self.sets):
+            raise OutsideStrategySet(
+                "shared constraints go with strategy sets that are boxes or simplices, and a "
+                "player's set is a ball."
+            )
 
     def outside(self, region: Region) -> str | None:
-        """Returns a player whose set is not known to contain the region; None if all sets do."""
+        """Says what is not known to contain the region; None if all sets and rows do."""
         if isinstance(region, Box):
             ends = [region.lower, region.upper]
         else:
             ends = [unraveler(self.center)(jnp.asarray(end)) for end in region.bounds()]
         rows = zip(self.names, self.sets, *map(blocks, ends), strict=True)
-        return next((name for name, *row in rows if not contains_box(*row)), None)
+        for name, own, *corners in rows:
+            if not contains_box(own, *corners):
+                return f"the strategy set of player '{name}' ({type(own).__name__})"
+        inside = self.rows is None or self.rows.contain(*region.bounds())
+        return None if inside else "the shared constraints"
 
     def require_inside(self, region: Region) -> None:
         """Raises unless the region is inside the strategy set.
@@ -86,12 +109,10 @@ class Constraints:
         A convex set contains a box if it contains its corners; for boxes the extreme two suffice,
         for a ball the farthest one.
         """
-        name = self.outside(region)
-        if name is not None:
-            own = self.sets[self.names.index(name)]
+        left = self.outside(region)
+        if left is not None:
             raise OutsideStrategySet(
-                f"the region leaves the strategy set of player '{name}' ({type(own).__name__}); "
-                "this is about points inside the set, so give a region within it."
+                f"the region leaves {left}; this is about points inside, so give a region within."
             )
 
     def limits(self, region: Region) -> Limits:
@@ -141,11 +162,12 @@ def _require_fixed(game: dg.Game | dg.AbstractField, example: Any) -> None:
     """Raises if a game's strategy sets depend on the strategy: nothing is known about such sets."""
     moves = OutsideStrategySet(
         "the strategy set depends on the strategy at which it is asked for, so no region is known "
-        "to be inside it; strategy_set(x) may look at the structure and the shapes of x alone."
+        "to be inside it; strategy_set(x) and shared_constraints(x) may look at the structure and "
+        "the shapes of x alone."
     )
 
     def arrays(x: Any) -> list[Any]:
-        leaves = jax.tree.leaves(game.strategy_set(x))
+        leaves = jax.tree.leaves((game.strategy_set(x), game.shared_constraints(x)))
         return [jnp.asarray(leaf) for leaf in leaves if eqx.is_array_like(leaf)]
 
     try:

@@ -63,7 +63,13 @@ class Assembly:
         self._unit = self._rounded.unit
         self.families: AffineFamily = evidence.in_units(self._rounded.families, self._unit)
         self._graph, self._without_graph = graph_in_file(self.field)
-        self._reach = Reach(self.field, question.region, question.point, _sets(question))
+        self._reach = Reach(
+            self.field,
+            question.region,
+            question.point,
+            _sets(question),
+            multipliers=question.multipliers,
+        )
 
     def margin(self, weighting: Weighting) -> float:
         """Returns the margin of the worst cell in a metric, in floating point and unproved."""
@@ -199,7 +205,9 @@ class Assembly:
 def _sets(question: Question) -> Constraints | None:
     """Returns the strategy sets if steps in the file are projected, whose basins are larger."""
     constraints = question.field.constraints
-    return constraints if constraints.bind and all(map(onto_sets, question.methods)) else None
+    together = constraints.couple
+    onto = all(onto_sets(name, together=together) for name in question.methods)
+    return constraints if constraints.bind and onto else None
 
 
 def _scale(matrices: Any, metric: Metric) -> float:

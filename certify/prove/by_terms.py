@@ -19,7 +19,7 @@ from certify.graph.builder import GraphError
 from certify.graph.ridge_floats import evaluate_ridges
 from certify.graph.trace import array_data
 from certify.jacobian.rank_one import RankOne, rank_one, ridges_of
-from certify.metric.metric import Metric
+from certify.metric.metric import Metric, Weighting
 from certify.metric.metric_options import AutoMetric
 from certify.metric.objective import Aim
 from certify.metric.rank_one_bounds import StepBound, step_bound
@@ -70,7 +70,9 @@ def prove_by_terms(task: ProofTask) -> Checked:
         terms = terms.apart()
     bounds, steps = bounds_by_terms(field, terms, metric), None
     stages.begin("looking for an equilibrium")
-    reach, methods, unproved = _reach(field, region, task.methods, bounds.lipschitz.value)
+    reach, methods, unproved = _reach(
+        field, region, task.methods, bounds.lipschitz.value, metric.weighting
+    )
     if "simultaneous" in methods:
         stages.begin("looking for the largest step")
         steps = step_bound(terms, metric, bounds.margin.value / bounds.lipschitz.value**2)
@@ -94,22 +96,31 @@ def prove_by_terms(task: ProofTask) -> Checked:
 
 
 def _reach(
-    field: FlatField, region: Region, methods: Sequence[str], steepness: float
+    field: FlatField,
+    region: Region,
+    methods: Sequence[str],
+    steepness: float,
+    weighting: Weighting,
 ) -> tuple[Reach, list[str], dict[str, str]]:
     """Returns where the equilibrium is, the methods with a theorem, and why others have none."""
     constraints = field.constraints
-    point, unproved = None, {}
+    point, multipliers, unproved, together = None, None, {}, constraints.couple
     if not constraints.bind or constraints.outside(region) is None:
         point = _find_zero(field, region, steepness)
     if constraints.bind and point is None:
-        point = find_constrained(field, region, steepness)
+        found = find_constrained(
+            field, region, steepness, weighting if together else np.ones(field.dimension)
+        )
+        point, multipliers = (None, None) if found is None else found
         reason = "there is no theorem on its steps projected onto strategy sets"
-        unproved = {name: reason for name in methods if not onto_sets(name)}
+        unproved = {name: reason for name in methods if not onto_sets(name, together=together)}
     if point is None:
         raise NoProof("no equilibrium was found in the region")
     methods = [name for name in methods if name not in unproved]
-    sets = constraints if constraints.bind and all(map(onto_sets, methods)) else None
-    return Reach(field, region, point, sets, residual_of_ridges), methods, unproved
+    onto = all(onto_sets(name, together=together) for name in methods)
+    sets = constraints if constraints.bind and onto else None
+    reach = Reach(field, region, point, sets, residual_of_ridges, multipliers)
+    return reach, methods, unproved
 
 
 def _find_zero(field: FlatField, region: Region, steepness: float) -> np.ndarray | None:

@@ -12,6 +12,7 @@ from certify.problem.constraints import Constraints
 from certify.problem.field import FlatField
 from certify.problem.region import Region
 from certify.problem.structure import describe
+from certify.prove.multipliers import shared_parts
 from certify.prove.reach import BELOW, Reach, weights_below
 from certify.steps import Step
 
@@ -92,7 +93,19 @@ def convergence_in_file(
         notes: Words on how the proof was found.
         evidence: What proves the bounds.
     """
-    onto = reach.onto(metric)
+    onto, shared = reach.onto(metric), None
+    if onto is not None and onto.constraints.rows is not None:
+        shared = shared_parts(
+            onto.constraints,
+            reach.point,
+            onto.value,
+            onto.residual,
+            reach.multipliers(metric),
+            weights_below(metric, field.sizes).tolist(),
+            bounds["lipschitz"],
+            place.radius,
+        )
+        evidence = evidence | shared.evidence
     claims = {
         **bounds,
         "equilibrium": {
@@ -110,7 +123,11 @@ def convergence_in_file(
         "kind": CONVERGENCE,
         "game": game_in_file(field, region, None if onto is None else onto.constraints, graph),
         "region": region.to_json(hexadecimal),
-        "claims": {**metric_in_file(metric, field.sizes), **hexadecimal(claims)},
+        "claims": {
+            **metric_in_file(metric, field.sizes),
+            **hexadecimal(claims),
+            **({} if shared is None else {"shared": shared.claims}),
+        },
         **({"promoted": list(field.promoted)} if field.promoted else {}),
         "trusted": [*trusted, *field.promoted],
         "provenance": {**provenance(), **notes},
@@ -151,6 +168,11 @@ def game_in_file(
             }
         ),
         **({} if constraints is None else {"sets": constraints.to_json(hexadecimal)}),
+        **(
+            {}
+            if constraints is None or constraints.rows is None
+            else {"shared": constraints.rows.to_json(hexadecimal)}
+        ),
         "structure": describe(region.center),
         **({} if graph is None else {"graph": graph}),
     }

@@ -7,7 +7,7 @@ import numpy as np
 
 import dgames as dg
 from certify.jacobian.enclosure_choice import Enclosure, is_constant
-from certify.metric.ladder import Generality, Ladder
+from certify.metric.ladder import Generality, Ladder, Rung
 from certify.metric.metric_options import AutoMetric, MetricOption
 from certify.problem.corners import coordinates
 from certify.problem.draws import first_key
@@ -50,6 +50,7 @@ class Question(NamedTuple):
         unproved: The other methods that were asked for, and why no theorem applies to each.
         samples: Jacobians at points of the region.
         point: A point near the equilibrium.
+        multipliers: About the multipliers of the shared rows there; None if rows have no effect.
         given: A ladder of the metric that the user gave; None if the choice is free.
         generality: How general a chosen metric may be.
     """
@@ -62,6 +63,7 @@ class Question(NamedTuple):
     unproved: dict[str, str]
     samples: np.ndarray
     point: np.ndarray
+    multipliers: np.ndarray | None
     given: Ladder | None
     generality: Generality
 
@@ -95,7 +97,7 @@ def posed(
     enclosure.select(field, np.inf)
     given = metric.given(field.names, field.sizes)
     generality = metric.generality if isinstance(metric, AutoMetric) else "auto"
-    constraints = field.constraints
+    constraints, multipliers = field.constraints, None
     inside = constraints.outside(region) is None
     stages.begin("looking at Jacobians at points of the region")
     constant = field.natural is None and is_constant(field)
@@ -119,17 +121,43 @@ def posed(
         unproved["alternating"] = _OTHER_BLOCKS
     if constraints.bind and point is None:
         stages.begin("looking for an equilibrium on the boundary of the strategy sets")
-        point = find_constrained(field, region, float(np.linalg.norm(samples, 2, (-2, -1)).max()))
-        generality = "weights"
-        unproved |= {name: _NOT_ONTO for name in methods if not onto_sets(name)}
-        if point is not None and given is not None and given.chosen.weighting.ndim > 1:
+        steepness, together = float(np.linalg.norm(samples, 2, (-2, -1)).max()), constraints.couple
+        given, generality = given or onto_metric(field), "weights"
+        if given is not None and given.chosen.weighting.ndim > 1:
             raise NoProof(_NO_MATRIX)
+        weights = given.chosen.weighting if given and together else np.ones(field.dimension)
+        found = find_constrained(field, region, steepness, weights)
+        point, multipliers = (None, None) if found is None else found
+        unproved |= {name: _NOT_ONTO for name in methods if not onto_sets(name, together=together)}
     if point is None:
         if spent() <= 0:
             stages.begin("choosing a metric")  # says what the time was used for
         raise NoProof("no equilibrium was found in the region")
     methods = [name for name in methods if name not in unproved]
-    return Question(game, region, args, field, methods, unproved, samples, point, given, generality)
+    return Question(
+        game,
+        region,
+        args,
+        field,
+        methods,
+        unproved,
+        samples,
+        point,
+        multipliers,
+        given,
+        generality,
+    )
+
+
+def onto_metric(field: FlatField) -> Ladder | None:
+    """Returns the metric of proofs about shared rows that couple players; None if there are none.
+
+    There the metric selects the equilibrium: that of equal weights is the variational one.
+    """
+    if not field.constraints.couple:
+        return None
+    ones = Rung("equal weights, of the variational equilibrium", np.ones(field.dimension), np.nan)
+    return Ladder((), ones, np.nan)
 
 
 def _require_regular(field: FlatField, jacobians: np.ndarray, where: str) -> None:

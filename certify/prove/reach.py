@@ -10,6 +10,7 @@ from certify.metric.metric import Metric
 from certify.problem.constraints import Constraints
 from certify.problem.field import FlatField, compiled_value
 from certify.problem.region import Box, Limits, Region
+from certify.prove.multipliers import refined, shared_rows
 from certify.prove.zeros import constrained_radius, residual_bound
 from certify.rounding import EPSILON
 
@@ -25,12 +26,15 @@ class Projected(NamedTuple):
         value: An approximation of `F(point)`.
         residual: Bounds on its errors.
         limits: Which faces of the region limit balls of points in the sets.
+        multipliers: Of the shared rows, about those of the equilibrium, in the metric of a problem
+            that they couple, and else in the Euclidean one.
     """
 
     constraints: Constraints
     value: np.ndarray
     residual: np.ndarray
     limits: Limits
+    multipliers: np.ndarray
 
 
 class Reach:
@@ -43,6 +47,7 @@ class Reach:
         constraints: The strategy sets, if steps are to be projected onto them, which takes a metric
             of weights; then the point has to be in them.
         bound: How residuals are bounded, see `residual_bound`.
+        multipliers: About the multipliers of the shared rows, if there are any.
 
     Attributes:
         point: The point near the equilibrium.
@@ -55,6 +60,7 @@ class Reach:
         point: Float[np.ndarray, " n"],
         constraints: Constraints | None,
         bound: Callable[..., Float[np.ndarray, " n"]] = residual_bound,
+        multipliers: Float[np.ndarray, " rows"] | None = None,
     ):
         self.point, self._region, self._sizes = point, region, field.sizes
         self._residual = bound(field, point) + _pull_error(field)
@@ -62,7 +68,10 @@ class Reach:
         if constraints is not None:
             value = np.asarray(compiled_value(field)(point))
             limits = constraints.limits(region)
-            self._onto = Projected(constraints, value, bound(field, point, value), limits)
+            errors = bound(field, point, value)
+            none = np.zeros(0 if constraints.rows is None else len(constraints.rows.bounds))
+            found = none if multipliers is None else multipliers
+            self._onto = Projected(constraints, value, errors, limits, found)
 
     def onto(self, metric: Metric) -> Projected | None:
         """Returns the strategy sets, if there are any and the metric allows projections on them."""
@@ -80,7 +89,19 @@ class Reach:
             return metric.length_above(self._residual) / margin * (1 + 2.0**-40)
         weights = weights_below(metric, self._sizes)
         point = self.point, onto.value, onto.residual
-        return constrained_radius(onto.constraints, *point, weights, margin, lipschitz)
+        shared = shared_rows(onto.constraints, self.multipliers(metric))
+        return constrained_radius(onto.constraints, *point, weights, margin, lipschitz, shared)
+
+    def multipliers(self, metric: Metric) -> Float[np.ndarray, " rows"]:
+        """Returns about the multipliers of the shared rows in a metric of weights; none if none."""
+        onto = self.onto(metric)
+        if onto is None or onto.constraints.rows is None:
+            return np.zeros(0)
+        start, spread = onto.multipliers, metric.weighting
+        if not onto.constraints.couple:
+            # Each row is of one player, and a multiple of that player's forces balances it.
+            start = start * spread[(onto.constraints.rows.matrix != 0).argmax(1)]
+        return refined(onto.constraints, self.point, onto.value, start, spread)
 
     def of(self, metric: Metric) -> float:
         """Returns the radius of the largest ball inside the region."""

@@ -5,8 +5,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from certify.checker.steps import BLOCKWISE, SYMMETRIC, UNPROJECTED
 from certify.checker.steps import STEP_RULES as THEOREMS
-from certify.checker.steps import SYMMETRIC, UNPROJECTED
 from certify.metric.metric import Weighting
 from certify.metric.objective import ROUNDER, Aim
 from certify.problem.field import FlatField
@@ -48,6 +48,8 @@ def safe_steps(
     """
     found = SafeSteps({}, {})
     excluded = set(UNPROJECTED) if projected else set()
+    if projected and field.constraints.couple:
+        excluded |= BLOCKWISE
     if not field.is_gradient or setting.gain is None:
         excluded |= SYMMETRIC
     # The metric of the steps that the small-gain theorem gives, one weight per coordinate.
@@ -63,7 +65,7 @@ def safe_steps(
 
 
 def _why_none(method: str, field: FlatField, projected: bool, blind: bool) -> str:
-    if projected and not onto_sets(method):
+    if projected and not onto_sets(method, together=field.constraints.couple):
         return "there is no theorem on its steps projected onto strategy sets"
     theorems = {theorem for name, theorem in THEOREMS if name == method}
     if blind and theorems <= SYMMETRIC:

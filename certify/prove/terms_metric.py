@@ -16,6 +16,7 @@ from certify.metric.rank_one_bounds import lipschitz_bound, margin_bound
 from certify.problem.region import half_widths
 from certify.prove.no_proof import NoProof
 from certify.prove.proof_task import ProofTask
+from certify.prove.question import onto_metric
 
 # Weights are between these powers of e, and this many are tried for each player but the first.
 _RANGE, _TRIALS = 12.0, 30
@@ -45,7 +46,7 @@ def metric_of_terms(task: ProofTask, terms: RankOne) -> ChosenMetric:
         NoProof: If a matrix was given, of a game whose strategy sets bind.
     """
     field, option = task.field, task.metric
-    given = option.given(field.names, field.sizes)
+    given = option.given(field.names, field.sizes) or onto_metric(field)
     if given is not None:
         metric = Metric(given.chosen.weighting)
         if metric.is_matrix and field.constraints.bind:

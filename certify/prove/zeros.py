@@ -14,6 +14,8 @@ from jaxtyping import Float
 from certify.checker.intervals import BallInterval as Ball
 from certify.checker.jets import JetArithmetic
 from certify.checker.rederive import PRECISION, entries
+from certify.checker.shared_rows import Shared
+from certify.checker.verdict import Rejected
 from certify.enclosure.enclose import enclose
 from certify.enclosure.programs.compiling import for_once
 from certify.graph.trace import graph_of
@@ -21,6 +23,7 @@ from certify.jacobian.enclosure_choice import is_short
 from certify.problem.constraints import Constraints
 from certify.problem.corners import coordinates
 from certify.problem.field import FlatField, compiled_linearisation, compiled_value
+from certify.problem.linear_rows import LinearRows
 from certify.problem.region import Policies, Region
 
 
@@ -69,48 +72,65 @@ def _residual(x: Any, field: FlatField) -> Any:
 
 
 def find_constrained(
-    field: FlatField, region: Region, steepness: float
-) -> Float[np.ndarray, " n"] | None:
+    field: FlatField, region: Region, steepness: float, weights: Float[np.ndarray, " n"]
+) -> tuple[Float[np.ndarray, " n"], Float[np.ndarray, " rows"]] | None:
     """Finds a point of the strategy sets near an equilibrium, which may be on their boundary.
 
-    A solution of the variational inequality is a zero of `x - P(x - h F(x))`, which is piecewise
+    A solution of the variational inequality is a zero of `z - P(z - h T(z))`, which is piecewise
     smooth. Newton's method finds the zero from nearby; projected extragradient steps come near it
-    first, from anywhere if the field is strongly monotone.
+    first, from anywhere if the field is strongly monotone. Without shared rows `T = F`. With them
+    z has multipliers too, which are projected to be positive where the row is an inequality, and
+    `T(x, l) = (F(x) + W^-1 A' l, b - A x)`, in units in which its parts are alike.
 
     Args:
         field: The field F with its constraints, which give the projection P.
         region: The region that is to contain the point.
-        steepness: About the Lipschitz constant of F in the region: `h` is its inverse.
+        steepness: About the Lipschitz constant of F in the region: `h` is about its inverse.
+        weights: W, one weight for each coordinate; they matter with shared rows only.
 
     Returns:
-        The point, which is in the strategy sets exactly; None when none is found in the region.
+        The point, which is in the strategy sets exactly, and the multipliers of the rows; None when
+        none is found in the region.
     """
+    import lineax as lx
     import optimistix as optx
 
     lower, upper = region.bounds()
-    project, value = field.constraints.project, field.function
-    h = 0.5 / max(steepness, 1e-300)
+    constraints, n = field.constraints, field.dimension
+    rows = constraints.rows or LinearRows(np.zeros((0, n)), np.zeros(0), np.zeros(0, bool))
+    norms = np.sqrt((rows.matrix**2 / weights).sum(1))
+    units = max(steepness, 1e-300) / norms
+    matrix, bounds = units[:, None] * rows.matrix, units * rows.bounds
+    h = 0.5 / max(steepness * (1 if constraints.rows is None else 2), 1e-300)
 
-    def move(x: Any, y: Any) -> Any:
-        return project(x - h * value(y))
+    def move(z: Any, y: Any) -> Any:
+        x, multipliers = y[:n], y[n:]
+        force = field.function(x) + multipliers @ matrix / weights
+        moved = z - h * jnp.concatenate([force, bounds - matrix @ x])
+        positive = jnp.where(rows.is_equality, moved[n:], jnp.maximum(moved[n:], 0.0))
+        return jnp.concatenate([constraints.project(moved[:n]), positive])
 
     @jax.jit
-    def approach(x: Any) -> Any:
-        return jax.lax.fori_loop(0, 1000, lambda _, x: move(x, move(x, x)), x)
+    def approach(z: Any) -> Any:
+        return jax.lax.fori_loop(0, 1000, lambda _, z: move(z, move(z, z)), z)
 
-    x = project(jnp.asarray(coordinates(region.center)))
-    solver = optx.Newton(1e-14, 1e-14)
-    for _ in range(3):
+    start = constraints.project(jnp.asarray(coordinates(region.center)))
+    z = jnp.concatenate([start, jnp.zeros(len(bounds))])
+    # Dependent rows have many multipliers, of which least squares choose one.
+    linear = lx.AutoLinearSolver(well_posed=False if len(bounds) else None)
+    solver = optx.Newton(1e-14, 1e-14, linear_solver=linear)
+    for _ in range(6 if len(bounds) else 3):
         found = optx.root_find(
-            lambda x, _: x - move(x, x), solver, x, throw=False, max_steps=50
+            lambda z, _: z - move(z, z), solver, z, throw=False, max_steps=50
         ).value
         # The projected step puts coordinates on the boundary that belong there.
-        point = np.asarray(move(found, found))
-        close = np.abs(point - np.asarray(found)).max() <= 1e-9 * (1.0 + np.abs(point).max())
-        if np.isfinite(point).all() and close:
-            point = field.constraints.snapped(point)
-            return point if ((lower <= point) & (point <= upper)).all() else None
-        x = approach(x)
+        end = np.asarray(move(found, found))
+        close = np.abs(end - np.asarray(found)).max() <= 1e-9 * (1.0 + np.abs(end).max())
+        if np.isfinite(end).all() and close:
+            point, multipliers = constraints.snapped(end[:n]), end[n:]
+            inside = ((lower <= point) & (point <= upper)).all()
+            return (point, multipliers * units) if inside else None
+        z = approach(z)
     return None
 
 
@@ -174,20 +194,30 @@ def constrained_radius(
     weights: Float[np.ndarray, " players"],
     margin: float,
     lipschitz: float,
+    shared: Shared | None = None,
 ) -> float:
     """Bounds how far a point of the sets is from the equilibrium, in a metric of weights.
 
-    The bound is that of `check_equilibrium` in the checker, with room for rounding.
+    The bound is that of `check_equilibrium` in the checker, with room for rounding. It is infinite
+    if the point cannot be moved onto the shared rows.
     """
-    sets = constraints.exact()
-    ends = np.cumsum([len(own.extents) for own in sets])[:-1]
-    found = [
-        own.defect([Fraction(x) for x in c.tolist()], [Fraction(v) for v in f.tolist()])
-        for own, c, f in zip(sets, np.split(point, ends), np.split(value, ends), strict=True)
-    ]
-    spread = np.repeat(weights, [len(own.extents) for own in sets])
+    sets, blocks = constraints.exact(), constraints.coordinates
+    center, values = ([Fraction(x) for x in vector.tolist()] for vector in (point, value))
+    spread, moved, near = np.repeat(weights, [len(own.extents) for own in sets]), 0.0, center
+    if shared is not None:
+        try:
+            near = shared.feasible(center, sets, blocks)
+        except Rejected:
+            return np.inf
+        moves = np.array([float(y - c) for y, c in zip(near, center, strict=True)])
+        moved = float(spread @ moves**2)
+        pulls = shared.pull([Fraction(w) for w in spread.tolist()])
+        values = [v + pull for v, pull in zip(values, pulls, strict=True)]
+    found = [own.defect(near[b], values[b]) for own, b in zip(sets, blocks, strict=True)]
     errors = residual + np.array([float(error) for d in found for error in d.errors])
-    shift = np.sqrt(sum(w * float(d.shift) ** 2 for w, d in zip(weights, found, strict=True)))
+    shift = np.sqrt(
+        moved + sum(w * float(d.shift) ** 2 for w, d in zip(weights, found, strict=True))
+    )
     pulled = sum(w * float(d.pull * d.shift) ** 2 for w, d in zip(weights, found, strict=True))
     defect = lipschitz * shift + np.sqrt(np.sum(spread * errors**2)) + np.sqrt(pulled)
     return float(shift + defect / margin) * (1 + 2.0**-30)

@@ -2,6 +2,7 @@
 
 from certify.claims.convergence import Convergence
 from certify.claims.interior import equilibrium_is_interior, region_is_interior
+from certify.claims.shared_report import NOTIONS
 from certify.report import figures
 from certify.report.cells_section import cells_section
 from certify.report.markup import Markup, lower, paragraph, section, upper
@@ -30,11 +31,13 @@ def convergence_sections(certificate: Convergence) -> list[Markup]:
 def formulas_section(certificate: Convergence) -> Markup:
     """States what is proved as a sentence and as formulas."""
     sets = "sets" in certificate.data["game"]
+    shared = "shared" in certificate.data["game"]
     inside = "the region and the strategy sets" if sets else "the region"
     flow = "the flow x′ = −F(x)"
     if not region_is_interior(certificate.data):
         flow = "the projected flow"
-    projected = "; steps and starts are projected onto the strategy sets" if sets else ""
+    together = ", and shared constraints" if shared else ""
+    projected = f"; steps and starts are projected onto the strategy sets{together}" if sets else ""
     whose = "" if certificate.field else ", F being the gradients of the players’ own costs"
     return section(
         "In formulas",
@@ -74,6 +77,12 @@ def _what(certificate: Convergence) -> str:
         return (
             f"In the region below the field F = {certificate.field} has exactly one {kind} (of "
             "equilibria nothing is said: F is no pseudo-gradient)"
+        )
+    if sets and certificate.shared is not None:
+        return (
+            "In the region below the game has exactly one solution x* of the variational "
+            "inequality of its strategy sets and shared constraints in the metric: a generalised "
+            f"Nash equilibrium, {NOTIONS[certificate.shared.notion]} (there may be others)"
         )
     if sets:
         return (

@@ -128,6 +128,8 @@ def simulate(certificate: Convergence) -> Run | str:
     if "graph" not in game:
         return "The file does not spell out the costs, so that no run can be made from it."
     sizes = [player["size"] for player in game["players"]]
+    if "shared" in game:
+        return "This page does not run steps that are projected onto shared constraints."
     graph, field = _field(certificate, sizes)
     known = [step for step in data["claims"]["steps"] if step["method"] in STEPS]
     if not known:

@@ -6,8 +6,8 @@ checker has a function for each method and theorem, which verifies the step.
 
 from collections.abc import Callable
 
+from certify.checker.steps import BLOCKWISE, UNPROJECTED
 from certify.checker.steps import STEP_RULES as THEOREMS
-from certify.checker.steps import UNPROJECTED
 from certify.steps import (
     alternating,
     extragradient,
@@ -39,6 +39,12 @@ STEP_RULES: dict[str, tuple[Callable[[Setting], Step | None], ...]] = {
 }
 
 
-def onto_sets(method: str) -> bool:
-    """Returns whether a theorem holds for steps of a method that are projected onto sets."""
-    return any(name == method and theorem not in UNPROJECTED for name, theorem in THEOREMS)
+def onto_sets(method: str, *, together: bool = False) -> bool:
+    """Returns whether a theorem holds for steps of a method that are projected onto sets.
+
+    Args:
+        method: The name of the method.
+        together: Whether shared constraints couple the players, so that projections do too.
+    """
+    excluded = UNPROJECTED | BLOCKWISE if together else UNPROJECTED
+    return any(name == method and theorem not in excluded for name, theorem in THEOREMS)

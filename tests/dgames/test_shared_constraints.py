@@ -95,15 +95,11 @@ def test_policies_in_logits_and_gaps_refuse():
     assert len(dg.Regularised(game, 1.0).shared_constraints(x)) == 1
 
 
-def test_certify_refuses():
+def test_certify_refuses_where_it_would_ignore_them():
     game, box = line_game(), certify.Box.around((0.75, 0.25), 0.1)
     for call in (
-        lambda: certify.certify(game, box, [dg.Simultaneous]),
-        lambda: certify.grow(game, (0.75, 0.25)),
-        lambda: certify.estimate(game, box, key=jax.random.key(0)),
         lambda: certify.largest_step(game, dg.Simultaneous, box),
         lambda: certify.contraction(game, dg.Simultaneous(0.1), box),
-        lambda: certify.flat_field(game, box),
     ):
         with pytest.raises(ValueError, match="shared constraints"):
             call()

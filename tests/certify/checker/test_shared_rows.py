@@ -1,0 +1,148 @@
+"""False statements on shared rows are rejected, one by one, and so are files that make no sense."""
+
+import copy
+from fractions import Fraction
+
+import jax.numpy as jnp
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import certify
+import dgames as dg
+from certify.checker import Unusable, check_data
+from certify.checker.exact import Work
+from certify.checker.shared_rows import Row, _solution
+from certify.checker.verdict import Rejected
+
+
+def costs(x, args=None):
+    return ((x[0] - 1.0) ** 2, (x[1] - 0.5) ** 2)
+
+
+@pytest.fixture(scope="module")
+def line():
+    """A file of two players on `x + y <= 1`, whose own sets and another row have no effect."""
+    rows = dg.Polyhedron([[1.0, 1.0], [1.0, -1.0]], [1.0, 2.0])
+    game = dg.game(costs, dg.Box(-5.0, jnp.inf), rows)
+    found = certify.certify(game, certify.Box.around((0.7, 0.3), 1.0))
+    return copy.deepcopy(found.data)
+
+
+def changed(line, *path, to):
+    data = copy.deepcopy(line)
+    place = data
+    for key in path[:-1]:
+        place = place[key]
+    if to is None:
+        del place[path[-1]]
+    else:
+        place[path[-1]] = to
+    return data
+
+
+def hexes(*numbers):
+    return [float(x).hex() for x in numbers]
+
+
+SHARED = ("claims", "shared")
+FALSE = [
+    # The row is moved, so that the centre is not on it, or the point is not within it.
+    ("game", "shared", 0, "bound", (1.0 + 1e-9).hex()),
+    ("game", "shared", 0, "bound", (1.0 - 1e-9).hex()),
+    ("game", "shared", 0, "values", hexes(1.0, 1.0 + 1e-9)),
+    ("game", "shared", 1, "bound", (0.25).hex()),
+    (*SHARED, "multipliers", hexes(0.5 + 1e-9, 0.0)),
+    (*SHARED, "multipliers", hexes(0.0, 0.0)),
+    (*SHARED, "multipliers", hexes(-0.5, 0.0)),
+    (*SHARED, "multipliers", hexes(0.5, 1e-9)),
+    (*SHARED, "multipliers", hexes(0.5, -1e-9)),
+    (*SHARED, "notion", "nash"),
+    (*SHARED, "states", ["inactive", "inactive"]),
+    (*SHARED, "states", ["active", "active"]),
+    (*SHARED, "radius", hexes(1e-300, 0.0)),
+    (*SHARED, "radius", hexes(1.0, 0.0)),
+    (*SHARED, "radius", hexes(-1.0, 0.0)),
+    ("claims", "weights", hexes(1.0, 1.0 + 2**-52)),
+    ("claims", "equilibrium", "center", hexes(0.75 + 1e-9, 0.25)),
+    ("claims", "equilibrium", "radius", (1e-300).hex()),
+    ("claims", "equilibrium", "value", hexes(-0.5 + 1e-9, -0.5)),
+    ("evidence", "shared", "inverse", [hexes(0.0, 0.0)]),
+]
+
+
+@pytest.mark.parametrize("change", FALSE, ids=lambda change: ".".join(map(str, change[:-1])))
+def test_false_statements_are_rejected(line, change):
+    *path, to = change
+    assert check_data(line).ok
+    assert not check_data(changed(line, *path, to=to)).ok
+
+
+def test_what_is_true_as_well_is_accepted(line):
+    weaker = changed(line, *SHARED, "states", to=["possible", "possible"])
+    weaker["claims"]["shared"]["notion"] = "normalised"
+    del weaker["claims"]["shared"]["radius"]
+    assert check_data(weaker).ok
+    both = changed(line, *SHARED, "states", to=["possible", "inactive"])
+    assert check_data(both).ok
+
+
+@pytest.mark.parametrize(
+    ("path", "to", "message"),
+    [
+        (("game", "shared"), None, "missing"),
+        (("claims", "shared"), None, "missing"),
+        (("game", "sets"), None, "boxes or simplices"),
+        (("game", "shared", 0, "equality"), True, "equalities"),
+        (("game", "shared"), [], "rows"),
+        (("game", "shared", 0, "columns"), [1, 0], "in order"),
+        (("game", "shared", 0, "columns"), [0, 0], "in order"),
+        (("game", "shared", 0, "columns"), [0, 2], "integer from 0 to 1"),
+        (("game", "shared", 0, "columns"), [], "at least one"),
+        (("game", "shared", 0, "values"), hexes(1.0, 0.0), "not zero"),
+        (("game", "shared", 0, "values"), hexes(1.0), "2 entries"),
+        (("game", "shared", 0, "more"), 1, "nothing but"),
+        ((*SHARED, "notion"), "generalised", "variational"),
+        ((*SHARED, "states"), ["equality", "inactive"], "equalities"),
+        ((*SHARED, "states"), ["active"], "2 entries"),
+        ((*SHARED, "multipliers"), hexes(0.5), "2 entries"),
+        ((*SHARED, "more"), 1, "nothing but"),
+        (("evidence", "shared"), None, "missing"),
+        (("evidence", "shared", "inverse"), [], "1 entries"),
+        (("evidence", "shared", "levels"), hexes(1.0), "0 entries"),
+    ],
+)
+def test_senseless_files_are_unusable(line, path, to, message):
+    with pytest.raises(Unusable, match=message):
+        check_data(changed(line, *path, to=to))
+
+
+def test_balls_are_refused(line):
+    ball = {"kind": "ball", "center": hexes(0.0), "radius": (9.0).hex()}
+    with pytest.raises(Unusable, match="boxes or simplices"):
+        check_data(changed(line, "game", "sets", 0, to=ball))
+
+
+NUMBERS = st.integers(-4, 4).map(Fraction)
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.data())
+def test_elimination_solves_what_can_be_solved(data):
+    """Rows through a known point, dependent ones among them, have solutions; others are refused."""
+    size, count = data.draw(st.integers(1, 5)), data.draw(st.integers(1, 6))
+    point = [data.draw(NUMBERS) / 3 for _ in range(size)]
+    center = [data.draw(NUMBERS) / 7 for _ in range(size)]
+    lines = [[data.draw(NUMBERS) for _ in range(size)] for _ in range(count)]
+    rows = [
+        Row(entries, sum((a * point[k] for k, a in entries.items()), Fraction(0)), True)
+        for line in lines
+        if (entries := {k: a for k, a in enumerate(line) if a})
+    ]
+    moves = _solution(rows, center, set(range(size)), Work())
+    moved = [c + moves.get(k, 0) for k, c in enumerate(center)]
+    assert all(row.slack(moved) == 0 for row in rows) and len(moves) <= len(rows)
+    if rows:
+        contradiction = rows[0]._replace(bound=rows[0].bound + 1)
+        with pytest.raises(Rejected):
+            _solution([*rows, contradiction], center, set(range(size)), Work())
