@@ -105,6 +105,7 @@ def claims(
         margin=Fraction(float(margin)),
         lipschitz=Fraction(float(lipschitz)),
         cocoercivity=None,
+        shared=None,
         terms=None,
         evidence=evidence,
     )

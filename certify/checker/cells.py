@@ -92,10 +92,14 @@ class Family:
         self.generators = [matrix(item) for item in generators]
         require(min(map(min, self.remainder)) >= 0, f"{node.where}.remainder is not negative")
 
-    def along(self) -> list[int]:
-        """Returns the coordinate that each generator goes along, or -1; only level 2 uses it."""
+    def along(self, selectors: int = 0) -> list[int]:
+        """Returns the coordinate that each generator goes along, or -1; only level 2 uses it.
+
+        Args:
+            selectors: Of a field with kinks: they count as further coordinates.
+        """
         axes = self.node["along"].integers(len(self.generators))
-        if not all(-1 <= k < self.columns for k in axes):
+        if not all(-1 <= k < self.columns + selectors for k in axes):
             self.node["along"].fail("coordinates, or -1")
         return axes
 

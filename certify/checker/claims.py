@@ -5,6 +5,7 @@ from itertools import accumulate, pairwise
 from typing import NamedTuple
 
 from .graph import Graph, read_graph
+from .kinks import kinks_of
 from .metric import ExactMetric
 from .rank_one import RankOneTerm, read_terms
 from .reader import Reader, Unusable
@@ -69,6 +70,8 @@ class Claims:
             costs = 1 if self.zero_sum else len(sizes)
             of_costs = self.is_gradient or self.natural is not None
             self.graph = read_graph(game["graph"], n, costs if of_costs else n)
+        is_field = not self.is_gradient and self.natural is None
+        self.kinks = kinks_of(self.graph) if is_field and self.graph is not None else None
         self.extents: list[Extent] = [(None, None)] * n
         if self.sets:
             self.extents = [extent for own in self.sets for extent in own.extents]

@@ -58,9 +58,9 @@ class JetArithmetic:
             "mul": lambda x, y: self.times(x, y, order),
             "div": lambda x, y: self.times(x, self.power(y, -1), order),
             "neg": self.neg,
-            "abs": lambda x: self.choose(x, {}, self.neg(x), x),
-            "max": lambda x, y: self.choose(x, y, y, x),
-            "min": lambda x, y: self.choose(x, y, x, y),
+            "abs": lambda x: self.larger(x, self.neg(x)),
+            "max": self.larger,
+            "min": lambda x, y: self.neg(self.larger(self.neg(x), self.neg(y))),
             "pow": self.pow,
             "choose": self.choose,
             **{name: self._elementary(series) for name, series in SERIES.items()},
@@ -80,6 +80,8 @@ class JetArithmetic:
     def around(self, box: list[BallInterval]) -> list[Jet]:
         """Returns the jets of the coordinates on a box, given by intervals."""
         one, self.kept = BallInterval.point(1), 0
+        if self.order == 0:
+            return [{_CONSTANT: ends} for ends in box]
         return [{_CONSTANT: ends, (k,): one} for k, ends in enumerate(box)]
 
     def add(self, x: Jet, y: Jet) -> Jet:
@@ -125,6 +127,16 @@ class JetArithmetic:
         if gap.low > 0:
             return less
         return other if gap.high < 0 else {_CONSTANT: UNKNOWN}
+
+    def larger(self, x: Jet, y: Jet) -> Jet:
+        """Returns the larger of two jets, if it is the same on all of the box; see `choose`.
+
+        Of order zero, which asks for no derivative, it is their maximum wherever they are equal.
+        """
+        a, b = x.get(_CONSTANT, ZERO), y.get(_CONSTANT, ZERO)
+        if self.order == 0 and a.is_finite() and b.is_finite():
+            return {_CONSTANT: BallInterval(a.low.max(b.low), a.high.max(b.high))}
+        return self.choose(x, y, y, x)
 
     def compose(self, series: list[BallInterval], x: Jet) -> Jet:
         """Returns `sum_k series_k v^k` for `x = u + v`, v without constant term (Horner's rule)."""

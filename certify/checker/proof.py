@@ -19,7 +19,9 @@ one. What the file states about J and F and is *not* re-derived here is, in one 
 A file may be about another field in place of the pseudo-gradient, and names it. Then (B) is about
 that F alone: it is continuously differentiable, with that Jacobian and that value; nothing is known
 of costs, own-player blocks of J need not be symmetric, and x* is a zero of F (with strategy sets: a
-solution of its variational inequality), which is not claimed to be an equilibrium of a game.
+solution of its variational inequality), which is not claimed to be an equilibrium of a game. Such a
+field may have kinks, as `kinks` says: it is continuous, and J is what takes the place of a Jacobian
+there. All that follows is about averages of J along segments.
 
 The field may be a natural gradient `N(x) = temperature (x - reference) + g(q(x))` of games played
 with probability vectors: x are logit differences, q(x) the probabilities of all actions but the
@@ -139,7 +141,7 @@ def check_cells(evidence: Reader, claims: Claims, progress: Progress | None = No
             raise Unusable("checking it would take too much memory: too large a cell")
         family = Family(node, size, size, bits + unit)
         if "along" in node:
-            family.along()
+            family.along(0 if claims.kinks is None else claims.kinks.count)
         if claims.zero_sum:
             mirror(family, *claims.coordinates)
         check_cell(family, claims, bits, work)

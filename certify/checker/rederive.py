@@ -12,7 +12,10 @@ ball arithmetic, with derivatives by truncated Taylor polynomials (`jets`), whic
   * and that the hash of the game belongs to what the file says of it: players, sets and graph.
 
 In a file about another field, the graph spells out that field; in one about a natural gradient
-over all policies, it spells out the costs of policies, and cells are sets of policies.
+over all policies, it spells out the costs of policies, and cells are sets of policies. A field may
+have kinks (`kinks`): then J and its family are those of the loosened graph, for all selectors that
+are possible on the cell, the selectors being further coordinates, of which each goes from 0 to 1 on
+the cell and is 0 or 1 on pieces where nothing else is possible.
 
 So no part of the enclosures that found the families has to be trusted: no JAX, no interval rules,
 no automatic differentiation.
@@ -91,13 +94,17 @@ def rederive(file: Reader, claims: Claims, progress: Progress | None = None) -> 
     costs = "the payoff, and its negative as the other cost," if claims.zero_sum else "the costs"
     smooth = f"{costs} are" if claims.is_gradient else "the field is"
     field = "pseudo-gradient" if claims.is_gradient else "field"
+    kinks = derivation.selectors
+    beside = f", on either side of its {kinks} kinks" if kinks else ""
     return (
-        f"that {smooth} four times continuously differentiable on the region",
+        f"that {smooth} four times continuously differentiable on the region{beside}",
         f"that the Jacobian of the {field} is in the stated families ({count})",
         f"that the {field} at the centre is what is stated, within the residual",
     )
 
 
+# The side of a cell of a selector.
+_ALL = (Fraction(0), Fraction(1))
 Balls = list[list[BallInterval]]
 # A box, by its sides.
 Sides = list[tuple[Fraction, Fraction]]
@@ -128,8 +135,14 @@ class _Derivation:
         self.scale = Fraction(2) ** unit
         self.size = len(claims.center)
         of_costs = claims.is_gradient or claims.natural is not None
+        self.kinks = claims.kinks
+        self.selectors = 0 if self.kinks is None else self.kinks.count
+        if self.kinks is not None:
+            self.graph = self.kinks.loosened
         self.entries = entries(claims.sizes, claims.zero_sum, of_costs)
-        self.first, self.expansions = JetArithmetic(1), Expansions(ORDER)
+        self.plain, self.values = graph, JetArithmetic(0)
+        self.first = self.values if self.kinks else JetArithmetic(1)
+        self.expansions = Expansions(ORDER)
         smooth = "the costs are smooth" if claims.is_gradient else "the field is smooth"
         self.smooth = f"{smooth} on the region (level 2)"
         self.defined = "every operation of the graph is defined on the region (level 2)"
@@ -138,7 +151,7 @@ class _Derivation:
         """Verifies `|F(center) - value| <= residual`."""
         center, natural = self.claims.center, self.claims.natural
         point = self._policies() if self.claims.natural else map(BallInterval.point, center)
-        jets, obliged = self.graph.obliged(self.first.around([*point]), self.first.operations)
+        jets, obliged = self.plain.obliged(self.first.around([*point]), self.first.operations)
         require(_finite(obliged), self.defined)
         require(_finite(jets), self.smooth)
         for k, (output, sign, variables) in enumerate(self.entries):
@@ -201,11 +214,12 @@ class _Derivation:
 
     def check_cell(self, node: Reader, lower: Corner, upper: Corner) -> int:
         """Verifies that J is in the family on one cell; returns the number of pieces it took."""
-        entries = self.size**3 * (self.size + 1) // 2  # of the Jacobian's second derivatives
+        axes = self.size + self.selectors
+        entries = self.size**2 * axes * (axes + 1) // 2  # of the Jacobian's second derivatives
         self.expansions.wide.spend(entries)
-        cell = list(zip(lower, upper, strict=True))
+        cell = list(zip(lower, upper, strict=True)) + [_ALL] * self.selectors
         family = Family(node, self.size, self.size)
-        stated = _Affine(family, self.scale, cell)
+        stated = _Affine(family, self.scale, cell, self.selectors)
         pending, pieces = [cell], 0
         while pending:
             require(
@@ -213,7 +227,9 @@ class _Derivation:
                 f"{node.where}: the Jacobian is in the stated family (level 2, not shown with "
                 f"{MAX_PIECES} pieces)",
             )
-            piece = pending.pop()
+            piece = self._possible(pending.pop())
+            if piece is None:
+                continue
             self.expansions.wide.spend(entries)
             axis = self._failing(stated, piece)
             if axis is None:
@@ -233,6 +249,24 @@ class _Derivation:
             ]
         return pieces
 
+    def _possible(self, piece: Sides) -> Sides | None:
+        """Returns a piece without selectors that are not possible on it; None if none is left."""
+        if self.kinks is None:
+            return piece
+        inputs = self.values.inputs(piece[: self.size])
+        switches = self.kinks.switches.evaluate(inputs, self.values.operations)
+        result = piece[: self.size]
+        for switch, (low, high) in zip(switches, piece[self.size :], strict=True):
+            value = switch.get((), ZERO)
+            if value.low > 0:
+                low = Fraction(1)
+            elif value.high < 0:
+                high = Fraction(0)
+            if low > high:
+                return None
+            result.append((low, high))
+        return result
+
     def _failing(self, stated: "_Affine", piece: Sides) -> int | None:
         """Returns None if `|D| <= R` is shown on a piece, else the coordinate that adds most."""
         middle = [(low + high) / 2 for low, high in piece]
@@ -251,10 +285,10 @@ class _Derivation:
         box = [BallInterval.of(*ends) for ends in piece]
         near = self._jacobian(at, [BallInterval.point(m) for m in middle], self.expansions.near)
         wide = self._jacobian(over, box, self.expansions.wide)
-        centres, axes = stated.at(middle), range(self.size)
-        scores, shown = [0.0] * self.size, True
-        for a in axes:
-            for b in axes:
+        centres, axes = stated.at(middle), range(len(piece))
+        scores, shown = [0.0] * len(piece), True
+        for a in range(self.size):
+            for b in range(self.size):
                 parts = []
                 for k in axes:
                     slope = self._entry(near[a][b], k) - stated.slopes[k][a][b]
@@ -299,8 +333,8 @@ class _Affine:
     The `slopes` are its derivatives along each coordinate.
     """
 
-    def __init__(self, family: Family, scale: Fraction, cell: Sides) -> None:
-        size = len(cell)
+    def __init__(self, family: Family, scale: Fraction, cell: Sides, selectors: int) -> None:
+        size = len(cell) - selectors
 
         def balls(m: Matrix, factor: Fraction = scale) -> Balls:
             return [[BallInterval.point(x * factor) for x in row] for row in m]
@@ -308,8 +342,8 @@ class _Affine:
         self.cell, self.where = cell, family.node.where
         self.middle = [(low + high) / 2 for low, high in cell]
         self.centre, self.remainder = balls(family.centre), balls(family.remainder)
-        self.slopes = [[[ZERO] * size for _ in range(size)] for _ in range(size)]
-        for k, generator in zip(family.along(), family.generators, strict=True):
+        self.slopes = [[[ZERO] * size for _ in range(size)] for _ in cell]
+        for k, generator in zip(family.along(selectors), family.generators, strict=True):
             if k >= 0:
                 radius = (cell[k][1] - cell[k][0]) / 2
                 self.slopes[k] = _plus(self.slopes[k], balls(generator, scale / radius))

@@ -27,7 +27,7 @@ Method = Literal["affine", "interval"]
 # Kinks where the function is continuous all the same, so that it is Lipschitz with the hull of the
 # derivatives on either side (Clarke's generalised Jacobian).
 _KINKS = {"abs", "max", "min", "reduce_max", "reduce_min", "clamp", "cummax", "cummin"}
-_CONTINUOUS = RULES | {name: rule for name, rule in SMOOTH_RULES.items() if name not in _KINKS}
+CONTINUOUS = RULES | {name: rule for name, rule in SMOOTH_RULES.items() if name not in _KINKS}
 _SMOOTH = RULES | SMOOTH_RULES
 
 
@@ -173,7 +173,7 @@ def derivative_enclosure(
 ) -> Callable[[Interval], Interval]:
     """Encloses the derivative of that order of `function: R^n -> R^m` over boxes in `R^n`."""
     code = derivative_code(function, order)
-    continuous = enclose(function, _CONTINUOUS if order == 1 else _SMOOTH)
+    continuous = enclose(function, CONTINUOUS if order == 1 else _SMOOTH)
 
     def enclosed(box: Interval) -> Interval:
         box = around(box)

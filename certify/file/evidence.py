@@ -31,10 +31,14 @@ class Rounded(NamedTuple):
     along: list[list[int]]
 
 
-def quantized(tree: Tree[AffineFamily]) -> Rounded:
+def quantized(tree: Tree[AffineFamily], selectors: int = 0) -> Rounded:
     """Rounds the families of all cells to integer multiples of one power of two, outward.
 
     Centres and generators are rounded to nearest, and the remainders grow by the rounding errors.
+
+    Args:
+        tree: The cells.
+        selectors: How many generators after those of the coordinates belong to selectors of kinks.
     """
     families = tree.evidence()
     largest = max(float(np.abs(family.centre).max()) for family in families)
@@ -43,17 +47,18 @@ def quantized(tree: Tree[AffineFamily]) -> Rounded:
     # The unit is about 2^-8 of a typical remainder, so that rounding costs little; 20 to 50 bits.
     bits = np.log2(max(largest, 2.0**-900) / max(remainder, 2.0**-1000)) + 8
     unit = min(top - int(np.clip(np.ceil(bits), 20, 50)), 0)
-    pairs = [_rounded(family, unit) for family in families]
+    pairs = [_rounded(family, unit, selectors) for family in families]
     return Rounded(unit, [family for family, _ in pairs], [along for _, along in pairs])
 
 
-def _rounded(family: AffineFamily, unit: int) -> tuple[AffineFamily, list[int]]:
+def _rounded(family: AffineFamily, unit: int, selectors: int) -> tuple[AffineFamily, list[int]]:
     """Rounds a family without the generators that vanish, and says what the others go along."""
     whole = rounded(family, unit, ROOM)
     kept = np.abs(whole.generators).max((-1, -2)) > 0
     # Generators of the coordinates come first, if all of them were kept.
-    dimension = family.centre.shape[-1] if len(kept) >= family.centre.shape[-1] else 0
-    along = [int(k) if k < dimension else -1 for k in np.flatnonzero(kept)]
+    dimension = family.centre.shape[-1]
+    known = dimension + selectors if len(kept) >= dimension else 0
+    along = [int(k) if k < known else -1 for k in np.flatnonzero(kept)]
     return dataclasses.replace(whole, generators=whole.generators[kept]), along
 
 

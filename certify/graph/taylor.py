@@ -248,3 +248,25 @@ def _choose(x: Jet, y: Jet, less: Jet, other: Jet) -> Jet:
         return np.where(below, one, np.where(above, another, np.nan))
 
     return Jet(first.monomials, chosen(first.low, second.low), chosen(first.high, second.high))
+
+
+def ends_of(x: Jet, boxes: int) -> tuple[np.ndarray, np.ndarray]:
+    """Returns the bounds of a function itself on each of some boxes."""
+    low, high = _first(x)
+    return np.broadcast_to(low, boxes), np.broadcast_to(high, boxes)
+
+
+def larger(x: Jet, y: Jet) -> Jet:
+    """Returns the maximum of two functions, of which no derivatives are known."""
+    (a, b), (c, d) = _first(x), _first(y)
+    return Jet((0,), np.maximum(a, c)[None], np.maximum(b, d)[None])
+
+
+def smaller(x: Jet, y: Jet) -> Jet:
+    """Returns the minimum of two functions, of which no derivatives are known."""
+    return _neg(larger(_neg(x), _neg(y)))
+
+
+def size_of(x: Jet) -> Jet:
+    """Returns the absolute value of a function, of which no derivatives are known."""
+    return larger(x, _neg(x))

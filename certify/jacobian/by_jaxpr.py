@@ -77,13 +77,15 @@ def jacobian_family(
     return family
 
 
-def is_smooth(function: Callable, method: Method) -> Callable[[Interval], Bool[Array, ""]]:
+def is_smooth(
+    function: Callable, method: Method, rules: Mapping[str, Rule] = RULES | SMOOTH_RULES
+) -> Callable[[Interval], Bool[Array, ""]]:
     """Returns a test of whether a function is defined and has no jump or kink in a cell.
 
     The answer is false where this cannot be decided. A cell without width is tested with a little
     of what surrounds it, as the code `where(x == 0, 0, x)` has a derivative of its own at zero.
+    With the rules `CONTINUOUS` of `certify.enclosure.derivatives`, kinks are allowed.
     """
-    rules = RULES | SMOOTH_RULES
 
     def smooth(cell: Interval) -> Bool[Array, ""]:
         cell = around(cell)

@@ -8,8 +8,9 @@ import numpy as np
 from jaxtyping import Float
 
 from certify.checker.graph import Graph
+from certify.checker.kinks import Kinks
 from certify.checker.rederive import ORDER, Entry
-from certify.graph.taylor import Arithmetic, Jet
+from certify.graph.taylor import Arithmetic, Jet, ends_of, larger, size_of, smaller
 from certify.graph.taylor_expansion import expansions
 from certify.jacobian.expansion import Ends, expand, middle_of
 from certify.jacobian.family import AffineFamily
@@ -39,7 +40,10 @@ def is_affordable(graph: Graph) -> bool:
 
 
 def taylor_family(
-    graph: Graph, entries: Sequence[Entry], natural: Natural | None = None
+    graph: Graph,
+    entries: Sequence[Entry],
+    natural: Natural | None = None,
+    kinks: Kinks | None = None,
 ) -> Callable[[Float[np.ndarray, "cells n"], Float[np.ndarray, "cells n"]], AffineFamily]:
     """Encloses the Jacobian of a field over cells, rigorously.
 
@@ -48,6 +52,8 @@ def taylor_family(
         entries: How the field is made of the outputs of the graph.
         natural: What a natural gradient adds to the slopes of the graph's outputs, if the field is
             one; the graph and the cells are then in terms of policies.
+        kinks: The kinks of the graph of a field, if it has any: their selectors are then further
+            coordinates, with generators after those of the others.
 
     Returns:
         A function of the lower and upper corners of a batch of cells. A family is `finite` where
@@ -55,16 +61,22 @@ def taylor_family(
         `ORDER`: then the graph is defined on the cell, and its outputs have that many continuous
         derivatives there.
     """
-    near, wide = (Arithmetic(graph.inputs, order) for order in (ORDER - 1, ORDER))
+    size, loosened = graph.inputs, graph if kinks is None else kinks.loosened
+    near, wide = (Arithmetic(loosened.inputs, order) for order in (ORDER - 1, ORDER))
 
     def family(lower: np.ndarray, upper: np.ndarray) -> AffineFamily:
         lower, upper = flushed(lower, upper)
         with np.errstate(all="ignore"):
+            if kinks is not None:
+                ends = zip((lower, upper), selectors(kinks, lower, upper), strict=True)
+                lower, upper = (np.concatenate(pair, 1) for pair in ends)
             middle, radius = middle_of(lower, upper)
-            pairs, obliged = expansions(graph, near, wide, middle, lower, upper, radius)
+            pairs, obliged = expansions(loosened, near, wide, middle, lower, upper, radius)
             at, over = ([getattr(pair, side) for pair in pairs] for side in ("middle", "box"))
-            value, slope = (_derivatives(near, at, entries, order) for order in (1, 2))
-            values, slopes, curvature = (_derivatives(wide, over, entries, k) for k in (1, 2, 3))
+            value, slope = (_derivatives(near, at, entries, order, size) for order in (1, 2))
+            values, slopes, curvature = (
+                _derivatives(wide, over, entries, order, size) for order in (1, 2, 3)
+            )
             if natural is not None:
                 point, cell = Ends(middle, middle), Ends(lower, upper)
                 slope = natural_slope(natural, point, value, slope)
@@ -77,9 +89,24 @@ def taylor_family(
         known = np.all(finite, axis=0)
         blame = _blame(wide, needed, len(lower))
         share = np.where(known[:, None, None, None], parts.share, blame)
+        # Selectors are not cut: what they are to blame for is shared by the coordinates.
+        share = share[:, :size] + share[:, size:].sum(1, keepdims=True) / size
         return AffineFamily(*parts._replace(share=share), known)
 
     return family
+
+
+def selectors(
+    kinks: Kinks, lower: Float[np.ndarray, "cells n"], upper: Float[np.ndarray, "cells n"]
+) -> tuple[np.ndarray, np.ndarray]:
+    """Returns the least and the greatest possible values of all selectors, shape (cells, kinks)."""
+    arithmetic = Arithmetic(lower.shape[1], 1)
+    operations = {**arithmetic.operations, "max": larger, "min": smaller, "abs": size_of}
+    found = kinks.switches.evaluate(arithmetic.variables(lower, upper), operations)
+    pairs = [ends_of(jet, len(lower)) for jet in found]
+    low = np.stack([np.where(low > 0, 1.0, 0.0) for low, _ in pairs], 1)
+    high = np.stack([np.where(high < 0, 0.0, 1.0) for _, high in pairs], 1)
+    return low, high
 
 
 def flushed(lower: np.ndarray, upper: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -106,10 +133,14 @@ def _blame(arithmetic: Arithmetic, jets: Sequence[Jet], boxes: int) -> np.ndarra
 
 
 def _derivatives(
-    arithmetic: Arithmetic, jets: list[Jet], entries: Sequence[Entry], order: int
+    arithmetic: Arithmetic, jets: list[Jet], entries: Sequence[Entry], order: int, size: int
 ) -> Ends:
-    """Bounds all derivatives of one order of the field, shape (cells, n, n, ...)."""
-    rows, factors = _places(arithmetic, tuple(jet.monomials for jet in jets), tuple(entries), order)
+    """Bounds all derivatives of one order of the field, shape (cells, n, n, ...).
+
+    The first derivative is along one of the first `size` variables, others along any.
+    """
+    monomials = tuple(jet.monomials for jet in jets)
+    rows, factors = _places(arithmetic, monomials, tuple(entries), order, size)
     boxes = max(jet.low.shape[1] for jet in jets)
     ends = []
     for side in ("low", "high"):
@@ -130,6 +161,7 @@ def _places(
     monomials: tuple[tuple[int, ...], ...],
     entries: tuple[Entry, ...],
     order: int,
+    size: int,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Returns the row of each derivative among the coefficients of all outputs, and its factor.
 
@@ -141,7 +173,7 @@ def _places(
         {monomial: start + k for k, monomial in enumerate(own)}
         for own, start in zip(monomials, starts[:-1], strict=True)
     ]
-    shape = (len(entries),) + (arithmetic.inputs,) * order
+    shape = (len(entries), size) + (arithmetic.inputs,) * (order - 1)
     rows, factors = np.empty(shape, np.int64), np.empty(shape)
     for place in np.ndindex(shape):
         output, sign, along = entries[place[0]]

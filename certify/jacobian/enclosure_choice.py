@@ -14,6 +14,7 @@ import jax
 import jax.numpy as jnp
 from jax.extend import core
 
+from certify.checker.kinks import Kinks, kinks_of
 from certify.enclosure.derivatives import Method
 from certify.enclosure.programs.compiling import equations, seconds_to_compile
 from certify.enclosure.programs.plain import plain
@@ -82,6 +83,13 @@ class DefiniteEnclosure(Enclosure):
             self._require_for_policies(field)
         elif is_constant(field):
             return Selection(ConstantJacobian(), _SAME_EVERYWHERE)
+        if self.name == Taylor.name and (kinks := kinks_in(field)) is not None:
+            size = field.dimension + kinks.count
+            if size > self.most:
+                raise ValueError(
+                    f"certify: the field has {field.dimension} coordinates and {kinks.count} "
+                    f"kinks; the enclosure {self!r} is for at most {self.most} of both together."
+                )
         if field.dimension > self.most:
             raise ValueError(
                 f"certify: the game has {field.dimension} coordinates; the enclosure {self!r} is "
@@ -114,7 +122,8 @@ class Taylor(DefiniteEnclosure):
     """Taylor polynomials of the expression graph of the costs, without compiling it.
 
     They are for short costs of up to 16 coordinates. The remainder holds the third derivatives of
-    the field's costs over the cell.
+    the field's costs over the cell. Fields may have kinks, such as `jnp.maximum`, that enter in
+    sums: each is one more coordinate.
     """
 
     name = "taylor"
@@ -164,10 +173,10 @@ class RankOneTerms(Enclosure):
 class AutoEnclosure(Enclosure):
     """The enclosure that suits a field, and for which there is time.
 
-    It is `Taylor` for short costs of up to 16 coordinates, and `IntervalMatrices` for more than 48
-    coordinates. Otherwise it is `AffineArithmetic`: for longer costs, for linear systems, and for
-    sums over more smooth units (data points, hidden units) than there are coordinates, in which
-    most of what moves the single terms cancels.
+    It is `Taylor` for short costs of up to 16 coordinates, and for short fields with kinks;
+    `IntervalMatrices` for more than 48 coordinates. Otherwise it is `AffineArithmetic`: for longer
+    costs, for linear systems, and for sums over more smooth units (data points, hidden units) than
+    there are coordinates, in which most of what moves the single terms cancels.
 
     Example:
         >>> import certify, dgames as dg
@@ -228,6 +237,9 @@ def _suited(field: FlatField) -> Selection:
     if is_constant(field):
         return Selection(ConstantJacobian(), _SAME_EVERYWHERE)
     n, arithmetic = field.dimension, AffineArithmetic()
+    kinks = kinks_in(field)
+    if kinks is not None and n + kinks.count <= Taylor.most and is_affordable(kinks.loosened):
+        return Selection(Taylor(), "the field has kinks, which enter in sums")
     if n > arithmetic.most:
         return Selection(
             IntervalMatrices(), f"affine arithmetic is for at most {arithmetic.most} coordinates"
@@ -248,6 +260,17 @@ def _suited(field: FlatField) -> Selection:
     if is_short(field):
         return Selection(Taylor(), "the costs are short enough for Taylor polynomials")
     return Selection(arithmetic, "the costs are too long for Taylor polynomials")
+
+
+@functools.lru_cache(maxsize=32)
+def kinks_in(field: FlatField) -> Kinks | None:
+    """Returns the kinks of a field that is no pseudo-gradient; None if there are none to loosen."""
+    if field.is_gradient or field.natural is not None:
+        return None
+    try:
+        return kinks_of(graph_of(field))
+    except GraphError:
+        return None
 
 
 @functools.lru_cache(maxsize=32)

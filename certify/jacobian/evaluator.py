@@ -18,13 +18,19 @@ import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from certify.checker.rederive import entries
+from certify.enclosure.derivatives import CONTINUOUS
 from certify.enclosure.interval import Interval
 from certify.enclosure.margins import flush
 from certify.enclosure.programs.compiling import compiled, for_once, on_arrays, shared
 from certify.graph.trace import graph_of
 from certify.jacobian.by_jaxpr import is_smooth, jacobian_family
 from certify.jacobian.by_taylor import taylor_family
-from certify.jacobian.enclosure_choice import ConstantJacobian, DefiniteEnclosure, Taylor
+from certify.jacobian.enclosure_choice import (
+    ConstantJacobian,
+    DefiniteEnclosure,
+    Taylor,
+    kinks_in,
+)
 from certify.jacobian.family import AffineFamily
 from certify.problem.field import FlatField
 
@@ -93,12 +99,15 @@ def _by_taylor(field: FlatField, width: int) -> Callable[[np.ndarray, np.ndarray
     """Returns a function that finds families from the expression graph, and checks the code too.
 
     The graph was read from the code of the costs, but it is another program. So a family is finite
-    only where the code itself is also defined on the cell and makes no undecided choice there.
+    only where the code itself is also defined on the cell and makes no undecided choice there, but
+    at the kinks of a field.
     """
     of_costs = field.is_gradient or field.natural is not None
     made = entries([*field.sizes], field.zero_sum, of_costs)
-    family = taylor_family(graph_of(field), made, field.natural)
-    smooth_costs = is_smooth(field.costs, "interval")
+    kinks = kinks_in(field)
+    family = taylor_family(graph_of(field), made, field.natural, kinks)
+    allowed = {} if kinks is None else {"rules": CONTINUOUS}
+    smooth_costs = is_smooth(field.costs, "interval", **allowed)
     corner = jax.ShapeDtypeStruct((width, field.dimension), jnp.float64)
     smooth_code = for_once(
         jax.vmap(lambda lower, upper: smooth_costs(Interval(lower, upper))), corner, corner

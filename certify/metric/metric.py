@@ -79,6 +79,8 @@ class Metric:
 
     def length_above(self, bounds: Float[np.ndarray, " n"]) -> float:
         """Bounds `|x|_P` from above for all x with `|x| <= bounds` entry by entry."""
+        if not np.isfinite(bounds).all():
+            return np.inf
         unit = float(np.exp2(np.round(np.log2(max(float(bounds.max()), 2.0**-1000)))))
         bounds = bounds / unit  # so that squares are neither too large nor too small
         if not self.is_matrix:

@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from certify.file import evidence
+from certify.jacobian.enclosure_choice import Taylor, kinks_in
 from certify.jacobian.family import AffineFamily
 from certify.metric.block_constants import BlockConstants, block_constants
 from certify.metric.cell_lipschitz import lipschitz_bounds
@@ -59,7 +60,8 @@ class Assembly:
     ):
         self.field, self.tree, self.aim = question.field, tree, aim
         self._question, self._notes, self._budget = question, notes, budget
-        self._rounded = evidence.quantized(tree)
+        kinks = kinks_in(self.field) if notes["enclosure"] == Taylor.name else None
+        self._rounded = evidence.quantized(tree, 0 if kinks is None else kinks.count)
         self._unit = self._rounded.unit
         self.families: AffineFamily = evidence.in_units(self._rounded.families, self._unit)
         self._graph, self._without_graph = graph_in_file(self.field)

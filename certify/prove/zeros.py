@@ -19,7 +19,7 @@ from certify.checker.verdict import Rejected
 from certify.enclosure.enclose import enclose
 from certify.enclosure.programs.compiling import for_once
 from certify.graph.trace import graph_of
-from certify.jacobian.enclosure_choice import is_short
+from certify.jacobian.enclosure_choice import is_short, kinks_in
 from certify.problem.constraints import Constraints
 from certify.problem.corners import coordinates
 from certify.problem.field import FlatField, compiled_linearisation, compiled_value
@@ -172,7 +172,8 @@ def _residual_of_graph(
 ) -> Float[np.ndarray, " n"]:
     made = entries([*field.sizes], field.zero_sum, field.is_gradient)
     with ctx.workprec(PRECISION):
-        first = JetArithmetic(1)
+        # The values of a field are known at its kinks, too; its derivatives are not asked for.
+        first = JetArithmetic(1 if kinks_in(field) is None else 0)
         start = first.around([Ball.point(Fraction(x)) for x in point.tolist()])
         jets, obliged = graph_of(field).obliged(start, first.operations)
         if not all(x.is_finite() for jet in (*jets, *obliged) for x in jet.values()):
