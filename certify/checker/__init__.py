@@ -5,7 +5,8 @@ no NumPy, nothing from the rest of the project. Three modules hold the arguments
 of file:
 
 - `proof` is for games, and uses `terms` for files with terms in place of cells, `equilibrium`,
-  `steps`, `performance` and `schemes`;
+  `shared_rows` and `shared_functions` for constraints of all players together, `kinks` for fields
+  with kinks, `steps`, `performance` and `schemes`;
 - `contraction` is for single steps of a method;
 - `policies` is for games on simplices, over all policies, and uses `payoffs` and `logarithm`.
 
@@ -16,7 +17,7 @@ All rest on `reader` (of files), `exact`, `matrices` and `sparse` (positive defi
 These verify level 1: the inequalities, given the bounds on derivatives in the file. Level 2
 needs python-flint: `rederive` finds these bounds again from the costs, which the file spells out as
 a `graph`, by truncated Taylor polynomials (`jets`, `series`, `intervals`); `rederive_terms` finds
-terms of rank one in it (`ridges`, `forms`, `univariate`).
+terms of rank one in it (`ridges`, `forms`, `univariate`), `rederive_functions` convex functions.
 
 Run it as `python -m certify.checker [--level 2] FILE`. The folder is also a distribution of its
 own, `certify-checker`, see its README.

@@ -77,7 +77,8 @@ class Claims:
             self.extents = [extent for own in self.sets for extent in own.extents]
         self.shared: Shared | None = None
         if "shared" in game or "shared" in file["claims"]:
-            self.shared = Shared(game["shared"], file["claims"]["shared"], sizes)
+            claims, proofs = file["claims"]["shared"], file["evidence"]
+            self.shared = Shared(game["shared"], claims, proofs, sizes)
             require_sets(self)
         self.metric = ExactMetric(file["claims"], sizes)
         lowest = min(self.metric.smallest, *self.metric.coordinate)

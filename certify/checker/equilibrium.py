@@ -38,9 +38,10 @@ def check_equilibrium(claims: Claims) -> None:
         inside = all(own.contains(claims.center[block]) for own, block in members)
         require(inside, "the centre is in the strategy sets")
         require(not claims.metric.is_matrix, "with strategy sets the metric is one of weights")
-        shift, defect = _defect(claims)
-        bound = claims.margin * (claims.radius - shift)
-        require(defect < bound, "the defect of the centre is below margin * radius")
+        shift, defect, slack = _defect(claims)
+        reach = claims.radius - shift
+        small = reach > 0 and defect * reach + slack < claims.margin * reach**2
+        require(small, "the defect of the centre is below margin * radius")
     else:
         norm = claims.metric.squared_norm_above(claims.residual)
         bound = (claims.margin * claims.radius) ** 2
@@ -53,8 +54,8 @@ def check_equilibrium(claims: Claims) -> None:
         require(min(claims.curvature) > 0, CONVEX)
 
 
-def _defect(claims: Claims) -> tuple[Fraction, Fraction]:
-    """Returns `shift` and `defect` such that the centre c nearly solves the inequality of F on K.
+def _defect(claims: Claims) -> tuple[Fraction, Fraction, Fraction]:
+    """Returns `shift`, `defect` and `slack`: how nearly the centre c solves the inequality on K.
 
     Some y in K solves the variational inequality of `F - e` on K, with `|e|_W <= defect` and
     `|y - c|_W <= shift`. By `sets.Defect` there are y, normals n of K at y and e_1, e_2 with
@@ -71,6 +72,20 @@ def _defect(claims: Claims) -> tuple[Fraction, Fraction]:
     that ball, and so its inequality holds for every z in K, in particular for those that differ
     from x* in one block. There the costs are convex, so x* is an equilibrium; by strong
     monotonicity no other point of D and K solves the inequality.
+
+    With shared constraints, X takes the place of K, and y is the point of `Shared.feasible`: the
+    centre, moved onto the rows with a multiplier (sets are then boxes and simplices, whose own
+    shifts are zero). `n + W^-1 (A' l + sum_j m_j grad g_j(y))` takes the place of n, with the
+    multipliers l of rows and m of functions. All that is needed of n is `<n, z - y>_W <= 0` for
+    every z of X. So is `(A' l)'(z - y) = sum_j l_j (A_j z - A_j y)`, as `A_j z = b_j = A_j y` for
+    equalities and `A_j z <= b_j = A_j y` for inequalities with `l_j > 0`. As the functions are
+    convex and `g(z) <= 0`, `sum_j m_j grad g_j(y)'(z - y) <= -sum_j m_j g_j(y)`, which is at most
+    the slack s. So the sum of the inequalities above gives, with `d = |x* - y|_W`,
+
+        margin d^2 <= |e|_W d + s,
+
+    and d is less than `r - shift` if `|e|_W d + s < margin d^2` for `d = r - shift`, and thus for
+    every larger d.
     """
     weights, point, value, moved = claims.metric.weights, claims.center, claims.value, Fraction(0)
     if claims.shared is not None:
@@ -90,4 +105,8 @@ def _defect(claims: Claims) -> tuple[Fraction, Fraction]:
     shift = root_above(moved + sum((w * d.shift**2 for w, d in pairs), zero))
     pulled = sum((w * (d.pull * d.shift) ** 2 for w, d in pairs), zero)
     size = root_above(claims.metric.squared_norm_above(total)) + root_above(pulled)
-    return shift, claims.lipschitz * shift + size
+    defect, slack = claims.lipschitz * shift + size, zero
+    if claims.shared is not None and claims.shared.functions is not None:
+        gap, slack = claims.shared.functions.gap(claims.metric.coordinate, shift)
+        defect += gap
+    return shift, defect, slack

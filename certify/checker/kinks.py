@@ -44,8 +44,8 @@ class Kinks(NamedTuple):
     switches: Graph
 
     @property
-    def count(self) -> int:
-        """The number of kinks."""
+    def selectors(self) -> int:
+        """The number of kinks, each of which has a selector."""
         return len(self.switches.outputs)
 
 
@@ -55,7 +55,7 @@ def kinks_of(graph: Graph) -> Kinks | None:
     Example:
         >>> nodes = [Node("neg", (0,), None), Node("max", (0, 2), None)]
         >>> kinks = kinks_of(Graph(2, nodes, [3]))
-        >>> kinks.count, [node.operation for node in kinks.loosened.nodes]
+        >>> kinks.selectors, [node.operation for node in kinks.loosened.nodes]
         (1, ['neg', 'sub', 'mul', 'add'])
     """
     if any(node.shape for node in graph.nodes):

@@ -81,12 +81,13 @@ def check_convergence(file: Reader, level: int, progress: Progress | None) -> tu
         return ()
     try:
         from .rederive import rederive
+        from .rederive_functions import rederive_shared
         from .rederive_terms import rederive_terms
     except ImportError:
         raise Unusable("level 2 needs ball arithmetic: install python-flint") from None
     if claims.terms is not None:
-        return rederive_terms(file, claims)
-    return rederive(file, claims, progress)
+        return rederive_terms(file, claims) + rederive_shared(claims)
+    return rederive(file, claims, progress) + rederive_shared(claims)
 
 
 def check_jacobians(evidence: Reader, claims: Claims, progress: Progress | None) -> None:
@@ -141,7 +142,7 @@ def check_cells(evidence: Reader, claims: Claims, progress: Progress | None = No
             raise Unusable("checking it would take too much memory: too large a cell")
         family = Family(node, size, size, bits + unit)
         if "along" in node:
-            family.along(0 if claims.kinks is None else claims.kinks.count)
+            family.along(0 if claims.kinks is None else claims.kinks.selectors)
         if claims.zero_sum:
             mirror(family, *claims.coordinates)
         check_cell(family, claims, bits, work)

@@ -136,7 +136,7 @@ class _Derivation:
         self.size = len(claims.center)
         of_costs = claims.is_gradient or claims.natural is not None
         self.kinks = claims.kinks
-        self.selectors = 0 if self.kinks is None else self.kinks.count
+        self.selectors = 0 if self.kinks is None else self.kinks.selectors
         if self.kinks is not None:
             self.graph = self.kinks.loosened
         self.entries = entries(claims.sizes, claims.zero_sum, of_costs)

@@ -164,6 +164,16 @@ class Ridges:
                         total[k] = total[k] + s.times(share)
         return total
 
+    def cost_values(self, point: list[Fraction]) -> list[BallInterval]:
+        """Returns the outputs of the graph at a point, up to roundings."""
+
+        def bounds(factor: Factor) -> Ranges:
+            self._spend([factor])
+            at = sum((a * point[k] for k, a in factor.direction), Fraction(0))
+            return ranges(factor.tree, BallInterval.point(at))
+
+        return [_value(cost, point, bounds) for cost in self.outputs]
+
     def _mirrored(
         self, left: Vector, right: Vector, shares: dict[int, Fraction]
     ) -> tuple[Key, Fraction] | None:

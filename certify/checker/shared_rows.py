@@ -1,7 +1,8 @@
-"""Shared linear constraints: where a generalised equilibrium is, and with which multipliers.
+"""Shared constraints: where a generalised equilibrium is, and with which multipliers.
 
 The players' sets K_i are boxes or products of simplices, `A x <= b` and `A x = b` are rows on all
-strategies together, and X is the set of the points of `K = K_1 x ... x K_N` that satisfy all rows.
+strategies together, `g(x) <= 0` are convex functions of them (`shared_functions`), and X is the set
+of the points of `K = K_1 x ... x K_N` that satisfy them all.
 With `W = diag(w_i I)`, the metric of the file, x* is a solution of
 
     <F(x*), z - x*>_W >= 0    for all z in X.
@@ -15,7 +16,9 @@ the row is an inequality and zero where it is not active, with which
     W F(x*) + A' l + n = 0,     n normal to K at x*:
 
 the multipliers of the rows in the problem of player i are `l / w_i`. (The sets and the rows are
-linear, so that multipliers exist without further conditions: Farkas' lemma.) So *the metric selects
+linear, so that multipliers exist without further conditions: Farkas' lemma. If there are functions,
+of which nothing like it is said, multipliers are claimed only if all of them are inactive at x*.
+Then X is the set of the sets and rows near x*.) So *the metric selects
 the equilibrium*. If all weights are 1, it is called the *variational* equilibrium, the one whose
 multipliers are the same for all players. If no row involves more than one player, X is a product,
 every weight leads to the same x*, and it is a Nash equilibrium of the game on that product. If all
@@ -30,6 +33,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from .exact import Work, root_above
 from .reader import Reader, Unusable
 from .sets import BallSet, Extent, SimplexSet, StrategySet
+from .shared_functions import ACTIVE, INACTIVE, POSSIBLE, Functions
 from .verdict import require
 
 if TYPE_CHECKING:
@@ -37,7 +41,7 @@ if TYPE_CHECKING:
 
 MAX_ROWS = 2**12
 VARIATIONAL, NORMALISED, NASH = "variational", "normalised", "nash"
-ACTIVE, INACTIVE, POSSIBLE, EQUALITY = "active", "inactive", "possible", "equality"
+EQUALITY = "equality"
 
 
 class Row(NamedTuple):
@@ -72,18 +76,25 @@ class Shared:
         multipliers: Of each row, about `l`.
         states: What is claimed of each row at x*.
         radius: How far `l` is from the multipliers at most; None if they need not be unique.
+        functions: The convex functions; None if there are none.
     """
 
-    def __init__(self, game: Reader, claims: Reader, sizes: list[int]) -> None:
-        self.rows = [_row(file, sum(sizes)) for file in game.items()]
-        if not 1 <= len(self.rows) <= MAX_ROWS:
-            game.fail(f"from 1 to {MAX_ROWS} rows")
+    def __init__(self, game: Reader, claims: Reader, evidence: Reader, sizes: list[int]) -> None:
+        curved = ["functions"] if "functions" in game else []
+        rows, *graph = game.fields("rows", *curved)
+        self.rows = [_row(file, sum(sizes)) for file in rows.items()]
+        if not len(curved) <= len(self.rows) + len(curved) <= MAX_ROWS or not (self.rows or curved):
+            rows.fail(f"at most {MAX_ROWS} rows, and at least one if there are no functions")
         owners = [player for player, size in enumerate(sizes) for _ in range(size)]
         self.couples = any(len({owners[k] for k in row.entries}) > 1 for row in self.rows)
         optional = ["radius"] if "radius" in claims else []
-        notion, multipliers, states, *radius = claims.fields(
-            "notion", "multipliers", "states", *optional
+        notion, multipliers, states, *further = claims.fields(
+            "notion", "multipliers", "states", *optional, *curved
         )
+        radius = further[: len(optional)]
+        self.functions: Functions | None = None
+        if curved:
+            self.functions = Functions(graph[0], further[-1], evidence["functions"], sum(sizes))
         self.notion, count = notion.text(), len(self.rows)
         if self.notion not in (VARIATIONAL, NORMALISED, NASH):
             notion.fail(f'"{VARIATIONAL}", "{NORMALISED}" or "{NASH}"')
@@ -101,6 +112,9 @@ class Shared:
             if multiplier:
                 for k, a in row.entries.items():
                     total[k] += a * multiplier / weights[k]
+        if self.functions is not None:
+            for k, pull in enumerate(self.functions.pull()):
+                total[k] += pull / weights[k]
         return total
 
     def feasible(
@@ -148,8 +162,12 @@ def check_shared(claims: "Claims", evidence: Reader) -> None:
         require(
             all(w == 1 for w in claims.metric.weights), "the weights of a variational one are 1"
         )
-    if shared.notion == NASH and set(shared.states) != {INACTIVE}:
-        require(not shared.couples, "no row involves two players, or all rows are inactive")
+    curved = shared.functions is not None and not shared.functions.are_inactive
+    if shared.functions is not None:
+        shared.functions.check_states(claims.metric.coordinate, claims.radius)
+    if shared.notion == NASH and (curved or set(shared.states) - {INACTIVE}):
+        apart = not (shared.couples or curved)
+        require(apart, "no row involves two players, or all are inactive")
     triples = zip(shared.rows, shared.multipliers, shared.states, strict=True)
     for number, (row, multiplier, state) in enumerate(triples):
         name = f"row {number}"
@@ -161,6 +179,7 @@ def check_shared(claims: "Claims", evidence: Reader) -> None:
             sure = shared.radius is not None and multiplier > shared.radius[number]
             require(sure, f"{name} is active: its multiplier is surely positive")
     if shared.radius is not None:
+        require(not curved, "multipliers are claimed of rows alone: all functions are inactive")
         _check_multipliers(claims, shared, shared.radius, evidence["shared"])
 
 

@@ -211,6 +211,7 @@ def check_terms(evidence: Reader, claims: Claims) -> None:
     names = ["vectors", "terms", "margin_proof", "lipschitz_proof"]
     names += ["cocoercivity_proof"] * cocoercive + ["curvature_proofs"] * needs_curvature
     names += ["shared"] * (claims.shared is not None and claims.shared.radius is not None)
+    names += ["functions"] * (claims.shared is not None and claims.shared.functions is not None)
     evidence.fields(*names)
     family = TermFamily(claims, Work())
     n, metric = family.size, family.metric

@@ -108,8 +108,11 @@ def _shared(shared: SharedReport | None) -> list[Row]:
     """Returns rows on shared constraints: how many are active, and with which multipliers."""
     if shared is None:
         return []
-    rows = row("shared constraints", f"{len(shared.states)} rows: {shared.summary()} at x*")
+    count = len(shared.states) + len(shared.functions)
+    rows = row("shared constraints", f"{count}: {shared.summary()} at x*")
     notion = row("notion", f"{NOTIONS[shared.notion]}; others may exist")
+    if not shared.states:
+        return [rows, notion]
     if not shared.unique:
         return [rows, notion, row("multipliers", "not claimed to be unique")]
     middle = (shared.lower + shared.upper) / 2

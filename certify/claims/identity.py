@@ -12,6 +12,7 @@ import dgames as dg
 from certify.enclosure.programs.plain import plain
 from certify.file.contents import Contents
 from certify.graph.builder import GraphError
+from certify.graph.shared_graph import shared_data
 from certify.graph.trace import array_graph, expression_graph
 from certify.problem.constraints import Constraints
 from certify.problem.exact_types import is_pseudo_gradient
@@ -75,7 +76,7 @@ def difference(
     code = traced_code(given, x, args)
     if fingerprint(code) != said.get("code") and not _same_graph(said, code, x):
         return f"{'its costs are' if of_costs else 'its field is'} another function"
-    return _other_sets(data, given, x)
+    return _other_sets(data, given, x, args)
 
 
 def _counted(players: list[tuple[str, int]]) -> str:
@@ -101,24 +102,19 @@ def _same_graph(said: Contents, code: core.ClosedJaxpr, x: Strategy) -> bool:
     return matches(expression_graph) or matches(array_graph)
 
 
-def _other_sets(data: Contents, given: dg.AbstractField, x: Strategy) -> str | None:
+def _other_sets(data: Contents, given: dg.AbstractField, x: Strategy, args: Any) -> str | None:
     """Compares the strategy sets, as methods have to project onto those of the certificate."""
     region = region_of(data, x)
-    constraints = Constraints.of(given, region)
+    constraints = Constraints.of(given, region, args)
     constraints.require_known()
     if "sets" in data["game"]:
-        if constraints.to_json(_hexadecimal) != data["game"]["sets"]:
+        if constraints.to_json(lambda number: float(number).hex()) != data["game"]["sets"]:
             return "its strategy sets are others"
-        rows = None if constraints.rows is None else constraints.rows.to_json(_hexadecimal)
-        if rows != data["game"].get("shared"):
+        if shared_data(constraints) != data["game"].get("shared"):
             return "its shared constraints are others"
         return None
     left = constraints.outside(region)
     return None if left is None else f"its region leaves {left}, of which it says nothing"
-
-
-def _hexadecimal(number: Any) -> str:
-    return float(number).hex()
 
 
 def region_of(data: Contents, x: Strategy) -> Region:

@@ -31,6 +31,7 @@ class SharedReport(NamedTuple):
         weights: The weights w of the notion, by player: in player i's problem the rows have the
             multipliers `lower / w_i` to `upper / w_i`.
         states: "active", "inactive", "possible" or "equality", for each row at x*.
+        functions: "inactive" or "possible", for each shared constraint that is a function.
         unique: Whether the multipliers are proved to be unique.
         lower: Lower bounds on them, shape (rows,); not finite where they need not be unique.
         upper: Upper bounds on them, shape (rows,).
@@ -39,13 +40,15 @@ class SharedReport(NamedTuple):
     notion: str
     weights: dict[str, float]
     states: tuple[str, ...]
+    functions: tuple[str, ...]
     unique: bool
     lower: Float[np.ndarray, " rows"]
     upper: Float[np.ndarray, " rows"]
 
     def summary(self) -> str:
         """Counts the rows of each state, in words."""
-        counts = {state: self.states.count(state) for state in dict.fromkeys(self.states)}
+        states = (*self.states, *self.functions)
+        counts = {state: states.count(state) for state in dict.fromkeys(states)}
         words = {"possible": "possibly active", "equality": "equations"}
         return ", ".join(f"{count} {words.get(state, state)}" for state, count in counts.items())
 
@@ -74,6 +77,7 @@ def read_shared(data: Contents) -> SharedReport | None:
         shared.notion,
         dict(zip((player["name"] for player in players), weights, strict=True)),
         tuple(shared.states),
+        () if shared.functions is None else tuple(shared.functions.states),
         shared.radius is not None,
         np.where(equal, lower, np.maximum(lower, 0.0)),
         upper,
@@ -83,7 +87,8 @@ def read_shared(data: Contents) -> SharedReport | None:
 def rows_of(data: Contents) -> Shared:
     """Returns the shared rows of a file as the checker reads them."""
     sizes = [player["size"] for player in data["game"]["players"]]
-    return Shared(Reader(data["game"]["shared"]), Reader(data["claims"]["shared"]), sizes)
+    game, claims = data["game"]["shared"], data["claims"]["shared"]
+    return Shared(Reader(game), Reader(claims), Reader(data["evidence"]), sizes)
 
 
 def has_slack(data: Contents, lower: np.ndarray, upper: np.ndarray) -> bool:
@@ -96,9 +101,9 @@ def has_slack(data: Contents, lower: np.ndarray, upper: np.ndarray) -> bool:
     """
     if "shared" not in data["game"]:
         return True
-    rows = rows_of(data).rows
-    finite = np.isfinite(lower).all() and np.isfinite(upper).all()
-    if not finite or any(row.is_equality for row in rows):
+    shared = rows_of(data)
+    rows, finite = shared.rows, np.isfinite(lower).all() and np.isfinite(upper).all()
+    if not finite or shared.functions is not None or any(row.is_equality for row in rows):
         return False
     ends = [(Fraction(a), Fraction(b)) for a, b in zip(lower.tolist(), upper.tolist(), strict=True)]
     return all(

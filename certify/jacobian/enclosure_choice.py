@@ -84,10 +84,10 @@ class DefiniteEnclosure(Enclosure):
         elif is_constant(field):
             return Selection(ConstantJacobian(), _SAME_EVERYWHERE)
         if self.name == Taylor.name and (kinks := kinks_in(field)) is not None:
-            size = field.dimension + kinks.count
+            size = field.dimension + kinks.selectors
             if size > self.most:
                 raise ValueError(
-                    f"certify: the field has {field.dimension} coordinates and {kinks.count} "
+                    f"certify: the field has {field.dimension} coordinates and {kinks.selectors} "
                     f"kinks; the enclosure {self!r} is for at most {self.most} of both together."
                 )
         if field.dimension > self.most:
@@ -238,7 +238,7 @@ def _suited(field: FlatField) -> Selection:
         return Selection(ConstantJacobian(), _SAME_EVERYWHERE)
     n, arithmetic = field.dimension, AffineArithmetic()
     kinks = kinks_in(field)
-    if kinks is not None and n + kinks.count <= Taylor.most and is_affordable(kinks.loosened):
+    if kinks is not None and n + kinks.selectors <= Taylor.most and is_affordable(kinks.loosened):
         return Selection(Taylor(), "the field has kinks, which enter in sums")
     if n > arithmetic.most:
         return Selection(

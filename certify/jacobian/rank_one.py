@@ -102,7 +102,7 @@ def rank_one(field: FlatField, region: Region) -> RankOne:
         GraphError: If there is no graph of arrays of its costs.
         NotRidges: If they are no sums of ridges, or a slope is not bounded on the region.
     """
-    ridges, where = ridges_of(field), _exact(region)
+    ridges, where = ridges_of(field), exact_region(region)
     with ctx.workprec(PRECISION):
         if ridges.undefined(where):
             raise NotRidges("an operation of the costs was not shown to be defined on the region")
@@ -129,7 +129,8 @@ def rank_one(field: FlatField, region: Region) -> RankOne:
     return RankOne([*numbers], left, right, low, high, mirror, rows_of([*numbers], field.dimension))
 
 
-def _exact(region: Region) -> ExactRegion:
+def exact_region(region: Region) -> ExactRegion:
+    """Returns a region as the checker reads it."""
     said = region.to_json(lambda x: float(x).hex())
     return ExactRegion(Reader(said), region.dimension)
 

@@ -10,7 +10,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float
+from jaxtyping import Array, Bool, Float
 
 import dgames as dg
 from certify.checker.reader import Reader
@@ -20,6 +20,7 @@ from certify.enclosure.programs.walk import is_dependent
 from certify.problem.exact_types import is_as_made
 from certify.problem.linear_rows import LinearRows
 from certify.problem.region import Box, Limits, Region
+from certify.problem.shared_functions import SharedFunctions
 from dgames.sets import AbstractSet, player_sets
 from dgames.strategy import blocks, player_names, ravel, unraveler
 
@@ -36,17 +37,26 @@ class Constraints:
         names: The players.
         sets: The strategy set of each player.
         center: A joint strategy, for its structure.
-        rows: The shared linear constraints; None if there are none.
+        rows: The shared linear constraints; None if there are no shared constraints at all.
+        functions: The shared constraints that are functions; None if there are none.
     """
 
     names: tuple[str, ...]
     sets: tuple[AbstractSet, ...]
     center: Any
     rows: LinearRows | None = None
+    functions: SharedFunctions | None = None
 
     @classmethod
-    def of(cls, game: dg.Game | dg.AbstractField, region: Region) -> "Constraints":
+    def of(
+        cls, game: dg.Game | dg.AbstractField, region: Region, args: Any = None
+    ) -> "Constraints":
         """Makes the constraints of a game or a field, with the structure of a region.
+
+        Args:
+            game: The game or the field.
+            region: The region.
+            args: Passed to shared constraints that are functions.
 
         Raises:
             OutsideStrategySet: If the sets depend on the strategy.
@@ -55,7 +65,8 @@ class Constraints:
         sets = player_sets(game.strategy_set(region.example), region.example)
         # In lower precision, tests for membership would round.
         sets = jax.tree.map(lambda leaf: exactly(leaf) if hasattr(leaf, "dtype") else leaf, sets)
-        return cls(player_names(region.center), sets, region.center, LinearRows.of(game, region))
+        shared = LinearRows.of(game, region), SharedFunctions.of(game, region, args)
+        return cls(player_names(region.center), sets, region.center, *shared)
 
     @property
     def bind(self) -> bool:
@@ -64,8 +75,30 @@ class Constraints:
 
     @property
     def couple(self) -> bool:
-        """Whether shared rows couple players, so that the metric selects the equilibrium."""
-        return self.rows is not None and self.rows.couple(_sizes(self.center))
+        """Whether something shared couples players, so that the metric selects the equilibrium."""
+        rows = self.rows is not None and self.rows.couple(_sizes(self.center))
+        return rows or self.functions is not None
+
+    @property
+    def shared_count(self) -> int:
+        """The number of shared constraints, functions and rows."""
+        rows = 0 if self.rows is None else len(self.rows.bounds)
+        return rows + (0 if self.functions is None else self.functions.count)
+
+    @property
+    def is_equality(self) -> Bool[np.ndarray, " constraints"]:
+        """Which shared constraints are equations; functions, which come after rows, are none."""
+        rows = np.zeros(0, bool) if self.rows is None else self.rows.is_equality
+        return np.pad(rows, (0, self.shared_count - len(rows)))
+
+    def lines_at(self, x: Float[np.ndarray, " n"]) -> Float[np.ndarray, "constraints n"]:
+        """Returns all shared rows, and after them the gradients of shared functions at a point."""
+        functions = self.functions
+        matrix = np.zeros((0, len(x))) if self.rows is None else self.rows.matrix
+        if functions is None:
+            return matrix
+        gradients = jax.jacfwd(lambda x: jnp.stack(functions.values(x)))(jnp.asarray(x))
+        return np.concatenate([matrix, np.asarray(gradients)])
 
     @property
     def coordinates(self) -> list[slice]:
@@ -101,6 +134,7 @@ class Constraints:
             if not contains_box(own, *corners):
                 return f"the strategy set of player '{name}' ({type(own).__name__})"
         inside = self.rows is None or self.rows.contain(*region.bounds())
+        inside = inside and self.functions is None
         return None if inside else "the shared constraints"
 
     def require_inside(self, region: Region) -> None:

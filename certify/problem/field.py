@@ -169,7 +169,7 @@ def flat_field(game: dg.Game | dg.AbstractField, region: Region, args: Any = Non
 def _of_game(game: dg.Game, region: Region, args: Any) -> FlatField:
     center, example = region.center, region.example
     check_shapes(game, example, args)
-    constraints = _constraints(game, region)
+    constraints = _constraints(game, region, args)
     network_notes: tuple[str, ...] = ()
     if type(game) is dg.NetworkGame:
         game, network_notes = traced_once(game, example, args)
@@ -193,7 +193,7 @@ def _of_field(given: dg.AbstractField, region: Region, args: Any) -> FlatField:
             f"certify: {type(given).__name__} projects in a way of its own, of which nothing is "
             "known; let it return one of the sets of dgames as its strategy_set."
         )
-    constraints = _constraints(given, region)
+    constraints = _constraints(given, region, args)
     code, notes = code_of(given, region.example, args, "the field")
     replay, structure = plain(core.jaxpr_as_fun(code)), jax.tree.structure(region.example)
 
@@ -299,7 +299,7 @@ def _flattened(
     )
 
 
-def _constraints(game: dg.Game | dg.AbstractField, region: Region) -> Constraints:
+def _constraints(game: dg.Game | dg.AbstractField, region: Region, args: Any) -> Constraints:
     leaves, structure = jax.tree.flatten(region.example)
 
     def numbers(*leaves: Any) -> Any:
@@ -314,7 +314,7 @@ def _constraints(game: dg.Game | dg.AbstractField, region: Region) -> Constraint
             f"certify: the strategy set of {type(game).__name__} depends on the strategy; it must "
             "be the same everywhere."
         )
-    constraints = Constraints.of(game, region)
+    constraints = Constraints.of(game, region, args)
     constraints.require_known()
     return constraints
 

@@ -28,23 +28,22 @@ class LinearRows:
 
     @classmethod
     def of(cls, game: dg.Game | dg.AbstractField, region: Region) -> "LinearRows | None":
-        """Returns the shared constraints of a game or a field; None if it has none.
+        """Returns the rows of a game or a field; None if it has no shared constraints at all.
 
         Raises:
-            ValueError: If a constraint is a function, or a number in it is not finite.
+            ValueError: If a number in a row is not finite, or all numbers are zero.
         """
-        parts = []
-        for constraint in game.shared_constraints(region.example):
+        shared, size = game.shared_constraints(region.example), region.dimension
+        parts = [(np.zeros((0, size)), np.zeros(0), np.zeros(0, bool))]
+        for constraint in shared:
             if not isinstance(constraint, dg.Polyhedron):
-                raise ValueError(
-                    "certify: a shared constraint is a function, of which nothing is known; proofs "
-                    "take linear rows, as a dg.Polyhedron."
-                )
+                continue
             # The centre is in float64, so that rows are not rounded to lower precision.
             rows = constraint.rows(region.center)
             for matrix, bounds, equal in ((rows.A, rows.b, False), (rows.A_eq, rows.b_eq, True)):
-                parts.append((matrix, bounds, np.full(len(bounds), equal)))
-        if not parts:
+                numbers = np.asarray(matrix, np.float64), np.asarray(bounds, np.float64)
+                parts.append((*numbers, np.full(len(bounds), equal)))
+        if not shared:
             return None
         matrix, bounds, equal = (np.concatenate(part) for part in zip(*parts, strict=True))
         if not (np.isfinite(matrix).all() and np.isfinite(bounds).all()):
@@ -59,6 +58,8 @@ class LinearRows:
 
     def couple(self, sizes: Sequence[int]) -> bool:
         """Says whether any row involves more than one player."""
+        if not len(self.matrix):
+            return False
         ends = np.cumsum([0, *sizes])[:-1]
         return bool((np.add.reduceat(self.matrix != 0, ends, axis=1) > 0).sum(1).max() > 1)
 

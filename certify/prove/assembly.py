@@ -61,7 +61,7 @@ class Assembly:
         self.field, self.tree, self.aim = question.field, tree, aim
         self._question, self._notes, self._budget = question, notes, budget
         kinks = kinks_in(self.field) if notes["enclosure"] == Taylor.name else None
-        self._rounded = evidence.quantized(tree, 0 if kinks is None else kinks.count)
+        self._rounded = evidence.quantized(tree, 0 if kinks is None else kinks.selectors)
         self._unit = self._rounded.unit
         self.families: AffineFamily = evidence.in_units(self._rounded.families, self._unit)
         self._graph, self._without_graph = graph_in_file(self.field)

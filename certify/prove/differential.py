@@ -16,9 +16,12 @@ import numpy as np
 from jaxtyping import Float
 
 import dgames as dg
+from certify.checker.graph import read_graph
+from certify.checker.reader import Reader
 from certify.checker.rederive import entries
 from certify.graph.builder import GraphError
 from certify.graph.floats import evaluate
+from certify.graph.shared_graph import shared_data
 from certify.graph.trace import graph_of
 from certify.jacobian.family import AffineFamily
 from certify.problem.constraints import Constraints
@@ -86,27 +89,25 @@ def compare(
     """
     given = dg.as_field(game)
     if field.constraints is not None:
-        _compare_sets(given, region, field)
+        _compare_sets(given, region, args, field)
     points = probes(field, region)
     if field.natural is None:
         _compare_values(given, region, args, field, points, expected or _by_graph)
+    if field.constraints is not None and field.constraints.functions is not None:
+        _compare_functions(given, region, args, field, points)
     if tree is not None:
         _compare_families(field, tree, region, points[:_JACOBIANS])
 
 
-def _compare_sets(given: dg.AbstractField, region: Region, field: FlatField) -> None:
+def _compare_sets(given: dg.AbstractField, region: Region, args: Any, field: FlatField) -> None:
     """Requires that the strategy sets, read again, are the same: impure code may give others."""
-    again = Constraints.of(given, region)
+    again = Constraints.of(given, region, args)
     if not eqx.tree_equal(field.constraints.sets, again.sets):
         raise MismatchError(
             "certify: the strategy sets are others each time that they are asked for, so nothing "
             "is proved; let strategy_set be a function of nothing but the structure of a strategy."
         )
-    first, second = (
-        None if each.rows is None else each.rows.to_json(float.hex)
-        for each in (field.constraints, again)
-    )
-    if first != second:
+    if shared_data(field.constraints) != shared_data(again):
         raise MismatchError(
             "certify: the shared constraints are others each time that they are asked for, so "
             "nothing is proved; let shared_constraints be a function of nothing but the structure "
@@ -158,6 +159,38 @@ def _compare_values(
             return f"at {_shown(field, points[k])} entry {column} of {what}"
 
         require_same("certify", theirs, mine, slack, where)
+
+
+def _compare_functions(
+    given: dg.AbstractField,
+    region: Region,
+    args: Any,
+    field: FlatField,
+    points: Float[np.ndarray, "points n"],
+) -> None:
+    """Compares shared constraints that are functions with their graph."""
+    data, count = shared_data(field.constraints), field.constraints.functions.count
+    assert data is not None
+    lower, upper = region.bounds()
+    points = points[((lower <= points) & (points <= upper)).all(1)]
+    known = evaluate(read_graph(Reader(data["functions"]), field.dimension, count), points)
+    example, unravel = region.example, ravel(region.example)[1]
+    functions = [
+        each for each in given.shared_constraints(example) if isinstance(each, dg.SharedConstraint)
+    ]
+
+    def values(point: Any) -> Any:
+        return jnp.concatenate([each.values(unravel(point), args) for each in functions])
+
+    theirs = np.asarray(jax.jit(jax.vmap(values))(jnp.asarray(points)), np.float64)
+    low = set(region.types) != {"float64"}
+    of_scale, of_value = (_OF_SCALE_LOW, _OF_VALUE_LOW) if low else (_OF_SCALE, _OF_VALUE)
+    slack = of_scale * known.scale[:, None] + of_value * np.abs(theirs)
+
+    def where(k: int, column: int) -> str:
+        return f"at {_shown(field, points[k])} entry {column} of the shared constraints"
+
+    require_same("certify", theirs, known.outputs, slack, where)
 
 
 @eqx.filter_jit

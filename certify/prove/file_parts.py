@@ -6,6 +6,7 @@ from certify.checker.graph import game_hash
 from certify.checker.reader import CONVERGENCE, FORMAT, VERSION
 from certify.file.provenance import provenance
 from certify.graph.builder import GraphError
+from certify.graph.shared_graph import shared_data
 from certify.graph.trace import graph_data
 from certify.metric.metric import Metric
 from certify.problem.constraints import Constraints
@@ -101,6 +102,7 @@ def convergence_in_file(
             onto.value,
             onto.residual,
             reach.multipliers(metric),
+            reach.function_bounds(metric),
             weights_below(metric, field.sizes).tolist(),
             bounds["lipschitz"],
             place.radius,
@@ -151,6 +153,7 @@ def game_in_file(
         {"name": name, "size": size} for name, size in zip(field.names, field.sizes, strict=True)
     ]
     natural = field.natural
+    shared = None if constraints is None else shared_data(constraints)
     return {
         "name": field.name,
         "code": field.hash,
@@ -168,11 +171,7 @@ def game_in_file(
             }
         ),
         **({} if constraints is None else {"sets": constraints.to_json(hexadecimal)}),
-        **(
-            {}
-            if constraints is None or constraints.rows is None
-            else {"shared": constraints.rows.to_json(hexadecimal)}
-        ),
+        **({} if shared is None else {"shared": shared}),
         "structure": describe(region.center),
         **({} if graph is None else {"graph": graph}),
     }

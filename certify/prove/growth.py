@@ -94,7 +94,7 @@ def grow(
     def certified(radius: float, share: float) -> Convergence:
         left = None if budget.seconds is None else max(budget.left, 1e-3)
         region = _SHAPES[shape](center, radius)
-        constraints = Constraints.of(game, region)
+        constraints = Constraints.of(game, region, args)
         if isinstance(region, Box):
             region = constraints.clipped(region)
         else:

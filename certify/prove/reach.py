@@ -1,7 +1,7 @@
 """Computes how large balls of a metric fit in a region, and where the equilibrium is in it."""
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Float
@@ -10,7 +10,8 @@ from certify.metric.metric import Metric
 from certify.problem.constraints import Constraints
 from certify.problem.field import FlatField, compiled_value
 from certify.problem.region import Box, Limits, Region
-from certify.prove.multipliers import refined, shared_rows
+from certify.prove.function_bounds import function_bounds
+from certify.prove.multipliers import moved_inside, refined, shared_at
 from certify.prove.zeros import constrained_radius, residual_bound
 from certify.rounding import EPSILON
 
@@ -47,7 +48,7 @@ class Reach:
         constraints: The strategy sets, if steps are to be projected onto them, which takes a metric
             of weights; then the point has to be in them.
         bound: How residuals are bounded, see `residual_bound`.
-        multipliers: About the multipliers of the shared rows, if there are any.
+        multipliers: About the multipliers of the shared constraints, if there are any.
 
     Attributes:
         point: The point near the equilibrium.
@@ -64,13 +65,15 @@ class Reach:
     ):
         self.point, self._region, self._sizes = point, region, field.sizes
         self._residual = bound(field, point) + _pull_error(field)
-        self._onto = None
+        self._onto, self._bounds = None, dict[bytes, dict[str, Any]]()
         if constraints is not None:
             value = np.asarray(compiled_value(field)(point))
             limits = constraints.limits(region)
+            found = np.zeros(constraints.shared_count) if multipliers is None else multipliers
+            if constraints.functions is not None:
+                point = moved_inside(constraints, region, point, found, value)
+                value, self.point = np.asarray(compiled_value(field)(point)), point
             errors = bound(field, point, value)
-            none = np.zeros(0 if constraints.rows is None else len(constraints.rows.bounds))
-            found = none if multipliers is None else multipliers
             self._onto = Projected(constraints, value, errors, limits, found)
 
     def onto(self, metric: Metric) -> Projected | None:
@@ -89,11 +92,14 @@ class Reach:
             return metric.length_above(self._residual) / margin * (1 + 2.0**-40)
         weights = weights_below(metric, self._sizes)
         point = self.point, onto.value, onto.residual
-        shared = shared_rows(onto.constraints, self.multipliers(metric))
+        shared = None
+        if onto.constraints.rows is not None:
+            bounds = self.function_bounds(metric)
+            shared = shared_at(onto.constraints, self.multipliers(metric), bounds)
         return constrained_radius(onto.constraints, *point, weights, margin, lipschitz, shared)
 
     def multipliers(self, metric: Metric) -> Float[np.ndarray, " rows"]:
-        """Returns about the multipliers of the shared rows in a metric of weights; none if none."""
+        """Returns about the multipliers of shared constraints in a metric of weights."""
         onto = self.onto(metric)
         if onto is None or onto.constraints.rows is None:
             return np.zeros(0)
@@ -102,6 +108,18 @@ class Reach:
             # Each row is of one player, and a multiple of that player's forces balances it.
             start = start * spread[(onto.constraints.rows.matrix != 0).argmax(1)]
         return refined(onto.constraints, self.point, onto.value, start, spread)
+
+    def function_bounds(self, metric: Metric) -> dict[str, Any] | None:
+        """Returns what is proved of shared functions in a metric of weights; None if none."""
+        onto = self.onto(metric)
+        if onto is None or onto.constraints.functions is None:
+            return None
+        known = metric.weighting.tobytes()
+        if known not in self._bounds:
+            self._bounds[known] = function_bounds(
+                onto.constraints, self._region, self.point, metric.weighting
+            )
+        return self._bounds[known]
 
     def of(self, metric: Metric) -> float:
         """Returns the radius of the largest ball inside the region."""

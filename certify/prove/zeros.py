@@ -23,8 +23,10 @@ from certify.jacobian.enclosure_choice import is_short, kinks_in
 from certify.problem.constraints import Constraints
 from certify.problem.corners import coordinates
 from certify.problem.field import FlatField, compiled_linearisation, compiled_value
-from certify.problem.linear_rows import LinearRows
 from certify.problem.region import Policies, Region
+
+# Radii are larger by this factor than what floating point says of them.
+_ROOM = 1 + 2.0**-30
 
 
 def find_zero(
@@ -80,7 +82,8 @@ def find_constrained(
     smooth. Newton's method finds the zero from nearby; projected extragradient steps come near it
     first, from anywhere if the field is strongly monotone. Without shared rows `T = F`. With them
     z has multipliers too, which are projected to be positive where the row is an inequality, and
-    `T(x, l) = (F(x) + W^-1 A' l, b - A x)`, in units in which its parts are alike.
+    `T(x, l) = (F(x) + W^-1 A' l, b - A x)`, in units in which its parts are alike. Functions and
+    their gradients are treated like rows.
 
     Args:
         field: The field F with its constraints, which give the projection P.
@@ -89,37 +92,51 @@ def find_constrained(
         weights: W, one weight for each coordinate; they matter with shared rows only.
 
     Returns:
-        The point, which is in the strategy sets exactly, and the multipliers of the rows; None when
-        none is found in the region.
+        The point, which is in the strategy sets exactly, and the multipliers of the rows and, after
+        them, the functions; None when none is found in the region.
     """
     import lineax as lx
     import optimistix as optx
 
     lower, upper = region.bounds()
     constraints, n = field.constraints, field.dimension
-    rows = constraints.rows or LinearRows(np.zeros((0, n)), np.zeros(0), np.zeros(0, bool))
-    norms = np.sqrt((rows.matrix**2 / weights).sum(1))
-    units = max(steepness, 1e-300) / norms
-    matrix, bounds = units[:, None] * rows.matrix, units * rows.bounds
+    start, count = constraints.project(jnp.asarray(coordinates(region.center))), 0
+    equal, units = np.zeros(0, bool), np.zeros(0)
+    if constraints.rows is not None:
+        lines = constraints.lines_at(np.asarray(start))
+        count, equal = len(lines), constraints.is_equality
+        norms = np.sqrt((lines**2 / weights).sum(1))
+        units = max(steepness, 1e-300) / np.maximum(norms, 1e-6 * norms.max(initial=1e-300))
+
+    def values(x: Any) -> Any:
+        """Returns what is to be zero or less, in those units."""
+        rows, functions = constraints.rows, constraints.functions
+        assert rows is not None
+        parts = [rows.matrix @ x - rows.bounds]
+        if functions is not None:
+            parts.append(jnp.stack(functions.values(x)))
+        return units * jnp.concatenate(parts)
+
     h = 0.5 / max(steepness * (1 if constraints.rows is None else 2), 1e-300)
 
     def move(z: Any, y: Any) -> Any:
-        x, multipliers = y[:n], y[n:]
-        force = field.function(x) + multipliers @ matrix / weights
-        moved = z - h * jnp.concatenate([force, bounds - matrix @ x])
-        positive = jnp.where(rows.is_equality, moved[n:], jnp.maximum(moved[n:], 0.0))
+        if not count:
+            return constraints.project(z - h * field.function(y))
+        found, pull = jax.vjp(values, y[:n])
+        force = field.function(y[:n]) + pull(y[n:])[0] / weights
+        moved = z - h * jnp.concatenate([force, -found])
+        positive = jnp.where(equal, moved[n:], jnp.maximum(moved[n:], 0.0))
         return jnp.concatenate([constraints.project(moved[:n]), positive])
 
     @jax.jit
     def approach(z: Any) -> Any:
         return jax.lax.fori_loop(0, 1000, lambda _, z: move(z, move(z, z)), z)
 
-    start = constraints.project(jnp.asarray(coordinates(region.center)))
-    z = jnp.concatenate([start, jnp.zeros(len(bounds))])
+    z = jnp.concatenate([start, jnp.zeros(count)])
     # Dependent rows have many multipliers, of which least squares choose one.
-    linear = lx.AutoLinearSolver(well_posed=False if len(bounds) else None)
+    linear = lx.AutoLinearSolver(well_posed=False if count else None)
     solver = optx.Newton(1e-14, 1e-14, linear_solver=linear)
-    for _ in range(6 if len(bounds) else 3):
+    for _ in range(6 if count else 3):
         found = optx.root_find(
             lambda z, _: z - move(z, z), solver, z, throw=False, max_steps=50
         ).value
@@ -221,7 +238,16 @@ def constrained_radius(
     )
     pulled = sum(w * float(d.pull * d.shift) ** 2 for w, d in zip(weights, found, strict=True))
     defect = lipschitz * shift + np.sqrt(np.sum(spread * errors**2)) + np.sqrt(pulled)
-    return float(shift + defect / margin) * (1 + 2.0**-30)
+    slack = 0.0
+    if shared is not None and shared.functions is not None:
+        exact = [Fraction(w) for w in spread.tolist()]
+        try:
+            gap, slack = map(float, shared.functions.gap(exact, Fraction(float(shift * _ROOM))))
+        except Rejected:
+            return np.inf
+        defect += gap
+    reach = (defect + np.sqrt(defect**2 + 4 * margin * slack)) / (2 * margin)
+    return float(shift + reach) * _ROOM
 
 
 @functools.lru_cache(maxsize=32)

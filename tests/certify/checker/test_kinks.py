@@ -52,7 +52,7 @@ def test_the_loosened_graph_agrees_for_possible_selectors(graph, point, free):
         return
     switches = kinks.switches.evaluate(point, EXACT)
     selectors = [Fraction(s > 0) if s else Fraction(free[k]) for k, s in enumerate(switches)]
-    assert kinks.loosened.inputs == INPUTS + kinks.count == INPUTS + len(selectors)
+    assert kinks.loosened.inputs == INPUTS + kinks.selectors == INPUTS + len(selectors)
     found = kinks.loosened.evaluate([*point, *selectors], EXACT)
     assert found == graph.evaluate(point, EXACT)
 
@@ -116,4 +116,4 @@ def test_constant_factors_are_allowed():
         Node("abs", (4,), None),
     ]
     kinks = kinks_of(Graph(1, nodes, [5]))
-    assert kinks is not None and kinks.count == 2
+    assert kinks is not None and kinks.selectors == 2

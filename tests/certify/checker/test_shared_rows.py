@@ -48,10 +48,10 @@ def hexes(*numbers):
 SHARED = ("claims", "shared")
 FALSE = [
     # The row is moved, so that the centre is not on it, or the point is not within it.
-    ("game", "shared", 0, "bound", (1.0 + 1e-9).hex()),
-    ("game", "shared", 0, "bound", (1.0 - 1e-9).hex()),
-    ("game", "shared", 0, "values", hexes(1.0, 1.0 + 1e-9)),
-    ("game", "shared", 1, "bound", (0.25).hex()),
+    ("game", "shared", "rows", 0, "bound", (1.0 + 1e-9).hex()),
+    ("game", "shared", "rows", 0, "bound", (1.0 - 1e-9).hex()),
+    ("game", "shared", "rows", 0, "values", hexes(1.0, 1.0 + 1e-9)),
+    ("game", "shared", "rows", 1, "bound", (0.25).hex()),
     (*SHARED, "multipliers", hexes(0.5 + 1e-9, 0.0)),
     (*SHARED, "multipliers", hexes(0.0, 0.0)),
     (*SHARED, "multipliers", hexes(-0.5, 0.0)),
@@ -93,15 +93,15 @@ def test_what_is_true_as_well_is_accepted(line):
         (("game", "shared"), None, "missing"),
         (("claims", "shared"), None, "missing"),
         (("game", "sets"), None, "boxes or simplices"),
-        (("game", "shared", 0, "equality"), True, "equalities"),
-        (("game", "shared"), [], "rows"),
-        (("game", "shared", 0, "columns"), [1, 0], "in order"),
-        (("game", "shared", 0, "columns"), [0, 0], "in order"),
-        (("game", "shared", 0, "columns"), [0, 2], "integer from 0 to 1"),
-        (("game", "shared", 0, "columns"), [], "at least one"),
-        (("game", "shared", 0, "values"), hexes(1.0, 0.0), "not zero"),
-        (("game", "shared", 0, "values"), hexes(1.0), "2 entries"),
-        (("game", "shared", 0, "more"), 1, "nothing but"),
+        (("game", "shared", "rows", 0, "equality"), True, "equalities"),
+        (("game", "shared", "rows"), [], "rows"),
+        (("game", "shared", "rows", 0, "columns"), [1, 0], "in order"),
+        (("game", "shared", "rows", 0, "columns"), [0, 0], "in order"),
+        (("game", "shared", "rows", 0, "columns"), [0, 2], "integer from 0 to 1"),
+        (("game", "shared", "rows", 0, "columns"), [], "at least one"),
+        (("game", "shared", "rows", 0, "values"), hexes(1.0, 0.0), "not zero"),
+        (("game", "shared", "rows", 0, "values"), hexes(1.0), "2 entries"),
+        (("game", "shared", "rows", 0, "more"), 1, "nothing but"),
         ((*SHARED, "notion"), "generalised", "variational"),
         ((*SHARED, "states"), ["equality", "inactive"], "equalities"),
         ((*SHARED, "states"), ["active"], "2 entries"),
@@ -146,3 +146,67 @@ def test_elimination_solves_what_can_be_solved(data):
         contradiction = rows[0]._replace(bound=rows[0].bound + 1)
         with pytest.raises(Rejected):
             _solution([*rows, contradiction], center, set(range(size)), Work())
+
+
+@pytest.fixture(scope="module")
+def disk():
+    """A file of two players within the unit disk, who would like to be at (1, 1)."""
+    circle = dg.SharedConstraint(
+        lambda x, args: jnp.stack([x[0] ** 2 + x[1] ** 2 - 1.0, x[0] - 5.0 + 0.5 * x[1] ** 2])
+    )
+    game = dg.game(lambda x, args: ((x[0] - 1.0) ** 2, (x[1] - 1.0) ** 2), shared=circle)
+    found = certify.certify(game, certify.Box.around((0.7, 0.7), 1.0))
+    return copy.deepcopy(found.data)
+
+
+PROOF = ("evidence", "functions")
+
+
+@pytest.mark.parametrize(
+    ("path", "to"),
+    [
+        ((*PROOF, "values"), hexes(1e-9, -4.0)),  # outside of the disk
+        ((*PROOF, "values"), hexes(-1e-9, -4.0)),  # too far inside of it
+        ((*PROOF, "value_errors"), hexes(1e-9, 0.0)),
+        ((*PROOF, "multipliers"), hexes(0.0, 0.0)),
+        ((*PROOF, "multipliers"), hexes(0.415, 0.0)),
+        ((*PROOF, "multipliers"), hexes(-0.41421356, 0.0)),
+        ((*PROOF, "multipliers"), hexes(0.41421356, 1e-6)),
+        ((*PROOF, "gradients"), [hexes(1.0, 1.5), hexes(1.0, 0.7)]),
+        ((*PROOF, "gradient_errors"), [hexes(1e-3, 0.0), hexes(0.0, 0.0)]),
+        (("claims", "shared", "functions"), ["inactive", "inactive"]),
+        (("claims", "shared", "notion"), "nash"),
+        (("claims", "equilibrium", "radius"), (1e-10).hex()),
+    ],
+)
+def test_false_statements_on_functions_are_rejected(disk, path, to):
+    assert check_data(disk).ok and check_data(disk, level=2).ok
+    assert disk["claims"]["shared"]["functions"] == ["possible", "inactive"]
+    assert not check_data(changed(disk, *path, to=to)).ok
+
+
+@pytest.mark.parametrize(
+    ("name", "to"),
+    [
+        ("smoothness", hexes(1.0, 10.0)),
+        ("smoothness", hexes(10.0, 0.5)),
+        ("value_errors", hexes(0.0, 0.0)),
+        ("values", hexes(-2e-16, -3.9)),
+        ("gradients", [hexes(1.4142135623730947, 1.4142135623730947), hexes(1.1, 0.7)]),
+    ],
+)
+def test_level_two_derives_what_is_stated_of_functions(disk, name, to):
+    assert not check_data(changed(disk, *PROOF, name, to=to), level=2).ok
+
+
+def test_files_on_functions_that_make_no_sense(disk):
+    for path, to, message in (
+        ((*PROOF,), None, "missing"),
+        ((*PROOF, "values"), hexes(0.0), "2 entries"),
+        (("claims", "shared", "functions"), ["active", "inactive"], "inactive"),
+        (("claims", "shared", "functions"), ["possible"], "outputs"),
+        (("claims", "shared", "functions"), None, "missing"),
+        (("game", "shared", "functions", "hash"), "0", "hash"),
+    ):
+        with pytest.raises(Unusable, match=message):
+            check_data(changed(disk, *path, to=to))

@@ -98,7 +98,9 @@ def test_river_basin_across_its_kink():
     )
     found = certify.certify(field, box, BOTH, metric=certify.Matrix(metric))
     assert found.status == "proved" and found.margin >= 0.027 and found.lipschitz <= 0.126
-    solved = dg.solve(field, dg.Extragradient(4.82), {"l": 0.0, "x": jnp.zeros(3)}, max_steps=450, tol=1e-11)
+    solved = dg.solve(
+        field, dg.Extragradient(4.82), {"l": 0.0, "x": jnp.zeros(3)}, max_steps=450, tol=1e-11
+    )
     assert solved.residual < 1e-10
 
 

@@ -219,7 +219,7 @@ def test_methods_without_a_theorem_say_so():
         (dg.game(line_costs, dg.Ball(0.0, 1.0), dg.Polyhedron([[1.0, 1.0]], 1.0)), "is a ball"),
         (dg.game(line_costs, shared=dg.Polyhedron([[1.0, jnp.nan]], 1.0)), "not finite"),
         (dg.game(line_costs, shared=dg.Polyhedron([[0.0, 0.0]], 1.0)), "row 0 .* is zero"),
-        (dg.game(line_costs, shared=dg.SharedConstraint(lambda x, args: x[0])), "a function"),
+        (dg.game(line_costs, shared=dg.SharedConstraint(lambda x, _: x[0], "0")), "some players"),
     ],
 )
 def test_bad_constraints(game, message):
@@ -247,3 +247,69 @@ def test_a_file_is_of_its_rows(tmp_path: pathlib.Path):
     other = dg.game(line_costs, shared=dg.Polyhedron([[1.0, 1.0]], [1.5]))
     assert "shared constraints are others" in certify.check(path, game=other).reasons[0]
     assert not certify.check(path, game=dg.game(line_costs)).ok
+
+
+def far_costs(x, args=None):
+    return ((x[0] - 1.0) ** 2, (x[1] - 1.0) ** 2)
+
+
+HALF = 0.5**0.5
+
+
+@pytest.mark.parametrize(
+    ("function", "exact"),
+    [
+        (lambda x, args: x[0] ** 2 + x[1] ** 2 - 1.0, (HALF, HALF)),
+        (lambda x, args: jnp.exp(x[0] + x[1]) - 2.0, (np.log(2.0) / 2, np.log(2.0) / 2)),
+        (lambda x, args: x[0] ** 2 + x[0] * x[1] + x[1] ** 2 - 1.0, (3.0**-0.5, 3.0**-0.5)),
+        (lambda x, args: jnp.stack([x[0] ** 2 - 0.25, x[1] ** 2 - 4.0]), (0.5, 1.0)),
+    ],
+    ids=["disk", "exponential", "ellipse", "two"],
+)
+def test_convex_functions(function, exact):
+    game = dg.game(far_costs, shared=dg.SharedConstraint(function))
+    found = certify.certify(game, certify.Box.around((0.7, 0.7), 0.9), BOTH)
+    assert found.status == "proved" and found.check(level=2).ok
+    gap = np.linalg.norm(np.asarray(found.equilibrium.center) - exact)
+    assert gap <= found.equilibrium.radius + 1e-12 < 1e-6
+    assert set(found.step_sizes) == {"simultaneous", "extragradient"}
+    assert found.shared is not None and found.shared.notion == "variational"
+
+
+def test_functions_and_rows_and_rosen_weights():
+    disk = dg.SharedConstraint(lambda x, args: x[0] ** 2 + x[1] ** 2 - args)
+    game = dg.game(far_costs, shared=(disk, dg.Polyhedron([[1.0, -1.0]], [-0.5])))
+    region = certify.Box.around((0.5, 0.9), 0.8)
+    found = certify.certify(game, region, BOTH, args=1.0)
+    # On the circle and on the line y = x + 1/2.
+    x = 0.25 * (7.0**0.5 - 1.0)
+    assert np.allclose(found.equilibrium.center, (x, x + 0.5), atol=1e-7)
+    rosen = certify.certify(
+        dg.game(far_costs, shared=disk), region, BOTH, args=1.0, metric=weights(1.0, 4.0)
+    )
+    assert rosen.shared is not None and rosen.shared.notion == "normalised"
+    a, b = np.asarray(rosen.equilibrium.center)
+    assert np.isclose(a**2 + b**2, 1.0) and np.isclose((1 - a) / a, 4.0 * (1 - b) / b, atol=1e-6)
+
+
+def test_functions_that_do_not_bind():
+    disk = dg.SharedConstraint(lambda x, args: x[0] ** 2 + x[1] ** 2 - 9.0)
+    found = certify.certify(dg.game(far_costs, shared=disk), certify.Box.around((0.9, 0.9), 0.5))
+    assert found.shared is not None and found.shared.functions == ("inactive",)
+    assert found.shared.notion == "nash" and found.equilibrium.radius < 1e-12
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        lambda x, args: x[0] ** 2 + 3.0 * x[0] * x[1] + x[1] ** 2 - 1.0,
+        lambda x, args: 1.0 - x[0] ** 2 - x[1] ** 2,
+        lambda x, args: x[0] ** 3 - 0.1,  # convex on a half of the region only
+        lambda x, args: jnp.log(x[0] + 3.0) - 1.0,
+        lambda x, args: jnp.abs(x[0]) - 0.5,
+    ],
+)
+def test_functions_that_are_not_convex_are_undecided(function):
+    game = dg.game(far_costs, shared=dg.SharedConstraint(function))
+    found = certify.certify(game, certify.Box.around((0.3, 0.3), 1.0), BOTH)
+    assert found.status == "undecided" and "convex" in " ".join(found.reasons)
