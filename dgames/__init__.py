@@ -26,6 +26,8 @@ from dgames.sets import Euclidean as Euclidean
 from dgames.sets import Product as Product
 from dgames.sets import Simplex as Simplex
 from dgames.sets import player_sets as player_sets
+from dgames.shared_constraints import Polyhedron as Polyhedron
+from dgames.shared_constraints import SharedConstraint as SharedConstraint
 
 # Games
 from dgames.game import Game as Game

@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PyTree
 
-from dgames.fields import AbstractField, check_field, prepared
+from dgames.fields import AbstractField, check_field, own_sets, prepared
 from dgames.fields.marks import projected
 from dgames.game import Game
 from dgames.methods import AbstractMethod
@@ -35,7 +35,7 @@ def natural_map(field: AbstractField, x: Strategy, args: PyTree = None) -> Strat
         moved = feasible.project(jax.tree.map(jnp.subtract, block, force))
         return jax.tree.map(jnp.subtract, block, moved)
 
-    return map_sets(own, field.strategy_set(x), x, value)
+    return map_sets(own, own_sets(field, x), x, value)
 
 
 def residual(

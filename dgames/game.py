@@ -17,6 +17,13 @@ from typing_extensions import override
 from dgames.calls import shapes_of
 from dgames.roles import check_roles, minimiser_of
 from dgames.sets import AbstractSet, Euclidean, PlayerSets, check_sets
+from dgames.shared_constraints import (
+    Polyhedron,
+    SharedConstraint,
+    SharedConstraints,
+    as_shared,
+    check_shared,
+)
 from dgames.stacked import Stacked, is_stacked
 from dgames.strategy import (
     Strategy,
@@ -69,6 +76,17 @@ class Game(eqx.Module):
             or a container of sets in the first-level structure of `x`.
         """
         return Euclidean()
+
+    def shared_constraints(self, x: Strategy) -> SharedConstraints:
+        """What binds the strategies of several players together: by default, nothing.
+
+        Args:
+            x: A joint strategy, for its structure and shapes.
+
+        Returns:
+            A tuple of `Polyhedron` and `SharedConstraint`, all of which hold beside the sets.
+        """
+        return ()
 
 
 class ZeroSum(Game):
@@ -144,12 +162,16 @@ def is_zero_sum(game: Game) -> bool:
 class _FunctionGame(Game):
     fn: Callable
     sets: PyTree
+    shared: SharedConstraints = ()
 
     def costs(self, x: Strategy, args: PyTree = None) -> PyTree:
         return self.fn(x, args)
 
     def strategy_set(self, x: Strategy) -> PlayerSets:
         return self.sets
+
+    def shared_constraints(self, x: Strategy) -> SharedConstraints:
+        return self.shared
 
 
 class _FunctionZeroSum(ZeroSum):
@@ -158,6 +180,7 @@ class _FunctionZeroSum(ZeroSum):
     # Here they are fields, because each instance has its own.
     minimiser: str | None = eqx.field(static=True, default=None)
     maximiser: str | None = eqx.field(static=True, default=None)
+    shared: SharedConstraints = ()
 
     def payoff(self, x: Strategy, args: PyTree = None) -> Any:
         return self.fn(x, args)
@@ -165,12 +188,19 @@ class _FunctionZeroSum(ZeroSum):
     def strategy_set(self, x: Strategy) -> PlayerSets:
         return self.sets
 
+    def shared_constraints(self, x: Strategy) -> SharedConstraints:
+        return self.shared
+
 
 # The function as bound methods show it: equinox wraps what stands in the class.
 _ZERO_SUM_COSTS: Any = _FunctionZeroSum(lambda x, args: 0.0, None).costs.__func__  # pyright: ignore
 
 
-def game(costs: Callable, strategy_set: AbstractSet | PyTree = None) -> Game:
+def game(
+    costs: Callable,
+    strategy_set: AbstractSet | PyTree = None,
+    shared: Polyhedron | SharedConstraint | SharedConstraints = (),
+) -> Game:
     """Makes a game of a function `costs(x, args)`.
 
     Args:
@@ -179,6 +209,8 @@ def game(costs: Callable, strategy_set: AbstractSet | PyTree = None) -> Game:
             its arrays as parameters of the game.
         strategy_set: One set, which is then every player's own, or one per player (default: no
             constraint); None for a player stands for no constraint.
+        shared: What binds several players together: a `Polyhedron`, a `SharedConstraint`, or
+            several of them.
 
     Raises:
         ValueError: If the costs are no function.
@@ -187,7 +219,9 @@ def game(costs: Callable, strategy_set: AbstractSet | PyTree = None) -> Game:
     >>> bargain.costs((1.0, 2.0))
     (-1.0, 6.0)
     """
-    return _FunctionGame(_function("game", "costs", costs), _or_anywhere(strategy_set))
+    return _FunctionGame(
+        _function("game", "costs", costs), _or_anywhere(strategy_set), as_shared(shared)
+    )
 
 
 def zero_sum(
@@ -196,6 +230,7 @@ def zero_sum(
     *,
     minimiser: str | None = None,
     maximiser: str | None = None,
+    shared: Polyhedron | SharedConstraint | SharedConstraints = (),
 ) -> Any:
     """Makes a two-player zero-sum game of a function `payoff(x, args)`.
 
@@ -208,6 +243,7 @@ def zero_sum(
             it is the first player, provided that nobody can be mistaken for the first: see
             `ZeroSum`.
         maximiser: The name of the player who maximises.
+        shared: What binds both players together, as for `game`.
 
     Returns:
         A `ZeroSum`.
@@ -225,9 +261,15 @@ def zero_sum(
     """
     check_roles(minimiser, maximiser)
     if payoff is None:
-        return lambda fn: zero_sum(fn, strategy_set, minimiser=minimiser, maximiser=maximiser)
+        return lambda fn: zero_sum(
+            fn, strategy_set, minimiser=minimiser, maximiser=maximiser, shared=shared
+        )
     return _FunctionZeroSum(
-        _function("zero_sum", "payoff", payoff), _or_anywhere(strategy_set), minimiser, maximiser
+        _function("zero_sum", "payoff", payoff),
+        _or_anywhere(strategy_set),
+        minimiser,
+        maximiser,
+        as_shared(shared),
     )
 
 
@@ -265,6 +307,10 @@ class Completed(Game):
     def strategy_set(self, x: Strategy) -> PlayerSets:
         return self.game.strategy_set(eqx.combine(x, self.rest))
 
+    @override
+    def shared_constraints(self, x: Strategy) -> SharedConstraints:
+        return self.game.shared_constraints(eqx.combine(x, self.rest))
+
 
 class CompletedZeroSum(ZeroSum):
     """A `Completed` game with one payoff."""
@@ -281,6 +327,10 @@ class CompletedZeroSum(ZeroSum):
     @override
     def strategy_set(self, x: Strategy) -> PlayerSets:
         return self.game.strategy_set(eqx.combine(x, self.rest))
+
+    @override
+    def shared_constraints(self, x: Strategy) -> SharedConstraints:
+        return self.game.shared_constraints(eqx.combine(x, self.rest))
 
 
 def completed(game: Game, rest: PyTree) -> Game:
@@ -314,6 +364,7 @@ def check_shapes(
     check_strategy(x)
     x = as_strategy(x)
     check_sets(game.strategy_set(x), x)
+    check_shared(game.shared_constraints(x), x, args)
     if is_zero_sum(game):
         game = cast(ZeroSum, game)
         names = player_names(x)

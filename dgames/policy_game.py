@@ -15,6 +15,7 @@ from dgames.arrays import as_float, is_known
 from dgames.game import Game
 from dgames.logits import AbstractGauge, LogitDifferences, log_of, log_policies, policies
 from dgames.sets import Simplex
+from dgames.shared_constraints import SharedConstraints, refuse_shared
 from dgames.strategy import Strategy, blocks, inner_product, join
 
 
@@ -97,6 +98,10 @@ class Regularised(PolicyGame):
                 raise ValueError("a reference must give every action a positive probability")
 
     @override
+    def shared_constraints(self, x: Strategy) -> SharedConstraints:
+        return self.game.shared_constraints(x)
+
+    @override
     def policy_costs(self, p: Strategy, log_p: Strategy, args: PyTree = None) -> PyTree:
         costs = blocks(policy_costs(self.game, p, log_p, args))
         pulls = blocks(self.pull(log_p))
@@ -157,6 +162,10 @@ class InLogits(Game):
     @override
     def costs(self, x: Strategy, args: PyTree = None) -> PyTree:
         x = jax.tree.map(jnp.asarray, x)
+        refuse_shared(
+            self.game.shared_constraints(policies(x, self.gauge)),
+            "InLogits: shared constraints are of probabilities; play this game in them",
+        )
         return policy_costs(self.game, policies(x, self.gauge), log_policies(x, self.gauge), args)
 
 

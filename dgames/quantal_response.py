@@ -12,6 +12,7 @@ from dgames.arrays import as_float, is_known
 from dgames.fields import NaturalGradient
 from dgames.game import Game
 from dgames.logits import LogitDifferences, log_policies, logits, policies
+from dgames.shared_constraints import refuse_shared
 from dgames.strategy import Strategy, as_strategy, ravel
 
 _NEWTON_STEPS = 8
@@ -128,6 +129,10 @@ def quantal_responses(
         quantal response equilibrium correspondence*, Games and Economic Behavior 51 (2005).
     """
     start, _ = ravel(logits(as_strategy(like)))
+    refuse_shared(
+        game.shared_constraints(as_strategy(like)),
+        "quantal_responses: logit responses know no shared constraints",
+    )
     goals = as_float(precisions).astype(start.dtype)
     if goals.ndim != 1 or (is_known(goals) and not (jnp.diff(goals, prepend=0) > 0).all()):
         raise ValueError(f"precisions are positive and increasing numbers, not {precisions}")

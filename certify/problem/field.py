@@ -26,6 +26,7 @@ from certify.problem.fingerprint import fingerprint
 from certify.problem.naming import game_name
 from certify.problem.natural_gradient import Natural
 from certify.problem.region import Policies, Region, require_region
+from certify.problem.shared import require_no_shared
 from certify.problem.symmetry import mirror_signs
 from certify.problem.traced_code import code_of, costs_of, traced_once
 from dgames.fields import check_field
@@ -158,6 +159,7 @@ def flat_field(game: dg.Game | dg.AbstractField, region: Region, args: Any = Non
     require_x64()
     require_region(region)
     given = dg.as_field(game)
+    require_no_shared("certify", given, region.example)
     if isinstance(region, Policies):
         return _of_policies(given, region, args)
     # It is known by its exact type: a derived class may be any field, and is treated as one.

@@ -8,6 +8,7 @@ from dgames.fields.convert import not_finite as not_finite
 from dgames.fields.convert import prepared as prepared
 from dgames.fields.field import AbstractField as AbstractField
 from dgames.fields.field import FunctionField as FunctionField
+from dgames.fields.field import own_sets as own_sets
 from dgames.fields.natural_gradient import NaturalGradient as NaturalGradient
 from dgames.fields.pseudo_gradient import PseudoGradient as PseudoGradient
 from dgames.fields.pseudo_gradient import pseudo_gradient as pseudo_gradient

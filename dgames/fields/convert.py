@@ -17,6 +17,7 @@ from dgames.fields.pseudo_gradient import PseudoGradient
 from dgames.game import Game, ZeroSum, check_shapes, completed, is_zero_sum
 from dgames.roles import check_order, minimiser_of
 from dgames.sets import PlayerSets, check_sets
+from dgames.shared_constraints import SharedConstraints, check_shared
 from dgames.strategy import (
     Strategy,
     as_strategy,
@@ -112,6 +113,10 @@ class _CompletedField(AbstractField):
     def strategy_set(self, x: Strategy) -> PlayerSets:
         return self.field.strategy_set(eqx.combine(x, self.rest))
 
+    @override
+    def shared_constraints(self, x: Strategy) -> SharedConstraints:
+        return self.field.shared_constraints(eqx.combine(x, self.rest))
+
 
 def check_game(game: Game, x: Strategy, args: PyTree = None) -> None:
     """Raises an error unless `game` has a well-formed cost for every player of `x`.
@@ -186,6 +191,7 @@ def check_field(field: AbstractField, x: Strategy, args: PyTree = None) -> None:
         return check_shapes(field.game, x, args, field.order_is_known)
     check_strategy(x)
     check_sets(field.strategy_set(x), x)
+    check_shared(field.shared_constraints(x), x, args)
     own = field.field if isinstance(field, _CompletedField) else field
     fn = own.fn if isinstance(own, FunctionField) else own
     value = shapes_of("the field", field, x, args, of=fn)

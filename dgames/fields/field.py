@@ -9,6 +9,7 @@ from typing_extensions import override
 
 from dgames.fields.marks import mark_of
 from dgames.sets import AbstractSet, Euclidean, PlayerSets, map_sets
+from dgames.shared_constraints import SharedConstraints, refuse_shared
 from dgames.stacked import Player
 from dgames.strategy import Block, Strategy
 from dgames.strategy import block as own_block
@@ -49,9 +50,27 @@ class AbstractField(eqx.Module):
         """Returns where players may move, like `Game.strategy_set`: by default, anywhere."""
         return Euclidean()
 
+    def shared_constraints(self, x: Strategy) -> SharedConstraints:
+        """What binds several players together, like `Game.shared_constraints`: nothing."""
+        return ()
+
     def project(self, x: Strategy) -> Strategy:
         """Projects every player's block onto the player's set."""
-        return map_sets(lambda own, block: own.project(block), self.strategy_set(x), x)
+        return map_sets(lambda own, block: own.project(block), own_sets(self, x), x)
+
+
+def own_sets(field: AbstractField, x: Strategy) -> PlayerSets:
+    """Returns the strategy set of a field, for what treats the players one by one.
+
+    Raises:
+        ValueError: If the players have shared constraints, which would be ignored.
+    """
+    refuse_shared(
+        field.shared_constraints(x),
+        "the players have shared constraints, and this treats each player's set by itself, which "
+        "would ignore them",
+    )
+    return field.strategy_set(x)
 
 
 class FunctionField(AbstractField):

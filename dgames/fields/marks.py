@@ -16,10 +16,10 @@ _SETS = "dgames_field_with_strategy_sets"
 _PROJECTED = "dgames_natural_map"
 
 
-def mark_of(strategy_set: PlayerSets, x: Strategy) -> AbstractContextManager:
-    """Returns the scope in which a field is evaluated, with a name if it has strategy sets."""
+def mark_of(strategy_set: PlayerSets, x: Strategy, shared: bool = False) -> AbstractContextManager:
+    """Returns the scope in which a field is evaluated, with a name if it has constraints."""
     try:
-        constrained = is_constrained(strategy_set, x)
+        constrained = shared or is_constrained(strategy_set, x)
     except ValueError:  # other checks report sets that do not fit
         return nullcontext()
     return jax.named_scope(_SETS) if constrained else nullcontext()

@@ -12,6 +12,7 @@ from dgames.fields.pseudo_gradient import PseudoGradient
 from dgames.game import Game
 from dgames.logits import AbstractGauge, LogitDifferences, log_policies, log_to_logits, policies
 from dgames.policy_game import Regularised, policy_costs
+from dgames.shared_constraints import refuse_shared
 from dgames.strategy import Strategy
 
 
@@ -59,6 +60,10 @@ class NaturalGradient(AbstractField):
     def __call__(self, x: Strategy, args: PyTree = None) -> Strategy:
         x = jax.tree.map(jnp.asarray, x)
         p, log_p = policies(x, self.gauge), log_policies(x, self.gauge)
+        refuse_shared(
+            self.game.shared_constraints(p),
+            "NaturalGradient: shared constraints are of probabilities; play this game in them",
+        )
         game, pull = self.game, None
         if isinstance(game, Regularised):
             # The pull is that of unnormalised logits, whose coordinates are x itself.

@@ -22,6 +22,7 @@ from dgames.game import (
 from dgames.network import NetworkGame
 from dgames.roles import minimiser_of
 from dgames.sets import PlayerSets
+from dgames.shared_constraints import SharedConstraints
 from dgames.stacked import Player, Stacked, is_stacked
 from dgames.strategy import (
     Block,
@@ -62,7 +63,7 @@ class PseudoGradient(AbstractField):
         x, rest = split(as_strategy(x))
         game = completed(self.game, rest)
         try:
-            with mark_of(game.strategy_set(x), x):
+            with mark_of(game.strategy_set(x), x, bool(game.shared_constraints(x))):
                 return _gradients(game, x, args, first)
         except (KeyError, IndexError, AttributeError, TypeError, ValueError):
             # If the game is malformed, this raises an error that says what is wrong with it.
@@ -95,6 +96,10 @@ class PseudoGradient(AbstractField):
     @override
     def strategy_set(self, x: Strategy) -> PlayerSets:
         return self.game.strategy_set(x)
+
+    @override
+    def shared_constraints(self, x: Strategy) -> SharedConstraints:
+        return self.game.shared_constraints(x)
 
 
 def _gradients(game: Game, x: Strategy, args: PyTree, minimiser: int) -> Strategy:

@@ -11,6 +11,7 @@ from dgames.fields.field import AbstractField, FunctionField
 from dgames.fields.natural_gradient import NaturalGradient
 from dgames.fields.pseudo_gradient import PseudoGradient
 from dgames.sets import PlayerSets
+from dgames.shared_constraints import SharedConstraints
 from dgames.stacked import Player
 from dgames.strategy import Block, Strategy
 from dgames.strategy import block as own_block
@@ -59,6 +60,10 @@ class RememberedField(AbstractField):
     @override
     def strategy_set(self, x: Strategy) -> PlayerSets:
         return self.field.strategy_set(x)
+
+    @override
+    def shared_constraints(self, x: Strategy) -> SharedConstraints:
+        return self.field.shared_constraints(x)
 
     def _knows(self, x: Strategy, args: PyTree) -> bool:
         same = _same((x, args), (self.at, self.args))

@@ -6,7 +6,7 @@ import equinox as eqx
 from jaxtyping import Array, PyTree
 from typing_extensions import override
 
-from dgames.fields import AbstractField
+from dgames.fields import AbstractField, own_sets
 from dgames.methods.method import (
     AbstractMethod,
     State,
@@ -49,7 +49,7 @@ class Alternating(AbstractMethod):
     def step(
         self, field: AbstractField, x: Strategy, state: State, args: PyTree = None
     ) -> tuple[Strategy, State]:
-        steps, strategy_set = per_player(self.step_size, x), field.strategy_set(x)
+        steps, strategy_set = per_player(self.step_size, x), own_sets(field, x)
 
         def turn(i: Any, x: Strategy) -> Strategy:
             moved = subtract(block(x, i), scale_block(block(steps, i), field.block(x, i, args)))

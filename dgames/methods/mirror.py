@@ -10,7 +10,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Int, PyTree
 from typing_extensions import override
 
-from dgames.fields import AbstractField, PseudoGradient
+from dgames.fields import AbstractField, PseudoGradient, own_sets
 from dgames.fields.natural_gradient import policy_gradient
 from dgames.methods.method import (
     AbstractMethod,
@@ -179,7 +179,7 @@ class AbstractMirrorMethod(AbstractMethod):
             for temperature, point in pulls:
                 g = add(g, scale(temperature, subtract(y, point)))
             moved = subtract(y, scale(step, g))
-            return map_sets(self.mirror.settle, field.strategy_set(x), moved)
+            return map_sets(self.mirror.settle, own_sets(field, x), moved)
 
         return Moves(force, move)
 

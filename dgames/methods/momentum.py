@@ -9,7 +9,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, PyTree
 from typing_extensions import override
 
-from dgames.fields import AbstractField
+from dgames.fields import AbstractField, own_sets
 from dgames.methods.method import (
     AbstractMethod,
     State,
@@ -105,7 +105,7 @@ class ComplexMomentum(AbstractMethod):
         self, field: AbstractField, x: Strategy, state: State, args: PyTree = None
     ) -> tuple[Strategy, State]:
         steps, momenta = (_parts(per_player(value, x)) for value in (self.step_size, self.momentum))
-        strategy_set = field.strategy_set(x)
+        strategy_set = own_sets(field, x)
 
         def move(own, h, b, force, position, real, imaginary):
             turned, imaginary = _times(b, real, imaginary)

@@ -21,6 +21,7 @@ from certify.metric.quotients import proved_below
 from certify.metric.small_gain import SmallGain, small_gain, validated
 from certify.problem.draws import first_key
 from certify.problem.region import Box
+from certify.problem.shared import require_no_shared
 from certify.prove.mismatch import require_same
 from certify.prove.network.block_bounds import CHUNK, constants_of, require_enclosure
 from certify.prove.network.cost import PlayerCode, rows_of
@@ -103,6 +104,7 @@ def certify_network(
     if chunk < 1:
         raise ValueError(f"certify_network: chunk is {chunk}; it must be at least 1.")
     require_enclosure("certify_network", enclosure)
+    require_no_shared("certify_network", game, region.example)
     code = PlayerCode.of(game, region, args)
     constants = constants_of(code, game, region, enclosure.method, chunk)
     gain = small_gain(constants.curvature, constants.coupling)
