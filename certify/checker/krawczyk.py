@@ -5,14 +5,14 @@ smaller box X in it, and a point c in X. For some kinds there is a box D of the 
 too. What the file states and is *not* re-derived here is, in one place:
 
   (B) on Z, H is continuously differentiable, and its Jacobian J has `|J(z) - C| <= R` entrywise;
-      `|H(c) - value| <= residual`; on X the conditions are at least `bounds`, and forms with their
+      `|H(c)| <= residual`; on X the conditions are at least `bounds`, and forms with their
       rows are within `|S - C_S| <= R_S` and `|B - C_B| <= R_B`; on each cell of D, with multipliers
       in X, so are the forms that are to hold on D, which are second derivatives of functions that
       are twice continuously differentiable there.
 
 Level 2 derives all of it again from the graph in the file (`rederive_zero`). With any matrix Y let
 
-    q = |I - Y C| + |Y| R  (entrywise),     K(V) = c - Y value +- (|Y| residual + q rho(V)),
+    q = |I - Y C| + |Y| R  (entrywise),     K(V) = c +- (|Y| residual + q rho(V)),
 
 with `rho(V)_k` the distance of c from the farther face of a box V in coordinate k.
 
@@ -44,7 +44,7 @@ from .exact import Work, family_positive_definite
 from .graph import game_hash, read_graph
 from .matrices import Matrix, minus, plus, product, scaled, square, transposed
 from .reader import Reader, Unusable
-from .systems import SymmetricForm, System, read_system
+from .systems import MAX_INPUTS, SymmetricForm, System, read_system
 from .verdict import require
 
 # The least and the greatest exponent of the units of integers.
@@ -73,10 +73,13 @@ class ZeroClaims:
     def __init__(self, file: Reader) -> None:
         game, claims = file["game"], file["claims"]
         players = game["players"].items()
-        sizes = [player["size"].integer_within(1, 2**17) for player in players]
+        sizes = [player["size"].integer_within(1, MAX_INPUTS) for player in players]
         names = {player["name"].text() for player in players}
-        if not players or len(names) < len(sizes) or sum(sizes) > 2**17:
-            raise Unusable("a system has blocks of different names, of at least 1 coordinate each")
+        if not players or len(names) < len(sizes) or sum(sizes) > MAX_INPUTS:
+            raise Unusable(
+                "a system has blocks of different names, of at least 1 and in all at most "
+                f"{MAX_INPUTS} coordinates"
+            )
         self.system: System = read_system(game, sizes)
         self.graph = read_graph(game["graph"], self.system.inputs, self.system.outputs)
         require(
@@ -102,15 +105,6 @@ class ZeroClaims:
         """The forms that are to hold on the box of the zero."""
         return self.system.forms if self.system.local and self.region is None else []
 
-    def inputs(self, unknowns: tuple[Corner, Corner]) -> tuple[Corner, Corner]:
-        """Returns the corners of the inputs of the graph, given those of the unknowns."""
-        lower, upper = unknowns
-        places = self.system.places
-        return (
-            [lower[place] if isinstance(place, int) else place for place in places],
-            [upper[place] if isinstance(place, int) else place for place in places],
-        )
-
 
 def check_zero(file: Reader, level: int, progress: Progress | None) -> tuple[str, ...]:
     """Verifies every claim of a file about a zero; see the top of this module.
@@ -120,7 +114,7 @@ def check_zero(file: Reader, level: int, progress: Progress | None) -> tuple[str
     """
     claims = ZeroClaims(file)
     evidence, work = file["evidence"], Work()
-    names = ["center", "value", "residual", "unit", "jacobian", "inverse", "bounds"]
+    names = ["center", "residual", "unit", "jacobian", "inverse", "bounds"]
     names += ["cells"] if claims.region is not None else ["forms"]
     fields = dict(zip(names, evidence.fields(*names), strict=True))
     unit = fields["unit"].integer_within(*_UNITS)
@@ -142,24 +136,20 @@ def check_zero(file: Reader, level: int, progress: Progress | None) -> tuple[str
 def check_contained(fields: dict[str, Reader], claims: ZeroClaims, unit: int, work: Work) -> None:
     """Verifies that `K(Z)` is in the interior of Z, and `K(X)` in that of X."""
     n = claims.system.unknowns
-    value, residual = fields["value"].numbers(n), fields["residual"].numbers(n)
+    residual = fields["residual"].numbers(n)
     require(min(residual) >= 0, "the residual is not negative")
     jacobian = IntervalMatrix(fields["jacobian"], n, n)
     own, entries = fields["inverse"].fields("unit", "matrix")
     inverse, shift = entries.matrix(n, n), -(unit + own.integer_within(*_UNITS))
     if not 0 <= shift <= -2 * _UNITS[0]:
         own.fail("a unit that is at most the inverse of that of the Jacobian")
-    for matrix in (inverse, inverse, jacobian.centre, jacobian.remainder):
+    for matrix in (inverse, jacobian.centre, jacobian.remainder):
         work.spend(matrix)
     size = [[abs(x) for x in row] for row in inverse]
     # In units of 2^-shift, as Y C is.
     off = minus(square(n, 2**shift), product(inverse, jacobian.centre))
     spread = plus([[abs(x) for x in row] for row in off], product(size, jacobian.remainder))
     y_unit = Fraction(2) ** (-shift - unit)
-    middle = [
-        c - y_unit * step
-        for c, step in zip(claims.center, _times(inverse, value, work), strict=True)
-    ]
     loose = [y_unit * x for x in _times(size, residual, work)]
     for (lower, upper), claim in (
         (claims.box, "the Krawczyk box is in the interior of the box"),
@@ -167,9 +157,9 @@ def check_contained(fields: dict[str, Reader], claims: ZeroClaims, unit: int, wo
     ):
         reach = [max(c - a, b - c) for a, c, b in zip(lower, claims.center, upper, strict=True)]
         moved = _times(spread, reach, work)
-        for a, m, e, s, b in zip(lower, middle, loose, moved, upper, strict=True):
+        for a, c, e, s, b in zip(lower, claims.center, loose, moved, upper, strict=True):
             width = e + s / 2**shift
-            require(a < m - width and m + width < b, claim)
+            require(a < c - width and c + width < b, claim)
 
 
 def check_conditions(bounds: Reader, claims: ZeroClaims) -> None:
@@ -179,7 +169,7 @@ def check_conditions(bounds: Reader, claims: ZeroClaims) -> None:
         all(bound > 0 for bound in bounds.numbers(system.conditions)), "the conditions are positive"
     )
     require(all(lower[k] > 0 for k in system.multipliers), "the multipliers are positive")
-    inputs = claims.inputs(claims.zero)
+    inputs = (system.inputs_of(claims.zero[0]), system.inputs_of(claims.zero[1]))
     require(
         all(
             (least is None or least <= a) and (most is None or b <= most)

@@ -17,11 +17,12 @@ from fractions import Fraction
 from itertools import accumulate, pairwise
 from typing import NamedTuple
 
+from .cells import Corner
 from .reader import Reader, Unusable
 from .sets import BoxSet, Extent, read_set
 
-# The most unknowns of a system, and the most inputs of its graph.
-MAX_UNKNOWNS = 512
+# The most unknowns of a system, the most inputs of its graph, and the most constraints.
+MAX_UNKNOWNS, MAX_INPUTS, MAX_CONSTRAINTS = 2**9, 2**12, 2**16
 
 
 class Term(NamedTuple):
@@ -86,6 +87,10 @@ class System(abc.ABC):
     local: bool
     order: int
 
+    def inputs_of(self, unknowns: Corner) -> Corner:
+        """Returns the inputs of the graph, given the unknowns."""
+        return [unknowns[place] if isinstance(place, int) else place for place in self.places]
+
     @abc.abstractmethod
     def equation(self, k: int) -> list[Term]:
         """Returns the terms of an equation."""
@@ -114,7 +119,7 @@ class Equations(System):
         _, conditions, matrices = file.fields("kind", "conditions", "matrices")
         self.inputs = self.unknowns = sum(sizes)
         self.places = [*range(self.inputs)]
-        self.conditions = conditions.integer_within(0, 2**20)
+        self.conditions = conditions.integer_within(0, MAX_CONSTRAINTS)
         own = [size.integer_within(1, MAX_UNKNOWNS) for size in matrices.items()]
         self.forms = [SymmetricForm(f"matrix {k}", size) for k, size in enumerate(own)]
         areas = [size * (size + 1) // 2 for size in own]
@@ -137,25 +142,31 @@ class Equations(System):
 
 
 class Constraint(NamedTuple):
-    """A constraint `g(x) <= 0` of some players, with one multiplier for all of these if active.
+    """A constraint `g(x) <= 0`, or `g(x) = 0`, of some players, with one multiplier for all.
 
     Attributes:
         output: The output of the graph that is g.
         players: Whose strategies it restricts.
-        multiplier: The unknown that is its multiplier; None if it is not active.
+        role: "active", "inactive" or, for `g(x) = 0`, "equation".
+        multiplier: The unknown that is its multiplier; None if it is inactive.
     """
 
     output: int
     players: frozenset[int]
+    role: str
     multiplier: int | None
+
+
+_ROLES = ("active", "inactive", "equation")
 
 
 class Equilibrium(System):
     """The conditions of Karush, Kuhn and Tucker of a game, for a guessed set of active constraints.
 
-    Player i has the cost f_i, a box K_i and constraints `g_j(x) <= 0`. Coordinates in the file's
-    list `fixed` are at their bounds, all others are free. The unknowns are the free coordinates and
-    one multiplier m_j for each active constraint; the equations are, for each free coordinate k, of
+    Player i has the cost f_i, a box K_i and constraints `g_j(x) <= 0` or `g_j(x) = 0`; the latter,
+    and those of the former that the file calls so, are active. Coordinates in the file's list
+    `fixed` are at their bounds, all others are free. The unknowns are the free coordinates and one
+    multiplier m_j for each active constraint; the equations are, for each free coordinate k, of
     player i, and for each active constraint j,
 
         df_i/dx_k + sum_j m_j dg_j/dx_k = 0  (the sum over active constraints of player i),
@@ -163,20 +174,22 @@ class Equilibrium(System):
 
     The conditions are that `-g_j > 0` for constraints that are not active, and that the multiplier
     of the bound at which a coordinate is fixed is positive: the left-hand side above at a lower
-    bound, its negative at an upper one. Multipliers are positive, and free coordinates in K.
+    bound, its negative at an upper one. Multipliers of active inequalities are positive, and free
+    coordinates in K.
 
     *Theorem.* Let z* = (x*, m*) be a zero with these conditions, D a box that contains x*, and for
     each player i let the Lagrangian `L_i(x) = f_i(x) + sum_j m*_j g_j(x)`, the sum over the active
     constraints of player i, be convex in x_i on D: the forms are its second derivatives. Then x* is
-    a generalised Nash equilibrium within D: no player i has a better strategy x_i in K_i with
-    `g_j(x_i, x*_-i) <= 0` for all constraints of player i and `(x_i, x*_-i)` in D.
+    a generalised Nash equilibrium within D: no player i has a better strategy x_i in K_i that obeys
+    all constraints of player i, given x*_-i, and has `(x_i, x*_-i)` in D.
     *Proof.* x* itself is feasible. For such an x_i,
 
         f_i(x_i, x*_-i) >= L_i(x_i, x*_-i) >= f_i(x*) + dL_i/dx_i (x*) (x_i - x*_i) >= f_i(x*).
 
-    The first step is `m*_j >= 0 >= g_j(x_i, x*_-i)`; the second is convexity on the segment from
-    x*_i to x_i, which is in D, a box, together with `m*_j g_j(x*) = 0`; in the third, the
-    derivative is zero along free coordinates, and along fixed ones it points into K_i. No
+    The first step is `m*_j g_j(x_i, x*_-i) <= 0`, as m*_j is positive or g_j zero; the second is
+    convexity on the segment from x*_i to x_i, which is in D, a box, together with
+    `m*_j g_j(x*) = 0`; in the third, the derivative is zero along free coordinates, and along a
+    fixed one it has the sign of its multiplier, with which x_i - x*_i does not disagree in K_i. No
     constraint qualification is needed.
 
     Nothing is said about other sets of active constraints, so nothing about the number of all
@@ -202,19 +215,23 @@ class Equilibrium(System):
         self.places = [self._bound(k, at[k]) if k in at else numbers[k] for k in range(self.inputs)]
         self.constraints: list[Constraint] = []
         unknown = len(free)
+        if len(constraints.items()) > MAX_CONSTRAINTS:
+            constraints.fail(f"at most {MAX_CONSTRAINTS} constraints")
         for number, entry in enumerate(constraints.items()):
-            players, active = entry.fields("players", "active")
+            players, role = entry.fields("players", "role")
             own = frozenset(p.integer_within(0, len(sizes) - 1) for p in players.items())
             if not own:
                 players.fail("at least one player")
-            is_active = active.boolean()
-            output = len(sizes) + number
-            self.constraints.append(Constraint(output, own, unknown if is_active else None))
+            if role.text() not in _ROLES:
+                role.fail(" or ".join(f'"{known}"' for known in _ROLES))
+            output, is_active = len(sizes) + number, role.text() != "inactive"
+            multiplier = unknown if is_active else None
+            self.constraints.append(Constraint(output, own, role.text(), multiplier))
             unknown += is_active
         self.active = [c for c in self.constraints if c.multiplier is not None]
         self.inactive = [c for c in self.constraints if c.multiplier is None]
         self.outputs, self.unknowns = len(sizes) + len(self.constraints), unknown
-        self.multipliers = [*range(len(free), unknown)]
+        self.multipliers = [len(free) + k for k, c in enumerate(self.active) if c.role == "active"]
         self.conditions = len(self.inactive) + len(self.fixed)
         self.forms = [
             SymmetricForm(f"the Lagrangian of player {i}", size, semidefinite=True)
