@@ -18,7 +18,7 @@ from .jets import Expansions, Jet
 from .krawczyk import IntervalMatrix, ZeroClaims
 from .reader import Reader
 from .rederive import PRECISION
-from .systems import SymmetricForm, System, Term
+from .systems import DerivativeTerm, SymmetricForm, System
 from .verdict import require
 
 Balls = list[list[BallInterval]]
@@ -52,7 +52,7 @@ class SystemBounds:
             if isinstance(place, int):
                 self.input_of[place] = k
 
-    def value(self, terms: list[Term]) -> BallInterval:
+    def value(self, terms: list[DerivativeTerm]) -> BallInterval:
         """Returns bounds on a sum."""
         self.expansions.wide.spend(len(terms))
         result = ZERO
@@ -61,11 +61,11 @@ class SystemBounds:
             result = result + (part if factor is None else self.unknowns[factor] * part)
         return result
 
-    def along(self, terms: list[Term], k: int) -> BallInterval:
+    def along(self, terms: list[DerivativeTerm], k: int) -> BallInterval:
         """Returns bounds on the derivative of a sum along an input of the graph."""
         return self.value([term._replace(along=(*term.along, k)) for term in terms])
 
-    def slope(self, terms: list[Term], unknown: int) -> BallInterval:
+    def slope(self, terms: list[DerivativeTerm], unknown: int) -> BallInterval:
         """Returns bounds on the derivative of a sum along an unknown."""
         k = self.input_of[unknown]
         if k is not None:

@@ -25,7 +25,7 @@ from .sets import BoxSet, Extent, read_set
 MAX_UNKNOWNS, MAX_INPUTS, MAX_CONSTRAINTS = 2**9, 2**12, 2**16
 
 
-class Term(NamedTuple):
+class DerivativeTerm(NamedTuple):
     """A term of a sum: a derivative of an output of the graph, perhaps times an unknown.
 
     Attributes:
@@ -92,23 +92,23 @@ class System(abc.ABC):
         return [unknowns[place] if isinstance(place, int) else place for place in self.places]
 
     @abc.abstractmethod
-    def equation(self, k: int) -> list[Term]:
+    def equation(self, k: int) -> list[DerivativeTerm]:
         """Returns the terms of an equation."""
 
     @abc.abstractmethod
-    def condition(self, k: int) -> list[Term]:
+    def condition(self, k: int) -> list[DerivativeTerm]:
         """Returns the terms of a sum that is to be positive."""
 
     @abc.abstractmethod
-    def entry(self, form: int, i: int, j: int) -> list[Term]:
+    def entry(self, form: int, i: int, j: int) -> list[DerivativeTerm]:
         """Returns the terms of an entry of a symmetric matrix S, for `i >= j`."""
 
-    def row_entry(self, form: int, i: int, j: int) -> list[Term]:
+    def row_entry(self, form: int, i: int, j: int) -> list[DerivativeTerm]:
         """Returns the terms of an entry of the matrix B that belongs to a symmetric matrix."""
         raise NotImplementedError
 
 
-class Equations(System):
+class EquationSystem(System):
     """The equations are outputs of the graph themselves, one for each input.
 
     After them come outputs that are to be positive at the zero, and the lower triangles of
@@ -128,17 +128,17 @@ class Equations(System):
         self.multipliers, self.extents = [], [(None, None)] * self.inputs
         self.local, self.order = True, 1
 
-    def equation(self, k: int) -> list[Term]:
+    def equation(self, k: int) -> list[DerivativeTerm]:
         """See `System`."""
-        return [Term(1, k)]
+        return [DerivativeTerm(1, k)]
 
-    def condition(self, k: int) -> list[Term]:
+    def condition(self, k: int) -> list[DerivativeTerm]:
         """See `System`."""
-        return [Term(1, self.inputs + k)]
+        return [DerivativeTerm(1, self.inputs + k)]
 
-    def entry(self, form: int, i: int, j: int) -> list[Term]:
+    def entry(self, form: int, i: int, j: int) -> list[DerivativeTerm]:
         """See `System`."""
-        return [Term(1, self.starts[form] + i * (i + 1) // 2 + j)]
+        return [DerivativeTerm(1, self.starts[form] + i * (i + 1) // 2 + j)]
 
 
 class Constraint(NamedTuple):
@@ -160,7 +160,7 @@ class Constraint(NamedTuple):
 _ROLES = ("active", "inactive", "equation")
 
 
-class Equilibrium(System):
+class EquilibriumSystem(System):
     """The conditions of Karush, Kuhn and Tucker of a game, for a guessed set of active constraints.
 
     Player i has the cost f_i, a box K_i and constraints `g_j(x) <= 0` or `g_j(x) = 0`; the latter,
@@ -253,35 +253,43 @@ class Equilibrium(System):
         assert bound is not None  # `_fixed` has seen to it
         return bound
 
-    def _slope(self, k: int, sign: int = 1) -> list[Term]:
+    def _slope(self, k: int, sign: int = 1) -> list[DerivativeTerm]:
         """Returns the derivative of the Lagrangian of the own player along a coordinate."""
         own = self.owners[k]
-        terms = [Term(sign, own, (k,))]
-        terms += [Term(sign, c.output, (k,), c.multiplier) for c in self.active if own in c.players]
+        terms = [DerivativeTerm(sign, own, (k,))]
+        terms += [
+            DerivativeTerm(sign, c.output, (k,), c.multiplier)
+            for c in self.active
+            if own in c.players
+        ]
         return terms
 
-    def equation(self, k: int) -> list[Term]:
+    def equation(self, k: int) -> list[DerivativeTerm]:
         """See `System`."""
         if k < len(self.free):
             return self._slope(self.free[k])
-        return [Term(1, self.active[k - len(self.free)].output)]
+        return [DerivativeTerm(1, self.active[k - len(self.free)].output)]
 
-    def condition(self, k: int) -> list[Term]:
+    def condition(self, k: int) -> list[DerivativeTerm]:
         """See `System`."""
         if k < len(self.inactive):
-            return [Term(-1, self.inactive[k].output)]
+            return [DerivativeTerm(-1, self.inactive[k].output)]
         coordinate, at = self.fixed[k - len(self.inactive)]
         return self._slope(coordinate, 1 if at == "lower" else -1)
 
-    def entry(self, form: int, i: int, j: int) -> list[Term]:
+    def entry(self, form: int, i: int, j: int) -> list[DerivativeTerm]:
         """See `System`."""
         along = (self.blocks[form][i], self.blocks[form][j])
-        terms = [Term(1, form, along)]
-        terms += [Term(1, c.output, along, c.multiplier) for c in self.active if form in c.players]
+        terms = [DerivativeTerm(1, form, along)]
+        terms += [
+            DerivativeTerm(1, c.output, along, c.multiplier)
+            for c in self.active
+            if form in c.players
+        ]
         return terms
 
 
-class Stackelberg(System):
+class StackelbergSystem(System):
     """A leader x with cost f, and a follower y with cost g, who sees what the leader does.
 
     The graph has the outputs f and g, of the inputs (x, y); the unknowns are (x, y, w), and
@@ -319,34 +327,35 @@ class Stackelberg(System):
         ]
         self.local, self.order = True, 3
 
-    def _weighted(self, *along: int) -> list[Term]:
+    def _weighted(self, *along: int) -> list[DerivativeTerm]:
         """Returns a derivative of `w' g_y`."""
         return [
-            Term(1, 1, (*along, self.leader + l), self.inputs + l) for l in range(self.follower)
+            DerivativeTerm(1, 1, (*along, self.leader + l), self.inputs + l)
+            for l in range(self.follower)
         ]
 
-    def equation(self, k: int) -> list[Term]:
+    def equation(self, k: int) -> list[DerivativeTerm]:
         """See `System`."""
         if k < self.leader:
-            return [Term(1, 0, (k,)), *self._weighted(k)]
+            return [DerivativeTerm(1, 0, (k,)), *self._weighted(k)]
         if k < self.inputs:
-            return [Term(1, 1, (k,))]
+            return [DerivativeTerm(1, 1, (k,))]
         own = k - self.follower
-        return [*self._weighted(own), Term(1, 0, (own,))]
+        return [*self._weighted(own), DerivativeTerm(1, 0, (own,))]
 
-    def condition(self, k: int) -> list[Term]:
+    def condition(self, k: int) -> list[DerivativeTerm]:
         """See `System`."""
         raise NotImplementedError
 
-    def entry(self, form: int, i: int, j: int) -> list[Term]:
+    def entry(self, form: int, i: int, j: int) -> list[DerivativeTerm]:
         """See `System`."""
         if form == 0:
-            return [Term(1, 1, (self.leader + i, self.leader + j))]
-        return [Term(1, 0, (i, j)), *self._weighted(i, j)]
+            return [DerivativeTerm(1, 1, (self.leader + i, self.leader + j))]
+        return [DerivativeTerm(1, 0, (i, j)), *self._weighted(i, j)]
 
-    def row_entry(self, form: int, i: int, j: int) -> list[Term]:
+    def row_entry(self, form: int, i: int, j: int) -> list[DerivativeTerm]:
         """See `System`."""
-        return [Term(1, 1, (self.leader + i, j))]
+        return [DerivativeTerm(1, 1, (self.leader + i, j))]
 
 
 def read_system(game: Reader, sizes: list[int]) -> System:
@@ -360,16 +369,16 @@ def read_system(game: Reader, sizes: list[int]) -> System:
     if kind.text() != "equilibrium" and "sets" in game:
         game["sets"].fail("no sets but in a file about an equilibrium")
     if kind.text() == "equations":
-        system: System = Equations(game["system"], sizes)
+        system: System = EquationSystem(game["system"], sizes)
     elif kind.text() == "stackelberg":
-        system = Stackelberg(game["system"], sizes)
+        system = StackelbergSystem(game["system"], sizes)
     elif kind.text() == "equilibrium":
         entries = zip(game["sets"].items(len(sizes)), sizes, strict=True)
         sets = [read_set(entry, size) for entry, size in entries]
         boxes = [own for own in sets if isinstance(own, BoxSet)]
         if len(boxes) < len(sets):
             raise Unusable("strategy sets of a file about a zero are boxes, or everything")
-        system = Equilibrium(game["system"], sizes, boxes)
+        system = EquilibriumSystem(game["system"], sizes, boxes)
     else:
         kind.fail('"equations", "equilibrium" or "stackelberg"')
     if not 1 <= system.unknowns <= MAX_UNKNOWNS:

@@ -8,14 +8,15 @@ from jaxtyping import Float
 import dgames as dg
 from certify.checker import Unusable
 from certify.checker.reader import ZERO, Reader
-from certify.checker.systems import Equilibrium, System, read_system
+from certify.checker.systems import EquilibriumSystem, System, read_system
 from certify.claims.certificate import Certificate
-from certify.claims.rows import Part, Row, about, at_least, row
+from certify.claims.rows import Part, Row, about, at_least, at_most, row
 from certify.file.contents import Contents
+from certify.problem.corners import corner
 from certify.problem.fingerprint import fingerprint
 from certify.problem.structure import rebuild
-from certify.problem.traced_code import traced_code
-from dgames.strategy import Strategy
+from certify.problem.traced_code import code_of
+from dgames.strategy import Strategy, ravel
 
 # The most coordinates that are written out.
 _MOST_SHOWN = 6
@@ -71,7 +72,7 @@ class IsolatedZero(Certificate):
     def multipliers(self) -> MultiplierBox:
         """Enclosures of the multipliers at the zero."""
         ends, system = self._ends("zero"), self._system
-        if isinstance(system, Equilibrium):
+        if isinstance(system, EquilibriumSystem):
             places = [c.multiplier for c in system.constraints]
         else:
             inputs = {p for p in system.places if isinstance(p, int)}
@@ -107,32 +108,69 @@ class IsolatedZero(Certificate):
         Raises:
             Unusable: If the file is not about the zero of a field.
         """
-        if self.notion != "equations":
+        system = self._system
+        if self.notion != "equations" or system.conditions or system.forms:
             raise Unusable(
-                "a file about an equilibrium cannot be compared with a game, as it does not keep "
-                "its constraints apart; certify the game again"
+                "a file about an equilibrium, or with conditions, cannot be compared with a game: "
+                "it does not keep the functions apart; certify the game again"
             )
-        if x is None:
-            x = self._rebuilt(self._ends("zero")[0])
-        code = traced_code(dg.as_field(game), x, args)
+        x = corner("like", self._rebuilt(self._ends("zero")[0]) if x is None else x)
+        field = dg.as_field(game)
+        code, _ = code_of(lambda z, args: [ravel(field(z, args))[0]], x, args, "the functions")
         same = fingerprint(code) == Reader(self.data)["game"]["code"].text()
         return None if same else "its field is another function"
 
     def claim_rows(self) -> list[Row]:
         """Returns the claims: what is zero, where, and what follows."""
-        system, data = self._system, self.data
-        sizes = [player["size"] for player in data["game"]["players"]]
-        rows = [
-            row("system", _SYSTEMS[self.notion]),
-            row("unknowns", f"{system.unknowns}, of which {sum(sizes)} inputs at most"),
-            row("exactly one zero", "in the box of radius ", at_least(self.radius), " around"),
-            row("centre", *self._center()),
-        ]
         lower, upper = self._ends("zero")
-        rows.append(
-            row("enclosure", "the zero is known up to ", about(float((upper - lower).max())))
-        )
-        return rows
+        return [
+            row("system", _SYSTEMS[self.notion]),
+            row("unknowns", str(self._system.unknowns)),
+            row(
+                "zero",
+                "exactly one in the box of half-width ",
+                at_least(self.radius),
+                " around the centre, and it is regular",
+            ),
+            row("centre", *self._center()),
+            row(
+                "enclosure",
+                "of width at most ",
+                at_most(float(np.nextafter((upper - lower).max(), np.inf))),
+            ),
+            *self._meaning(),
+        ]
+
+    def _meaning(self) -> list[Row]:
+        """Returns what the zero is."""
+        system = self._system
+        if isinstance(system, EquilibriumSystem):
+            count = f"{len(system.active)} of {len(system.constraints)} constraints"
+            rows = [
+                row("active", f"{count} and {len(system.fixed)} bounds, with positive multipliers")
+            ]
+            if self.region is None:
+                return [*rows, row("equilibrium", "none is claimed, as there is no region")]
+            return [
+                *rows,
+                row(
+                    "equilibrium",
+                    "it is a generalised Nash equilibrium within the region; there may be others",
+                ),
+                row("cells", str(self.cells)),
+            ]
+        if self.notion == "stackelberg":
+            return [
+                row(
+                    "equilibrium",
+                    "it is a differential Stackelberg equilibrium: the follower's curvature and "
+                    "the leader's reduced curvature are positive",
+                )
+            ]
+        where = "at the zero" if self.region is None else f"on the region, in {self.cells} cells"
+        rows = [row("conditions", f"{system.conditions}, positive at the zero")]
+        matrices = [row("matrices", f"{len(system.forms)}, positive definite {where}")]
+        return (rows if system.conditions else []) + (matrices if system.forms else [])
 
     def _center(self) -> list[Part]:
         values = [float.fromhex(x) for x in self.data["evidence"]["center"]]

@@ -151,14 +151,14 @@ class KrawczykSearch:
         return self.point - reach, self.point + reach
 
 
-class Form(NamedTuple):
+class FormEvidence(NamedTuple):
     """One form in the file, or the reason why it was not shown to be definite."""
 
     entry: dict[str, Any]
     shown: bool
 
 
-def forms_over(found: SystemBounds, unit: int) -> list[Form]:
+def forms_over(found: SystemBounds, unit: int) -> list[FormEvidence]:
     """Returns the forms of a system over a box, for the file, and whether they are definite."""
     work, result = Work(), []
     for number, form in enumerate(found.system.forms):
@@ -171,10 +171,10 @@ def forms_over(found: SystemBounds, unit: int) -> list[Form]:
             across = _as_floats(rows["centre"], unit).reshape(form.rows, form.size)
             own = _as_floats(matrix["centre"], unit).reshape(shape)
             entry |= {"rows": rows, "weight": hexadecimal(_weight(own, across))}
-            result.append(Form(entry, True))  # the checker decides
+            result.append(FormEvidence(entry, True))  # the checker decides
             continue
         test = semidefinite if form.semidefinite else definite
-        result.append(Form(entry, test(centre, remainder, work)))
+        result.append(FormEvidence(entry, test(centre, remainder, work)))
     return result
 
 
@@ -270,7 +270,7 @@ class Cells:
         corners, expansions = exact_corners(low, high), expansions_of(posed.system)
         return SystemBounds(posed.graph, posed.system, expansions, corners, self.zero)
 
-    def _failing(self, forms: Sequence[Form]) -> str:
+    def _failing(self, forms: Sequence[FormEvidence]) -> str:
         if not forms:
             return "the functions were not shown to be smooth on the region"
         names = [form.name for form in self.posed.system.forms]

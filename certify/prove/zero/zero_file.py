@@ -9,7 +9,7 @@ from flint import ctx  # pyright: ignore[reportMissingTypeStubs]
 from certify.checker import Unusable
 from certify.checker.reader import FORMAT, VERSION, ZERO
 from certify.checker.rederive import PRECISION
-from certify.checker.systems import Equilibrium, System
+from certify.checker.systems import EquilibriumSystem, System
 from certify.claims.checked import Checked, NotAccepted
 from certify.file.cells import integers
 from certify.file.provenance import provenance
@@ -141,7 +141,7 @@ def _require_conditions(posed: PosedSystem, found: Isolation, conditions: list[f
         if bound > 0:
             continue
         what = f"condition {number}"
-        if isinstance(system, Equilibrium):
+        if isinstance(system, EquilibriumSystem):
             what = _condition_in_words(system, number, names)
         raise NoProof(f"{what} was not shown: its lower bound is {bound:.3g}")
     for k in system.multipliers:
@@ -159,12 +159,12 @@ def _require_conditions(posed: PosedSystem, found: Isolation, conditions: list[f
 
 def _constraint_in_words(system: System, unknown: int) -> str:
     """Names the active constraint whose multiplier an unknown is."""
-    assert isinstance(system, Equilibrium)  # no other system has multipliers to be positive
+    assert isinstance(system, EquilibriumSystem)  # no other system has multipliers to be positive
     row = next(c.output for c in system.constraints if c.multiplier == unknown)
     return f"active constraint {row - len(system.sizes)}"
 
 
-def _condition_in_words(system: Equilibrium, number: int, names: list[str]) -> str:
+def _condition_in_words(system: EquilibriumSystem, number: int, names: list[str]) -> str:
     if number < len(system.inactive):
         row = system.inactive[number].output - len(system.sizes)
         return f"that constraint {row} is inactive"
