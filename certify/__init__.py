@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from certify.claims.certificate import Certificate as Certificate
     from certify.claims.contraction import Contraction as Contraction
     from certify.claims.convergence import Convergence as Convergence
+    from certify.claims.isolated_zero import IsolatedZero as IsolatedZero
     from certify.claims.kinds import check as check
     from certify.claims.kinds import load as load
     from certify.claims.network_convergence import NetworkConstants as NetworkConstants
@@ -64,6 +65,9 @@ if TYPE_CHECKING:
     from certify.prove.network import certify_network as certify_network
     from certify.prove.network import network_constants as network_constants
     from certify.prove.policies import certify_policies as certify_policies
+    from certify.prove.zero import certify_kkt as certify_kkt
+    from certify.prove.zero import certify_stackelberg as certify_stackelberg
+    from certify.prove.zero import certify_zero as certify_zero
     from certify.rates import Rate as Rate
     from certify.rates import RungeKutta as RungeKutta
     from certify.rates import best_rate_step as best_rate_step
@@ -83,6 +87,7 @@ _HOMES = {
         "claims.certificate": ("Certificate",),
         "claims.contraction": ("Contraction",),
         "claims.convergence": ("Convergence",),
+        "claims.isolated_zero": ("IsolatedZero",),
         "claims.kinds": ("check", "load"),
         "claims.network_convergence": (
             *("NetworkConstants", "NetworkConvergence", "NetworkEquilibrium", "NetworkStep"),
@@ -111,6 +116,7 @@ _HOMES = {
         "prove.certify": ("certify",),
         "prove.network": ("certify_network", "network_constants"),
         "prove.policies": ("certify_policies",),
+        "prove.zero": ("certify_kkt", "certify_stackelberg", "certify_zero"),
         "rates": ("Rate", "RungeKutta", "best_rate_step", "largest_rate_step", "rate"),
         "report": ("report_page",),
         "search.progress": ("Progress",),

@@ -30,6 +30,13 @@ def natural():
     )
 
 
+def on_a_line():
+    """A generalised Nash equilibrium of two players with one constraint."""
+    line = dg.Polyhedron([[1.0, 1.0]], [1.0])
+    game = dg.game(lambda x, args: ((x[0] - 1.0) ** 2, (x[1] - 0.5) ** 2), shared=line)
+    return certify.certify_kkt(game, (0.75, 0.25), certify.Box((-2.0, -2.0), (2.0, 2.0)))
+
+
 @pytest.fixture(scope="session")
 def of_each_kind(linear_certificate, linear_game):
     region = certify.Box.around({"fast": -13.4, "slow": 1.37}, 1.0)
@@ -38,10 +45,15 @@ def of_each_kind(linear_certificate, linear_game):
         "convergence over policies": natural(),
         "contraction": certify.contraction(linear_game, dg.Optimistic(0.1), region),
         "policies": certify.certify_policies(ENTROPIC),
+        "zero": certify.certify_zero(dg.pseudo_gradient(linear_game), region.center),
+        "zero of an equilibrium": on_a_line(),
     }
 
 
-NAMES = ["convergence", "convergence over policies", "contraction", "policies"]
+NAMES = [
+    *("convergence", "convergence over policies", "contraction", "policies"),
+    *("zero", "zero of an equilibrium"),
+]
 
 
 @pytest.fixture(params=NAMES)
@@ -109,7 +121,7 @@ def test_schemas_of_every_kind(command):
         assert status == 0 and json.loads(out) == certify.schema(kind)
     assert command("schema")[1] == command("schema", "convergence")[1]
     status, _, err = command("schema", "network")
-    assert status == 2 and "must be convergence, contraction or policies" in err
+    assert status == 2 and "must be convergence, contraction, policies or zero" in err
 
 
 def test_a_certificate_knows_its_game(certificate, of_each_kind, linear_game, tmp_path):
@@ -120,7 +132,13 @@ def test_a_certificate_knows_its_game(certificate, of_each_kind, linear_game, tm
         "convergence over policies": (dg.NaturalGradient(ENTROPIC), (jnp.zeros(1),) * 2),
         "contraction": (linear_game, linear),
         "policies": (ENTROPIC, PENNIES.uniform()),
+        "zero": (dg.pseudo_gradient(linear_game), linear),
+        "zero of an equilibrium": (None, None),
     }[name]
+    if game is None:
+        with pytest.raises(certify.Unusable, match="certify the game again"):
+            certificate.require_game(linear_game, linear)
+        return
     other = {
         "policies": dg.Regularised(PENNIES, 2.0),
         "convergence over policies": ENTROPIC,
@@ -155,9 +173,15 @@ def test_a_proof_is_made_of_nothing_but_checked_contents(kind, linear_certificat
 
 def test_false_contents_cannot_be_checked(certificate):
     data = copy.deepcopy(certificate.data)
-    key = "rate" if "rate" in data["claims"] else "margin"
-    factor = 0.5 if key == "rate" else 2.0
-    data["claims"][key] = (float.fromhex(data["claims"][key]) * factor).hex()
+    if "zero" in data["claims"]:
+        data["claims"]["zero"] = {
+            "lower": data["evidence"]["center"],
+            "upper": data["evidence"]["center"],
+        }
+    else:
+        key = "rate" if "rate" in data["claims"] else "margin"
+        factor = 0.5 if key == "rate" else 2.0
+        data["claims"][key] = (float.fromhex(data["claims"][key]) * factor).hex()
     with pytest.raises(NotAccepted) as rejected:
         Checked(data)
     assert not rejected.value.verdict.ok and str(rejected.value)
@@ -194,7 +218,7 @@ def test_without_a_proof_there_are_reasons_alone(kind, status, tmp_path):
         lambda: found.data,
         lambda: found.save(tmp_path / "c.json"),
         lambda: found.check(),
-        lambda: getattr(found, "rate" if kind == "contraction" else "margin"),
+        lambda: getattr(found, {"contraction": "rate", "zero": "radius"}.get(kind, "margin")),
     ):
         with pytest.raises(ValueError, match=rf"status is '{status}' \(no margin; no time\)"):
             ask()
