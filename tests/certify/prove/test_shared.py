@@ -1,11 +1,13 @@
 """Certificates of games with shared linear constraints, against closed forms and published ones."""
 
+import itertools
 import json
 import pathlib
 
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from flint import fmpq, fmpq_mat
 
 import certify
 import dgames as dg
@@ -313,3 +315,74 @@ def test_functions_that_are_not_convex_are_undecided(function):
     game = dg.game(far_costs, shared=dg.SharedConstraint(function))
     found = certify.certify(game, certify.Box.around((0.3, 0.3), 1.0), BOTH)
     assert found.status == "undecided" and "convex" in " ".join(found.reasons)
+
+
+def exact_equilibrium(jacobian, constant, matrix, bounds, weights):
+    """Solves an affine game with rows by trying all active sets, in fractions.
+
+    It returns the solution of the variational inequality in the weights, and the multipliers.
+    """
+    n, m = len(constant), len(bounds)
+    for held in itertools.product((False, True), repeat=m):
+        rows = [j for j in range(m) if held[j]]
+        system = [
+            [w * a for a in line] + [matrix[j][i] for j in rows]
+            for i, (line, w) in enumerate(zip(jacobian, weights, strict=True))
+        ]
+        system += [[*matrix[j], *(0 for _ in rows)] for j in rows]
+        right = [-w * c for c, w in zip(constant, weights, strict=True)]
+        right += [bounds[j] for j in rows]
+        solution = fmpq_mat(system).det() and fmpq_mat(system).solve(fmpq_mat([[r] for r in right]))
+        if not solution:
+            continue
+        values = [solution[k, 0] for k in range(n + len(rows))]
+        x, active = values[:n], dict(zip(rows, values[n:], strict=True))
+        slack = [bounds[j] - sum(matrix[j][k] * x[k] for k in range(n)) for j in range(m)]
+        if min(slack, default=0) >= 0 and min(active.values(), default=0) >= 0:
+            return x, [active.get(j, fmpq(0)) for j in range(m)]
+    raise AssertionError("the game has no equilibrium")
+
+
+@pytest.mark.full
+@pytest.mark.parametrize("seed", range(12))
+def test_random_affine_games_against_exact_solutions(seed):
+    draw = np.random.default_rng(seed)
+    n, m = int(draw.integers(2, 4)), int(draw.integers(1, 4))
+    # Quarters, so that everything is exact in fractions.
+    coupling = draw.integers(-4, 5, (n, n)) / 4.0
+    jacobian = coupling - np.diag(np.diag(coupling)) + np.diag(draw.integers(9, 13, n) / 2.0)
+    constant = draw.integers(-8, 9, n) / 2.0
+    matrix = draw.integers(-3, 4, (m, n)).astype(float)
+    matrix[:, 0] += ~matrix.any(1)
+    bounds = draw.integers(-1, 3, m) / 2.0
+    chosen = draw.integers(1, 4, n).astype(float)
+    exact = [
+        [[fmpq(int(4 * a), 4) for a in row] for row in part]
+        for part in (jacobian, constant[None], matrix, bounds[None], chosen[None])
+    ]
+    x, multipliers = exact_equilibrium(exact[0], exact[1][0], exact[2], exact[3][0], exact[4][0])
+
+    def costs(x, args=None):
+        z = jnp.stack(x)
+        return tuple(
+            0.5 * jacobian[i, i] * z[i] ** 2
+            + z[i] * (jacobian[i] @ z - jacobian[i, i] * z[i] + constant[i])
+            for i in range(n)
+        )
+
+    game = dg.game(costs, shared=dg.Polyhedron(matrix, bounds))
+    region = certify.Box.around((0.0,) * n, 20.0)
+    found = certify.certify(game, region, BOTH, metric=weights(*chosen))
+    assert found.status == "proved", found.reasons
+    gap = [fmpq(*float(c).as_integer_ratio()) - y for c, y in zip(found.equilibrium.center, x, strict=True)]
+    squared = sum(fmpq(int(w)) * g * g for w, g in zip(chosen, gap, strict=True))
+    assert float(squared.p) / float(squared.q) <= found.equilibrium.radius**2
+    shared = found.shared
+    assert shared is not None
+    for j, exactly in enumerate(multipliers):
+        value = float(exactly.p) / float(exactly.q)
+        if shared.unique:
+            assert shared.lower[j] * (1 - 1e-15) <= value <= shared.upper[j] * (1 + 1e-15)
+        slack = bounds[j] - sum(float(a) * float(y.p) / float(y.q) for a, y in zip(matrix[j], x, strict=True))
+        assert shared.states[j] != "inactive" or slack > 0
+        assert shared.states[j] != "active" or value > 0
