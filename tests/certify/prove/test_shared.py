@@ -374,7 +374,10 @@ def test_random_affine_games_against_exact_solutions(seed):
     region = certify.Box.around((0.0,) * n, 20.0)
     found = certify.certify(game, region, BOTH, metric=weights(*chosen))
     assert found.status == "proved", found.reasons
-    gap = [fmpq(*float(c).as_integer_ratio()) - y for c, y in zip(found.equilibrium.center, x, strict=True)]
+    gap = [
+        fmpq(*float(c).as_integer_ratio()) - y
+        for c, y in zip(found.equilibrium.center, x, strict=True)
+    ]
     squared = sum(fmpq(int(w)) * g * g for w, g in zip(chosen, gap, strict=True))
     assert float(squared.p) / float(squared.q) <= found.equilibrium.radius**2
     shared = found.shared
@@ -383,6 +386,8 @@ def test_random_affine_games_against_exact_solutions(seed):
         value = float(exactly.p) / float(exactly.q)
         if shared.unique:
             assert shared.lower[j] * (1 - 1e-15) <= value <= shared.upper[j] * (1 + 1e-15)
-        slack = bounds[j] - sum(float(a) * float(y.p) / float(y.q) for a, y in zip(matrix[j], x, strict=True))
+        slack = bounds[j] - sum(
+            float(a) * float(y.p) / float(y.q) for a, y in zip(matrix[j], x, strict=True)
+        )
         assert shared.states[j] != "inactive" or slack > 0
         assert shared.states[j] != "active" or value > 0
