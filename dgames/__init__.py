@@ -63,6 +63,10 @@ from dgames.fields import PseudoGradient as PseudoGradient
 from dgames.fields import as_field as as_field
 from dgames.fields import check_game as check_game
 from dgames.fields import pseudo_gradient as pseudo_gradient
+from dgames.fields import AugmentedField as AugmentedField
+from dgames.fields import ExtendedField as ExtendedField
+from dgames.fields import Normalised as Normalised
+from dgames.fields import with_multipliers as with_multipliers
 
 if _typing.TYPE_CHECKING:
     from dgames.jacobian import jacobian_blocks as jacobian_blocks
@@ -86,6 +90,7 @@ if _typing.TYPE_CHECKING:
     from dgames.methods import Optax as Optax
 from dgames.methods import Optimistic as Optimistic
 from dgames.methods import OptimisticMirrorDescent as OptimisticMirrorDescent
+from dgames.methods import PrimalDual as PrimalDual
 from dgames.methods import RungeKutta4 as RungeKutta4
 from dgames.methods import Simultaneous as Simultaneous
 from dgames.methods import SSPRK3 as SSPRK3
