@@ -108,6 +108,15 @@ from dgames.history import History as History
 from dgames.results import RESULTS as RESULTS
 
 if _typing.TYPE_CHECKING:
+    from dgames.deviation import Deviations as Deviations
+    from dgames.deviation import deviations as deviations
+    from dgames.feasibility import FeasiblePoint as FeasiblePoint
+    from dgames.feasibility import InfeasibilityProof as InfeasibilityProof
+    from dgames.feasibility import InfeasibleError as InfeasibleError
+    from dgames.feasibility import feasible_point as feasible_point
+    from dgames.kkt import KKTPoint as KKTPoint
+    from dgames.kkt import kkt_residual as kkt_residual
+    from dgames.kkt import solve_kkt as solve_kkt
     from dgames.root_finder import MethodRootFinder as MethodRootFinder
     from dgames.root_finder import as_root_finder as as_root_finder
     from dgames.solution import Solution as Solution
@@ -155,6 +164,14 @@ _LATER = {
         "methods.optax": ("Optax",),
         "transforms": ("transforms",),
         "flow": ("Trajectory", "flow"),
+        "deviation": ("Deviations", "deviations"),
+        "feasibility": (
+            "FeasiblePoint",
+            "InfeasibilityProof",
+            "InfeasibleError",
+            "feasible_point",
+        ),
+        "kkt": ("KKTPoint", "kkt_residual", "solve_kkt"),
         "root_finder": ("MethodRootFinder", "as_root_finder"),
         "solution": ("Solution",),
         "solve": ("solve",),

@@ -37,6 +37,7 @@ def run(field, method, start=START):
     return dg.solve(field, method, start, tol=1e-12, save_every=1)
 
 
+@pytest.mark.thin(4)
 @pytest.mark.parametrize(
     ("method", "count"),
     [
@@ -50,6 +51,7 @@ def test_projected_steps_take_as_many_iterations_as_known(method, count):
     assert iterations(run(river(), method)) == count
 
 
+@pytest.mark.thin(4)
 @pytest.mark.parametrize(("tau", "count"), [(1, 730), (2, 360), (4, 174), (8, 85)])
 def test_primal_dual_steps_take_as_many_iterations_as_known(tau, count):
     game = river()
@@ -74,6 +76,7 @@ def test_the_augmented_field_needs_no_projection_onto_the_rows(method, count):
     assert iterations(found) == count
 
 
+@pytest.mark.full
 def test_extragradient_on_the_extended_field_with_nonlinear_rows_and_weights():
     disk = dg.SharedConstraint(lambda x, r: x["a"] ** 2 + x["b"] ** 2 - r)
     game = dg.game(
@@ -100,12 +103,14 @@ NORMALISED = {
 }
 
 
+@pytest.mark.thin(4)
 @pytest.mark.parametrize("weights", NORMALISED)
 def test_weights_select_the_equilibrium(weights):
     found = dg.solve(dg.Normalised(river(), weights), dg.Simultaneous(6.0), START, tol=1e-12)
     assert np.allclose(jnp.stack(found.strategy), NORMALISED[weights], atol=1e-9)
 
 
+@pytest.mark.full
 def test_steps_per_player_are_refused_and_free_where_multipliers_move():
     with pytest.raises(ValueError, match="same step"):
         dg.solve(river(), dg.Simultaneous((1.0, 2.0, 3.0)), START)
