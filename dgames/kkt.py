@@ -6,13 +6,13 @@ from typing import Any, Literal, NamedTuple, TypeAlias
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-import lineax as lx
 import numpy as np
 import optimistix as optx
 from jax.core import Tracer
 from jaxtyping import Array, Bool, Float, Int, PyTree
 
 from dgames.coupling import equation_count, owners_of, row_values
+from dgames.damped_solver import Damped, determines
 from dgames.feasible_set import feasible_set
 from dgames.fields import PseudoGradient
 from dgames.fields.shared import spread
@@ -159,8 +159,8 @@ def solve_kkt(
 
     The result is differentiable along `args` and parameters of the game, with active constraints
     held: by the implicit function theorem on the active equations. Derivatives are NaN where the
-    run failed or these are singular, as they are if multipliers are not unique. May be jitted and
-    batched.
+    run failed or these do not determine the strategy; multipliers need not be unique, and then
+    their own derivatives are those of least norm. May be jitted and batched.
 
     Args:
         game: A game, with or without shared constraints. Sets are boxes, balls, simplices or
@@ -171,7 +171,8 @@ def solve_kkt(
         weights: Rosen's weights, for the normalised notion: one positive number per player.
         multipliers: Where multipliers start, in the shape of the result (default: zeros).
         tol: The residual at which the run is successful.
-        max_steps: The most steps of Levenberg-Marquardt for each smoothing.
+        max_steps: The most steps of Levenberg-Marquardt for each smoothing. With 0 there are none,
+            which is quick where the start, with its multipliers, is near the solution already.
         throw: Whether to raise an error unless the run was successful.
 
     Raises:
@@ -271,15 +272,17 @@ def _solve(
         start = _flat(multipliers, owners, notion, system, vector.dtype)
     scales = jax.lax.stop_gradient(_scales(system, vector))
     scaled = _rescaled(system, scales)
-    y, steps = _searched(scaled, (vector, start / scales), max_steps)
+    y, steps = (vector, start / scales), jnp.zeros((), int)
+    if max_steps > 0:
+        y, steps = _searched(scaled, y, max_steps)
     y, more = jax.lax.stop_gradient(_polished(scaled, y))
     faces = jax.lax.stop_gradient(scaled.faces(y))
     y = _on_faces(scaled, y, faces)
     residual = _largest(system.sharp((y[0], y[1] * scales)))
     successful = residual <= tol
     held = eqx.filter_closure_convert(lambda y: scaled.held(y, faces), y)
-    solver = lx.AutoLinearSolver(well_posed=True)
-    x, own = attached(held, jax.lax.stop_gradient(y), (), successful, solver)
+    unique = successful & _determined(scaled, y, faces)
+    x, own = attached(held, jax.lax.stop_gradient(y), (), unique, Damped())
     force, values = system.both(x, own * scales)
     low, high, active = faces
     bound = jnp.where(low | high, force, jnp.zeros_like(force))
@@ -439,6 +442,16 @@ def _polished(
     start = (flat, jnp.linalg.norm(residual(flat)), jnp.zeros((), int), jnp.array(True))
     end = jax.lax.while_loop(lambda carry: carry[3] & (carry[2] < _POLISH), step, start)
     return back(end[0]), end[2]
+
+
+def _determined(system: _System, y: tuple[Array, Array], faces: Any) -> Bool[Array, ""]:
+    """Returns whether the active equations leave no freedom in the strategy near a solution."""
+    flat, back = ravel(jax.lax.stop_gradient(y))
+    system = jax.tree.map(
+        lambda leaf: jax.lax.stop_gradient(leaf) if eqx.is_array(leaf) else leaf, system
+    )
+    jacobian = jax.jacfwd(lambda flat: jnp.concatenate(system.held(back(flat), faces)))(flat)
+    return jax.lax.stop_gradient(determines(jacobian, y[0].size))
 
 
 def _on_faces(system: _System, y: tuple[Array, Array], faces: Any) -> tuple[Array, Array]:

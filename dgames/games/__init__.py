@@ -12,3 +12,4 @@ from dgames.games.power_allocation import PowerAllocation as PowerAllocation
 from dgames.games.preference import PreferenceGame as PreferenceGame
 from dgames.games.quadratic import Quadratic as Quadratic
 from dgames.games.river_basin import RiverBasin as RiverBasin
+from dgames.games.roads import Roads as Roads

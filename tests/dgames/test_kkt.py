@@ -131,7 +131,7 @@ def test_normalised_equilibria(weights, solution, multiplier):
 
 
 @pytest.mark.full
-def test_weakly_active_constraints_and_singular_derivatives_are_reported():
+def test_weakly_active_constraints_are_reported_and_derivatives_need_no_unique_multipliers():
     game = generalised.two_players_on_two_lines()
     point = dg.solve_kkt(game, (jnp.ones(2), 1.0))
     assert point.active.tolist() == [True, True] and not point.weakly_active.any()
@@ -143,7 +143,14 @@ def test_weakly_active_constraints_and_singular_derivatives_are_reported():
         return dg.solve_kkt(game, (0.0, 0.0)).strategy[0]
 
     value, slope = jax.value_and_grad(equilibrium)(jnp.array(1.0))
-    assert np.isclose(value, 0.75) and np.isnan(slope)
+    assert np.isclose(value, 0.75) and np.isclose(slope, 0.5)
+
+    def free(shift):  # nothing determines the strategy of the first player
+        game = dg.game(lambda x, _: (0.0 * x[0], (x[1] - shift) ** 2))
+        return dg.solve_kkt(game, (0.3, 0.0)).strategy[1]
+
+    value, slope = jax.value_and_grad(free)(jnp.array(1.0))
+    assert np.isclose(value, 1.0) and np.isnan(slope)
 
 
 @pytest.mark.full
