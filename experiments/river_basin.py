@@ -40,7 +40,7 @@ class Config:
 
     steps: tuple[float, ...] = (1.0, 2.0, 4.0, 8.0)
     weights: tuple[tuple[float, float], ...] = ((1.0, 1.0), (1.05, 1.1), (1.0, 5.0), (2 / 3, 1 / 3))
-    caps: tuple[float, ...] = (40.0, 60.0, 80.0, 100.0, 120.0, 140.0)
+    caps: tuple[float, ...] = (40.0, 60.0, 80.0, 100.0, 120.0, 130.0, 140.0)
     error: float = 1e-10
 
 

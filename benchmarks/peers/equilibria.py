@@ -25,8 +25,8 @@ their own. Its three games here are those of its README and its documentation wh
 constraint leaves the equilibrium as it is (it is inactive there, or its multiplier is zero), so
 that ours is the game without it. nashopt solves the conditions of optimality by Newton-like
 methods, to rounding and from far away, and compiles them in every call; its second row is without
-that, by its own account. Ours runs `Simultaneous` with the step 2 / (least + largest eigenvalue of the Jacobian)
-and stops at a residual of 1e-10.
+that, by its own account. Ours runs `Simultaneous` with the step 2 / (least + largest eigenvalue of
+the Jacobian) and stops at a residual of 1e-10.
 
 nashpy enumerates supports or pivots, in exact arithmetic but for rounding: on games as small as
 its examples nothing is quicker, and it finds all equilibria where ours finds one. Ours runs
