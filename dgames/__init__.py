@@ -63,6 +63,10 @@ from dgames.fields import PseudoGradient as PseudoGradient
 from dgames.fields import as_field as as_field
 from dgames.fields import check_game as check_game
 from dgames.fields import pseudo_gradient as pseudo_gradient
+from dgames.fields import AugmentedField as AugmentedField
+from dgames.fields import ExtendedField as ExtendedField
+from dgames.fields import Normalised as Normalised
+from dgames.fields import with_multipliers as with_multipliers
 
 if _typing.TYPE_CHECKING:
     from dgames.jacobian import jacobian_blocks as jacobian_blocks
@@ -86,6 +90,7 @@ if _typing.TYPE_CHECKING:
     from dgames.methods import Optax as Optax
 from dgames.methods import Optimistic as Optimistic
 from dgames.methods import OptimisticMirrorDescent as OptimisticMirrorDescent
+from dgames.methods import PrimalDual as PrimalDual
 from dgames.methods import RungeKutta4 as RungeKutta4
 from dgames.methods import Simultaneous as Simultaneous
 from dgames.methods import SSPRK3 as SSPRK3
@@ -103,6 +108,15 @@ from dgames.history import History as History
 from dgames.results import RESULTS as RESULTS
 
 if _typing.TYPE_CHECKING:
+    from dgames.deviation import Deviations as Deviations
+    from dgames.deviation import deviations as deviations
+    from dgames.feasibility import FeasiblePoint as FeasiblePoint
+    from dgames.feasibility import InfeasibilityProof as InfeasibilityProof
+    from dgames.feasibility import InfeasibleError as InfeasibleError
+    from dgames.feasibility import feasible_point as feasible_point
+    from dgames.kkt import KKTPoint as KKTPoint
+    from dgames.kkt import kkt_residual as kkt_residual
+    from dgames.kkt import solve_kkt as solve_kkt
     from dgames.root_finder import MethodRootFinder as MethodRootFinder
     from dgames.root_finder import as_root_finder as as_root_finder
     from dgames.solution import Solution as Solution
@@ -150,6 +164,14 @@ _LATER = {
         "methods.optax": ("Optax",),
         "transforms": ("transforms",),
         "flow": ("Trajectory", "flow"),
+        "deviation": ("Deviations", "deviations"),
+        "feasibility": (
+            "FeasiblePoint",
+            "InfeasibilityProof",
+            "InfeasibleError",
+            "feasible_point",
+        ),
+        "kkt": ("KKTPoint", "kkt_residual", "solve_kkt"),
         "root_finder": ("MethodRootFinder", "as_root_finder"),
         "solution": ("Solution",),
         "solve": ("solve",),

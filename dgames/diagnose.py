@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PyTree
 
-from dgames.fields import AbstractField, check_field, own_sets, prepared
+from dgames.fields import AbstractField, check_field, prepared
 from dgames.fields.marks import projected
 from dgames.game import Game
 from dgames.methods import AbstractMethod
@@ -19,7 +19,8 @@ def natural_map(field: AbstractField, x: Strategy, args: PyTree = None) -> Strat
     """`x - P(x - F(x))`: zero exactly at the solutions of the variational inequality.
 
     Without constraints this is the field itself. For costs convex in their own player's block, the
-    solutions are the Nash equilibria (Facchinei and Pang, 2003, propositions 1.4.2 and 1.5.8).
+    solutions are the Nash equilibria (Facchinei and Pang, 2003, propositions 1.4.2 and 1.5.8). With
+    shared constraints P is the projection onto all of them together, in the metric of the field.
 
     Args:
         field: The field.
@@ -28,6 +29,9 @@ def natural_map(field: AbstractField, x: Strategy, args: PyTree = None) -> Strat
     """
     with projected():
         value = field(x, args)
+    if field.shared_constraints(x):
+        moved = field.project(jax.tree.map(jnp.subtract, x, value))
+        return jax.tree.map(jnp.subtract, x, moved)
 
     def own(feasible, block, force):
         if isinstance(feasible, Euclidean):
@@ -35,7 +39,7 @@ def natural_map(field: AbstractField, x: Strategy, args: PyTree = None) -> Strat
         moved = feasible.project(jax.tree.map(jnp.subtract, block, force))
         return jax.tree.map(jnp.subtract, block, moved)
 
-    return map_sets(own, own_sets(field, x), x, value)
+    return map_sets(own, field.strategy_set(x), x, value)
 
 
 def residual(

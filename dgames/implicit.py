@@ -54,7 +54,7 @@ def with_implicit_derivative(
 
     # What the code of the field closes over becomes an argument, so that derivatives reach it.
     residual = eqx.filter_closure_convert(residual, x)
-    return _attached(residual, x, start, converged, linear_solver)
+    return attached(residual, x, start, converged, linear_solver)
 
 
 class _Quiet(lx.AbstractLinearSolver):
@@ -85,22 +85,31 @@ class _Quiet(lx.AbstractLinearSolver):
 
 
 @eqx.filter_custom_jvp
-def _attached(
+def attached(
     residual: PyTree,
     x: Strategy,
     start: PyTree,
     converged: Array,
     linear_solver: lx.AbstractLinearSolver,
 ) -> Strategy:
+    """Returns x with the derivative by which `residual(x) = 0` is kept; see above.
+
+    Args:
+        residual: A function of x, as `equinox.filter_closure_convert` makes it.
+        x: A zero of it: any pytree.
+        start: As above.
+        converged: As above.
+        linear_solver: As above.
+    """
     del residual, start, converged, linear_solver
     return x
 
 
-@_attached.def_jvp
+@attached.def_jvp
 def _attached_jvp(primals: tuple, tangents: tuple) -> tuple[Strategy, Strategy]:
     residual, _, _, converged, linear_solver = primals
     d_residual, through_steps, d_start, _, _ = tangents
-    x = _attached(*primals)
+    x = attached(*primals)
     if jax.tree.leaves(d_start) or not jax.tree.leaves(d_residual):
         return x, through_steps
     value, moved = eqx.filter_jvp(lambda residual: residual(x), (residual,), (d_residual,))

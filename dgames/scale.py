@@ -1,5 +1,6 @@
 """Chooses the unit of residuals, so that a tolerance means the same in any unit of payoffs."""
 
+import functools
 import math
 
 import jax
@@ -61,7 +62,12 @@ def force_and_gains(
         usable = jnp.isfinite(gain) & (gain > 0)
         return jax.lax.stop_gradient(jnp.where(usable, gain, jnp.ones_like(gain)))
 
-    return force, map_players(gain, force, change)
+    gains = map_players(gain, force, change)
+    if field.shared_constraints(x):
+        # Weights per player would select another equilibrium, so that all of them have one unit.
+        most = functools.reduce(jnp.maximum, map(jnp.max, jax.tree.leaves(gains)))
+        gains = jax.tree.map(lambda leaf: jnp.full_like(leaf, most), gains)
+    return force, gains
 
 
 def unit_of(gain: Float[Array, "*players"]) -> Float[Array, "*players"]:

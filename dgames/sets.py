@@ -135,6 +135,10 @@ class Ball(AbstractSet):
     center: PyTree[Array] = eqx.field(converter=lambda tree: jax.tree.map(_as_float, tree))
     radius: Array = eqx.field(converter=lambda value: _as_float(value))
 
+    def offset(self, x: Block) -> Block:
+        """Returns `x - center`."""
+        return jax.tree.map(jnp.subtract, x, _broadcast(self.center, x))
+
     @override
     def project(self, x: Block) -> Block:
         offset = jax.tree.map(jnp.subtract, x, _broadcast(self.center, x))

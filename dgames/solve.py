@@ -17,6 +17,7 @@ from optimistix import ImplicitAdjoint
 from dgames.fields import AbstractField, check_not_costs, not_finite, prepared
 from dgames.game import Game
 from dgames.history import trim
+from dgames.methods import AbstractMethod
 from dgames.results import RESULTS
 from dgames.safe_steps import SafeSteps, with_step
 from dgames.scale import default_tolerance
@@ -111,6 +112,8 @@ def solve(
     check_strategy(x0)
     check_not_costs(asked, x0, args)
     method, region = with_step(method, step_size, field, x0, args)
+    if field.shared_constraints(x0):
+        check_one_step(method, x0)
     capacity = None if save_every is None else max_steps // save_every + 2
     traced = any(isinstance(leaf, Tracer) for leaf in jax.tree.leaves((field, method, x0, args)))
     if traced and not isinstance(tol, Tracer) and tol is not None and tol == 0:
@@ -144,6 +147,21 @@ def solve(
         failed = solution.result != RESULTS.successful
         solution = solution.result.error_if(solution, failed)
     return solution
+
+
+def check_one_step(method: AbstractMethod, x: Strategy) -> None:
+    """Raises an error if the players of a game with shared constraints have steps of their own.
+
+    The fixed points would be those of other weights: another equilibrium.
+    """
+    while hasattr(method, "method"):
+        method = method.method  # pyright: ignore[reportAttributeAccessIssue]
+    if not eqx.is_array_like(getattr(method, "step_size", 0.0)):
+        raise ValueError(
+            "solve: with shared constraints all players take the same step; steps per player "
+            "select another equilibrium; choose that one by dgames.Normalised, or use "
+            "dgames.PrimalDual, whose steps are free"
+        )
 
 
 def _check_options(max_steps: Any, tol: Any, save_every: Any) -> None:

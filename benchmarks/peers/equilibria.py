@@ -20,13 +20,13 @@ TITLE = "Equilibria"
 ABOUT = """\
 Seconds from a game to its equilibrium, on example games of the peers.
 
-nashopt solves generalised problems, with constraints that players share; `dgames` does not. Its
-three games are those of its README and its documentation where the shared constraint leaves the
-equilibrium as it is (it is inactive there, or its multiplier is zero), so that ours is the game
-without it. nashopt solves the conditions of optimality by Newton-like methods, to rounding and
-from far away, and compiles them in every call; its second row is without that, by its own
-account. Ours runs `Simultaneous` with the step 2 / (least + largest eigenvalue of the Jacobian)
-and stops at a residual of 1e-10.
+nashopt solves generalised problems, with constraints that players share; they have a table of
+their own. Its three games here are those of its README and its documentation where the shared
+constraint leaves the equilibrium as it is (it is inactive there, or its multiplier is zero), so
+that ours is the game without it. nashopt solves the conditions of optimality by Newton-like
+methods, to rounding and from far away, and compiles them in every call; its second row is without
+that, by its own account. Ours runs `Simultaneous` with the step 2 / (least + largest eigenvalue of
+the Jacobian) and stops at a residual of 1e-10.
 
 nashpy enumerates supports or pivots, in exact arithmetic but for rounding: on games as small as
 its examples nothing is quicker, and it finds all equilibria where ours finds one. Ours runs

@@ -12,3 +12,7 @@ from dgames.fields.field import own_sets as own_sets
 from dgames.fields.natural_gradient import NaturalGradient as NaturalGradient
 from dgames.fields.pseudo_gradient import PseudoGradient as PseudoGradient
 from dgames.fields.pseudo_gradient import pseudo_gradient as pseudo_gradient
+from dgames.fields.shared import AugmentedField as AugmentedField
+from dgames.fields.shared import ExtendedField as ExtendedField
+from dgames.fields.shared import Normalised as Normalised
+from dgames.fields.shared import with_multipliers as with_multipliers

@@ -117,6 +117,13 @@ class _CompletedField(AbstractField):
     def shared_constraints(self, x: Strategy) -> SharedConstraints:
         return self.field.shared_constraints(eqx.combine(x, self.rest))
 
+    @override
+    def project(self, x: Strategy) -> Strategy:
+        if not self.shared_constraints(x):
+            return super().project(x)
+        whole = self.field.project(eqx.combine(x, self.rest))
+        return eqx.filter(whole, eqx.is_inexact_array)
+
 
 def check_game(game: Game, x: Strategy, args: PyTree = None) -> None:
     """Raises an error unless `game` has a well-formed cost for every player of `x`.

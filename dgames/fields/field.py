@@ -55,8 +55,17 @@ class AbstractField(eqx.Module):
         return ()
 
     def project(self, x: Strategy) -> Strategy:
-        """Projects every player's block onto the player's set."""
-        return map_sets(lambda own, block: own.project(block), own_sets(self, x), x)
+        """Projects every player's block onto the player's set, and all onto shared constraints.
+
+        With shared constraints this is the projection onto the intersection, in the Euclidean
+        metric, which belongs to the variational equilibrium: see `Normalised` for others.
+        """
+        shared = self.shared_constraints(x)
+        if shared:
+            from dgames.projection import project_strategy
+
+            return project_strategy(self.strategy_set(x), shared, x)
+        return map_sets(lambda own, block: own.project(block), self.strategy_set(x), x)
 
 
 def own_sets(field: AbstractField, x: Strategy) -> PlayerSets:

@@ -65,6 +65,10 @@ class RememberedField(AbstractField):
     def shared_constraints(self, x: Strategy) -> SharedConstraints:
         return self.field.shared_constraints(x)
 
+    @override
+    def project(self, x: Strategy) -> Strategy:
+        return self.field.project(x)
+
     def _knows(self, x: Strategy, args: PyTree) -> bool:
         same = _same((x, args), (self.at, self.args))
         self.notes.asked |= same

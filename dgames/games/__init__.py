@@ -1,5 +1,6 @@
 """Games of the literature, one family per file, with what is known about them in closed form."""
 
+from dgames.games import generalised as generalised
 from dgames.games.bilinear import Bilinear as Bilinear
 from dgames.games.congestion import CongestionGame as CongestionGame
 from dgames.games.dirac_gan import DiracGAN as DiracGAN
@@ -7,5 +8,8 @@ from dgames.games.markov import MarkovGame as MarkovGame
 from dgames.games.matrix import MatrixGame as MatrixGame
 from dgames.games.oligopoly import Oligopoly as Oligopoly
 from dgames.games.polymatrix import PolymatrixGame as PolymatrixGame
+from dgames.games.power_allocation import PowerAllocation as PowerAllocation
 from dgames.games.preference import PreferenceGame as PreferenceGame
 from dgames.games.quadratic import Quadratic as Quadratic
+from dgames.games.river_basin import RiverBasin as RiverBasin
+from dgames.games.roads import Roads as Roads

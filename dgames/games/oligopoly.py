@@ -8,6 +8,7 @@ from typing_extensions import override
 from dgames.arrays import as_float
 from dgames.game import Game
 from dgames.sets import Box
+from dgames.shared_constraints import Polyhedron, SharedConstraints
 from dgames.strategy import Strategy, blocks, join
 
 
@@ -29,6 +30,7 @@ class Oligopoly(Game):
         beta: Elasticity of each firm's supply, positive.
         gamma: Elasticity of demand, positive.
         demand: Quantity sold at unit price, positive.
+        cap: The most that all firms may produce together, as a shared constraint, or None.
 
     Example:
         >>> from dgames.fields import pseudo_gradient
@@ -47,6 +49,9 @@ class Oligopoly(Game):
     beta: Float[Array, " firms"] = eqx.field(converter=as_float)
     gamma: Float[Array, ""] = eqx.field(converter=as_float)
     demand: Float[Array, ""] = eqx.field(default=5000.0, converter=as_float)
+    cap: Float[Array, ""] | None = eqx.field(
+        default=None, converter=lambda value: None if value is None else as_float(value)
+    )
 
     def __check_init__(self):
         if not self.c.shape == self.L.shape == self.beta.shape or self.c.ndim != 1:
@@ -78,14 +83,28 @@ class Oligopoly(Game):
     def strategy_set(self, x: Strategy) -> Box:
         return Box(0.0, jnp.inf)
 
+    @override
+    def shared_constraints(self, x: Strategy) -> SharedConstraints:
+        if self.cap is None:
+            return ()
+        return (Polyhedron(jnp.ones((1, len(self.c))), self.cap),)
+
     @classmethod
-    def murphy_sherali_soyster(cls) -> "Oligopoly":
-        """The five-firm market of Murphy, Sherali and Soyster (1982), a standard benchmark."""
+    def murphy_sherali_soyster(cls, cap: float | None = None) -> "Oligopoly":
+        """The five-firm market of Murphy, Sherali and Soyster (1982), a standard benchmark.
+
+        With a cap of 150 the firms produce 23.58869133, 28.68432319, 32.02150451, 33.28726523 and
+        32.41821574 at the variational equilibrium, with multiplier 7.12706849.
+
+        Args:
+            cap: The most that all firms may produce together, or None.
+        """
         return cls(
             c=[10.0, 8.0, 6.0, 4.0, 2.0],
             L=[5.0, 5.0, 5.0, 5.0, 5.0],
             beta=[1.2, 1.1, 1.0, 0.9, 0.8],
             gamma=1.1,
+            cap=cap,
         )
 
     @staticmethod

@@ -26,6 +26,7 @@ from dgames.methods.policies import (
 from dgames.methods.policies import multiplicative_weights as multiplicative_weights
 from dgames.methods.policies import nash_md as nash_md
 from dgames.methods.policies import nash_mirror_prox as nash_mirror_prox
+from dgames.methods.primal_dual import PrimalDual as PrimalDual
 from dgames.methods.runge_kutta import SSPRK3 as SSPRK3
 from dgames.methods.runge_kutta import Heun as Heun
 from dgames.methods.runge_kutta import RungeKutta4 as RungeKutta4

@@ -7,7 +7,7 @@ import optax
 from jaxtyping import PyTree
 from typing_extensions import override
 
-from dgames.fields import AbstractField
+from dgames.fields import AbstractField, own_sets
 from dgames.methods.method import AbstractMethod, State
 from dgames.strategy import Strategy, blocks, join, player_names
 
@@ -55,6 +55,7 @@ class Optax(AbstractMethod):
             results = [_update(tx, g, s, block) for tx, g, s, block in parts]
             updates = join(x, tuple(update for update, _ in results))
             state = join(x, tuple(new for _, new in results))
+        own_sets(field, x)  # steps of its own for each coordinate select another equilibrium
         return field.project(optax.apply_updates(x, updates)), state
 
     def _transformations(self, x: Strategy) -> tuple[Any, ...]:
