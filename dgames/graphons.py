@@ -6,6 +6,7 @@ limit for many players is the game on a graphon W, `s = beta + alpha int W(., y)
 """
 
 import abc
+import math
 from typing import Any
 
 import equinox as eqx
@@ -55,6 +56,10 @@ class AbstractGraphon(eqx.Module):
         Raises:
             ValueError: If `alpha` is out of this range.
         """
+
+    @abc.abstractmethod
+    def slope(self) -> float:
+        """Returns a K with `|W(x, y) - W(x', y')| <= K (|x - x'| + |y - y'|)`, or infinity."""
 
     def margin(self, alpha: Any) -> Float[Array, ""]:
         """Returns the margin `1 - alpha lambda_max(W)` of the game, for `alpha >= 0`."""
@@ -114,6 +119,10 @@ class ErdosRenyi(AbstractGraphon):
         return self.p
 
     @override
+    def slope(self) -> float:
+        return 0.0
+
+    @override
     def equilibrium(self, alpha: Any, x: Float[Array, " places"]) -> Float[Array, " places"]:
         return jnp.full_like(x, 1 / (1 - self._allowed(alpha) * self.p))
 
@@ -135,6 +144,10 @@ class MinMaxGraphon(AbstractGraphon):
     @override
     def largest_eigenvalue(self) -> Float[Array, ""]:
         return jnp.asarray(1 / np.pi**2, float)
+
+    @override
+    def slope(self) -> float:
+        return 1.0
 
     @override
     def equilibrium(self, alpha: Any, x: Float[Array, " places"]) -> Float[Array, " places"]:
@@ -159,6 +172,10 @@ class UniformAttachment(AbstractGraphon):
     @override
     def largest_eigenvalue(self) -> Float[Array, ""]:
         return jnp.asarray(4 / np.pi**2, float)
+
+    @override
+    def slope(self) -> float:
+        return 1.0
 
     @override
     def equilibrium(self, alpha: Any, x: Float[Array, " places"]) -> Float[Array, " places"]:
@@ -204,6 +221,10 @@ class BlockGraphon(AbstractGraphon):
     def largest_eigenvalue(self) -> Float[Array, ""]:
         root = jnp.sqrt(self.sizes)
         return jnp.linalg.eigvalsh(root[:, None] * self.weights * root[None])[-1]
+
+    @override
+    def slope(self) -> float:
+        return math.inf
 
     @override
     def equilibrium(self, alpha: Any, x: Float[Array, " places"]) -> Float[Array, " places"]:

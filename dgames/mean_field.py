@@ -193,6 +193,8 @@ class MeanFieldGame(AbstractField):
         """
         game, times = self._cast(flow.dtype), jnp.arange(self.horizon + 1)
         final = game.reward(times[-1], flow[-1])
+        if not self.horizon:
+            return final[None]
 
         def back(later: Array, now: tuple) -> tuple[Array, Array]:
             t, crowd, own = now
@@ -236,6 +238,8 @@ class MeanFieldGame(AbstractField):
             step = game.transition(t, law if others is None else others)
             return jnp.einsum("sa,sat->t", law, step), law
 
+        if not self.horizon:
+            return game.initial[None, :, None] * policy
         others = None if crowd is None else crowd[:-1]
         past = (jnp.arange(self.horizon), policy[:-1], others)
         last, laws = jax.lax.scan(move, game.initial, past)

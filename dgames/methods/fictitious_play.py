@@ -18,7 +18,8 @@ class FictitiousPlay(AbstractMethod):
     where `response` is the law of a player who responds best to the crowd of `pi_k`; where the
     crowd never is, the new policy is that response. The state is the number of steps. In games
     whose rewards are monotone in the sense of Lasry and Lions, `sum_t <r(L) - r(L'), L - L'> <= 0`,
-    and where the crowd does not change where actions lead, exploitability is O(1/k).
+    and where the crowd does not change where actions lead, the exploitability of its limit in
+    continuous time is O(1 / t).
 
     It follows a `dgames.MeanFieldGame`, and no other field.
 
