@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 import dgames as dg
+from certify.enclosure.enclose import require_x64
 from certify.metric.spectra import norm_bounds
 from certify.rounding import EPSILON, float_above, float_below
 
@@ -48,8 +49,8 @@ def graphon_transfer(graphon: dg.AbstractGraphon, adjacency: Any, alpha: float) 
     The norm is bounded in two parts. That of the matrix `A / N - W(x_i, x_j) / N`, with the
     midpoints of the intervals, is bounded from its eigenvalues, every rounding error included. And
     W differs from its values at midpoints by at most `K (1 / (2 N) + 1 / (2 N))`, with `K =
-    graphon.slope()`. The eigenvalue in `a = 1 - alpha lambda_max(W)` is the closed form, of which a
-    few rounding errors are taken off.
+    graphon.slope()`. What the graphon says of itself is believed: its slope, and up to eight
+    rounding errors its weights and the eigenvalue in `a = 1 - alpha lambda_max(W)`.
 
     Args:
         graphon: One with a slope: not of blocks, whose W jumps.
@@ -74,6 +75,7 @@ def graphon_transfer(graphon: dg.AbstractGraphon, adjacency: Any, alpha: float) 
     References:
         Parise and Ozdaglar, arXiv:1802.00080, for the rate at which sampled networks come near.
     """
+    require_x64()
     matrix = np.array(adjacency, np.float64)
     if matrix.ndim != 2 or matrix.shape[0] != matrix.shape[1] or not np.isfinite(matrix).all():
         raise ValueError(
@@ -87,10 +89,10 @@ def graphon_transfer(graphon: dg.AbstractGraphon, adjacency: Any, alpha: float) 
         raise ValueError("graphon_transfer: this graphon jumps; only Lipschitz ones are supported.")
     players = len(matrix)
     weights = np.asarray(graphon.matrix(dg.midpoints(players)), np.float64)
-    difference = matrix - weights
+    difference = (matrix - weights)[None]
     # Weights are at most one, and so are their errors in units of rounding.
     error = _ROUNDINGS * EPSILON * (1 + np.abs(matrix))
-    sampled = norm_bounds(difference - error, difference + error)
+    (sampled,) = norm_bounds(difference - error, difference + error)
     norm = Fraction(float(sampled)) / players + Fraction(slope) / players
     largest = float(graphon.largest_eigenvalue())
     top = Fraction(largest) * (1 + Fraction(_ROUNDINGS * EPSILON))

@@ -219,7 +219,7 @@ def _doubled(
     Coordinates are multiplied by the scale, and each direction of policies is a player of its own,
     so that the weights of the metric are the squares of the directions' lengths.
     """
-    values, strength = _values(game, coordinates), game.strength
+    values, strength = _values(game, coordinates), np.float64(game.strength)
     names = [str(k) for k in range(len(coordinates.squares))]
     factor = np.broadcast_to(scale[..., None], coordinates.lower.shape)
     lower, upper = coordinates.lower * factor, coordinates.upper * factor
