@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from certify.claims.network_convergence import NetworkConvergence as NetworkConvergence
     from certify.claims.network_convergence import NetworkEquilibrium as NetworkEquilibrium
     from certify.claims.network_convergence import NetworkStep as NetworkStep
+    from certify.claims.policy_contraction import PolicyContraction as PolicyContraction
     from certify.claims.policy_convergence import PolicyConvergence as PolicyConvergence
     from certify.enclosure import EnclosureError as EnclosureError
     from certify.enclosure import Interval as Interval
@@ -60,7 +61,10 @@ if TYPE_CHECKING:
     from certify.prove.direct.largest_step import largest_step as largest_step
     from certify.prove.estimate import Estimate as Estimate
     from certify.prove.estimate import estimate as estimate
+    from certify.prove.graphon_transfer import GraphonTransfer as GraphonTransfer
+    from certify.prove.graphon_transfer import graphon_transfer as graphon_transfer
     from certify.prove.growth import grow as grow
+    from certify.prove.mirror_ascent import mirror_ascent as mirror_ascent
     from certify.prove.mismatch import MismatchError as MismatchError
     from certify.prove.network import certify_network as certify_network
     from certify.prove.network import network_constants as network_constants
@@ -92,6 +96,7 @@ _HOMES = {
         "claims.network_convergence": (
             *("NetworkConstants", "NetworkConvergence", "NetworkEquilibrium", "NetworkStep"),
         ),
+        "claims.policy_contraction": ("PolicyContraction",),
         "claims.policy_convergence": ("PolicyConvergence",),
         "enclosure": (
             *("EnclosureError", "Interval", "enclose", "enclose_hessian", "enclose_jacobian"),
@@ -108,10 +113,12 @@ _HOMES = {
         "problem.field": ("flat_field",),
         "problem.payoff_tables": ("game_terms",),
         "problem.region": ("Ball", "Box", "Everywhere", "Policies"),
+        "prove.mirror_ascent": ("mirror_ascent",),
         "prove.mismatch": ("MismatchError",),
         "prove.direct.contracting_step": ("contraction", "is_same_step"),
         "prove.direct.largest_step": ("DirectStep", "largest_step"),
         "prove.estimate": ("Estimate", "estimate"),
+        "prove.graphon_transfer": ("GraphonTransfer", "graphon_transfer"),
         "prove.growth": ("grow",),
         "prove.certify": ("certify",),
         "prove.network": ("certify_network", "network_constants"),

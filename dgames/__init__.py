@@ -72,6 +72,21 @@ if _typing.TYPE_CHECKING:
     from dgames.jacobian import jacobian_blocks as jacobian_blocks
     from dgames.jacobian import jacobian_operator as jacobian_operator
 
+# Crowds of negligible players, and the games of N players with their data
+from dgames.mean_field import MeanFieldGame as MeanFieldGame
+from dgames.regularised_mean_field import RegularisedMeanField as RegularisedMeanField
+from dgames.finite_population import FinitePopulation as FinitePopulation
+
+# Graphons: the limits of dense networks
+from dgames.graphons import AbstractGraphon as AbstractGraphon
+from dgames.graphons import BlockGraphon as BlockGraphon
+from dgames.graphons import ErdosRenyi as ErdosRenyi
+from dgames.graphons import MinMaxGraphon as MinMaxGraphon
+from dgames.graphons import UniformAttachment as UniformAttachment
+from dgames.graphons import bonacich as bonacich
+from dgames.graphons import linear_quadratic_network as linear_quadratic_network
+from dgames.graphons import midpoints as midpoints
+
 # Methods: how to step along a field
 from dgames import methods as methods
 from dgames.methods import AbstractMethod as AbstractMethod
@@ -79,6 +94,7 @@ from dgames.methods import Alternating as Alternating
 from dgames.methods import Averaged as Averaged
 from dgames.methods import ComplexMomentum as ComplexMomentum
 from dgames.methods import Extragradient as Extragradient
+from dgames.methods import FictitiousPlay as FictitiousPlay
 from dgames.methods import Heun as Heun
 from dgames.methods import Magnet as Magnet
 from dgames.methods import MirrorDescent as MirrorDescent

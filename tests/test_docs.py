@@ -226,6 +226,7 @@ PRINTS = re.compile(r"^\s*print\(.*\)  # (?P<output>.*)$")
         ("enclosures.md", 1),
         ("whole-spaces.md", 3),
         ("shared-constraints.md", 10),
+        ("crowds.md", 12),
     ],
 )
 def test_examples_of_a_page_print_what_they_say(page, least, tmp_path, monkeypatch):

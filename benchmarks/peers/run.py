@@ -14,7 +14,15 @@ from types import ModuleType
 
 import jax
 
-from benchmarks.peers import certificates, dynamics, enclosures, equilibria, generalised, rates
+from benchmarks.peers import (
+    certificates,
+    crowds,
+    dynamics,
+    enclosures,
+    equilibria,
+    generalised,
+    rates,
+)
 from benchmarks.peers.table import Row, markdown
 
 COMPARISONS: dict[str, ModuleType] = {
@@ -24,13 +32,14 @@ COMPARISONS: dict[str, ModuleType] = {
     "rates": rates,
     "equilibria": equilibria,
     "generalised": generalised,
+    "crowds": crowds,
 }
 
 COMMAND = "python -m benchmarks --markdown docs/benchmarks.md"
 
 PACKAGES = (
     *("jax", "jaxlib", "equinox", "optax", "numpy", "scipy", "clarabel", "python-flint"),
-    *("torch", "immrax", "PEPit", "nashopt", "nashpy"),
+    *("torch", "immrax", "PEPit", "nashopt", "nashpy", "mfglib"),
 )
 
 INTRODUCTION = """\
@@ -43,8 +52,10 @@ The last run of one command, which writes this page:
 ```
 
 The peers are `python -m pip install -c constraints.txt -e ".[peers]"`, and immrax: it wants an
-older matplotlib than `constraints.txt` has, so `python -m pip install immrax` comes last. What is
-not installed is left out, and says so. `python -m benchmarks rates` runs one comparison; their
+older matplotlib than `constraints.txt` has, so `python -m pip install immrax` comes last. MFGLib
+wants an older osqp than cvxpy does, so it needs an environment of its own, in which certificates
+are not made: `python -m pip install mfglib`, and `python -m benchmarks crowds` there. What is not
+installed is left out, and says so. `python -m benchmarks rates` runs one comparison; their
 names are {names}.
 
 **How it is measured.** Both sides run in one process, in turns (ours, theirs, ours, theirs, ...),

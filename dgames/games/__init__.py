@@ -1,8 +1,13 @@
 """Games of the literature, one family per file, with what is known about them in closed form."""
 
 from dgames.games import generalised as generalised
+from dgames.games.anonymous import AnonymousGame as AnonymousGame
 from dgames.games.bilinear import Bilinear as Bilinear
 from dgames.games.congestion import CongestionGame as CongestionGame
+from dgames.games.crowds import BeachBar as BeachBar
+from dgames.games.crowds import LeftRight as LeftRight
+from dgames.games.crowds import RockPaperScissors as RockPaperScissors
+from dgames.games.crowds import SusceptibleInfected as SusceptibleInfected
 from dgames.games.dirac_gan import DiracGAN as DiracGAN
 from dgames.games.markov import MarkovGame as MarkovGame
 from dgames.games.matrix import MatrixGame as MatrixGame
@@ -13,3 +18,4 @@ from dgames.games.preference import PreferenceGame as PreferenceGame
 from dgames.games.quadratic import Quadratic as Quadratic
 from dgames.games.river_basin import RiverBasin as RiverBasin
 from dgames.games.roads import Roads as Roads
+from dgames.games.terminal_crowd import TerminalCrowd as TerminalCrowd

@@ -6,6 +6,7 @@ import typing as _typing
 from dgames.methods.alternating import Alternating as Alternating
 from dgames.methods.averaged import Averaged as Averaged
 from dgames.methods.extragradient import Extragradient as Extragradient
+from dgames.methods.fictitious_play import FictitiousPlay as FictitiousPlay
 from dgames.methods.method import AbstractMethod as AbstractMethod
 from dgames.methods.method import method_name as method_name
 from dgames.methods.mirror import AbstractMirrorMethod as AbstractMirrorMethod
