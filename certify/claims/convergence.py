@@ -9,6 +9,7 @@ from jaxtyping import Array, Bool
 
 import dgames as dg
 from certify.checker.reader import CONVERGENCE
+from certify.checker.shared_rows import NASH
 from certify.claims.certificate import Certificate, Status
 from certify.claims.checked import Checked
 from certify.claims.convergence_claims import (
@@ -23,7 +24,8 @@ from certify.claims.equilibrium import Basin, Equilibrium
 from certify.claims.identity import described_strategy, difference
 from certify.claims.rows import Row, Table
 from certify.claims.shared_report import SharedReport, read_shared
-from certify.problem.exact_types import described_class, known_method
+from certify.problem.exact_types import described_class, known_method, unweighted
+from certify.problem.messages import clipped
 from certify.problem.region import Everywhere, Region
 from certify.steps.step_size import StepSize
 from dgames.strategy import Strategy, ravel
@@ -193,6 +195,29 @@ class Convergence(Certificate):
         """Says how a game differs from that of the certificate; returns None if it does not."""
         given = described_strategy(self.data) if x is None else x
         return difference(self.data, game, given, args)
+
+    def require_game(self, game: dg.Game | dg.AbstractField, x: Strategy, args: Any = None) -> None:
+        """Raises an error unless the steps of the certificate are for a given game or field.
+
+        With shared constraints the weights select the equilibrium: the steps of a normalised one
+        are projected in its metric, as those of `dgames.Normalised` are.
+
+        Raises:
+            ValueError: If the certificate is about another game, arguments or weights.
+        """
+        super().require_game(game, x, args)
+        shared = self.shared
+        if shared is None or shared.notion == NASH:
+            return
+        wanted = np.array([*shared.weights.values()])
+        given = unweighted(game)[1]
+        weights = np.ones_like(wanted) if given is None else np.array(given)
+        if not np.array_equal(weights * wanted[0], wanted * weights[0]):
+            ours, theirs = (clipped(str(each.tolist())) for each in (wanted, weights))
+            raise ValueError(
+                f"the certificate is about the equilibrium normalised with the weights {ours}, and "
+                f"this run would go to that of {theirs}: use dgames.Normalised(game, weights)."
+            )
 
     def in_basin(self, method: type[dg.AbstractMethod], x: Strategy) -> Bool[Array, ""]:
         """Says whether a start is in a method's proved basin, from which it converges; traceable.

@@ -15,7 +15,7 @@ from certify.graph.builder import GraphError
 from certify.graph.shared_graph import shared_data
 from certify.graph.trace import array_graph, expression_graph
 from certify.problem.constraints import Constraints
-from certify.problem.exact_types import is_pseudo_gradient
+from certify.problem.exact_types import is_pseudo_gradient, unweighted
 from certify.problem.fingerprint import fingerprint
 from certify.problem.messages import clipped
 from certify.problem.payoff_tables import game_data
@@ -62,7 +62,7 @@ def difference(
         ValueError: If the game is of a kind of which nothing can be proved, as in
             `certify.certify`.
     """
-    said, given = data["game"], dg.as_field(game)
+    said, given = data["game"], dg.as_field(unweighted(game)[0])
     x = jax.tree.map(lambda leaf: jnp.zeros(jnp.shape(leaf), jnp.result_type(leaf)), x)
     players = [(player["name"], player["size"]) for player in said["players"]]
     found = [*zip(player_names(x), dimensions(x), strict=True)]

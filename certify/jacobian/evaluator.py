@@ -50,12 +50,14 @@ class Evaluator(NamedTuple):
         width: The number of cells of a block.
         devices: The number of blocks that are evaluated at a time.
         signs: Which entries mirror each other (see `certify.problem.symmetry`).
+        selectors: How many generators after those of the coordinates belong to kinks.
     """
 
     blocks: Callable[[np.ndarray, np.ndarray], AffineFamily]
     width: int
     devices: int
     signs: np.ndarray
+    selectors: int = 0
 
 
 @functools.lru_cache(maxsize=32)
@@ -70,7 +72,9 @@ def evaluator(field: FlatField, enclosure: DefiniteEnclosure, *, compile: bool =
     n = field.dimension
     width = block_width(field, enclosure)
     if isinstance(enclosure, Taylor):
-        return Evaluator(_by_taylor(field, width), width, 1, field.signs)
+        kinks = kinks_in(field)
+        selectors = 0 if kinks is None else kinks.selectors
+        return Evaluator(_by_taylor(field, width), width, 1, field.signs, selectors)
     family = jacobian_family(field.function, enclosure.method)
     smooth_costs = is_smooth(field.costs, enclosure.method)
 

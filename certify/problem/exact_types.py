@@ -8,6 +8,8 @@ import dataclasses
 from types import MappingProxyType
 from typing import Any, TypeGuard
 
+import jax
+
 import dgames as dg
 
 # The class, and the name of its rules in the file and in the checker.
@@ -75,6 +77,19 @@ def is_pseudo_gradient(given: Any) -> TypeGuard[dg.PseudoGradient]:
         False
     """
     return type(given) is dg.PseudoGradient and is_as_made(given)
+
+
+def unweighted(given: Any) -> tuple[Any, tuple[float, ...] | None]:
+    """Returns the game of a `dgames.Normalised` field and its weights; anything else as it is.
+
+    Example:
+        >>> game = dg.game(lambda x, args: (x[0] ** 2, x[1] ** 2))
+        >>> unweighted(dg.Normalised(game, (1.0, 2.0)))[1], unweighted(game)[1]
+        ((1.0, 2.0), None)
+    """
+    if type(given) is not dg.Normalised or not is_as_made(given):
+        return given, None
+    return given.game, tuple(float(weight) for weight in jax.tree.leaves(given.weights))
 
 
 def described_class(cls: Any) -> str:

@@ -17,9 +17,10 @@ from certify.jacobian.enclosure_choice import (
     is_constant,
     is_short,
 )
-from certify.metric.metric_options import AutoMetric, MetricOption
+from certify.metric.metric_options import AutoMetric, MetricOption, Weights
 from certify.metric.objective import LIPSCHITZ_POWER
 from certify.metric.weights import sampled_lipschitz, sampled_margin
+from certify.problem.exact_types import unweighted
 from certify.problem.region import Everywhere, Region
 from certify.prove.arguments import (
     MOST_COORDINATES,
@@ -38,6 +39,7 @@ from certify.prove.proof_task import ProofTask
 from certify.prove.question import method_names
 from certify.search.search_options import Search
 from certify.search.stages import OutOfTime, Stages
+from dgames.strategy import player_names
 
 # Coordinates from which on terms are tried before cells.
 _MANY = 8
@@ -80,7 +82,9 @@ def certify(
     whole region is made too, and the larger margin is kept.
 
     Args:
-        game: Costs that are smooth and built from primitives with an enclosure rule. Float32,
+        game: Costs that are smooth and built from primitives with an enclosure rule. With shared
+            constraints, linear or convex, the equilibrium is the variational one, or that of a
+            `dgames.Normalised` field, whose weights are then the metric. Float32,
             bfloat16 and float16 are promoted to float64, and `Convergence.promoted` says so. Or a
             field, such as a natural gradient, which then takes the place of the pseudo-gradient F:
             then convergence to its one zero in the region is proved, and nothing about equilibria.
@@ -121,6 +125,9 @@ def certify(
         ('proved', 2.0)
     """
     check_options("certify", metric, enclosure, search)
+    game, normalised = unweighted(game)
+    if normalised is not None:
+        metric = _of_notion(normalised, metric, region)
     search, region = search.filled(10_000, 0.97), check_region("certify", region, MOST_OF_TERMS)
     names, budget = method_names(check_methods(methods)), search.budget
     stages, promoted = Stages(budget, search.progress), ()
@@ -136,6 +143,18 @@ def certify(
         return Convergence("undecided", (str(end),), promoted=promoted)
     except NoProof as end:
         return Convergence(end.status, end.reasons, promoted=promoted)
+
+
+def _of_notion(weights: tuple[float, ...], metric: MetricOption, region: Region) -> Weights:
+    """Returns the metric that selects the equilibrium of a `dgames.Normalised` field."""
+    names = player_names(check_region("certify", region, MOST_OF_TERMS).center)
+    chosen = Weights(dict(zip(names, weights, strict=True)))
+    if not isinstance(metric, AutoMetric) and metric != chosen:
+        raise ValueError(
+            "certify: the field is Normalised with weights, which are the metric; leave out the "
+            "metric, or give these weights."
+        )
+    return chosen
 
 
 def _proved(task: ProofTask) -> Checked:

@@ -96,7 +96,7 @@ def _bounded(
     for first in range(0, count, width):
         block = jax.tree.map(lambda part, at=first: part[at : at + width], families)
         block = reduced(mirrored(block, signs))
-        merits = _merits(block, weighting, signs, objective)
+        merits = _merits(block, weighting, signs, objective, program.selectors)
         # The shares, by far the largest part, have been turned into scores and are dropped.
         shares = np.broadcast_to(np.float64(0.0), np.asarray(block.share).shape)
         generators = np.ascontiguousarray(block.generators)
@@ -106,16 +106,37 @@ def _bounded(
 
 
 def _merits(
-    block: AffineFamily, weighting: Weighting, signs: np.ndarray, objective: Objective
+    block: AffineFamily,
+    weighting: Weighting,
+    signs: np.ndarray,
+    objective: Objective,
+    selectors: int,
 ) -> list[tuple[Merit, ...]]:
     """Returns the figures of merit of each cell of a block, whose product is the objective."""
     bounds, power = margin_bounds(block, weighting, signs), LIPSCHITZ_POWER[objective]
-    merits = [_each(bounds.margin, bounds.peak, bounds.scores)]
+    peak, steepest = bounds.peak, -np.inf
+    if selectors:
+        both = _at_kinks(block, selectors)
+        peak = np.minimum(peak, margin_bounds(both, weighting, signs).margin)
+        steepest = lipschitz_bounds(both, weighting).norm if power else steepest
+    merits = [_each(bounds.margin, peak, bounds.scores)]
     if power:
         steepness = lipschitz_bounds(block, weighting)
-        norm, floor = (np.clip(end, *_STEEPNESS) for end in (steepness.norm, steepness.floor))
+        least = np.maximum(steepness.floor, steepest)
+        norm, floor = (np.clip(end, *_STEEPNESS) for end in (steepness.norm, least))
         merits.append(_each(power / norm**power, power / floor**power, steepness.scores))
     return list(zip(*merits, strict=True))
+
+
+def _at_kinks(block: AffineFamily, selectors: int) -> AffineFamily:
+    """Returns what is left of families on cells around kinks, however small these cells are.
+
+    They have the Jacobians of both sides.
+    """
+    size, generators = block.centre.shape[-1], np.asarray(block.generators).copy()
+    generators[:, :size] = generators[:, size + selectors :] = 0.0
+    remainder = np.zeros_like(np.asarray(block.remainder))
+    return dataclasses.replace(block, generators=generators, remainder=remainder)
 
 
 def _each(value: np.ndarray, peak: np.ndarray, scores: np.ndarray) -> list[Merit]:

@@ -17,6 +17,7 @@ def certified(fn, radius=1.0, center=(0.1, 0.0), **options):
     return certify.certify(field, certify.Box.around(center, radius), BOTH, **options)
 
 
+@pytest.mark.thin(3)
 @pytest.mark.parametrize(
     ("bend", "margin", "lipschitz"),
     [
@@ -35,6 +36,7 @@ def test_slopes_of_both_sides(bend, margin, lipschitz):
     assert lipschitz <= found.lipschitz <= 1.01 * lipschitz
 
 
+@pytest.mark.thin(5)
 @pytest.mark.parametrize(
     "fn",
     [

@@ -60,6 +60,7 @@ def test_river_basin():
     assert shared.lower[0] - 1e-10 <= 0.5743599994 <= shared.upper[0] + 1e-10
 
 
+@pytest.mark.thin(2)
 @pytest.mark.parametrize(
     ("chosen", "exact", "multiplier"),
     [
@@ -116,6 +117,7 @@ def test_harker():
     assert found.shared.notion == "nash"
 
 
+@pytest.mark.full
 def test_a_multiplier_that_is_unique_without_strict_complementarity():
     # Problem A.17: at (0, 11, 8) the bound of x1 is active with the multiplier zero.
     def costs(x, args=None):
@@ -258,6 +260,7 @@ def far_costs(x, args=None):
 HALF = 0.5**0.5
 
 
+@pytest.mark.thin(4)
 @pytest.mark.parametrize(
     ("function", "exact"),
     [
@@ -278,6 +281,7 @@ def test_convex_functions(function, exact):
     assert found.shared is not None and found.shared.notion == "variational"
 
 
+@pytest.mark.full
 def test_functions_and_rows_and_rosen_weights():
     disk = dg.SharedConstraint(lambda x, args: x[0] ** 2 + x[1] ** 2 - args)
     game = dg.game(far_costs, shared=(disk, dg.Polyhedron([[1.0, -1.0]], [-0.5])))
@@ -301,6 +305,7 @@ def test_functions_that_do_not_bind():
     assert found.shared.notion == "nash" and found.equilibrium.radius < 1e-12
 
 
+@pytest.mark.thin(5)
 @pytest.mark.parametrize(
     "function",
     [
@@ -391,3 +396,31 @@ def test_random_affine_games_against_exact_solutions(seed):
         )
         assert shared.states[j] != "inactive" or slack > 0
         assert shared.states[j] != "active" or value > 0
+
+
+@pytest.mark.full
+def test_a_run_with_a_certified_step_goes_to_its_equilibrium():
+    chosen = (1.0, 1.05, 1.1)
+    normalised = dg.Normalised(RIVER, chosen)
+    found = certify.certify(normalised, BASIN, BOTH)
+    assert found.weights == dict(zip("012", chosen, strict=True))
+    start = (20.0, 15.0, 5.0)
+    run = dg.solve(normalised, dg.Extragradient, start, step_size=found, tol=1e-10)
+    assert np.allclose(run.strategy, (17.4698143451, 16.0168728230, 5.6247302666), atol=1e-7)
+    with pytest.raises(ValueError, match="normalised with the weights"):
+        dg.solve(RIVER, dg.Extragradient, start, step_size=found)
+    with pytest.raises(ValueError, match="normalised with the weights"):
+        dg.solve(dg.Normalised(RIVER, (3.0, 2.0, 1.0)), dg.Extragradient, start, step_size=found)
+    equal = certify.certify(RIVER, BASIN, BOTH)
+    run = dg.solve(RIVER, dg.Simultaneous, (20.0, 15.0, 5.0), step_size=equal, tol=1e-10)
+    assert np.allclose(run.strategy, (21.1447960154, 16.0278534470, 2.7259627009), atol=1e-7)
+    with pytest.raises(ValueError, match="leave out the metric"):
+        certify.certify(normalised, BASIN, metric=weights(1.0, 1.0, 1.0))
+
+
+def test_the_augmented_field_of_a_game_is_certified_across_its_kink():
+    field = dg.AugmentedField(LINE, 1.0, 2.0)
+    start = dg.with_multipliers(LINE, (0.75, 0.25))
+    found = certify.certify(field, certify.Box.around(start, 20.0), BOTH)
+    assert found.status == "proved" and found.check(level=2).ok
+    assert found.margin > 1.0
