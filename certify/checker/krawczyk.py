@@ -91,6 +91,7 @@ class ZeroClaims:
         self.box, self.zero = (_box(each, self.system.unknowns) for each in (box, zero))
         self.region = _box(region[0], self.system.inputs) if region else None
         evidence = file["evidence"]
+        self.unit = evidence["unit"].integer_within(*_UNITS)
         self.center = evidence["center"].numbers(self.system.unknowns)
         require(_within(self.zero, self.box), "the box of the zero is in the box")
         require(
@@ -117,7 +118,7 @@ def check_zero(file: Reader, level: int, progress: Progress | None) -> tuple[str
     names = ["center", "residual", "unit", "jacobian", "inverse", "bounds"]
     names += ["cells"] if claims.region is not None else ["forms"]
     fields = dict(zip(names, evidence.fields(*names), strict=True))
-    unit = fields["unit"].integer_within(*_UNITS)
+    unit = claims.unit
     check_contained(fields, claims, unit, work)
     check_conditions(fields["bounds"], claims)
     if claims.region is None:

@@ -78,7 +78,7 @@ def certify_stackelberg(
 
     try:
         task = posed(
-            getattr(leader_cost, "__name__", "leader"),
+            "leader and follower",
             functions,
             example,
             args,
