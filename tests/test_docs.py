@@ -225,6 +225,7 @@ PRINTS = re.compile(r"^\s*print\(.*\)  # (?P<output>.*)$")
         ("training-loop.md", 6),
         ("enclosures.md", 1),
         ("whole-spaces.md", 3),
+        ("zeros.md", 4),
     ],
 )
 def test_examples_of_a_page_print_what_they_say(page, least, tmp_path, monkeypatch):
