@@ -155,6 +155,8 @@ def hexadecimal(value):
 
 FALSE = [
     (("claims", "box", "lower", 0), hexadecimal(-1.5), "the Krawczyk box is in the interior"),
+    (("claims", "box", "lower", 0), hexadecimal(1.0 - 2.0**-19), "the Krawczyk box is in the"),
+    (("claims", "box", "upper", 0), hexadecimal(1.0 + 2.0**-19), "the Krawczyk box is in the"),
     (("claims", "box", "upper", 0), hexadecimal(1.0), "the box of the zero is in the box"),
     (("claims", "zero", "lower", 1), hexadecimal(1.0), "the Krawczyk box of the zero"),
     (("claims", "zero", "upper", 1), hexadecimal(2.0), "the box of the zero is in the box"),
@@ -250,6 +252,7 @@ def test_semidefinite_matrices_are_decided_exactly(factor, data):
     square = [[sum(row[i] * row[j] for row in factor) for j in n] for i in n]
     exact = [[0] * 3 for _ in n]
     assert semidefinite(square, exact, Work())
+    assert not semidefinite([[0, 1], [1, 0]], [[0] * 2] * 2, Work())
     lowered = [[*row] for row in square]
     k = data.draw(st.integers(0, 2))
     lowered[k][k] = -1
