@@ -38,8 +38,10 @@ with contextlib.nullcontext() if atheris is None else atheris.instrument_imports
 
 from certify.checker import Unusable, check_data
 from certify.checker.claims import Claims
+from certify.checker.krawczyk import ZeroClaims
 from certify.checker.reader import Reader, decode, parse
 from certify.checker.rederive import rederive
+from certify.checker.rederive_zero import rederive_zero
 from certify.checker.verdict import Rejected
 from tools.edits import edited, sealed_bytes
 
@@ -79,11 +81,14 @@ class Target:
             first = "accepted" if check_data(data).ok else "rejected"
         except Unusable:
             return "unusable"
-        if data["kind"] != "convergence" or "graph" not in data["game"]:
+        if data["kind"] not in ("convergence", "zero") or "graph" not in data["game"]:
             return first
         try:
             # Without the inequalities, which most edits break.
-            rederive(Reader(data), Claims(Reader(data)))
+            if data["kind"] == "zero":
+                rederive_zero(Reader(data), ZeroClaims(Reader(data)))
+            else:
+                rederive(Reader(data), Claims(Reader(data)))
         except Rejected:
             return f"{first}, not re-derived"
         except Unusable:

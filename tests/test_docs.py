@@ -227,6 +227,7 @@ PRINTS = re.compile(r"^\s*print\(.*\)  # (?P<output>.*)$")
         ("whole-spaces.md", 3),
         ("shared-constraints.md", 10),
         ("crowds.md", 12),
+        ("zeros.md", 4),
     ],
 )
 def test_examples_of_a_page_print_what_they_say(page, least, tmp_path, monkeypatch):

@@ -23,11 +23,13 @@ VALUES: tuple[Any, ...] = (
     *([], {}, [[]], [0], [0, 1], [-1, 0], {"kind": "euclidean"}, {"kind": "simplex", "groups": []}),
     *({"outside": 0}, {"split": 0, "at": "0x0.0p+0"}, {"unit": -2400, "vectors": []}),
     *("box", "ball", "small_gain", "performance", "a" * 5000, [0] * 600),
-    *("convergence", "contraction", "policies", "coupling", "form"),
+    *("convergence", "contraction", "policies", "coupling", "form", "zero", "equations"),
+    *("equilibrium", "stackelberg", "active", "inactive", "equation", "lower", "upper"),
     *OPERANDS,
     *SCHEMES,
 )
 KEYS = ("metric", "weights", "sets", "graph", "zero_sum", "value", "margin_modes", "start", "along")
+KEYS += ("region", "cells", "forms", "rows", "weight")
 
 
 def edited(data: Any, random: Random) -> Any:

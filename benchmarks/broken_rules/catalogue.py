@@ -2,14 +2,20 @@
 
 from pathlib import Path
 
-from . import checker_rules, enclosure_rules, step_rules
+from . import checker_rules, enclosure_rules, step_rules, zero_rules
 from .source import NotFoundError, Rule
 
-CATALOGUE: list[Rule] = [*checker_rules.RULES, *step_rules.RULES, *enclosure_rules.RULES]
+CATALOGUE: list[Rule] = [
+    *checker_rules.RULES,
+    *step_rules.RULES,
+    *enclosure_rules.RULES,
+    *zero_rules.RULES,
+]
 TESTS: dict[str, list[str]] = {
     **checker_rules.TESTS,
     **step_rules.TESTS,
     **enclosure_rules.TESTS,
+    **zero_rules.TESTS,
 }
 
 

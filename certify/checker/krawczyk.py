@@ -91,6 +91,7 @@ class ZeroClaims:
         self.box, self.zero = (_box(each, self.system.unknowns) for each in (box, zero))
         self.region = _box(region[0], self.system.inputs) if region else None
         evidence = file["evidence"]
+        self.unit = evidence["unit"].integer_within(*_UNITS)
         self.center = evidence["center"].numbers(self.system.unknowns)
         require(_within(self.zero, self.box), "the box of the zero is in the box")
         require(
@@ -117,7 +118,7 @@ def check_zero(file: Reader, level: int, progress: Progress | None) -> tuple[str
     names = ["center", "residual", "unit", "jacobian", "inverse", "bounds"]
     names += ["cells"] if claims.region is not None else ["forms"]
     fields = dict(zip(names, evidence.fields(*names), strict=True))
-    unit = fields["unit"].integer_within(*_UNITS)
+    unit = claims.unit
     check_contained(fields, claims, unit, work)
     check_conditions(fields["bounds"], claims)
     if claims.region is None:
@@ -143,12 +144,10 @@ def check_contained(fields: dict[str, Reader], claims: ZeroClaims, unit: int, wo
     inverse, shift = entries.matrix(n, n), -(unit + own.integer_within(*_UNITS))
     if not 0 <= shift <= -2 * _UNITS[0]:
         own.fail("a unit that is at most the inverse of that of the Jacobian")
-    for matrix in (inverse, jacobian.centre, jacobian.remainder):
-        work.spend(matrix)
     size = [[abs(x) for x in row] for row in inverse]
     # In units of 2^-shift, as Y C is.
-    off = minus(square(n, 2**shift), product(inverse, jacobian.centre))
-    spread = plus([[abs(x) for x in row] for row in off], product(size, jacobian.remainder))
+    off = minus(square(n, 2**shift), _product(inverse, jacobian.centre, work))
+    spread = plus([[abs(x) for x in row] for row in off], _product(size, jacobian.remainder, work))
     y_unit = Fraction(2) ** (-shift - unit)
     loose = [y_unit * x for x in _times(size, residual, work)]
     for (lower, upper), claim in (
@@ -255,14 +254,11 @@ def _add_squares(
     bits = max(0, weight.denominator.bit_length() - 1 - unit)
     if len(family.centre) ** 2 * (bits + weight.numerator.bit_length()) > _MAX_ADDED:
         raise Unusable("checking it would take too much memory: too fine units of a form")
-    for matrix in (rows.centre, rows.remainder) * 2:
-        work.spend(transposed(matrix) if len(matrix) < len(matrix[0]) else matrix)
     size = [[abs(x) for x in row] for row in rows.centre]
-    square_ = product(transposed(rows.centre), rows.centre)
-    mixed = product(transposed(size), rows.remainder)
-    loose = plus(
-        plus(mixed, transposed(mixed)), product(transposed(rows.remainder), rows.remainder)
-    )
+    square_ = _product(transposed(rows.centre), rows.centre, work)
+    mixed = _product(transposed(size), rows.remainder, work)
+    last = _product(transposed(rows.remainder), rows.remainder, work)
+    loose = plus(plus(mixed, transposed(mixed)), last)
     # In units of 2^(unit - bits), while those of B'B are 2^(2 unit).
     whole = int(weight * Fraction(2) ** (unit + bits))
     family.centre = plus(scaled(2**bits, family.centre), scaled(whole, square_))
@@ -281,10 +277,26 @@ def _within(inner: tuple[Corner, Corner], outer: tuple[Corner, Corner]) -> bool:
     )
 
 
+def _product(left: Matrix, right: Matrix, work: Work) -> Matrix:
+    """Returns a product of matrices, after paying for it by the digits of their entries."""
+    _pay(len(left) * len(right) * len(right[0]), _longest(left), _longest(right), work)
+    return product(left, right)
+
+
 def _times(matrix: Matrix, vector: list[Fraction], work: Work) -> list[Fraction]:
     """Returns a product with a vector of floats, in integers until the end."""
-    work.spend(matrix)
     bits = max(x.denominator.bit_length() - 1 for x in vector)
     whole = [int(x * 2**bits) for x in vector]
+    _pay(len(matrix) * len(vector), _longest(matrix), _longest([whole]), work)
     scale = Fraction(1, 2**bits)
     return [scale * sum(map(int.__mul__, row, whole)) for row in matrix]
+
+
+def _longest(matrix: Matrix) -> int:
+    return max(max(map(int.bit_length, row)) for row in matrix)
+
+
+def _pay(products: int, left: int, right: int, work: Work) -> None:
+    """Pays for products of numbers with that many bits: for each, and for 25 pairs of digits."""
+    digits = (1 + left // 30) * (1 + right // 30)
+    work.pay(products + products * digits // 25)

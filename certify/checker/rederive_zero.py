@@ -136,7 +136,7 @@ def rederive_zero(
 
 def _rederived(evidence: Reader, claims: ZeroClaims, progress: Progress | None) -> tuple[str, ...]:
     system, expansions = claims.system, expansions_of(claims.system)
-    n, scale = system.unknowns, Fraction(2) ** evidence["unit"].integer()
+    n, scale = system.unknowns, Fraction(2) ** claims.unit
 
     def over(unknowns: tuple[Corner, Corner], where: str) -> SystemBounds:
         found = bounds_over(claims.graph, system, expansions, unknowns)

@@ -382,5 +382,5 @@ def read_system(game: Reader, sizes: list[int]) -> System:
     else:
         kind.fail('"equations", "equilibrium" or "stackelberg"')
     if not 1 <= system.unknowns <= MAX_UNKNOWNS:
-        raise Unusable(f"a system has from 1 to {MAX_UNKNOWNS} unknowns")
+        raise Unusable(f"a system has from 1 to {MAX_UNKNOWNS} unknowns, not {system.unknowns}")
     return system

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.broken_rules import checker_rules, enclosure_rules, step_rules
+from benchmarks.broken_rules import checker_rules, enclosure_rules, step_rules, zero_rules
 from benchmarks.broken_rules.catalogue import CATALOGUE, TESTS, files_of_tests
 from benchmarks.broken_rules.source import NotFoundError, Rule, broken, module_name
 
@@ -25,7 +25,7 @@ def test_each_family_has_rules_and_tests():
     assert families.keys() == TESTS.keys() and len(CATALOGUE) > 300
     # A family that two catalogues have would be tried with the tests of the last one alone.
     assert len(TESTS) == sum(
-        len(each.TESTS) for each in (checker_rules, step_rules, enclosure_rules)
+        len(each.TESTS) for each in (checker_rules, step_rules, enclosure_rules, zero_rules)
     )
     for family in TESTS:
         assert files_of_tests(ROOT, family)

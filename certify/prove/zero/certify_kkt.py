@@ -130,6 +130,8 @@ def _posed(
     at_lower, at_upper = np.abs(x - lower) <= close, np.abs(x - upper) <= close
     point = np.where(at_lower, lower, np.where(at_upper, upper, x))
     roles, players = _rows(shared, example, args, active, tolerance)
+    if (at_lower | at_upper).all() and not {"active", "equation"} & set(roles):
+        raise NoProof("every coordinate of the guess is at a bound, so there is no equation")
     description = {
         "kind": "equilibrium",
         "constraints": [

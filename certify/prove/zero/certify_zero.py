@@ -48,7 +48,8 @@ def certify_zero(
 
     Args:
         system: A function `(z, args)` that returns an array, or a pytree, of as many numbers as z
-            has, from smooth primitives; or a game or field, whose field it then is.
+            has, from smooth primitives; or a game or field, whose field it then is: strategy sets
+            play no part.
         guess: Near the zero: an array, or a pytree whose first level are its blocks.
         conditions: A function `(z, args)` of numbers that are to be positive at the zero.
         definite: A function `(z, args)` that returns symmetric matrices that are to be positive

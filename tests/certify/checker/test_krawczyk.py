@@ -2,6 +2,7 @@
 
 import copy
 import json
+import time
 from fractions import Fraction
 from typing import Any
 
@@ -11,8 +12,9 @@ from hypothesis import assume, given, settings
 
 from certify.checker import Unusable, check_data
 from certify.checker.exact import Work
+from certify.checker.graph import game_hash, graph_hash
 from certify.checker.krawczyk import semidefinite
-from certify.checker.reader import parse
+from certify.checker.reader import FORMAT, VERSION, ZERO, parse
 from tests.certify.checker.polynomial_zero import Polynomials, inverted, zero_file
 from tools.edits import edited, sealed
 
@@ -155,6 +157,8 @@ def hexadecimal(value):
 
 FALSE = [
     (("claims", "box", "lower", 0), hexadecimal(-1.5), "the Krawczyk box is in the interior"),
+    (("claims", "box", "lower", 0), hexadecimal(1.0 - 2.0**-19), "the Krawczyk box is in the"),
+    (("claims", "box", "upper", 0), hexadecimal(1.0 + 2.0**-19), "the Krawczyk box is in the"),
     (("claims", "box", "upper", 0), hexadecimal(1.0), "the box of the zero is in the box"),
     (("claims", "zero", "lower", 1), hexadecimal(1.0), "the Krawczyk box of the zero"),
     (("claims", "zero", "upper", 1), hexadecimal(2.0), "the box of the zero is in the box"),
@@ -221,6 +225,38 @@ def test_what_does_not_fit_together_is_unusable(file, path, change):
         check_data(sealed(changed(file, path, change)))
 
 
+def test_a_file_of_much_work_is_refused_before_it_is_done():
+    """A system of 400 unknowns, with entries of a thousand bits."""
+    n, long = 400, [2**1000 - 1] * 400**2
+    outputs = list(range(n))
+    graph = {"hash": graph_hash([], outputs), "nodes": [], "outputs": outputs}
+    game = {
+        "name": "long",
+        "players": [{"name": "z", "size": n}],
+        "system": {"kind": "equations", "conditions": 0, "matrices": []},
+        "graph": graph,
+    }
+    ends = {"lower": [(-1.0).hex()] * n, "upper": [(1.0).hex()] * n}
+    evidence = {
+        "center": [(0.0).hex()] * n,
+        "residual": [(5e-324).hex()] * n,
+        "unit": -1000,
+        "jacobian": {"centre": long, "remainder": long},
+        "inverse": {"unit": -1000, "matrix": long},
+        "bounds": [],
+        "forms": [],
+    }
+    file = {
+        **{"format": FORMAT, "version": VERSION, "kind": ZERO},
+        "game": game | {"hash": game_hash(game)},
+        **{"claims": {"box": ends, "zero": ends}, "evidence": evidence},
+    }
+    start = time.process_time()
+    with pytest.raises(Unusable, match="too much work"):
+        check_data(file)
+    assert time.process_time() - start < 5
+
+
 def test_a_file_without_evidence_of_another_kind_is_unusable(file):
     for name in file["evidence"]:
         new = copy.deepcopy(file)
@@ -250,6 +286,7 @@ def test_semidefinite_matrices_are_decided_exactly(factor, data):
     square = [[sum(row[i] * row[j] for row in factor) for j in n] for i in n]
     exact = [[0] * 3 for _ in n]
     assert semidefinite(square, exact, Work())
+    assert not semidefinite([[0, 1], [1, 0]], [[0] * 2] * 2, Work())
     lowered = [[*row] for row in square]
     k = data.draw(st.integers(0, 2))
     lowered[k][k] = -1

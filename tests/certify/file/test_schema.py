@@ -65,7 +65,7 @@ def test_every_kind_has_a_schema_and_a_file():
 def test_real_files_fit(name):
     data = REAL[name]
     assert fits(data), next(VALIDATORS[data["kind"]].iter_errors(data)).message
-    if "graph" in data["game"]:
+    if "graph" in data["game"] and data["kind"] != "zero":
         assert fits(data | {"game": {k: v for k, v in data["game"].items() if k != "graph"}})
 
 
@@ -203,7 +203,41 @@ def structural():
         yield f"policies: unknown field in {path}", extra(policies, *path)
         for key in policies["claims"][path[1]]:
             yield f"policies: no {path}.{key}", without(policies, *path, key)
+    yield from structural_zeros()
     yield "contraction: no strategy", changed(contraction(1), "coordinates", "strategy", to=0)
+
+
+def structural_zeros():
+    """The same of files about zeros."""
+    zero, kkt = REAL["valid_zero.json"], REAL["valid_zero_equilibrium.json"]
+    leader = REAL["valid_zero_stackelberg.json"]
+    for section in ("game", "claims", "evidence"):
+        yield f"zero: no {section}", without(zero, section)
+        if section != "game":
+            yield f"zero: unknown field in {section}", extra(zero, section)
+            for key in zero[section]:
+                yield f"zero: no {section}.{key}", without(zero, section, key)
+    for key in ("hash", "players", "system", "graph"):
+        yield f"zero: no game.{key}", without(zero, "game", key)
+    system, cells = ("game", "system"), ("evidence", "cells", 0)
+    yield "zero: an unknown system", changed(zero, *system, "kind", to="riddle")
+    yield "zero: a matrix of no size", changed(zero, *system, "matrices", 0, to=0)
+    for path in ((*system, "constraints", 0), (*system, "fixed", 0), cells[:2], (*cells, "forms")):
+        yield f"zero: an empty {path}", changed(kkt, *path, to={})
+    yield "zero: a role", changed(kkt, *system, "constraints", 0, "role", to="riddle")
+    yield "zero: a bound", changed(kkt, *system, "fixed", 0, "at", to="middle")
+    yield "zero: no sets", without(kkt, "game", "sets")
+    yield "zero: sets of equations", changed(zero, "game", "sets", to=[{"kind": "euclidean"}])
+    yield "zero: a simplex", changed(kkt, "game", "sets", 0, to={"kind": "simplex", "groups": [1]})
+    yield "zero: forms beside cells", changed(kkt, "evidence", "forms", to=[])
+    yield "zero: a region without cells", changed(kkt, "evidence", "cells", to=None)
+    yield "zero: cells without a region", without(kkt, "claims", "region")
+    yield "zero: a weight without rows", without(leader, "evidence", "forms", 1, "rows")
+    yield "zero: rows without a weight", without(leader, "evidence", "forms", 1, "weight")
+    yield "zero: a matrix without a remainder", without(zero, "evidence", "jacobian", "remainder")
+    yield "zero: generators", extra(zero, "evidence", "jacobian")
+    yield "zero: a coarse unit", changed(zero, "evidence", "unit", to=1001)
+    yield "zero: a fine unit", changed(zero, "evidence", "inverse", "unit", to=-1201)
 
 
 MUTANTS = dict(structural())

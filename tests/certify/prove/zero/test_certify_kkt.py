@@ -125,6 +125,29 @@ def test_equations_have_multipliers_of_any_sign():
     assert found.status == "proved", found.reasons
     assert encloses(found, (0.5, 0.5)) and abs(found.multipliers.lower[0] + 1.0) < 1e-12
     assert found.check(level=2).ok
+    active = changed(found.data, ("game", "system", "constraints", 0, "role"), lambda x: "active")
+    assert check_data(active, level=2).reasons == ("the multipliers are positive",)
+
+
+@pytest.mark.parametrize(("best", "status"), [(3.0, "proved"), (-3.0, "undecided")])
+def test_an_upper_bound_pushes_downward(best, status):
+    game = dg.game(lambda x, _: ((x[0] - best) ** 2, (x[1] - 0.5) ** 2), dg.Box(0.0, 1.0))
+    found = certify.certify_kkt(game, (1.0, 0.4), certify.Box((0.0, 0.0), (2.0, 1.0)))
+    assert found.status == status
+    if status == "proved":
+        assert float.fromhex(found.data["evidence"]["bounds"][0]) == 4.0
+
+
+def test_constraints_of_others_make_no_cost_convex():
+    """Only the first player is bound by the disk, in which the second one is a parameter."""
+    disk = dg.SharedConstraint(lambda x, _: x[0] ** 2 + x[1] ** 2 - 1.0, players="0")
+    region = certify.Box((-2.0, -2.0), (2.0, 2.0))
+    for curvature, status in ((0.1, "proved"), (-0.1, "undecided")):
+        game = dg.game(lambda x, _, c=curvature: (-x[0], c * (x[1] - 0.1 * x[0]) ** 2), shared=disk)
+        found = certify.certify_kkt(
+            game, (0.99, 0.1), region, active=[True], search=certify.Search(max_cells=4)
+        )
+        assert found.status == status, found.reasons
 
 
 def test_a_saddle_of_a_cost_is_no_equilibrium():
@@ -197,7 +220,7 @@ FALSE = [
         "oligopoly",
         ("evidence", "cells", 0, "forms", 2, "matrix", "centre", 0),
         lambda x: -x,
-        "Lagrangian",
+        "the Lagrangian of player 2 is positive semidefinite",
     ),
     ("switching", ("game", "sets", 0, "upper", 0), number(0.25), "in the strategy sets"),
     ("switching", ("game", "sets", 1, "lower", 0), number(0.07), "in the strategy sets"),

@@ -70,6 +70,19 @@ def test_other_stationary_points_are_refused(costs, what):
     assert found.status == "undecided" and what in found.reasons[0]
 
 
+@pytest.mark.parametrize(("own", "status"), [(0.15, "proved"), (0.1, "undecided")])
+def test_the_curvature_of_the_answer_counts(own, status):
+    """Here `r'' = -1/8`, by way of the multiplier: the reduced curvature is `own - 1/8`."""
+
+    def bent(x, y, _):
+        return 0.5 * own * (x - 1.0 - 0.5 / own) ** 2 + y
+
+    found = certify.certify_stackelberg(bent, follower, (0.95, 0.05))
+    assert found.status == status, found.reasons
+    if status == "proved":
+        assert near(found, 1.0, 0.0) and abs(found.multipliers.lower[0] + 0.5) < 1e-12
+
+
 def test_a_follower_of_several_coordinates():
     """A quadratic game: `r' = -E^-1 H`, and the reduced curvature is a Schur complement."""
     E, H = jnp.array([[2.0, 0.5], [0.5, 1.0]]), jnp.array([[1.0, -1.0, 0.5], [0.0, 2.0, 1.0]])

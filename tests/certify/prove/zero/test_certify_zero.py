@@ -8,6 +8,7 @@ import pytest
 import certify
 import dgames as dg
 from certify.checker import check_data
+from certify.checker.graph import game_hash, graph_hash
 from certify.prove.mismatch import MismatchError
 from tests.certify.prove.zero.test_certify_kkt import changed, number
 
@@ -117,6 +118,40 @@ def test_kinks_in_the_box_are_not_smooth():
     found = certify.certify_zero(kinked, jnp.array([0.2]), radius=0.03)
     assert found.status == "proved"
     assert certify.certify_zero(kinked, jnp.array([0.2]), radius=0.2).status == "undecided"
+
+
+def test_kinks_are_found_by_the_checker():
+    """With the derivative of one side alone, the bounds of the file would be right."""
+
+    def bent(x, _):
+        return (x[0] ** 2 - 10.0 * jnp.maximum(x[0] - 1.0, 0.0) ** 2,)
+
+    def folded(z, _):  # zeros at -1/8 and 1/16
+        return z + 0.125 - 3.0 * jnp.maximum(z, 0.0)
+
+    flat = certify.certify_kkt(dg.game(bent), (0.1,), certify.Box((-0.5,), (0.5,)))
+    assert flat.status == "proved"
+    wide = changed(flat.data, ("claims", "region", "upper", 0), number(4.0))
+    assert check_data(wide).ok
+    assert "the functions are smooth on evidence" in check_data(wide, level=2).reasons[0]
+    one = certify.certify_zero(folded, jnp.array([-0.1]), radius=0.0625)
+    assert one.status == "proved"
+    both = changed(one.data, ("claims", "box", "upper", 0), number(1.0))
+    assert check_data(both).ok
+    assert "defined and smooth on the box" in check_data(both, level=2).reasons[0]
+
+
+def test_unused_operations_have_to_be_defined(found):
+    """A logarithm that no output depends on makes the graph undefined where it is."""
+    data = changed(found.data, ("game", "graph", "nodes"), lambda x: [*x, ["log", 0], ["neg", 0]])
+    graph = data["game"]["graph"]
+    for argument, accepted in ((0, True), (len(graph["nodes"]), False)):
+        graph["nodes"][-2:] = [["neg", 0], ["log", argument]]
+        graph["hash"] = graph_hash(graph["nodes"], graph["outputs"])
+        data["game"]["hash"] = game_hash(data["game"])
+        verdict = check_data(data, level=2)
+        assert verdict.ok == accepted
+        assert accepted or "defined and smooth" in verdict.reasons[0]
 
 
 def test_code_that_is_not_what_was_traced_is_noticed():
