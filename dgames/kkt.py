@@ -1,7 +1,7 @@
 """Equilibria as solutions of the conditions of optimality of all players together (KKT systems)."""
 
 from collections.abc import Callable
-from typing import Any, Literal, NamedTuple, TypeAlias
+from typing import Any, NamedTuple
 
 import equinox as eqx
 import jax
@@ -29,8 +29,6 @@ from dgames.strategy import (
     player_names,
     ravel,
 )
-
-Notion: TypeAlias = Literal["variational", "normalised", "generalised"]
 
 # Smoothing of the complementarity functions, in the order in which it is taken away.
 _SMOOTHING = (1e-4, 1e-8, 1e-14)
@@ -136,10 +134,10 @@ def solve_kkt(
     x0: Strategy,
     args: PyTree = None,
     *,
-    notion: Notion = "variational",
+    notion: str = "variational",
     weights: PyTree = None,
     multipliers: Any = None,
-    tol: float = 1e-10,
+    tol: float | int | Array = 1e-10,
     max_steps: int = 500,
     throw: bool = True,
 ) -> KKTPoint:
@@ -203,7 +201,7 @@ def kkt_residual(
     multipliers: Any = None,
     args: PyTree = None,
     *,
-    notion: Notion = "variational",
+    notion: str = "variational",
     weights: PyTree = None,
 ) -> Float[Array, ""]:
     """The largest violation of a condition of optimality, over all coordinates and rows.
@@ -225,8 +223,8 @@ def kkt_residual(
     >>> import dgames as dg
     >>> line = dg.Polyhedron([[1.0, 1.0]], [1.0])
     >>> game = dg.game(lambda x, _: ((x[0] - 1) ** 2, (x[1] - 0.5) ** 2), shared=line)
-    >>> float(kkt_residual(game, (0.75, 0.25))), float(kkt_residual(game, (0.7, 0.3)).round(9))
-    (0.0, 0.1)
+    >>> [round(float(kkt_residual(game, x)), 9) for x in ((0.75, 0.25), (0.7, 0.3))]
+    [0.0, 0.1]
     >>> round(float(kkt_residual(game, (0.7, 0.3), notion="generalised")), 9)
     0.0
     """
@@ -258,7 +256,7 @@ def _solve(
     game: Game,
     x0: Strategy,
     args: PyTree,
-    notion: Notion,
+    notion: str,
     weights: PyTree,
     multipliers: Any,
     tol: Array,
@@ -308,7 +306,7 @@ def row_count_of(game: Game, x: Strategy, args: PyTree) -> int:
 
 
 def _system(
-    game: Game, x: Strategy, args: PyTree, notion: Notion, weights: PyTree
+    game: Game, x: Strategy, args: PyTree, notion: str, weights: PyTree
 ) -> tuple[_System, Bool[np.ndarray, "rows players"]]:
     """Returns the conditions of optimality, and which player is bound by which row.
 
