@@ -24,6 +24,7 @@ from dgames.strategy import (
     Strategy,
     as_strategy,
     blocks,
+    check_strategy,
     dimensions,
     join,
     player_names,
@@ -229,6 +230,7 @@ def kkt_residual(
     0.0
     """
     x = _checked(game, x, args, notion, weights)
+    check_shapes(game, x, args)
     system, owners = _system(game, x, args, notion, weights)
     vector, _ = ravel(x)
     if multipliers is None:
@@ -247,7 +249,7 @@ def _checked(game: Any, x: Strategy, args: PyTree, notion: str, weights: PyTree)
         )
     if (weights is not None) != (notion == "normalised"):
         raise ValueError("weights are given with the normalised notion, and with no other")
-    check_shapes(game, x, args)
+    check_strategy(x)
     return as_strategy(x)
 
 
@@ -262,6 +264,7 @@ def _solve(
     tol: Array,
     max_steps: int,
 ) -> KKTPoint:
+    check_shapes(game, x0, args)  # when it is compiled, and not in every call
     system, owners = _system(game, x0, args, notion, weights)
     vector, unravel = ravel(x0)
     count = row_count_of(game, x0, args)
