@@ -32,7 +32,9 @@ class Deviations(NamedTuple):
     residual: Float[Array, ""]
 
 
-def deviations(game: Game, x: Strategy, args: PyTree = None, *, tol: float = 1e-8) -> Deviations:
+def deviations(
+    game: Game, x: Strategy, args: PyTree = None, *, tol: float | int | Array = 1e-8
+) -> Deviations:
     """Solves every player's own problem, the others' strategies fixed.
 
     Costs and constraints must be convex in the player's own block. A player's problem is

@@ -6,7 +6,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import PyTree
+from jaxtyping import Float, PyTree
 from scipy.optimize import linprog
 
 from dgames.feasible_set import FeasibleSet, feasible_set
@@ -106,6 +106,16 @@ def feasible_point(game: Game, x: Strategy, args: PyTree = None) -> FeasiblePoin
     x = as_strategy(x)
     _, unravel = ravel(x)
     feasible = feasible_set(game.strategy_set(x), game.shared_constraints(x), x)
+    vector, slack = inner_point(feasible)
+    return FeasiblePoint(unravel(jnp.asarray(vector, feasible.lower.dtype)), slack)
+
+
+def inner_point(feasible: FeasibleSet) -> tuple[Float[np.ndarray, " coordinates"], float]:
+    """Returns a vector in a polyhedron, and how far inside it is; see `feasible_point`.
+
+    Raises:
+        InfeasibleError: If it is empty.
+    """
     G, h, E, f = _stacked(feasible)
     size = np.linalg.norm(G, axis=1)
     size[size == 0] = 1
@@ -121,8 +131,7 @@ def feasible_point(game: Game, x: Strategy, args: PyTree = None) -> FeasiblePoin
     )
     if found.status == 0:
         slack = float(found.x[-1])
-        point = unravel(jnp.asarray(found.x[:-1], feasible.lower.dtype))
-        return FeasiblePoint(point, slack if slack > _INSIDE else 0.0)
+        return found.x[:-1], slack if slack > _INSIDE else 0.0
     if found.status != 2:
         raise ValueError(f"feasible_point: the linear program was not solved: {found.message}")
     proof = infeasibility_proof(feasible)

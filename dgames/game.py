@@ -17,13 +17,7 @@ from typing_extensions import override
 from dgames.calls import shapes_of
 from dgames.roles import check_roles, minimiser_of
 from dgames.sets import AbstractSet, Euclidean, PlayerSets, check_sets
-from dgames.shared_constraints import (
-    Polyhedron,
-    SharedConstraint,
-    SharedConstraints,
-    as_shared,
-    check_shared,
-)
+from dgames.shared_constraints import SharedConstraints, as_shared, check_shared
 from dgames.stacked import Stacked, is_stacked
 from dgames.strategy import (
     Strategy,
@@ -162,7 +156,7 @@ def is_zero_sum(game: Game) -> bool:
 class _FunctionGame(Game):
     fn: Callable
     sets: PyTree
-    shared: SharedConstraints = ()
+    shared: Any = ()
 
     def costs(self, x: Strategy, args: PyTree = None) -> PyTree:
         return self.fn(x, args)
@@ -180,7 +174,7 @@ class _FunctionZeroSum(ZeroSum):
     # Here they are fields, because each instance has its own.
     minimiser: str | None = eqx.field(static=True, default=None)
     maximiser: str | None = eqx.field(static=True, default=None)
-    shared: SharedConstraints = ()
+    shared: Any = ()
 
     def payoff(self, x: Strategy, args: PyTree = None) -> Any:
         return self.fn(x, args)
@@ -199,7 +193,7 @@ _ZERO_SUM_COSTS: Any = _FunctionZeroSum(lambda x, args: 0.0, None).costs.__func_
 def game(
     costs: Callable,
     strategy_set: AbstractSet | PyTree = None,
-    shared: Polyhedron | SharedConstraint | SharedConstraints = (),
+    shared: Any = (),
 ) -> Game:
     """Makes a game of a function `costs(x, args)`.
 
@@ -230,7 +224,7 @@ def zero_sum(
     *,
     minimiser: str | None = None,
     maximiser: str | None = None,
-    shared: Polyhedron | SharedConstraint | SharedConstraints = (),
+    shared: Any = (),
 ) -> Any:
     """Makes a two-player zero-sum game of a function `payoff(x, args)`.
 

@@ -1,7 +1,7 @@
 """Equilibria as solutions of the conditions of optimality of all players together (KKT systems)."""
 
 from collections.abc import Callable
-from typing import Any, Literal, NamedTuple, TypeAlias
+from typing import Any, NamedTuple
 
 import equinox as eqx
 import jax
@@ -24,13 +24,12 @@ from dgames.strategy import (
     Strategy,
     as_strategy,
     blocks,
+    check_strategy,
     dimensions,
     join,
     player_names,
     ravel,
 )
-
-Notion: TypeAlias = Literal["variational", "normalised", "generalised"]
 
 # Smoothing of the complementarity functions, in the order in which it is taken away.
 _SMOOTHING = (1e-4, 1e-8, 1e-14)
@@ -136,10 +135,10 @@ def solve_kkt(
     x0: Strategy,
     args: PyTree = None,
     *,
-    notion: Notion = "variational",
+    notion: str = "variational",
     weights: PyTree = None,
     multipliers: Any = None,
-    tol: float = 1e-10,
+    tol: float | int | Array = 1e-10,
     max_steps: int = 500,
     throw: bool = True,
 ) -> KKTPoint:
@@ -203,7 +202,7 @@ def kkt_residual(
     multipliers: Any = None,
     args: PyTree = None,
     *,
-    notion: Notion = "variational",
+    notion: str = "variational",
     weights: PyTree = None,
 ) -> Float[Array, ""]:
     """The largest violation of a condition of optimality, over all coordinates and rows.
@@ -225,12 +224,13 @@ def kkt_residual(
     >>> import dgames as dg
     >>> line = dg.Polyhedron([[1.0, 1.0]], [1.0])
     >>> game = dg.game(lambda x, _: ((x[0] - 1) ** 2, (x[1] - 0.5) ** 2), shared=line)
-    >>> float(kkt_residual(game, (0.75, 0.25))), float(kkt_residual(game, (0.7, 0.3)).round(9))
-    (0.0, 0.1)
+    >>> [round(float(kkt_residual(game, x)), 9) for x in ((0.75, 0.25), (0.7, 0.3))]
+    [0.0, 0.1]
     >>> round(float(kkt_residual(game, (0.7, 0.3), notion="generalised")), 9)
     0.0
     """
     x = _checked(game, x, args, notion, weights)
+    check_shapes(game, x, args)
     system, owners = _system(game, x, args, notion, weights)
     vector, _ = ravel(x)
     if multipliers is None:
@@ -249,7 +249,7 @@ def _checked(game: Any, x: Strategy, args: PyTree, notion: str, weights: PyTree)
         )
     if (weights is not None) != (notion == "normalised"):
         raise ValueError("weights are given with the normalised notion, and with no other")
-    check_shapes(game, x, args)
+    check_strategy(x)
     return as_strategy(x)
 
 
@@ -258,12 +258,13 @@ def _solve(
     game: Game,
     x0: Strategy,
     args: PyTree,
-    notion: Notion,
+    notion: str,
     weights: PyTree,
     multipliers: Any,
     tol: Array,
     max_steps: int,
 ) -> KKTPoint:
+    check_shapes(game, x0, args)  # when it is compiled, and not in every call
     system, owners = _system(game, x0, args, notion, weights)
     vector, unravel = ravel(x0)
     count = row_count_of(game, x0, args)
@@ -308,7 +309,7 @@ def row_count_of(game: Game, x: Strategy, args: PyTree) -> int:
 
 
 def _system(
-    game: Game, x: Strategy, args: PyTree, notion: Notion, weights: PyTree
+    game: Game, x: Strategy, args: PyTree, notion: str, weights: PyTree
 ) -> tuple[_System, Bool[np.ndarray, "rows players"]]:
     """Returns the conditions of optimality, and which player is bound by which row.
 

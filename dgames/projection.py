@@ -4,7 +4,9 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import qpax
+from jax.core import Tracer
 from jaxtyping import Array, Bool, Float
 
 from dgames.feasible_set import FeasibleSet, feasible_set
@@ -154,3 +156,27 @@ def _onto_active(
         more = inverse @ (A @ x - b)
         x, mu = x - (free.T @ more) / metric, mu + more
     return x, mu / size
+
+
+def require_projectable(feasible: FeasibleSet) -> None:
+    """Raises an error if there is nothing to project onto, or equations depend on each other.
+
+    Args:
+        feasible: The polyhedron; if it is traced, nothing is known and nothing is done.
+
+    Raises:
+        InfeasibleError: If it is empty; the error carries a proof.
+        ValueError: If an equation is a combination of those before it.
+    """
+    from dgames.feasibility import dependent_equations, inner_point
+
+    if any(isinstance(leaf, Tracer) for leaf in jax.tree.leaves(feasible)):
+        return
+    inner_point(feasible)
+    equations = feasible.rows.A_eq
+    if np.linalg.matrix_rank(np.asarray(equations)) < len(equations):
+        places = dependent_equations(feasible) or ["one"]
+        raise ValueError(
+            f"projections need independent equations, but equation {places[0]} is, up to rounding "
+            "errors, a combination of others: leave it out"
+        )

@@ -103,7 +103,7 @@ class SharedConstraint(eqx.Module):
     function: Callable
     players: tuple[str, ...] | None = eqx.field(default=None, static=True)
 
-    def __init__(self, function: Callable, players: Any = None):
+    def __init__(self, function: Any, players: Any = None):
         if not callable(function):
             raise ValueError(
                 "SharedConstraint: the constraint must be a function of the joint strategy and "
@@ -130,7 +130,7 @@ class SharedConstraint(eqx.Module):
 SharedConstraints: TypeAlias = tuple[Polyhedron | SharedConstraint, ...]
 
 
-def as_shared(given: Any) -> SharedConstraints:
+def as_shared(given: Any) -> Any:
     """Returns one constraint, or several, as a tuple.
 
     >>> as_shared(()), len(as_shared(Polyhedron([[1.0]], [1.0])))

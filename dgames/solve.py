@@ -112,8 +112,13 @@ def solve(
     check_strategy(x0)
     check_not_costs(asked, x0, args)
     method, region = with_step(method, step_size, field, x0, args)
-    if field.shared_constraints(x0):
+    shared = field.shared_constraints(x0)
+    if shared:
+        from dgames.feasible_set import feasible_set
+        from dgames.projection import require_projectable
+
         check_one_step(method, x0)
+        require_projectable(feasible_set(field.strategy_set(x0), shared, x0))
     capacity = None if save_every is None else max_steps // save_every + 2
     traced = any(isinstance(leaf, Tracer) for leaf in jax.tree.leaves((field, method, x0, args)))
     if traced and not isinstance(tol, Tracer) and tol is not None and tol == 0:

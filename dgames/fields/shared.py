@@ -225,7 +225,7 @@ def split_multipliers(x: Any) -> tuple[Any, Any]:
     )
 
 
-def spread(weights: PyTree[Array], x: Strategy) -> Strategy:
+def spread(weights: PyTree, x: Strategy) -> Strategy:
     """Spreads one weight per player over the coordinates of the players.
 
     Raises:

@@ -214,7 +214,7 @@ def _quadratic(own: np.ndarray, others: np.ndarray, x: Any, i: int) -> Array:
     return 0.5 * x[i] @ (own @ x[i]) + x[i] @ (others @ rest)
 
 
-def _own_row(player: str, row: Any, limit: float) -> SharedConstraint:
+def _own_row(player: str, row: Any, limit: int) -> SharedConstraint:
     """Returns a row over all variables that binds one player."""
     coefficients = jnp.asarray(np.asarray(row, float))
 

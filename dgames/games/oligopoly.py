@@ -90,7 +90,7 @@ class Oligopoly(Game):
         return (Polyhedron(jnp.ones((1, len(self.c))), self.cap),)
 
     @classmethod
-    def murphy_sherali_soyster(cls, cap: float | None = None) -> "Oligopoly":
+    def murphy_sherali_soyster(cls, cap: float | int | Array | None = None) -> "Oligopoly":
         """The five-firm market of Murphy, Sherali and Soyster (1982), a standard benchmark.
 
         With a cap of 150 the firms produce 23.58869133, 28.68432319, 32.02150451, 33.28726523 and

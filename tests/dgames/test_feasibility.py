@@ -63,3 +63,14 @@ def test_equations_may_contradict_each_other_or_depend_on_each_other():
     twice = dg.Polyhedron(*none, [[1.0, 2.0], [0.5, 1.0], [0.0, 1.0]], [1.0, 0.5, 1.0])
     x = dg.as_strategy(x)
     assert dependent_equations(feasible_set(dg.Euclidean(), (twice,), x)) == [1]
+
+
+def test_runs_refuse_constraints_that_they_cannot_project_onto():
+    line = dg.Polyhedron([[1.0, 1.0]], [1.0])
+    with pytest.raises(dg.InfeasibleError, match="no joint strategy") as caught:
+        dg.solve(game(line, dg.Box(1.0, 2.0)), dg.Simultaneous(0.1), (1.0, 1.0))
+    assert caught.value.proof.verify()
+    none = np.zeros((0, 2)), np.zeros(0)
+    twice = dg.Polyhedron(*none, [[1.0, 2.0], [0.5, 1.0]], [1.0, 0.5])
+    with pytest.raises(ValueError, match="equation 1 is"):
+        dg.solve(game(twice), dg.Simultaneous(0.1), (1.0, 1.0))

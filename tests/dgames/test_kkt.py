@@ -207,3 +207,27 @@ def test_errors_of_kkt_systems_are_sentences():
     empty = dg.game(lambda x, _: (x[0] ** 2, x[1] ** 2), dg.Box(1.0, 2.0), game.shared)
     with pytest.raises(RuntimeError, match="feasible_point"):
         dg.solve_kkt(empty, (1.0, 1.0))
+
+
+@pytest.mark.full
+def test_solutions_are_batched_and_compiled():
+    def outputs(limit):
+        return jnp.stack(dg.solve_kkt(RiverBasin(limit=limit), scalars(3)).strategy)
+
+    limits = jnp.array([[100.0, 100.0], [140.0, 100.0], [60.0, 100.0]])
+    found = jax.jit(jax.vmap(outputs))(limits)
+    assert np.allclose(found[0], RIVER, atol=1e-8)
+    assert np.allclose(found[1], outputs(limits[1]), atol=1e-10)
+    load = np.asarray(RiverBasin().load)
+    assert np.allclose([load[0] @ found[0], load[1] @ found[1], load[0] @ found[2]], [100, 100, 60])
+    slopes = jax.vmap(jax.jacrev(outputs))(limits)
+    assert np.allclose([load[0] @ slopes[0][:, 0], load[1] @ slopes[1][:, 1]], 1.0)
+
+
+@pytest.mark.full
+def test_flows_stay_within_shared_constraints():
+    game = RiverBasin()
+    path = dg.flow(game, (1.0, 1.0, 1.0), 1000.0, stop=True)
+    assert np.allclose(jnp.stack(path.strategy), RIVER, atol=1e-3) and bool(path.converged)
+    used = np.asarray(game.load) @ np.stack(path.strategies)
+    assert float(np.nanmax(np.where(np.isfinite(used), used, -np.inf))) < 100.0 + 1e-6

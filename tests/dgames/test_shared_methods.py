@@ -136,3 +136,30 @@ def test_equilibria_have_derivatives_along_the_constraints():
     assert np.allclose(jacobian[:, 0], difference, atol=1e-6)
     assert np.allclose(jacobian[:, 1], 0.0)
     assert np.allclose(RIVER[0] @ jacobian[:, 0], 1.0)  # the first row stays active
+
+
+@pytest.mark.full
+def test_equilibria_have_derivatives_along_weights_and_by_all_methods():
+    def weighted(r):
+        field = dg.Normalised(river(), (r[0], r[1], r[2]))
+        return jnp.stack(dg.solve(field, dg.Simultaneous(6.0), START, tol=1e-12).strategy)
+
+    def by_newton(r):
+        kind = dict(notion="normalised", weights=(r[0], r[1], r[2]))
+        return jnp.stack(dg.solve_kkt(river(), START, **kind).strategy)
+
+    def by_prices(cap):
+        game = river(cap=jnp.stack([cap, jnp.array(100.0)]))
+        start = dg.with_multipliers(game, START)
+        method = dg.PrimalDual(8.0, 0.0016)
+        return dg.solve(dg.ExtendedField(game), method, start, tol=1e-12).strategy[0]
+
+    r, step = jnp.array([1.0, 1.05, 1.1]), jnp.array([0.0, 1e-4, 0.0])
+    difference = (weighted(r + step) - weighted(r - step)) / 2e-4
+    jacobian = jax.jacrev(weighted)(r)
+    assert np.allclose(jacobian[:, 1], difference, atol=1e-5)
+    assert np.allclose(jax.jacrev(by_newton)(r), jacobian, atol=1e-9)
+    # Weights count relatively to each other.
+    assert np.allclose(jacobian @ r, 0.0, atol=1e-9)
+    slope = jax.jacrev(lambda cap: dg.solve_kkt(river(cap=cap), START).strategy[0])
+    assert np.isclose(jax.grad(by_prices)(100.0), slope(jnp.full(2, 100.0))[0], atol=1e-8)
