@@ -45,7 +45,7 @@ def by_loops(game, policy, crowd=None, greedy=False):
     return np.array(laws), float(np.array(game.initial) @ values)
 
 
-@pytest.mark.thin(3)
+@pytest.mark.thin(4)
 @pytest.mark.parametrize(
     "game",
     [SusceptibleInfected(horizon=4), LeftRight(), RockPaperScissors(), BeachBar()],
@@ -75,7 +75,7 @@ RUNS = [
 ]
 
 
-@pytest.mark.thin(3)
+@pytest.mark.thin(5)
 @pytest.mark.parametrize(("game", "method", "expected"), RUNS)
 def test_exploitability_after_so_many_steps(game, method, expected):
     for steps, gain in expected.items():
@@ -195,7 +195,7 @@ def test_bad_input_is_refused():
 # --- regularised games ------------------------------------------------------------------------
 
 
-@pytest.mark.thin(2)
+@pytest.mark.full
 @pytest.mark.parametrize("game", [LeftRight(), SusceptibleInfected(horizon=2)])
 def test_regularised_games_are_solved_by_mirror_ascent(game):
     strength, eta = 1.3, 0.4
