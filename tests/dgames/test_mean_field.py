@@ -1,6 +1,7 @@
 """Mean-field games against closed forms, exact equations and plain loops over states and times."""
 
 from fractions import Fraction
+from typing import Any, cast
 
 import jax
 import jax.numpy as jnp
@@ -180,12 +181,35 @@ def test_games_run_in_float32():
     assert_allclose(game.exploitability(run.strategy), 3.3085e-3, rtol=1e-3)
 
 
+class Fixed(dg.MeanFieldGame):
+    initial: jax.Array
+    horizon: int = 1
+    actions: int = 2
+
+    def reward(self, t, crowd):
+        return jnp.zeros((3, 2))
+
+    def transition(self, t, crowd):
+        return jnp.ones((3, 2, 3)) / 3
+
+
 def test_bad_input_is_refused():
     game = LeftRight()
     with pytest.raises(ValueError, match=r"\(times, states, actions\) = \(2, 3, 2\), not \(3, 2\)"):
         game.flow((game.uniform()[0][0],))
     with pytest.raises(ValueError, match="and no other field"):
         dg.solve(lambda x, args: x, dg.FictitiousPlay(), (jnp.zeros(2),))
+    for start, message in (
+        ([0.5, 0.6, 0.0], "sum to 1"),
+        ([1.5, -0.5, 0.0], "sum to 1"),
+        ([1.0, 0.0], r"reward must have the shape \(2, 2\), not \(3, 2\)"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            Fixed(jnp.array(start))
+    with pytest.raises(ValueError, match="must be an array of probabilities"):
+        Fixed(cast(Any, [1.0, 0.0, 0.0]))
+    with pytest.raises(ValueError, match="horizon of at least 0"):
+        Fixed(jnp.array([1.0, 0.0, 0.0]), -1)
     with pytest.raises(ValueError, match="one number per place"):
         BeachBar(initial=[0.5, 0.5])
     with pytest.raises(ValueError, match="strength must be positive"):
