@@ -82,6 +82,7 @@ from dgames.graphons import AbstractGraphon as AbstractGraphon
 from dgames.graphons import BlockGraphon as BlockGraphon
 from dgames.graphons import ErdosRenyi as ErdosRenyi
 from dgames.graphons import MinMaxGraphon as MinMaxGraphon
+from dgames.graphons import RankedAttachment as RankedAttachment
 from dgames.graphons import UniformAttachment as UniformAttachment
 from dgames.graphons import bonacich as bonacich
 from dgames.graphons import linear_quadratic_network as linear_quadratic_network

@@ -183,6 +183,33 @@ class UniformAttachment(AbstractGraphon):
         return jnp.cos(root * x) / jnp.cos(root)
 
 
+class RankedAttachment(AbstractGraphon):
+    """`W(x, y) = 1 - x y`, the limit of networks that grow by ranked attachment.
+
+    The equilibrium is `p + q x`, from two linear equations; the largest eigenvalue is
+    `1/3 + sqrt(7)/6`.
+    """
+
+    @override
+    def __call__(self, x: Array, y: Array) -> Array:
+        return 1 - x * y
+
+    @override
+    def largest_eigenvalue(self) -> Float[Array, ""]:
+        return jnp.asarray(1 / 3 + np.sqrt(7.0) / 6, float)
+
+    @override
+    def slope(self) -> float:
+        return 1.0
+
+    @override
+    def equilibrium(self, alpha: Any, x: Float[Array, " places"]) -> Float[Array, " places"]:
+        # W s = (p + q / 2) - x (p / 2 + q / 3).
+        a = self._allowed(alpha).astype(x.dtype)
+        determinant = (1 - a) * (1 + a / 3) + a**2 / 4
+        return ((1 + a / 3) - a / 2 * x) / determinant
+
+
 class BlockGraphon(AbstractGraphon):
     """A stochastic block model: W is constant on pairs of groups.
 

@@ -10,6 +10,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Int, PyTree
 from typing_extensions import override
 
+from dgames.arrays import is_known
 from dgames.fields import AbstractField
 from dgames.sets import Simplex
 from dgames.strategy import Strategy, blocks, join
@@ -48,6 +49,10 @@ class MeanFieldGame(AbstractField):
         horizon: T, at least 0: there are T + 1 decisions.
         actions: The number of actions.
 
+    Raises:
+        ValueError: If `initial` is no distribution, or rewards or transitions have other shapes
+            than theirs below.
+
     Example:
         >>> from dgames.games import LeftRight
         >>> game = LeftRight()
@@ -62,6 +67,26 @@ class MeanFieldGame(AbstractField):
     initial: eqx.AbstractVar[Float[Array, " states"]]
     horizon: eqx.AbstractVar[int]
     actions: eqx.AbstractVar[int]
+
+    def __check_init__(self):
+        start, name = self.initial, type(self).__name__
+        if not eqx.is_inexact_array(start) or start.ndim != 1:
+            raise ValueError(f"{name}: initial must be an array of probabilities, not {start!r}")
+        if is_known(start) and not (
+            bool((start >= 0).all()) and abs(float(start.sum()) - 1) < 1e-6
+        ):
+            raise ValueError(f"{name}: initial must hold probabilities that sum to 1, not {start}")
+        if self.horizon < 0 or self.actions < 1:
+            raise ValueError(
+                f"{name}: there is a horizon of at least 0 and one action or more, not "
+                f"{self.horizon} and {self.actions}"
+            )
+        pairs, t = (self.states, self.actions), jax.ShapeDtypeStruct((), int)
+        crowd, game = jax.ShapeDtypeStruct(pairs, start.dtype), self._cast(start.dtype)
+        for fn, shape in ((game.reward, pairs), (game.transition, (*pairs, self.states))):
+            found = jax.eval_shape(fn, t, crowd).shape
+            if found != shape:
+                raise ValueError(f"{name}: {fn.__name__} must have the shape {shape}, not {found}")
 
     @abc.abstractmethod
     def reward(

@@ -46,6 +46,14 @@ class PolicyContraction(NamedTuple):
     field: dg.AbstractField
     certificate: Convergence
 
+    def __repr__(self) -> str:
+        if self.status != "proved":
+            return f"PolicyContraction(status={self.status!r}, reasons={self.reasons})"
+        return (
+            f"PolicyContraction(status='proved', lipschitz={self.lipschitz:.6g}, "
+            f"strength={self.strength:.6g})"
+        )
+
     def factor(self, eta: float) -> float:
         """Returns the proved factor per step, rounded up: `(1 + eta L) / (1 + eta rho)`.
 

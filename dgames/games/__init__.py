@@ -9,6 +9,9 @@ from dgames.games.crowds import LeftRight as LeftRight
 from dgames.games.crowds import RockPaperScissors as RockPaperScissors
 from dgames.games.crowds import SusceptibleInfected as SusceptibleInfected
 from dgames.games.dirac_gan import DiracGAN as DiracGAN
+from dgames.games.graphon_crowds import EpidemicCrowd as EpidemicCrowd
+from dgames.games.graphon_crowds import GraphonCrowd as GraphonCrowd
+from dgames.games.graphon_crowds import InvestmentCrowd as InvestmentCrowd
 from dgames.games.markov import MarkovGame as MarkovGame
 from dgames.games.matrix import MatrixGame as MatrixGame
 from dgames.games.oligopoly import Oligopoly as Oligopoly

@@ -108,6 +108,7 @@ def test_a_kink_makes_it_one_over_the_root_of_n():
     assert_allclose(gains, [0.5 / np.sqrt(2 * np.pi * n) for n in (100, 400, 1600)], rtol=0.02)
 
 
+@pytest.mark.full
 def test_symmetric_games_and_their_mean_field_have_the_same_equilibria():
     actions, players = 3, 3
     table = np.asarray(jax.random.normal(jax.random.key(4), (actions,) * players))

@@ -16,6 +16,7 @@ GRAPHONS = [
     (dg.UniformAttachment(), 1.0),
     (dg.UniformAttachment(), 2.0),
     (BLOCKS, 1.5),
+    (dg.RankedAttachment(), 1.2),
 ]
 
 
@@ -76,6 +77,7 @@ def test_sampled_networks_come_near_like_the_root_of_their_size(key):
     assert_allclose(means, [0.33, 0.137, 0.068], rtol=0.5)
 
 
+@pytest.mark.full
 def test_centrality_is_the_equilibrium_of_the_network_game(key):
     n, alpha, beta = 30, 2.0, 0.7
     adjacency = dg.ErdosRenyi(0.4).sample(key, dg.midpoints(n))

@@ -1,6 +1,7 @@
 """Mean-field games against closed forms, exact equations and plain loops over states and times."""
 
 from fractions import Fraction
+from typing import Any, cast
 
 import jax
 import jax.numpy as jnp
@@ -45,7 +46,7 @@ def by_loops(game, policy, crowd=None, greedy=False):
     return np.array(laws), float(np.array(game.initial) @ values)
 
 
-@pytest.mark.thin(3)
+@pytest.mark.thin(4)
 @pytest.mark.parametrize(
     "game",
     [SusceptibleInfected(horizon=4), LeftRight(), RockPaperScissors(), BeachBar()],
@@ -75,7 +76,7 @@ RUNS = [
 ]
 
 
-@pytest.mark.thin(3)
+@pytest.mark.thin(5)
 @pytest.mark.parametrize(("game", "method", "expected"), RUNS)
 def test_exploitability_after_so_many_steps(game, method, expected):
     for steps, gain in expected.items():
@@ -180,12 +181,35 @@ def test_games_run_in_float32():
     assert_allclose(game.exploitability(run.strategy), 3.3085e-3, rtol=1e-3)
 
 
+class Fixed(dg.MeanFieldGame):
+    initial: jax.Array
+    horizon: int = 1
+    actions: int = 2
+
+    def reward(self, t, crowd):
+        return jnp.zeros((3, 2))
+
+    def transition(self, t, crowd):
+        return jnp.ones((3, 2, 3)) / 3
+
+
 def test_bad_input_is_refused():
     game = LeftRight()
     with pytest.raises(ValueError, match=r"\(times, states, actions\) = \(2, 3, 2\), not \(3, 2\)"):
         game.flow((game.uniform()[0][0],))
     with pytest.raises(ValueError, match="and no other field"):
         dg.solve(lambda x, args: x, dg.FictitiousPlay(), (jnp.zeros(2),))
+    for start, message in (
+        ([0.5, 0.6, 0.0], "sum to 1"),
+        ([1.5, -0.5, 0.0], "sum to 1"),
+        ([1.0, 0.0], r"reward must have the shape \(2, 2\), not \(3, 2\)"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            Fixed(jnp.array(start))
+    with pytest.raises(ValueError, match="must be an array of probabilities"):
+        Fixed(cast(Any, [1.0, 0.0, 0.0]))
+    with pytest.raises(ValueError, match="horizon of at least 0"):
+        Fixed(jnp.array([1.0, 0.0, 0.0]), -1)
     with pytest.raises(ValueError, match="one number per place"):
         BeachBar(initial=[0.5, 0.5])
     with pytest.raises(ValueError, match="strength must be positive"):
@@ -195,7 +219,7 @@ def test_bad_input_is_refused():
 # --- regularised games ------------------------------------------------------------------------
 
 
-@pytest.mark.thin(2)
+@pytest.mark.full
 @pytest.mark.parametrize("game", [LeftRight(), SusceptibleInfected(horizon=2)])
 def test_regularised_games_are_solved_by_mirror_ascent(game):
     strength, eta = 1.3, 0.4

@@ -70,3 +70,16 @@ def test_five_hundred_players_keep_the_margin_of_the_graphon():
     proof = certify.certify_network(game, region)
     assert proof.status == "proved" and proof.margin >= 0.5946
     assert proof.margin <= 1 - 4 * np.linalg.eigvalsh(adjacency / n)[-1]
+
+
+@pytest.mark.full
+def test_the_margin_of_a_hundred_players_is_checked(tmp_path):
+    """As a field with a constant Jacobian: the whole matrix of the graphon, diagonal included."""
+    n = 100
+    weights = dg.MinMaxGraphon().matrix(dg.midpoints(n))
+    matrix = jnp.eye(n) - 4.0 * weights / n
+    field = dg.FunctionField(lambda x, args: (matrix @ x[0] - 1.0,))
+    proof = certify.certify(field, certify.Box.around((jnp.ones(n),), 5.0))
+    assert proof.status == "proved" and 0.5946 <= proof.margin < 1 - 4 / np.pi**2
+    proof.save(tmp_path / "graphon.json")
+    assert certify.check(tmp_path / "graphon.json").ok

@@ -82,6 +82,7 @@ def test_a_constant_in_closed_form_is_proved_and_checked(tmp_path):
         proof.factor(0.0)
 
 
+@pytest.mark.full
 def test_three_actions_have_the_norm_on_directions_that_keep_sums():
     game = AnonymousGame(rewards=lambda shares: THROWS @ shares, actions=3)
     tangent = np.eye(3) - 1 / 3
