@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from certify.claims.network_convergence import NetworkEquilibrium as NetworkEquilibrium
     from certify.claims.network_convergence import NetworkStep as NetworkStep
     from certify.claims.policy_convergence import PolicyConvergence as PolicyConvergence
+    from certify.claims.stackelberg_optimum import StackelbergOptimum as StackelbergOptimum
     from certify.enclosure import EnclosureError as EnclosureError
     from certify.enclosure import Interval as Interval
     from certify.enclosure import enclose as enclose
@@ -60,6 +61,7 @@ if TYPE_CHECKING:
     from certify.prove.estimate import Estimate as Estimate
     from certify.prove.estimate import estimate as estimate
     from certify.prove.growth import grow as grow
+    from certify.prove.leader import certify_stackelberg as certify_stackelberg
     from certify.prove.mismatch import MismatchError as MismatchError
     from certify.prove.network import certify_network as certify_network
     from certify.prove.network import network_constants as network_constants
@@ -88,6 +90,7 @@ _HOMES = {
             *("NetworkConstants", "NetworkConvergence", "NetworkEquilibrium", "NetworkStep"),
         ),
         "claims.policy_convergence": ("PolicyConvergence",),
+        "claims.stackelberg_optimum": ("StackelbergOptimum",),
         "enclosure": (
             *("EnclosureError", "Interval", "enclose", "enclose_hessian", "enclose_jacobian"),
         ),
@@ -108,6 +111,7 @@ _HOMES = {
         "prove.direct.largest_step": ("DirectStep", "largest_step"),
         "prove.estimate": ("Estimate", "estimate"),
         "prove.growth": ("grow",),
+        "prove.leader": ("certify_stackelberg",),
         "prove.certify": ("certify",),
         "prove.network": ("certify_network", "network_constants"),
         "prove.policies": ("certify_policies",),

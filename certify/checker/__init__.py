@@ -1,13 +1,14 @@
 """The independent checker: verifies a certificate file with exact arithmetic and nothing else.
 
 This folder is the trusted part, the thing to audit. It imports the standard library alone: no JAX,
-no NumPy, nothing from the rest of the project. Three modules hold the arguments, each for one kind
+no NumPy, nothing from the rest of the project. Four modules hold the arguments, each for one kind
 of file:
 
 - `proof` is for games, and uses `terms` for files with terms in place of cells, `equilibrium`,
   `steps`, `performance` and `schemes`;
 - `contraction` is for single steps of a method;
-- `policies` is for games on simplices, over all policies, and uses `payoffs` and `logarithm`.
+- `policies` is for games on simplices, over all policies, and uses `payoffs` and `logarithm`;
+- `stackelberg` is for a leader and followers, and uses `answer_tube` and `interval_matrices`.
 
 The claims are read by `claims`, `region`, `metric` and `sets`; `cells` has the cells of a region.
 All rest on `reader` (of files), `exact`, `matrices` and `sparse` (positive definiteness) and
@@ -16,7 +17,8 @@ All rest on `reader` (of files), `exact`, `matrices` and `sparse` (positive defi
 These verify level 1: the inequalities, given the bounds on derivatives in the file. Level 2
 needs python-flint: `rederive` finds these bounds again from the costs, which the file spells out as
 a `graph`, by truncated Taylor polynomials (`jets`, `series`, `intervals`); `rederive_terms` finds
-terms of rank one in it (`ridges`, `forms`, `univariate`).
+terms of rank one in it (`ridges`, `forms`, `univariate`); `rederive_stackelberg` is for files about
+a leader.
 
 Run it as `python -m certify.checker [--level 2] FILE`. The folder is also a distribution of its
 own, `certify-checker`, see its README.
@@ -30,7 +32,17 @@ from .cells import Progress
 from .contraction import check_contraction
 from .policies import check_policies
 from .proof import check_convergence
-from .reader import CONTRACTION, CONVERGENCE, FORMAT, POLICIES, Reader, Unusable, read
+from .reader import (
+    CONTRACTION,
+    CONVERGENCE,
+    FORMAT,
+    POLICIES,
+    STACKELBERG,
+    Reader,
+    Unusable,
+    read,
+)
+from .stackelberg import check_stackelberg
 from .verdict import Rejected, Verdict
 
 __version__ = "0.1.0"
@@ -41,6 +53,7 @@ KINDS: dict[str, Callable[[Reader, int, Progress | None], tuple[str, ...]]] = {
     CONVERGENCE: check_convergence,
     CONTRACTION: check_contraction,
     POLICIES: check_policies,
+    STACKELBERG: check_stackelberg,
 }
 
 

@@ -12,13 +12,14 @@ from certify.claims.checked import Checked, NotAccepted
 from certify.claims.contraction import Contraction
 from certify.claims.convergence import Convergence
 from certify.claims.policy_convergence import PolicyConvergence
+from certify.claims.stackelberg_optimum import StackelbergOptimum
 from dgames.strategy import Strategy
 
 # The class of each kind of file. The function that verifies a kind is in `certify.checker.KINDS`,
 # under the same name, because the checker imports nothing from here; `certify/file/schemas` has its
 # schema.
 KINDS: dict[str, type[Certificate]] = {
-    known.kind: known for known in (Convergence, Contraction, PolicyConvergence)
+    known.kind: known for known in (Convergence, Contraction, PolicyConvergence, StackelbergOptimum)
 }
 
 
@@ -32,7 +33,7 @@ def load(path: str | Path, progress: Progress | None = None, *, level: int = 1) 
 
     Returns:
         A certificate with the status "proved", of the class of its kind: a `Convergence`, a
-        `Contraction` or a `PolicyConvergence`.
+        `Contraction`, a `PolicyConvergence` or a `StackelbergOptimum`.
 
     Raises:
         ValueError: If the file cannot be read (`certify.checker.Unusable`), or the independent

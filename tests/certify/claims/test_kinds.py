@@ -19,6 +19,10 @@ from certify.command.tables import certificate_table
 
 PENNIES = dg.games.MatrixGame.matching_pennies()
 ENTROPIC = dg.Regularised(PENNIES, 1.0)
+LED = dg.Stackelberg(
+    lambda x, y: (x - 1.0) ** 2 + 0.1 * y[0], dg.game(lambda y, x: ((y[0] - x) ** 2,))
+)
+LED_REGION = certify.Box.around({"leader": 1.0, "followers": (1.0,)}, 0.5)
 RING = jnp.array([[1, 2], [2, 0], [0, 1]])
 
 
@@ -38,10 +42,11 @@ def of_each_kind(linear_certificate, linear_game):
         "convergence over policies": natural(),
         "contraction": certify.contraction(linear_game, dg.Optimistic(0.1), region),
         "policies": certify.certify_policies(ENTROPIC),
+        "stackelberg": certify.certify_stackelberg(LED, LED_REGION),
     }
 
 
-NAMES = ["convergence", "convergence over policies", "contraction", "policies"]
+NAMES = ["convergence", "convergence over policies", "contraction", "policies", "stackelberg"]
 
 
 @pytest.fixture(params=NAMES)
@@ -109,7 +114,7 @@ def test_schemas_of_every_kind(command):
         assert status == 0 and json.loads(out) == certify.schema(kind)
     assert command("schema")[1] == command("schema", "convergence")[1]
     status, _, err = command("schema", "network")
-    assert status == 2 and "must be convergence, contraction or policies" in err
+    assert status == 2 and "must be convergence, contraction, policies or stackelberg" in err
 
 
 def test_a_certificate_knows_its_game(certificate, of_each_kind, linear_game, tmp_path):
@@ -120,6 +125,7 @@ def test_a_certificate_knows_its_game(certificate, of_each_kind, linear_game, tm
         "convergence over policies": (dg.NaturalGradient(ENTROPIC), (jnp.zeros(1),) * 2),
         "contraction": (linear_game, linear),
         "policies": (ENTROPIC, PENNIES.uniform()),
+        "stackelberg": (LED, LED_REGION.center),
     }[name]
     other = {
         "policies": dg.Regularised(PENNIES, 2.0),
