@@ -39,7 +39,7 @@ from fractions import Fraction
 from typing import NamedTuple
 
 from .interval_matrices import (
-    IntervalMatrix,
+    RationalIntervalMatrix,
     Rows,
     absolute,
     column,
@@ -63,12 +63,12 @@ class AnswerTube(NamedTuple):
     error: list[Fraction]
     error_at_point: list[Fraction]
     deviation: Rows
-    slopes: IntervalMatrix
+    slopes: RationalIntervalMatrix
 
 
 def answer_tube(
-    along: IntervalMatrix,
-    across: IntervalMatrix,
+    along: RationalIntervalMatrix,
+    across: RationalIntervalMatrix,
     slope: Rows,
     inverse: Rows,
     scale: list[Fraction],
@@ -112,7 +112,7 @@ def answer_tube(
         [b + x * rho for b, x in zip(start, loss, strict=True)],
         [b + x * at_point for b, x in zip(still, loss, strict=True)],
         plus(v, loose),
-        IntervalMatrix(
+        RationalIntervalMatrix(
             [
                 [s - x for s, x in zip(*rows, strict=True)]
                 for rows in zip(slope, moved.centre, strict=True)

@@ -46,39 +46,47 @@ def flat(matrix: Rows) -> list[Fraction]:
     return [x for row in matrix for x in row]
 
 
-class IntervalMatrix(NamedTuple):
+class RationalIntervalMatrix(NamedTuple):
     """All real matrices that differ from `centre` by at most `radius`, entry by entry."""
 
     centre: Rows
     radius: Rows
 
-    def times(self, right: Rows) -> "IntervalMatrix":
+    def times(self, right: Rows) -> "RationalIntervalMatrix":
         """Returns an enclosure of the product with an exact matrix on the right."""
-        return IntervalMatrix(product(self.centre, right), product(self.radius, absolute(right)))
+        return RationalIntervalMatrix(
+            product(self.centre, right), product(self.radius, absolute(right))
+        )
 
-    def after(self, left: Rows) -> "IntervalMatrix":
+    def after(self, left: Rows) -> "RationalIntervalMatrix":
         """Returns an enclosure of the product with an exact matrix on the left."""
-        return IntervalMatrix(product(left, self.centre), product(absolute(left), self.radius))
+        return RationalIntervalMatrix(
+            product(left, self.centre), product(absolute(left), self.radius)
+        )
 
-    def plus(self, other: "IntervalMatrix") -> "IntervalMatrix":
+    def plus(self, other: "RationalIntervalMatrix") -> "RationalIntervalMatrix":
         """Returns an enclosure of the sum."""
-        return IntervalMatrix(plus(self.centre, other.centre), plus(self.radius, other.radius))
+        return RationalIntervalMatrix(
+            plus(self.centre, other.centre), plus(self.radius, other.radius)
+        )
 
-    def shifted(self, matrix: Rows) -> "IntervalMatrix":
+    def shifted(self, matrix: Rows) -> "RationalIntervalMatrix":
         """Returns the sum with an exact matrix."""
-        return IntervalMatrix(plus(self.centre, matrix), self.radius)
+        return RationalIntervalMatrix(plus(self.centre, matrix), self.radius)
 
-    def widened(self, more: Rows) -> "IntervalMatrix":
+    def widened(self, more: Rows) -> "RationalIntervalMatrix":
         """Returns the same matrix with larger radii."""
-        return IntervalMatrix(self.centre, plus(self.radius, more))
+        return RationalIntervalMatrix(self.centre, plus(self.radius, more))
 
-    def block(self, rows: slice, columns: slice) -> "IntervalMatrix":
+    def block(self, rows: slice, columns: slice) -> "RationalIntervalMatrix":
         """Returns a part."""
-        return IntervalMatrix(*([row[columns] for row in m[rows]] for m in self))
+        return RationalIntervalMatrix(*([row[columns] for row in m[rows]] for m in self))
 
-    def transposed(self) -> "IntervalMatrix":
+    def transposed(self) -> "RationalIntervalMatrix":
         """Returns the transposed matrix."""
-        return IntervalMatrix(*([list(line) for line in zip(*m, strict=True)] for m in self))
+        return RationalIntervalMatrix(
+            *([list(line) for line in zip(*m, strict=True)] for m in self)
+        )
 
     def magnitude(self) -> Rows:
         """Returns the largest absolute value of each entry."""

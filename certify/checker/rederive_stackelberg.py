@@ -20,7 +20,7 @@ from flint import ctx  # pyright: ignore[reportMissingTypeStubs]
 from .cells import Progress, cells_of
 from .exact import Work
 from .graph import Graph, game_hash
-from .interval_matrices import IntervalMatrix
+from .interval_matrices import RationalIntervalMatrix
 from .intervals import ZERO, BallInterval
 from .jets import Expansions, Jet
 from .reader import Reader, Unusable
@@ -197,7 +197,7 @@ def _check_cell(system: OptimalitySystem, cell: LeaderCell) -> list[Jet]:
     return jets
 
 
-def contains(matrix: IntervalMatrix, found: Balls) -> bool:
+def contains(matrix: RationalIntervalMatrix, found: Balls) -> bool:
     """Says whether an interval matrix contains another one."""
     return all(
         bool((x - BallInterval.point(c)).magnitude() <= BallInterval.point(r).low)

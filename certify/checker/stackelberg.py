@@ -65,7 +65,7 @@ from .cells import Family, Progress, cells_of
 from .exact import Work
 from .graph import Graph, read_graph
 from .interval_matrices import (
-    IntervalMatrix,
+    RationalIntervalMatrix,
     Rows,
     absolute,
     column,
@@ -154,7 +154,7 @@ class LeaderCell(NamedTuple):
     upper: list[Fraction]
     point: list[Fraction]
     residual: list[Fraction]
-    jacobian: IntervalMatrix
+    jacobian: RationalIntervalMatrix
     slope: Rows
     inverse: Rows
     left: Rows
@@ -172,7 +172,7 @@ class Reduced(NamedTuple):
     """
 
     tube: AnswerTube
-    bends: IntervalMatrix
+    bends: RationalIntervalMatrix
     cross: Rows
 
 
@@ -214,12 +214,12 @@ def follower_cells(
     return cells_of(file, lower, upper, None, progress)
 
 
-def stated(node: Reader, size: int, scale: Fraction) -> IntervalMatrix:
+def stated(node: Reader, size: int, scale: Fraction) -> RationalIntervalMatrix:
     """Reads an interval matrix."""
     family = Family(node, size, size)
     if family.generators:
         node["generators"].fail("no matrices")
-    return IntervalMatrix(
+    return RationalIntervalMatrix(
         *([[x * scale for x in row] for row in m] for m in (family.centre, family.remainder))
     )
 
@@ -333,7 +333,7 @@ def check_curvature(cell: LeaderCell, claims: StackelbergClaims, found: Reduced)
             [sign * (x - (bound if i == j else 0)) for j, x in enumerate(row)]
             for i, row in enumerate(found.bends.centre)
         ]
-        matrix = IntervalMatrix(centre, found.bends.radius)
+        matrix = RationalIntervalMatrix(centre, found.bends.radius)
         require(matrix.is_positive(cell.scaling), f"the {name} holds on {cell.where}")
 
 
@@ -370,7 +370,7 @@ def check_optimum(
         all(x <= r for x, r in zip(flat(reach), claims.answer_radius, strict=True)),
         "the followers' answer at the optimum is as near as the file says",
     )
-    slopes = IntervalMatrix(*(part[:m] for part in found.tube.slopes))
+    slopes = RationalIntervalMatrix(*(part[:m] for part in found.tube.slopes))
     _within(slopes, claims.slopes, "slopes of the answer")
     _within(found.bends, claims.bends, "curvature")
     jacobian, y, w = cell.jacobian, slice(n, n + m), slice(n + m, None)
@@ -396,7 +396,7 @@ def check_optimum(
     )
 
 
-def _within(found: IntervalMatrix, ends: Box, what: str) -> None:
+def _within(found: RationalIntervalMatrix, ends: Box, what: str) -> None:
     parts = zip(flat(found.centre), flat(found.radius), *ends, strict=True)
     inside = all(low <= c - r and c + r <= high for c, r, low, high in parts)
     require(inside, f"{what} at the optimum: the stated bounds hold")

@@ -10,7 +10,7 @@ from typing_extensions import override
 
 from dgames.fields import AbstractField
 from dgames.leaders.stackelberg import Stackelberg
-from dgames.sets import AbstractSet, Euclidean, PlayerSets, Product, map_sets
+from dgames.sets import AbstractSet, Box, Euclidean, PlayerSets, map_sets
 from dgames.strategy import Block, Strategy, ravel
 
 
@@ -168,12 +168,14 @@ class SingleLoop(AbstractField):
     def __call__(self, x: Strategy, args: PyTree = None) -> Strategy:
         _no_args(self, args)
         own, y, w = x["leader"], x["followers"], x["adjoint"]
-        game, free = self.game, self.game.free(own, y)
+        game, kept = self.game, w
         pull = jax.grad(lambda y: game.leader_cost(own, y))(y)
-        kept = jax.tree.map(jnp.multiply, free, w)
+        if game.is_bounded(own, y):
+            free = game.free(own, y)
+            kept = jax.tree.map(jnp.multiply, free, w)
         turned = jax.tree.map(jnp.add, game.transposed_product(own, y, kept), pull)
-        # On coordinates that a bound holds the adjoint is drawn to zero.
-        turned = jax.tree.map(lambda on, t, w: on * t + (1 - on) * w, free, turned, w)
+        if game.is_bounded(own, y):  # where a bound holds a coordinate its adjoint is drawn to zero
+            turned = jax.tree.map(lambda on, t, w: on * t + (1 - on) * w, free, turned, w)
         return {
             "leader": game.leader_force(own, y, kept),
             "followers": _scaled(self.speed, game.force(own, y)),
@@ -220,5 +222,9 @@ class FollowTheRidge(AbstractField):
 
 
 def _sets(game: Stackelberg, x: Strategy) -> dict[str, AbstractSet]:
-    own = game.sets(x["leader"], x["followers"])
-    return {"leader": game.leader_set, "followers": Product(own)}
+    own, y = x["leader"], x["followers"]
+    followers: AbstractSet = Euclidean()
+    if game.is_bounded(own, y):
+        _, unravel = ravel(y)
+        followers = Box(*map(unravel, game.bounds(own, y)))
+    return {"leader": game.leader_set, "followers": followers}

@@ -15,7 +15,15 @@ from typing_extensions import override
 from dgames.fields import pseudo_gradient
 from dgames.game import Game
 from dgames.leaders.response import Bounds, Response, Vector, respond
-from dgames.sets import AbstractSet, Box, Euclidean, PlayerSets, map_sets, player_sets
+from dgames.sets import (
+    AbstractSet,
+    Box,
+    Euclidean,
+    PlayerSets,
+    is_constrained,
+    map_sets,
+    player_sets,
+)
 from dgames.strategy import Block, Strategy, dimensions, join, player_names, ravel
 
 _NEWTON = optx.Newton(rtol=1e-12, atol=1e-12)
@@ -200,6 +208,10 @@ class Stackelberg(eqx.Module):
         if self.follower_sets is None:
             return self.followers.strategy_set(y)
         return self.follower_sets(x)
+
+    def is_bounded(self, x: Block, y: Strategy) -> bool:
+        """Returns whether any follower has bounds, the leader playing x."""
+        return is_constrained(self.sets(x, y), y)
 
     def free_slopes(self, x: Block, y: Strategy, free: Bool[Array, " y"]) -> Float[Array, "y y"]:
         """Returns `G_y` on some coordinates, and the identity on all others."""

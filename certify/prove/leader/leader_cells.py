@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from jaxtyping import Float
 
-from certify.checker.interval_matrices import IntervalMatrix
+from certify.checker.interval_matrices import RationalIntervalMatrix
 from certify.checker.stackelberg import LeaderCell, Reduced, reduced
 from certify.checker.verdict import Rejected
 from certify.prove.leader.leader_problem import LeaderProblem
@@ -147,7 +147,7 @@ def _cell(
         [*map(Fraction, upper.tolist()), *numbers("upper")],
         numbers("point"),
         numbers("residual"),
-        IntervalMatrix(
+        RationalIntervalMatrix(
             *(rows([x * scale for x in entry[p]], size) for p in ("centre", "remainder"))
         ),
         rows(numbers("slope"), n),
