@@ -40,9 +40,15 @@ def costs_in_coordinates(game: dg.Stackelberg, like: Strategy) -> LeaderCosts:
     """
     if not isinstance(like, dict) or {*like} != {"leader", "followers"}:
         raise ValueError('certify_stackelberg: strategies are {"leader": x, "followers": y}')
+    followers = game.followers
+    if not isinstance(followers, dg.Game):
+        raise ValueError(
+            "certify_stackelberg: the followers are a field, of which nothing is certified; give "
+            "their costs, as a game"
+        )
 
     def costs(z: Any, _: Any) -> Any:
-        others = blocks(game.followers.costs(z["followers"], z["leader"]))
+        others = blocks(followers.costs(z["followers"], z["leader"]))
         return game.leader_cost(z["leader"], z["followers"]), *others
 
     code, promoted = code_of(costs, like, None, "the costs")

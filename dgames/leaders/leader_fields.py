@@ -169,12 +169,12 @@ class SingleLoop(AbstractField):
         _no_args(self, args)
         own, y, w = x["leader"], x["followers"], x["adjoint"]
         game, kept = self.game, w
-        pull = jax.grad(lambda y: game.leader_cost(own, y))(y)
-        if game.is_bounded(own, y):
-            free = game.free(own, y)
+        free = game.free(own, y) if game.is_bounded(own, y) else None
+        if free is not None:
             kept = jax.tree.map(jnp.multiply, free, w)
+        pull = jax.grad(lambda y: game.leader_cost(own, y))(y)
         turned = jax.tree.map(jnp.add, game.transposed_product(own, y, kept), pull)
-        if game.is_bounded(own, y):  # where a bound holds a coordinate its adjoint is drawn to zero
+        if free is not None:  # where a bound holds a coordinate, its adjoint is drawn to zero
             turned = jax.tree.map(lambda on, t, w: on * t + (1 - on) * w, free, turned, w)
         return {
             "leader": game.leader_force(own, y, kept),

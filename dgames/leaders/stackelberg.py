@@ -12,7 +12,7 @@ from jax.core import Tracer
 from jaxtyping import Array, Bool, Float, PyTree
 from typing_extensions import override
 
-from dgames.fields import pseudo_gradient
+from dgames.fields import AbstractField, as_field
 from dgames.game import Game
 from dgames.leaders.response import Bounds, Response, Vector, respond
 from dgames.sets import (
@@ -52,7 +52,9 @@ class Stackelberg(eqx.Module):
     Attributes:
         leader_cost: The leader's cost f, a function of x (any pytree of arrays) and y.
         followers: The followers' game: `followers.costs(y, x)` takes the leader's strategy as its
-            `args`. A single follower plays a strategy of one player, such as `(y,)`.
+            `args`. A single follower plays a strategy of one player, such as `(y,)`. A field is
+            accepted, too: `followers(y, x)` is then G itself, and the answer its zero, as in the
+            equations of Bellman.
         leader_set: Where the leader may move.
         follower_sets: A function of x that returns the followers' sets, for bounds that move with
             x; by default they are those of `followers`.
@@ -67,7 +69,7 @@ class Stackelberg(eqx.Module):
     """
 
     leader_cost: Callable[[Block, Strategy], Any]
-    followers: Game
+    followers: Game | AbstractField
     leader_set: AbstractSet = Euclidean()
     follower_sets: Callable[[Block], PlayerSets] | None = None
     solver: Any = eqx.field(static=True, default=_NEWTON)
@@ -75,10 +77,11 @@ class Stackelberg(eqx.Module):
     def __check_init__(self):
         if not callable(self.leader_cost):
             raise ValueError("Stackelberg: the leader's cost must be a function of x and y")
-        if not isinstance(self.followers, Game):
+        if not isinstance(self.followers, Game | AbstractField):
             raise ValueError(
                 "Stackelberg: the followers play a game, whose costs(y, x) take the leader's "
-                f"strategy as args; got {type(self.followers).__name__}; see dgames.game"
+                f"strategy as args, or are a field; got {type(self.followers).__name__}; see "
+                "dgames.game"
             )
 
     @classmethod
@@ -165,7 +168,7 @@ class Stackelberg(eqx.Module):
 
     def force(self, x: Block, y: Strategy) -> Strategy:
         """Returns the followers' pseudo-gradient `G(x, y)`."""
-        return pseudo_gradient(self.followers)(y, x)
+        return as_field(self.followers)(y, x)
 
     def adjoint(self, x: Block, y: Strategy) -> Strategy:
         """Returns `w = -G_y^-T f_y` at any (x, y), zero on coordinates that a bound holds.
@@ -259,6 +262,8 @@ class Stackelberg(eqx.Module):
             "the followers' Jacobian is singular at their answer, which then has no derivative and "
             "may not be the only one; add a ridge to their costs",
         )
+        if not isinstance(self.followers, Game):
+            return value
         return _refused(
             value,
             answer.converged & ~singular & (own_curvature(kept, start) <= 0),

@@ -229,6 +229,23 @@ def test_refusals():
 
 
 @pytest.mark.full
+def test_answers_within_bounds_from_anywhere(key):
+    """A kernel machine, from some starts of which Newton's method alone goes around in circles."""
+    keys = jax.random.split(key, 3)
+    points, labels = jax.random.normal(keys[0], (20, 2)), jax.random.normal(keys[1], (20,))
+    far = jnp.sum((points[:, None] - points[None]) ** 2, -1)
+    Q = jnp.outer(jnp.sign(labels), jnp.sign(labels)) * jnp.exp(-far / 8) + 0.1 * jnp.eye(20)
+    follower = dg.game(lambda y, x: (0.5 * y[0] @ Q @ y[0] - x * jnp.sum(y[0]),), dg.Box(0.0, 1.0))
+    game = dg.Stackelberg(lambda x, y: x**2, follower)
+    starts = jax.random.uniform(keys[2], (20, 20))
+    answers = jax.jit(jax.vmap(lambda y: game.response(jnp.array(1.0), (y,))))(starts)
+    assert bool(answers.converged.all())
+    assert np.allclose(answers.value, answers.value[0], atol=1e-7)
+    y = answers.value[0]
+    assert np.allclose(y, np.clip(y - (Q @ y - 1), 0, 1), atol=1e-7)
+
+
+@pytest.mark.full
 def test_another_solver():
     solver = optx.Dogleg(1e-10, 1e-10)
     game = dg.Stackelberg(IMPLICIT.leader_cost, IMPLICIT.followers, solver=solver)
