@@ -14,7 +14,7 @@ from types import ModuleType
 
 import jax
 
-from benchmarks.peers import certificates, dynamics, enclosures, equilibria, rates
+from benchmarks.peers import certificates, dynamics, enclosures, equilibria, leaders, rates
 from benchmarks.peers.table import Row, markdown
 
 COMPARISONS: dict[str, ModuleType] = {
@@ -23,6 +23,7 @@ COMPARISONS: dict[str, ModuleType] = {
     "enclosures": enclosures,
     "rates": rates,
     "equilibria": equilibria,
+    "leaders": leaders,
 }
 
 COMMAND = "python -m benchmarks --markdown docs/benchmarks.md"

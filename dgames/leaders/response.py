@@ -108,19 +108,23 @@ def _solved(
     which converge from anywhere if the field is monotone, come nearer before the next attempt.
     """
 
-    def move(y: Vector, at: Vector, step: Array) -> Vector:
-        return jnp.clip(y - step * field(at), *bounds)
+    def steepness(y: Vector) -> Array:
+        return jnp.linalg.norm(jax.jacfwd(field)(y))
+
+    def nearer(y: Vector) -> Vector:
+        # Where the field flattens out towards infinity, longer steps would only lead there.
+        step = 0.5 / (jnp.maximum(steepness(y), 0.1 * steepness(start)) + 1e-30)
+
+        def move(y: Vector, at: Vector) -> Vector:
+            return jnp.clip(y - step * field(at), *bounds)
+
+        return jax.lax.fori_loop(0, _STEPS, lambda _, y: move(y, move(y, y)), y)
 
     def attempt(carry: tuple[Vector, Vector, Array]) -> tuple[Vector, Vector, Array]:
         near, _, count = carry
-        # Where the field flattens out towards infinity, longer steps would only lead there.
-        step = 0.5 / jnp.maximum(jnp.linalg.norm(jax.jacfwd(field)(near)), 0.1 * steepness)
-        steps = jnp.where(count > 0, _STEPS, 0)
-        near = jax.lax.fori_loop(0, steps, lambda _, y: move(y, move(y, y, step), step), near)
+        near = jax.lax.cond(count > 0, nearer, lambda y: y, near)
         found = optx.root_find(natural, solver, near, max_steps=max_steps, throw=False).value
         return near, jnp.clip(found, *bounds), count + 1
-
-    steepness = jnp.linalg.norm(jax.jacfwd(field)(start)) + 1e-30
 
     def goes_on(carry: tuple[Vector, Vector, Array]) -> Bool[Array, ""]:
         return (carry[2] < _ATTEMPTS) & ~_is_zero(natural, carry[1])

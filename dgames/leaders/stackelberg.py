@@ -248,8 +248,10 @@ class Stackelberg(eqx.Module):
         value, (_, unravel) = answer.value, ravel(start)
         x, y = jax.lax.stop_gradient((x, value))
         kept = self.free_slopes(x, unravel(y), ~answer.active)
-        scale = 1e-12 * (1 + jnp.max(jnp.abs(kept)))
-        singular = jnp.min(jnp.linalg.svd(kept, compute_uv=False)) <= scale
+        # A solution that is this much larger than its right side is made of rounding errors.
+        ones = jnp.ones_like(y)
+        solution = jnp.linalg.solve(kept / jnp.max(jnp.abs(kept)), ones)
+        singular = ~(jnp.max(jnp.abs(solution)) * (100 * jnp.finfo(y.dtype).eps) < 1)
         value = _refused(
             value,
             ~answer.converged,
@@ -266,7 +268,7 @@ class Stackelberg(eqx.Module):
             return value
         return _refused(
             value,
-            answer.converged & ~singular & (own_curvature(kept, start) <= 0),
+            answer.converged & ~singular & ~_is_curved(kept, start),
             "at the point found a follower's cost is not curved upwards, so it is no best answer, "
             "or not the only one; start elsewhere, or make the costs convex",
         )
@@ -279,6 +281,16 @@ def _refused(value: Vector, condition: Bool[Array, ""], reason: str) -> Vector:
     if condition:
         raise ValueError(f"Stackelberg: {reason}")
     return value
+
+
+def _is_curved(slopes: Float[Array, "y y"], like: Strategy) -> Bool[Array, ""]:
+    """Returns whether the symmetric parts of the followers' own blocks have Cholesky factors."""
+    factors, first = [], 0
+    for size in dimensions(like):
+        own = slopes[first : first + size, first : first + size]
+        factors.append(jnp.all(jnp.isfinite(jnp.linalg.cholesky((own + own.T) / 2))))
+        first += size
+    return jnp.all(jnp.stack(factors))
 
 
 def own_curvature(slopes: Float[Array, "y y"], like: Strategy) -> Float[Array, ""]:
