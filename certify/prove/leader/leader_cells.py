@@ -14,6 +14,7 @@ from certify.rounding import float_above
 from certify.search.measure import Cell, Measured, Merit
 
 Vector = Float[np.ndarray, " n"]
+Point = Float[np.ndarray, " all"]
 
 # Bits below the largest entry of a Jacobian that files have.
 _BITS = 80
@@ -32,7 +33,7 @@ class ProvedCell(NamedTuple):
 NOTHING = ProvedCell(None, None, None)
 
 
-def solved(problem: LeaderProblem, point: Vector, fixed: int, steps: int = 12) -> Vector | None:
+def solved(problem: LeaderProblem, point: Point, fixed: int, steps: int = 12) -> Point | None:
     """Returns a zero of the last entries of Phi by Newton's method, the first `fixed` held."""
     for _ in range(steps):
         found = problem.at(point)
@@ -56,7 +57,7 @@ def proved_cell(
     unit: int,
     lower: Vector,
     upper: Vector,
-    point: Vector,
+    point: Point,
     rows: int,
 ) -> ProvedCell:
     """Finds a box around the answer for x in a cell, and encloses f^'' there.
@@ -180,7 +181,7 @@ class LeaderMeasure:
         optimum: (x*, y*, w*), near which answers are looked for.
     """
 
-    def __init__(self, problem: LeaderProblem, unit: int, optimum: Vector) -> None:
+    def __init__(self, problem: LeaderProblem, unit: int, optimum: Point) -> None:
         self.problem, self.unit, self.optimum = problem, unit, optimum
         n = problem.n
         at = problem.at(optimum)
@@ -210,7 +211,7 @@ class LeaderMeasure:
         return Measured(found, (Merit(low, peak, widths),))
 
 
-def unit_of(problem: LeaderProblem, point: Vector) -> int:
+def unit_of(problem: LeaderProblem, point: Point) -> int:
     """Returns a unit for Jacobians: about 2^-80 of their largest entry."""
     at = problem.at(point)
     assert at is not None

@@ -2,6 +2,7 @@
 
 import jax
 import jax.numpy as jnp
+import jaxtyping
 import numpy as np
 import pytest
 
@@ -180,5 +181,5 @@ def test_sets_that_cut_the_region():
     moving = dg.Stackelberg(lambda x, y: x**2, costs, follower_sets=lambda x: dg.Box(0.0, x))
     with pytest.raises(ValueError, match="bounds that move"):
         certify.certify_stackelberg(moving, around(1.0, (1.0,), 0.5))
-    with pytest.raises(ValueError, match=r"must be a dgames\.Stackelberg"):
+    with pytest.raises((ValueError, jaxtyping.TypeCheckError), match="Stackelberg"):
         certify.certify_stackelberg(costs, around(1.0, (1.0,), 0.5))  # pyright: ignore
