@@ -155,8 +155,9 @@ class StackelbergOptimum(Certificate):
         """Returns the claims: the answer, the curvature, the optimum and steps."""
         best = self.optimum
         followers, leader = self.cells
+        count = len(self.weights)
         return [
-            row("players", f"a leader and {len(self.weights)} followers"),
+            row("players", "a leader and " + (f"{count} followers" if count > 1 else "a follower")),
             row(
                 "answer",
                 "for each strategy of the leader in the region exactly one equilibrium of the "

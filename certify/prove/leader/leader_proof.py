@@ -18,7 +18,7 @@ from certify.claims.stackelberg_optimum import StackelbergOptimum
 from certify.file.provenance import provenance
 from certify.metric.weights import choose_weights, sampled_margin
 from certify.problem.naming import game_name
-from certify.problem.region import Box
+from certify.problem.region import Box, Region
 from certify.problem.structure import describe
 from certify.prove.arguments import check_search
 from certify.prove.leader.cell_measure import CellMeasure
@@ -57,7 +57,7 @@ _SHARES = (1e-12, 1e-11, 1e-10, 1e-8)
 
 
 def certify_stackelberg(
-    game: dg.Stackelberg, region: Box, *, search: Search = Search()
+    game: dg.Stackelberg, region: Region, *, search: Search = Search()
 ) -> StackelbergOptimum:
     """Proves that a leader's reduced cost has one minimiser on a region, and where.
 
