@@ -69,7 +69,7 @@ def transitions() -> np.ndarray:
 
 def quality(values: Array, bonuses: Array) -> Array:
     """Returns Q, of shape (5, 2): the learner itself is paid 1 in the last state."""
-    paid = jnp.zeros(STATES).at[-1].set(1.0) + bonuses
+    paid = jnp.asarray(np.eye(STATES)[-1]) + bonuses
     future = jnp.einsum("sat,t->sa", jnp.asarray(transitions()), values)
     return paid[:, None] + DISCOUNT * future
 
@@ -88,7 +88,7 @@ def visits(values: Array, bonuses: Array, temperature: Any) -> Array:
     """Returns how often each state is visited, discounted, from the last one; they add up to 1."""
     policy = jax.nn.softmax(quality(values, bonuses) / temperature, axis=1)
     moves = jnp.einsum("sa,sat->st", policy, jnp.asarray(transitions()))
-    start = jnp.zeros(STATES).at[-1].set(1.0)
+    start = jnp.asarray(np.eye(STATES)[-1])
     return (1 - DISCOUNT) * jnp.linalg.solve(jnp.eye(STATES) - DISCOUNT * moves.T, start)
 
 

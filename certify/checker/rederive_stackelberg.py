@@ -1,11 +1,11 @@
 """Level 2 for Stackelberg files: statement (B) of `stackelberg.py`, re-derived from the costs.
 
-The file spells out f and the g_i as a graph of (x, y). It is evaluated on boxes in ball arithmetic,
-with derivatives by truncated Taylor polynomials (`jets`), of which all coefficients up to degree 4
-have to be finite: so the costs are four times continuously differentiable near each box, whatever
-operations they are made of. The optimality system and its Jacobian are then sums of products of
-second and third derivatives and adjoints, by the formulas in `stackelberg.py`: with H the second
-derivatives of f + w' G in (x, y) for fixed w,
+The file spells out f and the g_i, or f and a field G, as a graph of (x, y). It is evaluated on
+boxes in ball arithmetic, with derivatives by truncated Taylor polynomials (`jets`), of which all
+coefficients up to degree 4 have to be finite: so these functions are four times continuously
+differentiable near each box, whatever operations they are made of. The optimality system and its
+Jacobian are then sums of products of second and third derivatives and adjoints, by the formulas in
+`stackelberg.py`: with H the second derivatives of f + w' G in (x, y) for fixed w,
 
              | H_xx  H_xy  G_x' |
     DPhi  =  | G_x   G_y   0    |
@@ -48,11 +48,19 @@ class OptimalitySystem:
         graph: The graph of f and of the costs of all followers, of (x, y).
         leader: The number n of coordinates of x.
         players: The number of the follower to whom each coordinate of y belongs.
+        of_field: Whether the graph is that of f and of the entries of G itself.
     """
 
-    def __init__(self, graph: Graph, leader: int, players: list[int]) -> None:
-        self.graph, self.n, self.players = graph, leader, players
+    def __init__(
+        self, graph: Graph, leader: int, players: list[int], *, of_field: bool = False
+    ) -> None:
+        self.graph, self.n = graph, leader
         self.size = leader + len(players)
+        # Each entry of G is a derivative of an output of the graph, or the output itself.
+        self.forces: list[tuple[int, tuple[int, ...]]] = [
+            (1 + index, ()) if of_field else (1 + player, (leader + index,))
+            for index, player in enumerate(players)
+        ]
         self.expansions = Expansions(ORDER)
 
     def jets(self, box: Sides) -> list[Jet] | None:
@@ -67,20 +75,16 @@ class OptimalitySystem:
     def force_slopes(self, jets: list[Jet]) -> Balls:
         """Returns the enclosure of G_y, with the jets of a box."""
         own = range(self.n, self.size)
-        return [
-            [_entry(jets[1 + player], a, b) for b in own]
-            for a, player in zip(own, self.players, strict=True)
-        ]
+        return [[_entry(jets[output], *along, b) for b in own] for output, along in self.forces]
 
     def jacobian(self, jets: list[Jet], adjoint: list[BallInterval]) -> Balls:
         """Returns the enclosure of DPhi, with the jets of a box, for adjoints in a box."""
         n, size = self.n, self.size
-        forces = list(zip(range(n, size), self.players, strict=True))
 
         def bend(a: int, b: int) -> BallInterval:
             terms = (
-                _entry(jets[1 + player], k, a, b) * w
-                for (k, player), w in zip(forces, adjoint, strict=True)
+                _entry(jets[output], *along, a, b) * w
+                for (output, along), w in zip(self.forces, adjoint, strict=True)
             )
             return sum(terms, _entry(jets[0], a, b))
 
@@ -88,9 +92,11 @@ class OptimalitySystem:
         for a in range(size):
             for b in range(a + 1):
                 bends[a][b] = bends[b][a] = bend(a, b)
-        slopes = [[_entry(jets[1 + player], k, b) for b in range(size)] for k, player in forces]
+        slopes = [
+            [_entry(jets[output], *along, b) for b in range(size)] for output, along in self.forces
+        ]
         turned = [[row[a] for row in slopes] for a in range(size)]
-        none = [ZERO] * len(forces)
+        none = [ZERO] * len(self.forces)
         return [
             *(bends[a] + turned[a] for a in range(n)),
             *(row + none for row in slopes),
@@ -99,18 +105,17 @@ class OptimalitySystem:
 
     def values(self, jets: list[Jet], adjoint: list[BallInterval]) -> list[BallInterval]:
         """Returns the enclosure of Phi, with the jets of a box or of a point."""
-        forces = list(zip(range(self.n, self.size), self.players, strict=True))
 
         def pull(a: int) -> BallInterval:
             terms = (
-                _entry(jets[1 + player], k, a) * w
-                for (k, player), w in zip(forces, adjoint, strict=True)
+                _entry(jets[output], *along, a) * w
+                for (output, along), w in zip(self.forces, adjoint, strict=True)
             )
             return sum(terms, _entry(jets[0], a))
 
         return [
             *(pull(a) for a in range(self.n)),
-            *(_entry(jets[1 + player], k) for k, player in forces),
+            *(_entry(jets[output], *along) for output, along in self.forces),
             *(pull(a) for a in range(self.n, self.size)),
         ]
 
@@ -149,7 +154,7 @@ def rederive_stackelberg(
         "the hash is that of the game, its players' names and its graph (level 2)",
     )
     scale, work = Fraction(2) ** evidence["unit"].integer(), Work()
-    system = OptimalitySystem(claims.graph, claims.n, claims.players)
+    system = OptimalitySystem(claims.graph, claims.n, claims.players, of_field=claims.of_field)
     counts = [0, 0]
     with ctx.workprec(PRECISION):
         for node, lower, upper in follower_cells(evidence["followers"], claims, progress):

@@ -15,6 +15,11 @@ re-derived here is, in one place:
       DPhi is in the stated interval matrix, and `|Psi(point)| <= residual` (of the optimum:
       |Phi(point)|) entrywise; |f(point) - value| <= residual at the point of the optimum.
 
+A file may be about a field G in place of the followers' costs, and names it. Then (B) says of that
+G that it is once, or near leader's cells twice, continuously differentiable; nothing is known of
+costs, blocks of G_y need not be symmetric, and the followers' answer is the zero of G(x, .), which
+is not claimed to be an equilibrium of a game. All else below is the same.
+
 What follows, by the inequalities verified below in exact rational arithmetic, for all x in X:
 
   * **The followers have one answer.** On the cells `W G_y + G_y' W > 2 margin W` with one positive
@@ -125,9 +130,13 @@ class StackelbergClaims:
         require(self.basin > 0, "the basin has a positive radius")
         best, rate = step.fields("best", "rate")
         self.best, self.rate = best.number(), rate.number()
+        self.of_field = "field" in game
+        if self.of_field and not game["field"].text():
+            game["field"].fail("the name of a field")
         self.graph: Graph | None = None
         if "graph" in game:
-            self.graph = read_graph(game["graph"], self.n + self.m, 1 + len(self.sizes))
+            outputs = 1 + (self.m if self.of_field else len(self.sizes))
+            self.graph = read_graph(game["graph"], self.n + self.m, outputs)
 
     @property
     def players(self) -> list[int]:

@@ -147,6 +147,8 @@ class StackelbergOptimum(Certificate):
             size = said["leader"]["size"] + sum(player["size"] for player in said["followers"])
             x = rebuild(said["structure"], np.zeros(size))
         traced = costs_in_coordinates(game, x)
+        if traced.of_field != ("field" in said):
+            return f"its followers are {'a field' if 'field' in said else 'a game, with costs'}"
         same = traced.graph["nodes"] == said["graph"]["nodes"]
         same = same and traced.graph["outputs"] == said["graph"]["outputs"]
         return None if same else "its costs are other functions"
@@ -156,12 +158,14 @@ class StackelbergOptimum(Certificate):
         best = self.optimum
         followers, leader = self.cells
         count = len(self.weights)
+        of_field = "field" in self.data["game"]
+        what = "zero of the followers' field" if of_field else "equilibrium of the followers"
         return [
             row("players", "a leader and " + (f"{count} followers" if count > 1 else "a follower")),
             row(
                 "answer",
-                "for each strategy of the leader in the region exactly one equilibrium of the "
-                "followers within theirs; margin ",
+                f"for each strategy of the leader in the region exactly one {what} within theirs; "
+                "margin ",
                 at_least(self.margin),
             ),
             row(

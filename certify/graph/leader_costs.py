@@ -9,6 +9,8 @@ import dgames as dg
 from certify.graph.trace import expression_graph
 from certify.problem.fingerprint import fingerprint
 from certify.problem.traced_code import code_of
+from dgames.fields import check_field
+from dgames.sets import is_constrained
 from dgames.strategy import Strategy, blocks, dimensions, unraveler
 
 
@@ -16,14 +18,17 @@ class LeaderCosts(NamedTuple):
     """The costs of a leader and followers, as they stand in a file.
 
     Attributes:
-        graph: The graph of f and of each follower's cost; its inputs are x and then y.
+        graph: The graph of f, and of each follower's cost or of the entries of a field; its inputs
+            are x and then y.
         hash: The fingerprint of the traced code.
         promoted: What was not float64, sentences.
+        of_field: Whether followers are a field.
     """
 
     graph: dict[str, Any]
     hash: str
     promoted: tuple[str, ...]
+    of_field: bool
 
 
 def costs_in_coordinates(game: dg.Stackelberg, like: Strategy) -> LeaderCosts:
@@ -40,20 +45,22 @@ def costs_in_coordinates(game: dg.Stackelberg, like: Strategy) -> LeaderCosts:
     """
     if not isinstance(like, dict) or {*like} != {"leader", "followers"}:
         raise ValueError('certify_stackelberg: strategies are {"leader": x, "followers": y}')
-    followers = game.followers
-    if not isinstance(followers, dg.Game):
-        raise ValueError(
-            "certify_stackelberg: the followers are a field, of which nothing is certified; give "
-            "their costs, as a game"
-        )
+    followers, y = game.followers, like["followers"]
+    of_field = not isinstance(followers, dg.Game)
+    if of_field:
+        check_field(followers, y, like["leader"])
+        if is_constrained(followers.strategy_set(y), y):
+            raise ValueError("certify_stackelberg: fields with strategy sets are not certified")
 
     def costs(z: Any, _: Any) -> Any:
-        others = blocks(followers.costs(z["followers"], z["leader"]))
-        return game.leader_cost(z["leader"], z["followers"]), *others
+        x, y = z["leader"], z["followers"]
+        if isinstance(followers, dg.Game):
+            return game.leader_cost(x, y), *blocks(followers.costs(y, x))
+        return game.leader_cost(x, y), *jax.tree.leaves(followers(y, x))
 
     code, promoted = code_of(costs, like, None, "the costs")
-    shapes = [output.aval.shape for output in code.jaxpr.outvars]  # pyright: ignore
-    if shapes != [()] * (1 + len(dimensions(like["followers"]))):
+    first, *others = (output.aval.shape for output in code.jaxpr.outvars)  # pyright: ignore
+    if first or (not of_field and others != [()] * len(dimensions(y))):
         raise ValueError("certify_stackelberg: each player has one cost, a scalar")
     whole = unraveler((like["leader"], like["followers"]))
 
@@ -62,4 +69,4 @@ def costs_in_coordinates(game: dg.Stackelberg, like: Strategy) -> LeaderCosts:
         return core.jaxpr_as_fun(code)(*jax.tree.leaves({"leader": x, "followers": y}))
 
     size = sum(dimensions(like))
-    return LeaderCosts(expression_graph(numbers, size), fingerprint(code), promoted)
+    return LeaderCosts(expression_graph(numbers, size), fingerprint(code), promoted, of_field)

@@ -57,10 +57,11 @@ class LeaderProblem:
             costs = costs_in_coordinates(game, like)
         except GraphError as error:
             raise NoProof(str(error)) from None
-        self.graph, self.hash, self.promoted = costs
-        graph = read_graph(Reader(self.graph), self.n + self.m, 1 + len(self.sizes))
+        self.graph, self.hash, self.promoted, self.of_field = costs
+        outputs = len(self.graph["outputs"])
+        graph = read_graph(Reader(self.graph), self.n + self.m, outputs)
         self.players = [i for i, size in enumerate(self.sizes) for _ in range(size)]
-        self.system = OptimalitySystem(graph, self.n, self.players)
+        self.system = OptimalitySystem(graph, self.n, self.players, of_field=self.of_field)
 
     def _require_sets(self, game: dg.Stackelberg, x: Any, y: Any, corners: tuple) -> None:
         """Raises unless the region lies in all strategy sets: nothing is proved at their faces."""

@@ -73,7 +73,8 @@ def certify_stackelberg(
     set may be active: the region has to lie in all of them.
 
     Args:
-        game: The game, whose costs are smooth on the region and have an expression graph.
+        game: The game, whose costs are smooth on the region and have an expression graph. Where the
+            followers are a field, r(x) is its one zero in Y, and nothing is said of equilibria.
         region: A box of strategies `{"leader": x, "followers": y}`.
         search: How long and how finely to search: up to 512 cells of X x Y for the followers'
             margin, and as many of X for the curvature, until each is 90% of what further cutting
@@ -183,6 +184,8 @@ def _contents(
         ],
         "graph": problem.graph,
     }
+    if problem.of_field:
+        game["field"] = "followers"
     return {
         "format": FORMAT,
         "version": VERSION,
