@@ -61,7 +61,7 @@ if TYPE_CHECKING:
     from certify.prove.estimate import Estimate as Estimate
     from certify.prove.estimate import estimate as estimate
     from certify.prove.growth import grow as grow
-    from certify.prove.leader import certify_stackelberg as certify_stackelberg
+    from certify.prove.leader import certify_leader as certify_leader
     from certify.prove.mismatch import MismatchError as MismatchError
     from certify.prove.network import certify_network as certify_network
     from certify.prove.network import network_constants as network_constants
@@ -111,7 +111,7 @@ _HOMES = {
         "prove.direct.largest_step": ("DirectStep", "largest_step"),
         "prove.estimate": ("Estimate", "estimate"),
         "prove.growth": ("grow",),
-        "prove.leader": ("certify_stackelberg",),
+        "prove.leader": ("certify_leader",),
         "prove.certify": ("certify",),
         "prove.network": ("certify_network", "network_constants"),
         "prove.policies": ("certify_policies",),

@@ -130,7 +130,7 @@ def proofs(config: Config, run: Run) -> Data:
         game = dg.Stackelberg(unbounded.leader_cost, unbounded.followers)
         middle = {"leader": found["leader"], "followers": tuple(found["followers"])}
         widths = {"leader": config.radius, "followers": (0.5 * config.radius,) * 4}
-        proof = certify.certify_stackelberg(game, certify.Box.around(middle, widths))
+        proof = certify.certify_leader(game, certify.Box.around(middle, widths))
         path = proof.save(run.folder / f"gamma-{gamma:g}.json.gz")
         best = proof.optimum
         return {

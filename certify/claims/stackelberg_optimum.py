@@ -60,7 +60,7 @@ class LeaderStep(NamedTuple):
 
 @final
 class StackelbergOptimum(Certificate):
-    """A certificate of a leader's optimum, as `certify.certify_stackelberg` returns it.
+    """A certificate of a leader's optimum, as `certify.certify_leader` returns it.
 
     With status "proved", on the region X x Y: for every x of X the followers have exactly one Nash
     equilibrium r(x) within Y, and the reduced cost `f^(x) = f(x, r(x))` is strongly convex on X,

@@ -187,7 +187,7 @@ def _certificate(
     from certify.metric.metric_options import AutoMetric
     from certify.problem.region import Box
     from certify.prove.certify import certify
-    from certify.prove.leader import certify_stackelberg
+    from certify.prove.leader import certify_leader
     from certify.search.search_options import Search
 
     say(f"running {target}")
@@ -209,7 +209,7 @@ def _certificate(
         raise ValueError(f"{target} defines no region; give --box, or --around and --radius")
     say("tracing the costs")
     if not isinstance(user.game, dg.Game | dg.AbstractField):
-        return certify_stackelberg(
+        return certify_leader(
             user.game, region, search=Search(progress=rounds(say, errors), **search)
         )
     check_costs(user, region)

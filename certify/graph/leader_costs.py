@@ -44,13 +44,13 @@ def costs_in_coordinates(game: dg.Stackelberg, like: Strategy) -> LeaderCosts:
         GraphError: If they have no expression graph.
     """
     if not isinstance(like, dict) or {*like} != {"leader", "followers"}:
-        raise ValueError('certify_stackelberg: strategies are {"leader": x, "followers": y}')
+        raise ValueError('certify_leader: strategies are {"leader": x, "followers": y}')
     followers, y = game.followers, like["followers"]
     of_field = not isinstance(followers, dg.Game)
     if of_field:
         check_field(followers, y, like["leader"])
         if is_constrained(followers.strategy_set(y), y):
-            raise ValueError("certify_stackelberg: fields with strategy sets are not certified")
+            raise ValueError("certify_leader: fields with strategy sets are not certified")
 
     def costs(z: Any, _: Any) -> Any:
         x, y = z["leader"], z["followers"]
@@ -61,7 +61,7 @@ def costs_in_coordinates(game: dg.Stackelberg, like: Strategy) -> LeaderCosts:
     code, promoted = code_of(costs, like, None, "the costs")
     first, *others = (output.aval.shape for output in code.jaxpr.outvars)  # pyright: ignore
     if first or (not of_field and others != [()] * len(dimensions(y))):
-        raise ValueError("certify_stackelberg: each player has one cost, a scalar")
+        raise ValueError("certify_leader: each player has one cost, a scalar")
     whole = unraveler((like["leader"], like["followers"]))
 
     def numbers(v: Any) -> Any:

@@ -40,7 +40,7 @@ class LeaderProblem:
         like = region.example
         if not isinstance(like, dict) or {*like} != {"leader", "followers"}:
             raise ValueError(
-                'certify_stackelberg: the region is a certify.Box of {"leader": x, "followers": y}'
+                'certify_leader: the region is a certify.Box of {"leader": x, "followers": y}'
             )
         x, y = like["leader"], like["followers"]
         self.names = player_names(y)
@@ -67,7 +67,7 @@ class LeaderProblem:
         """Raises unless the region lies in all strategy sets: nothing is proved at their faces."""
         if game.follower_sets is not None:
             raise ValueError(
-                "certify_stackelberg: bounds that move with the leader's strategy are not certified"
+                "certify_leader: bounds that move with the leader's strategy are not certified"
             )
         own = [("the leader", game.leader_set, [end["leader"] for end in corners])]
         others = zip(self.names, player_sets(game.followers.strategy_set(y), y), strict=True)
@@ -79,7 +79,7 @@ class LeaderProblem:
                 continue
             if not isinstance(feasible, dg.Box) or not all(map(feasible.contains, ends)):
                 raise ValueError(
-                    f"certify_stackelberg: the region leaves the strategy set of {who}; give a "
+                    f"certify_leader: the region leaves the strategy set of {who}; give a "
                     "region inside it, where no bound is active"
                 )
 

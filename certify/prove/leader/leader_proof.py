@@ -56,7 +56,7 @@ _MOST = 2**12
 _SHARES = (1e-12, 1e-11, 1e-10, 1e-8)
 
 
-def certify_stackelberg(
+def certify_leader(
     game: dg.Stackelberg, region: Region, *, search: Search = Search()
 ) -> StackelbergOptimum:
     """Proves that a leader's reduced cost has one minimiser on a region, and where.
@@ -93,19 +93,18 @@ def certify_stackelberg(
         >>> rival = dg.game(lambda y, x: (y[0] ** 2 / 2 - y[0] * (10.0 - x - y[0]),))
         >>> game = dg.Stackelberg(lambda x, y: x**2 - x * (10.0 - x - y[0]), rival)
         >>> region = certify.Box.around({"leader": 2.0, "followers": (2.5,)}, 1.0)
-        >>> proof = certify.certify_stackelberg(game, region)
+        >>> proof = certify.certify_leader(game, region)
         >>> proof.status, round(proof.curvature, 4), round(float(proof.optimum.value.lower), 6)
         ('proved', 3.3333, -6.666667)
     """
     if not isinstance(game, dg.Stackelberg):
         raise ValueError(
-            f"certify_stackelberg: the game is a {type(game).__name__}; it must be a "
-            "dgames.Stackelberg"
+            f"certify_leader: the game is a {type(game).__name__}; it must be a dgames.Stackelberg"
         )
     if not isinstance(region, Box):
-        raise ValueError("certify_stackelberg: the region must be a certify.Box")
-    check_search("certify_stackelberg", search)
-    search.require_unused("certify_stackelberg", "checkpoint", "batch_size", "n_jobs")
+        raise ValueError("certify_leader: the region must be a certify.Box")
+    check_search("certify_leader", search)
+    search.require_unused("certify_leader", "checkpoint", "batch_size", "n_jobs")
     search, promoted = search.filled(512, 0.9), ()
     try:
         problem = LeaderProblem(game, region)

@@ -32,7 +32,7 @@ def game():
 @pytest.fixture(scope="module")
 def proof():
     zero = {"leader": jnp.array([0.5, 0.5]), "followers": (jnp.array(0.1), jnp.zeros(2))}
-    found = certify.certify_stackelberg(
+    found = certify.certify_leader(
         game(), certify.Box.around(zero, 0.7), search=certify.Search(tightness=0.5)
     )
     assert found.status == "proved", found.reasons

@@ -42,7 +42,7 @@ def of_each_kind(linear_certificate, linear_game):
         "convergence over policies": natural(),
         "contraction": certify.contraction(linear_game, dg.Optimistic(0.1), region),
         "policies": certify.certify_policies(ENTROPIC),
-        "stackelberg": certify.certify_stackelberg(LED, LED_REGION),
+        "stackelberg": certify.certify_leader(LED, LED_REGION),
     }
 
 

@@ -47,7 +47,7 @@ def proof():
     region = certify.Box.around(
         {"leader": x, "followers": y}, {"leader": 0.1, "followers": (jnp.full(2, 0.5),)}
     )
-    found = certify.certify_stackelberg(GAME, region)
+    found = certify.certify_leader(GAME, region)
     assert found.status == "proved", found.reasons
     return found
 
@@ -84,4 +84,4 @@ def test_fields_with_sets_are_refused():
     held = dg.Stackelberg(leader, dg.FunctionField(bellman, dg.Box(0.0, 9.0)))
     region = certify.Box.around({"leader": 0.0, "followers": (jnp.ones(2),)}, 0.1)
     with pytest.raises(ValueError, match="fields with strategy sets"):
-        certify.certify_stackelberg(held, region)
+        certify.certify_leader(held, region)

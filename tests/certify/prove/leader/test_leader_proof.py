@@ -28,7 +28,7 @@ def width(ends):
 
 
 def test_an_implicit_answer_and_its_derivatives():
-    proof = certify.certify_stackelberg(IMPLICIT, around(1.0, (0.0,), 0.5))
+    proof = certify.certify_leader(IMPLICIT, around(1.0, (0.0,), 0.5))
     assert proof.status == "proved" and proof.check(level=2).ok
     best = proof.optimum
     assert inside(best.slopes, 0.5) and width(best.slopes) < 1e-10
@@ -43,7 +43,7 @@ def test_an_implicit_answer_and_its_derivatives():
 def test_the_duopoly():
     rival = dg.game(lambda y, x: (y[0] ** 2 / 2 - y[0] * (10.0 - x - y[0]),))
     game = dg.Stackelberg(lambda x, y: x**2 - x * (10.0 - x - y[0]), rival)
-    proof = certify.certify_stackelberg(game, around(2.0, (2.5,), 1.0))
+    proof = certify.certify_leader(game, around(2.0, (2.5,), 1.0))
     best = proof.optimum
     assert proof.curvature >= 3.33 and proof.smoothness >= 10 / 3 >= proof.curvature
     assert abs(best.leader[0] - 2) < 1e-12 and abs(best.followers[0] - 8 / 3) < 1e-12
@@ -60,7 +60,7 @@ def test_an_oligopolist_who_leads_four_others():
     region = certify.Box.around(
         {"leader": x, "followers": y}, {"leader": 1.0, "followers": (0.25,) * 4}
     )
-    proof = certify.certify_stackelberg(game, region, search=certify.Search(tightness=0.95))
+    proof = certify.certify_leader(game, region, search=certify.Search(tightness=0.95))
     assert proof.status == "proved" and proof.check(level=2).ok
     assert proof.curvature >= 0.19 and proof.margin >= 0.24
     best = proof.optimum
@@ -71,7 +71,7 @@ def test_an_oligopolist_who_leads_four_others():
 
 
 def test_proved_steps_converge_at_their_rate():
-    proof = certify.certify_stackelberg(IMPLICIT, around(1.0, (0.0,), 0.5))
+    proof = certify.certify_leader(IMPLICIT, around(1.0, (0.0,), 0.5))
     gradient = jax.jit(lambda x: IMPLICIT.total_derivative(x, (0.0,)))
     for step, rate in ((proof.step.best, proof.step.rate), (0.99 * proof.step.max, 1.0)):
         x = jnp.array(1.0 + 0.999 * proof.basin)
@@ -111,7 +111,7 @@ def test_bounds_hold_at_random_points_of_random_games(seed):
         {"leader": x, "followers": y},
         {"leader": jnp.full(n, 0.1), "followers": (jnp.array(0.4),) * m},
     )
-    proof = certify.certify_stackelberg(game, region)
+    proof = certify.certify_leader(game, region)
     if proof.status != "proved":
         assert any("margin" in r or "answer" in r or "curvature" in r for r in proof.reasons), proof
         pytest.skip("undecided")
@@ -144,7 +144,7 @@ def test_bounds_hold_at_random_points_of_random_games(seed):
 
 
 def no_proof(game, region, words):
-    found = certify.certify_stackelberg(game, region)
+    found = certify.certify_leader(game, region)
     assert found.status == "undecided" and words in found.reasons[0], found.reasons
 
 
@@ -171,15 +171,15 @@ def test_what_is_not_proved():
 def test_sets_that_cut_the_region():
     costs = dg.game(lambda y, x: ((y[0] - x) ** 2,), dg.Box(0.0, jnp.inf))
     game = dg.Stackelberg(lambda x, y: (x - 1.0) ** 2, costs, dg.Box(0.0, 2.0))
-    assert certify.certify_stackelberg(game, around(1.0, (1.0,), 0.5)).status == "proved"
+    assert certify.certify_leader(game, around(1.0, (1.0,), 0.5)).status == "proved"
     with pytest.raises(ValueError, match="leaves the strategy set of the leader"):
-        certify.certify_stackelberg(game, around(1.8, (1.0,), 0.5))
+        certify.certify_leader(game, around(1.8, (1.0,), 0.5))
     with pytest.raises(ValueError, match="leaves the strategy set of follower '0'"):
-        certify.certify_stackelberg(game, around(1.0, (0.2,), 0.5))
+        certify.certify_leader(game, around(1.0, (0.2,), 0.5))
     with pytest.raises(ValueError, match=r'box|certify\.Box of \{"leader": x, "followers": y\}'):
-        certify.certify_stackelberg(game, certify.Box.around((0.0, 0.0), 1.0))
+        certify.certify_leader(game, certify.Box.around((0.0, 0.0), 1.0))
     moving = dg.Stackelberg(lambda x, y: x**2, costs, follower_sets=lambda x: dg.Box(0.0, x))
     with pytest.raises(ValueError, match="bounds that move"):
-        certify.certify_stackelberg(moving, around(1.0, (1.0,), 0.5))
+        certify.certify_leader(moving, around(1.0, (1.0,), 0.5))
     with pytest.raises((ValueError, jaxtyping.TypeCheckError), match="Stackelberg"):
-        certify.certify_stackelberg(costs, around(1.0, (1.0,), 0.5))  # pyright: ignore
+        certify.certify_leader(costs, around(1.0, (1.0,), 0.5))  # pyright: ignore
