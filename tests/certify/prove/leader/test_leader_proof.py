@@ -70,6 +70,43 @@ def test_an_oligopolist_who_leads_four_others():
     assert best.curvature.lower > 0.2027 and best.curvature.upper < 0.2029
 
 
+def test_a_local_minimax_that_is_no_nash_equilibrium():
+    def payoff(x, y):
+        return -3.0 * x**2 - y[0] ** 2 + 4.0 * x * y[0]
+
+    game = dg.Stackelberg(payoff, dg.game(lambda y, x: (-payoff(x, y),)))
+    region = certify.Box.around(
+        {"leader": 0.0, "followers": (0.0,)}, {"leader": 0.2, "followers": (0.8,)}
+    )
+    proof = certify.certify_leader(game, region)
+    assert 1.9999 < proof.curvature <= 2 and 1.9999 < proof.margin <= 2
+    assert inside(proof.optimum.slopes, 2.0) or width(proof.optimum.slopes) < 1e-12
+
+
+def test_followers_who_need_weights():
+    """The symmetric part of ((2, 5), (0.1, 2)) is not positive definite; with weights it is."""
+
+    def costs(y, x):
+        a, b = y
+        return a**2 + 5.0 * a * b - a * x, b**2 + 0.1 * a * b - b * x
+
+    game = dg.Stackelberg(lambda x, y: (x - 1.0) ** 2 + 0.2 * y[0] * y[1], dg.game(costs))
+    # G = 0 at x = 1: 2 a + 5 b = 1 and 0.1 a + 2 b = 1.
+    region = certify.Box.around(
+        {"leader": 1.1, "followers": (-0.95, 0.6)}, {"leader": 0.4, "followers": (0.9, 0.9)}
+    )
+    proof = certify.certify_leader(game, region)
+    assert proof.status == "proved" and proof.check(level=2).ok
+    low, high = proof.weights
+    assert high / low > 5 and 0 < proof.margin <= 2 - 0.5**0.5
+    slopes = np.linalg.solve([[2.0, 5.0], [0.1, 2.0]], [1.0, 1.0])
+    assert inside(proof.optimum.slopes, slopes[:, None]) or (
+        np.abs(proof.optimum.slopes.lower[:, 0] - slopes).max() < 1e-12
+    )
+    curvature = 2 + 0.4 * slopes[0] * slopes[1]
+    assert abs(proof.optimum.curvature.lower[0, 0] - curvature) < 1e-12
+
+
 def test_proved_steps_converge_at_their_rate():
     proof = certify.certify_leader(IMPLICIT, around(1.0, (0.0,), 0.5))
     gradient = jax.jit(lambda x: IMPLICIT.total_derivative(x, (0.0,)))
