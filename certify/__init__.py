@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from certify.claims.network_convergence import NetworkStep as NetworkStep
     from certify.claims.policy_contraction import PolicyContraction as PolicyContraction
     from certify.claims.policy_convergence import PolicyConvergence as PolicyConvergence
+    from certify.claims.stackelberg_optimum import StackelbergOptimum as StackelbergOptimum
     from certify.enclosure import EnclosureError as EnclosureError
     from certify.enclosure import Interval as Interval
     from certify.enclosure import enclose as enclose
@@ -64,6 +65,7 @@ if TYPE_CHECKING:
     from certify.prove.graphon_transfer import GraphonTransfer as GraphonTransfer
     from certify.prove.graphon_transfer import graphon_transfer as graphon_transfer
     from certify.prove.growth import grow as grow
+    from certify.prove.leader import certify_leader as certify_leader
     from certify.prove.mirror_ascent import mirror_ascent as mirror_ascent
     from certify.prove.mismatch import MismatchError as MismatchError
     from certify.prove.network import certify_network as certify_network
@@ -98,6 +100,7 @@ _HOMES = {
         ),
         "claims.policy_contraction": ("PolicyContraction",),
         "claims.policy_convergence": ("PolicyConvergence",),
+        "claims.stackelberg_optimum": ("StackelbergOptimum",),
         "enclosure": (
             *("EnclosureError", "Interval", "enclose", "enclose_hessian", "enclose_jacobian"),
         ),
@@ -120,6 +123,7 @@ _HOMES = {
         "prove.estimate": ("Estimate", "estimate"),
         "prove.graphon_transfer": ("GraphonTransfer", "graphon_transfer"),
         "prove.growth": ("grow",),
+        "prove.leader": ("certify_leader",),
         "prove.certify": ("certify",),
         "prove.network": ("certify_network", "network_constants"),
         "prove.policies": ("certify_policies",),

@@ -144,6 +144,18 @@ from dgames.diagnose import natural_map as natural_map
 from dgames.diagnose import residual as residual
 from dgames.diagnose import step_jacobian as step_jacobian
 
+# A leader and followers
+if _typing.TYPE_CHECKING:
+    from dgames.leaders import FollowTheRidge as FollowTheRidge
+    from dgames.leaders import SingleLoop as SingleLoop
+    from dgames.leaders import Stackelberg as Stackelberg
+    from dgames.leaders import StackelbergGradient as StackelbergGradient
+    from dgames.leaders import StackelbergPoint as StackelbergPoint
+    from dgames.leaders import TwoTimescale as TwoTimescale
+    from dgames.leaders import UnrolledGradient as UnrolledGradient
+    from dgames.leaders import stackelberg_point as stackelberg_point
+    from dgames.leaders import value_of_leading as value_of_leading
+
 # Diagnoses for games on simplices
 from dgames.exploitability import best_response_costs as best_response_costs
 from dgames.exploitability import exploitability as exploitability
@@ -178,6 +190,17 @@ _LATER = {
     name: module
     for module, names in {
         "jacobian": ("jacobian_blocks", "jacobian_operator"),
+        "leaders": (
+            "FollowTheRidge",
+            "SingleLoop",
+            "Stackelberg",
+            "StackelbergGradient",
+            "StackelbergPoint",
+            "TwoTimescale",
+            "UnrolledGradient",
+            "stackelberg_point",
+            "value_of_leading",
+        ),
         "methods.optax": ("Optax",),
         "transforms": ("transforms",),
         "flow": ("Trajectory", "flow"),

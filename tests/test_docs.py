@@ -224,6 +224,7 @@ PRINTS = re.compile(r"^\s*print\(.*\)  # (?P<output>.*)$")
         ("how-to-choose.md", 9),
         ("training-loop.md", 6),
         ("enclosures.md", 1),
+        ("leaders.md", 5),
         ("whole-spaces.md", 3),
         ("shared-constraints.md", 10),
         ("crowds.md", 12),

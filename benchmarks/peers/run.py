@@ -21,6 +21,7 @@ from benchmarks.peers import (
     enclosures,
     equilibria,
     generalised,
+    leaders,
     rates,
 )
 from benchmarks.peers.table import Row, markdown
@@ -33,6 +34,7 @@ COMPARISONS: dict[str, ModuleType] = {
     "equilibria": equilibria,
     "generalised": generalised,
     "crowds": crowds,
+    "leaders": leaders,
 }
 
 COMMAND = "python -m benchmarks --markdown docs/benchmarks.md"

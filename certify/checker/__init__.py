@@ -10,7 +10,8 @@ of file:
 - `contraction` is for single steps of a method;
 - `policies` is for games on simplices, over all policies, and uses `payoffs` and `logarithm`;
 - `krawczyk` is for zeros of systems of equations, generalised Nash equilibria among them, and uses
-  `systems`.
+  `systems`;
+- `stackelberg` is for a leader and followers, and uses `answer_tube` and `interval_matrices`.
 
 The claims are read by `claims`, `region`, `metric` and `sets`; `cells` has the cells of a region.
 All rest on `reader` (of files), `exact`, `matrices` and `sparse` (positive definiteness) and
@@ -20,7 +21,7 @@ These verify level 1: the inequalities, given the bounds on derivatives in the f
 needs python-flint: `rederive` finds these bounds again from the costs, which the file spells out as
 a `graph`, by truncated Taylor polynomials (`jets`, `series`, `intervals`); `rederive_terms` finds
 terms of rank one in it (`ridges`, `forms`, `univariate`), `rederive_functions` convex functions;
-`rederive_zero` is for zeros.
+`rederive_zero` is for zeros, `rederive_stackelberg` for files about a leader.
 
 Run it as `python -m certify.checker [--level 2] FILE`. The folder is also a distribution of its
 own, `certify-checker`, see its README.
@@ -35,7 +36,18 @@ from .contraction import check_contraction
 from .krawczyk import check_zero
 from .policies import check_policies
 from .proof import check_convergence
-from .reader import CONTRACTION, CONVERGENCE, FORMAT, POLICIES, ZERO, Reader, Unusable, read
+from .reader import (
+    CONTRACTION,
+    CONVERGENCE,
+    FORMAT,
+    POLICIES,
+    STACKELBERG,
+    ZERO,
+    Reader,
+    Unusable,
+    read,
+)
+from .stackelberg import check_stackelberg
 from .verdict import Rejected, Verdict
 
 __version__ = "0.1.0"
@@ -47,6 +59,7 @@ KINDS: dict[str, Callable[[Reader, int, Progress | None], tuple[str, ...]]] = {
     CONTRACTION: check_contraction,
     POLICIES: check_policies,
     ZERO: check_zero,
+    STACKELBERG: check_stackelberg,
 }
 
 

@@ -20,8 +20,9 @@ from .matrices import Matrix
 FORMAT = "dgames certificate"
 VERSION = 2
 # The kinds of files of this format: they claim convergence of a game, of a single step of a method,
-# or over all policies, or that a system of equations has a zero.
-CONVERGENCE, CONTRACTION, POLICIES, ZERO = "convergence", "contraction", "policies", "zero"
+# or over all policies, that a system of equations has a zero, or where the optimum of a leader is.
+CONVERGENCE, CONTRACTION, POLICIES = "convergence", "contraction", "policies"
+ZERO, STACKELBERG = "zero", "stackelberg"
 # Limits on the unpacked text, and on the values in it: whatever they are, reading takes up to 1 GiB
 # of memory. An integer is one value; what takes more memory counts for up to nine, see `_values`.
 MAX_BYTES = 128 * 2**20

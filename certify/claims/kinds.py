@@ -13,13 +13,15 @@ from certify.claims.contraction import Contraction
 from certify.claims.convergence import Convergence
 from certify.claims.isolated_zero import IsolatedZero
 from certify.claims.policy_convergence import PolicyConvergence
+from certify.claims.stackelberg_optimum import StackelbergOptimum
 from dgames.strategy import Strategy
 
 # The class of each kind of file. The function that verifies a kind is in `certify.checker.KINDS`,
 # under the same name, because the checker imports nothing from here; `certify/file/schemas` has its
 # schema.
 KINDS: dict[str, type[Certificate]] = {
-    known.kind: known for known in (Convergence, Contraction, PolicyConvergence, IsolatedZero)
+    known.kind: known
+    for known in (Convergence, Contraction, PolicyConvergence, IsolatedZero, StackelbergOptimum)
 }
 
 
@@ -33,7 +35,7 @@ def load(path: str | Path, progress: Progress | None = None, *, level: int = 1) 
 
     Returns:
         A certificate with the status "proved", of the class of its kind: a `Convergence`, a
-        `Contraction`, a `PolicyConvergence` or an `IsolatedZero`.
+        `Contraction`, a `PolicyConvergence`, an `IsolatedZero` or a `StackelbergOptimum`.
 
     Raises:
         ValueError: If the file cannot be read (`certify.checker.Unusable`), or the independent

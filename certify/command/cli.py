@@ -37,7 +37,7 @@ ENCLOSURES = ("auto", "taylor", "affine", "interval", "terms")
 METRICS = ("auto", "weights", "block", "full")
 OBJECTIVES = ("basin", "margin", "step", "rate")
 # The kinds of files, `certify.claims.kinds.KINDS`, repeated for the same reason.
-KINDS = ("convergence", "contraction", "policies", "zero")
+KINDS = ("convergence", "contraction", "policies", "zero", "stackelberg")
 
 
 class Interrupted(Exception):
@@ -175,6 +175,7 @@ def _certificate(
         raise ValueError("give either --box, or --around and --radius: both are a region")
     _check_targets(*files)
     _use_float64()
+    import dgames as dg
     from certify.command.live_rounds import rounds
     from certify.command.user_file import (
         box_from_text,
@@ -186,6 +187,7 @@ def _certificate(
     from certify.metric.metric_options import AutoMetric
     from certify.problem.region import Box
     from certify.prove.certify import certify
+    from certify.prove.leader import certify_leader
     from certify.search.search_options import Search
 
     say(f"running {target}")
@@ -206,6 +208,10 @@ def _certificate(
     if region is None:
         raise ValueError(f"{target} defines no region; give --box, or --around and --radius")
     say("tracing the costs")
+    if not isinstance(user.game, dg.Game | dg.AbstractField):
+        return certify_leader(
+            user.game, region, search=Search(progress=rounds(say, errors), **search)
+        )
     check_costs(user, region)
     say("tracing the costs and compiling their derivatives")
     generality: Any = words["metric"]

@@ -25,10 +25,10 @@ _SOURCE, _MESSAGE = 60, 200
 class UserFile(NamedTuple):
     """The definitions in a file: `game` (or NAME), perhaps `region`, `methods`, `x0`, `args`.
 
-    The game may be a field, such as a natural gradient.
+    The game may be a field, such as a natural gradient, or a leader and followers.
     """
 
-    game: dg.Game | dg.AbstractField
+    game: Any
     region: Region | None
     methods: tuple[type[dg.AbstractMethod], ...]
     x0: Strategy | None
@@ -65,7 +65,7 @@ def load_user_file(target: str) -> UserFile:
     except Exception as error:
         raise ValueError(described(error, file)) from error
     game = names.get(name)
-    if not isinstance(game, dg.Game | dg.AbstractField):
+    if not isinstance(game, dg.Game | dg.AbstractField) and not isinstance(game, dg.Stackelberg):
         raise ValueError(
             f"{path} must define a dgames Game or field called '{name}'; "
             f"it defines {_found(game, name, names)}"

@@ -13,7 +13,14 @@ from pathlib import Path
 import pytest
 
 import certify.checker
-from certify.checker.reader import CONTRACTION, CONVERGENCE, POLICIES, ZERO, digest
+from certify.checker.reader import (
+    CONTRACTION,
+    CONVERGENCE,
+    POLICIES,
+    STACKELBERG,
+    ZERO,
+    digest,
+)
 from tests.certify.checker.quadratic import quadratic
 
 ROOT = Path(__file__).parents[3]
@@ -24,7 +31,7 @@ MODULES = sorted(path.name for path in CHECKER.glob("*.py"))
 FLINT = {
     *("intervals.py", "series.py", "rederive.py"),
     *("univariate.py", "forms.py", "ridges.py", "rederive_terms.py", "rederive_functions.py"),
-    "rederive_zero.py",
+    *("rederive_zero.py", "rederive_stackelberg.py"),
 }
 
 
@@ -169,7 +176,8 @@ def test_class_names_are_unique():
 
 
 def test_each_kind_has_its_check():
-    assert certify.checker.KINDS.keys() == {CONVERGENCE, CONTRACTION, POLICIES, ZERO}
+    kinds = {CONVERGENCE, CONTRACTION, POLICIES, ZERO, STACKELBERG}
+    assert certify.checker.KINDS.keys() == kinds
 
 
 def test_the_readme_counts_every_file():

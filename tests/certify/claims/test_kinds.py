@@ -19,6 +19,10 @@ from certify.command.tables import certificate_table
 
 PENNIES = dg.games.MatrixGame.matching_pennies()
 ENTROPIC = dg.Regularised(PENNIES, 1.0)
+LED = dg.Stackelberg(
+    lambda x, y: (x - 1.0) ** 2 + 0.1 * y[0], dg.game(lambda y, x: ((y[0] - x) ** 2,))
+)
+LED_REGION = certify.Box.around({"leader": 1.0, "followers": (1.0,)}, 0.5)
 RING = jnp.array([[1, 2], [2, 0], [0, 1]])
 
 
@@ -47,12 +51,13 @@ def of_each_kind(linear_certificate, linear_game):
         "policies": certify.certify_policies(ENTROPIC),
         "zero": certify.certify_zero(dg.pseudo_gradient(linear_game), region.center),
         "zero of an equilibrium": on_a_line(),
+        "stackelberg": certify.certify_leader(LED, LED_REGION),
     }
 
 
 NAMES = [
     *("convergence", "convergence over policies", "contraction", "policies"),
-    *("zero", "zero of an equilibrium"),
+    *("zero", "zero of an equilibrium", "stackelberg"),
 ]
 
 
@@ -121,7 +126,8 @@ def test_schemas_of_every_kind(command):
         assert status == 0 and json.loads(out) == certify.schema(kind)
     assert command("schema")[1] == command("schema", "convergence")[1]
     status, _, err = command("schema", "network")
-    assert status == 2 and "must be convergence, contraction, policies or zero" in err
+    known = "convergence, contraction, policies, zero or stackelberg"
+    assert status == 2 and f"must be {known}" in err
 
 
 def test_a_certificate_knows_its_game(certificate, of_each_kind, linear_game, tmp_path):
@@ -134,6 +140,7 @@ def test_a_certificate_knows_its_game(certificate, of_each_kind, linear_game, tm
         "policies": (ENTROPIC, PENNIES.uniform()),
         "zero": (dg.pseudo_gradient(linear_game), linear),
         "zero of an equilibrium": (None, None),
+        "stackelberg": (LED, LED_REGION.center),
     }[name]
     if game is None:
         with pytest.raises(certify.Unusable, match="certify the game again"):

@@ -51,7 +51,8 @@ def test_the_schemas_are_schemas(kind):
     Draft202012Validator.check_schema(certify.schema(kind))
     assert certify.schema(kind)["properties"]["version"] == {"const": reader.VERSION}
     assert certify.schema(kind)["properties"]["kind"] == {"const": kind}
-    with pytest.raises(ValueError, match="must be one of contraction, convergence, policies, zero"):
+    known = "contraction, convergence, policies, stackelberg, zero"
+    with pytest.raises(ValueError, match=f"must be one of {known}"):
         certify.schema(f"{kind}s")
 
 
