@@ -9,3 +9,5 @@ from dgames.games.oligopoly import Oligopoly as Oligopoly
 from dgames.games.polymatrix import PolymatrixGame as PolymatrixGame
 from dgames.games.preference import PreferenceGame as PreferenceGame
 from dgames.games.quadratic import Quadratic as Quadratic
+from dgames.games.trajectory import StateRows as StateRows
+from dgames.games.trajectory import Trajectory as Trajectory
