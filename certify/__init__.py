@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from certify.claims.certificate import Certificate as Certificate
     from certify.claims.contraction import Contraction as Contraction
     from certify.claims.convergence import Convergence as Convergence
+    from certify.claims.feedback_equilibrium import FeedbackEquilibrium as FeedbackEquilibrium
     from certify.claims.kinds import check as check
     from certify.claims.kinds import load as load
     from certify.claims.network_convergence import NetworkConstants as NetworkConstants
@@ -59,6 +60,7 @@ if TYPE_CHECKING:
     from certify.prove.direct.largest_step import largest_step as largest_step
     from certify.prove.estimate import Estimate as Estimate
     from certify.prove.estimate import estimate as estimate
+    from certify.prove.feedback_proof import certify_feedback as certify_feedback
     from certify.prove.growth import grow as grow
     from certify.prove.mismatch import MismatchError as MismatchError
     from certify.prove.network import certify_network as certify_network
@@ -83,6 +85,7 @@ _HOMES = {
         "claims.certificate": ("Certificate",),
         "claims.contraction": ("Contraction",),
         "claims.convergence": ("Convergence",),
+        "claims.feedback_equilibrium": ("FeedbackEquilibrium",),
         "claims.kinds": ("check", "load"),
         "claims.network_convergence": (
             *("NetworkConstants", "NetworkConvergence", "NetworkEquilibrium", "NetworkStep"),
@@ -107,6 +110,7 @@ _HOMES = {
         "prove.direct.contracting_step": ("contraction", "is_same_step"),
         "prove.direct.largest_step": ("DirectStep", "largest_step"),
         "prove.estimate": ("Estimate", "estimate"),
+        "prove.feedback_proof": ("certify_feedback",),
         "prove.growth": ("grow",),
         "prove.certify": ("certify",),
         "prove.network": ("certify_network", "network_constants"),

@@ -35,7 +35,7 @@ LISTED = [
 ]
 
 
-MODULES = ("games", "methods", "plot", "transforms")
+MODULES = ("dynamic", "games", "methods", "plot", "transforms")
 
 
 def exported(package: str) -> list[str]:
@@ -69,6 +69,7 @@ def found(name: str) -> object:
     [
         ("dgames", exported("dgames")),
         ("dgames.games", exported("dgames.games")),
+        ("dgames.dynamic", exported("dgames.dynamic")),
         ("dgames.methods", exported("dgames.methods")),
         ("dgames.transforms", written_in("dgames.transforms")),
         ("dgames.plot", written_in("dgames.plot")),

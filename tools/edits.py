@@ -24,6 +24,7 @@ VALUES: tuple[Any, ...] = (
     *({"outside": 0}, {"split": 0, "at": "0x0.0p+0"}, {"unit": -2400, "vectors": []}),
     *("box", "ball", "small_gain", "performance", "a" * 5000, [0] * 600),
     *("convergence", "contraction", "policies", "coupling", "form"),
+    *("feedback", "finite", "stationary", "all", "discrete", "continuous"),
     *OPERANDS,
     *SCHEMES,
 )

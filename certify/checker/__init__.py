@@ -1,13 +1,15 @@
 """The independent checker: verifies a certificate file with exact arithmetic and nothing else.
 
 This folder is the trusted part, the thing to audit. It imports the standard library alone: no JAX,
-no NumPy, nothing from the rest of the project. Three modules hold the arguments, each for one kind
+no NumPy, nothing from the rest of the project. These modules hold the arguments, each for one kind
 of file:
 
 - `proof` is for games, and uses `terms` for files with terms in place of cells, `equilibrium`,
   `steps`, `performance` and `schemes`;
 - `contraction` is for single steps of a method;
-- `policies` is for games on simplices, over all policies, and uses `payoffs` and `logarithm`.
+- `policies` is for games on simplices, over all policies, and uses `payoffs` and `logarithm`;
+- `feedback`, with `stationary` and `scalar_feedback`, is for linear-quadratic games, and uses
+  `lq_data`, `fixed_point`, `polynomial_pairs` and `real_roots`.
 
 The claims are read by `claims`, `region`, `metric` and `sets`; `cells` has the cells of a region.
 All rest on `reader` (of files), `exact`, `matrices` and `sparse` (positive definiteness) and
@@ -28,9 +30,19 @@ from pathlib import Path
 
 from .cells import Progress
 from .contraction import check_contraction
+from .feedback import check_feedback
 from .policies import check_policies
 from .proof import check_convergence
-from .reader import CONTRACTION, CONVERGENCE, FORMAT, POLICIES, Reader, Unusable, read
+from .reader import (
+    CONTRACTION,
+    CONVERGENCE,
+    FEEDBACK,
+    FORMAT,
+    POLICIES,
+    Reader,
+    Unusable,
+    read,
+)
 from .verdict import Rejected, Verdict
 
 __version__ = "0.1.0"
@@ -41,6 +53,7 @@ KINDS: dict[str, Callable[[Reader, int, Progress | None], tuple[str, ...]]] = {
     CONVERGENCE: check_convergence,
     CONTRACTION: check_contraction,
     POLICIES: check_policies,
+    FEEDBACK: check_feedback,
 }
 
 

@@ -22,6 +22,7 @@ VERSION = 2
 # The kinds of files of this format: they claim convergence of a game, of a single step of a method,
 # or over all policies.
 CONVERGENCE, CONTRACTION, POLICIES = "convergence", "contraction", "policies"
+FEEDBACK = "feedback"  # equilibria of a linear-quadratic game in feedback
 # Limits on the unpacked text, and on the values in it: whatever they are, reading takes up to 1 GiB
 # of memory. An integer is one value; what takes more memory counts for up to nine, see `_values`.
 MAX_BYTES = 128 * 2**20

@@ -11,6 +11,7 @@ from certify.claims.certificate import Certificate
 from certify.claims.checked import Checked, NotAccepted
 from certify.claims.contraction import Contraction
 from certify.claims.convergence import Convergence
+from certify.claims.feedback_equilibrium import FeedbackEquilibrium
 from certify.claims.policy_convergence import PolicyConvergence
 from dgames.strategy import Strategy
 
@@ -18,7 +19,8 @@ from dgames.strategy import Strategy
 # under the same name, because the checker imports nothing from here; `certify/file/schemas` has its
 # schema.
 KINDS: dict[str, type[Certificate]] = {
-    known.kind: known for known in (Convergence, Contraction, PolicyConvergence)
+    known.kind: known
+    for known in (Convergence, Contraction, PolicyConvergence, FeedbackEquilibrium)
 }
 
 
@@ -32,7 +34,7 @@ def load(path: str | Path, progress: Progress | None = None, *, level: int = 1) 
 
     Returns:
         A certificate with the status "proved", of the class of its kind: a `Convergence`, a
-        `Contraction` or a `PolicyConvergence`.
+        `Contraction`, a `PolicyConvergence` or a `FeedbackEquilibrium`.
 
     Raises:
         ValueError: If the file cannot be read (`certify.checker.Unusable`), or the independent

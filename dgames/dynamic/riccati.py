@@ -196,7 +196,7 @@ class StationarySolution(eqx.Module):
     """One equilibrium of a linear-quadratic game without an end, in stationary strategies.
 
     There may be others: scalar games can have three, which
-    `certify.scalar_feedback_equilibria` lists.
+    `certify.certify_feedback` can list.
 
     Attributes:
         gains: Each player's gain, of shape `(m_i, n)`: controls are `u_i = -gain x`.

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 import certify.checker
-from certify.checker.reader import CONTRACTION, CONVERGENCE, POLICIES, digest
+from certify.checker.reader import CONTRACTION, CONVERGENCE, FEEDBACK, POLICIES, digest
 from tests.certify.checker.quadratic import quadratic
 
 ROOT = Path(__file__).parents[3]
@@ -168,7 +168,7 @@ def test_class_names_are_unique():
 
 
 def test_each_kind_has_its_check():
-    assert certify.checker.KINDS.keys() == {CONVERGENCE, CONTRACTION, POLICIES}
+    assert certify.checker.KINDS.keys() == {CONVERGENCE, CONTRACTION, FEEDBACK, POLICIES}
 
 
 def test_the_readme_counts_every_file():

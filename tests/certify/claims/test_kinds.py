@@ -19,6 +19,8 @@ from certify.command.tables import certificate_table
 
 PENNIES = dg.games.MatrixGame.matching_pennies()
 ENTROPIC = dg.Regularised(PENNIES, 1.0)
+ONE = jnp.eye(1)
+LQ = dg.dynamic.LQGame(ONE, {"a": ONE}, {"a": ONE}, {"a": ONE})
 RING = jnp.array([[1, 2], [2, 0], [0, 1]])
 
 
@@ -38,10 +40,11 @@ def of_each_kind(linear_certificate, linear_game):
         "convergence over policies": natural(),
         "contraction": certify.contraction(linear_game, dg.Optimistic(0.1), region),
         "policies": certify.certify_policies(ENTROPIC),
+        "feedback": certify.certify_feedback(LQ),
     }
 
 
-NAMES = ["convergence", "convergence over policies", "contraction", "policies"]
+NAMES = ["convergence", "convergence over policies", "contraction", "policies", "feedback"]
 
 
 @pytest.fixture(params=NAMES)
@@ -109,7 +112,7 @@ def test_schemas_of_every_kind(command):
         assert status == 0 and json.loads(out) == certify.schema(kind)
     assert command("schema")[1] == command("schema", "convergence")[1]
     status, _, err = command("schema", "network")
-    assert status == 2 and "must be convergence, contraction or policies" in err
+    assert status == 2 and "must be convergence, contraction, policies or feedback" in err
 
 
 def test_a_certificate_knows_its_game(certificate, of_each_kind, linear_game, tmp_path):
@@ -120,9 +123,11 @@ def test_a_certificate_knows_its_game(certificate, of_each_kind, linear_game, tm
         "convergence over policies": (dg.NaturalGradient(ENTROPIC), (jnp.zeros(1),) * 2),
         "contraction": (linear_game, linear),
         "policies": (ENTROPIC, PENNIES.uniform()),
+        "feedback": (LQ, linear),
     }[name]
     other = {
         "policies": dg.Regularised(PENNIES, 2.0),
+        "feedback": dg.dynamic.LQGame(2 * ONE, LQ.B, LQ.Q, LQ.R),
         "convergence over policies": ENTROPIC,
     }.get(name, dg.game(lambda x, args: {key: value**2 for key, value in x.items()}))
     certificate.require_game(game, x)
@@ -194,7 +199,7 @@ def test_without_a_proof_there_are_reasons_alone(kind, status, tmp_path):
         lambda: found.data,
         lambda: found.save(tmp_path / "c.json"),
         lambda: found.check(),
-        lambda: getattr(found, "rate" if kind == "contraction" else "margin"),
+        lambda: getattr(found, "rate" if kind in ("contraction", "feedback") else "margin"),
     ):
         with pytest.raises(ValueError, match=rf"status is '{status}' \(no margin; no time\)"):
             ask()
