@@ -3,6 +3,11 @@
 from dgames.dynamic.differential import DifferentialSolution as DifferentialSolution
 from dgames.dynamic.differential import solve_differential as solve_differential
 from dgames.dynamic.differential import stationary_differential as stationary_differential
+from dgames.dynamic.iterative_lq import FeedbackTrajectory as FeedbackTrajectory
+from dgames.dynamic.iterative_lq import OpenLoopSolution as OpenLoopSolution
+from dgames.dynamic.iterative_lq import iterative_lq as iterative_lq
+from dgames.dynamic.iterative_lq import open_loop_newton as open_loop_newton
+from dgames.dynamic.iterative_lq import quadratic_stages as quadratic_stages
 from dgames.dynamic.lq_game import LQGame as LQGame
 from dgames.dynamic.lq_game import Stages as Stages
 from dgames.dynamic.pursuit import Interception as Interception

@@ -30,6 +30,8 @@ class LQSolution(eqx.Module):
         condition: The condition number in the 1-norm of the matrix that gives the controls of each
             step, of shape `(T,)`. Where it is infinite or near `1 / eps`, the equilibrium of the
             game in this information structure does not exist or is not unique.
+        marginal: The slopes of each player's cost to go in the own controls where state and
+            controls are zero, of shape `(T, m)`; offsets are zero if and only if these are.
         convex: Whether each player's own problem is strictly convex: in feedback in the own control
             of each step, in open loop from this step on, of shape `(T,)`. Where one is not, this is
             a stationary point only.
@@ -41,6 +43,7 @@ class LQSolution(eqx.Module):
     hessians: Float[Array, "times N n n"]
     slopes: Float[Array, "times N n"]
     condition: Float[Array, " T"]
+    marginal: Float[Array, "T m"]
     convex: Bool[Array, " T"]
 
     def gains(self) -> dict[Any, Float[Array, "T m n"]]:
@@ -152,13 +155,13 @@ def _solved(stages: Stages, information: Information) -> LQSolution:
             best = jnp.linalg.solve(own, M[owner, rows][:, :n])
             alone = M[:, :n, :n] - (M[:, :n, n:] * mine) @ best
         convex = jnp.isfinite(jnp.linalg.cholesky(own)).all()
-        return (*before, alone), (K, k, P, p, condition, convex)
+        return (*before, alone), (K, k, P, p, condition, slope, convex)
 
     parts = stages.dynamics, stages.offset, stages.hessians, stages.slopes
     end = stages.last_hessians, stages.last_slopes, stages.last_hessians
-    first, (K, k, P, p, condition, convex) = jax.lax.scan(step, end, parts, reverse=True)
+    first, (K, k, P, p, condition, marginal, convex) = jax.lax.scan(step, end, parts, reverse=True)
     hessians, slopes = jnp.concatenate([first[0][None], P]), jnp.concatenate([first[1][None], p])
-    return LQSolution(stages, K, k, hessians, slopes, condition, convex)
+    return LQSolution(stages, K, k, hessians, slopes, condition, marginal, convex)
 
 
 def solve_lq(game: LQGame, horizon: int, information: Information = "feedback") -> LQSolution:

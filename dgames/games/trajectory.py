@@ -253,12 +253,16 @@ class Trajectory(Game):
 
     def _states(self, u: Any, first: Array) -> Array:
         """Returns all states, without looking at shapes or values."""
+        return _states(self.dynamics, u, first)
 
-        def step(state, controls):
-            following = self.dynamics(state, controls)
-            return following, following
 
-        return jnp.concatenate([first[None], jax.lax.scan(step, first, u)[1]])
+@eqx.filter_jit
+def _states(dynamics: Callable, u: Any, first: Array) -> Array:
+    def step(state, controls):
+        following = dynamics(state, controls)
+        return following, following
+
+    return jnp.concatenate([first[None], jax.lax.scan(step, first, u)[1]])
 
 
 def _state(x0: Any) -> Array:
