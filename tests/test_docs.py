@@ -226,6 +226,7 @@ PRINTS = re.compile(r"^\s*print\(.*\)  # (?P<output>.*)$")
         ("training-loop.md", 6),
         ("enclosures.md", 1),
         ("whole-spaces.md", 3),
+        ("trajectories.md", 8),
     ],
 )
 def test_examples_of_a_page_print_what_they_say(page, least, tmp_path, monkeypatch):

@@ -3,6 +3,7 @@
 from dgames.dynamic.differential import DifferentialSolution as DifferentialSolution
 from dgames.dynamic.differential import solve_differential as solve_differential
 from dgames.dynamic.differential import stationary_differential as stationary_differential
+from dgames.dynamic.hexner import Hexner as Hexner
 from dgames.dynamic.iterative_lq import FeedbackTrajectory as FeedbackTrajectory
 from dgames.dynamic.iterative_lq import OpenLoopSolution as OpenLoopSolution
 from dgames.dynamic.iterative_lq import iterative_lq as iterative_lq
@@ -10,6 +11,9 @@ from dgames.dynamic.iterative_lq import open_loop_newton as open_loop_newton
 from dgames.dynamic.iterative_lq import quadratic_stages as quadratic_stages
 from dgames.dynamic.lq_game import LQGame as LQGame
 from dgames.dynamic.lq_game import Stages as Stages
+from dgames.dynamic.potential import PotentialWeights as PotentialWeights
+from dgames.dynamic.potential import potential_weights as potential_weights
+from dgames.dynamic.potential import with_initial_states as with_initial_states
 from dgames.dynamic.pursuit import Interception as Interception
 from dgames.dynamic.pursuit import SaddleThresholds as SaddleThresholds
 from dgames.dynamic.pursuit import capture_time as capture_time

@@ -9,6 +9,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from dgames.arrays import as_float, is_known
+from dgames.games.trajectory import Trajectory
 
 
 class Stages(eqx.Module):
@@ -158,6 +159,39 @@ class LQGame(eqx.Module):
             self.players,
             self.sizes,
         )
+
+    def trajectory(self, x0: Any, horizon: int) -> Trajectory:
+        """Returns the game of controls in discrete time from a first state, that is, in open loop.
+
+        Args:
+            x0: The first state, of shape `(n,)`.
+            horizon: The number of steps, positive.
+
+        Raises:
+            ValueError: If the first state is no such vector, or the horizon no positive integer.
+        """
+
+        def dynamics(x, u):
+            return self.A @ x + sum((self.B[i] @ u[i] for i in self.players), self.offset)
+
+        def stage(x, u):
+            return {
+                i: sum(
+                    (u[j] @ own @ u[j] / 2 for j, own in self.R[i].items()),
+                    x @ self.Q[i] @ x / 2 + self.linear[i] @ x,
+                )
+                for i in self.players
+            }
+
+        def terminal(x):
+            return {i: x @ self.terminal[i] @ x / 2 + self.linear[i] @ x for i in self.players}
+
+        first = as_float(x0).astype(self.A.dtype)
+        if first.shape != self.A.shape[:1]:
+            raise ValueError(
+                f"LQGame: the first state has the shape {first.shape}, not {self.A.shape[:1]}"
+            )
+        return Trajectory(dynamics, stage, terminal, first, horizon)
 
     @property
     def sizes(self) -> tuple[int, ...]:

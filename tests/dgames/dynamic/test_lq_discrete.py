@@ -9,7 +9,6 @@ import pytest
 
 import dgames as dg
 from dgames.dynamic import LQGame, solve_lq, stationary_lq
-from dgames.games import Trajectory
 
 ONE = jnp.eye(1)
 
@@ -118,21 +117,7 @@ def test_feedback_is_stationary_for_each_player_against_the_others():
 def test_open_loop_is_the_equilibrium_of_the_game_of_controls():
     game = random_game(1)
 
-    def stage(x, u):
-        return {
-            i: x @ game.Q[i] @ x / 2
-            + game.linear[i] @ x
-            + sum(u[j] @ game.R[i][j] @ u[j] / 2 for j in game.players)
-            for i in game.players
-        }
-
-    static = Trajectory(
-        lambda x, u: game.A @ x + sum(game.B[i] @ u[i] for i in game.players) + game.offset,
-        stage,
-        lambda x: {i: x @ game.terminal[i] @ x / 2 + game.linear[i] @ x for i in game.players},
-        [1.0, -1.0, 0.5, 2.0],
-        5,
-    )
+    static = game.trajectory([1.0, -1.0, 0.5, 2.0], 5)
     found = solve_lq(game, 5, "open_loop")
     states, u, costs = found.play(static.x0)
     assert float(dg.residual(static, u)) < 1e-10
