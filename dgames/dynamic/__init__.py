@@ -26,3 +26,5 @@ from dgames.dynamic.riccati import StationarySolution as StationarySolution
 from dgames.dynamic.riccati import solve_lq as solve_lq
 from dgames.dynamic.riccati import solve_stages as solve_stages
 from dgames.dynamic.riccati import stationary_lq as stationary_lq
+from dgames.dynamic.unicycles import unicycle_crossing as unicycle_crossing
+from dgames.dynamic.unicycles import unicycle_ride as unicycle_ride

@@ -5,8 +5,6 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
-import scipy.linalg
-import scipy.optimize
 from jaxtyping import Float
 
 
@@ -141,7 +139,7 @@ class Hexner:
         if not 0 <= p <= 1:
             raise ValueError(f"Hexner: the belief is {p}; it must be between 0 and 1")
         to_go, m = self._to_go(time), 2 * p - 1
-        moved = scipy.linalg.expm(self.A * to_go)
+        moved = _expm(self.A * to_go)
         misses = [moved @ np.asarray(x, np.float64) - m * self.target for x in (x1, x2)]
         first, second = (
             miss @ self._weights(i, to_go) @ miss for i, miss in zip((1, 2), misses, strict=True)
@@ -175,7 +173,7 @@ class Hexner:
         if player not in (1, 2) or self.steps is not None:
             raise ValueError("Hexner: gains are of player 1 or 2, in continuous time")
         to_go = self._to_go(time)
-        moved = scipy.linalg.expm(self.A * to_go)
+        moved = _expm(self.A * to_go)
         weight = moved.T @ self._weights(player, to_go) @ moved
         return np.linalg.solve(self.R1 if player == 1 else self.R2, self.B.T @ weight)
 
@@ -208,12 +206,14 @@ class Hexner:
         def slope(s: float) -> float:
             rates = []
             for i, cost in ((1, self.R1), (2, self.R2)):
-                spread = scipy.linalg.expm(self.A * s) @ self.B
+                spread = _expm(self.A * s) @ self.B
                 pull = spread.T @ self._weights(i, s) @ self.target
                 rates.append(pull @ np.linalg.solve(cost, pull))
             return rates[1] - rates[0]
 
-        found = scipy.optimize.brentq(slope, times[best - 1], times[best + 1], xtol=1e-15)
+        from scipy.optimize import brentq
+
+        found = brentq(slope, times[best - 1], times[best + 1], xtol=1e-15)
         return self.advantage(found), float(found)
 
     @cached_property
@@ -241,15 +241,21 @@ class Hexner:
         return self.Q @ np.linalg.inv(np.eye(len(spread)) + spread @ self.Q)
 
 
+def _expm(matrix: np.ndarray) -> np.ndarray:
+    from scipy.linalg import expm  # here, because it takes long to import
+
+    return expm(matrix)
+
+
 def _gramian(A: np.ndarray, B: np.ndarray, R: np.ndarray, time: float) -> np.ndarray:
     """Returns `int_0^s e^(A r) B R^-1 B' e^(A'r) dr`, by one exponential (Van Loan, 1978)."""
     n, source = len(A), B @ np.linalg.solve(R, B.T)
-    block = scipy.linalg.expm(np.block([[-A, source], [np.zeros((n, n)), A.T]]) * time)
+    block = _expm(np.block([[-A, source], [np.zeros((n, n)), A.T]]) * time)
     return block[n:, n:].T @ block[:n, n:]
 
 
 def _held(A: np.ndarray, B: np.ndarray, step: float) -> tuple[np.ndarray, np.ndarray]:
     """Returns the dynamics of one step with constant controls."""
     n, m = B.shape
-    block = scipy.linalg.expm(np.block([[A, B], [np.zeros((m, n + m))]]) * step)
+    block = _expm(np.block([[A, B], [np.zeros((m, n + m))]]) * step)
     return block[:n, :n], block[:n, n:]

@@ -8,24 +8,8 @@ import numpy as np
 import pytest
 
 import dgames as dg
+from dgames.dynamic import unicycle_ride
 from dgames.games import Trajectory
-
-
-def drive(x, u):
-    """A unicycle: one player steers, the other one accelerates."""
-    rate = jnp.stack([x[3] * jnp.cos(x[2]), x[3] * jnp.sin(x[2]), u["steer"][0], u["speed"][0]])
-    return x + 0.1 * rate
-
-
-def unicycle(horizon):
-    def stage(x, u):
-        y = drive(x, u)
-        return {
-            "steer": 0.1 * (y[0] ** 2 + y[1] ** 2 + u["steer"][0] ** 2),
-            "speed": 0.1 * ((y[3] - 1) ** 2 + u["speed"][0] ** 2),
-        }
-
-    return Trajectory(drive, stage, None, [1.0, 1.0, 0.0, 0.5], horizon)
 
 
 def scalar(horizon, weights=(1.0, 1.0)):
@@ -71,7 +55,7 @@ def newton(game, u, steps):
     ],
 )
 def test_the_unicycle_has_its_known_equilibrium(horizon, costs, controls):
-    game = unicycle(horizon)
+    game = unicycle_ride(horizon)
     u = newton(game, zeros(horizon, ("steer", "speed")), 12)
     assert float(dg.residual(game, u)) < 1e-12
     found = game.costs(u)
@@ -96,7 +80,7 @@ def test_open_loop_controls_are_rational(horizon, weights, table):
 
 @pytest.mark.full
 def test_costates_give_the_gradient_in_the_controls():
-    game = unicycle(7)
+    game = unicycle_ride(7)
     u = {
         i: jnp.asarray(np.random.default_rng(k).normal(size=(7, 1)))
         for k, i in enumerate(("steer", "speed"))
@@ -165,7 +149,7 @@ def test_rows_on_states_are_rows_on_controls():
     direct = np.asarray(bound[None, :] - game.rollout(u)[1:] @ rows.T)
     assert slack.reshape(4, 3) == pytest.approx(direct, abs=1e-13)
     with pytest.raises(ValueError, match="affine in controls"):
-        unicycle(2).state_rows(zeros(2, ("steer", "speed")), jnp.eye(4), 1.0)
+        unicycle_ride(2).state_rows(zeros(2, ("steer", "speed")), jnp.eye(4), 1.0)
     with pytest.raises(ValueError, match="one column for each of the 2 coordinates"):
         game.state_rows(like, jnp.eye(3), 1.0)
 

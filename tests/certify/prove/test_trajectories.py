@@ -12,10 +12,11 @@ from dgames.dynamic import (
     open_loop_newton,
     potential_weights,
     solve_lq,
+    unicycle_ride,
     with_initial_states,
 )
 from dgames.games import Trajectory
-from tests.dgames.test_trajectory import scalar, unicycle, zeros
+from tests.dgames.test_trajectory import scalar, zeros
 
 ONE = np.eye(1)
 
@@ -88,7 +89,7 @@ def test_a_pursuit_has_the_margin_of_its_threshold():
 @pytest.mark.full
 @pytest.mark.parametrize(("horizon", "radius", "margin"), [(8, 0.5, 0.18)])
 def test_the_unicycle_is_proved(horizon, radius, margin):
-    game = unicycle(horizon)
+    game = unicycle_ride(horizon)
     u = open_loop_newton(game, zeros(horizon, ("steer", "speed"))).controls
     proof = certify.certify(
         game, certify.Box.around(u, radius), [dg.Simultaneous, dg.Extragradient]

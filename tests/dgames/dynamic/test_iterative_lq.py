@@ -5,8 +5,16 @@ import numpy as np
 import pytest
 
 import dgames as dg
-from dgames.dynamic import LQGame, iterative_lq, open_loop_newton, quadratic_stages, solve_lq
-from tests.dgames.test_trajectory import unicycle, zeros
+from dgames.dynamic import (
+    LQGame,
+    iterative_lq,
+    open_loop_newton,
+    quadratic_stages,
+    solve_lq,
+    unicycle_crossing,
+    unicycle_ride,
+)
+from tests.dgames.test_trajectory import zeros
 
 ONE = jnp.eye(1)
 
@@ -58,15 +66,27 @@ def test_the_expansion_is_that_of_costs_and_dynamics():
 @pytest.mark.full
 def test_the_unicycle_in_feedback_is_the_one_in_open_loop():
     """The player who accelerates does not care about the position, so nobody has to react."""
-    found = iterative_lq(unicycle(20), zeros(20, ("steer", "speed")))
+    found = iterative_lq(unicycle_ride(20), zeros(20, ("steer", "speed")))
     assert bool(found.converged) and float(found.feedforward) < 1e-8
     assert found.costs["steer"] == pytest.approx(6.64720725817, abs=1e-9)
 
 
 @pytest.mark.full
+def test_three_cars_cross_without_touching():
+    """At the end a car reacts, and the last linear-quadratic game has no feedforward."""
+    game, start = unicycle_crossing(60)
+    found = iterative_lq(game, start, tol=1e-9)
+    assert bool(found.converged) and bool(found.convex) and float(found.feedforward) < 1e-8
+    places = found.states.reshape(61, 3, 4)[..., :2]
+    for i, j in ((0, 1), (0, 2), (1, 2)):
+        assert float(jnp.linalg.norm(places[:, i] - places[:, j], axis=1).min()) > 0.4
+    assert float(jnp.abs(found.gains["car 0"][10, :, 4:6]).max()) > 1e-3
+
+
+@pytest.mark.full
 def test_a_long_horizon_is_reached_through_shorter_ones():
     """Newton's method from nothing goes to a stationary point with seven times the cost."""
-    game, start = unicycle(50), zeros(50, ("steer", "speed"))
+    game, start = unicycle_ride(50), zeros(50, ("steer", "speed"))
     near = open_loop_newton(game, start, horizons=(10, 20, 30, 40))
     assert bool(near.converged) and float(game.costs(near.controls)["steer"]) < 10.6
     far = open_loop_newton(game, start)
