@@ -78,7 +78,7 @@ def feedback(states: int, players: int, controls: int) -> None:
 def iterated() -> None:
     """Prints the time of three unicycles, after compiling."""
     game, start = unicycle_crossing(HORIZON)
-    jax.block_until_ready(iterative_lq(game, start, tol=1e-6))
+    found = jax.block_until_ready(iterative_lq(game, start, tol=1e-6))
     seconds, busy = [], []
     for _ in range(TURNS):
         began, cpu = time.perf_counter(), time.process_time()

@@ -8,12 +8,14 @@
 # can be proved of them is different too.
 
 # %%
+import io
+
 import jax
 import jax.numpy as jnp
 import matplotlib.pyplot as plt
 import numpy as np
-from IPython.display import HTML
-from matplotlib.animation import FuncAnimation
+import PIL.Image
+from IPython.display import Image
 
 import certify
 import dgames as dg
@@ -68,26 +70,25 @@ for ax, frame in zip(axes, (0, 10, 18, 60), strict=True):
 # The same as a film.
 
 # %%
-figure, ax = plt.subplots(figsize=(3, 2.75), dpi=60, layout="constrained")
-
-
-def draw(frame):
+figure, ax = plt.subplots(figsize=(3.2, 3.0), dpi=70, layout="constrained")
+pictures = []
+for frame in range(0, 45, 3):
     ax.clear()
     scene(ax)
     show(ax, frame)
-
-
-film = FuncAnimation(figure, draw, frames=range(0, 42, 3), interval=200)
-shown = HTML(film.to_jshtml(default_mode="loop"))
+    figure.canvas.draw()
+    pixels = np.asarray(figure.canvas.buffer_rgba())  # pyright: ignore[reportAttributeAccessIssue]
+    pictures.append(PIL.Image.fromarray(pixels).convert("RGB"))
 plt.close(figure)
-shown
+film = io.BytesIO()
+pictures[0].save(film, "png", save_all=True, append_images=pictures[1:], duration=200, loop=0)
+Image(film.getvalue())
 
 # %% [markdown]
 # ## A bump on the way
 #
 # In feedback, players answer to what happens. Push the first car aside after one second: with the
-# gains it comes back to its way and the others make room; with the controls alone, as in open loop,
-# it never does.
+# gains it comes back to its way; with the controls alone, as in open loop, it never does.
 
 
 # %%

@@ -213,8 +213,8 @@ class Hexner:
 
         from scipy.optimize import brentq
 
-        found = brentq(slope, times[best - 1], times[best + 1], xtol=1e-15)
-        return self.advantage(found), float(found)
+        root: Any = brentq(slope, times[best - 1], times[best + 1], xtol=1e-15)
+        return self.advantage(float(root)), float(root)
 
     @cached_property
     def _spreads(self) -> list[np.ndarray]:

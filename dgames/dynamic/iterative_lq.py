@@ -297,12 +297,17 @@ def open_loop_newton(
     if any(not 1 <= a < b for a, b in pairwise(lengths)):
         raise ValueError("open_loop_newton: horizons must increase and be shorter than the game's")
     start = {i: jnp.asarray(own)[: lengths[0]] for i, own in u.items()}
-    for length in lengths:
-        start = jax.tree.map(lambda own, length=length: _prolonged(own, length), start)
-        short = game.from_state(first, length)
-        found = _damped(short, start, jnp.asarray(tol), jnp.asarray(max_steps))
-        start = found.controls
-    return found
+    for length in lengths[:-1]:
+        start = _solved_from(game, start, first, length, tol, max_steps).controls
+    return _solved_from(game, start, first, game.horizon, tol, max_steps)
+
+
+def _solved_from(
+    game: Trajectory, u: dict[Any, Array], x0: Array, length: int, tol: float, max_steps: int
+) -> OpenLoopSolution:
+    """Solves the game with another horizon, from controls whose last one is repeated."""
+    start = jax.tree.map(lambda own: _prolonged(own, length), u)
+    return _damped(game.from_state(x0, length), start, jnp.asarray(tol), jnp.asarray(max_steps))
 
 
 @eqx.filter_jit

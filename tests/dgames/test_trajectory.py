@@ -120,6 +120,7 @@ def test_shifted_controls_start_the_next_problem_near_its_solution():
     assert game.shifted(u)["a"][-1] == u["a"][-1]
 
 
+@pytest.mark.full
 def test_bounds_on_controls_are_strategy_sets():
     parts = scalar(3)
     game = Trajectory(

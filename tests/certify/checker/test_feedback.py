@@ -3,6 +3,7 @@
 import copy
 import random
 from fractions import Fraction
+from typing import Any
 
 import flint
 import numpy as np
@@ -184,9 +185,8 @@ def test_fixed_point_operations_enclose_exact_ones():
     for bits in (20, 60):
         point, one = FixedPoint(bits, Work()), 1 << bits
         a, b = fractions(r, 3, 3), fractions(r, 3, 2)
-        exact = [
-            [sum(x * y for x, y in zip(row, col, strict=True)) for col in zip(*b, strict=True)] for row in a
-        ]
+        columns = list(zip(*b, strict=True))
+        exact = [[sum(map(Fraction.__mul__, row, c), Fraction(0)) for c in columns] for row in a]
         found = point.times(point.enclosed(a), point.enclosed(b))
         solved = point.solve(point.enclosed(a), point.enclosed(exact))
         assert solved is not None
@@ -203,6 +203,10 @@ def test_fixed_point_operations_enclose_exact_ones():
     assert point.all_positive_definite(point.enclosed([[Fraction(1), half], [half, Fraction(1)]]))
 
 
+def first(pair: Any) -> Any:
+    return pair[0]
+
+
 def test_real_roots_are_those_of_ball_arithmetic():
     chance = random.Random(3)
     for _ in range(60):
@@ -213,7 +217,7 @@ def test_real_roots_are_those_of_ball_arithmetic():
         product = p * q * q
         roots = RealRoots([Fraction(int(x)) for x in product.coeffs()], Work())
         found = [roots.refined(root, Fraction(1, 2**80)) for root in roots.isolated()]
-        expected = sorted(float(z.real) for z, _ in product.complex_roots() if z.imag == 0)
+        expected = sorted(float(z.real) for z in map(first, product.complex_roots()) if z.imag == 0)
         assert [float(root.upper) for root in found] == pytest.approx(expected, abs=1e-12)
 
 
@@ -233,7 +237,7 @@ def test_zeros_of_two_polynomials():
 
 
 def continuous(a, sigma):
-    one, none = (Fraction(1),) * 2, (Fraction(0),) * 2
+    one, none = (Fraction(1), Fraction(1)), (Fraction(0), Fraction(0))
     return ScalarGame(False, Fraction(a), one, sigma, one, none)
 
 

@@ -51,7 +51,9 @@ def test_the_schemas_are_schemas(kind):
     Draft202012Validator.check_schema(certify.schema(kind))
     assert certify.schema(kind)["properties"]["version"] == {"const": reader.VERSION}
     assert certify.schema(kind)["properties"]["kind"] == {"const": kind}
-    with pytest.raises(ValueError, match="must be one of contraction, convergence, feedback, policies"):
+    with pytest.raises(
+        ValueError, match="must be one of contraction, convergence, feedback, policies"
+    ):
         certify.schema(f"{kind}s")
 
 

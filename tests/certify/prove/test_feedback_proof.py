@@ -36,7 +36,7 @@ def random_game(seed, n, sizes, affine):
     )
 
 
-@pytest.mark.parametrize("affine", [False, True])
+@pytest.mark.parametrize("affine", [pytest.param(False, marks=pytest.mark.full), True])
 def test_gains_and_costs_are_those_of_the_recursion(affine):
     game = random_game(3, 3, (1, 2), affine)
     proof, found = certify.certify_feedback(game, 6), solve_lq(game, 6)
@@ -57,7 +57,7 @@ def test_gains_and_costs_are_those_of_the_recursion(affine):
             assert x0 @ proof.costs[str(i)] @ x0 / 2 == pytest.approx(float(paid[i]), rel=1e-9)
 
 
-@pytest.mark.parametrize("time", ["discrete", "continuous"])
+@pytest.mark.parametrize("time", ["discrete", pytest.param("continuous", marks=pytest.mark.full)])
 def test_a_stationary_equilibrium_is_enclosed_and_stable(time):
     game = random_game(4, 2, (1, 1), False)
     proof = certify.certify_feedback(game, time=time)
@@ -148,7 +148,7 @@ def test_files_are_saved_loaded_and_know_their_game(tmp_path):
         ("stationary", {}),
         ("all", {"time": "continuous", "every": True}),
     ):
-        proof = certify.certify_feedback(game, **options)
+        proof = certify.certify_feedback(game, **options)  # pyright: ignore[reportArgumentType]
         path = proof.save(tmp_path / f"{name}.json")
         loaded = certify.load(path)
         assert isinstance(loaded, certify.FeedbackEquilibrium) and loaded.scope == name
@@ -175,7 +175,7 @@ def test_files_are_saved_loaded_and_know_their_game(tmp_path):
 )
 def test_bad_options_are_one_sentence(options, words):
     with pytest.raises(ValueError, match=words):
-        certify.certify_feedback(scalar(), **options)
+        certify.certify_feedback(scalar(), **options)  # pyright: ignore[reportArgumentType]
 
 
 def test_bad_games_are_one_sentence():

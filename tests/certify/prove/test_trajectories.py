@@ -29,6 +29,7 @@ def zealous(q, horizon):
     return game, game.trajectory([1.0], horizon), u
 
 
+@pytest.mark.full
 def test_weights_of_a_common_goal():
     game, static, u = zealous((1.0, 5.0), 5)
     weights, margin = potential_weights(game)
@@ -53,6 +54,7 @@ def test_goals_that_are_not_common_have_no_such_weights():
         potential_weights(game)
 
 
+@pytest.mark.full
 @pytest.mark.parametrize(
     ("horizon", "lipschitz"), [(5, 75.061), pytest.param(20, 1023.43, marks=pytest.mark.full)]
 )
@@ -68,6 +70,7 @@ def test_long_horizons_have_a_margin_in_these_weights(horizon, lipschitz):
         assert len(proof.data["evidence"]["cells"]) == 1
 
 
+@pytest.mark.full
 def test_a_pursuit_has_the_margin_of_its_threshold():
     """Open loop: `min(1 / c_p, 1 / c_e - s |g|^2)`, here with equal steps at midpoints."""
     T, weight, chaser, runner = 8, 0.5, 2.0, 1.5
@@ -99,6 +102,7 @@ def test_the_unicycle_is_proved(horizon, radius, margin):
     assert float(run.residual) < 1e-7
 
 
+@pytest.mark.full
 def test_one_proof_covers_a_set_of_first_states():
     """The field with the first state: margins pass on, and equilibria stay within the bound."""
 

@@ -73,7 +73,8 @@ def lower_hull(x, y):
                 break
             kept.pop()
         kept.append(point)
-    return np.interp(x, *zip(*kept, strict=True))
+    corners = np.array(kept)
+    return np.interp(x, corners[:, 0], corners[:, 1])
 
 
 def test_play_has_the_value():

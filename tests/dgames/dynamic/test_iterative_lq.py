@@ -32,6 +32,7 @@ def linear(horizon=3):
     return game, game.trajectory([1.0, -2.0], horizon)
 
 
+@pytest.mark.full
 def test_one_step_solves_a_linear_quadratic_game():
     game, static = linear()
     expected = solve_lq(game, 3)

@@ -99,6 +99,7 @@ def test_interception_is_the_differential_game_of_bryson_and_ho():
         assert 0.5 / (1 + square) == pytest.approx(value, abs=1e-7)
 
 
+@pytest.mark.full
 def test_between_the_thresholds_only_feedback_has_a_saddle():
     limits = saddle_thresholds(1.0, 1.0, 2.0)
     assert limits.open_loop == 1.5 and limits.feedback == 3.0

@@ -87,6 +87,7 @@ def test_without_an_end_gains_are_the_known_roots():
     assert float(feedback.residual) < 1e-14
 
 
+@pytest.mark.full
 def test_feedback_is_stationary_for_each_player_against_the_others():
     """Each player's strategy is the best reply to the others', found as an ordinary problem."""
     game = random_game()
