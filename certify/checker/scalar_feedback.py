@@ -176,7 +176,8 @@ def check_all(data: LQData, file: Reader) -> None:
         Unusable: If the file cannot be read.
     """
     _, stated, radius = file["claims"].fields("scope", "equilibria", "radius")
-    file["evidence"].fields()
+    if file["evidence"].value != {}:
+        file["evidence"].fail("no evidence, {}")
     found = equilibria(ScalarGame.of(data), Work())
     claims = stated.items()
     require(len(claims) == len(found), "there are as many equilibria as stated, and no others")

@@ -156,6 +156,8 @@ def test_an_incomplete_list_is_rejected(files):
         ("all", ("game", "R", 0, 0, 0), (-1.0).hex()),
         ("all", ("game", "A", 0), (1e300).hex()),
         ("all", ("game", "A", 0), "nan"),
+        ("all", ("evidence",), [{}]),
+        ("all", ("evidence",), {"bits": 64}),
     ],
 )
 def test_what_is_no_such_file_is_unusable(files, scope, path, value):
