@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from certify.claims.certificate import Certificate as Certificate
     from certify.claims.contraction import Contraction as Contraction
     from certify.claims.convergence import Convergence as Convergence
+    from certify.claims.feedback_equilibrium import FeedbackEquilibrium as FeedbackEquilibrium
     from certify.claims.isolated_zero import IsolatedZero as IsolatedZero
     from certify.claims.kinds import check as check
     from certify.claims.kinds import load as load
@@ -62,6 +63,7 @@ if TYPE_CHECKING:
     from certify.prove.direct.largest_step import largest_step as largest_step
     from certify.prove.estimate import Estimate as Estimate
     from certify.prove.estimate import estimate as estimate
+    from certify.prove.feedback_proof import certify_feedback as certify_feedback
     from certify.prove.graphon_transfer import GraphonTransfer as GraphonTransfer
     from certify.prove.graphon_transfer import graphon_transfer as graphon_transfer
     from certify.prove.growth import grow as grow
@@ -94,6 +96,7 @@ _HOMES = {
         "claims.contraction": ("Contraction",),
         "claims.convergence": ("Convergence",),
         "claims.isolated_zero": ("IsolatedZero",),
+        "claims.feedback_equilibrium": ("FeedbackEquilibrium",),
         "claims.kinds": ("check", "load"),
         "claims.network_convergence": (
             *("NetworkConstants", "NetworkConvergence", "NetworkEquilibrium", "NetworkStep"),
@@ -122,6 +125,7 @@ _HOMES = {
         "prove.direct.largest_step": ("DirectStep", "largest_step"),
         "prove.estimate": ("Estimate", "estimate"),
         "prove.graphon_transfer": ("GraphonTransfer", "graphon_transfer"),
+        "prove.feedback_proof": ("certify_feedback",),
         "prove.growth": ("grow",),
         "prove.leader": ("certify_leader",),
         "prove.certify": ("certify",),

@@ -179,6 +179,7 @@ from dgames.openspiel import from_openspiel as from_openspiel
 
 # Games of the literature, and figures (matplotlib is imported by the first figure)
 from dgames import games as games
+from dgames import dynamic as dynamic
 from dgames import plot as plot
 
 from importlib.metadata import version as _version

@@ -125,5 +125,7 @@ def _small(png: str) -> str:
     from PIL import Image
 
     image, made = Image.open(io.BytesIO(base64.b64decode(png))), io.BytesIO()
+    if getattr(image, "is_animated", False):
+        return png  # a palette would be of the first picture alone
     image.convert("RGB").quantize(128).save(made, "png", optimize=True)
     return base64.b64encode(made.getvalue()).decode("ascii")

@@ -35,7 +35,7 @@ LISTED = [
 ]
 
 
-MODULES = ("games", "generalised", "methods", "plot", "transforms")
+MODULES = ("dynamic", "games", "generalised", "methods", "plot", "transforms")
 
 
 def exported(package: str) -> list[str]:
@@ -69,6 +69,7 @@ def found(name: str) -> object:
     [
         ("dgames", exported("dgames")),
         ("dgames.games", exported("dgames.games")),
+        ("dgames.dynamic", exported("dgames.dynamic")),
         ("dgames.methods", exported("dgames.methods")),
         ("dgames.transforms", written_in("dgames.transforms")),
         ("dgames.plot", written_in("dgames.plot")),
@@ -229,6 +230,7 @@ PRINTS = re.compile(r"^\s*print\(.*\)  # (?P<output>.*)$")
         ("shared-constraints.md", 10),
         ("crowds.md", 12),
         ("zeros.md", 4),
+        ("trajectories.md", 8),
     ],
 )
 def test_examples_of_a_page_print_what_they_say(page, least, tmp_path, monkeypatch):

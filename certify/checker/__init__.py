@@ -1,7 +1,7 @@
 """The independent checker: verifies a certificate file with exact arithmetic and nothing else.
 
 This folder is the trusted part, the thing to audit. It imports the standard library alone: no JAX,
-no NumPy, nothing from the rest of the project. Four modules hold the arguments, each for one kind
+no NumPy, nothing from the rest of the project. These modules hold the arguments, each for one kind
 of file:
 
 - `proof` is for games, and uses `terms` for files with terms in place of cells, `equilibrium`,
@@ -11,7 +11,9 @@ of file:
 - `policies` is for games on simplices, over all policies, and uses `payoffs` and `logarithm`;
 - `krawczyk` is for zeros of systems of equations, generalised Nash equilibria among them, and uses
   `systems`;
-- `stackelberg` is for a leader and followers, and uses `answer_tube` and `interval_matrices`.
+- `stackelberg` is for a leader and followers, and uses `answer_tube` and `interval_matrices`;
+- `feedback`, with `stationary` and `scalar_feedback`, is for linear-quadratic games, and uses
+  `lq_data`, `fixed_point`, `polynomial_pairs` and `real_roots`.
 
 The claims are read by `claims`, `region`, `metric` and `sets`; `cells` has the cells of a region.
 All rest on `reader` (of files), `exact`, `matrices` and `sparse` (positive definiteness) and
@@ -33,12 +35,14 @@ from pathlib import Path
 
 from .cells import Progress
 from .contraction import check_contraction
+from .feedback import check_feedback
 from .krawczyk import check_zero
 from .policies import check_policies
 from .proof import check_convergence
 from .reader import (
     CONTRACTION,
     CONVERGENCE,
+    FEEDBACK,
     FORMAT,
     POLICIES,
     STACKELBERG,
@@ -60,6 +64,7 @@ KINDS: dict[str, Callable[[Reader, int, Progress | None], tuple[str, ...]]] = {
     POLICIES: check_policies,
     ZERO: check_zero,
     STACKELBERG: check_stackelberg,
+    FEEDBACK: check_feedback,
 }
 
 

@@ -23,6 +23,7 @@ VERSION = 2
 # or over all policies, that a system of equations has a zero, or where the optimum of a leader is.
 CONVERGENCE, CONTRACTION, POLICIES = "convergence", "contraction", "policies"
 ZERO, STACKELBERG = "zero", "stackelberg"
+FEEDBACK = "feedback"  # equilibria of a linear-quadratic game in feedback
 # Limits on the unpacked text, and on the values in it: whatever they are, reading takes up to 1 GiB
 # of memory. An integer is one value; what takes more memory counts for up to nine, see `_values`.
 MAX_BYTES = 128 * 2**20

@@ -155,11 +155,11 @@ class Certificate(abc.ABC):
                 proved.
         """
 
-    def require_game(self, game: dg.Game | dg.AbstractField, x: Strategy, args: Any = None) -> None:
+    def require_game(self, game: Any, x: Strategy, args: Any = None) -> None:
         """Raises an error unless the certificate is about a given game, whose code is traced.
 
         Args:
-            game: A game or a field.
+            game: What the certificate should be about: a game, a field, or a linear-quadratic game.
             x: A joint strategy, of which only players and shapes matter.
             args: Passed to the costs, or to the field.
 

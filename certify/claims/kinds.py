@@ -1,7 +1,7 @@
 """The table of all kinds of claims, with functions that load and check files of any kind."""
 
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import dgames as dg
 from certify import checker
@@ -11,9 +11,11 @@ from certify.claims.certificate import Certificate
 from certify.claims.checked import Checked, NotAccepted
 from certify.claims.contraction import Contraction
 from certify.claims.convergence import Convergence
+from certify.claims.feedback_equilibrium import FeedbackEquilibrium
 from certify.claims.isolated_zero import IsolatedZero
 from certify.claims.policy_convergence import PolicyConvergence
 from certify.claims.stackelberg_optimum import StackelbergOptimum
+from dgames.dynamic import LQGame
 from dgames.strategy import Strategy
 
 # The class of each kind of file. The function that verifies a kind is in `certify.checker.KINDS`,
@@ -21,7 +23,10 @@ from dgames.strategy import Strategy
 # schema.
 KINDS: dict[str, type[Certificate]] = {
     known.kind: known
-    for known in (Convergence, Contraction, PolicyConvergence, IsolatedZero, StackelbergOptimum)
+    for known in (
+        *(Convergence, Contraction, PolicyConvergence),
+        *(IsolatedZero, StackelbergOptimum, FeedbackEquilibrium),
+    )
 }
 
 
@@ -35,7 +40,8 @@ def load(path: str | Path, progress: Progress | None = None, *, level: int = 1) 
 
     Returns:
         A certificate with the status "proved", of the class of its kind: a `Convergence`, a
-        `Contraction`, a `PolicyConvergence`, an `IsolatedZero` or a `StackelbergOptimum`.
+        `Contraction`, a `PolicyConvergence`, an `IsolatedZero`, a `StackelbergOptimum` or a
+        `FeedbackEquilibrium`.
 
     Raises:
         ValueError: If the file cannot be read (`certify.checker.Unusable`), or the independent
@@ -69,7 +75,7 @@ def check(
     progress: Progress | None = None,
     *,
     level: int = 1,
-    game: dg.Game | dg.AbstractField | None = None,
+    game: dg.Game | dg.AbstractField | LQGame | None = None,
     args: Any = None,
     like: Strategy | None = None,
 ) -> Verdict:
@@ -84,7 +90,7 @@ def check(
         progress: Called with the number of cells done and of all, before each and at the end.
         level: 1 takes the bounds on derivatives that the file states as given; 2 re-derives them
             from the costs that the file spells out, with python-flint.
-        game: The game, or the field, that the file should be about.
+        game: The game, the field or the linear-quadratic game that the file should be about.
         args: Passed to its costs, or to the field.
         like: A joint strategy of the game, where the file does not describe its structure (equinox
             modules, for example).
@@ -112,7 +118,7 @@ def check(
         contents = Checked(read(path), progress, level=level)
     except NotAccepted as rejection:
         return rejection.verdict
-    words = of_contents(contents).difference(game, like, args)
+    words = of_contents(contents).difference(cast(Any, game), like, args)
     if words is None:
         return contents.verdict
     return contents.verdict._replace(ok=False, reasons=(f"the game is the one given: {words}",))

@@ -22,3 +22,5 @@ from dgames.games.quadratic import Quadratic as Quadratic
 from dgames.games.river_basin import RiverBasin as RiverBasin
 from dgames.games.roads import Roads as Roads
 from dgames.games.terminal_crowd import TerminalCrowd as TerminalCrowd
+from dgames.games.trajectory import StateRows as StateRows
+from dgames.games.trajectory import Trajectory as Trajectory

@@ -16,6 +16,7 @@ import certify.checker
 from certify.checker.reader import (
     CONTRACTION,
     CONVERGENCE,
+    FEEDBACK,
     POLICIES,
     STACKELBERG,
     ZERO,
@@ -176,7 +177,7 @@ def test_class_names_are_unique():
 
 
 def test_each_kind_has_its_check():
-    kinds = {CONVERGENCE, CONTRACTION, POLICIES, ZERO, STACKELBERG}
+    kinds = {CONVERGENCE, CONTRACTION, POLICIES, ZERO, STACKELBERG, FEEDBACK}
     assert certify.checker.KINDS.keys() == kinds
 
 

@@ -23,6 +23,8 @@ LED = dg.Stackelberg(
     lambda x, y: (x - 1.0) ** 2 + 0.1 * y[0], dg.game(lambda y, x: ((y[0] - x) ** 2,))
 )
 LED_REGION = certify.Box.around({"leader": 1.0, "followers": (1.0,)}, 0.5)
+ONE = jnp.eye(1)
+LQ = dg.dynamic.LQGame(ONE, {"a": ONE}, {"a": ONE}, {"a": ONE})
 RING = jnp.array([[1, 2], [2, 0], [0, 1]])
 
 
@@ -52,12 +54,15 @@ def of_each_kind(linear_certificate, linear_game):
         "zero": certify.certify_zero(dg.pseudo_gradient(linear_game), region.center),
         "zero of an equilibrium": on_a_line(),
         "stackelberg": certify.certify_leader(LED, LED_REGION),
+        "feedback": certify.certify_feedback(LQ),
     }
 
 
+# A number that each kind of claim has, if it is not a margin.
+NUMBERS = {"contraction": "rate", "zero": "radius", "feedback": "rate"}
 NAMES = [
     *("convergence", "convergence over policies", "contraction", "policies"),
-    *("zero", "zero of an equilibrium", "stackelberg"),
+    *("zero", "zero of an equilibrium", "stackelberg", "feedback"),
 ]
 
 
@@ -126,7 +131,7 @@ def test_schemas_of_every_kind(command):
         assert status == 0 and json.loads(out) == certify.schema(kind)
     assert command("schema")[1] == command("schema", "convergence")[1]
     status, _, err = command("schema", "network")
-    known = "convergence, contraction, policies, zero or stackelberg"
+    known = "convergence, contraction, policies, zero, stackelberg or feedback"
     assert status == 2 and f"must be {known}" in err
 
 
@@ -141,6 +146,7 @@ def test_a_certificate_knows_its_game(certificate, of_each_kind, linear_game, tm
         "zero": (dg.pseudo_gradient(linear_game), linear),
         "zero of an equilibrium": (None, None),
         "stackelberg": (LED, LED_REGION.center),
+        "feedback": (LQ, linear),
     }[name]
     if game is None:
         with pytest.raises(certify.Unusable, match="certify the game again"):
@@ -148,6 +154,7 @@ def test_a_certificate_knows_its_game(certificate, of_each_kind, linear_game, tm
         return
     other = {
         "policies": dg.Regularised(PENNIES, 2.0),
+        "feedback": dg.dynamic.LQGame(2 * ONE, LQ.B, LQ.Q, LQ.R),
         "convergence over policies": ENTROPIC,
     }.get(name, dg.game(lambda x, args: {key: value**2 for key, value in x.items()}))
     certificate.require_game(game, x)
@@ -225,7 +232,7 @@ def test_without_a_proof_there_are_reasons_alone(kind, status, tmp_path):
         lambda: found.data,
         lambda: found.save(tmp_path / "c.json"),
         lambda: found.check(),
-        lambda: getattr(found, {"contraction": "rate", "zero": "radius"}.get(kind, "margin")),
+        lambda: getattr(found, NUMBERS.get(kind, "margin")),
     ):
         with pytest.raises(ValueError, match=rf"status is '{status}' \(no margin; no time\)"):
             ask()
