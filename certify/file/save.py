@@ -105,7 +105,7 @@ def schema(kind: str = "convergence") -> Contents:
     """Returns the JSON Schema (draft 2020-12) of a kind of file, which describes its structure.
 
     Args:
-        kind: "convergence", "contraction", "policies", "zero" or "stackelberg", see
+        kind: "convergence", "contraction", "policies", "zero", "stackelberg" or "feedback", see
             `Certificate.kind`.
 
     Raises:
