@@ -39,7 +39,7 @@ def case(seed, spread):
     room = np.full(K, 9.0)
     cell = LeaderCell(
         "the cell",
-        [Fraction(float(x)) for x in (*(point[:N] - reach), *(point[N:] - room))],
+        [Fraction(float(x)) for x in (*(point[:N] - 0.3 * reach), *(point[N:] - room))],
         [Fraction(float(x)) for x in (*(point[:N] + reach), *(point[N:] + room))],
         [Fraction(float(x)) for x in point],
         [Fraction(float(x)) for x in residual],
@@ -74,7 +74,7 @@ def test_answers_slopes_and_curvatures_of_sampled_systems(seed, spread):
         across, along = matrix[N:, N:], matrix[N:, :N]
         start = residual * chance.choice([-1.0, 1.0], K)
         turned = -np.linalg.solve(across, along)
-        x = reach * chance.choice([-1.0, 1.0], N)
+        x = reach * chance.choice([-0.3, 1.0], N)
         # Psi(c + x, d + z) = start + along x + across z = 0.
         z = -np.linalg.solve(across, start + along @ x)
         still = -np.linalg.solve(across, start)

@@ -141,6 +141,39 @@ def test_the_box_of_the_optimum_is_in_the_region(data):
     assert "the box of the optimum is in the leader's region" in reasons(data)
 
 
+def test_a_bad_left_factor_costs_what_it_leaves(data):
+    best = data["evidence"]["optimum"]
+    best["left"] = [(0.0).hex()] * len(best["left"])
+    best["residual"][:2] = [(0.0).hex()] * 2
+    data["claims"]["optimum"]["radius"] = (1e-18).hex()
+    assert "total derivative is small enough" in reasons(data)
+
+
+@pytest.fixture
+def at_zero():
+    """A file whose point is the optimum itself, with the cost 0, so that nothing is lost."""
+    follower = dg.game(lambda y, x: (jnp.exp(y[0]) + 0.5 * y[0] ** 2 - x * y[0],))
+    led = dg.Stackelberg(lambda x, y: 0.5 * (x - 1.0) ** 2 + 0.5 * y[0] ** 2, follower)
+    region = certify.Box.around({"leader": 1.0, "followers": (0.0,)}, 0.25)
+    return copy.deepcopy(certify.certify_leader(led, region).data)
+
+
+def test_an_optimum_away_from_the_point_costs_less(at_zero):
+    assert not reasons(at_zero)
+    at_zero["claims"]["optimum"]["value"]["lower"] = [(0.0).hex()]
+    at_zero["evidence"]["optimum"]["residual"] = [
+        x.replace("-", "") for x in at_zero["evidence"]["optimum"]["residual"]
+    ]
+    assert not reasons(at_zero)
+    at_zero["evidence"]["optimum"]["residual"][0] = (1e-13).hex()
+    assert "the value at the optimum" in reasons(at_zero)
+
+
+def test_the_basin_leaves_room_for_the_ball_of_the_optimum(at_zero):
+    at_zero["claims"]["basin"]["radius"] = (0.25).hex()
+    assert "the basin is in the leader's region" in reasons(at_zero)
+
+
 # What level 1 believes, and level 2 does not: enclosures moved by more than their radius.
 STATED = [
     ("followers", "centre"),
