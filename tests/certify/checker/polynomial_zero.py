@@ -54,7 +54,7 @@ class Polynomials(NamedTuple):
         slopes = []
         for row, c in zip(self.a, self.coefficients, strict=True):
             ends = [sorted((x * low, x * high)) for x, (low, high) in zip(row, box, strict=True)]
-            u = (sum(e[0] for e in ends), sum(e[1] for e in ends))
+            u = _sum([(low, high) for low, high in ends])
             slopes.append(_range([k * x for k, x in enumerate(c)][1:], u))
         n = range(len(self.a))
         return [
