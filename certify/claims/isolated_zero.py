@@ -145,14 +145,18 @@ class IsolatedZero(Certificate):
         """Returns what the zero is."""
         system = self._system
         if isinstance(system, EquilibriumSystem):
-            count = f"{len(system.active)} of {len(system.constraints)} constraints"
+            roles = [constraint.role for constraint in system.constraints]
             rows = [
-                row("active", f"{count} and {len(system.fixed)} bounds, with positive multipliers")
+                row("active", f"{roles.count('active')} of {len(roles)} constraints"),
+                row("equations", f"{roles.count('equation')} of them"),
+                row("at bounds", f"{len(system.fixed)} of {system.inputs} coordinates"),
+                row("multipliers", "positive, but for those of equations"),
             ]
             if self.region is None:
                 return [*rows, row("equilibrium", "none is claimed, as there is no region")]
             return [
                 *rows,
+                row("region", *self._region()),
                 row(
                     "equilibrium",
                     "it is a generalised Nash equilibrium within the region; there may be others",
@@ -171,6 +175,13 @@ class IsolatedZero(Certificate):
         rows = [row("conditions", f"{system.conditions}, positive at the zero")]
         matrices = [row("matrices", f"{len(system.forms)}, positive definite {where}")]
         return (rows if system.conditions else []) + (matrices if system.forms else [])
+
+    def _region(self) -> list[Part]:
+        ends = list(zip(*(end.tolist() for end in self._ends("region")), strict=True))
+        parts: list[Part] = []
+        for index, (low, high) in enumerate(ends[:_MOST_SHOWN]):
+            parts += [" x [" if index else "[", about(low), ", ", about(high), "]"]
+        return [*parts, " x ..."] if len(ends) > _MOST_SHOWN else parts
 
     def _center(self) -> list[Part]:
         values = [float.fromhex(x) for x in self.data["evidence"]["center"]]

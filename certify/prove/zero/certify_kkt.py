@@ -122,7 +122,7 @@ def _posed(
         )
 
     def functions(x: Any, args: Any) -> list[Any]:
-        return [_costs(game, x, args), *(_values(each, x, args) for each in shared)]
+        return [*_costs(game, x, args), *(_values(each, x, args) for each in shared)]
 
     x = coordinates(example)
     lower, upper = _bounds(sets)
@@ -153,11 +153,11 @@ def _posed(
     )
 
 
-def _costs(game: dg.Game, x: Strategy, args: Any) -> Any:
+def _costs(game: dg.Game, x: Strategy, args: Any) -> list[Any]:
     costs = game.costs(x, args)
     if isinstance(costs, dg.Stacked):
-        return costs.blocks
-    return jnp.stack([jnp.asarray(cost) for cost in blocks(costs)])
+        return [costs.blocks]
+    return [jnp.asarray(cost) for cost in blocks(costs)]
 
 
 def _values(constraint: Polyhedron | SharedConstraint, x: Strategy, args: Any) -> Any:

@@ -45,22 +45,26 @@ class Polynomials(NamedTuple):
         ]
 
     def value(self, z: list[Fraction]) -> list[Fraction]:
-        u = [sum(x * y for x, y in zip(row, z, strict=True)) for row in self.a]
+        u = [_dot(row, z) for row in self.a]
         p = [_range(c, (x, x))[0] for c, x in zip(self.coefficients, u, strict=True)]
-        return [sum(x * y for x, y in zip(row, p, strict=True)) for row in self.b]
+        return [_dot(row, p) for row in self.b]
 
     def jacobian(self, box: list[Interval]) -> list[list[Interval]]:
         """The range of each entry over a box, perhaps too wide."""
         slopes = []
         for row, c in zip(self.a, self.coefficients, strict=True):
             ends = [sorted((x * low, x * high)) for x, (low, high) in zip(row, box, strict=True)]
-            u = (sum(e[0] for e in ends), sum(e[1] for e in ends))
+            u = _sum([(low, high) for low, high in ends])
             slopes.append(_range([k * x for k, x in enumerate(c)][1:], u))
         n = range(len(self.a))
         return [
             [_sum([_scaled(slopes[k], self.b[i][k] * self.a[k][j]) for k in n]) for j in n]
             for i in n
         ]
+
+
+def _dot(row: list[int], values: list[Fraction]) -> Fraction:
+    return sum((x * y for x, y in zip(row, values, strict=True)), Fraction(0))
 
 
 def _times(p: list[Fraction], q: list[Fraction]) -> list[Fraction]:

@@ -53,7 +53,7 @@ def saddle(x, y, _):
 
 def test_a_local_minimax_point_that_is_no_nash_equilibrium():
     """The leader's own curvature is -6, the reduced one 2."""
-    found = certify.certify_stackelberg(saddle, lambda x, y, _: -saddle(x, y, _), (0.1, -0.2))
+    found = certify.certify_stackelberg(saddle, lambda *given: -saddle(*given), (0.1, -0.2))
     assert found.status == "proved" and near(found, 0.0, 0.0) and found.check(level=2).ok
 
 
@@ -66,7 +66,7 @@ def test_a_local_minimax_point_that_is_no_nash_equilibrium():
     ],
 )
 def test_other_stationary_points_are_refused(costs, what):
-    found = certify.certify_stackelberg(*costs, (0.1, 0.1))
+    found = certify.certify_stackelberg(costs[0], costs[1], (0.1, 0.1))
     assert found.status == "undecided" and what in found.reasons[0]
 
 
@@ -124,4 +124,4 @@ def test_each_claim_made_false_is_rejected(found, path, change, reason):
 
 def test_a_guess_is_a_pair():
     with pytest.raises(ValueError, match="the guess is a pair"):
-        certify.certify_stackelberg(leader, follower, {"x": 0.9, "y": 0.1})
+        certify.certify_stackelberg(leader, follower, (0.9, 0.1, 0.0))  # pyright: ignore

@@ -169,7 +169,7 @@ def test_the_number_of_equations_is_that_of_the_unknowns():
     with pytest.raises(ValueError, match="1 equations in 2 unknowns"):
         certify.certify_zero(lambda z, _: jnp.sum(z), jnp.zeros(2))
     with pytest.raises(ValueError, match="no function"):
-        certify.certify_zero(3.0, jnp.zeros(2))
+        certify.certify_zero(3.0, jnp.zeros(2))  # pyright: ignore
 
 
 def test_custom_derivatives_are_refused():
