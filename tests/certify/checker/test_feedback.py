@@ -11,6 +11,7 @@ import pytest
 
 from certify.checker import Unusable, check_data
 from certify.checker.exact import Work
+from certify.checker.feedback import within
 from certify.checker.fixed_point import FixedPoint, MatrixEnclosure
 from certify.checker.lq_data import LQData
 from certify.checker.polynomial_pairs import common_zeros
@@ -213,6 +214,15 @@ def test_enclosures_with_a_bad_member_prove_nothing():
     assert point.solve(wide, wide) is None
     coupled = MatrixEnclosure([[one, 0], [0, one]], [[0, 2 * one], [2 * one, 0]])
     assert not point.all_positive_definite(coupled)
+
+
+def test_all_of_an_enclosure_has_to_be_within_the_radius():
+    unit = Fraction(1, 16)
+    enclosure = MatrixEnclosure([[16, 0]], [[3, 0]])
+    centre = [[1 + 2 * unit, Fraction(0)]]
+    assert within(enclosure, centre, 5 * unit, 4)
+    assert not within(enclosure, centre, 4 * unit, 4)
+    assert not within(enclosure, [[1 - 2 * unit, Fraction(0)]], 4 * unit, 4)
 
 
 def test_an_unstable_closed_loop_has_no_lyapunov_matrix(files):
