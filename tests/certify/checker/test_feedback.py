@@ -11,7 +11,8 @@ import pytest
 
 from certify.checker import Unusable, check_data
 from certify.checker.exact import Work
-from certify.checker.fixed_point import FixedPoint
+from certify.checker.feedback import within
+from certify.checker.fixed_point import FixedPoint, MatrixEnclosure
 from certify.checker.lq_data import LQData
 from certify.checker.polynomial_pairs import common_zeros
 from certify.checker.reader import Reader
@@ -203,6 +204,40 @@ def test_fixed_point_operations_enclose_exact_ones():
     assert not point.all_positive_definite(point.enclosed([[Fraction(1), Fraction(1)]] * 2))
     half = Fraction(1, 2)
     assert point.all_positive_definite(point.enclosed([[Fraction(1), half], [half, Fraction(1)]]))
+
+
+def test_enclosures_with_a_bad_member_prove_nothing():
+    point, one = FixedPoint(40, Work()), 1 << 40
+    narrow = [[one, 0], [0, one // 1000]]
+    wide = MatrixEnclosure(narrow, [[0, 0], [0, one // 100]])
+    assert point.solve(MatrixEnclosure(narrow, [[0, 0], [0, 0]]), wide) is not None
+    assert point.solve(wide, wide) is None
+    coupled = MatrixEnclosure([[one, 0], [0, one]], [[0, 2 * one], [2 * one, 0]])
+    assert not point.all_positive_definite(coupled)
+
+
+def test_all_of_an_enclosure_has_to_be_within_the_radius():
+    unit = Fraction(1, 16)
+    enclosure = MatrixEnclosure([[16, 0]], [[3, 0]])
+    centre = [[1 + 2 * unit, Fraction(0)]]
+    assert within(enclosure, centre, 5 * unit, 4)
+    assert not within(enclosure, centre, 4 * unit, 4)
+    assert not within(enclosure, [[1 - 2 * unit, Fraction(0)]], 4 * unit, 4)
+
+
+def test_an_unstable_closed_loop_has_no_lyapunov_matrix(files):
+    """`x' = x + u` with costs of u alone: doing nothing solves the equations, and S = -1 too."""
+    one, zero = (1.0).hex(), (0.0).hex()
+    game = {"time": "continuous", "players": ["a"], "sizes": [1], "states": 1, "A": [one]}
+    game |= {"B": [[one]], "Q": [[zero]], "R": [[[one]]], "terminal": [[zero]], "name": ""}
+    claims = {"scope": "stationary", "costs": [[zero]], "gains": [zero], "radius": (0.01).hex()}
+    file = changed(files["stationary"], ("game",), game)
+    inverse = [(0.5).hex(), zero, (0.5).hex(), one]
+    for sign, rate in ((-1.0, 0.1), (1.0, 0.1)):
+        file["claims"] = {**claims, "rate": rate.hex()}
+        file["evidence"] = {"preconditioner": inverse, "lyapunov": [sign.hex()]}
+        verdict = check_data(file)
+        assert verdict.reasons == ("the closed loop is stable at the stated rate",)
 
 
 def first(pair: Any) -> Any:

@@ -141,6 +141,20 @@ def test_an_unstable_game_without_costs_has_no_stable_answer_nearby():
     assert found.status == "undecided" and "not stable" in found.reasons[0]
 
 
+def test_a_stationary_point_that_is_no_minimum_is_not_proved():
+    """Controls are a gain: `P^2 - 2 P + 1/2 = 0` has a stable solution, with a concave cost."""
+    alone = {"a": ONE}
+    game = LQGame(-ONE, alone, {"a": 0.5 * ONE}, {"a": -ONE})
+    found = certify.certify_feedback(game, time="continuous", start=np.full((1, 1, 1), 0.3))
+    assert found.status == "undecided" and "strictly convex" in found.reasons[0]
+
+
+def test_a_zero_that_is_no_minimum_is_no_equilibrium():
+    """The only stable zero has `r + b^2 P < 0` for the first player: there is no equilibrium."""
+    found = certify.certify_feedback(scalar(1.0, (-6.0, 1.0)), every=True)
+    assert found.status == "proved" and found.equilibria == ()
+
+
 def test_files_are_saved_loaded_and_know_their_game(tmp_path):
     game = scalar(2.0)
     for name, options in (
