@@ -12,6 +12,7 @@ import jax.numpy as jnp
 import matplotlib.pyplot as plt
 import numpy as np
 
+import certify
 import dgames as dg
 from dgames import plot
 
@@ -80,11 +81,12 @@ legend = ax.legend(frameon=False, fontsize="small")
 # somewhere else in silence:
 
 # %%
+refusal = ""
 try:
     dg.solve(game, dg.Simultaneous((0.2, 0.1)), (0.0, 0.0))
 except ValueError as error:
     refusal = str(error)
-    print(refusal)
+print(refusal)
 
 # %% [markdown]
 # ## A river
@@ -143,7 +145,7 @@ def third(limit):
     return dg.solve_kkt(dg.games.RiverBasin(limit=limits), origin).strategy[2]
 
 
-limit = jnp.asarray(100.0)
+limit, value = jnp.asarray(100.0), jnp.nan
 for _ in range(5):
     value, slope = third(limit)
     print(f"limit {float(limit):.6f}: the third mill produces {float(value):.9f}")
@@ -155,10 +157,37 @@ for _ in range(5):
 #
 # ## What is proved
 #
-# Nothing here yet: every number above is a measurement. `certify` refuses games with shared
-# constraints, as without them they are other games.
+# So far every number was a measurement. `certify.certify` proves that the river has exactly one
+# variational equilibrium in a region, where it is, at which price, which station is at its limit,
+# and how far steps may go that are projected onto everything that is allowed.
 
 # %%
+river = dg.games.RiverBasin()
+region = certify.Box((0.0,) * 3, (40.0,) * 3)
+certificate = certify.certify(river, region, [dg.Simultaneous, dg.Extragradient])
+shared = certificate.shared
+assert shared is not None
+print(certificate.status, shared.notion, shared.states)
+print(f"within {certificate.equilibrium.radius:.0e} of", certificate.equilibrium.center)
+print(f"price from {shared.lower[0]:.13f} to {shared.upper[0]:.13f}")
+for name, step in certificate.step_sizes.items():
+    print(f"{name}: every step up to {step.max:.3f}, factor {step.rate:.4f} at {step.best:.3f}")
+
+# %% [markdown]
+# The same with Rosen's weights is a proof about another equilibrium, and a run with the first
+# certificate would not go there. The checker, a small program of its own, reads the file again.
+
+# %%
+weights = (1.0, 1.05, 1.1)
+rosen = certify.certify(dg.Normalised(river, weights), region, [dg.Extragradient])
+assert rosen.shared is not None
+print(rosen.shared.notion, np.asarray(rosen.equilibrium.center).round(6))
+print(certificate.check(level=2).ok, rosen.check(level=2).ok)
+
+# %%
+assert shared.states == ("active", "inactive") and certificate.check().ok
+assert shared.lower[0] - 1e-10 <= 0.5743599994 <= shared.upper[0] + 1e-10
+assert rosen.shared.notion == "normalised"
 assert nobody[0] == 0.5 and nobody[-1] == 1.0
 assert np.allclose(variational.strategy, (0.75, 0.25)) and np.isclose(variational.multipliers, 0.5)
 assert np.allclose(ends[1.0, 2.0], (2 / 3, 1 / 3)) and "same step" in refusal

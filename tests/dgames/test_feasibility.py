@@ -42,7 +42,7 @@ def test_infeasibility_is_proved_exactly():
         with pytest.raises(dg.InfeasibleError, match="proof") as caught:
             dg.feasible_point(empty, (0.0,) * 4)
         proof = caught.value.proof
-        assert proof.verify()
+        assert proof is not None and proof.verify()
         # The data are those of the game, exactly, and any other multiplier is refused.
         assert proof.G[0] == [Fraction(v) for v in A[0].tolist()]
         place = next(i for i, y in enumerate(proof.y) if y)
@@ -59,7 +59,8 @@ def test_equations_may_contradict_each_other_or_depend_on_each_other():
     apart = dg.Polyhedron(*none, [[0.125, 0.25], [0.375, 0.75]], [1.0, 2.0])
     with pytest.raises(dg.InfeasibleError) as caught:
         dg.feasible_point(game(apart), x)
-    assert caught.value.proof.verify()
+    proof = caught.value.proof
+    assert proof is not None and proof.verify()
     twice = dg.Polyhedron(*none, [[1.0, 2.0], [0.5, 1.0], [0.0, 1.0]], [1.0, 0.5, 1.0])
     x = dg.as_strategy(x)
     assert dependent_equations(feasible_set(dg.Euclidean(), (twice,), x)) == [1]
@@ -69,7 +70,8 @@ def test_runs_refuse_constraints_that_they_cannot_project_onto():
     line = dg.Polyhedron([[1.0, 1.0]], [1.0])
     with pytest.raises(dg.InfeasibleError, match="no joint strategy") as caught:
         dg.solve(game(line, dg.Box(1.0, 2.0)), dg.Simultaneous(0.1), (1.0, 1.0))
-    assert caught.value.proof.verify()
+    proof = caught.value.proof
+    assert proof is not None and proof.verify()
     none = np.zeros((0, 2)), np.zeros(0)
     twice = dg.Polyhedron(*none, [[1.0, 2.0], [0.5, 1.0]], [1.0, 0.5])
     with pytest.raises(ValueError, match="equation 1 is"):

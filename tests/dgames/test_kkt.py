@@ -120,8 +120,7 @@ def test_power_allocation_from_two_rounds_of_water_filling():
     ],
 )
 def test_normalised_equilibria(weights, solution, multiplier):
-    kind = dict(notion="normalised", weights=weights)
-    point = dg.solve_kkt(RiverBasin(), scalars(3), **kind)
+    point = dg.solve_kkt(RiverBasin(), scalars(3), notion="normalised", weights=weights)
     assert np.allclose(jnp.stack(point.strategy), solution, atol=1e-8)
     assert np.allclose(point.multipliers, [multiplier, 0.0], atol=1e-8)
     assert point.active.tolist() == [True, False]
@@ -204,7 +203,9 @@ def test_errors_of_kkt_systems_are_sentences():
         dg.kkt_residual(game, (0.0, 0.0), jnp.zeros(2))
     with pytest.raises(ValueError, match="positive"):
         dg.kkt_residual(game, (0.0, 0.0), notion="normalised", weights=(1.0, -1.0))
-    empty = dg.game(lambda x, _: (x[0] ** 2, x[1] ** 2), dg.Box(1.0, 2.0), game.shared)
+    empty = dg.game(
+        lambda x, _: (x[0] ** 2, x[1] ** 2), dg.Box(1.0, 2.0), game.shared_constraints((0.0, 0.0))
+    )
     with pytest.raises(RuntimeError, match="feasible_point"):
         dg.solve_kkt(empty, (1.0, 1.0))
 

@@ -1,5 +1,7 @@
 """Shared constraints: their data, their errors, and that nothing ignores them."""
 
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -11,7 +13,7 @@ import dgames as dg
 LINE = dg.Polyhedron([[1.0, 1.0]], [1.0])
 
 
-def line_game(shared=LINE):
+def line_game(shared: Any = LINE):
     """Problem A.11 of Facchinei and Kanzow."""
     return dg.game(lambda x, _: ((x[0] - 1.0) ** 2, (x[1] - 0.5) ** 2), shared=shared)
 
@@ -82,7 +84,7 @@ def test_policies_in_logits_and_gaps_refuse():
         def shared_constraints(self, x):
             return (dg.Polyhedron([[1.0, 0.0, 1.0, 0.0]], 1.0),)
 
-    game = Capped([[1.0, 0.0], [0.0, 1.0]], [[0.0, 1.0], [1.0, 0.0]])
+    game = Capped(jnp.eye(2), 1.0 - jnp.eye(2))
     x = game.uniform()
     with pytest.raises(ValueError, match="shared constraints"):
         dg.nash_gap(game, x)

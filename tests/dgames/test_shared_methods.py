@@ -1,5 +1,7 @@
 """Methods on games with shared constraints, on the river basin of Krawczyk and Uryasev."""
 
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -12,7 +14,7 @@ RIVER = np.array([[3.25, 1.25, 4.125], [2.2915, 1.5625, 2.8125]])
 VARIATIONAL = np.array([21.1447960154, 16.0278534470, 2.7259627009])
 
 
-def river(rows=RIVER, cap=100.0, shared=None):
+def river(rows=RIVER, cap: Any = 100.0, shared=None):
     def costs(x, _):
         total = x[0] + x[1] + x[2]
         linear, own = (0.1, 0.12, 0.15), (0.01, 0.05, 0.01)
@@ -145,8 +147,8 @@ def test_equilibria_have_derivatives_along_weights_and_by_all_methods():
         return jnp.stack(dg.solve(field, dg.Simultaneous(6.0), START, tol=1e-12).strategy)
 
     def by_newton(r):
-        kind = dict(notion="normalised", weights=(r[0], r[1], r[2]))
-        return jnp.stack(dg.solve_kkt(river(), START, **kind).strategy)
+        point = dg.solve_kkt(river(), START, notion="normalised", weights=(r[0], r[1], r[2]))
+        return jnp.stack(point.strategy)
 
     def by_prices(cap):
         game = river(cap=jnp.stack([cap, jnp.array(100.0)]))

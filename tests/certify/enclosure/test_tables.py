@@ -13,7 +13,7 @@ from jax import lax
 import certify
 import dgames as dg
 from certify.enclosure import EnclosureError, Interval, elementary, enclose, rules
-from certify.enclosure.derivatives import _CONTINUOUS as FOR_SLOPES
+from certify.enclosure.derivatives import CONTINUOUS as FOR_SLOPES
 from certify.enclosure.registry import RULES, SMOOTH_RULES
 from certify.enclosure.rules.integers import PREFIX
 from tools.numpy_jaxpr import uncompiled

@@ -383,7 +383,7 @@ def test_random_affine_games_against_exact_solutions(seed):
         fmpq(*float(c).as_integer_ratio()) - y
         for c, y in zip(found.equilibrium.center, x, strict=True)
     ]
-    squared = sum(fmpq(int(w)) * g * g for w, g in zip(chosen, gap, strict=True))
+    squared = sum((fmpq(int(w)) * g * g for w, g in zip(chosen, gap, strict=True)), fmpq(0))
     assert float(squared.p) / float(squared.q) <= found.equilibrium.radius**2
     shared = found.shared
     assert shared is not None
