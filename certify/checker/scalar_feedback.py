@@ -149,7 +149,8 @@ def equilibria(game: ScalarGame, work: Work) -> list[Equilibrium]:
     Raises:
         Rejected: If they cannot be told apart, or from what is none.
     """
-    zeros = common_zeros(*game.polynomials(), game.unstable(), work)
+    first, second = game.polynomials()
+    zeros = common_zeros(first, second, game.unstable(), work)
     if zeros is None:
         raise Rejected(ENUMERATED)
     found = []
