@@ -71,7 +71,7 @@ def certify_feedback(
         ValueError: If the options do not fit together, or to the game.
 
     Example:
-        >>> import certify, numpy as np
+        >>> import certify, dgames as dg, numpy as np
         >>> one = np.eye(1)
         >>> both = {"a": one, "b": one}
         >>> game = dg.dynamic.LQGame(2 * one, both, both, both)
@@ -79,7 +79,7 @@ def certify_feedback(
         >>> [round(each.gains["a"], 6) for each in found.equilibria]
         [0.267949, 1.548584, 3.732051]
         >>> proof = certify.certify_feedback(dg.dynamic.LQGame(one, both, both, both), 2)
-        >>> proof.status, round(proof.gains["a"][0, 0, 0] * 31, 9)
+        >>> proof.status, round(float(proof.gains["a"][0, 0, 0]) * 31, 9)
         ('proved', 11.0)
     """
     _check_options(game, horizon, time, every, start)

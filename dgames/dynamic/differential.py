@@ -153,7 +153,7 @@ def stationary_differential(
         >>> one = jnp.eye(1)
         >>> game = LQGame(2 * one, {"a": one, "b": one}, {"a": one, "b": one},
         ...               {"a": one, "b": one})
-        >>> found = stationary_differential(game)
+        >>> found = stationary_differential(game, start=jnp.full((2, 1, 1), 1.5))
         >>> round(float(found.gains["a"][0, 0]), 4), round(float(found.stability), 4)
         (1.5486, -1.0972)
         >>> other = stationary_differential(game, start=jnp.array([[[3.7]], [[0.3]]]))

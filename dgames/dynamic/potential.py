@@ -49,7 +49,7 @@ def potential_weights(game: LQGame, tolerance: float = 1e-12) -> PotentialWeight
             matrix, or a player's cost of controls is not positive definite.
 
     Example:
-        >>> one = jnp.eye(1)
+        >>> one = np.eye(1)
         >>> both = {"a": one, "b": one}
         >>> potential_weights(LQGame(one, both, {"a": one, "b": 5 * one}, both))
         PotentialWeights(weights={'a': 1.0, 'b': 0.2}, margin=1.0)
@@ -112,6 +112,7 @@ def with_initial_states(game: Trajectory, rate: float = 1.0) -> FunctionField:
         ValueError: If the rate is not positive, or (when it is called) a player is called "x0".
 
     Example:
+        >>> import jax.numpy as jnp
         >>> game = Trajectory(
         ...     lambda x, u: x + u["a"],
         ...     lambda x, u: {"a": jnp.sum(x**2 + u["a"] ** 2)},
