@@ -84,7 +84,7 @@ def test_policies_in_logits_and_gaps_refuse():
         def shared_constraints(self, x):
             return (dg.Polyhedron([[1.0, 0.0, 1.0, 0.0]], 1.0),)
 
-    game = Capped(jnp.eye(2), 1.0 - jnp.eye(2))
+    game = Capped(jnp.eye(2), 1.0 - jnp.eye(2))  # pyright: ignore[reportCallIssue]
     x = game.uniform()
     with pytest.raises(ValueError, match="shared constraints"):
         dg.nash_gap(game, x)
@@ -111,7 +111,8 @@ def test_certify_refuses_where_it_would_ignore_them():
             return (dg.Polyhedron([[1.0, 1.0, 1.0]], 1.0),)
 
     ring = jnp.array([[1, 2], [2, 0], [0, 1]])
-    network = Coupled(lambda own, others, _, args: own**2 - 0.1 * own * others.sum(), ring)
+    cost = lambda own, others, _, args: own**2 - 0.1 * own * others.sum()  # noqa: E731
+    network = Coupled(cost, ring)  # pyright: ignore[reportCallIssue]
     region = certify.Box(dg.Stacked(jnp.zeros(3)), dg.Stacked(jnp.ones(3)))
     with pytest.raises(ValueError, match="shared constraints"):
         certify.certify_network(network, region)
