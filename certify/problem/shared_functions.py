@@ -22,10 +22,13 @@ class SharedFunctions:
     Attributes:
         values: From vectors to a list of numbers, traceable, in float64.
         count: How many there are.
+        bind_all: Whether each of them binds all players; if not, no variational inequality has
+            the equilibria as its solutions.
     """
 
     values: Callable[[Any], list[Any]]
     count: int
+    bind_all: bool = True
 
     @classmethod
     def of(
@@ -34,18 +37,12 @@ class SharedFunctions:
         """Returns the constraints of a game that are functions; None if it has none.
 
         Raises:
-            ValueError: If one binds some players only.
             EnclosureError: If the code uses custom derivative rules.
         """
         shared = game.shared_constraints(region.example)
         functions = [each for each in shared if isinstance(each, dg.SharedConstraint)]
         if not functions:
             return None
-        if any(each.players is not None for each in functions):
-            raise ValueError(
-                "certify: a shared constraint binds some players only, so that no variational "
-                "inequality has its equilibria as solutions; proofs here take constraints for all."
-            )
 
         def together(x: Any, args: Any) -> Any:
             return jnp.concatenate([each.values(x, args) for each in functions])
@@ -58,4 +55,4 @@ class SharedFunctions:
             (found,) = replay(*jax.tree.leaves(unravel(x)))
             return [found[k] for k in range(count)]
 
-        return cls(values, count)
+        return cls(values, count, all(each.players is None for each in functions))

@@ -134,6 +134,12 @@ def certify(
     try:
         stages.begin("tracing the costs")
         field = traced("certify", game, region, args)
+        functions = field.constraints.functions
+        if functions is not None and not functions.bind_all:
+            raise ValueError(
+                "certify: a shared constraint binds some players only, so that no variational "
+                "inequality has the equilibria as its solutions; use certify.certify_kkt."
+            )
         promoted = field.promoted
         task = ProofTask(
             game, region, args, field, names, metric, enclosure, search, stages, budget

@@ -579,7 +579,8 @@ def test_every_kind_of_file_has_a_table_and_a_page(name, command, tmp_path):
     assert (status, err) == (0, "")
     sets = name.startswith("valid_sets")
     plain = " ".join(out.split())
-    if not name.startswith(("valid_contraction", "valid_policies", "valid_zero")):
+    others = ("contraction", "policies", "zero", "stackelberg", "feedback")
+    if not name.startswith(tuple(f"valid_{kind}" for kind in others)):
         assert ("stationary" in plain) == (not sets)
         assert ("variational inequality" in plain) == sets
     bounds = {"box": "box from 0 to inf", "ball": "ball of radius 1", "simplex": "probability"}
