@@ -26,8 +26,8 @@ from dgames.sets import Euclidean as Euclidean
 from dgames.sets import Product as Product
 from dgames.sets import Simplex as Simplex
 from dgames.sets import player_sets as player_sets
-from dgames.shared_constraints import Polyhedron as Polyhedron
-from dgames.shared_constraints import SharedConstraint as SharedConstraint
+from dgames.constraints.shared_constraints import Polyhedron as Polyhedron
+from dgames.constraints.shared_constraints import SharedConstraint as SharedConstraint
 
 # Games
 from dgames.game import Game as Game
@@ -73,20 +73,20 @@ if _typing.TYPE_CHECKING:
     from dgames.jacobian import jacobian_operator as jacobian_operator
 
 # Crowds of negligible players, and the games of N players with their data
-from dgames.mean_field import MeanFieldGame as MeanFieldGame
-from dgames.regularised_mean_field import RegularisedMeanField as RegularisedMeanField
-from dgames.finite_population import FinitePopulation as FinitePopulation
+from dgames.crowds.mean_field import MeanFieldGame as MeanFieldGame
+from dgames.crowds.regularised_mean_field import RegularisedMeanField as RegularisedMeanField
+from dgames.crowds.finite_population import FinitePopulation as FinitePopulation
 
 # Graphons: the limits of dense networks
-from dgames.graphons import AbstractGraphon as AbstractGraphon
-from dgames.graphons import BlockGraphon as BlockGraphon
-from dgames.graphons import ErdosRenyi as ErdosRenyi
-from dgames.graphons import MinMaxGraphon as MinMaxGraphon
-from dgames.graphons import RankedAttachment as RankedAttachment
-from dgames.graphons import UniformAttachment as UniformAttachment
-from dgames.graphons import bonacich as bonacich
-from dgames.graphons import linear_quadratic_network as linear_quadratic_network
-from dgames.graphons import midpoints as midpoints
+from dgames.crowds.graphons import AbstractGraphon as AbstractGraphon
+from dgames.crowds.graphons import BlockGraphon as BlockGraphon
+from dgames.crowds.graphons import ErdosRenyi as ErdosRenyi
+from dgames.crowds.graphons import MinMaxGraphon as MinMaxGraphon
+from dgames.crowds.graphons import RankedAttachment as RankedAttachment
+from dgames.crowds.graphons import UniformAttachment as UniformAttachment
+from dgames.crowds.graphons import bonacich as bonacich
+from dgames.crowds.graphons import linear_quadratic_network as linear_quadratic_network
+from dgames.crowds.graphons import midpoints as midpoints
 
 # Methods: how to step along a field
 from dgames import methods as methods
@@ -125,15 +125,15 @@ from dgames.history import History as History
 from dgames.results import RESULTS as RESULTS
 
 if _typing.TYPE_CHECKING:
-    from dgames.deviation import Deviations as Deviations
-    from dgames.deviation import deviations as deviations
-    from dgames.feasibility import FeasiblePoint as FeasiblePoint
-    from dgames.feasibility import InfeasibilityProof as InfeasibilityProof
-    from dgames.feasibility import InfeasibleError as InfeasibleError
-    from dgames.feasibility import feasible_point as feasible_point
-    from dgames.kkt import KKTPoint as KKTPoint
-    from dgames.kkt import kkt_residual as kkt_residual
-    from dgames.kkt import solve_kkt as solve_kkt
+    from dgames.constraints.deviation import Deviations as Deviations
+    from dgames.constraints.deviation import deviations as deviations
+    from dgames.constraints.feasibility import FeasiblePoint as FeasiblePoint
+    from dgames.constraints.feasibility import InfeasibilityProof as InfeasibilityProof
+    from dgames.constraints.feasibility import InfeasibleError as InfeasibleError
+    from dgames.constraints.feasibility import feasible_point as feasible_point
+    from dgames.constraints.kkt import KKTPoint as KKTPoint
+    from dgames.constraints.kkt import kkt_residual as kkt_residual
+    from dgames.constraints.kkt import solve_kkt as solve_kkt
     from dgames.root_finder import MethodRootFinder as MethodRootFinder
     from dgames.root_finder import as_root_finder as as_root_finder
     from dgames.solution import Solution as Solution
@@ -205,14 +205,14 @@ _LATER = {
         "methods.optax": ("Optax",),
         "transforms": ("transforms",),
         "flow": ("Trajectory", "flow"),
-        "deviation": ("Deviations", "deviations"),
-        "feasibility": (
+        "constraints.deviation": ("Deviations", "deviations"),
+        "constraints.feasibility": (
             "FeasiblePoint",
             "InfeasibilityProof",
             "InfeasibleError",
             "feasible_point",
         ),
-        "kkt": ("KKTPoint", "kkt_residual", "solve_kkt"),
+        "constraints.kkt": ("KKTPoint", "kkt_residual", "solve_kkt"),
         "root_finder": ("MethodRootFinder", "as_root_finder"),
         "solution": ("Solution",),
         "solve": ("solve",),

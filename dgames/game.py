@@ -15,9 +15,9 @@ from jaxtyping import PyTree
 from typing_extensions import override
 
 from dgames.calls import shapes_of
+from dgames.constraints.shared_constraints import SharedConstraints, as_shared, check_shared
 from dgames.roles import check_roles, minimiser_of
 from dgames.sets import AbstractSet, Euclidean, PlayerSets, check_sets
-from dgames.shared_constraints import SharedConstraints, as_shared, check_shared
 from dgames.stacked import Stacked, is_stacked
 from dgames.strategy import (
     Strategy,

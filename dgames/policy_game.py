@@ -12,10 +12,10 @@ from jaxtyping import Array, Float, PyTree
 from typing_extensions import override
 
 from dgames.arrays import as_float, is_known
+from dgames.constraints.shared_constraints import SharedConstraints, refuse_shared
 from dgames.game import Game
 from dgames.logits import AbstractGauge, LogitDifferences, log_of, log_policies, policies
 from dgames.sets import Simplex
-from dgames.shared_constraints import SharedConstraints, refuse_shared
 from dgames.strategy import Strategy, blocks, inner_product, join
 
 

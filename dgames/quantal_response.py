@@ -9,10 +9,10 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int, PyTree
 
 from dgames.arrays import as_float, is_known
+from dgames.constraints.shared_constraints import refuse_shared
 from dgames.fields import NaturalGradient
 from dgames.game import Game
 from dgames.logits import LogitDifferences, log_policies, logits, policies
-from dgames.shared_constraints import refuse_shared
 from dgames.strategy import Strategy, as_strategy, ravel
 
 _NEWTON_STEPS = 8

@@ -114,8 +114,8 @@ def solve(
     method, region = with_step(method, step_size, field, x0, args)
     shared = field.shared_constraints(x0)
     if shared:
-        from dgames.feasible_set import feasible_set
-        from dgames.projection import require_projectable
+        from dgames.constraints.feasible_set import feasible_set
+        from dgames.constraints.projection import require_projectable
 
         check_one_step(method, x0)
         require_projectable(feasible_set(field.strategy_set(x0), shared, x0))

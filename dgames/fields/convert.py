@@ -12,12 +12,12 @@ from jaxtyping import PyTree
 from typing_extensions import override
 
 from dgames.calls import shapes_of
+from dgames.constraints.shared_constraints import SharedConstraints, check_shared
 from dgames.fields.field import AbstractField, FunctionField
 from dgames.fields.pseudo_gradient import PseudoGradient
 from dgames.game import Game, ZeroSum, check_shapes, completed, is_zero_sum
 from dgames.roles import check_order, minimiser_of
 from dgames.sets import PlayerSets, check_sets
-from dgames.shared_constraints import SharedConstraints, check_shared
 from dgames.strategy import (
     Strategy,
     as_strategy,

@@ -7,9 +7,9 @@ import equinox as eqx
 from jaxtyping import PyTree
 from typing_extensions import override
 
+from dgames.constraints.shared_constraints import SharedConstraints, refuse_shared
 from dgames.fields.marks import mark_of
 from dgames.sets import AbstractSet, Euclidean, PlayerSets, map_sets
-from dgames.shared_constraints import SharedConstraints, refuse_shared
 from dgames.stacked import Player
 from dgames.strategy import Block, Strategy
 from dgames.strategy import block as own_block
@@ -62,7 +62,7 @@ class AbstractField(eqx.Module):
         """
         shared = self.shared_constraints(x)
         if shared:
-            from dgames.projection import project_strategy
+            from dgames.constraints.projection import project_strategy
 
             return project_strategy(self.strategy_set(x), shared, x)
         return map_sets(lambda own, block: own.project(block), self.strategy_set(x), x)

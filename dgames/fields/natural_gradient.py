@@ -7,12 +7,12 @@ import jax.numpy as jnp
 from jaxtyping import PyTree
 from typing_extensions import override
 
+from dgames.constraints.shared_constraints import refuse_shared
 from dgames.fields.field import AbstractField
 from dgames.fields.pseudo_gradient import PseudoGradient
 from dgames.game import Game
 from dgames.logits import AbstractGauge, LogitDifferences, log_policies, log_to_logits, policies
 from dgames.policy_game import Regularised, policy_costs
-from dgames.shared_constraints import refuse_shared
 from dgames.strategy import Strategy
 
 

@@ -8,6 +8,7 @@ import jax.numpy as jnp
 from jaxtyping import PyTree
 from typing_extensions import override
 
+from dgames.constraints.shared_constraints import SharedConstraints
 from dgames.fields.field import AbstractField
 from dgames.fields.marks import mark_of
 from dgames.fields.own_gradients import own_gradients
@@ -22,7 +23,6 @@ from dgames.game import (
 from dgames.network import NetworkGame
 from dgames.roles import minimiser_of
 from dgames.sets import PlayerSets
-from dgames.shared_constraints import SharedConstraints
 from dgames.stacked import Player, Stacked, is_stacked
 from dgames.strategy import (
     Block,

@@ -7,11 +7,11 @@ import jax
 from jaxtyping import PyTree
 from typing_extensions import override
 
+from dgames.constraints.shared_constraints import SharedConstraints
 from dgames.fields.field import AbstractField, FunctionField
 from dgames.fields.natural_gradient import NaturalGradient
 from dgames.fields.pseudo_gradient import PseudoGradient
 from dgames.sets import PlayerSets
-from dgames.shared_constraints import SharedConstraints
 from dgames.stacked import Player
 from dgames.strategy import Block, Strategy
 from dgames.strategy import block as own_block

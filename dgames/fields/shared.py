@@ -15,12 +15,12 @@ from jaxtyping import Array, Bool, Float, PyTree
 from typing_extensions import override
 
 from dgames.arrays import as_float, is_known
-from dgames.coupling import equation_count, force_of, row_count, row_values
+from dgames.constraints.coupling import equation_count, force_of, row_count, row_values
+from dgames.constraints.shared_constraints import SharedConstraints
 from dgames.fields.field import AbstractField
 from dgames.fields.pseudo_gradient import PseudoGradient
 from dgames.game import Game
 from dgames.sets import Box, PlayerSets, player_sets
-from dgames.shared_constraints import SharedConstraints
 from dgames.strategy import Strategy, brief_names, join, map_players, ravel, same_players
 
 MULTIPLIERS = "multipliers"
@@ -67,7 +67,7 @@ class Normalised(AbstractField):
         shared = self.shared_constraints(x)
         if not shared:
             return super().project(x)
-        from dgames.projection import project_strategy
+        from dgames.constraints.projection import project_strategy
 
         return project_strategy(self.strategy_set(x), shared, x, spread(self.weights, x))
 

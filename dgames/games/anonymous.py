@@ -10,8 +10,8 @@ from jaxtyping import Array, Float, Int
 from typing_extensions import override
 
 from dgames.arrays import as_float
+from dgames.crowds.mean_field import MeanFieldGame
 from dgames.games.matrix import MatrixGame
-from dgames.mean_field import MeanFieldGame
 
 
 class AnonymousGame(MeanFieldGame):

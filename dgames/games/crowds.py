@@ -9,7 +9,7 @@ from jaxtyping import Array, Float, Int
 from typing_extensions import override
 
 from dgames.arrays import as_float
-from dgames.mean_field import MeanFieldGame
+from dgames.crowds.mean_field import MeanFieldGame
 
 
 def _moves_to(states: list[int], of: int) -> np.ndarray:

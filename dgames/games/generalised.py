@@ -13,9 +13,9 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array
 
+from dgames.constraints.shared_constraints import Polyhedron, SharedConstraint
 from dgames.game import Game, game
 from dgames.sets import Box
-from dgames.shared_constraints import Polyhedron, SharedConstraint
 
 _HALF_LINE = Box(0.0, jnp.inf)
 

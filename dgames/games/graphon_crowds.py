@@ -9,8 +9,8 @@ from jaxtyping import Array, Float, Int
 from typing_extensions import override
 
 from dgames.arrays import as_float
-from dgames.graphons import AbstractGraphon, UniformAttachment, midpoints
-from dgames.mean_field import MeanFieldGame
+from dgames.crowds.graphons import AbstractGraphon, UniformAttachment, midpoints
+from dgames.crowds.mean_field import MeanFieldGame
 
 
 class GraphonCrowd(MeanFieldGame):

@@ -8,9 +8,9 @@ from jaxtyping import Array, Float, PyTree
 from typing_extensions import override
 
 from dgames.arrays import as_float
+from dgames.constraints.shared_constraints import SharedConstraint, SharedConstraints
 from dgames.game import Game
 from dgames.sets import Box
-from dgames.shared_constraints import SharedConstraint, SharedConstraints
 from dgames.stacked import Stacked
 from dgames.strategy import Strategy, blocks, join, player_names
 

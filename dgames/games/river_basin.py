@@ -6,9 +6,9 @@ from jaxtyping import Array, Float, PyTree
 from typing_extensions import override
 
 from dgames.arrays import as_float
+from dgames.constraints.shared_constraints import Polyhedron, SharedConstraints
 from dgames.game import Game
 from dgames.sets import Box
-from dgames.shared_constraints import Polyhedron, SharedConstraints
 from dgames.strategy import Strategy, blocks, join
 
 
@@ -35,7 +35,7 @@ class RiverBasin(Game):
         slope: How much a unit sold lowers it.
 
     Example:
-        >>> from dgames.kkt import solve_kkt
+        >>> from dgames.constraints.kkt import solve_kkt
         >>> point = solve_kkt(RiverBasin(), (0.0, 0.0, 0.0))
         >>> [round(float(x), 6) for x in point.strategy], point.multipliers.round(6).tolist()
         ([21.144796, 16.027853, 2.725963], [0.57436, 0.0])

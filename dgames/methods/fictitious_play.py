@@ -4,8 +4,8 @@ import jax.numpy as jnp
 from jaxtyping import Array, Int, PyTree
 from typing_extensions import override
 
+from dgames.crowds.mean_field import MeanFieldGame
 from dgames.fields import AbstractField
-from dgames.mean_field import MeanFieldGame
 from dgames.methods.method import AbstractMethod, State
 from dgames.strategy import Strategy, join
 

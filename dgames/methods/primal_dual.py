@@ -5,6 +5,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, PyTree
 from typing_extensions import override
 
+from dgames.constraints.shared_constraints import Polyhedron
 from dgames.fields import AbstractField
 from dgames.fields.shared import (
     ExtendedField,
@@ -20,7 +21,6 @@ from dgames.methods.method import (
     scale,
     subtract,
 )
-from dgames.shared_constraints import Polyhedron
 from dgames.strategy import Strategy, ravel
 
 

@@ -20,7 +20,12 @@ from certify.prove.zero.posed_system import PosedSystem, posed
 from certify.prove.zero.zero_file import RegionToCover, proved
 from certify.search.budget import Budget
 from certify.search.search_options import Search
-from dgames.shared_constraints import Polyhedron, SharedConstraint, SharedConstraints, check_shared
+from dgames.constraints.shared_constraints import (
+    Polyhedron,
+    SharedConstraint,
+    SharedConstraints,
+    check_shared,
+)
 from dgames.strategy import Strategy, blocks, player_names, ravel
 
 

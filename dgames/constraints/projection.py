@@ -9,9 +9,9 @@ import qpax
 from jax.core import Tracer
 from jaxtyping import Array, Bool, Float
 
-from dgames.feasible_set import FeasibleSet, feasible_set
+from dgames.constraints.feasible_set import FeasibleSet, feasible_set
+from dgames.constraints.shared_constraints import SharedConstraints
 from dgames.sets import PlayerSets
-from dgames.shared_constraints import SharedConstraints
 from dgames.strategy import Strategy, ravel
 
 # What qpax is asked for: it only tells active from inactive constraints, and starts the correction.
@@ -35,7 +35,7 @@ def project_onto(feasible: FeasibleSet, z: Vector, metric: Vector | None = None)
         metric: Positive weights of the coordinates (default: ones).
 
     >>> from dgames import Box, Polyhedron
-    >>> from dgames.feasible_set import feasible_set
+    >>> from dgames.constraints.feasible_set import feasible_set
     >>> x = (jnp.array(2.0), jnp.array(1.0))
     >>> half = feasible_set(Box(0.0, jnp.inf), (Polyhedron([[1.0, 1.0]], [1.0]),), x)
     >>> project_onto(half, jnp.array([2.0, 1.0])).tolist()
@@ -168,7 +168,7 @@ def require_projectable(feasible: FeasibleSet) -> None:
         InfeasibleError: If it is empty; the error carries a proof.
         ValueError: If an equation is a combination of those before it.
     """
-    from dgames.feasibility import dependent_equations, inner_point
+    from dgames.constraints.feasibility import dependent_equations, inner_point
 
     if any(isinstance(leaf, Tracer) for leaf in jax.tree.leaves(feasible)):
         return

@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import Array, Bool, Float, PyTree
 
 from dgames.calls import shapes_of
-from dgames.shared_constraints import Polyhedron, SharedConstraint, SharedConstraints
+from dgames.constraints.shared_constraints import Polyhedron, SharedConstraint, SharedConstraints
 from dgames.strategy import Strategy, blocks, join, player_names, ravel
 
 

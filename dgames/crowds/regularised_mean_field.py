@@ -6,8 +6,8 @@ from jaxtyping import Array, Float, PyTree
 from typing_extensions import override
 
 from dgames.arrays import as_float, is_known
+from dgames.crowds.mean_field import MeanFieldGame
 from dgames.fields import AbstractField
-from dgames.mean_field import MeanFieldGame
 from dgames.sets import Simplex
 from dgames.strategy import Strategy, join
 

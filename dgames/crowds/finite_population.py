@@ -12,7 +12,7 @@ from jax.scipy.special import xlogy
 from jaxtyping import Array, Float, Int
 from typing_extensions import override
 
-from dgames.mean_field import MeanFieldGame
+from dgames.crowds.mean_field import MeanFieldGame
 
 # The most ways to count the other players: the work of one evaluation of the rewards.
 _MOST = 2_000_000

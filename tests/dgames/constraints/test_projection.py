@@ -7,9 +7,9 @@ import pytest
 from scipy.optimize import nnls
 
 import dgames as dg
-from dgames.feasible_set import FeasibleSet, feasible_set
-from dgames.projection import project_onto
-from dgames.shared_constraints import Rows
+from dgames.constraints.feasible_set import FeasibleSet, feasible_set
+from dgames.constraints.projection import project_onto
+from dgames.constraints.shared_constraints import Rows
 
 COUNT, SIZE, ROWS = 40, 5, 4
 

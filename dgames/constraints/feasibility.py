@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Float, PyTree
 from scipy.optimize import linprog
 
-from dgames.feasible_set import FeasibleSet, feasible_set
+from dgames.constraints.feasible_set import FeasibleSet, feasible_set
 from dgames.game import Game, check_shapes
 from dgames.strategy import Strategy, as_strategy, ravel
 

@@ -6,8 +6,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from dgames.constraints.shared_constraints import Polyhedron, Rows, SharedConstraints
 from dgames.sets import AbstractSet, Box, Euclidean, PlayerSets, Product, Simplex, player_sets
-from dgames.shared_constraints import Polyhedron, Rows, SharedConstraints
 from dgames.strategy import Block, Strategy, blocks, ravel
 
 

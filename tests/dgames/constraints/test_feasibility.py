@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 import dgames as dg
-from dgames.feasibility import dependent_equations
-from dgames.feasible_set import feasible_set
+from dgames.constraints.feasibility import dependent_equations
+from dgames.constraints.feasible_set import feasible_set
 from dgames.games import RiverBasin
 
 

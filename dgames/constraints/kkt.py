@@ -1,7 +1,7 @@
 """Equilibria as solutions of the conditions of optimality of all players together (KKT systems)."""
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any
 
 import equinox as eqx
 import jax
@@ -11,23 +11,22 @@ import optimistix as optx
 from jax.core import Tracer
 from jaxtyping import Array, Bool, Float, Int, PyTree
 
-from dgames.coupling import equation_count, owners_of, row_values
-from dgames.damped_solver import Damped, determines
-from dgames.feasible_set import feasible_set
-from dgames.fields import PseudoGradient
-from dgames.fields.shared import spread
+from dgames.constraints.coupling import owners_of
+from dgames.constraints.damped_solver import Damped, determines
+from dgames.constraints.kkt_system import (
+    KKTSystem,
+    kkt_system,
+    largest,
+    on_faces,
+    rescaled,
+    row_scales,
+)
 from dgames.game import Game, check_shapes
 from dgames.implicit import attached
-from dgames.sets import Ball, Euclidean, player_sets
-from dgames.shared_constraints import SharedConstraint, SharedConstraints
 from dgames.strategy import (
     Strategy,
     as_strategy,
-    blocks,
     check_strategy,
-    dimensions,
-    join,
-    player_names,
     ravel,
 )
 
@@ -46,10 +45,10 @@ class KKTPoint(eqx.Module):
 
     Attributes:
         strategy: The joint strategy.
-        multipliers: One per row, in the order of `dgames.coupling`: inequalities constraint by
-            constraint, then equations. Of the normalised notion these are `lambda`, of which player
-            i has `lambda / r_i`. Of the generalised notion every player has their own: shape
-            (rows, players), zero where a player is not bound.
+        multipliers: One per row: inequalities constraint by constraint, then equations. Of the
+            normalised notion these are `lambda`, of which player i has `lambda / r_i`. Of the
+            generalised notion every player has their own: shape (rows, players), zero where a
+            player is not bound.
         bound_multipliers: Of the players' sets, in the structure of the strategy: positive at lower
             bounds, negative at upper ones.
         residual: The largest violation of a condition, see `kkt_residual`.
@@ -69,65 +68,6 @@ class KKTPoint(eqx.Module):
     weakly_active_bounds: Strategy
     successful: Bool[Array, ""]
     steps: Int[Array, ""]
-
-
-class _System(NamedTuple):
-    """The conditions of optimality as functions of vectors.
-
-    Attributes:
-        force: F, on vectors.
-        values: The values of all rows, on vectors.
-        row_of: For each multiplier, the row that it belongs to.
-        shares: For each multiplier, what of its force reaches each coordinate.
-        equation: Which multipliers are those of equations.
-        lower: Lower bounds.
-        upper: Upper bounds.
-    """
-
-    force: Callable
-    values: Callable
-    row_of: Int[np.ndarray, " multipliers"]
-    shares: Float[Array, "multipliers coordinates"]
-    equation: Bool[np.ndarray, " multipliers"]
-    lower: Float[Array, " coordinates"]
-    upper: Float[Array, " coordinates"]
-
-    def both(self, x: Array, multipliers: Array) -> tuple[Array, Array]:
-        """Returns the forces with those of the multipliers, and the values of their rows."""
-        inside = jnp.where(x < self.lower, self.lower, jnp.where(x > self.upper, self.upper, x))
-        gradients = jax.jacrev(self.values)(x)[self.row_of] * self.shares
-        return self.force(inside) + gradients.T @ multipliers, self.values(x)[self.row_of]
-
-    def smooth(self, y: tuple[Array, Array], smoothing: Any) -> tuple[Array, Array]:
-        """The conditions with Fischer's function in place of complementarity, smoothed."""
-        x, multipliers = y
-        force, values = self.both(x, multipliers)
-        below, above = jnp.isfinite(self.lower), jnp.isfinite(self.upper)
-        lower, upper = jnp.where(below, self.lower, x), jnp.where(above, self.upper, x)
-        capped = jnp.where(above, -_fischer(upper - x, -force, smoothing), force)
-        stationary = jnp.where(below, _fischer(x - lower, capped, smoothing), capped)
-        slack = _fischer(multipliers, -values, smoothing)
-        return stationary, jnp.where(self.equation, values, slack)
-
-    def sharp(self, y: tuple[Array, Array]) -> tuple[Array, Array]:
-        """The conditions with minima in place of complementarity: see `kkt_residual`."""
-        return self.held(y, self.faces(y))
-
-    def faces(self, y: tuple[Array, Array]) -> tuple[Array, Array, Array]:
-        """Returns which coordinates are at lower and upper bounds, and which rows are active."""
-        x, multipliers = y
-        force, values = self.both(x, multipliers)
-        low, high = x - force < self.lower, x - force > self.upper
-        return low, high, (multipliers + values > 0) | self.equation
-
-    def held(self, y: tuple[Array, Array], faces: Any) -> tuple[Array, Array]:
-        """The conditions of which constraints are active and which are not: smooth equations."""
-        x, multipliers = y
-        low, high, active = faces
-        force, values = self.both(x, multipliers)
-        bound = jnp.where(low, self.lower, jnp.where(high, self.upper, x))
-        stationary = jnp.where(low | high, x - bound, force)
-        return stationary, jnp.where(active, values, multipliers)
 
 
 def solve_kkt(
@@ -231,13 +171,13 @@ def kkt_residual(
     """
     x = _checked(game, x, args, notion, weights)
     check_shapes(game, x, args)
-    system, owners = _system(game, x, args, notion, weights)
+    system, owners = kkt_system(game, x, args, notion, weights)
     vector, _ = ravel(x)
     if multipliers is None:
         own = jnp.asarray(_best_multipliers(system, np.asarray(vector)), vector.dtype)
     else:
         own = _flat(multipliers, owners, notion, system, vector.dtype)
-    return _largest(system.sharp((vector, own)))
+    return largest(system.sharp((vector, own)))
 
 
 def _checked(game: Any, x: Strategy, args: PyTree, notion: str, weights: PyTree) -> Strategy:
@@ -265,21 +205,21 @@ def _solve(
     max_steps: int,
 ) -> KKTPoint:
     check_shapes(game, x0, args)  # when it is compiled, and not in every call
-    system, owners = _system(game, x0, args, notion, weights)
+    system, owners = kkt_system(game, x0, args, notion, weights)
     vector, unravel = ravel(x0)
     count = row_count_of(game, x0, args)
     start = jnp.zeros(len(system.row_of), vector.dtype)
     if multipliers is not None:
         start = _flat(multipliers, owners, notion, system, vector.dtype)
-    scales = jax.lax.stop_gradient(_scales(system, vector))
-    scaled = _rescaled(system, scales)
+    scales = jax.lax.stop_gradient(row_scales(system, vector))
+    scaled = rescaled(system, scales)
     y, steps = (vector, start / scales), jnp.zeros((), int)
     if max_steps > 0:
         y, steps = _searched(scaled, y, max_steps)
     y, more = jax.lax.stop_gradient(_polished(scaled, y))
     faces = jax.lax.stop_gradient(scaled.faces(y))
-    y = _on_faces(scaled, y, faces)
-    residual = _largest(system.sharp((y[0], y[1] * scales)))
+    y = on_faces(scaled, y, faces)
+    residual = largest(system.sharp((y[0], y[1] * scales)))
     successful = residual <= tol
     held = eqx.filter_closure_convert(lambda y: scaled.held(y, faces), y)
     unique = successful & _determined(scaled, y, faces)
@@ -308,85 +248,8 @@ def row_count_of(game: Game, x: Strategy, args: PyTree) -> int:
     return len(owners_of(game.shared_constraints(x), x, args))
 
 
-def _system(
-    game: Game, x: Strategy, args: PyTree, notion: str, weights: PyTree
-) -> tuple[_System, Bool[np.ndarray, "rows players"]]:
-    """Returns the conditions of optimality, and which player is bound by which row.
-
-    After the rows of the game come those of the players' balls and simplices.
-    """
-    constraints, sets = game.shared_constraints(x), player_sets(game.strategy_set(x), x)
-    balls = _balls(sets, x)
-    feasible = feasible_set(
-        join(x, tuple(Euclidean() if isinstance(own, Ball) else own for own in sets)), (), x
-    )
-    _, unravel = ravel(x)
-
-    def values(vector: Array) -> Array:
-        point, rows = unravel(vector), feasible.rows
-        parts = (row_values(constraints, point, args), row_values(balls, point, args))
-        return jnp.concatenate([*parts, rows.A_eq @ vector - rows.b_eq])
-
-    def force(vector: Array) -> Array:
-        return ravel(PseudoGradient(game)(unravel(vector), args))[0]
-
-    shared, own = owners_of(constraints, x, args), owners_of(balls, x, args)
-    simplices = len(feasible.rows.b_eq)
-    sizes = np.array(dimensions(x))
-    player = np.repeat(np.arange(len(sizes)), sizes)
-    is_equation = np.zeros(len(shared) + len(own) + simplices, bool)
-    equations = equation_count(constraints)
-    is_equation[len(shared) - equations : len(shared)] = True
-    is_equation[len(shared) + len(own) :] = True
-    # The equations of a simplex have no other coordinates than those of their player.
-    owners = np.concatenate([shared, own, np.ones((simplices, len(sizes)), bool)])
-    if notion == "generalised":
-        shared_rows, players = np.nonzero(shared)
-        others = np.arange(len(shared), len(owners))
-        row_of = np.concatenate([shared_rows, others])
-        each = np.concatenate([player == players[:, None], owners[others][:, player]])
-    else:
-        row_of, each = np.arange(len(owners)), owners[:, player]
-    vector, _ = ravel(x)
-    shares = jnp.asarray(each, vector.dtype)
-    if weights is not None:
-        shares = shares / ravel(spread(weights, x))[0][None]
-    equation = is_equation[row_of]
-    return _System(force, values, row_of, shares, equation, feasible.lower, feasible.upper), shared
-
-
-def _balls(sets: tuple, x: Strategy) -> SharedConstraints:
-    """Returns the balls among the players' sets as constraints of these players."""
-    found = []
-    for place, (name, own) in enumerate(zip(player_names(x), sets, strict=True)):
-        if isinstance(own, Ball):
-
-            def excess(x: Strategy, _: Any, own: Ball = own, place: int = place) -> Array:
-                offset, _ = ravel(own.offset(blocks(x)[place]))
-                return jnp.sum(jnp.square(offset)) - own.radius.astype(offset.dtype) ** 2
-
-            found.append(SharedConstraint(excess, (name,)))
-    return tuple(found)
-
-
-def _scales(system: _System, x: Array) -> Float[Array, " multipliers"]:
-    """Returns factors by which the gradients of rows have length one at the start."""
-    size = jnp.linalg.norm(jax.jacrev(system.values)(x)[system.row_of] * system.shares, axis=1)
-    usable = jnp.isfinite(size) & (size > 0)
-    return 1 / jnp.where(usable, size, 1)
-
-
-def _rescaled(system: _System, scales: Array) -> _System:
-    """Returns the system with every row divided; its multipliers are multiplied in turn."""
-    by_row = jnp.ones(np.max(system.row_of, initial=-1) + 1, scales.dtype)
-    by_row = by_row.at[system.row_of].set(scales)
-    # Copies of a row have scales of their own, which the shares make good.
-    shares = system.shares * (scales / by_row[system.row_of])[:, None]
-    return system._replace(values=lambda x: system.values(x) * by_row, shares=shares)
-
-
 def _searched(
-    system: _System, y: tuple[Array, Array], max_steps: int
+    system: KKTSystem, y: tuple[Array, Array], max_steps: int
 ) -> tuple[tuple[Array, Array], Array]:
     """Solves the smoothed conditions with less and less smoothing."""
     system = jax.tree.map(
@@ -407,7 +270,7 @@ def _searched(
 
 
 def _polished(
-    system: _System, y: tuple[Array, Array]
+    system: KKTSystem, y: tuple[Array, Array]
 ) -> tuple[tuple[Array, Array], Int[Array, ""]]:
     """Takes damped Newton steps on the active equations while they help."""
     flat, back = ravel(y)
@@ -445,7 +308,7 @@ def _polished(
     return back(end[0]), end[2]
 
 
-def _determined(system: _System, y: tuple[Array, Array], faces: Any) -> Bool[Array, ""]:
+def _determined(system: KKTSystem, y: tuple[Array, Array], faces: Any) -> Bool[Array, ""]:
     """Returns whether the active equations leave no freedom in the strategy near a solution."""
     flat, back = ravel(jax.lax.stop_gradient(y))
     system = jax.tree.map(
@@ -455,24 +318,8 @@ def _determined(system: _System, y: tuple[Array, Array], faces: Any) -> Bool[Arr
     return jax.lax.stop_gradient(determines(jacobian, y[0].size))
 
 
-def _on_faces(system: _System, y: tuple[Array, Array], faces: Any) -> tuple[Array, Array]:
-    """Puts coordinates on their bounds, and the multipliers of other rows to zero, exactly."""
-    low, high, active = faces
-    x = jnp.where(low, system.lower, jnp.where(high, system.upper, y[0]))
-    return x, jnp.where(active, y[1], 0)
-
-
-def _fischer(p: Array, q: Array, smoothing: Any) -> Array:
-    """`p + q - sqrt(p^2 + q^2 + smoothing)`: without smoothing zero where the lesser of both is."""
-    return p + q - jnp.sqrt(p * p + q * q + jnp.asarray(smoothing, p.dtype))
-
-
-def _largest(parts: tuple[Array, Array]) -> Float[Array, ""]:
-    return jnp.max(jnp.abs(jnp.concatenate(parts)), initial=0.0)
-
-
 def _flat(
-    multipliers: Any, owners: np.ndarray, notion: str, system: _System, dtype: Any
+    multipliers: Any, owners: np.ndarray, notion: str, system: KKTSystem, dtype: Any
 ) -> Float[Array, " multipliers"]:
     """Returns multipliers as they are shown as a vector; those of own sets are zero."""
     shape = owners.shape if notion == "generalised" else owners.shape[:1]
@@ -489,7 +336,7 @@ def _per_row(
     multipliers: Array,
     values: Array,
     active: Array,
-    system: _System,
+    system: KKTSystem,
     owners: np.ndarray,
     notion: str,
     count: int,
@@ -511,7 +358,7 @@ def _flags(unravel: Callable, flags: Array) -> Strategy:
     return jax.tree.map(lambda leaf: leaf > 0, unravel(flags.astype(float)))
 
 
-def _best_multipliers(system: _System, x: np.ndarray) -> np.ndarray:
+def _best_multipliers(system: KKTSystem, x: np.ndarray) -> np.ndarray:
     """Returns multipliers that fit stationarity best, zero for rows that are not active."""
     from scipy.optimize import lsq_linear
 

@@ -9,10 +9,10 @@ from jax.core import Tracer
 from jaxtyping import Array, Float, PyTree
 from typing_extensions import override
 
+from dgames.constraints.kkt import solve_kkt
+from dgames.constraints.shared_constraints import Polyhedron, SharedConstraint, SharedConstraints
 from dgames.game import Game, check_shapes
-from dgames.kkt import solve_kkt
 from dgames.sets import PlayerSets, player_sets
-from dgames.shared_constraints import Polyhedron, SharedConstraint, SharedConstraints
 from dgames.strategy import Strategy, as_strategy, blocks, join, player_names, ravel, replace
 
 

@@ -1,0 +1,1 @@
+"""Shared constraints: what they allow, projections onto it, equilibria with multipliers."""
