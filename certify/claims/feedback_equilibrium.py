@@ -51,7 +51,7 @@ class FeedbackEquilibrium(Certificate):
 
     @property
     def scope(self) -> Scope:
-        """What is claimed: "finite", "stationary" or "all"."""
+        """The scope of the claim, "finite", "stationary" or "all"."""
         return self.data["claims"]["scope"]
 
     @property
@@ -71,7 +71,7 @@ class FeedbackEquilibrium(Certificate):
 
     @property
     def gains(self) -> dict[str, Float[np.ndarray, "*T m n"]]:
-        """The gains at the centre, by player: controls are `-gain x`; the first axis is time.
+        """The gains at the centre by player, where controls are `-gain x`; the first axis is time.
 
         Without an end there is no such axis. Games with linear costs or an offset have one more
         coordinate of the state, which is 1.
@@ -87,7 +87,7 @@ class FeedbackEquilibrium(Certificate):
 
     @property
     def costs(self) -> dict[str, Float[np.ndarray, "n n"]]:
-        """The matrices P at the centre: player i pays `x'P_i x / 2` from the start on.
+        """The matrices P at the centre, where player i pays `x'P_i x / 2` from the start on.
 
         Raises:
             ValueError: If there is no proof, or it is of all equilibria.
@@ -105,7 +105,7 @@ class FeedbackEquilibrium(Certificate):
 
     @property
     def rate(self) -> float:
-        """How fast the state tends to zero: the factor of a step, or the rate in continuous time.
+        """The factor of the state in a step, or its rate of decay in continuous time.
 
         It holds in the norm of the Lyapunov matrix in the file.
 

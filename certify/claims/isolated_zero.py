@@ -55,7 +55,7 @@ class IsolatedZero(Certificate):
 
     @property
     def notion(self) -> str:
-        """The kind of the system: "equations", "equilibrium" or "stackelberg"."""
+        """The kind of the system, "equations", "equilibrium" or "stackelberg"."""
         return self.data["game"]["system"]["kind"]
 
     @property
