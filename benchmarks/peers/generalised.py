@@ -7,7 +7,9 @@ from typing import Any, NamedTuple
 
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Array
 
+import certify
 import dgames as dg
 from benchmarks.peers.equilibria import Example, examples
 from benchmarks.peers.table import Row, missing, not_run
@@ -19,7 +21,8 @@ ABOUT = """\
 Seconds from a game with shared constraints to its variational equilibrium, at which all players
 have the same multipliers: nashopt's own examples that have such constraints, and the river basin of
 Krawczyk and Uryasev, for which nashopt is told to look for that equilibrium. Both solve the
-conditions of optimality, from the same start. nashopt compiles them in every call, and its second
+conditions of optimality, from the same start. All of these games are proved, on a box of radius one
+around the solution: exactly one variational equilibrium, and steps that lead to it. nashopt compiles them in every call, and its second
 row is without that, by its own account; ours compiles once for each game.
 """
 
@@ -57,8 +60,8 @@ def problems() -> list[Problem]:
     return [*(Problem(example, example.start) for example in shared), Problem(river, np.ones(3))]
 
 
-def by_us(problem: Problem) -> Callable[[], np.ndarray]:
-    """Our solver, and the strategies as one vector."""
+def posed(problem: Problem) -> tuple[dg.Game, tuple[Array, ...]]:
+    """The game in our terms, and the start."""
     example = problem.example
     ends = list(itertools.accumulate(example.sizes, initial=0))
     assert example.shared is not None
@@ -69,8 +72,20 @@ def by_us(problem: Problem) -> Callable[[], np.ndarray]:
 
     shared = dg.SharedConstraint(lambda x, args: function(jnp.concatenate(x)))
     game = dg.game(costs, dg.Box(example.low, example.high), shared)
-    start = tuple(jnp.asarray(problem.start[a:b]) for a, b in itertools.pairwise(ends))
+    return game, tuple(jnp.asarray(problem.start[a:b]) for a, b in itertools.pairwise(ends))
+
+
+def by_us(problem: Problem) -> Callable[[], np.ndarray]:
+    """Our solver, and the strategies as one vector."""
+    game, start = posed(problem)
     return lambda: np.concatenate(dg.solve_kkt(game, start).strategy)
+
+
+def proof(problem: Problem) -> certify.Convergence:
+    """What we prove on a box of radius one around the solution, which is not timed."""
+    game, start = posed(problem)
+    region = certify.Box.around(dg.solve_kkt(game, start).strategy, 1.0)
+    return certify.certify(game, region, [dg.Simultaneous, dg.Extragradient])
 
 
 def by_nashopt(problem: Problem) -> tuple[Callable[[], np.ndarray], list[float]]:

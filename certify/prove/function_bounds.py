@@ -80,5 +80,5 @@ def _bounds(
 def _rounded(x: BallInterval) -> tuple[float, float]:
     """Returns a float near a number, and a bound on its error."""
     middle = float(x.low)
-    error = (x - BallInterval.point(Fraction(middle))).magnitude()
-    return middle, float(np.nextafter(float(error.upper()) * _ROOM, np.inf))
+    error = float((x - BallInterval.point(Fraction(middle))).magnitude().upper())
+    return middle, float(np.nextafter(error * _ROOM, np.inf)) if error else 0.0

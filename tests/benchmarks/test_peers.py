@@ -11,7 +11,7 @@ import optax
 import pytest
 
 import dgames as dg
-from benchmarks.peers import dynamics, equilibria, rates, run
+from benchmarks.peers import dynamics, equilibria, generalised, rates, run
 from benchmarks.peers.table import COLUMNS, Row, duration, markdown, missing, not_run
 from benchmarks.peers.timing import Comparison, compared, in_turns, timed
 
@@ -209,3 +209,13 @@ def test_the_page_has_a_row_for_every_peer():
     wanted = {"optax", "immrax", "PEPit", "nashopt", "PyTorch, eager", "procedure, 256 corners"}
     assert wanted | {"loop, same work", "nashpy, support enumeration"} <= peers
     assert "not run" not in text
+
+
+@pytest.mark.full
+@pytest.mark.parametrize("problem", generalised.problems(), ids=lambda each: each.example.name)
+def test_games_with_shared_constraints_are_proved(problem):
+    found = generalised.proof(problem)
+    assert found.status == "proved" and found.check(level=2).ok
+    ours = generalised.by_us(problem)()
+    gap = np.abs(np.concatenate([np.ravel(x) for x in found.equilibrium.center]) - ours)
+    assert gap.max() <= found.equilibrium.radius + 1e-8
