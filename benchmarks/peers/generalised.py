@@ -21,9 +21,10 @@ ABOUT = """\
 Seconds from a game with shared constraints to its variational equilibrium, at which all players
 have the same multipliers: nashopt's own examples that have such constraints, and the river basin of
 Krawczyk and Uryasev, for which nashopt is told to look for that equilibrium. Both solve the
-conditions of optimality, from the same start. All of these games are proved, on a box of radius one
-around the solution: exactly one variational equilibrium, and steps that lead to it. nashopt compiles them in every call, and its second
-row is without that, by its own account; ours compiles once for each game.
+conditions of optimality, from the same start. nashopt compiles them in every call, and its second
+row is without that, by its own account; ours compiles once for each game. All of these games are
+proved, on a box of radius one around the solution: exactly one variational equilibrium, and steps
+that lead to it.
 """
 
 
