@@ -21,6 +21,7 @@ from dgames.games.preference import PreferenceGame as PreferenceGame
 from dgames.games.quadratic import Quadratic as Quadratic
 from dgames.games.river_basin import RiverBasin as RiverBasin
 from dgames.games.roads import Roads as Roads
+from dgames.games.roads import RoadsInUse as RoadsInUse
 from dgames.games.terminal_crowd import TerminalCrowd as TerminalCrowd
 from dgames.games.trajectory import StateRows as StateRows
 from dgames.games.trajectory import Trajectory as Trajectory

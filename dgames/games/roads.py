@@ -83,14 +83,18 @@ class Roads(Game):
 
     @override
     def shared_constraints(self, x: Strategy) -> SharedConstraints:
+        rows, balance = self._balances()
+        none = np.zeros((0, rows.shape[1])), np.zeros(0)
+        return (Polyhedron(*none, A_eq=rows, b_eq=balance.ravel()),)
+
+    def _balances(self) -> tuple[np.ndarray, Array]:
+        """What leaves each node but the last, for each fleet, and what has to, (fleets, nodes)."""
         fleets, nodes = len(self.trips), int(np.max(self.links)) + 1
         node, (start, end), trips = np.eye(nodes), np.transpose(self.links), np.array(self.trips)
         leaving = node[:, start] - node[:, end]
         # The balance of the last node follows from those of the others.
         rows = np.kron(np.eye(fleets), leaving[:-1])
-        balance = self.demand[:, None] * (node[trips[:, 0]] - node[trips[:, 1]])[:, :-1]
-        none = np.zeros((0, rows.shape[1])), np.zeros(0)
-        return (Polyhedron(*none, A_eq=rows, b_eq=balance.ravel()),)
+        return rows, self.demand[:, None] * (node[trips[:, 0]] - node[trips[:, 1]])[:, :-1]
 
     @classmethod
     def grid(cls, fleets: int = 12, rows: int = 4, columns: int = 6) -> "Roads":
@@ -118,6 +122,21 @@ class Roads(Game):
         demand = 2.0 + (3 * fleet % 7) / 2
         return cls(links, trips, demand, free, capacity, np.zeros(len(links)))
 
+    def in_use(self, x: Strategy, least: float = 1e-9) -> "RoadsInUse":
+        """The game in which each fleet keeps to the links on which it has a flow.
+
+        On a link that nobody takes, times do not grow yet, so that no margin is to be had there. On
+        those in use they do: near an equilibrium this game can be certified. An equilibrium of it
+        is one of all roads, if on no other link the fleet's cost is below the difference of the
+        multipliers of its ends.
+
+        Args:
+            x: Flows of all fleets on all links, such as an equilibrium.
+            least: The flow below which a link is not in use.
+        """
+        used = np.asarray(_matrix(x)) > least
+        return RoadsInUse(self, tuple(tuple(np.flatnonzero(row).tolist()) for row in used))
+
     def shortest_paths(self) -> tuple[Float[Array, " links"], ...]:
         """Everything on the paths that would be shortest if there were no traffic: a start."""
         from scipy.sparse import coo_array
@@ -135,6 +154,47 @@ class Roads(Game):
                 flows[fleet, of[last, node]] = float(self.demand[fleet])
                 node = last
         return tuple(jnp.asarray(flows))
+
+
+class RoadsInUse(Game):
+    """`Roads` on which each fleet has links of its own; made by `Roads.in_use`.
+
+    Strategies are a tuple of vectors: for each fleet the flows on its links.
+
+    Attributes:
+        city: All roads.
+        links: The numbers of the links of each fleet.
+    """
+
+    city: Roads
+    links: tuple[tuple[int, ...], ...] = eqx.field(static=True)
+
+    def taken(self, x: Strategy) -> tuple[Float[Array, " own"], ...]:
+        """What is left of flows on all links on those of each fleet."""
+        rows = zip(_matrix(x), self.links, strict=True)
+        return tuple(row[jnp.asarray(own, int)] for row, own in rows)
+
+    @override
+    def costs(self, x: Strategy, args: PyTree = None) -> PyTree:
+        every = np.eye(len(self.city.links))
+        pairs = zip(blocks(x), self.links, strict=True)
+        flows = [own @ every[list(places)].astype(own.dtype) for own, places in pairs]
+        times = self.city.times(sum(flows, jnp.zeros(()))) + self.city.toll
+        return join(x, tuple(flow @ times for flow in flows))
+
+    @override
+    def strategy_set(self, x: Strategy) -> Box:
+        return Box(0.0, jnp.inf)
+
+    @override
+    def shared_constraints(self, x: Strategy) -> SharedConstraints:
+        every, balance = self.city._balances()
+        columns = np.concatenate(
+            [np.array(own, int) + k * len(self.city.links) for k, own in enumerate(self.links)]
+        )
+        rows, none = every[:, columns], (np.zeros((0, len(columns))), np.zeros(0))
+        met = np.flatnonzero(rows.any(1))  # the nodes that a fleet meets at all
+        return (Polyhedron(*none, A_eq=rows[met], b_eq=balance.ravel()[met]),)
 
 
 def _matrix(x: Strategy) -> Float[Array, "fleets links"]:

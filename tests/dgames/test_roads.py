@@ -6,6 +6,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+import certify
 import dgames as dg
 from dgames.games import Roads
 
@@ -84,3 +85,22 @@ def test_tolls_are_chosen_by_gradients_through_active_constraints():
         x = equilibrium(city, 1e-4, x)
         value, slope = time_and_slope(city, x)
     assert float(value) < float(before) - 7.0
+
+
+@pytest.mark.full
+def test_the_equilibrium_is_certified_on_the_links_in_use():
+    city = Roads.grid()
+    x = tuple(refined(city, equilibrium(city)).strategy)
+    own = city.in_use(x)
+    flows = own.taken(x)
+    assert sum(map(len, own.links)) == sum(flow.size for flow in flows) == 119
+    assert np.allclose(jnp.stack(own.costs(flows)), jnp.stack(city.costs(x)))
+    found = certify.certify(own, certify.Box.around(flows, 0.01), [dg.Extragradient])
+    assert found.status == "proved" and found.check(level=2).ok
+    assert found.equilibrium.radius < 1e-6 and found.margin > 5e-7
+    assert found.shared is not None and found.shared.notion == "nash"
+    assert set(found.shared.states) == {"equality"}
+    # No other link costs a fleet less than the multipliers of its ends differ by.
+    point = refined(city, equilibrium(city))
+    costs = jnp.stack(point.bound_multipliers)
+    assert float(jnp.min(jnp.where(jnp.stack(x) > 1e-9, jnp.inf, costs))) > -1e-8
