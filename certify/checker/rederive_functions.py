@@ -6,7 +6,9 @@ centre. It is convex on D if all its terms have `p_k = q_k` and `s_k >= 0`; or e
 below the Hessian is positive definite on the coordinates that occur. Terms with `p = q` have the
 lower ends of their ranges in it. A part `s (p q' + q p')` of two different vectors, with s between
 `m - r` and `m + r`, is at least `m (p q' + q p') - r (t p p' + q q' / t)` for any t > 0 (the lemma
-of `terms`). The norm of the Hessian is at most `sum_k |s_k| |p_k|_* |q_k|_*`.
+of `terms`). The norm of the Hessian is at most the sum of those of its parts: `|s| |p|_* |q|_*` for
+`s p q'`, and `|s| (|p|_* |q|_* + |<p, q>_*|)` for `s (p q' + q p')`, which is twice as much if the
+vectors are parallel.
 """
 
 from fractions import Fraction
@@ -67,8 +69,11 @@ def known_of(
         return None
     smoothness = Fraction(0)
     for key, (low, high) in ends.items():
-        size = max(abs(low), abs(high))
-        smoothness += size * _length(key.left, weights) * _length(key.right, weights)
+        norm = _length(key.left, weights) * _length(key.right, weights)
+        if key.mirror:
+            other = dict(key.right)
+            norm += abs(sum((a * other.get(k, 0) / weights[k] for k, a in key.left), Fraction(0)))
+        smoothness += max(abs(low), abs(high)) * norm
     return Known(ridges.cost_values(center)[0], ridges.value(center), smoothness)
 
 
