@@ -33,7 +33,7 @@ from fractions import Fraction
 from itertools import pairwise
 from typing import TYPE_CHECKING, NamedTuple
 
-from .exact import Work, root_above
+from .exact import Work, dyadic_above, root_above
 from .reader import Reader, Unusable
 from .sets import BallSet, Extent, SimplexSet, StrategySet
 from .shared_functions import ACTIVE, INACTIVE, POSSIBLE, Functions
@@ -64,7 +64,8 @@ class Row(NamedTuple):
 
     def is_beyond(self, c: list[Fraction], weights: list[Fraction], radius: Fraction) -> bool:
         """Says whether every point within the radius of c, in weights, has slack."""
-        norm = sum((a**2 / weights[k] for k, a in self.entries.items()), Fraction(0))
+        parts = (dyadic_above(a**2 / weights[k]) for k, a in self.entries.items())
+        norm = sum(parts, Fraction(0))
         slack = self.slack(c)
         return slack > 0 and slack**2 > radius**2 * norm
 
@@ -297,7 +298,9 @@ def _eliminated(
     factor = line.pop(pivot, Fraction(0))
     if not factor:
         return rest
-    work.pay((len(other) + 1) * (2 + factor.denominator.bit_length() // 64) ** 2)
+    numbers = (factor, value, *other.values())
+    longest = max(x.denominator.bit_length() for x in numbers)
+    work.pay((len(other) + 1) * (2 + longest // 64) ** 2)
     for k, a in other.items():
         entry = line.get(k, Fraction(0)) - factor * a
         if entry:

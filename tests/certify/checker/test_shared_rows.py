@@ -242,7 +242,7 @@ def test_gradients_are_as_smooth_as_the_norm_of_the_hessian(slope):
     ]
     box = {"kind": "box", "lower": hexes(-1.0, -1.0), "upper": hexes(1.0, 1.0)}
     weights = [Fraction(1), Fraction(4)]
-    known = known_of(Graph(2, nodes, [7]), Region(Reader(box), 2), [Fraction(0)] * 2, weights)
+    (known,) = known_of(Graph(2, nodes, [7]), Region(Reader(box), 2), [Fraction(0)] * 2, weights)
     assert known is not None
     scaled = np.array([[2.0, slope / 2], [slope / 2, slope**2 / 2]])
     assert known.smoothness >= np.linalg.norm(scaled, 2) - 1e-12
