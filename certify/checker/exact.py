@@ -291,7 +291,8 @@ def dyadic_above(x: Fraction) -> Fraction:
     a power of two already stays what it is.
 
     Example:
-        >>> dyadic_above(Fraction(3, 8)), 0 <= dyadic_above(Fraction(-1, 3)) + Fraction(1, 3) < 1e-18
+        >>> third = Fraction(1, 3)
+        >>> dyadic_above(Fraction(3, 8)), 0 < dyadic_above(third) - third < 1e-18
         (Fraction(3, 8), True)
     """
     if not x.denominator & (x.denominator - 1):

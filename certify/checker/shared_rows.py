@@ -5,7 +5,7 @@ strategies together, `g(x) <= 0` are convex functions of them (`shared_functions
 of the points of `K = K_1 x ... x K_N` that satisfy them all. Functions are known to be convex on D
 alone. Where there are any, X stands for the part of that set in D, which is convex and, with D,
 closed; steps are projected onto it. If they are convex on K, so is all of that set; then x* solves
-the inequality on all of it, being a solution near itself, and steps may be projected onto all of it.
+the inequality on all of it, being a solution near itself, and steps may be projected onto that.
 With `W = diag(w_i I)`, the metric of the file, x* is a solution of
 
     <F(x*), z - x*>_W >= 0    for all z in X.

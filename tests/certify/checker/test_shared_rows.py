@@ -1,6 +1,7 @@
 """False statements on shared rows are rejected, one by one, and so are files that make no sense."""
 
 import copy
+import time
 from fractions import Fraction
 
 import jax.numpy as jnp
@@ -246,3 +247,14 @@ def test_gradients_are_as_smooth_as_the_norm_of_the_hessian(slope):
     assert known is not None
     scaled = np.array([[2.0, slope / 2], [slope / 2, slope**2 / 2]])
     assert known.smoothness >= np.linalg.norm(scaled, 2) - 1e-12
+
+
+def test_norms_of_long_rows_in_many_weights_take_no_long_numbers():
+    count = 30_000
+    weights = [Fraction(2**53 - 2 * k - 1) for k in range(count)]
+    row = Row({k: Fraction(1) for k in range(count)}, Fraction(1), False)
+    start = time.process_time()
+    radius = Fraction(2) ** 18  # times the norm of the row, sqrt(30000 / 2^53), it is 0.48
+    assert row.is_beyond([Fraction(0)] * count, weights, radius)
+    assert not row.is_beyond([Fraction(0)] * count, weights, 4 * radius)
+    assert time.process_time() - start < 10
