@@ -7,7 +7,7 @@ and Lipschitz in the metric over the region.
 from fractions import Fraction
 
 from .claims import Claims
-from .exact import root_above
+from .exact import dyadic_above, root_above
 from .verdict import require
 
 CONVEX = "every player's cost is convex, so that the equilibrium is one"
@@ -94,16 +94,16 @@ def _defect(claims: Claims) -> tuple[Fraction, Fraction, Fraction]:
         pulls = claims.shared.pull(spread)
         value = [v + pull for v, pull in zip(value, pulls, strict=True)]
         moves = zip(spread, point, claims.center, strict=True)
-        moved = sum((w * (y - c) ** 2 for w, y, c in moves), Fraction(0))
+        moved = sum((dyadic_above(w * (y - c) ** 2) for w, y, c in moves), Fraction(0))
     found = [
         own.defect(point[block], value[block])
         for own, block in zip(claims.sets, claims.coordinates, strict=True)
     ]
     errors = [error for defect in found for error in defect.errors]
-    total = [a + b for a, b in zip(claims.residual, errors, strict=True)]
+    total = [dyadic_above(a + b) for a, b in zip(claims.residual, errors, strict=True)]
     pairs, zero = list(zip(weights, found, strict=True)), Fraction(0)
-    shift = root_above(moved + sum((w * d.shift**2 for w, d in pairs), zero))
-    pulled = sum((w * (d.pull * d.shift) ** 2 for w, d in pairs), zero)
+    shift = root_above(moved + sum((dyadic_above(w * d.shift**2) for w, d in pairs), zero))
+    pulled = sum((dyadic_above(w * (d.pull * d.shift) ** 2) for w, d in pairs), zero)
     size = root_above(claims.metric.squared_norm_above(total)) + root_above(pulled)
     defect, slack = claims.lipschitz * shift + size, zero
     if claims.shared is not None and claims.shared.functions is not None:

@@ -282,3 +282,20 @@ def root_above(square: Fraction) -> Fraction:
     digits = square.denominator.bit_length() - square.numerator.bit_length()
     scale = max(0, 64 + digits // 2 + 1)
     return Fraction(isqrt(ceil(square * 4**scale)) + 1, 2**scale) if square else square
+
+
+def dyadic_above(x: Fraction) -> Fraction:
+    """Returns a number of few bits that is not below x, and larger by at most `2^-60` of its size.
+
+    Sums of many fractions with denominators of their own would get too long. What is a multiple of
+    a power of two already stays what it is.
+
+    Example:
+        >>> third = Fraction(1, 3)
+        >>> dyadic_above(Fraction(3, 8)), 0 < dyadic_above(third) - third < 1e-18
+        (Fraction(3, 8), True)
+    """
+    if not x.denominator & (x.denominator - 1):
+        return x
+    shift = 64 + x.denominator.bit_length() - x.numerator.bit_length()
+    return ceil(x * Fraction(2) ** shift) * Fraction(2) ** -shift

@@ -89,6 +89,7 @@ def _is_linear(node: Node, moving: list[bool], kinked: list[bool]) -> bool:
 def _loosened(graph: Graph, found: list[int]) -> Graph:
     result = Graph(graph.inputs + len(found), [], [])
     place = list(range(graph.inputs))
+    selectors = {number: graph.inputs + order for order, number in enumerate(found)}
 
     def add(operation: str, *operands: int) -> int:
         result.nodes.append(Node(operation, operands, None))
@@ -96,11 +97,11 @@ def _loosened(graph: Graph, found: list[int]) -> Graph:
 
     for number, node in enumerate(graph.nodes):
         operands = tuple(place[k] for k in node.operands)
-        if number not in found:
+        if number not in selectors:
             result.nodes.append(node._replace(operands=operands))
             place.append(result.inputs + len(result.nodes) - 1)
             continue
-        selector = graph.inputs + found.index(number)
+        selector = selectors[number]
         if node.operation == "abs":
             (a,) = operands
             part = add("mul", selector, a)

@@ -34,7 +34,7 @@ game restricted to D and K, and steps and flow are projected onto K, player by p
 be W, as projections player by player are nonexpansive in it. Without such sets K is the whole
 space. Where the file states shared linear constraints too, X is the set of the points of K that
 satisfy them, and takes its place: `shared_rows` says which equilibrium x* is, and what is claimed
-of its multipliers.
+of its multipliers. With shared constraints that are functions, X is the part of that set in D.
 
 From (B) everything else follows by the inequalities verified below, in exact rational arithmetic.
 """

@@ -6,7 +6,9 @@ centre. It is convex on D if all its terms have `p_k = q_k` and `s_k >= 0`; or e
 below the Hessian is positive definite on the coordinates that occur. Terms with `p = q` have the
 lower ends of their ranges in it. A part `s (p q' + q p')` of two different vectors, with s between
 `m - r` and `m + r`, is at least `m (p q' + q p') - r (t p p' + q q' / t)` for any t > 0 (the lemma
-of `terms`). The norm of the Hessian is at most `sum_k |s_k| |p_k|_* |q_k|_*`.
+of `terms`). The norm of the Hessian is at most the sum of those of its parts: `|s| |p|_* |q|_*` for
+`s p q'`, and `|s| (|p|_* |q|_* + |<p, q>_*|)` for `s (p q' + q p')`, which is twice as much if the
+vectors are parallel.
 """
 
 from fractions import Fraction
@@ -16,7 +18,7 @@ from typing import Any, NamedTuple
 from flint import ctx  # pyright: ignore[reportMissingTypeStubs]
 
 from .claims import Claims
-from .exact import Work, positive_definite, root_above
+from .exact import Work, dyadic_above, positive_definite, root_above
 from .forms import NotRidges
 from .graph import Graph
 from .intervals import BallInterval
@@ -44,32 +46,39 @@ class Known(NamedTuple):
 
 def known_of(
     graph: Graph, region: Region, center: list[Fraction], weights: list[Fraction]
-) -> Known | None:
-    """Returns what is known of a function with a graph; None if it was not shown to be convex.
+) -> list[Known | None]:
+    """Returns what is known of functions with a graph; None for one not shown to be convex.
 
     Args:
-        graph: A graph with one output, a number.
+        graph: A graph whose outputs are numbers.
         region: Where.
         center: The centre.
         weights: The metric, one weight for each coordinate.
 
     Raises:
-        NotRidges: If it is no sum of products of functions of linear forms.
+        NotRidges: If one is no sum of products of functions of linear forms, or all of them
+            together take too much work.
     """
     ridges = Ridges(graph, [len(center)], False, True)
     if ridges.undefined(region):
-        return None
-    terms = ridges.terms(region)
-    if not all(slope.is_finite() for slope in terms.values()):
-        return None
-    ends = {key: _ends(slope) for key, slope in terms.items()}
-    if not _is_convex(ends):
-        return None
-    smoothness = Fraction(0)
-    for key, (low, high) in ends.items():
-        size = max(abs(low), abs(high))
-        smoothness += size * _length(key.left, weights) * _length(key.right, weights)
-    return Known(ridges.cost_values(center)[0], ridges.value(center), smoothness)
+        return [None] * len(graph.outputs)
+    found: list[Known | None] = []
+    for value, form in zip(ridges.cost_values(center), ridges.outputs, strict=True):
+        ridges.costs = [form]
+        terms = ridges.terms(region)
+        finite = all(slope.is_finite() for slope in terms.values())
+        ends = {key: _ends(slope) for key, slope in terms.items()} if finite else {}
+        if not (finite and _is_convex(ends)):
+            found.append(None)
+            continue
+        smoothness = Fraction(0)
+        for key, (low, high) in ends.items():
+            norm = _length(key.left, weights) * _length(key.right, weights)
+            if key.mirror:
+                norm += _product(key.left, key.right, weights)
+            smoothness += max(abs(low), abs(high)) * norm
+        found.append(Known(value, ridges.value(center), smoothness))
+    return found
 
 
 def rederive_shared(claims: Claims) -> tuple[str, ...]:
@@ -103,10 +112,8 @@ def rederive_functions(
         NotRidges: As `known_of`.
         Rejected: If something does not follow from the graph.
     """
-    graph = functions.graph
-    for number, output in enumerate(graph.outputs):
+    for number, known in enumerate(known_of(functions.graph, region, center, weights)):
         name = f"function {number}"
-        known = known_of(graph._replace(outputs=[output]), region, center, weights)
         require(known is not None, f"{name} is convex on the region (level 2)")
         assert known is not None
         smooth = known.smoothness <= functions.smoothness[number]
@@ -166,4 +173,12 @@ def _is_convex(ends: dict[Key, tuple[Fraction, Fraction]]) -> bool:
 
 
 def _length(vector: tuple, weights: list[Fraction]) -> Fraction:
-    return root_above(sum((a * a / weights[k] for k, a in vector), Fraction(0)))
+    return root_above(_product(vector, vector, weights))
+
+
+def _product(one: tuple, other: tuple, weights: list[Fraction]) -> Fraction:
+    """Bounds the size of `<p, q>_*` from above."""
+    known = dict(other)
+    parts = [a * known[k] / weights[k] for k, a in one if k in known]
+    sums = (sum((dyadic_above(sign * x) for x in parts), Fraction(0)) for sign in (1, -1))
+    return max(*sums, Fraction(0))

@@ -12,7 +12,7 @@ Level 2 re-derives it (`rederive_functions`).
 
 from fractions import Fraction
 
-from .exact import root_above
+from .exact import dyadic_above, root_above
 from .graph import Graph, read_graph
 from .reader import Reader
 from .verdict import require
@@ -109,4 +109,5 @@ class Functions:
 
 def _length(vector: list[Fraction], weights: list[Fraction]) -> Fraction:
     """Bounds `|v|_*` from above."""
-    return root_above(sum((x * x / w for x, w in zip(vector, weights, strict=True)), Fraction(0)))
+    pairs = zip(vector, weights, strict=True)
+    return root_above(sum((dyadic_above(x * x / w) for x, w in pairs), Fraction(0)))

@@ -2,7 +2,10 @@
 
 The players' sets K_i are boxes or products of simplices, `A x <= b` and `A x = b` are rows on all
 strategies together, `g(x) <= 0` are convex functions of them (`shared_functions`), and X is the set
-of the points of `K = K_1 x ... x K_N` that satisfy them all.
+of the points of `K = K_1 x ... x K_N` that satisfy them all. Functions are known to be convex on D
+alone. Where there are any, X stands for the part of that set in D, which is convex and, with D,
+closed; steps are projected onto it. If they are convex on K, so is all of that set; then x* solves
+the inequality on all of it, being a solution near itself, and steps may be projected onto that.
 With `W = diag(w_i I)`, the metric of the file, x* is a solution of
 
     <F(x*), z - x*>_W >= 0    for all z in X.
@@ -30,7 +33,7 @@ from fractions import Fraction
 from itertools import pairwise
 from typing import TYPE_CHECKING, NamedTuple
 
-from .exact import Work, root_above
+from .exact import Work, dyadic_above, root_above
 from .reader import Reader, Unusable
 from .sets import BallSet, Extent, SimplexSet, StrategySet
 from .shared_functions import ACTIVE, INACTIVE, POSSIBLE, Functions
@@ -61,7 +64,8 @@ class Row(NamedTuple):
 
     def is_beyond(self, c: list[Fraction], weights: list[Fraction], radius: Fraction) -> bool:
         """Says whether every point within the radius of c, in weights, has slack."""
-        norm = sum((a**2 / weights[k] for k, a in self.entries.items()), Fraction(0))
+        parts = (dyadic_above(a**2 / weights[k]) for k, a in self.entries.items())
+        norm = sum(parts, Fraction(0))
         slack = self.slack(c)
         return slack > 0 and slack**2 > radius**2 * norm
 
@@ -294,7 +298,9 @@ def _eliminated(
     factor = line.pop(pivot, Fraction(0))
     if not factor:
         return rest
-    work.pay((len(other) + 1) * (2 + factor.denominator.bit_length() // 64) ** 2)
+    numbers = (factor, value, *other.values())
+    longest = max(x.denominator.bit_length() for x in numbers)
+    work.pay((len(other) + 1) * (2 + longest // 64) ** 2)
     for k, a in other.items():
         entry = line.get(k, Fraction(0)) - factor * a
         if entry:

@@ -33,11 +33,13 @@ def check_steps(claims: Claims) -> None:
     whose norms are Euclidean for each player; nor by the theorem "performance", unless the sets
     contain D, in which all points lie, so that projections change nothing. Onto shared constraints
     that couple players, steps are projected as a whole, in the metric W of the file, in which that
-    is nonexpansive too; "small_gain", whose norms are others, claims nothing of them. The theorem
+    is nonexpansive too; "small_gain", whose norms are others, claims nothing of them, nor of shared
+    constraints that are functions, which may couple players as well. The theorem
     "small_gain" is one for pseudo-gradients: it needs own-player blocks of J to be symmetric.
     """
     stated: set[str] = set()
-    couples = claims.shared is not None and claims.shared.couples
+    shared = claims.shared
+    couples = shared is not None and (shared.couples or shared.functions is not None)
     for file in claims.steps:
         rule = (file["method"].text(), file["theorem"].text())
         if rule not in STEP_RULES:

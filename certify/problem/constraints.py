@@ -61,7 +61,7 @@ class Constraints:
         Raises:
             OutsideStrategySet: If the sets depend on the strategy.
         """
-        _require_fixed(game, region.example)
+        _require_fixed(game, region.example, args)
         sets = player_sets(game.strategy_set(region.example), region.example)
         # In lower precision, tests for membership would round.
         sets = jax.tree.map(lambda leaf: exactly(leaf) if hasattr(leaf, "dtype") else leaf, sets)
@@ -192,8 +192,11 @@ class Constraints:
         return [_described(own, block, number) for own, block in pairs]
 
 
-def _require_fixed(game: dg.Game | dg.AbstractField, example: Any) -> None:
-    """Raises if a game's strategy sets depend on the strategy: nothing is known about such sets."""
+def _require_fixed(game: dg.Game | dg.AbstractField, example: Any, args: Any) -> None:
+    """Raises if a game's strategy sets depend on the strategy: nothing is known about such sets.
+
+    So do shared constraints if their rows do, or the values of their functions at one point.
+    """
     moves = OutsideStrategySet(
         "the strategy set depends on the strategy at which it is asked for, so no region is known "
         "to be inside it; strategy_set(x) and shared_constraints(x) may look at the structure and "
@@ -201,7 +204,12 @@ def _require_fixed(game: dg.Game | dg.AbstractField, example: Any) -> None:
     )
 
     def arrays(x: Any) -> list[Any]:
-        leaves = jax.tree.leaves((game.strategy_set(x), game.shared_constraints(x)))
+        shared = game.shared_constraints(x)
+        found = [
+            each.rows(x) if isinstance(each, dg.Polyhedron) else each.values(example, args)
+            for each in shared
+        ]
+        leaves = jax.tree.leaves((game.strategy_set(x), shared, found))
         return [jnp.asarray(leaf) for leaf in leaves if eqx.is_array_like(leaf)]
 
     try:

@@ -63,9 +63,7 @@ def _bounds(
     }
     center, spread = ([Fraction(x) for x in vector.tolist()] for vector in (point, weights))
     with ctx.workprec(PRECISION):
-        for number, output in enumerate(graph.outputs):
-            own = graph._replace(outputs=[output])
-            known = known_of(own, exact_region(region), center, spread)
+        for number, known in enumerate(known_of(graph, exact_region(region), center, spread)):
             if known is None:
                 raise NoProof(f"shared constraint {number} was not shown to be convex")
             (value, error), *pairs = map(_rounded, [known.value, *known.gradient])

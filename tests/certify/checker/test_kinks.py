@@ -1,5 +1,6 @@
 """Kinks: the loosened graph agrees with the graph, and its derivatives are those on either side."""
 
+import time
 from fractions import Fraction
 
 import pytest
@@ -117,3 +118,12 @@ def test_constant_factors_are_allowed():
     ]
     kinks = kinks_of(Graph(1, nodes, [5]))
     assert kinks is not None and kinks.selectors == 2
+
+
+def test_time_grows_with_the_number_of_kinks_and_no_faster():
+    count = 2**17
+    nodes = [Node("abs", (number,), None) for number in range(count)]
+    start = time.process_time()
+    kinks = kinks_of(Graph(1, nodes, [count]))
+    assert kinks is not None and kinks.selectors == count
+    assert time.process_time() - start < 20

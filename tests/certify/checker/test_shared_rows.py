@@ -1,9 +1,11 @@
 """False statements on shared rows are rejected, one by one, and so are files that make no sense."""
 
 import copy
+import time
 from fractions import Fraction
 
 import jax.numpy as jnp
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -12,6 +14,10 @@ import certify
 import dgames as dg
 from certify.checker import Unusable, check_data
 from certify.checker.exact import Work
+from certify.checker.graph import Graph, Node
+from certify.checker.reader import Reader
+from certify.checker.rederive_functions import known_of
+from certify.checker.region import Region
 from certify.checker.shared_rows import Row, _solution
 from certify.checker.verdict import Rejected
 
@@ -210,3 +216,45 @@ def test_files_on_functions_that_make_no_sense(disk):
     ):
         with pytest.raises(Unusable, match=message):
             check_data(changed(disk, *path, to=to))
+
+
+def test_steps_player_by_player_are_refused_where_functions_couple_players(disk):
+    # Alternating steps stop at any generalised equilibrium on the circle.
+    free = certify.certify(
+        dg.game(costs), certify.Box.around((0.7, 0.3), 1.0), [dg.Alternating, dg.Simultaneous]
+    )
+    for step in free.data["claims"]["steps"]:
+        assert step["theorem"] == "small_gain"
+        small = step | {"basin": (0.05).hex(), "equilibrium_radius": (0.01).hex()}
+        reasons = check_data(changed(disk, "claims", "steps", to=[small])).reasons
+        assert "holds for steps onto shared constraints" in " ".join(reasons)
+
+
+@pytest.mark.parametrize("slope", [-4.0, -1.0, 0.0, 0.25, 4.0])
+def test_gradients_are_as_smooth_as_the_norm_of_the_hessian(slope):
+    # The Hessian of x (x + a y) + a^2 y^2 is [[2, a], [a, 2 a^2]], from a part of two directions.
+    nodes = [
+        Node("constant", (), Fraction(slope)),
+        Node("mul", (2, 1), None),
+        Node("add", (0, 3), None),
+        Node("mul", (0, 4), None),
+        Node("mul", (3, 3), None),
+        Node("add", (5, 6), None),
+    ]
+    box = {"kind": "box", "lower": hexes(-1.0, -1.0), "upper": hexes(1.0, 1.0)}
+    weights = [Fraction(1), Fraction(4)]
+    (known,) = known_of(Graph(2, nodes, [7]), Region(Reader(box), 2), [Fraction(0)] * 2, weights)
+    assert known is not None
+    scaled = np.array([[2.0, slope / 2], [slope / 2, slope**2 / 2]])
+    assert known.smoothness >= np.linalg.norm(scaled, 2) - 1e-12
+
+
+def test_norms_of_long_rows_in_many_weights_take_no_long_numbers():
+    count = 30_000
+    weights = [Fraction(2**53 - 2 * k - 1) for k in range(count)]
+    row = Row({k: Fraction(1) for k in range(count)}, Fraction(1), False)
+    start = time.process_time()
+    radius = Fraction(2) ** 18  # times the norm of the row, sqrt(30000 / 2^53), it is 0.48
+    assert row.is_beyond([Fraction(0)] * count, weights, radius)
+    assert not row.is_beyond([Fraction(0)] * count, weights, 4 * radius)
+    assert time.process_time() - start < 10

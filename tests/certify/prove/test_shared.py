@@ -424,3 +424,29 @@ def test_the_augmented_field_of_a_game_is_certified_across_its_kink():
     found = certify.certify(field, certify.Box.around(start, 20.0), BOTH)
     assert found.status == "proved" and found.check(level=2).ok
     assert found.margin > 1.0
+
+
+def test_shared_constraints_that_depend_on_the_strategy_are_refused():
+    class Moving(dg.Game):
+        def costs(self, x, args=None):
+            return line_costs(x)
+
+        def shared_constraints(self, x):
+            bound = 1.0 + x[0]  # known to the function alone
+            return (dg.SharedConstraint(lambda z, args: z[0] ** 2 + z[1] ** 2 - bound),)
+
+    with pytest.raises(ValueError, match="may look at the structure"):
+        certify.certify(Moving(), AROUND)
+
+
+def test_functions_are_convex_on_the_region_and_x_is_there():
+    # The cosine is at least cos 1 on [-1, 1], and then again from 2 pi - 1 on: what is said of
+    # steps is about the part of X in the region, onto which 2.5 is projected to 1.
+    def costs(x, args=None):
+        return (0.5 * x[0] ** 2 - 2.5 * x[0], 0.5 * x[1] ** 2)
+
+    game = dg.game(costs, shared=dg.SharedConstraint(lambda x, _: jnp.cos(1.0) - jnp.cos(x[0])))
+    found = certify.certify(game, certify.Box((0.3, -1.0), (1.5, 1.0)), [dg.Simultaneous])
+    assert found.status == "proved" and np.allclose(found.equilibrium.center, (1.0, 0.0))
+    wide = certify.certify(game, certify.Box((0.3, -1.0), (6.0, 1.0)), [dg.Simultaneous])
+    assert wide.status == "undecided"
