@@ -15,7 +15,7 @@ from certify.rounding import float_above, float_below
 NOTIONS = {
     VARIATIONAL: "the variational equilibrium, whose multipliers are the same for all players",
     NORMALISED: "the normalised equilibrium of these weights",
-    NASH: "a Nash equilibrium, as no row binds two players together",
+    NASH: "a Nash equilibrium, as nothing that binds players together is active",
 }
 
 

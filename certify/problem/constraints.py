@@ -39,6 +39,7 @@ class Constraints:
         center: A joint strategy, for its structure.
         rows: The shared linear constraints; None if there are no shared constraints at all.
         functions: The shared constraints that are functions; None if there are none.
+        shared: All of these, as the game has them.
     """
 
     names: tuple[str, ...]
@@ -46,6 +47,7 @@ class Constraints:
     center: Any
     rows: LinearRows | None = None
     functions: SharedFunctions | None = None
+    shared: tuple[Any, ...] = ()
 
     @classmethod
     def of(
@@ -66,7 +68,8 @@ class Constraints:
         # In lower precision, tests for membership would round.
         sets = jax.tree.map(lambda leaf: exactly(leaf) if hasattr(leaf, "dtype") else leaf, sets)
         shared = LinearRows.of(game, region), SharedFunctions.of(game, region, args)
-        return cls(player_names(region.center), sets, region.center, *shared)
+        given = game.shared_constraints(region.example)
+        return cls(player_names(region.center), sets, region.center, *shared, given)
 
     @property
     def bind(self) -> bool:
@@ -116,6 +119,12 @@ class Constraints:
                     f"nothing is known about the strategy set of player '{name}' "
                     f"({type(own).__name__}), so no region is known to be inside; use "
                     f"{', '.join(kind.__name__ for kind in _KNOWN)}."
+                )
+        for constraint in self.shared:
+            if type(constraint) not in _SHARED or not is_as_made(constraint):
+                raise OutsideStrategySet(
+                    f"nothing is known about a shared constraint ({type(constraint).__name__}); "
+                    f"use {', '.join(kind.__name__ for kind in _SHARED)}."
                 )
         if self.rows is not None and any(type(own) is dg.Ball for own in self.sets):
             raise OutsideStrategySet(
@@ -237,6 +246,8 @@ def contains_box(own: Any, low: Any, high: Any) -> bool:
     return False
 
 
+# The classes of shared constraints; of subclasses nothing is known either.
+_SHARED = (dg.Polyhedron, dg.SharedConstraint)
 # Nothing is known about other sets, subclasses of these included: they may project as they like.
 _KNOWN = (dg.Euclidean, dg.Box, dg.Ball, dg.Simplex)
 

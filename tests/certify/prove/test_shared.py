@@ -217,6 +217,10 @@ def test_methods_without_a_theorem_say_so():
     assert set(found.methods_without_step) == {"alternating", "optimistic"}
 
 
+class OtherRows(dg.Polyhedron):
+    """Rows that may be anything."""
+
+
 @pytest.mark.parametrize(
     ("game", "message"),
     [
@@ -224,6 +228,7 @@ def test_methods_without_a_theorem_say_so():
         (dg.game(line_costs, shared=dg.Polyhedron([[1.0, jnp.nan]], 1.0)), "not finite"),
         (dg.game(line_costs, shared=dg.Polyhedron([[0.0, 0.0]], 1.0)), "row 0 .* is zero"),
         (dg.game(line_costs, shared=dg.SharedConstraint(lambda x, _: x[0], "0")), "some players"),
+        (dg.game(line_costs, shared=OtherRows([[1.0, 1.0]], 1.0)), "nothing is known"),
     ],
 )
 def test_bad_constraints(game, message):
