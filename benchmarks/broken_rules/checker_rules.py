@@ -46,7 +46,12 @@ RULES = [
     ),
     # Existence, and where the equilibrium is.
     Rule("equilibrium", "check_equilibrium", "norm <= bound", "True"),
-    Rule("equilibrium", "check_equilibrium", "defect < bound", "True"),
+    Rule(
+        "equilibrium",
+        "check_equilibrium",
+        "defect * reach + slack < claims.margin * reach**2",
+        "True",
+    ),
     Rule(
         "equilibrium",
         "check_equilibrium",

@@ -221,6 +221,9 @@ class OtherRows(dg.Polyhedron):
     """Rows that may be anything."""
 
 
+OTHER_ROWS = OtherRows([[1.0, 1.0]], 1.0)  # pyright: ignore[reportCallIssue]
+
+
 @pytest.mark.parametrize(
     ("game", "message"),
     [
@@ -228,7 +231,7 @@ class OtherRows(dg.Polyhedron):
         (dg.game(line_costs, shared=dg.Polyhedron([[1.0, jnp.nan]], 1.0)), "not finite"),
         (dg.game(line_costs, shared=dg.Polyhedron([[0.0, 0.0]], 1.0)), "row 0 .* is zero"),
         (dg.game(line_costs, shared=dg.SharedConstraint(lambda x, _: x[0], "0")), "some players"),
-        (dg.game(line_costs, shared=OtherRows([[1.0, 1.0]], 1.0)), "nothing is known"),
+        (dg.game(line_costs, shared=OTHER_ROWS), "nothing is known"),
     ],
 )
 def test_bad_constraints(game, message):
