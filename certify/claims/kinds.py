@@ -75,7 +75,7 @@ def check(
     progress: Progress | None = None,
     *,
     level: int = 1,
-    game: dg.Game | dg.AbstractField | LQGame | None = None,
+    game: dg.Game | dg.AbstractField | dg.Stackelberg | LQGame | None = None,
     args: Any = None,
     like: Strategy | None = None,
 ) -> Verdict:

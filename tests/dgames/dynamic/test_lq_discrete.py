@@ -4,6 +4,7 @@ from fractions import Fraction
 
 import jax
 import jax.numpy as jnp
+import jaxtyping
 import numpy as np
 import pytest
 
@@ -173,7 +174,7 @@ def test_asymmetric_costs_and_bad_horizons_are_refused():
         LQGame(two, {"a": np.ones((2, 1))}, {"a": two}, {"a": ONE})
     with pytest.raises(ValueError, match="horizon is a positive number"):
         solve_lq(scalar(), 0)
-    with pytest.raises(ValueError, match="open_loop"):
+    with pytest.raises((ValueError, jaxtyping.TypeCheckError), match=r"open_loop|Type-check error"):
         solve_lq(scalar(), 1, "closed")  # pyright: ignore
     with pytest.raises(ValueError, match="offset must be zero"):
         stationary_lq(LQGame(ONE, {"a": ONE}, {"a": ONE}, {"a": ONE}, offset=[1.0]))
