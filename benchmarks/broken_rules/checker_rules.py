@@ -421,7 +421,7 @@ RULES = [
     Rule("feedback", "RealRoots.isolated", "more - fewer == 1", "more - fewer >= 1"),
     Rule("feedback", "RealRoots.refined", "found == sign", "found != sign"),
     # Level 2: bounds from the costs themselves.
-    Rule("level 2", "rederive", 'game["hash"].text() == game_hash(game.value)', "True"),
+    Rule("level 2", "require_graph", 'game["hash"].text() == game_hash(game.value)', "True"),
     Rule("level 2", "_Derivation.check_residual", "bool(holds)", "True"),
     Rule("level 2", "_Derivation._failing", "sum(parts, value).magnitude()", "value.magnitude()"),
     Rule(

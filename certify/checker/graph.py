@@ -34,6 +34,7 @@ from .arrays import (
     same_shape,
 )
 from .reader import Reader, Unusable
+from .verdict import require
 
 MAX_NODES = 2**18
 # The most entries of all arrays of a graph together, and the most products in its matrix products.
@@ -211,6 +212,26 @@ def game_hash(game: dict[str, Any]) -> str:
     return hashlib.sha256(
         json.dumps(said, sort_keys=True, separators=(",", ":")).encode()
     ).hexdigest()
+
+
+def require_graph(file: Reader, graph: Graph | None) -> Graph:
+    """Returns the graph of a file for level 2, and verifies that the game's hash covers it.
+
+    Raises:
+        Unusable: If there is none.
+        Rejected: If the hash is another one.
+    """
+    if graph is None:
+        raise Unusable(
+            "the file has no graph of the costs, so nothing can be re-derived from it (level 2); "
+            "its claims can be checked given its bounds (level 1)"
+        )
+    game = file["game"]
+    require(
+        game["hash"].text() == game_hash(game.value),
+        "the hash is that of the game, its players' names and its graph (level 2)",
+    )
+    return graph
 
 
 def _plain(value: Any, graph: Graph, number: int) -> Node | None:

@@ -41,11 +41,11 @@ from flint import ctx  # pyright: ignore[reportMissingTypeStubs]
 
 from .cells import Corner, Family, Progress, cells_of
 from .claims import Claims
-from .graph import Graph, game_hash
+from .graph import Graph, require_graph
 from .intervals import ZERO, BallInterval
 from .jets import Expansions, Jet, JetArithmetic, derivative
 from .matrices import Matrix
-from .reader import Reader, Unusable
+from .reader import Reader
 from .verdict import require
 
 # Bits of ball arithmetic: the file's numbers have 53, and the checker should lose nothing.
@@ -74,18 +74,9 @@ def rederive(file: Reader, claims: Claims, progress: Progress | None = None) -> 
         Unusable: If there is no graph in the file.
         Rejected: If something of (B) does not follow from the graph.
     """
-    if claims.graph is None:
-        raise Unusable(
-            "the file has no graph of the costs, so nothing can be re-derived from it (level 2); "
-            "its claims can be checked given its bounds (level 1)"
-        )
-    game = file["game"]
-    require(
-        game["hash"].text() == game_hash(game.value),
-        "the hash is that of the game, its players' names and its graph (level 2)",
-    )
+    graph = require_graph(file, claims.graph)
     with ctx.workprec(PRECISION):
-        derivation = _Derivation(claims.graph, claims, file["evidence"]["unit"].integer())
+        derivation = _Derivation(graph, claims, file["evidence"]["unit"].integer())
         derivation.check_residual()
         region, nodes = claims.region, file["evidence"]["cells"]
         cells = cells_of(nodes, region.lower, region.upper, region.misses, progress)

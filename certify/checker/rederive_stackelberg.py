@@ -19,11 +19,11 @@ from flint import ctx  # pyright: ignore[reportMissingTypeStubs]
 
 from .cells import Progress, cells_of
 from .exact import Work
-from .graph import Graph, game_hash
+from .graph import Graph, require_graph
 from .interval_matrices import RationalIntervalMatrix
 from .intervals import ZERO, BallInterval
 from .jets import Expansions, Jet
-from .reader import Reader, Unusable
+from .reader import Reader
 from .stackelberg import (
     LeaderCell,
     StackelbergClaims,
@@ -146,15 +146,9 @@ def rederive_stackelberg(
         Unusable: If there is no graph in the file.
         Rejected: If something of (B) does not follow from the graph.
     """
-    if claims.graph is None:
-        raise Unusable("the file has no graph of the costs, so nothing can be re-derived from it")
-    game, evidence = file["game"], file["evidence"]
-    require(
-        game["hash"].text() == game_hash(game.value),
-        "the hash is that of the game, its players' names and its graph (level 2)",
-    )
+    graph, evidence = require_graph(file, claims.graph), file["evidence"]
     scale, work = Fraction(2) ** evidence["unit"].integer(), Work()
-    system = OptimalitySystem(claims.graph, claims.n, claims.players, of_field=claims.of_field)
+    system = OptimalitySystem(graph, claims.n, claims.players, of_field=claims.of_field)
     counts = [0, 0]
     with ctx.workprec(PRECISION):
         for node, lower, upper in follower_cells(evidence["followers"], claims, progress):

@@ -12,7 +12,7 @@ from flint import ctx  # pyright: ignore[reportMissingTypeStubs]
 
 from .claims import Claims
 from .forms import NotRidges
-from .graph import Graph, game_hash
+from .graph import Graph, require_graph
 from .intervals import ZERO, BallInterval
 from .reader import Reader, Unusable
 from .ridges import Key, Ridges
@@ -32,16 +32,10 @@ def rederive_terms(file: Reader, claims: Claims) -> tuple[str, ...]:
         Unusable: If there is no graph in the file, or its costs are no sums of ridges.
         Rejected: If something of (B) does not follow from the graph.
     """
-    if claims.graph is None:
-        raise Unusable("the file has no graph of the costs, which level 2 needs")
-    game = file["game"]
-    require(
-        game["hash"].text() == game_hash(game.value),
-        "the hash is that of the game, its players' names and its graph (level 2)",
-    )
+    graph = require_graph(file, claims.graph)
     with ctx.workprec(PRECISION):
         try:
-            found = _check_graph(claims.graph, claims)
+            found = _check_graph(graph, claims)
         except NotRidges as error:
             raise Unusable(f"level 2 cannot find the terms of the Jacobian: {error}") from None
     field = "pseudo-gradient" if claims.is_gradient else "field"
