@@ -152,7 +152,8 @@ def numbers(data: Mapping[str, Data]) -> dict[str, Any]:
         "smallest margin": min(each["margin"] for each in found["flips"]),
         "loss before": found["before"]["lower"],
         "loss after the best flip": float(lower[best]),
-        "proved gap to the second-best flip": float(lower[best]) - second,
+        # Rounded down, so that the difference is proved as its ends are.
+        "proved gap to the second-best flip": float(np.nextafter(lower[best] - second, -np.inf)),
         "width of the enclosures of losses": float((upper - lower).max()),
         "rank of the best flip by its multiplier": rank(found["multipliers"]),
         "rank of the best flip by the derivative": rank(found["promised"]),

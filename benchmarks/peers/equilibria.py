@@ -130,19 +130,25 @@ def by_us(example: Example) -> Callable[[], np.ndarray]:
     return run
 
 
-def by_nashopt(example: Example) -> tuple[Callable[[], np.ndarray], list[float]]:
-    """The default solver of nashopt, and a list that collects the seconds it did not compile."""
+def by_nashopt(
+    example: Example, start: np.ndarray | None = None, **options: Any
+) -> tuple[Callable[[], np.ndarray], list[float]]:
+    """The default solver of nashopt, and a list that collects the seconds it did not compile.
+
+    It starts where the example says, or at `start`; options are those of its problems.
+    """
     nashopt = importlib.import_module("nashopt")
-    bounds = [np.full(sum(example.sizes), value) for value in (example.low, example.high)]
+    low, high = (np.full(sum(example.sizes), value) for value in (example.low, example.high))
     shared, count = example.shared or (None, None)
     costs = [jax.jit(cost) for cost in example.costs]
     problem = nashopt.GNEP(
-        list(example.sizes), f=costs, g=shared, ng=count, lb=bounds[0], ub=bounds[1]
+        list(example.sizes), f=costs, g=shared, ng=count, lb=low, ub=high, **options
     )
+    begin = example.start if start is None else start
     solving: list[float] = []
 
     def run() -> np.ndarray:
-        found = problem.solve(example.start, verbose=0)
+        found = problem.solve(begin, verbose=0)
         solving.append(float(found.stats.elapsed_time - found.stats.jax_jit_time))
         return np.asarray(found.x)
 

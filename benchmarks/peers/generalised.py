@@ -1,6 +1,5 @@
 """Variational equilibria with shared constraints, by nashopt and by ours."""
 
-import importlib
 import itertools
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
@@ -11,7 +10,7 @@ from jaxtyping import Array
 
 import certify
 import dgames as dg
-from benchmarks.peers.equilibria import Example, examples
+from benchmarks.peers.equilibria import Example, by_nashopt, examples
 from benchmarks.peers.table import Row, missing, not_run
 from benchmarks.peers.timing import compared, in_turns, timed
 
@@ -89,29 +88,9 @@ def proof(problem: Problem) -> certify.Convergence:
     return certify.certify(game, region, [dg.Simultaneous, dg.Extragradient])
 
 
-def by_nashopt(problem: Problem) -> tuple[Callable[[], np.ndarray], list[float]]:
-    """The default solver of nashopt, and a list that collects the seconds it did not compile."""
-    nashopt, example = importlib.import_module("nashopt"), problem.example
-    assert example.shared is not None
-    function, count = example.shared
-    bounds = [np.full(sum(example.sizes), value) for value in (example.low, example.high)]
-    posed = nashopt.GNEP(
-        list(example.sizes),
-        f=list(example.costs),
-        g=function,
-        ng=count,
-        lb=bounds[0],
-        ub=bounds[1],
-        variational=True,
-    )
-    solving: list[float] = []
-
-    def run() -> np.ndarray:
-        found = posed.solve(problem.start, verbose=0)
-        solving.append(float(found.stats.elapsed_time - found.stats.jax_jit_time))
-        return np.asarray(found.x)
-
-    return run, solving
+def variational_by_nashopt(problem: Problem) -> tuple[Callable[[], np.ndarray], list[float]]:
+    """The default solver of nashopt, told to look for the variational equilibrium."""
+    return by_nashopt(problem.example, problem.start, variational=True)
 
 
 def rows(quick: bool) -> Iterator[Row]:
@@ -121,7 +100,7 @@ def rows(quick: bool) -> Iterator[Row]:
         if missing("nashopt"):
             yield not_run(what, "nashopt", "not installed")
             continue
-        ours, (theirs, solving) = by_us(problem), by_nashopt(problem)
+        ours, (theirs, solving) = by_us(problem), variational_by_nashopt(problem)
         (mine, cold), (other, their_cold) = timed(ours), timed(theirs)
         apart = f"{np.abs(mine - other).max():.0e} apart"
         solving.clear()

@@ -38,7 +38,8 @@ def potential_weights(game: LQGame, tolerance: float = 1e-12) -> PotentialWeight
 
     So the game has a potential in these weights, and its only equilibrium is the minimiser of
     `x'Q x / 2 + sum_i u_i'R_i u_i / (2 q_i)`. The identity metric can be far from having a margin.
-    `certify.certify(game, region, metric=certify.Weights(weights))` proves it from the code.
+    The numbers here are those of floating point, of costs that are multiples up to the tolerance;
+    `certify.certify(game, region, metric=certify.Weights(weights))` proves a margin from the code.
 
     Args:
         game: The game.

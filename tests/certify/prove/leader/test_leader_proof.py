@@ -149,9 +149,8 @@ def test_bounds_hold_at_random_points_of_random_games(seed):
         {"leader": jnp.full(n, 0.1), "followers": (jnp.array(0.4),) * m},
     )
     proof = certify.certify_leader(game, region)
-    if proof.status != "proved":
-        assert any("margin" in r or "answer" in r or "curvature" in r for r in proof.reasons), proof
-        pytest.skip("undecided")
+    # These games are mild enough that all of them are proved, so that bounds are compared in each.
+    assert proof.status == "proved", proof.reasons
 
     @jax.jit
     def measured(x, y):
@@ -169,15 +168,9 @@ def test_bounds_hold_at_random_points_of_random_games(seed):
         assert proof.margin <= np.linalg.eigvalsh((turned + turned.T) / 2)[0] + 1e-9
     best = proof.optimum
     assert np.abs(best.leader - x).max() < 1e-6
-    assert (
-        inside(best.curvature, np.asarray(game.curvature(jnp.asarray(best.leader), zero)))
-        or (
-            np.abs(
-                np.asarray(game.curvature(jnp.asarray(best.leader), zero)) - best.curvature.lower
-            )
-        ).max()
-        < 1e-7
-    )
+    curvature = np.asarray(game.curvature(jnp.asarray(best.leader), zero))
+    assert (best.curvature.lower - 1e-9 <= curvature).all()
+    assert (curvature <= best.curvature.upper + 1e-9).all()
 
 
 def no_proof(game, region, words):
