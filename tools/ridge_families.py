@@ -18,8 +18,8 @@ from certify.file.terms import terms_in_file
 from certify.jacobian.rank_one import RankOne
 from certify.metric.elimination import term_proof
 from certify.metric.metric import Metric
-from certify.metric.multipliers import MultiplierBound
 from certify.metric.term_inequality import sides
+from certify.metric.term_multipliers import MultiplierBound
 from certify.prove.file_parts import metric_in_file
 
 

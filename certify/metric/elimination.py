@@ -6,8 +6,8 @@ import numpy as np
 import scipy.sparse as sp
 
 from certify.checker.outer_products import MAX_FULL
-from certify.metric.multipliers import MultiplierBound
 from certify.metric.term_inequality import TermInequality, factored
+from certify.metric.term_multipliers import MultiplierBound
 
 # The share of entries from which on a matrix is taken for full, before and after elimination.
 _FULL, _FILLED = 0.5, 0.3

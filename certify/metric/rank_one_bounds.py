@@ -12,7 +12,8 @@ import scipy.optimize
 
 from certify.jacobian.rank_one import RankOne
 from certify.metric.metric import Metric
-from certify.metric.multipliers import (
+from certify.metric.term_inequality import DENSE, TermSides, least_eigenvalue, sides
+from certify.metric.term_multipliers import (
     ROUNDS,
     SMALL,
     MultiplierBound,
@@ -22,7 +23,6 @@ from certify.metric.multipliers import (
     least,
     units_of,
 )
-from certify.metric.term_inequality import DENSE, TermSides, least_eigenvalue, sides
 
 # The most rows of a matrix whose multipliers are improved, besides those of the margin.
 _MOST_IMPROVED = 600

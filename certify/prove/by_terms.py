@@ -28,6 +28,7 @@ from certify.problem.corners import coordinates
 from certify.problem.field import FlatField, compiled_jacobian, compiled_value
 from certify.problem.region import Region, half_widths
 from certify.prove.differential import Read, compare
+from certify.prove.equilibrium import find_constrained, find_zero
 from certify.prove.file_parts import OUTSIDE, TRUSTED_BY_TERMS, convergence_in_file, place_of
 from certify.prove.mismatch import MismatchError
 from certify.prove.no_proof import NoProof, NoTerms
@@ -36,7 +37,6 @@ from certify.prove.reach import Reach, weights_below
 from certify.prove.safe_steps import safe_steps
 from certify.prove.terms_bounds import TermsBounds, bounds_by_terms
 from certify.prove.terms_metric import metric_of_terms
-from certify.prove.zeros import find_constrained, find_zero
 from certify.steps import Setting, StepsByTerms, onto_sets
 
 # Floating-point bounds are backed off by these shares of the numbers in them, one after the other.

@@ -13,8 +13,8 @@ from certify.problem.constraints import Constraints
 from certify.problem.field import FlatField
 from certify.problem.region import Region
 from certify.problem.structure import describe
-from certify.prove.multipliers import shared_parts
 from certify.prove.reach import BELOW, Reach, weights_below
+from certify.prove.shared_multipliers import shared_parts
 from certify.steps import Step
 
 _BY_CELLS = (

@@ -15,10 +15,10 @@ from certify.problem.exact_types import METHODS, described_class, known_method
 from certify.problem.field import FlatField, compiled_linearisation
 from certify.problem.region import Region, half_widths
 from certify.prove.degeneracy import degenerate
+from certify.prove.equilibrium import find_constrained, find_zero
 from certify.prove.estimate import sample_jacobians
 from certify.prove.no_proof import NoProof
 from certify.prove.refutation import refute
-from certify.prove.zeros import find_constrained, find_zero
 from certify.search.stages import Stages
 from certify.steps import onto_sets
 

@@ -10,9 +10,9 @@ from certify.metric.metric import Metric
 from certify.problem.constraints import Constraints
 from certify.problem.field import FlatField, compiled_value
 from certify.problem.region import Box, Limits, Region
+from certify.prove.equilibrium import constrained_radius, residual_bound
 from certify.prove.function_bounds import function_bounds
-from certify.prove.multipliers import moved_inside, refined, shared_at
-from certify.prove.zeros import constrained_radius, residual_bound
+from certify.prove.shared_multipliers import moved_inside, refined, shared_at
 from certify.rounding import EPSILON
 
 # Lower bounds on a matrix are reduced by this factor, so that they can be proved exactly.

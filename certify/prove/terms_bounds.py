@@ -9,7 +9,6 @@ from certify.jacobian.rank_one import RankOne
 from certify.metric.elimination import term_proof
 from certify.metric.limiting_terms import limiting_terms
 from certify.metric.metric import Metric
-from certify.metric.multipliers import MultiplierBound
 from certify.metric.rank_one_bounds import (
     cocoercivity_bound,
     curvature_bound,
@@ -17,6 +16,7 @@ from certify.metric.rank_one_bounds import (
     margin_bound,
 )
 from certify.metric.term_inequality import sides
+from certify.metric.term_multipliers import MultiplierBound
 from certify.problem.field import FlatField
 from certify.problem.messages import clipped, coordinate_names, listed
 from certify.prove.no_proof import NoProof

@@ -14,8 +14,8 @@ from certify.problem.field import FlatField, flat_field
 from certify.problem.region import Everywhere, Region
 from certify.prove.direct.comparison import require_same
 from certify.prove.direct.step_map import StepMap
+from certify.prove.equilibrium import find_zero
 from certify.prove.no_proof import NoProof
-from certify.prove.zeros import find_zero
 from dgames.sets import player_sets
 from dgames.strategy import Strategy, blocks, ravel
 

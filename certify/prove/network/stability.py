@@ -20,8 +20,8 @@ from certify.metric.perron import resolvent
 from certify.metric.quotients import proved_below
 from certify.metric.small_gain import SmallGain, small_gain, validated
 from certify.problem.draws import first_key
+from certify.problem.no_shared import require_no_shared
 from certify.problem.region import Box
-from certify.problem.shared import require_no_shared
 from certify.prove.mismatch import require_same
 from certify.prove.network.block_bounds import CHUNK, constants_of, require_enclosure
 from certify.prove.network.cost import PlayerCode, rows_of

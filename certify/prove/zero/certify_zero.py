@@ -10,8 +10,8 @@ import numpy as np
 import dgames as dg
 from certify.claims.isolated_zero import IsolatedZero
 from certify.problem.corners import coordinates, corner
+from certify.problem.no_shared import require_no_shared
 from certify.problem.region import Box
-from certify.problem.shared import require_no_shared
 from certify.prove.arguments import check_search
 from certify.prove.no_proof import NoProof
 from certify.prove.zero.newton import start

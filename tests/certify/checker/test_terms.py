@@ -274,7 +274,7 @@ def chain(count=40):
 @pytest.fixture
 def scaled(monkeypatch):
     """Claims that scaled dominance proves."""
-    monkeypatch.setattr("certify.metric.multipliers.DENSE", 1)
+    monkeypatch.setattr("certify.metric.term_multipliers.DENSE", 1)
     terms, metric = chain(), Metric(np.linspace(1.0, 2.0, 40))
     margin, lipschitz = margin_bound(terms, metric), lipschitz_bound(terms, metric)
     assert margin.scaling is not None and lipschitz.scaling is not None
@@ -283,7 +283,7 @@ def scaled(monkeypatch):
 
 
 def test_of_a_network_dominance_loses_nothing(monkeypatch):
-    monkeypatch.setattr("certify.metric.multipliers.DENSE", 1)
+    monkeypatch.setattr("certify.metric.term_multipliers.DENSE", 1)
     terms, metric = chain(), Metric(np.ones(40))
     margin, lipschitz = margin_bound(terms, metric), lipschitz_bound(terms, metric)
     bend = 0.4 * np.cos(np.pi / 41)  # of the matrix of neighbours, times a fifth

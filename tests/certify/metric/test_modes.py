@@ -17,7 +17,7 @@ from certify.checker.reader import VERSION
 from certify.jacobian.family import AffineFamily
 from certify.metric.cell_margin import margin_bounds, margin_modes, vertices
 from certify.problem.field import flat_field
-from certify.prove.zeros import find_zero
+from certify.prove.equilibrium import find_zero
 
 pytestmark = pytest.mark.thin(3)
 

@@ -245,7 +245,7 @@ def test_a_network_of_many_players():
 def test_large_and_small_games_have_the_same_bounds(monkeypatch):
     """Eigenvalues one by one, by inverse iteration, are those of the whole spectrum."""
     from certify.jacobian.rank_one import rank_one
-    from certify.metric import multipliers, rank_one_bounds
+    from certify.metric import rank_one_bounds, term_multipliers
     from certify.metric.metric import Metric
     from certify.problem.field import flat_field
 
@@ -260,8 +260,8 @@ def test_large_and_small_games_have_the_same_bounds(monkeypatch):
         )
 
     dense = found()
-    monkeypatch.setattr(multipliers, "DENSE", 0)
-    monkeypatch.setattr(multipliers.least, "__defaults__", (0,))
+    monkeypatch.setattr(term_multipliers, "DENSE", 0)
+    monkeypatch.setattr(term_multipliers.least, "__defaults__", (0,))
     for one, other in zip(dense, found(), strict=True):
         assert one.value == pytest.approx(other.value, rel=1e-5, abs=1e-5)
 
