@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from certify.claims.network_convergence import NetworkStep as NetworkStep
     from certify.claims.policy_contraction import PolicyContraction as PolicyContraction
     from certify.claims.policy_convergence import PolicyConvergence as PolicyConvergence
+    from certify.claims.refutation import Refutation as Refutation
     from certify.claims.stackelberg_optimum import StackelbergOptimum as StackelbergOptimum
     from certify.enclosure import EnclosureError as EnclosureError
     from certify.enclosure import Interval as Interval
@@ -103,6 +104,7 @@ _HOMES = {
         ),
         "claims.policy_contraction": ("PolicyContraction",),
         "claims.policy_convergence": ("PolicyConvergence",),
+        "claims.refutation": ("Refutation",),
         "claims.stackelberg_optimum": ("StackelbergOptimum",),
         "enclosure": (
             *("EnclosureError", "Interval", "enclose", "enclose_hessian", "enclose_jacobian"),

@@ -25,7 +25,7 @@ VALUES: tuple[Any, ...] = (
     *("box", "ball", "small_gain", "performance", "a" * 5000, [0] * 600),
     *("convergence", "contraction", "policies", "coupling", "form", "zero", "equations"),
     *("equilibrium", "stackelberg", "active", "inactive", "equation", "lower", "upper"),
-    *("feedback", "finite", "stationary", "all", "discrete", "continuous"),
+    *("feedback", "finite", "stationary", "all", "discrete", "continuous", "refutation"),
     *OPERANDS,
     *SCHEMES,
 )

@@ -13,7 +13,8 @@ of file:
   `systems`;
 - `stackelberg` is for a leader and followers, and uses `answer_tube` and `interval_matrices`;
 - `feedback`, with `stationary` and `scalar_feedback`, is for linear-quadratic games, and uses
-  `lq_data`, `fixed_point`, `polynomial_pairs` and `real_roots`.
+  `lq_data`, `fixed_point`, `polynomial_pairs` and `real_roots`;
+- `nonconvexity` is for refutations: a player's own cost is not convex.
 
 The claims are read by `claims`, `region`, `metric` and `sets`; `cells` has the cells of a region.
 All rest on `reader` (of files), `exact`, `matrices` and `sparse` (positive definiteness) and
@@ -23,7 +24,8 @@ These verify level 1: the inequalities, given the bounds on derivatives in the f
 needs python-flint: `rederive` finds these bounds again from the costs, which the file spells out as
 a `graph`, by truncated Taylor polynomials (`jets`, `series`, `intervals`); `rederive_terms` finds
 terms of rank one in it (`ridges`, `forms`, `univariate`), `rederive_functions` convex functions;
-`rederive_zero` is for zeros, `rederive_stackelberg` for files about a leader.
+`rederive_zero` is for zeros, `rederive_stackelberg` for files about a leader, and
+`rederive_nonconvexity` for refutations.
 
 Run it as `python -m certify.checker [--level 2] FILE`. The folder is also a distribution of its
 own, `certify-checker`, see its README.
@@ -37,6 +39,7 @@ from .cells import Progress
 from .contraction import check_contraction
 from .feedback import check_feedback
 from .krawczyk import check_zero
+from .nonconvexity import check_nonconvexity
 from .policies import check_policies
 from .proof import check_convergence
 from .reader import (
@@ -45,6 +48,7 @@ from .reader import (
     FEEDBACK,
     FORMAT,
     POLICIES,
+    REFUTATION,
     STACKELBERG,
     ZERO,
     Reader,
@@ -65,6 +69,7 @@ KINDS: dict[str, Callable[[Reader, int, Progress | None], tuple[str, ...]]] = {
     ZERO: check_zero,
     STACKELBERG: check_stackelberg,
     FEEDBACK: check_feedback,
+    REFUTATION: check_nonconvexity,
 }
 
 

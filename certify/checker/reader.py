@@ -20,10 +20,12 @@ from .matrices import Matrix
 FORMAT = "dgames certificate"
 VERSION = 2
 # The kinds of files of this format: they claim convergence of a game, of a single step of a method,
-# or over all policies, that a system of equations has a zero, or where the optimum of a leader is.
+# or over all policies, that a system of equations has a zero, where the optimum of a leader is, or
+# that a cost is not convex.
 CONVERGENCE, CONTRACTION, POLICIES = "convergence", "contraction", "policies"
 ZERO, STACKELBERG = "zero", "stackelberg"
 FEEDBACK = "feedback"  # equilibria of a linear-quadratic game in feedback
+REFUTATION = "refutation"
 # Limits on the unpacked text, and on the values in it: whatever they are, reading takes up to 1 GiB
 # of memory. An integer is one value; what takes more memory counts for up to nine, see `_values`.
 MAX_BYTES = 128 * 2**20

@@ -151,7 +151,7 @@ def _rederived(evidence: Reader, claims: ZeroClaims, progress: Progress | None) 
             "the residual at the centre holds (level 2)",
         )
     jacobian = IntervalMatrix(evidence["jacobian"], n, n)
-    _require_within(over(claims.box, "on the box").jacobian(), jacobian, scale, "the Jacobian")
+    require_within(over(claims.box, "on the box").jacobian(), jacobian, scale, "the Jacobian")
     here, bounds = over(claims.zero, "at the zero"), evidence["bounds"].numbers(system.conditions)
     for k, bound in enumerate(bounds):
         require(
@@ -184,13 +184,13 @@ def _require_forms(
 ) -> None:
     for number, (entry, form) in enumerate(zip(file.items(len(forms)), forms, strict=True)):
         stated = IntervalMatrix(entry["matrix"], form.size, form.size)
-        _require_within(found.form(number, form), stated, scale, form.name)
+        require_within(found.form(number, form), stated, scale, form.name)
         if form.rows:
             stated = IntervalMatrix(entry["rows"], form.rows, form.size)
-            _require_within(found.rows(number, form), stated, scale, f"the rows of {form.name}")
+            require_within(found.rows(number, form), stated, scale, f"the rows of {form.name}")
 
 
-def _require_within(found: Balls, stated: IntervalMatrix, scale: Fraction, what: str) -> None:
+def require_within(found: Balls, stated: IntervalMatrix, scale: Fraction, what: str) -> None:
     """Requires that all matrices within bounds are in an interval matrix."""
     claim = f"{what} is in {stated.where} (level 2)"
     for rows in zip(found, stated.centre, stated.remainder, strict=True):

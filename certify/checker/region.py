@@ -57,6 +57,15 @@ class Region:
         bounds = zip(lower, upper, self.center, strict=True)
         return sum(max(a - c, c - b, Fraction(0)) ** 2 for a, b, c in bounds) > self.radius**2
 
+    def contains_box(self, lower: list[Fraction], upper: list[Fraction]) -> bool:
+        """Says whether a box is in the region, which is a box or a ball: all corners are."""
+        if self.is_box:
+            return all(map(Fraction.__le__, self.lower, lower)) and all(
+                map(Fraction.__le__, upper, self.upper)
+            )
+        bounds = zip(lower, upper, self.center, strict=True)
+        return sum(max(c - a, b - c) ** 2 for a, b, c in bounds) <= self.radius**2
+
     def contains_ball(
         self,
         center: list[Fraction],

@@ -34,15 +34,18 @@ class Certificate(abc.ABC):
         reasons: Why the status is not "proved", one sentence each; empty for a proof.
         promoted: What was not float64 in the game and the region, and what it was taken for, one
             sentence each; empty for a game in float64.
+        refutation: The certificate that the claim is false; None unless the status is "refuted".
 
     Args:
         status: The status; "proved" needs `contents`.
         reasons: At least one reason unless the status is "proved"; none if it is.
         promoted: See the attribute; for a proof it is read from `contents` instead.
         contents: The contents of the file, which the checker has accepted.
+        refutation: The certificate that the claim is false; "refuted" needs it.
 
     Raises:
-        ValueError: If a proof is claimed without contents that the checker has accepted.
+        ValueError: If a proof or a refutation is claimed without contents that the checker has
+            accepted.
     """
 
     kind: ClassVar[str]
@@ -56,6 +59,7 @@ class Certificate(abc.ABC):
         *,
         promoted: tuple[str, ...] = (),
         contents: Checked | None = None,
+        refutation: "Certificate | None" = None,
     ):
         name = type(self).__name__
         if not self.no_file and (status == "proved") != isinstance(contents, Checked):
@@ -67,7 +71,13 @@ class Certificate(abc.ABC):
             raise ValueError(f"{name}: the contents are of the kind {contents.kind!r}")
         if (status == "proved") == bool(reasons):
             raise ValueError(f"{name}: a status other than 'proved', and only that, takes reasons")
+        if (status == "refuted") != (refutation is not None and refutation.status == "proved"):
+            raise ValueError(
+                f"{name}: the status 'refuted', and no other one, takes a proved certificate of "
+                "the opposite"
+            )
         self._status: Status = status
+        self._refutation = refutation
         self._reasons = tuple(reasons)
         self._contents = contents
         self._promoted = tuple(promoted) if contents is None else _promoted(contents.data)
@@ -88,6 +98,11 @@ class Certificate(abc.ABC):
         return self._promoted
 
     @property
+    def refutation(self) -> "Certificate | None":
+        """The certificate that the claim is false; None unless the status is "refuted"."""
+        return self._refutation
+
+    @property
     def contents(self) -> Checked:
         """The contents of the file, with the verdict of the checker on them.
 
@@ -106,7 +121,7 @@ class Certificate(abc.ABC):
         return self.contents.data
 
     def save(self, path: str | Path) -> Path:
-        """Writes the certificate file, all of it or nothing.
+        """Writes the certificate file, all of it or nothing; if refuted, that of the refutation.
 
         Args:
             path: Where to write; an existing file is replaced. A name that ends in `.gz`, such
@@ -114,10 +129,13 @@ class Certificate(abc.ABC):
                 command read both.
 
         Raises:
-            ValueError: If nothing was proved, since only proofs are saved; if this kind of claim
-                makes no file; if the file would be larger than the checker reads
-                (`certify.checker.reader.MAX_BYTES`); or if `data` was changed since it was checked.
+            ValueError: If nothing was proved, neither the claim nor the opposite, since only proofs
+                are saved; if this kind of claim makes no file; if the file would be larger than the
+                checker reads (`certify.checker.reader.MAX_BYTES`); or if `data` was changed since
+                it was checked.
         """
+        if self.refutation is not None:
+            return self.refutation.save(path)
         if self.status != "proved":
             raise ValueError(self._unproved("nothing to save"))
         return save_data(self.data, path)

@@ -22,6 +22,7 @@ from certify.claims.convergence_claims import (
 from certify.claims.convergence_rows import claim_rows, tables
 from certify.claims.equilibrium import Basin, Equilibrium
 from certify.claims.identity import described_strategy, difference
+from certify.claims.refutation import Refutation
 from certify.claims.rows import Row, Table
 from certify.claims.shared_report import SharedReport, read_shared
 from certify.problem.exact_types import described_class, known_method, unweighted
@@ -38,13 +39,14 @@ class Convergence(Certificate):
     With status "proved", the pseudo-gradient is strongly monotone on the region, in a metric; there
     is exactly one equilibrium in it; and the flow and methods with safe steps converge to it from
     every start in their basins. "refuted" means that some player's cost is proved not to be convex
-    in that player's own strategy at a point of the region.
+    in that player's own strategy at a point of the region; `refutation` is the proof.
 
     Attributes:
         status: "proved", "refuted" or "undecided".
         reasons: Why the status is not "proved", one sentence each; empty for a proof.
         promoted: What was not float64 in the game and the region, and what it was taken for, one
             sentence each; empty for a game in float64.
+        refutation: The certificate that the claim is false; None unless the status is "refuted".
     """
 
     kind: ClassVar[str] = CONVERGENCE
@@ -57,8 +59,11 @@ class Convergence(Certificate):
         *,
         promoted: tuple[str, ...] = (),
         contents: Checked | None = None,
+        refutation: Refutation | None = None,
     ):
-        super().__init__(status, reasons, promoted=promoted, contents=contents)
+        super().__init__(
+            status, reasons, promoted=promoted, contents=contents, refutation=refutation
+        )
         self._claims = None if contents is None else read_claims(contents.data)
 
     @property

@@ -14,6 +14,7 @@ from certify.claims.convergence import Convergence
 from certify.claims.feedback_equilibrium import FeedbackEquilibrium
 from certify.claims.isolated_zero import IsolatedZero
 from certify.claims.policy_convergence import PolicyConvergence
+from certify.claims.refutation import Refutation
 from certify.claims.stackelberg_optimum import StackelbergOptimum
 from dgames.dynamic import LQGame
 from dgames.strategy import Strategy
@@ -25,7 +26,7 @@ KINDS: dict[str, type[Certificate]] = {
     known.kind: known
     for known in (
         *(Convergence, Contraction, PolicyConvergence),
-        *(IsolatedZero, StackelbergOptimum, FeedbackEquilibrium),
+        *(IsolatedZero, StackelbergOptimum, FeedbackEquilibrium, Refutation),
     )
 }
 
@@ -40,8 +41,8 @@ def load(path: str | Path, progress: Progress | None = None, *, level: int = 1) 
 
     Returns:
         A certificate with the status "proved", of the class of its kind: a `Convergence`, a
-        `Contraction`, a `PolicyConvergence`, an `IsolatedZero`, a `StackelbergOptimum` or a
-        `FeedbackEquilibrium`.
+        `Contraction`, a `PolicyConvergence`, an `IsolatedZero`, a `StackelbergOptimum`, a
+        `FeedbackEquilibrium` or a `Refutation`.
 
     Raises:
         ValueError: If the file cannot be read (`certify.checker.Unusable`), or the independent

@@ -37,7 +37,7 @@ ENCLOSURES = ("auto", "taylor", "affine", "interval", "terms")
 METRICS = ("auto", "weights", "block", "full")
 OBJECTIVES = ("basin", "margin", "step", "rate")
 # The kinds of files, `certify.claims.kinds.KINDS`, repeated for the same reason.
-KINDS = ("convergence", "contraction", "policies", "zero", "stackelberg", "feedback")
+KINDS = ("convergence", "contraction", "policies", "zero", "stackelberg", "feedback", "refutation")
 
 
 class Interrupted(Exception):
@@ -138,6 +138,8 @@ def run(
 
     console.print(certificate_table(certificate))
     if certificate.status != "proved":
+        if output is not None and certificate.refutation is not None:
+            print(f"the refutation is written to {certificate.save(output)}")
         raise typer.Exit(NO)
     if output is not None:
         print(f"written to {certificate.save(output)}")

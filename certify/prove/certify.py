@@ -9,6 +9,7 @@ import dgames as dg
 from certify.claims.checked import Checked
 from certify.claims.convergence import Convergence
 from certify.claims.convergence_claims import read_claims
+from certify.claims.refutation import Refutation
 from certify.jacobian.enclosure_choice import (
     AffineArithmetic,
     AutoEnclosure,
@@ -109,7 +110,8 @@ def certify(
         A `Convergence`; its file has been accepted by the independent checker if it is "proved".
         "refuted" means that some player's cost is proved not to be convex in that player's own
         strategy at a point of the region: then no block-weighted metric has a margin, and no metric
-        would show that a zero of F is an equilibrium.
+        would show that a zero of F is an equilibrium; `Convergence.refutation` is the proof of it,
+        which `save` writes.
 
     Raises:
         ValueError: If the game, the region and the options do not fit together, or the checkpoint
@@ -148,7 +150,8 @@ def certify(
     except OutOfTime as end:
         return Convergence("undecided", (str(end),), promoted=promoted)
     except NoProof as end:
-        return Convergence(end.status, end.reasons, promoted=promoted)
+        refutation = end.refutation and Refutation("proved", contents=end.refutation)
+        return Convergence(end.status, end.reasons, promoted=promoted, refutation=refutation)
 
 
 def _of_notion(weights: tuple[float, ...], metric: MetricOption, region: Region) -> Weights:

@@ -1,6 +1,8 @@
-"""Defines the exception that ends a proof early, with a status and reasons."""
+"""Defines the exception that ends a proof early, with reasons, or with a proof of the opposite."""
 
 from typing import Literal
+
+from certify.claims.checked import Checked
 
 
 class NoProof(Exception):
@@ -8,13 +10,19 @@ class NoProof(Exception):
 
     Args:
         reasons: The reasons, as sentences.
-        status: "refuted" if the claim is proved to be false.
+        refutation: The contents of a file that proves the claim to be false; None if nothing is
+            known.
     """
 
-    def __init__(self, *reasons: str, status: Literal["undecided", "refuted"] = "undecided"):
+    def __init__(self, *reasons: str, refutation: Checked | None = None):
         super().__init__(*reasons)
         self.reasons = reasons
-        self.status: Literal["undecided", "refuted"] = status
+        self.refutation = refutation
+
+    @property
+    def status(self) -> Literal["undecided", "refuted"]:
+        """The status of the claim, "refuted" if it is proved to be false."""
+        return "undecided" if self.refutation is None else "refuted"
 
 
 class NoTerms(NoProof):

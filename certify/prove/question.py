@@ -14,11 +14,11 @@ from certify.problem.draws import first_key
 from certify.problem.exact_types import METHODS, described_class, known_method
 from certify.problem.field import FlatField, compiled_linearisation
 from certify.problem.region import Region, half_widths
+from certify.prove.curvature_search import nonconvex_cost
 from certify.prove.degeneracy import degenerate
 from certify.prove.equilibrium import find_constrained, find_zero
 from certify.prove.estimate import sample_jacobians
 from certify.prove.no_proof import NoProof
-from certify.prove.refutation import refute
 from certify.search.stages import Stages
 from certify.steps import onto_sets
 
@@ -111,9 +111,9 @@ def posed(
     spent = stages.deadline(0.7)
     point = find_zero(field, region, lambda: spent() <= 0) if inside else None
     stages.begin("looking for costs that are not convex")
-    refutation = refute(field, region, samples) if inside and field.is_gradient else None
-    if refutation:
-        raise NoProof(refutation, status="refuted")
+    bent = nonconvex_cost(field, region, samples) if inside and field.is_gradient else None
+    if bent is not None:
+        raise NoProof(bent.sentence, refutation=bent.contents)
     if point is not None and field.natural is None:
         _require_regular(field, np.asarray(compiled_linearisation(field)(point)[1])[None], _THERE)
     unproved: dict[str, str] = {}

@@ -18,6 +18,7 @@ from certify.checker.reader import (
     CONVERGENCE,
     FEEDBACK,
     POLICIES,
+    REFUTATION,
     STACKELBERG,
     ZERO,
     digest,
@@ -32,7 +33,7 @@ MODULES = sorted(path.name for path in CHECKER.glob("*.py"))
 FLINT = {
     *("intervals.py", "series.py", "rederive.py"),
     *("univariate.py", "forms.py", "ridges.py", "rederive_terms.py", "rederive_functions.py"),
-    *("rederive_zero.py", "rederive_stackelberg.py"),
+    *("rederive_zero.py", "rederive_stackelberg.py", "rederive_nonconvexity.py"),
 }
 
 
@@ -177,7 +178,7 @@ def test_class_names_are_unique():
 
 
 def test_each_kind_has_its_check():
-    kinds = {CONVERGENCE, CONTRACTION, POLICIES, ZERO, STACKELBERG, FEEDBACK}
+    kinds = {CONVERGENCE, CONTRACTION, POLICIES, ZERO, STACKELBERG, FEEDBACK, REFUTATION}
     assert certify.checker.KINDS.keys() == kinds
 
 

@@ -43,6 +43,18 @@ def on_a_line():
     return certify.certify_kkt(game, (0.75, 0.25), certify.Box((-2.0, -2.0), (2.0, 2.0)))
 
 
+BENT = dg.zero_sum(
+    lambda x, args: x["fast"] ** 2 + x["fast"] * x["slow"] + x["slow"] ** 2, minimiser="fast"
+)
+
+
+def bent():
+    """A cost that is not convex, of a game of two players whose costs add up to nothing."""
+    found = certify.certify(BENT, certify.Ball({"fast": 0.0, "slow": 0.0}, 1.0))
+    assert found.status == "refuted"
+    return found.refutation
+
+
 @pytest.fixture(scope="session")
 def of_each_kind(linear_certificate, linear_game):
     region = certify.Box.around({"fast": -13.4, "slow": 1.37}, 1.0)
@@ -55,14 +67,20 @@ def of_each_kind(linear_certificate, linear_game):
         "zero of an equilibrium": on_a_line(),
         "stackelberg": certify.certify_leader(LED, LED_REGION),
         "feedback": certify.certify_feedback(LQ),
+        "refutation": bent(),
     }
 
 
 # A number that each kind of claim has, if it is not a margin.
-NUMBERS = {"contraction": "rate", "zero": "radius", "feedback": "rate"}
+NUMBERS = {
+    "contraction": "rate",
+    "zero": "radius",
+    "feedback": "rate",
+    "refutation": "curvature",
+}
 NAMES = [
     *("convergence", "convergence over policies", "contraction", "policies"),
-    *("zero", "zero of an equilibrium", "stackelberg", "feedback"),
+    *("zero", "zero of an equilibrium", "stackelberg", "feedback", "refutation"),
 ]
 
 
@@ -131,7 +149,7 @@ def test_schemas_of_every_kind(command):
         assert status == 0 and json.loads(out) == certify.schema(kind)
     assert command("schema")[1] == command("schema", "convergence")[1]
     status, _, err = command("schema", "network")
-    known = "convergence, contraction, policies, zero, stackelberg or feedback"
+    known = "convergence, contraction, policies, zero, stackelberg, feedback or refutation"
     assert status == 2 and f"must be {known}" in err
 
 
@@ -147,6 +165,7 @@ def test_a_certificate_knows_its_game(certificate, of_each_kind, linear_game, tm
         "zero of an equilibrium": (None, None),
         "stackelberg": (LED, LED_REGION.center),
         "feedback": (LQ, linear),
+        "refutation": (BENT, linear),
     }[name]
     if game is None:
         with pytest.raises(certify.Unusable, match="certify the game again"):
@@ -175,6 +194,8 @@ def test_a_proof_is_made_of_nothing_but_checked_contents(kind, linear_certificat
         make("undecided")
     with pytest.raises(ValueError, match="takes reasons"):
         make("refuted")
+    with pytest.raises(ValueError, match="takes a proved certificate of the opposite"):
+        make("refuted", ("not convex",))
     with pytest.raises(ValueError, match="takes contents"):
         make("undecided", ("no margin",), contents=linear_certificate.contents)
     if kind != "convergence":
@@ -193,7 +214,7 @@ def test_false_contents_cannot_be_checked(certificate):
             "upper": data["evidence"]["center"],
         }
     else:
-        key = "rate" if "rate" in data["claims"] else "margin"
+        key = next(k for k in ("rate", "curvature", "margin") if k in data["claims"])
         factor = 0.5 if key == "rate" else 2.0
         data["claims"][key] = (float.fromhex(data["claims"][key]) * factor).hex()
     with pytest.raises(NotAccepted) as rejected:
@@ -224,10 +245,11 @@ def test_provenance_is_replaced_in_a_copy(linear_certificate):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("status", ["refuted", "undecided"])
-def test_without_a_proof_there_are_reasons_alone(kind, status, tmp_path):
+def test_without_a_proof_there_are_reasons_alone(kind, tmp_path):
+    status = "undecided"
     found = KINDS[kind](status, ("no margin", "no time"))
     assert (found.status, found.reasons) == (status, ("no margin", "no time"))
+    assert found.refutation is None
     for ask in (
         lambda: found.data,
         lambda: found.save(tmp_path / "c.json"),
@@ -240,6 +262,24 @@ def test_without_a_proof_there_are_reasons_alone(kind, status, tmp_path):
     assert f"status: {status}" in text_of(found) and "no time" in text_of(found)
     with pytest.raises(ValueError, match=status):
         certify.report_page(found)
+
+
+def test_what_is_refuted_saves_the_refutation(of_each_kind, tmp_path):
+    refutation = of_each_kind["refutation"]
+    found = certify.Convergence("refuted", ("not convex",), refutation=refutation)
+    assert found.refutation is refutation
+    loaded = certify.load(found.save(tmp_path / "c.json"), level=2)
+    assert isinstance(loaded, certify.Refutation) and loaded.data == refutation.data
+    for ask in (lambda: found.data, found.check, lambda: found.margin):
+        with pytest.raises(ValueError, match=r"status is 'refuted' \(not convex\)"):
+            ask()
+    assert [label for label, _ in found.rows()] == ["claim", "status", "reason"]
+    for status, reasons in (("undecided", ("why",)), ("proved", ())):
+        with pytest.raises(ValueError, match="takes"):
+            certify.Convergence(status, reasons, refutation=refutation)
+    undecided = certify.Refutation("undecided", ("why",))
+    with pytest.raises(ValueError, match="takes a proved certificate of the opposite"):
+        certify.Convergence("refuted", ("not convex",), refutation=undecided)
 
 
 def test_a_network_makes_no_file(tmp_path):

@@ -614,6 +614,20 @@ def test_what_nobody_has_thought_of_is_one_sentence(command, monkeypatch):
     assert status == 2 and "unexpected KeyError" in err and err.count("\n") == 1
 
 
+def test_run_writes_what_is_refuted(command, tmp_path):
+    (tmp_path / "bent.py").write_text(
+        "import certify, dgames as dg\n"
+        "game = dg.game(lambda x, args: (x[0] * x[1] - x[0] ** 2, x[1] ** 2))\n"
+        "region = certify.Box.around((0.0, 0.0), 1.0)\n"
+    )
+    file = tmp_path / "bent.json"
+    status, out, _ = command("run", tmp_path / "bent.py", "-o", file)
+    assert status == 1 and "refuted" in out
+    assert f"the refutation is written to {file}" in " ".join(out.split())
+    assert command("check", "--level", "2", file)[0] == 0
+    assert "a cost that is not convex" in command("show", file)[1]
+
+
 @pytest.mark.full
 def test_refutations_name_few_coordinates():
     """The largest of a long vector, with their players, and how many there are."""

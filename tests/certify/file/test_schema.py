@@ -51,7 +51,7 @@ def test_the_schemas_are_schemas(kind):
     Draft202012Validator.check_schema(certify.schema(kind))
     assert certify.schema(kind)["properties"]["version"] == {"const": reader.VERSION}
     assert certify.schema(kind)["properties"]["kind"] == {"const": kind}
-    known = "contraction, convergence, feedback, policies, stackelberg, zero"
+    known = "contraction, convergence, feedback, policies, refutation, stackelberg, zero"
     with pytest.raises(ValueError, match=f"must be one of {known}"):
         certify.schema(f"{kind}s")
 
@@ -205,6 +205,7 @@ def structural():
         for key in policies["claims"][path[1]]:
             yield f"policies: no {path}.{key}", without(policies, *path, key)
     yield from structural_zeros()
+    yield from structural_refutations()
     yield "contraction: no strategy", changed(contraction(1), "coordinates", "strategy", to=0)
 
 
@@ -239,6 +240,24 @@ def structural_zeros():
     yield "zero: generators", extra(zero, "evidence", "jacobian")
     yield "zero: a coarse unit", changed(zero, "evidence", "unit", to=1001)
     yield "zero: a fine unit", changed(zero, "evidence", "inverse", "unit", to=-1201)
+
+
+def structural_refutations():
+    """The same of refutations."""
+    plain = REAL["valid_refutation.json"]
+    for section in ("game", "region", "claims", "evidence"):
+        yield f"refutation: no {section}", without(plain, section)
+    for section in ("region", "claims", "evidence"):
+        yield f"refutation: unknown field in {section}", extra(plain, section)
+        for key in plain[section]:
+            yield f"refutation: no {section}.{key}", without(plain, section, key)
+    yield "refutation: no players", changed(plain, "game", "players", to=[])
+    yield "refutation: a field", changed(plain, "game", "field", to="F")
+    yield "refutation: a player of text", changed(plain, "claims", "player", to="a")
+    yield "refutation: a third player", changed(plain, "claims", "player", to=2)
+    yield "refutation: everywhere", changed(plain, "region", to={"kind": "everywhere"})
+    yield "refutation: a coarse unit", changed(plain, "evidence", "unit", to=1001)
+    yield "refutation: generators", extra(plain, "evidence", "hessian")
 
 
 MUTANTS = dict(structural())
