@@ -123,6 +123,7 @@ if _typing.TYPE_CHECKING:
     from dgames.flow import flow as flow
 from dgames.history import History as History
 from dgames.results import RESULTS as RESULTS
+from dgames.stepwise import Stepwise as Stepwise
 
 if _typing.TYPE_CHECKING:
     from dgames.constraints.deviation import Deviations as Deviations

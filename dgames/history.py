@@ -5,9 +5,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.core import Tracer
-from jaxtyping import Array, Float, Int, PyTree
-
-from dgames.strategy import Strategy
+from jaxtyping import Array, Bool, Float, Int, PyTree
 
 
 class History(eqx.Module):
@@ -18,15 +16,19 @@ class History(eqx.Module):
             `jax.jit` and `jax.vmap`, where the length cannot depend on the run).
         residual: The residual at each record.
         strategy: The strategies at each record, stacked along a new first axis; or None.
+        saved: What the `save` of `dgames.solve` returned at each record, stacked likewise; or None.
     """
 
     steps: Int[Array, "*batch records"]
     residual: Float[Array, "*batch records"]
     strategy: PyTree
+    saved: PyTree = None
 
 
 class Recorder(eqx.Module):
     """Fills a history of fixed capacity inside a loop, with one write per step and array.
+
+    Beside residuals it keeps one pytree of values: strategies, what users save, or None.
 
     It keeps every step that is a multiple of its stride, and the last one: step k is written to
     record `ceil(k / stride)` whether it is due or not, and is overwritten until the step that is
@@ -36,18 +38,16 @@ class Recorder(eqx.Module):
     """
 
     residual: Float[Array, " records"]
-    strategy: PyTree
+    values: PyTree
     doublings: Int[Array, ""]
     every: int = eqx.field(static=True)
 
     @staticmethod
-    def start(
-        x: Strategy, residual: Array, capacity: int, every: int, strategies: bool
-    ) -> "Recorder":
+    def start(values: PyTree, residual: Array, capacity: int, every: int) -> "Recorder":
         """A recorder with the stride `every` that holds step 0."""
         return Recorder(
             residual=_stack(residual, capacity),
-            strategy=jax.tree.map(lambda leaf: _stack(leaf, capacity), x) if strategies else None,
+            values=jax.tree.map(lambda leaf: _stack(leaf, capacity), values),
             doublings=jnp.zeros((), int),
             every=every,
         )
@@ -62,7 +62,11 @@ class Recorder(eqx.Module):
         """The last step for which there is a record."""
         return (self.residual.shape[0] - 1) * self.stride
 
-    def record(self, x: Strategy, residual: Array, step: Array) -> "Recorder":
+    def due(self, step: Array) -> Bool[Array, ""]:
+        """Returns whether the record of a step stays, unless it is the last step anyway."""
+        return jax.lax.rem(step, self.stride.astype(step.dtype)) == 0
+
+    def record(self, values: PyTree, residual: Array, step: Array) -> "Recorder":
         """Records a step, which must be the one after the step recorded before."""
         index = self._record(step)
 
@@ -71,10 +75,8 @@ class Recorder(eqx.Module):
                 value, mode="promise_in_bounds", wrap_negative_indices=False
             )
 
-        strategy = self.strategy
-        if strategy is not None:
-            strategy = jax.tree.map(write, strategy, x)
-        return Recorder(write(self.residual, residual), strategy, self.doublings, self.every)
+        kept = jax.tree.map(write, self.values, values)
+        return Recorder(write(self.residual, residual), kept, self.doublings, self.every)
 
     def latest(self, step: Array) -> Array:
         """The residual at the last step recorded."""
@@ -84,19 +86,23 @@ class Recorder(eqx.Module):
 
     def thinned(self) -> "Recorder":
         """A recorder without every second record: room for as many steps again."""
-        residual, strategy = jax.tree.map(_thin, (self.residual, self.strategy))
-        return Recorder(residual, strategy, self.doublings + 1, self.every)
+        residual, values = jax.tree.map(_thin, (self.residual, self.values))
+        return Recorder(residual, values, self.doublings + 1, self.every)
 
-    def history(self, last: Array) -> History:
+    def history(self, last: Array, first: Array, saved: bool) -> History:
         """Returns the records as a history.
 
         Args:
             last: The last step recorded.
+            first: The number of the step recorded first, from which steps are counted.
+            saved: Whether the values are what users save, and not strategies.
         """
         records = jnp.arange(self.residual.shape[0])
         end = self._record(last)
-        steps = jnp.where(records < end, records * self.stride, jnp.where(records == end, last, -1))
-        return History(steps, self.residual, self.strategy)
+        steps = jnp.where(records < end, records * self.stride, last)
+        steps = jnp.where(records <= end, first + steps, -1)
+        strategy, values = (None, self.values) if saved else (self.values, None)
+        return History(steps, self.residual, strategy, values)
 
     def _record(self, step: Array) -> Array:
         # A division by a constant and a shift are faster in the loop than a division by `stride`.
@@ -113,9 +119,14 @@ def trim(history: History) -> History:
 
 
 def _stack(leaf: Array, capacity: int) -> Array:
-    return jnp.full((capacity, *leaf.shape), jnp.nan, leaf.dtype).at[0].set(leaf)
+    return jnp.full((capacity, *leaf.shape), _nothing(leaf), leaf.dtype).at[0].set(leaf)
 
 
 def _thin(records: Array) -> Array:
     kept = records[::2]
-    return jnp.concatenate([kept, jnp.full_like(records[len(kept) :], jnp.nan)])
+    return jnp.concatenate([kept, jnp.full_like(records[len(kept) :], _nothing(records))])
+
+
+def _nothing(like: Array) -> float | int:
+    """Returns what fills records that were not written: NaN, where there is such a number."""
+    return jnp.nan if jnp.issubdtype(like.dtype, jnp.inexact) else 0

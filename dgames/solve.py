@@ -12,17 +12,21 @@ import numpy as np
 from diffrax import AbstractProgressMeter, NoProgressMeter, TextProgressMeter
 from jax.core import Tracer
 from jaxtyping import Array, PyTree
-from optimistix import ImplicitAdjoint
+from optimistix import ImplicitAdjoint, RecursiveCheckpointAdjoint
 
 from dgames.fields import AbstractField, check_not_costs, not_finite, prepared
 from dgames.game import Game
 from dgames.history import trim
+from dgames.hooks import Hooks
 from dgames.methods import AbstractMethod
+from dgames.replay import with_checkpoints
 from dgames.results import RESULTS
+from dgames.run import Run
 from dgames.safe_steps import SafeSteps, with_step
 from dgames.scale import default_tolerance
 from dgames.solution import Solution
 from dgames.solve_loop import run
+from dgames.stepwise import is_noisy, judged_args
 from dgames.strategy import Strategy, check_strategy
 
 _IMPLICIT = ImplicitAdjoint()
@@ -37,11 +41,14 @@ def solve(
     state: PyTree = None,
     step_size: SafeSteps | PyTree = None,
     max_steps: int = 10_000,
+    first_step: int | Array = 0,
     tol: float | int | Array | None = None,
     progress: bool | AbstractProgressMeter = False,
     save_every: int | None = None,
+    save: Callable[[Strategy, PyTree, PyTree], PyTree] | None = None,
+    callback: Callable[[int, Strategy, float], Any] | None = None,
     throw: bool = False,
-    adjoint: ImplicitAdjoint | None = _IMPLICIT,
+    adjoint: ImplicitAdjoint | RecursiveCheckpointAdjoint | None = _IMPLICIT,
 ) -> Solution:
     """Runs a method on a game until the natural residual is at most `tol`.
 
@@ -61,7 +68,8 @@ def solve(
     equilibrium along `args` and the parameters of the game, by the implicit function theorem,
     whatever the method was; strategies at the boundary of their sets are held to it. They are NaN
     if the run was not successful, or the equilibrium is not isolated. Derivatives along the start
-    or the hyper-parameters are those of the steps, in forward mode only. Works under `jax.jit` and
+    or the hyper-parameters are those of the steps, in forward mode only; in reverse mode, along
+    everything, with `adjoint=optimistix.RecursiveCheckpointAdjoint()`. Works under `jax.jit` and
     `jax.vmap`, too.
 
     Args:
@@ -70,14 +78,18 @@ def solve(
         method: How to step; or, with `step_size`, a class of methods that takes one.
         x0: The joint strategy to start from. Players may be `equinox.Module`s, such as neural
             networks; their floating-point arrays move, the rest of them is kept.
-        args: Passed to the costs.
+        args: Passed to the costs; `dgames.Stepwise` makes new ones in every step, such as batches
+            and keys.
         state: The method's state to start from, that of an earlier `Solution`, to continue its
-            run (default: a new one). Steps and history are counted from there.
+            run (default: a new one). With the strategy and, where steps are numbered, their number,
+            it is all that the next step depends on: N steps and then M are N + M steps.
         step_size: A certificate of this game with these `args`, whose best proved step for the
             class of `method` is taken; there is a warning when the start is outside the proved
             basin, and when a strategy leaves the certified region, where nothing is proved. Or a
             number, or one per player.
-        max_steps: The step budget.
+        max_steps: The step budget of this call.
+        first_step: The number of the first step: `steps` of an earlier `Solution`, to count on from
+            there. Steps of the solution, its history, callbacks and `Stepwise` have these numbers.
         tol: The residual at which to stop (default: 1e-8 in float64, 1e-4 in float32, 1e-2 in
             shorter types). With a tolerance of zero all steps are taken, and derivatives are those
             of the steps.
@@ -86,9 +98,17 @@ def solve(
         save_every: If given, the history holds the strategy and the residual every so many steps,
             and at the first and last. By default it holds residuals only, at up to 1024 evenly
             spaced steps, however long the run.
+        save: A function `save(x, state, args)` whose value, a pytree of arrays, the history holds
+            in place of strategies, as `saved`. It is computed only for the records that stay.
+        callback: A function `callback(step, x, residual)` that is called on the host, with an
+            integer, NumPy arrays and a float, in the order of the steps: every `save_every` steps
+            (default: every step), and at the first and last. Under `jax.jit`, too, but not under
+            `jax.vmap`, where runs have no order. It is compiled in, so reuse one function.
         throw: Whether to raise an error unless the run was successful.
         adjoint: An `optimistix.ImplicitAdjoint`, whose linear solver is used for derivatives; or
-            None for those of the steps.
+            None for those of the steps, in forward mode; or, for reverse mode, an
+            `optimistix.RecursiveCheckpointAdjoint`, with which strategy, state and residual have
+            the derivatives of the steps, which are taken once more for that.
 
     Returns:
         A `Solution`; look at its `result` before trusting its `strategy`.
@@ -107,11 +127,19 @@ def solve(
     {'a': 1.0, 'b': -2.0}
     """
     _check_options(max_steps, tol, save_every)
+    _check_first(first_step)
+    noisy = is_noisy(args)
+    if noisy and tol is not None and (isinstance(tol, Tracer) or tol != 0):
+        raise ValueError(
+            "solve: a run with noisy residuals does not stop at one; leave tol out, or say by "
+            "which arguments to judge: Stepwise(fn, mean=...)"
+        )
     asked = game
     field, x0, rest = prepared(game, x0)
     check_strategy(x0)
-    check_not_costs(asked, x0, args)
-    method, region = with_step(method, step_size, field, x0, args)
+    judging = judged_args(args, jnp.asarray(first_step, int))
+    check_not_costs(asked, x0, judging)
+    method, region = with_step(method, step_size, field, x0, judging)
     shared = field.shared_constraints(x0)
     if shared:
         from dgames.constraints.feasible_set import feasible_set
@@ -120,24 +148,25 @@ def solve(
         check_one_step(method, x0)
         require_projectable(feasible_set(field.strategy_set(x0), shared, x0))
     capacity = None if save_every is None else max_steps // save_every + 2
-    traced = any(isinstance(leaf, Tracer) for leaf in jax.tree.leaves((field, method, x0, args)))
-    if traced and not isinstance(tol, Tracer) and tol is not None and tol == 0:
+    everything = (field, method, x0, args, state)
+    traced = any(isinstance(leaf, Tracer) for leaf in jax.tree.leaves(everything))
+    of_steps = traced and not isinstance(tol, Tracer) and tol is not None and tol == 0
+    if isinstance(adjoint, ImplicitAdjoint) and (noisy or of_steps):
         adjoint = None
+    reach = -jnp.inf if noisy else default_tolerance(x0) if tol is None else tol
     solution = run(
-        field,
-        method,
-        x0,
-        args,
-        state,
+        Run(*everything, jnp.asarray(first_step, int)),
         jnp.asarray(max_steps),
-        jnp.asarray(default_tolerance(x0) if tol is None else tol, float),
+        jnp.asarray(reach, float),
         _as_meter(progress),
         capacity,
-        save_every,
+        Hooks(rest, save, callback, save_every),
         region,
         traced,
-        adjoint,
+        with_checkpoints(adjoint, max_steps),
     )
+    if callback is not None and not isinstance(solution.steps, Tracer):
+        jax.effects_barrier()  # all calls are made before the run is over
     if not isinstance(solution.left, Tracer) and (solution.left >= 0).any():
         warnings.warn(
             f"solve: the strategy was outside the certified region after {int(solution.left)} "
@@ -194,6 +223,17 @@ def _check_options(max_steps: Any, tol: Any, save_every: Any) -> None:
         raise ValueError(f"solve: tol must be a number that is not negative, or None; got {tol!r}")
 
 
+def _check_first(first_step: Any) -> None:
+    if isinstance(first_step, Tracer):
+        return
+    array = np.asarray(first_step)
+    if array.ndim or not np.issubdtype(array.dtype, np.integer) or array < 0:
+        raise ValueError(
+            "solve: first_step must be a whole number that is not negative, such as the `steps` "
+            f"of an earlier Solution; got {first_step!r:.60}"
+        )
+
+
 def _completed(solution: Solution, rest: PyTree) -> Solution:
     """Returns a solution with whole modules in place of their numbers."""
 
@@ -213,7 +253,7 @@ def _raise_where_not_finite(field: AbstractField, args: PyTree, solution: Soluti
     x, at_fault = eqx.filter(solution.strategy, eqx.is_inexact_array), None
     finite = all(bool(jnp.all(jnp.isfinite(leaf))) for leaf in jax.tree.leaves(x))
     if finite and bool(solution.result == RESULTS.field_not_finite):
-        at_fault = not_finite(field, x, args)
+        at_fault = not_finite(field, x, judged_args(args, solution.steps))
     if at_fault is not None:
         raise RuntimeError(
             f"solve: after {int(solution.steps)} steps the field of player '{at_fault}' is not "

@@ -8,17 +8,21 @@ import jax
 import jax.numpy as jnp
 from diffrax import AbstractProgressMeter, NoProgressMeter
 from jaxtyping import Array, Bool, Float, Int, PyTree
-from optimistix import ImplicitAdjoint
+from optimistix import ImplicitAdjoint, RecursiveCheckpointAdjoint
 
 from dgames.fields import AbstractField, check_field
 from dgames.fields.remembered import Notes, remember
 from dgames.history import Recorder
+from dgames.hooks import Hooks
 from dgames.implicit import with_implicit_derivative
 from dgames.methods import AbstractMethod
+from dgames.replay import replayed, without_derivatives
 from dgames.results import RESULTS
+from dgames.run import Run, strong
 from dgames.safe_steps import Domain
 from dgames.scale import epsilon, force_and_gains, scaled_residual, unit_of
 from dgames.solution import Solution
+from dgames.stepwise import Stepwise, is_noisy
 from dgames.strategy import Strategy, norm
 
 _CAPACITY = 1023  # odd, so that the last record survives when every second one is forgotten
@@ -27,31 +31,61 @@ _BLOW_UP = 1e12
 
 @eqx.filter_jit
 def run(
-    field: AbstractField,
-    method: AbstractMethod,
-    x0: Strategy,
-    args: PyTree,
-    state: PyTree,
+    task: Run,
     max_steps: Int[Array, ""],
     tol: Float[Array, ""],
     meter: AbstractProgressMeter,
     capacity: int | None,
-    save_every: int | None,
+    hooks: Hooks,
+    region: Domain | None,
+    traced: bool,
+    adjoint: ImplicitAdjoint | RecursiveCheckpointAdjoint | None,
+) -> Solution:
+    """Steps until the residual is small, as `dgames.solve` says; compiled as one program."""
+    through = isinstance(adjoint, RecursiveCheckpointAdjoint)
+    solution = _forward(
+        without_derivatives(task) if through else task,
+        max_steps,
+        tol,
+        meter,
+        capacity,
+        hooks,
+        region,
+        traced,
+        None if through else adjoint,
+    )
+    return replayed(solution, task, adjoint.checkpoints) if through else solution
+
+
+def _forward(
+    task: Run,
+    max_steps: Int[Array, ""],
+    tol: Float[Array, ""],
+    meter: AbstractProgressMeter,
+    capacity: int | None,
+    hooks: Hooks,
     region: Domain | None,
     traced: bool,
     adjoint: ImplicitAdjoint | None,
 ) -> Solution:
-    """Steps until the residual is small, as `dgames.solve` says; compiled as one program."""
-    check_field(field, x0, args)  # shapes: when the run is compiled, and not in every call
+    field, method, x0, args = task.field, task.method, task.x0, task.args
+    steps = jnp.zeros((), int)
+    now = task.drawn(steps)
+    judging = now if is_noisy(args) else task.judged(steps)
+    check_field(field, x0, judging)  # shapes: when the run is compiled, and not in every call
     # Every operation in the loop matters, since a step of a small game takes less than a
     # microsecond.
-    force, gains = force_and_gains(field, x0, args)
+    force, gains = force_and_gains(field, x0, judging)
     units = jax.tree.map(unit_of, gains)
     shares = jax.tree.map(jnp.reciprocal, units)
-    first = scaled_residual(field, x0, force, shares, args)
+    first = scaled_residual(field, x0, force, shares, judging)
     tol = tol.astype(first.dtype)
     limit = _BLOW_UP * jnp.maximum(norm(x0), 1)
     quiet = isinstance(meter, NoProgressMeter)
+    often = args.every if isinstance(args, Stepwise) else 1
+    # What is drawn for a noisy residual is what the next step sees, so it is drawn once.
+    holds = is_noisy(args) and often == 1
+    held, fixed = eqx.partition(now, eqx.is_array)
 
     def latest(carry: PyTree) -> Array:
         # The residual is read from the history and judged in the loop's condition, which takes
@@ -73,23 +107,34 @@ def run(
         assert region is not None
         return jnp.where((before < 0) & ~region.contains(x), steps, before)
 
+    def residual_of(x: Strategy, steps: Array) -> Array:
+        then = task.judged(steps)
+        return scaled_residual(field, x, field(x, then), shares, then)
+
     def step(carry: PyTree) -> PyTree:
+        now = eqx.combine(carry["drawn"], fixed) if holds else task.drawn(carry["steps"])
         # The residual has evaluated the field at `x`, so the method need not do it again.
-        current = remember(field, carry["x"], carry["force"], args) if reuses else field
-        x, state = method.step(current, carry["x"], carry["state"], args)
-        force = field(x, args)
-        residual = scaled_residual(field, x, force, shares, args)
+        current = remember(field, carry["x"], carry["force"], now) if reuses else field
+        x, state = method.step(current, carry["x"], carry["state"], now)
         # The remainder changes no value. XLA would repeat an addition alone wherever the count is
         # used, and copy the old count for that.
         steps = jax.lax.rem(carry["steps"] + 1, max_steps + 1)
-        new = dict(
-            x=x,
-            state=state,
-            steps=steps,
-            recorder=carry["recorder"].record(x, residual, steps),
-        )
-        if reuses:
-            new |= dict(force=force)
+        new = dict(x=x, state=state, steps=steps)
+        if often == 1:
+            then = task.judged(steps)
+            force = field(x, then)
+            residual = scaled_residual(field, x, force, shares, then)
+            if reuses:
+                new |= dict(force=force)
+            if holds:
+                new |= dict(drawn=eqx.filter(then, eqx.is_array))
+        else:
+            due = jax.lax.rem(steps, jnp.full_like(steps, often)) == 0
+            before = latest(carry)
+            residual = jax.lax.cond(due, lambda: residual_of(x, steps), lambda: before)
+        values = hooks.kept(carry["recorder"], x, state, lambda: task.judged(steps), steps)
+        new |= dict(recorder=carry["recorder"].record(values, residual, steps))
+        hooks.tell_if(True, steps, task.first, x, residual)
         if traced:
             new |= dict(residual=residual, done=judge(x, residual))
         if region is not None:
@@ -98,49 +143,56 @@ def run(
             over = ~going(new) | (steps >= max_steps)
             share = _share(carry["share"], first, residual, tol, steps, max_steps, over)
             new |= dict(share=share, meter=meter.step(carry["meter"], share))
-        return _strong(new)
+        return strong(new)
 
-    steps = jnp.zeros((), int)
-    given = (x0, method, state)
-    fresh = method.init(remember(field, x0, force, args), x0, args)
-    state = fresh if state is None else _fitting(state, fresh, method)
-    reuses = _reuses(field, method, x0, state, force, args)
+    given = (x0, method, task.state)
+    state = task.begun(remember(field, x0, force, judging), now)
+    same = not isinstance(args, Stepwise) or holds
+    reuses = same and _reuses(field, method, x0, state, force, now)
     start = dict(
         x=x0,
         state=state,
         steps=steps,
         recorder=Recorder.start(
-            x0,
+            hooks.values(x0, state, judging),
             first,
             capacity=_CAPACITY if capacity is None else capacity,
-            every=1 if save_every is None else save_every,
-            strategies=save_every is not None,
+            every=1 if hooks.save_every is None else hooks.save_every,
         ),
     )
     if reuses:
         start |= dict(force=force)
+    if holds:
+        start |= dict(drawn=held)
     if traced:
         start |= dict(residual=first, done=judge(x0, first))
     if region is not None:
         start |= dict(left=outside(x0, steps, jnp.full((), -1, int)))
     if not quiet:
         start |= dict(share=jnp.zeros((), float), meter=meter.init())
-    end = _loop(step, going, _strong(start), max_steps, capacity is None, traced)
+    hooks.tell(task.first, x0, first)
+    end = _loop(step, going, strong(start), max_steps, capacity is None, traced)
     if not quiet:
         meter.close(end["meter"])
-    x, residual = end["x"], latest(end)
+    x, steps, recorder = end["x"], end["steps"], end["recorder"]
+    residual = latest(end) if often == 1 else residual_of(x, steps)
+    if often > 1 or hooks.save is not None:
+        values = hooks.values(x, end["state"], task.judged(steps))
+        recorder = recorder.record(values, residual, steps)
+    hooks.tell_if(False, steps, task.first, x, residual)
     result = _result(x, residual, tol, limit, gains, units)
     if adjoint is not None:
         done = result == RESULTS.successful
-        x = with_implicit_derivative(field, x, args, given, done, gains, adjoint.linear_solver)
+        x = with_implicit_derivative(field, x, judging, given, done, gains, adjoint.linear_solver)
+    left = end["left"] if region is not None else jnp.full((), -1, int)
     return Solution(
         strategy=x,
         state=end["state"],
         residual=residual,
-        steps=end["steps"],
+        steps=task.first + steps,
         result=result,
-        history=end["recorder"].history(end["steps"]),
-        left=end["left"] if region is not None else jnp.full((), -1, int),
+        history=recorder.history(steps, task.first, hooks.save is not None),
+        left=jnp.where(left < 0, left, task.first + left),
         unit=units,
     )
 
@@ -162,21 +214,6 @@ def _result(
     result = RESULTS.where(finite, result, RESULTS.field_not_finite)
     result = RESULTS.where(length <= limit, result, RESULTS.diverged)
     return RESULTS.where(unknown, RESULTS.field_not_finite, result)
-
-
-def _fitting(state: PyTree, fresh: PyTree, method: AbstractMethod) -> PyTree:
-    """Returns a given state as arrays; raises an error unless it fits method and strategy."""
-    state = jax.tree.map(lambda leaf: jnp.asarray(leaf) if eqx.is_array_like(leaf) else leaf, state)
-    same = jax.tree.structure(state) == jax.tree.structure(fresh) and all(
-        jnp.shape(a) == jnp.shape(b) and jnp.result_type(a) == jnp.result_type(b)
-        for a, b in zip(jax.tree.leaves(state), jax.tree.leaves(fresh), strict=True)
-    )
-    if not same:
-        raise ValueError(
-            f"solve: this is not a state of {type(method).__name__} for such a strategy; give the "
-            "state of a Solution of the same method and players, or none"
-        )
-    return state
 
 
 def _loop(
@@ -247,8 +284,3 @@ def _share(
     used = steps.astype(before.dtype) / budget.astype(before.dtype)
     share = jnp.maximum(used, jnp.where(jnp.isnan(way), 0, way).astype(before.dtype))
     return jnp.where(done, 1, jnp.clip(share, before, 1))
-
-
-def _strong(tree: PyTree) -> PyTree:
-    """Drops weak types, because a loop must keep the types that it starts with."""
-    return jax.tree.map(lambda leaf: jax.lax.convert_element_type(leaf, leaf.dtype), tree)

@@ -1,0 +1,68 @@
+"""A run once more, in a loop through whose steps reverse mode can go back."""
+
+import math
+from typing import Any
+
+import equinox as eqx
+import equinox.internal as eqxi
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Bool, PyTree
+from optimistix import RecursiveCheckpointAdjoint
+
+from dgames.run import Run, strong
+from dgames.scale import scaled_residual
+from dgames.solution import Solution
+
+
+def with_checkpoints(adjoint: Any, max_steps: int) -> Any:
+    """Returns an adjoint whose number of checkpoints is known, if it has such a number.
+
+    The default, about the square root of twice the number of steps, lets every step be repeated
+    once.
+    """
+    if not isinstance(adjoint, RecursiveCheckpointAdjoint) or adjoint.checkpoints is not None:
+        return adjoint
+    return RecursiveCheckpointAdjoint(math.isqrt(2 * max_steps) + 1)
+
+
+def without_derivatives(task: PyTree) -> PyTree:
+    """Returns a pytree whose floating-point arrays have no derivatives."""
+    moving, fixed = eqx.partition(task, eqx.is_inexact_array)
+    return eqx.combine(jax.lax.stop_gradient(moving), fixed)
+
+
+def replayed(solution: Solution, task: Run, checkpoints: int) -> Solution:
+    """Returns the solution of a run with the derivatives of its steps, in reverse mode.
+
+    The steps are taken again, as many as there were, without the history, of which each checkpoint
+    would hold a copy.
+
+    Args:
+        solution: What the run came to.
+        task: What it started from, and along what derivatives are taken.
+        checkpoints: How many augmented states are kept at a time.
+    """
+    taken = solution.steps - task.first
+    begin = jnp.zeros((), int)
+
+    def unfinished(carry: PyTree) -> Bool[Array, ""]:
+        return carry[2] < taken
+
+    def step(carry: PyTree) -> PyTree:
+        x, state, steps = carry
+        x, state = task.method.step(task.field, x, state, task.drawn(steps))
+        return strong((x, state, steps + 1))
+
+    state = task.begun(task.field, task.drawn(begin))
+    x, state, _ = eqxi.while_loop(
+        unfinished,
+        step,
+        strong((task.x0, state, begin)),
+        kind="checkpointed",
+        checkpoints=checkpoints,
+    )
+    args = task.judged(taken)
+    shares = jax.tree.map(jnp.reciprocal, solution.unit)
+    residual = scaled_residual(task.field, x, task.field(x, args), shares, args)
+    return eqx.tree_at(lambda s: (s.strategy, s.state, s.residual), solution, (x, state, residual))
