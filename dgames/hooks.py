@@ -1,7 +1,8 @@
 """What a run of `dgames.solve` keeps and tells along the way."""
 
 import functools
-from collections.abc import Callable, Hashable
+from collections.abc import Callable
+from typing import Any
 
 import equinox as eqx
 import jax
@@ -13,13 +14,9 @@ from dgames.history import Recorder
 from dgames.strategy import Strategy
 
 
-def _hashable(callback: Callable | None) -> Callable | None:
-    # Such as an `equinox.Module` with arrays: the object is then known by its identity.
-    if callback is None or (
-        isinstance(callback, Hashable) and not isinstance(callback, eqx.Module)
-    ):
-        return callback
-    return functools.partial(callback)
+def _hashable(callback: Any) -> Any:
+    # An `equinox.Module` with arrays has no hash; a partial function is known by its identity.
+    return functools.partial(callback) if isinstance(callback, eqx.Module) else callback
 
 
 class Hooks(eqx.Module):

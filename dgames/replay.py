@@ -1,5 +1,6 @@
 """A run once more, in a loop through whose steps reverse mode can go back."""
 
+import dataclasses
 import math
 from typing import Any
 
@@ -32,7 +33,7 @@ def without_derivatives(task: PyTree) -> PyTree:
     return eqx.combine(jax.lax.stop_gradient(moving), fixed)
 
 
-def replayed(solution: Solution, task: Run, checkpoints: int) -> Solution:
+def replayed(solution: Solution, task: Run, checkpoints: int | None) -> Solution:
     """Returns the solution of a run with the derivatives of its steps, in reverse mode.
 
     The steps are taken again, as many as there were, without the history, of which each checkpoint
@@ -65,4 +66,4 @@ def replayed(solution: Solution, task: Run, checkpoints: int) -> Solution:
     args = task.judged(taken)
     shares = jax.tree.map(jnp.reciprocal, solution.unit)
     residual = scaled_residual(task.field, x, task.field(x, args), shares, args)
-    return eqx.tree_at(lambda s: (s.strategy, s.state, s.residual), solution, (x, state, residual))
+    return dataclasses.replace(solution, strategy=x, state=state, residual=residual)

@@ -20,6 +20,7 @@ class Run(eqx.Module):
         x0: The strategy to start from.
         args: The arguments of the field, or `Stepwise` ones.
         state: The method's state to start from, or None for a new one.
+        unit: One number per player, by which residuals are divided; or None to measure it.
         first: The number of the first step, from which steps are counted.
     """
 
@@ -28,6 +29,7 @@ class Run(eqx.Module):
     x0: Strategy
     args: PyTree
     state: PyTree
+    unit: PyTree
     first: Int[Array, ""]
 
     def drawn(self, steps: Array) -> PyTree:

@@ -19,6 +19,7 @@ from dgames.game import Game
 from dgames.history import trim
 from dgames.hooks import Hooks
 from dgames.methods import AbstractMethod
+from dgames.methods.method import per_player, real_hyperparameter
 from dgames.replay import with_checkpoints
 from dgames.results import RESULTS
 from dgames.run import Run
@@ -43,6 +44,7 @@ def solve(
     max_steps: int = 10_000,
     first_step: int | Array = 0,
     tol: float | int | Array | None = None,
+    unit: PyTree = None,
     progress: bool | AbstractProgressMeter = False,
     save_every: int | None = None,
     save: Callable[[Strategy, PyTree, PyTree], PyTree] | None = None,
@@ -62,7 +64,8 @@ def solve(
     means something in any unit of payoffs, the block of a player is divided by a unit of its own
     where that size is extraordinary. It is measured once, at the start, as the root mean square
     change of the block per unit of all strategies; between 1/10 and 10 the unit is exactly one,
-    beyond it brings the size to that range. What was used is `solution.unit`.
+    beyond it brings the size to that range. What was used is `solution.unit`; `unit` says what to
+    use instead.
 
     **Derivatives.** Under `jax.grad` and others, `solution.strategy` has the derivatives of the
     equilibrium along `args` and the parameters of the game, by the implicit function theorem,
@@ -81,8 +84,9 @@ def solve(
         args: Passed to the costs; `dgames.Stepwise` makes new ones in every step, such as batches
             and keys.
         state: The method's state to start from, that of an earlier `Solution`, to continue its
-            run (default: a new one). With the strategy and, where steps are numbered, their number,
-            it is all that the next step depends on: N steps and then M are N + M steps.
+            run (default: a new one). N steps and then M are N + M steps to the last bit, with
+            `first_step=run.steps` where arguments are `Stepwise`, and they end at the same
+            residual, with `unit=run.unit`.
         step_size: A certificate of this game with these `args`, whose best proved step for the
             class of `method` is taken; there is a warning when the start is outside the proved
             basin, and when a strategy leaves the certified region, where nothing is proved. Or a
@@ -93,6 +97,7 @@ def solve(
         tol: The residual at which to stop (default: 1e-8 in float64, 1e-4 in float32, 1e-2 in
             shorter types). With a tolerance of zero all steps are taken, and derivatives are those
             of the steps.
+        unit: The unit of residuals, a positive number or one per player (default: it is measured).
         progress: True for a text progress meter, or any meter of diffrax. It shows the larger of
             the shares of the step budget used and of the way, in logarithms, to the tolerance.
         save_every: If given, the history holds the strategy and the residual every so many steps,
@@ -148,7 +153,7 @@ def solve(
         check_one_step(method, x0)
         require_projectable(feasible_set(field.strategy_set(x0), shared, x0))
     capacity = None if save_every is None else max_steps // save_every + 2
-    everything = (field, method, x0, args, state)
+    everything = (field, method, x0, args, state, _as_unit(unit, x0))
     traced = any(isinstance(leaf, Tracer) for leaf in jax.tree.leaves(everything))
     of_steps = traced and not isinstance(tol, Tracer) and tol is not None and tol == 0
     if isinstance(adjoint, ImplicitAdjoint) and (noisy or of_steps):
@@ -232,6 +237,17 @@ def _check_first(first_step: Any) -> None:
             "solve: first_step must be a whole number that is not negative, such as the `steps` "
             f"of an earlier Solution; got {first_step!r:.60}"
         )
+
+
+def _as_unit(unit: PyTree, x: Strategy) -> PyTree:
+    """Returns given units as one number per player, or None."""
+    if unit is None:
+        return None
+    units = per_player(real_hyperparameter(unit), x)
+    for leaf in jax.tree.leaves(units):
+        if not isinstance(leaf, Tracer) and not bool(jnp.all(leaf > 0)):
+            raise ValueError(f"solve: unit must be positive, not {leaf}")
+    return units
 
 
 def _completed(solution: Solution, rest: PyTree) -> Solution:

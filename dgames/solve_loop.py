@@ -77,6 +77,8 @@ def _forward(
     # microsecond.
     force, gains = force_and_gains(field, x0, judging)
     units = jax.tree.map(unit_of, gains)
+    if task.unit is not None:
+        units = jax.tree.map(lambda unit, gain: unit.astype(gain.dtype), task.unit, gains)
     shares = jax.tree.map(jnp.reciprocal, units)
     first = scaled_residual(field, x0, force, shares, judging)
     tol = tol.astype(first.dtype)

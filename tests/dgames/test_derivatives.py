@@ -1,5 +1,7 @@
 """Derivatives of equilibria that `solve` has found, with and without active strategy sets."""
 
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 import lineax as lx
@@ -194,3 +196,56 @@ def test_root_finders_of_natural_maps_and_of_free_fields():
     assert np.isclose(value(projected, dg.as_root_finder(dg.Simultaneous(0.1)))(0.0), -0.25)
     free = dg.pseudo_gradient(dg.game(costs))
     assert np.isclose(value(free, dg.as_root_finder(dg.Optimistic(0.1)))(0.0), FREE[0])
+
+
+class TestThroughTheSteps:
+    """Reverse mode, against powers of the step: x - h (x - t), so many times."""
+
+    adjoint = optx.RecursiveCheckpointAdjoint()
+
+    def end(self, start, target, rate, steps=7, **options: Any):
+        game = dg.game(lambda x, t: {"a": (x["a"] - t) ** 2 / 2})
+        options = {"max_steps": steps, "tol": 0, "adjoint": self.adjoint, **options}
+        return dg.solve(game, dg.Simultaneous(rate), {"a": start}, target, **options)
+
+    def test_along_start_arguments_and_hyper_parameters(self):
+        def last(start, target, rate):
+            return self.end(start, target, rate).strategy["a"]
+
+        value, slopes = jax.value_and_grad(last, (0, 1, 2))(3.0, 1.0, 0.25)
+        assert np.isclose(value, 1 + 2 * 0.75**7)
+        assert np.allclose(slopes, (0.75**7, 1 - 0.75**7, -7 * 2 * 0.75**6))
+        batch = jax.vmap(jax.jit(jax.grad(last, 2)), (None, None, 0))(
+            3.0, 1.0, jnp.array([0.25, 0.5])
+        )
+        assert np.allclose(batch, (-14 * 0.75**6, -14 * 0.5**6))
+
+    @pytest.mark.full
+    def test_few_checkpoints_and_runs_that_stop(self):
+        """The number of steps is that of the run; the residual is |x - t|."""
+        adjoint = optx.RecursiveCheckpointAdjoint(checkpoints=2)
+        options: Any = dict(steps=100, tol=1e-3, adjoint=adjoint)
+        taken = int(self.end(3.0, 1.0, 0.25, **options).steps)
+        assert 0.75**taken * 2 <= 1e-3 < 0.75 ** (taken - 1) * 2
+        residual = lambda start: self.end(start, 1.0, 0.25, **options).residual  # noqa: E731
+        assert np.isclose(jax.grad(residual)(3.0), 0.75**taken)
+
+    @pytest.mark.full
+    def test_as_forward_mode_says(self):
+        """With sets, memory, batches, a continued run, and what functions close over."""
+        rows = dg.Stepwise(lambda step: jnp.sin(step.astype(float)))
+
+        def last(tax, rate, adjoint):
+            def noisy(x, shock):
+                return jax.tree.map(lambda cost: (1 + shock / 4) * cost, costs(x, tax))
+
+            game = dg.game(noisy, dg.Box(0.0, 2.5))
+            method = dg.Momentum(rate, 0.3)
+            state = jax.tree.map(lambda leaf: 0.1 * jnp.asarray(leaf), START)
+            options: Any = dict(state=state, first_step=5, max_steps=4, adjoint=adjoint)
+            run = dg.solve(game, method, START, rows, **options)
+            return jnp.stack(jax.tree.leaves((run.strategy, run.state)))
+
+        forward = jax.jacfwd(lambda tax, rate: last(tax, rate, None), (0, 1))(0.5, 0.05)
+        reverse = jax.jacrev(lambda tax, rate: last(tax, rate, self.adjoint), (0, 1))(0.5, 0.05)
+        assert np.allclose(forward, reverse, atol=1e-12) and np.all(np.abs(forward[1][:2]) > 1e-3)

@@ -103,6 +103,31 @@ def close(x, y, atol=1e-12):
     )
 
 
+def uneven_costs(x, factor):
+    return dg.join(x, tuple(factor * jnp.tanh(cost / 4) for cost in dg.blocks(costs(x))))
+
+
+@ALL
+def test_runs_are_continued_to_the_last_bit(case, tmp_path):
+    """From a file: N steps and then M are N + M, where the field depends on the step, too."""
+    game, method = dg.game(uneven_costs), case.make(0.05)
+    factors = dg.Stepwise(lambda step: 1 + jnp.sin(step.astype(float)) / 2)
+
+    def go(x=None, steps=0, **options):
+        x = start() if x is None else x
+        found = dg.solve(game, method, x, factors, max_steps=steps, **options)
+        return (found.strategy, found.state, found.steps, found.unit), found.history
+
+    eqx.tree_serialise_leaves(tmp_path / "run.eqx", go(steps=4)[0])
+    x, state, first, unit = eqx.tree_deserialise_leaves(tmp_path / "run.eqx", go()[0])
+    end, history = go(x, 5, state=state, first_step=first, unit=unit)
+    whole, all_history = go(steps=9)
+    assert eqx.tree_equal(end, whole) and end[2] == 9
+    assert history.steps.tolist() == [4, 5, 6, 7, 8, 9]
+    assert np.allclose(history.residual, all_history.residual[4:], rtol=1e-13)
+    assert not eqx.tree_equal(go(x, 5, state=state, unit=unit)[0][0], whole[0])  # other factors
+
+
 @ALL
 @pytest.mark.parametrize(
     "container, dtype",

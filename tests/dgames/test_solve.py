@@ -6,6 +6,7 @@ import diffrax
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import jaxtyping
 import numpy as np
 import optax
 import pytest
@@ -435,3 +436,21 @@ class TestStepSize:
     def test_what_does_not_fit(self, method, step_size, message):
         with pytest.raises(ValueError, match=message):
             dg.solve(SADDLE, method, START, ONE, step_size=step_size)
+
+
+def test_units_may_be_given():
+    game = dg.game(lambda x, args: (1e-4 * x[0] ** 2, 1e-4 * (x[1] - x[0]) ** 2))
+    measured = dg.solve(game, dg.Simultaneous(100.0), (1.0, 1.0))
+    plain = dg.solve(game, dg.Simultaneous(100.0), (1.0, 1.0), unit=1.0)
+    assert measured.unit[0] < 1 and plain.unit == (1.0, 1.0)
+    assert plain.residual == dg.residual(game, plain.strategy) and plain.steps < measured.steps
+    with pytest.raises(ValueError, match="unit must be positive"):
+        dg.solve(game, dg.Simultaneous(100.0), (1.0, 1.0), unit=(1.0, 0.0))
+
+
+@pytest.mark.parametrize("first", [-1, 0.5, (1, 2)], ids=str)
+def test_a_first_step_is_a_number(first: Any):
+    with pytest.raises(
+        (ValueError, jaxtyping.TypeCheckError), match=r"first_step must be|Type-check error"
+    ):
+        dg.solve(SADDLE, dg.Simultaneous(0.1), START, ONE, first_step=first)
