@@ -2,7 +2,7 @@
 
 import functools
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 import equinox as eqx
 import jax
@@ -16,7 +16,7 @@ from dgames.strategy import Strategy
 
 def _hashable(callback: Any) -> Any:
     # An `equinox.Module` with arrays has no hash; a partial function is known by its identity.
-    return functools.partial(callback) if isinstance(callback, eqx.Module) else callback
+    return functools.partial(cast(Any, callback)) if isinstance(callback, eqx.Module) else callback
 
 
 class Hooks(eqx.Module):
