@@ -68,6 +68,19 @@ from dgames.fields import ExtendedField as ExtendedField
 from dgames.fields import Normalised as Normalised
 from dgames.fields import with_multipliers as with_multipliers
 
+# Fields adjusted by their derivatives
+from dgames.fields import AbstractAdjustedField as AbstractAdjustedField
+from dgames.fields import Competitive as Competitive
+from dgames.fields import Consensus as Consensus
+from dgames.fields import FollowTheRidge as FollowTheRidge
+from dgames.fields import Hamiltonian as Hamiltonian
+from dgames.fields import LOLA as LOLA
+from dgames.fields import LookAhead as LookAhead
+from dgames.fields import Rescaled as Rescaled
+from dgames.fields import StableOpponentShaping as StableOpponentShaping
+from dgames.fields import SymplecticAdjusted as SymplecticAdjusted
+from dgames.fields import SymplecticSurgery as SymplecticSurgery
+
 if _typing.TYPE_CHECKING:
     from dgames.jacobian import jacobian_blocks as jacobian_blocks
     from dgames.jacobian import jacobian_operator as jacobian_operator
@@ -93,6 +106,7 @@ from dgames import methods as methods
 from dgames.methods import AbstractMethod as AbstractMethod
 from dgames.methods import Alternating as Alternating
 from dgames.methods import Averaged as Averaged
+from dgames.methods import CompetitiveAdam as CompetitiveAdam
 from dgames.methods import ComplexMomentum as ComplexMomentum
 from dgames.methods import Extragradient as Extragradient
 from dgames.methods import FictitiousPlay as FictitiousPlay
@@ -147,7 +161,6 @@ from dgames.diagnose import step_jacobian as step_jacobian
 
 # A leader and followers
 if _typing.TYPE_CHECKING:
-    from dgames.leaders import FollowTheRidge as FollowTheRidge
     from dgames.leaders import SingleLoop as SingleLoop
     from dgames.leaders import Stackelberg as Stackelberg
     from dgames.leaders import StackelbergGradient as StackelbergGradient
@@ -193,7 +206,6 @@ _LATER = {
     for module, names in {
         "jacobian": ("jacobian_blocks", "jacobian_operator"),
         "leaders": (
-            "FollowTheRidge",
             "SingleLoop",
             "Stackelberg",
             "StackelbergGradient",

@@ -102,11 +102,21 @@ class NetworkGame(Game):
         each = jax.vmap(self.cost, in_axes=(0, 0, 0, None))
         return Stacked(each(blocks, gathered(blocks, self.neighbours), self.parameters, args))
 
-    def gradients(self, x: Strategy, args: PyTree = None) -> Stacked:
-        """Returns the pseudo-gradient: the gradient of each cost along its player's block."""
+    def gradients(
+        self, x: Strategy, args: PyTree = None, others: Strategy | None = None
+    ) -> Stacked:
+        """Returns the pseudo-gradient: the gradient of each cost along its player's block.
+
+        Args:
+            x: A joint strategy.
+            args: Passed to the cost.
+            others: The joint strategy from which each player's neighbours are taken, if it is not
+                `x` itself.
+        """
         blocks = self._blocks(x)
+        around = gathered(blocks if others is None else self._blocks(others), self.neighbours)
         each = jax.vmap(jax.grad(self.cost), in_axes=(0, 0, 0, None))
-        return Stacked(each(blocks, gathered(blocks, self.neighbours), self.parameters, args))
+        return Stacked(each(blocks, around, self.parameters, args))
 
     def gradient(self, x: Strategy, player: Player, args: PyTree = None) -> Block:
         """Returns one player's block of the pseudo-gradient; `player` may be traced."""

@@ -72,6 +72,28 @@ def join(like: Strategy, blocks: tuple[Any, ...]) -> Strategy:
     return jax.tree.structure(like, is_leaf=lambda y: y is not like).unflatten(blocks)
 
 
+def position(x: Strategy, player: str | int, who: str) -> int:
+    """Returns the position of a player who is given by name or by position.
+
+    Args:
+        x: A joint strategy.
+        player: A name or a position.
+        who: What the player is, for the message.
+
+    Raises:
+        ValueError: If there is no such player.
+
+    >>> position({"b": 2.0, "a": 1.0}, "b", "the leader")
+    1
+    """
+    names = player_names(x)
+    if isinstance(player, str) and player in names:
+        return names.index(player)
+    if not isinstance(player, str) and player in range(len(names)):
+        return player
+    raise ValueError(f"{who} is {player!r}, who is not among the players {brief_names(x)}")
+
+
 def block(x: Strategy, player: Player) -> Block:
     """Returns one player's block.
 

@@ -1,5 +1,7 @@
 """Fields: which way each player would move."""
 
+from dgames.fields.adjusted import AbstractAdjustedField as AbstractAdjustedField
+from dgames.fields.competitive import Competitive as Competitive
 from dgames.fields.convert import as_field as as_field
 from dgames.fields.convert import check_field as check_field
 from dgames.fields.convert import check_game as check_game
@@ -9,10 +11,19 @@ from dgames.fields.convert import prepared as prepared
 from dgames.fields.field import AbstractField as AbstractField
 from dgames.fields.field import FunctionField as FunctionField
 from dgames.fields.field import own_sets as own_sets
+from dgames.fields.follow_the_ridge import FollowTheRidge as FollowTheRidge
+from dgames.fields.hamiltonian import Consensus as Consensus
+from dgames.fields.hamiltonian import Hamiltonian as Hamiltonian
 from dgames.fields.natural_gradient import NaturalGradient as NaturalGradient
+from dgames.fields.opponent_shaping import LOLA as LOLA
+from dgames.fields.opponent_shaping import LookAhead as LookAhead
+from dgames.fields.opponent_shaping import StableOpponentShaping as StableOpponentShaping
 from dgames.fields.pseudo_gradient import PseudoGradient as PseudoGradient
 from dgames.fields.pseudo_gradient import pseudo_gradient as pseudo_gradient
+from dgames.fields.rescaled import Rescaled as Rescaled
 from dgames.fields.shared import AugmentedField as AugmentedField
 from dgames.fields.shared import ExtendedField as ExtendedField
 from dgames.fields.shared import Normalised as Normalised
 from dgames.fields.shared import with_multipliers as with_multipliers
+from dgames.fields.symplectic import SymplecticAdjusted as SymplecticAdjusted
+from dgames.fields.symplectic import SymplecticSurgery as SymplecticSurgery

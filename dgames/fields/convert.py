@@ -13,6 +13,7 @@ from typing_extensions import override
 
 from dgames.calls import shapes_of
 from dgames.constraints.shared_constraints import SharedConstraints, check_shared
+from dgames.fields.adjusted import AbstractAdjustedField
 from dgames.fields.field import AbstractField, FunctionField
 from dgames.fields.pseudo_gradient import PseudoGradient
 from dgames.game import Game, ZeroSum, check_shapes, completed, is_zero_sum
@@ -78,6 +79,15 @@ def prepared(
     field = as_field(game)
     if jax.tree_util.all_leaves([x]):
         x = as_strategy(x)  # raises the error
+    field = _in_order(field, x)
+    x, rest = split(as_strategy(x))
+    return _of_numbers(field, rest), x, rest
+
+
+def _in_order(field: AbstractField, x: Strategy) -> AbstractField:
+    """Returns the field, which knows from now on that the order of the players has been seen."""
+    if isinstance(field, AbstractAdjustedField):
+        return _around(_in_order(field.field, x), field)
     if isinstance(field, PseudoGradient) and not is_zero_sum(field.game):
         check_order(field.game, x)
     if isinstance(field, PseudoGradient) and is_zero_sum(field.game):
@@ -85,13 +95,18 @@ def prepared(
             minimiser_of(cast(ZeroSum, field.game), x, field.order_is_known)
         if type(field) is PseudoGradient:
             field = PseudoGradient(field.game, order_is_known=True)
-    x, rest = split(as_strategy(x))
-    return _of_numbers(field, rest), x, rest
+    return field
+
+
+def _around(inner: AbstractField, field: AbstractAdjustedField) -> AbstractField:
+    return eqx.tree_at(lambda field: field.field, field, inner)
 
 
 def _of_numbers(field: AbstractField, rest: PyTree) -> AbstractField:
     if not jax.tree.leaves(rest):
         return field
+    if isinstance(field, AbstractAdjustedField):
+        return _around(_of_numbers(field.field, rest), field)
     if type(field) is PseudoGradient:
         game = completed(field.game, rest)
         return PseudoGradient(game, order_is_known=field.order_is_known)

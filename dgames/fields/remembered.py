@@ -8,6 +8,7 @@ from jaxtyping import PyTree
 from typing_extensions import override
 
 from dgames.constraints.shared_constraints import SharedConstraints
+from dgames.fields.adjusted import AbstractAdjustedField
 from dgames.fields.field import AbstractField, FunctionField
 from dgames.fields.natural_gradient import NaturalGradient
 from dgames.fields.pseudo_gradient import PseudoGradient
@@ -118,7 +119,8 @@ def remember(
     >>> field(x), [float(block) for block in field((x[1], x[0]))]
     (('first', 'second'), [1.0, -2.0])
     """
-    if type(field) not in (PseudoGradient, FunctionField, NaturalGradient):
+    own = type(field) in (PseudoGradient, FunctionField, NaturalGradient)
+    if not own and not isinstance(field, AbstractAdjustedField):
         return field
     remembered = RememberedField(field, x, value, args, notes or Notes())
     if type(field) is not PseudoGradient:

@@ -4,6 +4,7 @@ from dgames.games import generalised as generalised
 from dgames.games.anonymous import AnonymousGame as AnonymousGame
 from dgames.games.bilinear import Bilinear as Bilinear
 from dgames.games.congestion import CongestionGame as CongestionGame
+from dgames.games.covariance import CovarianceEstimation as CovarianceEstimation
 from dgames.games.crowds import BeachBar as BeachBar
 from dgames.games.crowds import LeftRight as LeftRight
 from dgames.games.crowds import RockPaperScissors as RockPaperScissors
@@ -22,6 +23,7 @@ from dgames.games.quadratic import Quadratic as Quadratic
 from dgames.games.river_basin import RiverBasin as RiverBasin
 from dgames.games.roads import Roads as Roads
 from dgames.games.roads import RoadsInUse as RoadsInUse
+from dgames.games.tandem import Tandem as Tandem
 from dgames.games.terminal_crowd import TerminalCrowd as TerminalCrowd
 from dgames.games.trajectory import StateRows as StateRows
 from dgames.games.trajectory import Trajectory as Trajectory

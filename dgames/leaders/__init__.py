@@ -1,6 +1,6 @@
 """One player leads and the others answer: Stackelberg games, their fields and their equilibria."""
 
-from dgames.leaders.leader_fields import FollowTheRidge as FollowTheRidge
+from dgames.fields import FollowTheRidge as FollowTheRidge
 from dgames.leaders.leader_fields import SingleLoop as SingleLoop
 from dgames.leaders.leader_fields import StackelbergGradient as StackelbergGradient
 from dgames.leaders.leader_fields import TwoTimescale as TwoTimescale

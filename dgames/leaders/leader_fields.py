@@ -187,17 +187,13 @@ class SingleLoop(AbstractField):
         return _sets(self.game, x) | {"adjoint": Euclidean()}
 
 
-class FollowTheRidge(AbstractField):
-    """Gradient steps of a zero-sum game, corrected so that followers stay on the ridge `G = 0`.
+class GradientPlay(AbstractField):
+    """Both sides follow the gradients of their own costs, as if nobody led.
 
-    Of `{"leader": x, "followers": y}` it is `(f_x, G - G_y^-1 G_x f_x)` (Wang, Zhang and Ba, arXiv
-    1910.07512). In a zero-sum game, one follower paying -f, its stable zeros are the local minimax
-    points: near one, the leader's part moves as gradient descent on f^ does. In other games the
-    leader would need D in place of f_x: use `TwoTimescale`.
+    Of `{"leader": x, "followers": y}` it is `(f_x, G)`; `FollowTheRidge` adjusts it.
 
     Attributes:
-        game: A zero-sum game: the follower's cost is the negative of the leader's. This is not
-            verified.
+        game: The game.
     """
 
     game: Stackelberg
@@ -206,14 +202,9 @@ class FollowTheRidge(AbstractField):
     def __call__(self, x: Strategy, args: PyTree = None) -> Strategy:
         _no_args(self, args)
         own, y = x["leader"], x["followers"]
-        slope = jax.grad(self.game.leader_cost)(own, y)
-        _, drift = jax.jvp(lambda own: self.game.force(own, y), (own,), (slope,))
-        vector, unravel = ravel(drift)
-        matrix = jax.jacfwd(lambda v: ravel(self.game.force(own, unravel(v)))[0])(ravel(y)[0])
-        turn = unravel(jnp.linalg.solve(matrix, vector))
         return {
-            "leader": slope,
-            "followers": jax.tree.map(jnp.subtract, self.game.force(own, y), turn),
+            "leader": jax.grad(self.game.leader_cost)(own, y),
+            "followers": self.game.force(own, y),
         }
 
     @override

@@ -5,6 +5,7 @@ import typing as _typing
 
 from dgames.methods.alternating import Alternating as Alternating
 from dgames.methods.averaged import Averaged as Averaged
+from dgames.methods.competitive_adam import CompetitiveAdam as CompetitiveAdam
 from dgames.methods.extragradient import Extragradient as Extragradient
 from dgames.methods.fictitious_play import FictitiousPlay as FictitiousPlay
 from dgames.methods.method import AbstractMethod as AbstractMethod

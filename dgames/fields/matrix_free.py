@@ -1,0 +1,65 @@
+"""Solves linear systems whose matrix is known by its products only."""
+
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import PyTree
+
+from dgames.strategy import norm
+
+
+def solved(
+    product: Callable[[PyTree], PyTree],
+    right: PyTree,
+    solver: Any = None,
+    *,
+    definite: bool = False,
+    guess: PyTree = None,
+) -> PyTree:
+    """Returns the `u` with `M u = b`, or NaN where the solver does not find it.
+
+    The system is solved in float32 at least, and for a right-hand side of norm one, so that
+    tolerances are relative to the whole of it and not to each coordinate.
+
+    Args:
+        product: The linear function `u -> M u`, from pytrees like `right` to such pytrees.
+        right: b.
+        solver: A solver of lineax; by default `lineax.CG` for a definite matrix and
+            `lineax.GMRES` for others, until the residual is below `eps^(3/4) |b|`: about 1e-12 in
+            float64 and 1e-5 in float32.
+        definite: Whether M is symmetric and positive definite.
+        guess: Where iterations start, by default at zero; direct solvers take none.
+    """
+    import lineax as lx
+
+    leaves = jax.tree.leaves(right)
+    with jax.numpy_dtype_promotion("standard"):
+        dtype = jnp.result_type(jnp.float32, *leaves)
+    wide = jax.tree.map(lambda leaf: leaf.astype(dtype), right)
+    size = jax.lax.stop_gradient(norm(wide))
+    size = jnp.where(size > 0, size, jnp.ones_like(size)).astype(dtype)
+
+    def operator(u: PyTree) -> PyTree:
+        value = product(_like(u, right))
+        return jax.tree.map(lambda leaf: leaf.astype(dtype), value)
+
+    if solver is None:
+        tolerance = float(max(jnp.finfo(leaf.dtype).eps for leaf in leaves)) ** 0.75
+        solver = (lx.CG if definite else lx.GMRES)(rtol=tolerance, atol=tolerance)
+    tags = lx.positive_semidefinite_tag if definite else ()
+    matrix = lx.FunctionLinearOperator(operator, jax.eval_shape(lambda: wide), tags)
+    options = {}
+    if guess is not None:
+        guess = jax.lax.stop_gradient(guess)  # the solution does not depend on it
+        options["y0"] = jax.tree.map(lambda leaf: leaf.astype(dtype) / size, guess)
+    unit = jax.tree.map(lambda leaf: leaf / size, wide)
+    solution = lx.linear_solve(matrix, unit, solver, options=options, throw=False)
+    found = solution.result == lx.RESULTS.successful
+    factor = jnp.where(found, size, jnp.full_like(size, jnp.nan))
+    return _like(jax.tree.map(lambda leaf: factor * leaf, solution.value), right)
+
+
+def _like(value: PyTree, like: PyTree) -> PyTree:
+    return jax.tree.map(lambda leaf, kind: leaf.astype(kind.dtype), value, like)
