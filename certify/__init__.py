@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from certify.claims.isolated_zero import IsolatedZero as IsolatedZero
     from certify.claims.kinds import check as check
     from certify.claims.kinds import load as load
+    from certify.claims.mean_square import MeanSquare as MeanSquare
     from certify.claims.network_convergence import NetworkConstants as NetworkConstants
     from certify.claims.network_convergence import NetworkConvergence as NetworkConvergence
     from certify.claims.network_convergence import NetworkEquilibrium as NetworkEquilibrium
@@ -53,6 +54,8 @@ if TYPE_CHECKING:
     from certify.metric.small_gain import small_gain as small_gain
     from certify.metric.timescale_band import timescale_band as timescale_band
     from certify.problem.field import flat_field as flat_field
+    from certify.problem.noise import Outcomes as Outcomes
+    from certify.problem.noise import Sampling as Sampling
     from certify.problem.region import Ball as Ball
     from certify.problem.region import Box as Box
     from certify.problem.region import Everywhere as Everywhere
@@ -69,6 +72,7 @@ if TYPE_CHECKING:
     from certify.prove.graphon_transfer import graphon_transfer as graphon_transfer
     from certify.prove.growth import grow as grow
     from certify.prove.leader import certify_leader as certify_leader
+    from certify.prove.mean_square_proof import certify_mean_square as certify_mean_square
     from certify.prove.mirror_ascent import mirror_ascent as mirror_ascent
     from certify.prove.mismatch import MismatchError as MismatchError
     from certify.prove.network import certify_network as certify_network
@@ -99,6 +103,7 @@ _HOMES = {
         "claims.isolated_zero": ("IsolatedZero",),
         "claims.feedback_equilibrium": ("FeedbackEquilibrium",),
         "claims.kinds": ("check", "load"),
+        "claims.mean_square": ("MeanSquare",),
         "claims.network_convergence": (
             *("NetworkConstants", "NetworkConvergence", "NetworkEquilibrium", "NetworkStep"),
         ),
@@ -120,6 +125,7 @@ _HOMES = {
         "metric.timescale_band": ("timescale_band",),
         "problem.field": ("flat_field",),
         "problem.payoff_tables": ("game_terms",),
+        "problem.noise": ("Outcomes", "Sampling"),
         "problem.region": ("Ball", "Box", "Everywhere", "Policies"),
         "prove.mirror_ascent": ("mirror_ascent",),
         "prove.mismatch": ("MismatchError",),
@@ -129,6 +135,7 @@ _HOMES = {
         "prove.graphon_transfer": ("GraphonTransfer", "graphon_transfer"),
         "prove.feedback_proof": ("certify_feedback",),
         "prove.growth": ("grow",),
+        "prove.mean_square_proof": ("certify_mean_square",),
         "prove.leader": ("certify_leader",),
         "prove.certify": ("certify",),
         "prove.network": ("certify_network", "network_constants"),

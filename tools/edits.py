@@ -9,6 +9,7 @@ import json
 from random import Random
 from typing import Any
 
+from certify.checker.affine_methods import METHODS
 from certify.checker.graph import OPERANDS, game_hash, graph_hash
 from certify.checker.reader import digest
 from certify.checker.schemes import SCHEMES
@@ -26,8 +27,10 @@ VALUES: tuple[Any, ...] = (
     *("convergence", "contraction", "policies", "coupling", "form", "zero", "equations"),
     *("equilibrium", "stackelberg", "active", "inactive", "equation", "lower", "upper"),
     *("feedback", "finite", "stationary", "all", "discrete", "continuous", "refutation"),
+    *("mean_square", "some"),
     *OPERANDS,
     *SCHEMES,
+    *METHODS,
 )
 KEYS = ("metric", "weights", "sets", "graph", "zero_sum", "value", "margin_modes", "start", "along")
 KEYS += ("region", "cells", "forms", "rows", "weight")

@@ -14,7 +14,9 @@ of file:
 - `stackelberg` is for a leader and followers, and uses `answer_tube` and `interval_matrices`;
 - `feedback`, with `stationary` and `scalar_feedback`, is for linear-quadratic games, and uses
   `lq_data`, `fixed_point`, `polynomial_pairs` and `real_roots`;
-- `nonconvexity` is for refutations: a player's own cost is not convex.
+- `nonconvexity` is for refutations: a player's own cost is not convex;
+- `mean_square` is for methods on affine fields that are drawn at random, and uses `sampled_fields`,
+  `affine_methods` and `quadratic_graphs`.
 
 The claims are read by `claims`, `region`, `metric` and `sets`; `cells` has the cells of a region.
 All rest on `reader` (of files), `exact`, `matrices` and `sparse` (positive definiteness) and
@@ -39,6 +41,7 @@ from .cells import Progress
 from .contraction import check_contraction
 from .feedback import check_feedback
 from .krawczyk import check_zero
+from .mean_square import check_mean_square
 from .nonconvexity import check_nonconvexity
 from .policies import check_policies
 from .proof import check_convergence
@@ -47,6 +50,7 @@ from .reader import (
     CONVERGENCE,
     FEEDBACK,
     FORMAT,
+    MEAN_SQUARE,
     POLICIES,
     REFUTATION,
     STACKELBERG,
@@ -70,6 +74,7 @@ KINDS: dict[str, Callable[[Reader, int, Progress | None], tuple[str, ...]]] = {
     STACKELBERG: check_stackelberg,
     FEEDBACK: check_feedback,
     REFUTATION: check_nonconvexity,
+    MEAN_SQUARE: check_mean_square,
 }
 
 

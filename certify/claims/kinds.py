@@ -13,6 +13,7 @@ from certify.claims.contraction import Contraction
 from certify.claims.convergence import Convergence
 from certify.claims.feedback_equilibrium import FeedbackEquilibrium
 from certify.claims.isolated_zero import IsolatedZero
+from certify.claims.mean_square import MeanSquare
 from certify.claims.policy_convergence import PolicyConvergence
 from certify.claims.refutation import Refutation
 from certify.claims.stackelberg_optimum import StackelbergOptimum
@@ -26,7 +27,7 @@ KINDS: dict[str, type[Certificate]] = {
     known.kind: known
     for known in (
         *(Convergence, Contraction, PolicyConvergence),
-        *(IsolatedZero, StackelbergOptimum, FeedbackEquilibrium, Refutation),
+        *(IsolatedZero, StackelbergOptimum, FeedbackEquilibrium, MeanSquare, Refutation),
     )
 }
 
@@ -42,7 +43,7 @@ def load(path: str | Path, progress: Progress | None = None, *, level: int = 1) 
     Returns:
         A certificate with the status "proved", of the class of its kind: a `Convergence`, a
         `Contraction`, a `PolicyConvergence`, an `IsolatedZero`, a `StackelbergOptimum`, a
-        `FeedbackEquilibrium` or a `Refutation`.
+        `FeedbackEquilibrium`, a `MeanSquare` or a `Refutation`.
 
     Raises:
         ValueError: If the file cannot be read (`certify.checker.Unusable`), or the independent

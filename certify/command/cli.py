@@ -37,7 +37,8 @@ ENCLOSURES = ("auto", "taylor", "affine", "interval", "terms")
 METRICS = ("auto", "weights", "block", "full")
 OBJECTIVES = ("basin", "margin", "step", "rate")
 # The kinds of files, `certify.claims.kinds.KINDS`, repeated for the same reason.
-KINDS = ("convergence", "contraction", "policies", "zero", "stackelberg", "feedback", "refutation")
+KINDS = ("convergence", "contraction", "policies", "zero", "stackelberg", "feedback")
+KINDS += ("mean_square", "refutation")
 
 
 class Interrupted(Exception):

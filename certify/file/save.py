@@ -105,8 +105,8 @@ def schema(kind: str = "convergence") -> Contents:
     """Returns the JSON Schema (draft 2020-12) of a kind of file, which describes its structure.
 
     Args:
-        kind: "convergence", "contraction", "policies", "zero", "stackelberg", "feedback" or
-            "refutation", see `Certificate.kind`.
+        kind: "convergence", "contraction", "policies", "zero", "stackelberg", "feedback",
+            "mean_square" or "refutation", see `Certificate.kind`.
 
     Raises:
         ValueError: If there is no such kind of file.

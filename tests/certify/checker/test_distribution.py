@@ -17,6 +17,7 @@ from certify.checker.reader import (
     CONTRACTION,
     CONVERGENCE,
     FEEDBACK,
+    MEAN_SQUARE,
     POLICIES,
     REFUTATION,
     STACKELBERG,
@@ -178,7 +179,8 @@ def test_class_names_are_unique():
 
 
 def test_each_kind_has_its_check():
-    kinds = {CONVERGENCE, CONTRACTION, POLICIES, ZERO, STACKELBERG, FEEDBACK, REFUTATION}
+    kinds = {CONVERGENCE, CONTRACTION, POLICIES, ZERO, STACKELBERG, FEEDBACK, MEAN_SQUARE}
+    kinds |= {REFUTATION}
     assert certify.checker.KINDS.keys() == kinds
 
 

@@ -25,6 +25,7 @@ LED = dg.Stackelberg(
 LED_REGION = certify.Box.around({"leader": 1.0, "followers": (1.0,)}, 0.5)
 ONE = jnp.eye(1)
 LQ = dg.dynamic.LQGame(ONE, {"a": ONE}, {"a": ONE}, {"a": ONE})
+DOUBLED = certify.Outcomes([2.0, 0.0])
 RING = jnp.array([[1, 2], [2, 0], [0, 1]])
 
 
@@ -67,6 +68,9 @@ def of_each_kind(linear_certificate, linear_game):
         "zero of an equilibrium": on_a_line(),
         "stackelberg": certify.certify_leader(LED, LED_REGION),
         "feedback": certify.certify_feedback(LQ),
+        "mean square": certify.certify_mean_square(
+            linear_game, dg.Simultaneous(0.01), {"fast": 0.0, "slow": 0.0}, DOUBLED
+        ),
         "refutation": bent(),
     }
 
@@ -76,11 +80,12 @@ NUMBERS = {
     "contraction": "rate",
     "zero": "radius",
     "feedback": "rate",
+    "mean_square": "rate",
     "refutation": "curvature",
 }
 NAMES = [
     *("convergence", "convergence over policies", "contraction", "policies"),
-    *("zero", "zero of an equilibrium", "stackelberg", "feedback", "refutation"),
+    *("zero", "zero of an equilibrium", "stackelberg", "feedback", "mean square", "refutation"),
 ]
 
 
@@ -149,7 +154,8 @@ def test_schemas_of_every_kind(command):
         assert status == 0 and json.loads(out) == certify.schema(kind)
     assert command("schema")[1] == command("schema", "convergence")[1]
     status, _, err = command("schema", "network")
-    known = "convergence, contraction, policies, zero, stackelberg, feedback or refutation"
+    known = "convergence, contraction, policies, zero, stackelberg, feedback, mean_square or "
+    known += "refutation"
     assert status == 2 and f"must be {known}" in err
 
 
@@ -165,6 +171,7 @@ def test_a_certificate_knows_its_game(certificate, of_each_kind, linear_game, tm
         "zero of an equilibrium": (None, None),
         "stackelberg": (LED, LED_REGION.center),
         "feedback": (LQ, linear),
+        "mean square": (linear_game, linear),
         "refutation": (BENT, linear),
     }[name]
     if game is None:

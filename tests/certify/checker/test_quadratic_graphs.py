@@ -1,0 +1,67 @@
+"""Graphs of quadratic costs, as polynomials with exact coefficients."""
+
+from fractions import Fraction
+
+import jax
+import jax.numpy as jnp
+import pytest
+
+from certify.checker import Unusable
+from certify.checker.exact import Work
+from certify.checker.graph import Graph, Node, read_graph
+from certify.checker.quadratic_graphs import derivative, outputs_of
+from certify.checker.reader import Reader
+from certify.graph.trace import array_graph
+
+
+def cost(x):
+    a = jnp.array([[1.0, 0.5, 0.0], [0.25, 2.0, 1.0], [0.0, 1.0, 3.0]])
+    return x @ (a @ x) / 3.0 + jnp.sum((x - 2.0) ** 2) - 7.0
+
+
+def test_polynomials_of_a_graph_are_those_of_jax():
+    data = array_graph(lambda x: [cost(x)], 3)
+    (found,) = outputs_of(read_graph(Reader(data), 3, 1), {}, Work())
+    gradient, hessian = (rule(cost)(jnp.zeros(3)) for rule in (jax.grad, jax.hessian))
+    for i in range(3):
+        slope = derivative(found, i)
+        assert float(slope[()]) == pytest.approx(float(gradient[i]))
+        for j in range(3):
+            assert float(slope.get((j,), Fraction(0))) == pytest.approx(float(hessian[i, j]))
+    assert found[(0, 0)] == Fraction(4, 3) and found[()] == 12 - 7
+
+
+def of_nodes(*nodes, known=None):
+    graph = Graph(2, [Node(*node) for node in nodes], [1 + len(nodes)])
+    return outputs_of(graph, known or {}, Work())[0]
+
+
+@pytest.mark.parametrize(
+    ("node", "words"),
+    [
+        (("exp", (0,), None), "exp of unknowns"),
+        (("abs", (0,), None), "absolute value of unknowns"),
+        (("max", (0, 1), None), "choice of unknowns"),
+        (("div", (1, 0), None), "quotient of unknowns"),
+        (("power", (0,), 3), "power 3 of unknowns"),
+        (("power", (0,), -1), "power -1 of unknowns"),
+        (("sqrt", (1,), None), "sqrt of a number"),
+        (("pow", (1, 1), None), "real power"),
+        (("power", (1,), 1000), "bits"),
+    ],
+)
+def test_what_is_not_quadratic_is_unusable(node, words):
+    with pytest.raises(Unusable, match=words):
+        of_nodes(node, known={1: Fraction(99, 2**60)})
+
+
+def test_known_numbers_have_all_rational_operations():
+    known = {1: Fraction(-3, 2)}
+    assert of_nodes(("abs", (1,), None), known=known) == {(): Fraction(3, 2)}
+    assert of_nodes(("max", (1, 1), None), known=known) == {(): Fraction(-3, 2)}
+    assert of_nodes(("power", (1,), -2), known=known) == {(): Fraction(4, 9)}
+    assert of_nodes(("div", (0, 1), None), known=known) == {(0,): Fraction(-2, 3)}
+    assert of_nodes(("choose", (1, 1, 1, 0), None), known=known) == {(0,): 1}
+    assert of_nodes(("sub", (0, 0), None), ("exp", (2,), None)) == {(): 1}
+    with pytest.raises(Unusable, match="divide by zero"):
+        of_nodes(("sub", (1, 1), None), ("div", (0, 2), None), known=known)
