@@ -104,18 +104,25 @@ from dgames.crowds.graphons import midpoints as midpoints
 # Methods: how to step along a field
 from dgames import methods as methods
 from dgames.methods import AbstractMethod as AbstractMethod
+from dgames.methods import AcceleratedOptimistic as AcceleratedOptimistic
 from dgames.methods import Alternating as Alternating
+from dgames.methods import AnchoredExtragradient as AnchoredExtragradient
 from dgames.methods import Averaged as Averaged
 from dgames.methods import CompetitiveAdam as CompetitiveAdam
 from dgames.methods import ComplexMomentum as ComplexMomentum
 from dgames.methods import Extragradient as Extragradient
+from dgames.methods import FastExtragradient as FastExtragradient
 from dgames.methods import FictitiousPlay as FictitiousPlay
+from dgames.methods import Halpern as Halpern
 from dgames.methods import Heun as Heun
+from dgames.methods import KBeam as KBeam
 from dgames.methods import Magnet as Magnet
 from dgames.methods import MirrorDescent as MirrorDescent
 from dgames.methods import MirrorProx as MirrorProx
 from dgames.methods import Momentum as Momentum
+from dgames.methods import MovingAnchor as MovingAnchor
 from dgames.methods import NashMD as NashMD
+from dgames.methods import NesterovOptimistic as NesterovOptimistic
 
 if _typing.TYPE_CHECKING:
     from dgames.methods import Optax as Optax
@@ -158,6 +165,9 @@ if _typing.TYPE_CHECKING:
 from dgames.diagnose import natural_map as natural_map
 from dgames.diagnose import residual as residual
 from dgames.diagnose import step_jacobian as step_jacobian
+from dgames.regret import regret as regret
+from dgames.tangent_residual import gap_bound as gap_bound
+from dgames.tangent_residual import tangent_residual as tangent_residual
 
 # A leader and followers
 if _typing.TYPE_CHECKING:

@@ -90,17 +90,20 @@ class Box(AbstractSet):
     lower: PyTree[Array] = eqx.field(converter=lambda tree: jax.tree.map(_as_float, tree))
     upper: PyTree[Array] = eqx.field(converter=lambda tree: jax.tree.map(_as_float, tree))
 
+    def bounds(self, like: Block) -> tuple[Block, Block]:
+        """Returns the lower and upper bounds with the structure, shapes and dtypes of a block."""
+        return _broadcast(self.lower, like), _broadcast(self.upper, like)
+
     @override
     def project(self, x: Block) -> Block:
-        return jax.tree.map(jnp.clip, x, _broadcast(self.lower, x), _broadcast(self.upper, x))
+        return jax.tree.map(jnp.clip, x, *self.bounds(x))
 
     @override
     def contains(self, x: Block, tolerance: float = 0.0) -> Bool[Array, ""]:
         def inside(leaf, lower, upper):
             return jnp.all((leaf >= lower - tolerance) & (leaf <= upper + tolerance))
 
-        lower, upper = _broadcast(self.lower, x), _broadcast(self.upper, x)
-        return _all(jax.tree.map(inside, x, lower, upper))
+        return _all(jax.tree.map(inside, x, *self.bounds(x)))
 
     @override
     def sample(self, key: Key[Array, ""], like: Block) -> Block:
@@ -117,8 +120,7 @@ class Box(AbstractSet):
             sample = jnp.where(below & above, between, jnp.where(below | above, half, whole))
             return jnp.clip(sample, lower, upper)
 
-        lower, upper = _broadcast(self.lower, like), _broadcast(self.upper, like)
-        return _map_with_keys(draw, key, like, lower, upper)
+        return _map_with_keys(draw, key, like, *self.bounds(like))
 
 
 class Ball(AbstractSet):

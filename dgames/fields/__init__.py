@@ -10,6 +10,7 @@ from dgames.fields.convert import not_finite as not_finite
 from dgames.fields.convert import prepared as prepared
 from dgames.fields.field import AbstractField as AbstractField
 from dgames.fields.field import FunctionField as FunctionField
+from dgames.fields.field import has_constraints as has_constraints
 from dgames.fields.field import own_sets as own_sets
 from dgames.fields.follow_the_ridge import FollowTheRidge as FollowTheRidge
 from dgames.fields.hamiltonian import Consensus as Consensus

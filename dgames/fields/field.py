@@ -9,7 +9,7 @@ from typing_extensions import override
 
 from dgames.constraints.shared_constraints import SharedConstraints, refuse_shared
 from dgames.fields.marks import mark_of
-from dgames.sets import AbstractSet, Euclidean, PlayerSets, map_sets
+from dgames.sets import AbstractSet, Euclidean, PlayerSets, is_constrained, map_sets
 from dgames.stacked import Player
 from dgames.strategy import Block, Strategy
 from dgames.strategy import block as own_block
@@ -80,6 +80,11 @@ def own_sets(field: AbstractField, x: Strategy) -> PlayerSets:
         "would ignore them",
     )
     return field.strategy_set(x)
+
+
+def has_constraints(field: AbstractField, x: Strategy) -> bool:
+    """Whether any player has a set that is not the whole space, or a shared constraint."""
+    return is_constrained(field.strategy_set(x), x) or bool(field.shared_constraints(x))
 
 
 class FunctionField(AbstractField):

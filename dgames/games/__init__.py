@@ -13,6 +13,7 @@ from dgames.games.dirac_gan import DiracGAN as DiracGAN
 from dgames.games.graphon_crowds import EpidemicCrowd as EpidemicCrowd
 from dgames.games.graphon_crowds import GraphonCrowd as GraphonCrowd
 from dgames.games.graphon_crowds import InvestmentCrowd as InvestmentCrowd
+from dgames.games.hard_instance import HardInstance as HardInstance
 from dgames.games.markov import MarkovGame as MarkovGame
 from dgames.games.matrix import MatrixGame as MatrixGame
 from dgames.games.oligopoly import Oligopoly as Oligopoly
@@ -23,6 +24,7 @@ from dgames.games.quadratic import Quadratic as Quadratic
 from dgames.games.river_basin import RiverBasin as RiverBasin
 from dgames.games.roads import Roads as Roads
 from dgames.games.roads import RoadsInUse as RoadsInUse
+from dgames.games.surfaces import Surface as Surface
 from dgames.games.tandem import Tandem as Tandem
 from dgames.games.terminal_crowd import TerminalCrowd as TerminalCrowd
 from dgames.games.trajectory import StateRows as StateRows

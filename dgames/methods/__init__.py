@@ -3,11 +3,19 @@
 import importlib as _importlib
 import typing as _typing
 
+from dgames.methods.accelerated_optimistic import (
+    AcceleratedOptimistic as AcceleratedOptimistic,
+)
+from dgames.methods.accelerated_optimistic import NesterovOptimistic as NesterovOptimistic
 from dgames.methods.alternating import Alternating as Alternating
+from dgames.methods.anchored import AnchoredExtragradient as AnchoredExtragradient
+from dgames.methods.anchored import FastExtragradient as FastExtragradient
 from dgames.methods.averaged import Averaged as Averaged
 from dgames.methods.competitive_adam import CompetitiveAdam as CompetitiveAdam
 from dgames.methods.extragradient import Extragradient as Extragradient
 from dgames.methods.fictitious_play import FictitiousPlay as FictitiousPlay
+from dgames.methods.halpern import Halpern as Halpern
+from dgames.methods.k_beam import KBeam as KBeam
 from dgames.methods.method import AbstractMethod as AbstractMethod
 from dgames.methods.method import method_name as method_name
 from dgames.methods.mirror import AbstractMirrorMethod as AbstractMirrorMethod
@@ -18,6 +26,7 @@ from dgames.methods.mirror import NashMD as NashMD
 from dgames.methods.mirror import OptimisticMirrorDescent as OptimisticMirrorDescent
 from dgames.methods.momentum import ComplexMomentum as ComplexMomentum
 from dgames.methods.momentum import Momentum as Momentum
+from dgames.methods.moving_anchor import MovingAnchor as MovingAnchor
 from dgames.methods.optimistic import Optimistic as Optimistic
 from dgames.methods.policies import egpo as egpo
 from dgames.methods.policies import inpo as inpo

@@ -151,3 +151,10 @@ def add(x: PyTree, y: PyTree) -> PyTree:
 def subtract(x: PyTree, y: PyTree) -> PyTree:
     """`x - y`, leaf by leaf."""
     return jax.tree.map(jnp.subtract, x, y)
+
+
+def towards(x: PyTree, anchor: PyTree, weight: Array) -> PyTree:
+    """`x + weight (anchor - x)`, leaf by leaf and in the dtypes of `x`: at rest on the anchor."""
+    return jax.tree.map(
+        lambda leaf, end: leaf + weight.astype(leaf.dtype) * (end - leaf), x, anchor
+    )

@@ -24,6 +24,11 @@ GAMES = {
     "bilinear": (games.Bilinear(), (1.0, -0.5)),
     "bilinear-matrix": (games.Bilinear(THREE_BY_TWO), (jnp.ones(3), jnp.array([1.0, -2.0]))),
     "dirac_gan": (games.DiracGAN(), (1.5, -0.5)),
+    "hard_instance": (
+        games.HardInstance(3),
+        (jnp.array([1.0, -0.5, 2.0]), jnp.array([0.3, 0.7, -1.1])),
+    ),
+    "surface": (games.Surface("weapons"), (0.2, -0.3)),
     "matrix": (
         games.MatrixGame(THREE_BY_TWO, -(THREE_BY_TWO**2)),
         (jnp.array([0.2, 0.3, 0.5]), jnp.array([0.6, 0.4])),
