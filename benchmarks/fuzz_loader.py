@@ -86,7 +86,9 @@ class Target:
         try:
             # Without the inequalities, which most edits break.
             if data["kind"] == "zero":
-                rederive_zero(Reader(data), ZeroClaims(Reader(data)))
+                file = Reader(data)
+                evidence = file["evidence"]
+                rederive_zero(evidence, ZeroClaims(file["game"], file["claims"], evidence))
             else:
                 rederive(Reader(data), Claims(Reader(data)))
         except Rejected:

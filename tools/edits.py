@@ -28,6 +28,7 @@ VALUES: tuple[Any, ...] = (
     *("equilibrium", "stackelberg", "active", "inactive", "equation", "lower", "upper"),
     *("feedback", "finite", "stationary", "all", "discrete", "continuous", "refutation"),
     *("mean_square", "some"),
+    *("instability", "flow", "alternating", "simultaneous"),
     *OPERANDS,
     *SCHEMES,
     *METHODS,

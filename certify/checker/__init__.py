@@ -15,6 +15,7 @@ of file:
 - `feedback`, with `stationary` and `scalar_feedback`, is for linear-quadratic games, and uses
   `lq_data`, `fixed_point`, `polynomial_pairs` and `real_roots`;
 - `nonconvexity` is for refutations: a player's own cost is not convex;
+- `repulsion` is for equilibria that repel a method, and uses `step_matrices`;
 - `mean_square` is for methods on affine fields that are drawn at random, and uses `sampled_fields`,
   `affine_methods` and `quadratic_graphs`.
 
@@ -50,6 +51,7 @@ from .reader import (
     CONVERGENCE,
     FEEDBACK,
     FORMAT,
+    INSTABILITY,
     MEAN_SQUARE,
     POLICIES,
     REFUTATION,
@@ -59,6 +61,7 @@ from .reader import (
     Unusable,
     read,
 )
+from .repulsion import check_instability
 from .stackelberg import check_stackelberg
 from .verdict import Rejected, Verdict
 
@@ -75,6 +78,7 @@ KINDS: dict[str, Callable[[Reader, int, Progress | None], tuple[str, ...]]] = {
     FEEDBACK: check_feedback,
     REFUTATION: check_nonconvexity,
     MEAN_SQUARE: check_mean_square,
+    INSTABILITY: check_instability,
 }
 
 

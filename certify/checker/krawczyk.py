@@ -68,10 +68,15 @@ class IntervalMatrix:
 
 
 class ZeroClaims:
-    """The claims of a file about a zero, in exact numbers."""
+    """The claims of a file about a zero, in exact numbers.
 
-    def __init__(self, file: Reader) -> None:
-        game, claims = file["game"], file["claims"]
+    Args:
+        game: What the file says of the system.
+        claims: What it claims of the zero.
+        evidence: What that follows from.
+    """
+
+    def __init__(self, game: Reader, claims: Reader, evidence: Reader) -> None:
         players = game["players"].items()
         sizes = [player["size"].integer_within(1, MAX_INPUTS) for player in players]
         names = {player["name"].text() for player in players}
@@ -90,7 +95,6 @@ class ZeroClaims:
         box, zero, *region = claims.fields("box", "zero", *further)
         self.box, self.zero = (_box(each, self.system.unknowns) for each in (box, zero))
         self.region = _box(region[0], self.system.inputs) if region else None
-        evidence = file["evidence"]
         self.unit = evidence["unit"].integer_within(*_UNITS)
         self.center = evidence["center"].numbers(self.system.unknowns)
         require(_within(self.zero, self.box), "the box of the zero is in the box")
@@ -113,8 +117,21 @@ def check_zero(file: Reader, level: int, progress: Progress | None) -> tuple[str
     Returns:
         What was re-derived from the graph, at level 2; nothing at level 1.
     """
-    claims = ZeroClaims(file)
-    evidence, work = file["evidence"], Work()
+    claims = ZeroClaims(file["game"], file["claims"], file["evidence"])
+    check_zero_claims(claims, file["evidence"], Work(), progress)
+    if level == 1:
+        return ()
+    try:
+        from .rederive_zero import rederive_zero
+    except ImportError:
+        raise Unusable("level 2 needs ball arithmetic: install python-flint") from None
+    return rederive_zero(file["evidence"], claims, progress)
+
+
+def check_zero_claims(
+    claims: ZeroClaims, evidence: Reader, work: Work, progress: Progress | None
+) -> None:
+    """Verifies that there is one zero, and what is said of it, given statement (B)."""
     names = ["center", "residual", "unit", "jacobian", "inverse", "bounds"]
     names += ["cells"] if claims.region is not None else ["forms"]
     fields = dict(zip(names, evidence.fields(*names), strict=True))
@@ -125,13 +142,6 @@ def check_zero(file: Reader, level: int, progress: Progress | None) -> tuple[str
         check_forms(fields["forms"], claims.forms_at_zero, unit, work)
     else:
         check_region(fields["cells"], claims, unit, work, progress)
-    if level == 1:
-        return ()
-    try:
-        from .rederive_zero import rederive_zero
-    except ImportError:
-        raise Unusable("level 2 needs ball arithmetic: install python-flint") from None
-    return rederive_zero(file, claims, progress)
 
 
 def check_contained(fields: dict[str, Reader], claims: ZeroClaims, unit: int, work: Work) -> None:
@@ -146,8 +156,10 @@ def check_contained(fields: dict[str, Reader], claims: ZeroClaims, unit: int, wo
         own.fail("a unit that is at most the inverse of that of the Jacobian")
     size = [[abs(x) for x in row] for row in inverse]
     # In units of 2^-shift, as Y C is.
-    off = minus(square(n, 2**shift), _product(inverse, jacobian.centre, work))
-    spread = plus([[abs(x) for x in row] for row in off], _product(size, jacobian.remainder, work))
+    off = minus(square(n, 2**shift), paid_product(inverse, jacobian.centre, work))
+    spread = plus(
+        [[abs(x) for x in row] for row in off], paid_product(size, jacobian.remainder, work)
+    )
     y_unit = Fraction(2) ** (-shift - unit)
     loose = [y_unit * x for x in _times(size, residual, work)]
     for (lower, upper), claim in (
@@ -255,9 +267,9 @@ def _add_squares(
     if len(family.centre) ** 2 * (bits + weight.numerator.bit_length()) > _MAX_ADDED:
         raise Unusable("checking it would take too much memory: too fine units of a form")
     size = [[abs(x) for x in row] for row in rows.centre]
-    square_ = _product(transposed(rows.centre), rows.centre, work)
-    mixed = _product(transposed(size), rows.remainder, work)
-    last = _product(transposed(rows.remainder), rows.remainder, work)
+    square_ = paid_product(transposed(rows.centre), rows.centre, work)
+    mixed = paid_product(transposed(size), rows.remainder, work)
+    last = paid_product(transposed(rows.remainder), rows.remainder, work)
     loose = plus(plus(mixed, transposed(mixed)), last)
     # In units of 2^(unit - bits), while those of B'B are 2^(2 unit).
     whole = int(weight * Fraction(2) ** (unit + bits))
@@ -277,7 +289,7 @@ def _within(inner: tuple[Corner, Corner], outer: tuple[Corner, Corner]) -> bool:
     )
 
 
-def _product(left: Matrix, right: Matrix, work: Work) -> Matrix:
+def paid_product(left: Matrix, right: Matrix, work: Work) -> Matrix:
     """Returns a product of matrices, after paying for it by the digits of their entries."""
     _pay(len(left) * len(right) * len(right[0]), _longest(left), _longest(right), work)
     return product(left, right)

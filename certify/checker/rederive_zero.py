@@ -115,12 +115,12 @@ def expansions_of(system: System) -> Expansions:
 
 
 def rederive_zero(
-    file: Reader, claims: ZeroClaims, progress: Progress | None = None
+    evidence: Reader, claims: ZeroClaims, progress: Progress | None = None
 ) -> tuple[str, ...]:
     """Re-derives statement (B) from the graph; rejects the file where it cannot.
 
     Args:
-        file: The file, accepted at level 1.
+        evidence: The evidence of the file, which was accepted at level 1.
         claims: Its claims.
         progress: See `check`.
 
@@ -131,7 +131,7 @@ def rederive_zero(
         Rejected: If something of (B) does not follow from the graph.
     """
     with ctx.workprec(PRECISION):
-        return _rederived(file["evidence"], claims, progress)
+        return _rederived(evidence, claims, progress)
 
 
 def _rederived(evidence: Reader, claims: ZeroClaims, progress: Progress | None) -> tuple[str, ...]:
@@ -177,6 +177,21 @@ def _rederived(evidence: Reader, claims: ZeroClaims, progress: Progress | None) 
         _require_forms(found, system.forms, node["forms"], scale)
         count += 1
     return (*sentences, f"that the forms are in the stated matrices on the region ({count} cells)")
+
+
+def rederive_jacobian(
+    claims: ZeroClaims, box: tuple[Corner, Corner], stated: IntervalMatrix
+) -> None:
+    """Requires that the Jacobian of the equations is in an interval matrix on a box.
+
+    Raises:
+        Rejected: If this does not follow from the graph.
+    """
+    with ctx.workprec(PRECISION):
+        found = bounds_over(claims.graph, claims.system, expansions_of(claims.system), box)
+        require(found.is_smooth, "the functions are defined and smooth on the box (level 2)")
+        scale = Fraction(2) ** claims.unit
+        require_within(found.jacobian(), stated, scale, "the Jacobian")
 
 
 def _require_forms(

@@ -33,6 +33,16 @@ def runge_kutta(*rows: Vector) -> Scheme:
     return Scheme(size, tuple((stage, k) for k, stage in enumerate(stages)), 0, move, ())
 
 
+def simultaneous() -> Scheme:
+    """`x+ = x - h F(x)`."""
+    return runge_kutta((), (1,))
+
+
+def extragradient() -> Scheme:
+    """`x+ = x - h k2`, `k1 = F(x)`, `k2 = F(x - h k1)`."""
+    return runge_kutta((), (1,), (0, 1))
+
+
 def heun() -> Scheme:
     """`x+ = x - h (k1 + k2) / 2`, `k1 = F(x)`, `k2 = F(x - h k1)`."""
     half = Fraction(1, 2)
@@ -59,6 +69,11 @@ def optimistic() -> Scheme:
     return Scheme(3, (((0, 1, 0), 0), ((-1, 0, 0), 2)), 1, (0, 0, -1), ((0, 0, 1), (-1, 0, 1)))
 
 
+def reflected_optimistic() -> Scheme:
+    """`x+ = x - h (2 g+ - g)`, `g+ = F(x)`; the velocity `g` is kept."""
+    return Scheme(2, (((0, 0), 1),), 0, (1, -2), ((0, 1),))
+
+
 def momentum(real: Fraction) -> Scheme:
     """`x+ = x + h m+`, `m+ = real m - F(x)`; velocities `g = F(x - h m)`, `m`, `F(x)`."""
     move = (0, real, -1)
@@ -75,7 +90,8 @@ def complex_momentum(real: Fraction, imaginary: Fraction) -> Scheme:
     return Scheme(4, points, 1, move, ((0, 0, 0, 1), move, other))
 
 
-# The scheme of each method, as a function of its momentum parameters, if it has any.
+# The scheme of each method that theorems on steps of its kind are about, as a function of its
+# momentum parameters, if it has any.
 SCHEMES: dict[str, Callable[..., Scheme]] = {
     "heun": heun,
     "ssprk3": ssprk3,
@@ -85,3 +101,26 @@ SCHEMES: dict[str, Callable[..., Scheme]] = {
     "complex_momentum": complex_momentum,
 }
 MOMENTA = {name: 0 for name in SCHEMES} | {"momentum": 1, "complex_momentum": 2}
+# Those of all methods whose steps are linear in their states and values of the field.
+LINEAR_STEPS: dict[str, Callable[..., Scheme]] = {
+    "simultaneous": simultaneous,
+    "extragradient": extragradient,
+    "reflected_optimistic": reflected_optimistic,
+    **SCHEMES,
+}
+
+
+def buffers_of(scheme: Scheme) -> list[int]:
+    """Returns which of the velocities of a state later steps depend on."""
+    used = [scheme.move, *(offset for offset, _ in scheme.points[scheme.past :])]
+    kept: list[int] = []
+    while True:
+        more = {
+            j
+            for weights in [*used, *(scheme.after[j] for j in kept)]
+            for j, weight in enumerate(weights)
+            if weight and j < len(scheme.after)
+        }
+        if more <= {*kept}:
+            return kept
+        kept = sorted(more)

@@ -12,6 +12,7 @@ from certify.claims.checked import Checked, NotAccepted
 from certify.claims.contraction import Contraction
 from certify.claims.convergence import Convergence
 from certify.claims.feedback_equilibrium import FeedbackEquilibrium
+from certify.claims.instability import Instability
 from certify.claims.isolated_zero import IsolatedZero
 from certify.claims.mean_square import MeanSquare
 from certify.claims.policy_convergence import PolicyConvergence
@@ -27,7 +28,8 @@ KINDS: dict[str, type[Certificate]] = {
     known.kind: known
     for known in (
         *(Convergence, Contraction, PolicyConvergence),
-        *(IsolatedZero, StackelbergOptimum, FeedbackEquilibrium, MeanSquare, Refutation),
+        *(IsolatedZero, StackelbergOptimum, FeedbackEquilibrium, MeanSquare),
+        *(Refutation, Instability),
     )
 }
 
@@ -43,7 +45,7 @@ def load(path: str | Path, progress: Progress | None = None, *, level: int = 1) 
     Returns:
         A certificate with the status "proved", of the class of its kind: a `Convergence`, a
         `Contraction`, a `PolicyConvergence`, an `IsolatedZero`, a `StackelbergOptimum`, a
-        `FeedbackEquilibrium`, a `MeanSquare` or a `Refutation`.
+        `FeedbackEquilibrium`, a `MeanSquare`, a `Refutation` or an `Instability`.
 
     Raises:
         ValueError: If the file cannot be read (`certify.checker.Unusable`), or the independent

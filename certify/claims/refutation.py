@@ -10,7 +10,7 @@ from certify.checker.reader import REFUTATION, Reader
 from certify.claims.certificate import Certificate
 from certify.claims.convergence_claims import read_region
 from certify.claims.identity import described_strategy, difference
-from certify.claims.rows import Cell, Name, Row, about, at_most, row, vector
+from certify.claims.rows import Name, Row, at_most, row, vector
 from certify.problem.naming import shown_name
 from certify.problem.region import Region
 from certify.problem.structure import rebuild
@@ -79,15 +79,12 @@ class Refutation(Certificate):
         lower, upper = (_numbers(self.data["claims"][end]) for end in ("lower", "upper"))
         return [
             row("player", Name(shown_name(self.player))),
-            row("near", *vector(0.5 * lower + 0.5 * upper)),
-            row("box", "of half-width at most ", about(float((upper - lower).max()) / 2)),
-            row("direction", *self._direction()),
+            row("near", *vector((0.5 * lower + 0.5 * upper).tolist())),
+            row("box", "of half-width at most ", at_most(float((upper - lower).max()) / 2)),
+            row("direction", *vector(self.direction.tolist())),
             row("curvature", "of the own cost along it at most ", at_most(self.curvature)),
             row("so", "no metric of weights has a margin on the region, not even zero"),
         ]
-
-    def _direction(self) -> Cell:
-        return vector(self.direction.tolist())
 
     @property
     def _player(self) -> Reader:

@@ -75,7 +75,7 @@ def proved(
         point = near_zero(posed, point)
         search = KrawczykSearch(posed, point)
         found = search.isolated(radius)
-        evidence = _evidence(posed, search, found, region)
+        evidence = evidence_in_file(posed, search, found, region)
     except Unusable as error:
         raise NoProof(str(error)) from None
     data = {
@@ -84,9 +84,9 @@ def proved(
         "kind": ZERO,
         "game": posed.game,
         "claims": {
-            "box": _corners(found.lower, found.upper),
-            "zero": _corners(*found.zero),
-            **({} if region is None else {"region": _corners(region.lower, region.upper)}),
+            "box": corners_in_file(found.lower, found.upper),
+            "zero": corners_in_file(*found.zero),
+            **({} if region is None else {"region": corners_in_file(region.lower, region.upper)}),
         },
         **({"promoted": list(posed.field.promoted)} if posed.field.promoted else {}),
         "trusted": [*TRUSTED, *posed.field.promoted],
@@ -106,9 +106,17 @@ def proved(
     return contents
 
 
-def _evidence(
-    posed: PosedSystem, search: KrawczykSearch, found: Isolation, region: RegionToCover | None
+def evidence_in_file(
+    posed: PosedSystem,
+    search: KrawczykSearch,
+    found: Isolation,
+    region: RegionToCover | None = None,
 ) -> dict[str, Any]:
+    """Returns what proves that there is one zero, and what is said of it.
+
+    Raises:
+        NoProof: If the conditions are not shown at the zero, or the forms on the region.
+    """
     system = posed.system
     with ctx.workprec(PRECISION):
         here = bounds_on(posed, *found.zero)
@@ -184,5 +192,6 @@ def _inputs(posed: PosedSystem, unknowns: np.ndarray) -> np.ndarray:
     return np.array([unknowns[p] if isinstance(p, int) else float(p) for p in places])
 
 
-def _corners(lower: np.ndarray, upper: np.ndarray) -> dict[str, list[str]]:
+def corners_in_file(lower: np.ndarray, upper: np.ndarray) -> dict[str, list[str]]:
+    """Returns a box as data."""
     return {"lower": hexadecimal(lower), "upper": hexadecimal(upper)}

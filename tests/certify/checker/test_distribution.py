@@ -17,6 +17,7 @@ from certify.checker.reader import (
     CONTRACTION,
     CONVERGENCE,
     FEEDBACK,
+    INSTABILITY,
     MEAN_SQUARE,
     POLICIES,
     REFUTATION,
@@ -180,7 +181,7 @@ def test_class_names_are_unique():
 
 def test_each_kind_has_its_check():
     kinds = {CONVERGENCE, CONTRACTION, POLICIES, ZERO, STACKELBERG, FEEDBACK, MEAN_SQUARE}
-    kinds |= {REFUTATION}
+    kinds |= {REFUTATION, INSTABILITY}
     assert certify.checker.KINDS.keys() == kinds
 
 

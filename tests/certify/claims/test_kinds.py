@@ -48,10 +48,12 @@ BENT = dg.zero_sum(
     lambda x, args: x["fast"] ** 2 + x["fast"] * x["slow"] + x["slow"] ** 2, minimiser="fast"
 )
 
+ORIGIN = {"fast": 0.0, "slow": 0.0}
+
 
 def bent():
     """A cost that is not convex, of a game of two players whose costs add up to nothing."""
-    found = certify.certify(BENT, certify.Ball({"fast": 0.0, "slow": 0.0}, 1.0))
+    found = certify.certify(BENT, certify.Ball(ORIGIN, 1.0))
     assert found.status == "refuted"
     return found.refutation
 
@@ -72,6 +74,8 @@ def of_each_kind(linear_certificate, linear_game):
             linear_game, dg.Simultaneous(0.01), {"fast": 0.0, "slow": 0.0}, DOUBLED
         ),
         "refutation": bent(),
+        "instability": certify.certify_instability(BENT, dg.Simultaneous(0.1), ORIGIN),
+        "instability of the flow": certify.certify_instability(BENT, None, ORIGIN),
     }
 
 
@@ -82,10 +86,12 @@ NUMBERS = {
     "feedback": "rate",
     "mean_square": "rate",
     "refutation": "curvature",
+    "instability": "growth",
 }
 NAMES = [
     *("convergence", "convergence over policies", "contraction", "policies"),
     *("zero", "zero of an equilibrium", "stackelberg", "feedback", "mean square", "refutation"),
+    *("instability", "instability of the flow"),
 ]
 
 
@@ -154,8 +160,8 @@ def test_schemas_of_every_kind(command):
         assert status == 0 and json.loads(out) == certify.schema(kind)
     assert command("schema")[1] == command("schema", "convergence")[1]
     status, _, err = command("schema", "network")
-    known = "convergence, contraction, policies, zero, stackelberg, feedback, mean_square or "
-    known += "refutation"
+    known = "convergence, contraction, policies, zero, stackelberg, feedback, mean_square, "
+    known += "refutation or instability"
     assert status == 2 and f"must be {known}" in err
 
 
@@ -173,6 +179,8 @@ def test_a_certificate_knows_its_game(certificate, of_each_kind, linear_game, tm
         "feedback": (LQ, linear),
         "mean square": (linear_game, linear),
         "refutation": (BENT, linear),
+        "instability": (BENT, linear),
+        "instability of the flow": (BENT, linear),
     }[name]
     if game is None:
         with pytest.raises(certify.Unusable, match="certify the game again"):
@@ -221,7 +229,7 @@ def test_false_contents_cannot_be_checked(certificate):
             "upper": data["evidence"]["center"],
         }
     else:
-        key = next(k for k in ("rate", "curvature", "margin") if k in data["claims"])
+        key = next(k for k in ("rate", "curvature", "growth", "margin") if k in data["claims"])
         factor = 0.5 if key == "rate" else 2.0
         data["claims"][key] = (float.fromhex(data["claims"][key]) * factor).hex()
     with pytest.raises(NotAccepted) as rejected:
@@ -281,9 +289,10 @@ def test_what_is_refuted_saves_the_refutation(of_each_kind, tmp_path):
         with pytest.raises(ValueError, match=r"status is 'refuted' \(not convex\)"):
             ask()
     assert [label for label, _ in found.rows()] == ["claim", "status", "reason"]
-    for status, reasons in (("undecided", ("why",)), ("proved", ())):
-        with pytest.raises(ValueError, match="takes"):
-            certify.Convergence(status, reasons, refutation=refutation)
+    with pytest.raises(ValueError, match="takes a proved certificate of the opposite"):
+        certify.Convergence("undecided", ("why",), refutation=refutation)
+    with pytest.raises(ValueError, match="takes contents that the checker has accepted"):
+        certify.Convergence("proved", refutation=refutation)
     undecided = certify.Refutation("undecided", ("why",))
     with pytest.raises(ValueError, match="takes a proved certificate of the opposite"):
         certify.Convergence("refuted", ("not convex",), refutation=undecided)

@@ -51,8 +51,8 @@ def test_the_schemas_are_schemas(kind):
     Draft202012Validator.check_schema(certify.schema(kind))
     assert certify.schema(kind)["properties"]["version"] == {"const": reader.VERSION}
     assert certify.schema(kind)["properties"]["kind"] == {"const": kind}
-    known = "contraction, convergence, feedback, mean_square, policies, refutation, stackelberg, "
-    known += "zero"
+    known = "contraction, convergence, feedback, instability, mean_square, policies, refutation, "
+    known += "stackelberg, zero"
     with pytest.raises(ValueError, match=f"must be one of {known}"):
         certify.schema(f"{kind}s")
 
@@ -67,7 +67,8 @@ def test_every_kind_has_a_schema_and_a_file():
 def test_real_files_fit(name):
     data = REAL[name]
     assert fits(data), next(VALIDATORS[data["kind"]].iter_errors(data)).message
-    if "graph" in data["game"] and data["kind"] not in ("zero", "mean_square"):
+    needs_graph = ("zero", "mean_square", "instability")
+    if "graph" in data["game"] and data["kind"] not in needs_graph:
         assert fits(data | {"game": {k: v for k, v in data["game"].items() if k != "graph"}})
 
 
@@ -207,6 +208,7 @@ def structural():
             yield f"policies: no {path}.{key}", without(policies, *path, key)
     yield from structural_zeros()
     yield from structural_refutations()
+    yield from structural_instabilities()
     yield "contraction: no strategy", changed(contraction(1), "coordinates", "strategy", to=0)
 
 
@@ -259,6 +261,33 @@ def structural_refutations():
     yield "refutation: everywhere", changed(plain, "region", to={"kind": "everywhere"})
     yield "refutation: a coarse unit", changed(plain, "evidence", "unit", to=1001)
     yield "refutation: generators", extra(plain, "evidence", "hessian")
+
+
+def structural_instabilities():
+    """The same of equilibria that repel."""
+    plain, flow = REAL["valid_instability.json"], REAL["valid_instability_flow.json"]
+    for section in ("game", "claims", "evidence"):
+        yield f"instability: no {section}", without(plain, section)
+    for path in (("claims",), ("evidence",), ("claims", "equilibrium"), ("claims", "method")):
+        yield f"instability: unknown field in {path}", extra(plain, *path)
+        for key in at(plain, path)[1]:
+            yield f"instability: no {path}.{key}", without(plain, *path, key)
+    for key in ("hash", "players", "system", "graph"):
+        yield f"instability: no game.{key}", without(plain, "game", key)
+    for key in plain["evidence"]["equilibrium"]:
+        yield f"instability: no {key}", without(plain, "evidence", "equilibrium", key)
+    method = ("claims", "method")
+    yield "instability: an unknown method", changed(plain, *method, "name", to="newton")
+    yield "instability: a flow with steps", changed(plain, *method, "name", to="flow")
+    yield "instability: a flow with a step", extra(flow, *method)
+    yield "instability: no momentum", changed(plain, *method, "momentum", to=[])
+    yield "instability: momentum to spare", changed(plain, *method, "name", to="heun")
+    yield "instability: a step of zero", changed(plain, *method, "steps", 0, to=ZERO)
+    yield "instability: conditions", changed(plain, "game", "system", "conditions", to=1)
+    yield "instability: matrices", changed(plain, "game", "system", "matrices", to=[1])
+    yield "instability: sets", changed(plain, "game", "sets", to=[{"kind": "euclidean"}] * 2)
+    yield "instability: forms", changed(plain, "evidence", "equilibrium", "forms", to=[{}])
+    yield "instability: a direction of text", changed(plain, "claims", "direction", 0, to=ONE)
 
 
 MUTANTS = dict(structural())
@@ -323,6 +352,15 @@ def test_limits_and_names_are_those_of_the_checker():
     pairs = [(rule["method"]["const"], rule["theorem"]["const"]) for rule in rules]
     assert sorted(pairs) == sorted(steps.STEP_RULES)
     assert {m for m, t in pairs if t == "performance"} == set(schemes.SCHEMES)
+    methods = certify.schema("instability")["$defs"]["method"]["anyOf"][1:]
+    counts = {
+        name: entry["properties"]["momentum"]["maxItems"]
+        for entry in methods
+        for name in entry["properties"]["name"].get("enum")
+    }
+    assert counts == {
+        name: schemes.MOMENTA.get(name, 0) for name in ("alternating", *schemes.LINEAR_STEPS)
+    }
 
 
 @pytest.mark.parametrize(

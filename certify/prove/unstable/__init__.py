@@ -1,0 +1,3 @@
+"""Proofs that learning goes away: equilibria that repel, and regions that all runs leave."""
+
+from certify.prove.unstable.certify_instability import certify_instability as certify_instability
