@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from certify.claims.kinds import check as check
     from certify.claims.kinds import load as load
     from certify.claims.mean_square import MeanSquare as MeanSquare
+    from certify.claims.monotone_convergence import MonotoneConvergence as MonotoneConvergence
+    from certify.claims.monotone_convergence import ResidualBound as ResidualBound
     from certify.claims.network_convergence import NetworkConstants as NetworkConstants
     from certify.claims.network_convergence import NetworkConvergence as NetworkConvergence
     from certify.claims.network_convergence import NetworkEquilibrium as NetworkEquilibrium
@@ -76,6 +78,7 @@ if TYPE_CHECKING:
     from certify.prove.mean_square_proof import certify_mean_square as certify_mean_square
     from certify.prove.mirror_ascent import mirror_ascent as mirror_ascent
     from certify.prove.mismatch import MismatchError as MismatchError
+    from certify.prove.monotone import certify_monotone as certify_monotone
     from certify.prove.network import certify_network as certify_network
     from certify.prove.network import network_constants as network_constants
     from certify.prove.policies import certify_policies as certify_policies
@@ -107,6 +110,7 @@ _HOMES = {
         "claims.feedback_equilibrium": ("FeedbackEquilibrium",),
         "claims.kinds": ("check", "load"),
         "claims.mean_square": ("MeanSquare",),
+        "claims.monotone_convergence": ("MonotoneConvergence", "ResidualBound"),
         "claims.network_convergence": (
             *("NetworkConstants", "NetworkConvergence", "NetworkEquilibrium", "NetworkStep"),
         ),
@@ -141,6 +145,7 @@ _HOMES = {
         "prove.mean_square_proof": ("certify_mean_square",),
         "prove.leader": ("certify_leader",),
         "prove.certify": ("certify",),
+        "prove.monotone": ("certify_monotone",),
         "prove.network": ("certify_network", "network_constants"),
         "prove.policies": ("certify_policies",),
         "prove.unstable": ("certify_instability",),

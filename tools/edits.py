@@ -29,6 +29,7 @@ VALUES: tuple[Any, ...] = (
     *("feedback", "finite", "stationary", "all", "discrete", "continuous", "refutation"),
     *("mean_square", "some"),
     *("instability", "flow", "alternating", "simultaneous"),
+    *("monotone", "point", "compact", "anchored", "varying", "best_iterate"),
     *OPERANDS,
     *SCHEMES,
     *METHODS,

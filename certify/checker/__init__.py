@@ -12,6 +12,7 @@ of file:
 - `krawczyk` is for zeros of systems of equations, generalised Nash equilibria among them, and uses
   `systems`;
 - `stackelberg` is for a leader and followers, and uses `answer_tube` and `interval_matrices`;
+- `monotone` is for merely monotone fields, and uses `anchored`;
 - `feedback`, with `stationary` and `scalar_feedback`, is for linear-quadratic games, and uses
   `lq_data`, `fixed_point`, `polynomial_pairs` and `real_roots`;
 - `nonconvexity` is for refutations: a player's own cost is not convex;
@@ -20,8 +21,8 @@ of file:
   `affine_methods` and `quadratic_graphs`.
 
 The claims are read by `claims`, `region`, `metric` and `sets`; `cells` has the cells of a region.
-All rest on `reader` (of files), `exact`, `matrices` and `sparse` (positive definiteness) and
-`verdict`.
+All rest on `reader` (of files), `exact`, `matrices`, `sparse` and `semidefinite` (positive
+definiteness) and `verdict`.
 
 These verify level 1: the inequalities, given the bounds on derivatives in the file. Level 2
 needs python-flint: `rederive` finds these bounds again from the costs, which the file spells out as
@@ -43,6 +44,7 @@ from .contraction import check_contraction
 from .feedback import check_feedback
 from .krawczyk import check_zero
 from .mean_square import check_mean_square
+from .monotone import check_monotone
 from .nonconvexity import check_nonconvexity
 from .policies import check_policies
 from .proof import check_convergence
@@ -53,6 +55,7 @@ from .reader import (
     FORMAT,
     INSTABILITY,
     MEAN_SQUARE,
+    MONOTONE,
     POLICIES,
     REFUTATION,
     STACKELBERG,
@@ -76,6 +79,7 @@ KINDS: dict[str, Callable[[Reader, int, Progress | None], tuple[str, ...]]] = {
     ZERO: check_zero,
     STACKELBERG: check_stackelberg,
     FEEDBACK: check_feedback,
+    MONOTONE: check_monotone,
     REFUTATION: check_nonconvexity,
     MEAN_SQUARE: check_mean_square,
     INSTABILITY: check_instability,

@@ -25,8 +25,8 @@ class NaturalTerm(NamedTuple):
     reference: list[Fraction]
 
 
-class Claims:
-    """The claims of a file, in exact numbers, to which every step of the proof refers."""
+class StatedGame:
+    """The game, or field, and the region that a file is about, in exact numbers."""
 
     def __init__(self, file: Reader) -> None:
         game = file["game"]
@@ -44,14 +44,6 @@ class Claims:
         self.is_gradient = "field" not in game
         if not self.is_gradient and (self.zero_sum or not game["field"].text()):
             game["field"].fail("the name of a field, of a game that is not called zero-sum")
-        kind = "metric" if "metric" in file["claims"] else "weights"
-        # Files about terms in place of cells say nothing about the blocks of J.
-        self.has_gain = "small_gain" in file["claims"]
-        optional = ["small_gain", "cocoercivity", "shared"]
-        optional = [name for name in optional if name in file["claims"]]
-        _, margin, lipschitz, equilibrium, basin, steps, *_ = file["claims"].fields(
-            kind, "margin", "lipschitz", "equilibrium", "basin", "steps", *optional
-        )
         self.players, n = range(len(sizes)), sum(sizes)
         self.coordinates = [slice(*ends) for ends in pairwise(accumulate(sizes, initial=0))]
         self.sizes, self.region = sizes, Region(file["region"], n)
@@ -75,6 +67,28 @@ class Claims:
         self.extents: list[Extent] = [(None, None)] * n
         if self.sets:
             self.extents = [extent for own in self.sets for extent in own.extents]
+
+    def read_point(self, file: Reader, n: int) -> None:
+        """Reads a point and what is stated of F there: its value, zero by default, and errors."""
+        self.center, self.residual = file["center"].numbers(n), file["residual"].numbers(n)
+        require(min(self.residual) >= 0, "the residual is not negative")
+        self.value = file["value"].numbers(n) if self.sets else [Fraction(0)] * n
+
+
+class Claims(StatedGame):
+    """The claims of a file, in exact numbers, to which every step of the proof refers."""
+
+    def __init__(self, file: Reader) -> None:
+        super().__init__(file)
+        game, sizes, n = file["game"], self.sizes, sum(self.sizes)
+        kind = "metric" if "metric" in file["claims"] else "weights"
+        # Files about terms in place of cells say nothing about the blocks of J.
+        self.has_gain = "small_gain" in file["claims"]
+        optional = ["small_gain", "cocoercivity", "shared"]
+        optional = [name for name in optional if name in file["claims"]]
+        _, margin, lipschitz, equilibrium, basin, steps, *_ = file["claims"].fields(
+            kind, "margin", "lipschitz", "equilibrium", "basin", "steps", *optional
+        )
         self.shared: Shared | None = None
         if "shared" in game or "shared" in file["claims"]:
             claims, proofs = file["claims"]["shared"], file["evidence"]
@@ -95,12 +109,8 @@ class Claims:
             self._read_gain(file["claims"]["small_gain"])
 
         further = ("value",) if self.sets else ()
-        center, residual, radius, *value = equilibrium.fields(
-            "center", "residual", "radius", *further
-        )
-        self.center, self.residual = center.numbers(n), residual.numbers(n)
-        require(min(self.residual) >= 0, "the residual is not negative")
-        self.value = value[0].numbers(n) if value else [Fraction(0)] * n
+        radius = equilibrium.fields("center", "residual", "radius", *further)[2]
+        self.read_point(equilibrium, n)
         self.radius, self.basin = radius.number(), basin.fields("radius")[0].number()
         require(self.radius > 0, "the equilibrium ball has a positive radius")
         require(self.basin > 0, "the basin has a positive radius")

@@ -44,6 +44,7 @@ from .exact import Work, family_positive_definite
 from .graph import game_hash, read_graph
 from .matrices import Matrix, minus, plus, product, scaled, square, transposed
 from .reader import Reader, Unusable
+from .semidefinite import exactly_semidefinite
 from .systems import MAX_INPUTS, SymmetricForm, System, read_system
 from .verdict import require
 
@@ -231,8 +232,7 @@ def semidefinite(centre: Matrix, remainder: Matrix, work: Work) -> bool:
     """Says whether all symmetric matrices within `remainder` of `centre` are shown semidefinite.
 
     Rows and columns that are zero in all of them are left out. What is left is tested as positive
-    definite; or exactly, if it is one matrix, by elimination in fractions: a symmetric matrix is
-    positive semidefinite if and only if each pivot is positive, or is zero with a row of zeros.
+    definite; or exactly, if it is one matrix.
     """
     kept = [i for i, row in enumerate(centre) if any(row) or any(remainder[i])]
     centre, remainder = ([[m[i][j] for j in kept] for i in kept] for m in (centre, remainder))
@@ -240,19 +240,7 @@ def semidefinite(centre: Matrix, remainder: Matrix, work: Work) -> bool:
         return True
     if any(map(any, remainder)):
         return False
-    longest = max(max(map(int.bit_length, row)) for row in centre)
-    # Entries grow to as many bits as all rows have together.
-    work.pay(len(kept) ** 4 * (1 + longest // 64))
-    left = [[Fraction(x) for x in row] for row in centre]
-    while left:
-        pivot, *row = left[0]
-        if pivot < 0 or (pivot == 0 and any(row)):
-            return False
-        left = [
-            [x - (a * b / pivot if pivot else 0) for x, b in zip(line[1:], row, strict=True)]
-            for line, a in zip(left[1:], row, strict=True)
-        ]
-    return True
+    return exactly_semidefinite(centre, work)
 
 
 def _add_squares(

@@ -40,7 +40,7 @@ from typing import Any
 from flint import ctx  # pyright: ignore[reportMissingTypeStubs]
 
 from .cells import Corner, Family, Progress, cells_of
-from .claims import Claims
+from .claims import StatedGame
 from .graph import Graph, require_graph
 from .intervals import ZERO, BallInterval
 from .jets import Expansions, Jet, JetArithmetic, derivative
@@ -59,7 +59,7 @@ MAX_PIECES = 2**12
 FINEST = 2**48
 
 
-def rederive(file: Reader, claims: Claims, progress: Progress | None = None) -> tuple[str, ...]:
+def rederive(file: Reader, claims: StatedGame, progress: Progress | None = None) -> tuple[str, ...]:
     """Re-derives statement (B) from the graph of the costs; rejects the file where it cannot.
 
     Args:
@@ -121,7 +121,7 @@ def entries(sizes: list[int], zero_sum: bool, is_gradient: bool) -> list[Entry]:
 class _Derivation:
     """The graph of the costs of a game, and the claims of a file about their derivatives."""
 
-    def __init__(self, graph: Graph, claims: Claims, unit: int) -> None:
+    def __init__(self, graph: Graph, claims: StatedGame, unit: int) -> None:
         self.graph, self.claims = graph, claims
         self.scale = Fraction(2) ** unit
         self.size = len(claims.center)

@@ -19,6 +19,7 @@ from certify.checker.reader import (
     FEEDBACK,
     INSTABILITY,
     MEAN_SQUARE,
+    MONOTONE,
     POLICIES,
     REFUTATION,
     STACKELBERG,
@@ -181,7 +182,7 @@ def test_class_names_are_unique():
 
 def test_each_kind_has_its_check():
     kinds = {CONVERGENCE, CONTRACTION, POLICIES, ZERO, STACKELBERG, FEEDBACK, MEAN_SQUARE}
-    kinds |= {REFUTATION, INSTABILITY}
+    kinds |= {REFUTATION, INSTABILITY, MONOTONE}
     assert certify.checker.KINDS.keys() == kinds
 
 

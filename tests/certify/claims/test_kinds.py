@@ -23,6 +23,7 @@ LED = dg.Stackelberg(
     lambda x, y: (x - 1.0) ** 2 + 0.1 * y[0], dg.game(lambda y, x: ((y[0] - x) ** 2,))
 )
 LED_REGION = certify.Box.around({"leader": 1.0, "followers": (1.0,)}, 0.5)
+SKEW = dg.zero_sum(lambda x, args: x[0] * x[1])
 ONE = jnp.eye(1)
 LQ = dg.dynamic.LQGame(ONE, {"a": ONE}, {"a": ONE}, {"a": ONE})
 DOUBLED = certify.Outcomes([2.0, 0.0])
@@ -76,6 +77,7 @@ def of_each_kind(linear_certificate, linear_game):
         "refutation": bent(),
         "instability": certify.certify_instability(BENT, dg.Simultaneous(0.1), ORIGIN),
         "instability of the flow": certify.certify_instability(BENT, None, ORIGIN),
+        "monotone": certify.certify_monotone(SKEW, certify.Box.around((0.0, 0.0), 1.0)),
     }
 
 
@@ -87,11 +89,13 @@ NUMBERS = {
     "mean_square": "rate",
     "refutation": "curvature",
     "instability": "growth",
+    "monotone": "lipschitz",
 }
 NAMES = [
     *("convergence", "convergence over policies", "contraction", "policies"),
     *("zero", "zero of an equilibrium", "stackelberg", "feedback", "mean square", "refutation"),
     *("instability", "instability of the flow"),
+    "monotone",
 ]
 
 
@@ -161,7 +165,7 @@ def test_schemas_of_every_kind(command):
     assert command("schema")[1] == command("schema", "convergence")[1]
     status, _, err = command("schema", "network")
     known = "convergence, contraction, policies, zero, stackelberg, feedback, mean_square, "
-    known += "refutation or instability"
+    known += "refutation, instability or monotone"
     assert status == 2 and f"must be {known}" in err
 
 
@@ -181,6 +185,7 @@ def test_a_certificate_knows_its_game(certificate, of_each_kind, linear_game, tm
         "refutation": (BENT, linear),
         "instability": (BENT, linear),
         "instability of the flow": (BENT, linear),
+        "monotone": (SKEW, (0.0, 0.0)),
     }[name]
     if game is None:
         with pytest.raises(certify.Unusable, match="certify the game again"):
@@ -190,6 +195,7 @@ def test_a_certificate_knows_its_game(certificate, of_each_kind, linear_game, tm
         "policies": dg.Regularised(PENNIES, 2.0),
         "feedback": dg.dynamic.LQGame(2 * ONE, LQ.B, LQ.Q, LQ.R),
         "convergence over policies": ENTROPIC,
+        "monotone": dg.zero_sum(lambda x, args: 2 * x[0] * x[1]),
     }.get(name, dg.game(lambda x, args: {key: value**2 for key, value in x.items()}))
     certificate.require_game(game, x)
     with pytest.raises(ValueError, match="not of this game"):
@@ -229,8 +235,9 @@ def test_false_contents_cannot_be_checked(certificate):
             "upper": data["evidence"]["center"],
         }
     else:
-        key = next(k for k in ("rate", "curvature", "growth", "margin") if k in data["claims"])
-        factor = 0.5 if key == "rate" else 2.0
+        names = ("rate", "curvature", "growth", "margin", "lipschitz")
+        key = next(k for k in names if k in data["claims"])
+        factor = 0.5 if key in ("rate", "lipschitz") else 2.0
         data["claims"][key] = (float.fromhex(data["claims"][key]) * factor).hex()
     with pytest.raises(NotAccepted) as rejected:
         Checked(data)

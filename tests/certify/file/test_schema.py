@@ -51,8 +51,8 @@ def test_the_schemas_are_schemas(kind):
     Draft202012Validator.check_schema(certify.schema(kind))
     assert certify.schema(kind)["properties"]["version"] == {"const": reader.VERSION}
     assert certify.schema(kind)["properties"]["kind"] == {"const": kind}
-    known = "contraction, convergence, feedback, instability, mean_square, policies, refutation, "
-    known += "stackelberg, zero"
+    known = "contraction, convergence, feedback, instability, mean_square, monotone, policies, "
+    known += "refutation, stackelberg, zero"
     with pytest.raises(ValueError, match=f"must be one of {known}"):
         certify.schema(f"{kind}s")
 
