@@ -1,4 +1,4 @@
-"""A run once more, in a loop through whose steps reverse mode can go back."""
+"""Reverse mode through the steps of a run: an error, or the run once more in a loop for it."""
 
 import dataclasses
 import math
@@ -14,6 +14,13 @@ from optimistix import RecursiveCheckpointAdjoint
 from dgames.run import Run, strong
 from dgames.scale import scaled_residual
 from dgames.solution import Solution
+
+_BACKWARD = (
+    "solve: reverse mode reaches the steps of a run, along the start, the method's state or "
+    "hyper-parameters, or because derivatives of the steps were asked for. Take "
+    "adjoint=optimistix.RecursiveCheckpointAdjoint(), or stop_gradient of what the equilibrium "
+    "does not depend on, or forward mode."
+)
 
 
 def with_checkpoints(adjoint: Any, max_steps: int) -> Any:
@@ -31,6 +38,11 @@ def without_derivatives(task: PyTree) -> PyTree:
     """Returns a pytree whose floating-point arrays have no derivatives."""
     moving, fixed = eqx.partition(task, eqx.is_inexact_array)
     return eqx.combine(jax.lax.stop_gradient(moving), fixed)
+
+
+def forward_only(values: PyTree) -> PyTree:
+    """Returns values of a run; reverse mode ends here in an error that says what would be right."""
+    return eqxi.nondifferentiable_backward(values, msg=_BACKWARD)
 
 
 def replayed(solution: Solution, task: Run, checkpoints: int | None) -> Solution:

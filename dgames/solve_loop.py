@@ -16,7 +16,7 @@ from dgames.history import Recorder
 from dgames.hooks import Hooks
 from dgames.implicit import with_implicit_derivative
 from dgames.methods import AbstractMethod
-from dgames.replay import replayed, without_derivatives
+from dgames.replay import forward_only, replayed, without_derivatives
 from dgames.results import RESULTS
 from dgames.run import Run, strong
 from dgames.safe_steps import Domain
@@ -174,6 +174,8 @@ def _forward(
         start |= dict(share=jnp.zeros((), float), meter=meter.init())
     hooks.tell(task.first, x0, first)
     end = _loop(step, going, strong(start), max_steps, capacity is None, traced)
+    if traced:
+        end = forward_only(end)
     if not quiet:
         meter.close(end["meter"])
     x, steps, recorder = end["x"], end["steps"], end["recorder"]

@@ -249,3 +249,14 @@ class TestThroughTheSteps:
         forward = jax.jacfwd(lambda tax, rate: last(tax, rate, None), (0, 1))(0.5, 0.05)
         reverse = jax.jacrev(lambda tax, rate: last(tax, rate, self.adjoint), (0, 1))(0.5, 0.05)
         assert np.allclose(forward, reverse, atol=1e-12) and np.all(np.abs(forward[1][:2]) > 1e-3)
+
+    @pytest.mark.parametrize("options", [{}, {"adjoint": None}], ids=["start", "steps"])
+    def test_without_it_reverse_mode_says_what_to_do(self, options):
+        def last(start, target):
+            options_ = {"adjoint": optx.ImplicitAdjoint(), "tol": None, **options}
+            return self.end(start, target, 0.25, **options_).strategy["a"]
+
+        along = 1 if options else 0
+        with pytest.raises(RuntimeError, match="RecursiveCheckpointAdjoint"):
+            jax.grad(last, along)(3.0, 1.0)
+        assert np.isfinite(jax.jacfwd(last, along)(3.0, 1.0))
