@@ -580,3 +580,108 @@ def test_long_runs_stay_finite():
     for _ in range(3):
         updates, state = tx.update(g, state)
         assert bool(jnp.all(jnp.isfinite(updates)))
+
+
+# --- extrapolation ---------------------------------------------------------------------------
+
+
+def two_updates(tx: Any):
+    """The map of one whole step on the bilinear game; states other than the parameters are new."""
+
+    def step(x):
+        state = tx.init(x)
+        for _ in range(2):
+            updates, state = tx.update(bilinear(x), state, x)
+            x = optax.apply_updates(x, updates)
+        return x
+
+    return step
+
+
+@pytest.mark.parametrize("step_size", (0.3, 1 / np.sqrt(2), 1.1))
+def test_extrapolated_descent_is_the_extragradient_method(step_size):
+    """The spectral radius of a step is `sqrt(1 - h^2 + h^4)`; with a set, too, the steps agree."""
+    # A large eps freezes the denominator of Adam, up to a millionth.
+    frozen = dgt.extra_adam(1e8 * step_size, b1=0.0, eps=1e8)
+    for tx, tolerance in ((dgt.extragradient(optax.sgd(step_size)), 1e-12), (frozen, 1e-6)):
+        with as_optax_promotes():
+            jacobian = jax.jit(jax.jacobian(two_updates(tx)))(jnp.array([0.3, 0.4]))
+        expected = np.sqrt(1 - step_size**2 + step_size**4)
+        assert max(abs(np.linalg.eigvals(jacobian))) == pytest.approx(expected, abs=tolerance)
+    game = dg.game(
+        lambda x, args: (x[0] * x[1] + x[0] ** 4, x[1] ** 2 - x[0] * x[1]), dg.Box(-1, 1)
+    )
+    field, start = dg.pseudo_gradient(game), (jnp.array(0.9), jnp.array(0.8))
+    method, wrapped = dg.Extragradient(step_size), dg.Optax(dgt.extragradient(optax.sgd(step_size)))
+    x = y = start
+    state: Any = wrapped.init(field, y)
+    step = eqx.filter_jit(lambda method, x, state: method.step(field, x, state))
+    for _ in range(5):
+        x, _ = step(method, x, None)
+        for _ in range(2):
+            y, state = step(wrapped, y, state)
+        assert_close(x, y, rtol=1e-12, atol=1e-15)
+
+
+def test_extra_adam_written_out():
+    """Algorithm 4 of Gidel et al., on a game with a cost that is not quadratic."""
+
+    def force(x):
+        return np.array([x[1] + x[0] ** 3, -x[0] + x[1]])
+
+    rate, b1, b2, eps = 0.05, 0.4, 0.8, 1e-3
+    x, m, v = np.array([1.0, -2.0]), np.zeros(2), np.zeros(2)
+    tx: Any = dgt.extra_adam(rate, b1, b2, eps)
+    y = jnp.asarray(x)
+    state, update = tx.init(y), jax.jit(tx.update)
+    for t in range(20):
+        base = x
+        for half in (1, 2):
+            g, count = force(x), 2 * t + half
+            m, v = b1 * m + (1 - b1) * g, b2 * v + (1 - b2) * g**2
+            x = base - rate * (m / (1 - b1**count)) / (np.sqrt(v / (1 - b2**count)) + eps)
+            with as_optax_promotes():
+                updates, state = update(jnp.asarray(force(np.asarray(y))), state, y)
+            y = optax.apply_updates(y, updates)
+            assert_close(y, x, rtol=1e-10)
+
+
+def test_optimistic_adam_of_optax_is_that_of_the_paper():
+    """Algorithm 1 of Daskalakis et al., but for a first step that is not taken twice."""
+    rate, b1, b2, eps = 0.05, 0.4, 0.8, 1e-3
+    tx: Any = optax.optimistic_adam_v2(rate, b1=b1, b2=b2, eps=eps, nesterov=False)
+    grads = np.random.default_rng(0).normal(size=(10, 3))
+    state, m, v, past = tx.init(jnp.zeros(3)), 0.0, 0.0, None
+    for t, g in enumerate(grads, start=1):
+        m, v = b1 * m + (1 - b1) * g, b2 * v + (1 - b2) * g**2
+        present = (m / (1 - b1**t)) / (np.sqrt(v / (1 - b2**t)) + eps)
+        expected = -2 * rate * present + rate * (present if past is None else past)
+        past = present
+        with as_optax_promotes():
+            updates, state = tx.update(jnp.asarray(g), state)
+        assert_close(updates, expected, rtol=1e-10)
+
+
+def test_adam_converges_on_the_bilinear_game_only_if_it_looks_ahead():
+    """Distances after 4000 updates; with much momentum of the first kind nothing helps."""
+    options: Any = {"learning_rate": 0.03, "b1": 0.0, "b2": 0.999}
+    with as_optax_promotes():
+        assert play(optax.adam(**options), 4000) > 2
+        assert play(dgt.extra_adam(**options), 4000) < 1e-4
+        assert play(optax.optimistic_adam_v2(nesterov=False, **options), 4000) < 1e-4
+        assert play(dgt.extra_adam(**{**options, "b1": 0.9}), 4000) > 2
+
+
+@pytest.mark.parametrize("dtype", (jnp.bfloat16, jnp.float32))
+def test_extrapolation_keeps_dtypes_and_absent_leaves(dtype):
+    tx: Any = dgt.extra_adam(optax.constant_schedule(0.1))
+    params: Any = {"w": jnp.ones(2, dtype), "frozen": None}
+    with as_optax_promotes():
+        state = tx.init(params)
+        updates, new_state = jax.jit(tx.update)(params, state, params, nobody_expects_this=1)
+    assert_same_type(updates, params)
+    assert_same_type(new_state, state)
+    with pytest.raises(ValueError, match="needs the parameters"):
+        tx.update(params, state)
+    with pytest.raises(ValueError, match=r"`b1` must lie in \[0, 1\)"):
+        dgt.extra_adam(0.1, b1=1.0)
