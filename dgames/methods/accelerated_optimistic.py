@@ -35,10 +35,10 @@ class AcceleratedOptimistic(AbstractMethod):
 
         w = P(x + a - h g),    g+ = F(w),    x+ = P(x + a - h g+),
 
-    where `g`, the field at the last trial point, is at first `F(x_1)`. Players who play `w` and
-    observe `g+` have O(sqrt T) regret against anything with an adaptive step, and the last strategy
-    is within O(1/T) of equilibrium on monotone games for `h <= 1 / (sqrt(6) L)` (Cai and Zheng,
-    2023).
+    where `g`, the field at the last trial point, is at first `F(x_1)`. On monotone `L`-Lipschitz
+    games the gap of the last strategy is O(1/T) for `h <= 1 / (sqrt(6) L)` (Cai and Zheng, 2023).
+    Players play `w`, and observe `g+`. (With a step that adapts, which this class has not, their
+    regret is O(sqrt T) against opponents of any kind.)
 
     With `reflected=True` it projects once, and the trial point may lie outside the sets (the
     accelerated reflected gradient method, proved for `h <= 1 / (12 L)`): its move is not `h g` but

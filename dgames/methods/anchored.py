@@ -62,6 +62,9 @@ class AnchoredExtragradient(AbstractMethod):
         h+ = h (1 - h^2 L^2 / ((1 - h^2 L^2) (k + 1) (k + 3))).
 
     From `0.618 / L` the limit is `0.4365 / L`, and `|F(z_k)|^2 <= 27 (L D)^2 / ((k + 1) (k + 2))`.
+    The proof of the second rule carries over to `G_k = F(z_k) + c_k` with constraints:
+
+        h_k (k + 1) (k + 2) / 2 |G_k|^2 <= (k + 1) D |G_k| + h_0 |F(z_0)|^2.
 
     Attributes:
         step_size: `h`, a positive number or one per player (one number with `lipschitz`).

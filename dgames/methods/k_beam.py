@@ -5,7 +5,6 @@ from typing import Any, NamedTuple, cast
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jaxtyping import Array, Float, Int, PyTree
 from typing_extensions import override
 
@@ -149,7 +148,7 @@ def shortest_in_hull(points: Float[Array, "count d"]) -> Float[Array, " d"]:
             jnp.ones(1, points.dtype),
             -identity,
             jnp.zeros(count, points.dtype),
-            solver_tol=float(np.sqrt(jnp.finfo(points.dtype).eps)),
+            solver_tol=float(10 * jnp.finfo(points.dtype).eps),
         )[0]
     weights = jnp.maximum(weights, 0)
     return (weights / jnp.sum(weights)) @ points

@@ -308,7 +308,10 @@ def test_potentials_never_grow_and_bound_the_residual(name, sets):
         assert np.all(sizes[:, 1:] <= bounds * (1 + 1e-12))
     else:
         h = np.asarray(states.step_size)
-        potential = h * (COUNTS + 1) * (COUNTS + 2) / 2 * sizes**2 - (COUNTS + 1) * inner
+        main = h * (COUNTS + 1) * (COUNTS + 2) / 2 * sizes**2
+        potential = main - (COUNTS + 1) * inner
+        first = GOLDEN * sizes[:, :1] ** 2
+        assert np.all(main <= (COUNTS + 1) * sizes * np.asarray(distance)[:, None] + first + 1e-9)
     assert np.all(np.diff(potential, axis=1) <= 1e-9)
     assert np.any(np.diff(potential, axis=1) < -1e-3)
     assert np.all(np.asarray(residuals) <= sizes + 1e-9)

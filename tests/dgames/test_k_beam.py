@@ -76,7 +76,7 @@ def test_one_candidate_misses_the_weapons_by_as_much_as_known():
 def test_more_candidates_miss_less(name):
     means = [errors(name, count).mean() for count in (1, 2, 5, 10)]
     assert means[0] > 1.5 * means[1] and means[1] > 2 * means[2]
-    assert means[0] > 0.13 and means[3] < 0.06 and means[3] < 1.3 * means[2]
+    assert means[0] > 0.13 and means[3] < 0.06 and means[3] < means[2] + 0.001
 
 
 @pytest.mark.full
@@ -130,6 +130,7 @@ def test_the_shortest_point_of_a_hull(dtype):
         points[4:] = points[0]  # copies
         found = shortest(jnp.asarray(points, dtype))
         assert found.dtype == dtype
+        found = np.asarray(found, float)
         _, distance = nnls(np.vstack([points.T, np.ones(6)]), np.append(found, 1.0))
         assert distance < 1e-6 and np.all(points @ found >= found @ found - 1e-6)
     assert np.array_equal(shortest(jnp.zeros((6, 3), dtype)), np.zeros(3))

@@ -83,6 +83,11 @@ METHODS = {
     "alternating": dg.Alternating(dg.Stacked(jnp.linspace(0.05, 0.2, 4))),
     "complex momentum": dg.ComplexMomentum(0.1, 0.3 + 0.2j),
     "complex momentum, alternating": dg.ComplexMomentum(0.1, 0.3j, alternating=True),
+    "fast extragradient": dg.FastExtragradient(0.1),
+    "accelerated optimistic": dg.AcceleratedOptimistic(
+        dg.Stacked(jnp.linspace(0.05, 0.2, 4)), reflected=True
+    ),
+    "moving anchor": dg.MovingAnchor(dg.Alternating(0.1), 0.5, 1),
     "optax": dg.Optax(optax.adam(0.1)),
 }
 
