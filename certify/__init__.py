@@ -91,6 +91,7 @@ if TYPE_CHECKING:
     from certify.rates import best_rate_step as best_rate_step
     from certify.rates import largest_rate_step as largest_rate_step
     from certify.rates import rate as rate
+    from certify.rates import worst_residual as worst_residual
     from certify.report import report_page as report_page
     from certify.search.progress import Progress as Progress
     from certify.search.search_options import Search as Search
@@ -150,7 +151,10 @@ _HOMES = {
         "prove.policies": ("certify_policies",),
         "prove.unstable": ("certify_instability",),
         "prove.zero": ("certify_kkt", "certify_stackelberg", "certify_zero"),
-        "rates": ("Rate", "RungeKutta", "best_rate_step", "largest_rate_step", "rate"),
+        "rates": (
+            *("Rate", "RungeKutta", "best_rate_step", "largest_rate_step", "rate"),
+            "worst_residual",
+        ),
         "report": ("report_page",),
         "search.progress": ("Progress",),
         "search.search_options": ("Search",),

@@ -50,7 +50,9 @@ class Polynomial:
 
     def at(self, j):
         """The value at a number."""
-        return float(np.polyval(self.top[::-1], Fraction(j)) / np.polyval(self.below[::-1], j))
+        ends = (sum(x * j**k for k, x in enumerate(part)) for part in (self.top, self.below))
+        top, below = ends
+        return float(top / below)
 
 
 def _made(x):

@@ -69,7 +69,8 @@ def test_a_product_has_no_margin_and_bounds(skew, tmp_path):
     assert [name for name, _ in skew.all_bounds].count("anchored_extragradient") == 2
     assert skew.check(level=2).ok
     path = skew.save(tmp_path / "skew.json")
-    assert certify.load(path).bounds == skew.bounds
+    loaded = certify.load(path)
+    assert isinstance(loaded, certify.MonotoneConvergence) and loaded.bounds == skew.bounds
     assert certify.check(path, game=dg.zero_sum(product)).ok
     assert not certify.check(path, game=dg.zero_sum(lambda x, _: 2 * product(x, _))).ok
 
@@ -205,7 +206,7 @@ def test_sets_that_reach_beyond_the_region_have_fewer_bounds():
 @pytest.mark.full
 def test_random_zero_sum_games_and_costs_of_one_player():
     """Coefficients that are no short numbers; J is compared with what the certificate says."""
-    rng = np.random.default_rng(11)
+    rng, region = np.random.default_rng(11), AROUND((jnp.zeros(2), jnp.zeros(2)), 1.0)
     for _ in range(2):
         coupling, own = rng.normal(size=(2, 2)), rng.normal(size=(2, 2))
         a, b = jnp.asarray(coupling), jnp.asarray(own)
@@ -213,7 +214,6 @@ def test_random_zero_sum_games_and_costs_of_one_player():
         def payoff(x, args, a=a, b=b):
             return x[0] @ a @ x[1] + jnp.sum(jnp.square(b @ x[0]))
 
-        region = AROUND((jnp.zeros(2), jnp.zeros(2)), 1.0)
         found = certify.certify_monotone(dg.zero_sum(payoff), region)
         assert found.status == "proved", found.reasons
         jacobian = np.block([[2 * own.T @ own, coupling], [-coupling.T, np.zeros((2, 2))]])
