@@ -10,6 +10,7 @@ from fractions import Fraction
 from math import lcm
 from typing import NamedTuple
 
+from .exact import Work
 from .matrices import Matrix, product
 from .reader import Reader
 from .sampled_fields import AffineField, SampledFields
@@ -126,7 +127,7 @@ METHODS = {
 }
 
 
-def read_steps(file: Reader, fields: SampledFields) -> list[Affine]:
+def read_steps(file: Reader, fields: SampledFields, work: Work) -> list[Affine]:
     """Returns the step of the method in a file along each component, as functions of the state."""
     name = file["name"]
     if name.text() not in METHODS:
@@ -139,7 +140,12 @@ def read_steps(file: Reader, fields: SampledFields) -> list[Affine]:
     }
     if fields.batch > 1 and not method.is_linear:
         file.fail("batches of one component, for a method that evaluates the field twice")
-    return [_step(method, field, numbers) for field in fields.fields]
+    steps = []
+    for field in fields.fields:
+        for _ in range(2 * (2 + method.buffers)):
+            work.spend(field.rows)
+        steps.append(_step(method, field, numbers))
+    return steps
 
 
 def _step(method: Method, field: AffineField, numbers: Numbers) -> Affine:

@@ -96,7 +96,7 @@ class RandomStep:
     def __init__(self, file: Reader, work: Work) -> None:
         self.work = work
         self.fields = SampledFields(file, work)
-        steps = read_steps(file["method"], self.fields)
+        steps = read_steps(file["method"], self.fields, work)
         self.states = len(steps[0].rows)
         if self.states > MAX_STATES:
             raise Unusable(f"a state has at most {MAX_STATES} coordinates")

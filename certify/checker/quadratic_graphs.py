@@ -9,6 +9,7 @@ unknown, make the file unusable; of known numbers all rational operations are al
 
 from collections.abc import Callable
 from fractions import Fraction
+from math import prod
 from typing import Any
 
 from .exact import Work
@@ -20,6 +21,7 @@ Polynomial = dict[Monomial, Fraction]
 
 # The most bits of a numerator or a denominator, and the products that one operation counts for.
 _MAX_BITS, _PRICE = 4096, 64
+_TOO_LONG = f"the costs lead to numbers of more than {_MAX_BITS} bits"
 
 
 def outputs_of(graph: Graph, known: dict[int, Fraction], work: Work) -> list[Polynomial]:
@@ -40,10 +42,23 @@ def outputs_of(graph: Graph, known: dict[int, Fraction], work: Work) -> list[Pol
         >>> outputs_of(graph, {1: Fraction(3)}, Work())
         [{(0,): Fraction(3, 1)}, {(0, 0): Fraction(1, 1)}]
     """
+    work.pay(_size(graph))
     inputs = [
         _constant(known[k]) if k in known else {(k,): Fraction(1)} for k in range(graph.inputs)
     ]
     return graph.evaluate(inputs, _operations(work))
+
+
+def _size(graph: Graph) -> int:
+    """Returns how many entries the arrays of a graph have, and products and terms on the way."""
+    total = graph.inputs
+    for node in graph.nodes:
+        total += prod(node.shape)
+        if node.operation == "matmul":
+            total += prod(node.shape) * graph.shape(node.operands[0])[-1]
+        elif node.operation == "sum":
+            total += prod(graph.shape(node.operands[0]))
+    return 8 * total
 
 
 def derivative(polynomial: Polynomial, along: int) -> Polynomial:
@@ -70,15 +85,21 @@ def _operations(work: Work) -> dict[str, Callable]:
     def checked(found: Polynomial) -> Polynomial:
         found = {monomial: x for monomial, x in found.items() if x}
         if any(map(_is_long, found.values())):
-            raise Unusable(f"the costs lead to numbers of more than {_MAX_BITS} bits")
+            raise Unusable(_TOO_LONG)
         return found
 
-    def add(x: Polynomial, y: Polynomial) -> Polynomial:
-        work.pay(_PRICE * (len(x) + len(y)))
-        found = dict(x)
-        for monomial, coefficient in y.items():
-            found[monomial] = found.get(monomial, Fraction(0)) + coefficient
+    def total(terms: list[Polynomial]) -> Polynomial:
+        work.pay(_PRICE * sum(len(term) + 1 for term in terms))
+        found: Polynomial = {}
+        for term in terms:
+            for monomial, coefficient in term.items():
+                found[monomial] = found.get(monomial, Fraction(0)) + coefficient
+                if _is_long(found[monomial]):
+                    raise Unusable(_TOO_LONG)
         return checked(found)
+
+    def add(x: Polynomial, y: Polynomial) -> Polynomial:
+        return total([x, y])
 
     def times(factor: Fraction, x: Polynomial) -> Polynomial:
         work.pay(_PRICE * len(x))
@@ -107,7 +128,7 @@ def _operations(work: Work) -> dict[str, Callable]:
         if exponent < 0 and not base:
             raise Unusable("the costs divide by zero")
         if max(abs(base.numerator), base.denominator).bit_length() * abs(exponent) > 2 * _MAX_BITS:
-            raise Unusable(f"the costs lead to numbers of more than {_MAX_BITS} bits")
+            raise Unusable(_TOO_LONG)
         work.pay(_PRICE * (1 + abs(exponent)))
         return checked({(): base**exponent})
 
@@ -139,6 +160,7 @@ def _operations(work: Work) -> dict[str, Callable]:
     return {
         "constant": _constant,
         "add": add,
+        "total": total,
         "sub": lambda x, y: add(x, times(Fraction(-1), y)),
         "neg": lambda x: times(Fraction(-1), x),
         "mul": mul,

@@ -29,7 +29,8 @@ from .verdict import require
 
 # The most coordinates of all players, components, and numbers of one datum.
 MAX_COORDINATES, MAX_COMPONENTS, MAX_DATA = 64, 2**12, 2**12
-_MAX_WEIGHT = 2**128
+# The largest weight, and the most bits of the common denominator of all fields.
+_MAX_WEIGHT, _MAX_COMMON = 2**128, 2**13
 
 
 class AffineField(NamedTuple):
@@ -80,7 +81,11 @@ class SampledFields:
             found.append(
                 self._rows(outputs_of(graph, known, work), scales.numbers(len(self.sizes)))
             )
-        common = lcm(*(x.denominator for rows in found for row in rows for x in row))
+        common = 1
+        for x in (x for rows in found for row in rows for x in row):
+            common = lcm(common, x.denominator)
+            if common.bit_length() > _MAX_COMMON:
+                raise Unusable("the fields have no common denominator of moderate length")
         self.fields = [
             AffineField([[int(x * common) for x in row] for row in rows], common) for rows in found
         ]

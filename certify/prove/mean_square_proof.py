@@ -469,4 +469,4 @@ def _compare(
         read = points @ rows[:, :n].T + rows[:, n]
         size = np.abs(points) @ np.abs(rows[:, :n]).T + np.abs(rows[:, n])
         slack = (2.0**-7 if costs.promoted else 1e-9) * (1 + size.max(1, keepdims=True))
-        require_same("certify_mean_square", ran, read, slack, where)
+        require_same("certify_mean_square", ran, read, np.broadcast_to(slack, ran.shape), where)

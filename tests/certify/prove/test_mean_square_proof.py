@@ -133,7 +133,7 @@ def operator(game, method, outcomes):
     return np.mean([np.kron(a, a) for a in matrices], axis=0)
 
 
-@pytest.mark.thin(4)
+@pytest.mark.thin(12)
 @pytest.mark.parametrize("seed", range(24))
 def test_random_games_are_proved_to_be_what_they_are(seed):
     """Stable if and only if the spectral radius is below one; the rate is close to it."""
