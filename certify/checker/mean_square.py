@@ -62,7 +62,7 @@ diverge, and else all outside of an ellipsoid. If it is "some", P may be indefin
 from fractions import Fraction
 from math import lcm
 
-from .affine_methods import Affine, read_steps
+from .affine_methods import read_steps
 from .cells import Progress
 from .contraction import Symmetric
 from .exact import Work, positive_definite
@@ -79,16 +79,14 @@ MAX_STATES = 64
 class RandomStep:
     """The step `d+ = A d + e` of a method along a batch, around the zero of the mean field.
 
-    With `t = 1 / tail` as one more coordinate, which stays what it is, the step along component s
-    is the linear map `maps[s] / denominator`.
-
     Attributes:
         fields: The fields and their probabilities.
         states: The number m of coordinates of the state.
         zero: The zero x* of the mean field.
-        maps: Integer matrices of m + 1 rows and columns.
         denominator: A positive integer.
         tail: A positive integer.
+        maps: For each component, A times the denominator, an integer matrix.
+        shifts: For each component, e times the denominator and the tail, an integer vector.
         multiplicative: Whether e is always zero: for every component, or as batches are all there
             is.
     """
@@ -101,18 +99,26 @@ class RandomStep:
         if self.states > MAX_STATES:
             raise Unusable(f"a state has at most {MAX_STATES} coordinates")
         self.zero = self.fields.zero(work)
-        fixed = [*self.zero, *[Fraction(0)] * (self.states - len(self.zero))]
-        shifts = [_shift(step, fixed, work) for step in steps]
         self.tail = lcm(*(x.denominator for x in self.zero))
         self.denominator = lcm(*(step.denominator for step in steps))
-        self.maps = [self._lifted(step, shift) for step, shift in zip(steps, shifts, strict=True)]
-        self.mean = square(self.states + 1)
-        for weight, each in zip(self.fields.weights, self.maps, strict=True):
-            self.mean = plus(self.mean, scaled(weight, each))
-        last = [row[-1] for row in self.mean]
-        require(not any(last[:-1]), "in the mean a step does not move the zero of the mean field")
-        additive = any(row[-1] for each in self.maps for row in each[:-1])
-        self.multiplicative = not additive or not self.fields.spread
+        factors = [self.denominator // step.denominator for step in steps]
+        self.maps = [
+            scaled(factor, [row[:-1] for row in step.rows])
+            for factor, step in zip(factors, steps, strict=True)
+        ]
+        self.shifts = [
+            self._shift(own, [factor * row[-1] for row in step.rows])
+            for factor, step, own in zip(factors, steps, self.maps, strict=True)
+        ]
+        weighted = [
+            [weight * e for e in shift]
+            for weight, shift in zip(self.fields.weights, self.shifts, strict=True)
+        ]
+        require(
+            not any(map(sum, zip(*weighted, strict=True))),
+            "in the mean a step does not move the zero of the mean field",
+        )
+        self.multiplicative = not any(map(any, self.shifts)) or not self.fields.spread
 
     @property
     def scale(self) -> int:
@@ -122,31 +128,48 @@ class RandomStep:
     def moment(self, form: Matrix) -> Matrix:
         """Returns `scale` times the matrix `[[L(P), q tail], [q' tail, r tail^2]]`.
 
-        It is the quadratic form `E V(A d + e)` in (d, t), where `t = 1 / tail` stands for one.
+        It is the quadratic form `E V(A d + e t tail)` in (d, t), of which `t = 1 / tail` is meant.
+        As the mean of e is zero, the mean step has no share in q and r.
 
         Args:
             form: The matrix P, in integers.
         """
-        lifted = [[*row, 0] for row in form] + [[0] * (self.states + 1)]
-        each = square(self.states + 1)
-        for weight, own in zip(self.fields.weights, self.maps, strict=True):
-            each = plus(each, scaled(weight, self._congruence(own, lifted)))
-        mean, spread = self._congruence(self.mean, lifted), self.fields.spread
+        n, spread = self.states, self.fields.spread
+        each, side, corner, mean = square(n), [0] * n, 0, square(n)
+        for weight, own, shift in zip(self.fields.weights, self.maps, self.shifts, strict=True):
+            mean = plus(mean, scaled(weight, own))
+            each = plus(each, scaled(weight, self._congruence(own, form)))
+            if any(shift):
+                self.work.spend([shift])
+                pulled = _times(form, shift)
+                drawn = _times(transposed(own), pulled)
+                side = [x + weight * y for x, y in zip(side, drawn, strict=True)]
+                corner += weight * sum(map(int.__mul__, shift, pulled))
+        share = spread.numerator * self.fields.total
         alone = spread.denominator - spread.numerator
-        return plus(scaled(alone, mean), scaled(spread.numerator * self.fields.total, each))
+        whole = plus(scaled(alone, self._congruence(mean, form)), scaled(share, each))
+        rows = [[*row, share * x] for row, x in zip(whole, side, strict=True)]
+        return [*rows, [share * x for x in (*side, corner)]]
 
     def _congruence(self, own: Matrix, form: Matrix) -> Matrix:
         self.work.spend(own)
         self.work.spend(form)
         return product(transposed(own), product(form, own))
 
-    def _lifted(self, step: Affine, shift: list[Fraction]) -> Matrix:
-        factor = self.denominator // step.denominator
-        rows = [
-            [*(factor * x for x in row[:-1]), int(e * self.denominator * self.tail)]
-            for row, e in zip(step.rows, shift, strict=True)
+    def _shift(self, own: Matrix, constants: list[int]) -> list[int]:
+        """Returns `(A z* + b - z*)` times the denominator and the tail."""
+        fixed = [int(x * self.tail) for x in self.zero]
+        fixed += [0] * (self.states - len(fixed))
+        self.work.spend([fixed])
+        moved = _times(own, fixed)
+        return [
+            x + self.tail * b - self.denominator * z
+            for x, b, z in zip(moved, constants, fixed, strict=True)
         ]
-        return [*rows, [0] * self.states + [self.denominator]]
+
+
+def _times(matrix: Matrix, vector: list[int]) -> list[int]:
+    return [sum(map(int.__mul__, row, vector)) for row in matrix]
 
 
 def check_mean_square(file: Reader, level: int, progress: Progress | None) -> tuple[str, ...]:
@@ -277,11 +300,3 @@ def _exceeds_distance(matrix: Matrix, scale: int, unit: int, step: RandomStep) -
         left[k][k] -= scale * 2 ** (bits - unit)
     step.work.spend_test(left)
     return positive_definite(left)
-
-
-def _shift(step: Affine, fixed: list[Fraction], work: Work) -> list[Fraction]:
-    """Returns `A z + b - z`."""
-    work.pay(64 * len(fixed) ** 2)
-    lifted, shares = [*fixed, Fraction(1)], Fraction(1, step.denominator)
-    moved = [sum(map(Fraction.__mul__, map(Fraction, row), lifted)) for row in step.rows]
-    return [shares * x - own for x, own in zip(moved, fixed, strict=True)]

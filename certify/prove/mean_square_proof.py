@@ -231,8 +231,8 @@ class Moments(NamedTuple):
     def of(cls, step: RandomStep) -> "Moments":
         """Computes them from the exact step."""
         one, tail = step.denominator, step.denominator * step.tail
-        maps = np.array([[[x / one for x in row[:-1]] for row in own[:-1]] for own in step.maps])
-        shifts = np.array([[row[-1] / tail for row in own[:-1]] for own in step.maps])
+        maps = np.array([[[x / one for x in row] for row in own] for own in step.maps])
+        shifts = np.array([[x / tail for x in shift] for shift in step.shifts])
         p = np.array([weight / step.fields.total for weight in step.fields.weights])
         return cls._with(maps, shifts, p, float(step.fields.spread))
 

@@ -222,15 +222,14 @@ def test_steps_are_those_of_dgames(name, additive):
         x, state = unravel(z)
         return ravel_pytree(method.step(field, x, state, datum))[0]
 
-    for s, exact in enumerate(step.maps):
+    for s, (exact, shift) in enumerate(zip(step.maps, step.shifts, strict=True)):
         datum = tuple(part[s] for part in data)
         columns = [np.asarray(move(row, datum)) for row in (*np.eye(state.size), 0.0 * zero)]
-        rows = np.array([[x / step.denominator for x in row] for row in exact])
         matrix = np.stack(columns[:-1]) - columns[-1]
-        assert rows[:-1, :-1] == pytest.approx(matrix.T, abs=1e-13)
-        assert rows[:-1, -1] / step.tail == pytest.approx(
-            np.asarray(move(zero, datum)) - zero, abs=1e-13
-        )
+        rows = np.array([[x / step.denominator for x in row] for row in exact])
+        assert rows == pytest.approx(matrix.T, abs=1e-13)
+        moved = np.array([x / step.denominator / step.tail for x in shift])
+        assert moved == pytest.approx(np.asarray(move(zero, datum)) - zero, abs=1e-13)
     assert step.multiplicative == (data is not DATA)
 
 
@@ -243,8 +242,9 @@ def test_moments_are_those_of_all_batches(replace, additive):
     draws = (
         itertools.product(range(4), repeat=2) if replace else itertools.combinations(range(4), 2)
     )
-    maps = np.array(step.maps, float) / step.denominator
-    maps[:, :-1, -1] /= step.tail
+    maps = np.tile(np.eye(7), (4, 1, 1))
+    maps[:, :-1, :-1] = np.array(step.maps, float) / step.denominator
+    maps[:, :-1, -1] = np.array(step.shifts, float) / step.denominator / step.tail
     batches = np.array([maps[list(draw)].mean(0) for draw in draws])
     form = np.arange(36).reshape(6, 6) + 7 * np.eye(6, dtype=int)
     form = form + form.T
