@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from . import checker_rules, enclosure_rules, step_rules, zero_rules
+from . import checker_rules, enclosure_rules, mean_square_rules, step_rules, zero_rules
 from .source import NotFoundError, Rule
 
 CATALOGUE: list[Rule] = [
@@ -10,12 +10,14 @@ CATALOGUE: list[Rule] = [
     *step_rules.RULES,
     *enclosure_rules.RULES,
     *zero_rules.RULES,
+    *mean_square_rules.RULES,
 ]
 TESTS: dict[str, list[str]] = {
     **checker_rules.TESTS,
     **step_rules.TESTS,
     **enclosure_rules.TESTS,
     **zero_rules.TESTS,
+    **mean_square_rules.TESTS,
 }
 
 
