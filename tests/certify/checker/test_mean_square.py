@@ -233,22 +233,25 @@ def test_steps_are_those_of_dgames(name, additive):
     assert step.multiplicative == (data is not DATA)
 
 
-@pytest.mark.parametrize("replace", [True, False])
-def test_moments_are_those_of_all_batches(replace, additive):
-    """Batches of two of four data, each enumerated."""
+@pytest.mark.parametrize("weights", [(1, 1, 1, 1), (1, 2, 5, 2), None])
+def test_moments_are_those_of_all_batches(weights, additive):
+    """Batches of two of four data, each enumerated; without replacement if there are no weights."""
     contents = copy.deepcopy(additive)
-    contents["noise"]["batch"] = {"size": 2, "replacement": replace}
+    contents["noise"]["batch"] = {"size": 2, "replacement": weights is not None}
+    for component, weight in zip(contents["noise"]["components"], weights or [1] * 4, strict=True):
+        component["weight"] = weight
     step = posed(contents, dg.Momentum(STEPS, 0.5))
-    draws = (
-        itertools.product(range(4), repeat=2) if replace else itertools.combinations(range(4), 2)
-    )
+    pairs = [*itertools.product(range(4), repeat=2)]
+    draws = [pair for pair in pairs if weights or pair[0] != pair[1]]
+    shares = [float(np.prod([(weights or [1] * 4)[s] for s in draw])) for draw in draws]
     maps = np.tile(np.eye(7), (4, 1, 1))
     maps[:, :-1, :-1] = np.array(step.maps, float) / step.denominator
     maps[:, :-1, -1] = np.array(step.shifts, float) / step.denominator / step.tail
     batches = np.array([maps[list(draw)].mean(0) for draw in draws])
     form = np.arange(36).reshape(6, 6) + 7 * np.eye(6, dtype=int)
     form = form + form.T
-    expected = np.mean([own.T @ np.pad(form, (0, 1)) @ own for own in batches], axis=0)
+    squares = [own.T @ np.pad(form, (0, 1)) @ own for own in batches]
+    expected = np.average(squares, axis=0, weights=shares)
     found = np.array(
         [[float(Fraction(x, step.scale)) for x in row] for row in step.moment(form.tolist())]
     )

@@ -54,6 +54,11 @@ def test_what_is_not_quadratic_is_unusable(node, words):
         of_nodes(node, known={1: Fraction(99, 2**60)})
 
 
+def test_a_product_of_three_unknowns_is_unusable():
+    with pytest.raises(Unusable, match="degree 3"):
+        of_nodes(("mul", (0, 1), None), ("mul", (2, 0), None))
+
+
 def test_large_graphs_are_paid_for_beforehand():
     work = Work()
     work.left = 2**22
