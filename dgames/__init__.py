@@ -85,6 +85,11 @@ if _typing.TYPE_CHECKING:
     from dgames.jacobian import jacobian_blocks as jacobian_blocks
     from dgames.jacobian import jacobian_operator as jacobian_operator
 
+# Averages over data, and batches of the data
+from dgames.finite_sum import Batches as Batches
+from dgames.finite_sum import FiniteSum as FiniteSum
+from dgames.finite_sum import FiniteSumField as FiniteSumField
+
 # Crowds of negligible players, and the games of N players with their data
 from dgames.crowds.mean_field import MeanFieldGame as MeanFieldGame
 from dgames.crowds.regularised_mean_field import RegularisedMeanField as RegularisedMeanField
@@ -105,6 +110,7 @@ from dgames.crowds.graphons import midpoints as midpoints
 from dgames import methods as methods
 from dgames.methods import AbstractMethod as AbstractMethod
 from dgames.methods import AcceleratedOptimistic as AcceleratedOptimistic
+from dgames.methods import AdaptiveOptimisticDualAveraging as AdaptiveOptimisticDualAveraging
 from dgames.methods import Alternating as Alternating
 from dgames.methods import AnchoredExtragradient as AnchoredExtragradient
 from dgames.methods import Averaged as Averaged
@@ -127,11 +133,16 @@ from dgames.methods import NesterovOptimistic as NesterovOptimistic
 if _typing.TYPE_CHECKING:
     from dgames.methods import Optax as Optax
 from dgames.methods import Optimistic as Optimistic
+from dgames.methods import OptimisticDualAveraging as OptimisticDualAveraging
 from dgames.methods import OptimisticMirrorDescent as OptimisticMirrorDescent
+from dgames.methods import OptimisticSeparated as OptimisticSeparated
+from dgames.methods import PowerDecay as PowerDecay
 from dgames.methods import PrimalDual as PrimalDual
 from dgames.methods import RungeKutta4 as RungeKutta4
 from dgames.methods import Simultaneous as Simultaneous
 from dgames.methods import SSPRK3 as SSPRK3
+from dgames.methods import VarianceReducedHalpern as VarianceReducedHalpern
+from dgames.methods import VarianceReducedInexactHalpern as VarianceReducedInexactHalpern
 from dgames.methods import method_name as method_name
 
 # Momenta of games as plain optax transformations
@@ -168,6 +179,8 @@ from dgames.diagnose import step_jacobian as step_jacobian
 from dgames.regret import regret as regret
 from dgames.tangent_residual import gap_bound as gap_bound
 from dgames.tangent_residual import tangent_residual as tangent_residual
+from dgames.second_moment import second_moment_operator as second_moment_operator
+from dgames.second_moment import second_moment_radius as second_moment_radius
 
 # A leader and followers
 if _typing.TYPE_CHECKING:

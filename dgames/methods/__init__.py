@@ -12,6 +12,10 @@ from dgames.methods.anchored import AnchoredExtragradient as AnchoredExtragradie
 from dgames.methods.anchored import FastExtragradient as FastExtragradient
 from dgames.methods.averaged import Averaged as Averaged
 from dgames.methods.competitive_adam import CompetitiveAdam as CompetitiveAdam
+from dgames.methods.dual_averaging import (
+    AdaptiveOptimisticDualAveraging as AdaptiveOptimisticDualAveraging,
+)
+from dgames.methods.dual_averaging import OptimisticDualAveraging as OptimisticDualAveraging
 from dgames.methods.extragradient import Extragradient as Extragradient
 from dgames.methods.fictitious_play import FictitiousPlay as FictitiousPlay
 from dgames.methods.halpern import Halpern as Halpern
@@ -28,6 +32,7 @@ from dgames.methods.momentum import ComplexMomentum as ComplexMomentum
 from dgames.methods.momentum import Momentum as Momentum
 from dgames.methods.moving_anchor import MovingAnchor as MovingAnchor
 from dgames.methods.optimistic import Optimistic as Optimistic
+from dgames.methods.optimistic_separated import OptimisticSeparated as OptimisticSeparated
 from dgames.methods.policies import egpo as egpo
 from dgames.methods.policies import inpo as inpo
 from dgames.methods.policies import magnetic_mirror_descent as magnetic_mirror_descent
@@ -41,7 +46,12 @@ from dgames.methods.primal_dual import PrimalDual as PrimalDual
 from dgames.methods.runge_kutta import SSPRK3 as SSPRK3
 from dgames.methods.runge_kutta import Heun as Heun
 from dgames.methods.runge_kutta import RungeKutta4 as RungeKutta4
+from dgames.methods.schedules import PowerDecay as PowerDecay
 from dgames.methods.simultaneous import Simultaneous as Simultaneous
+from dgames.methods.variance_reduced import VarianceReducedHalpern as VarianceReducedHalpern
+from dgames.methods.variance_reduced import (
+    VarianceReducedInexactHalpern as VarianceReducedInexactHalpern,
+)
 
 if _typing.TYPE_CHECKING:
     from dgames.methods.optax import Optax as Optax

@@ -29,6 +29,10 @@ GAMES = {
         (jnp.array([1.0, -0.5, 2.0]), jnp.array([0.3, 0.7, -1.1])),
     ),
     "surface": (games.Surface("weapons"), (0.2, -0.3)),
+    "first_price_auction": (
+        games.FirstPriceAuction(0.2, grid=12),
+        (jnp.array([0.0, 0.3, 0.5]), jnp.array([0.1, 0.2, 0.55])),
+    ),
     "matrix": (
         games.MatrixGame(THREE_BY_TWO, -(THREE_BY_TWO**2)),
         (jnp.array([0.2, 0.3, 0.5]), jnp.array([0.6, 0.4])),

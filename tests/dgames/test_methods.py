@@ -61,6 +61,11 @@ METHODS = {
     "ssprk3": Case(dg.SSPRK3, 3),
     "runge_kutta_4": Case(dg.RungeKutta4, 4),
     "competitive_adam": Case(dg.CompetitiveAdam, 2, rest=1e-5),
+    "optimistic_separated": Case(lambda h: dg.OptimisticSeparated(h, h / 2), 1, 1),
+    "optimistic_dual_averaging": Case(lambda h: dg.OptimisticDualAveraging(h, h / 2), 1, 1),
+    "adaptive_optimistic_dual_averaging": Case(
+        lambda h: dg.AdaptiveOptimisticDualAveraging(step_size=h), 1, 1
+    ),
     "optax": Case(lambda h: dg.Optax(SGD), 1),
 }
 ALL = pytest.mark.parametrize("case", METHODS.values(), ids=METHODS)

@@ -1,0 +1,219 @@
+"""Games and fields that are averages over data, and batches of the data."""
+
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Int, Key, PyTree
+from typing_extensions import override
+
+from dgames.constraints.shared_constraints import SharedConstraints
+from dgames.fields.field import AbstractField
+from dgames.fields.pseudo_gradient import PseudoGradient
+from dgames.game import Game
+from dgames.sets import PlayerSets
+from dgames.strategy import Strategy
+
+
+class FiniteSum(Game):
+    r"""A game that is an average over data.
+
+        f_i(x) = 1/n sum_(k=1)^n f_i(x, datum_k)
+
+    As `args` it takes None, for all data, or the indices of a batch, for the average over that: so
+    that every method runs on mini-batches. With `Batches` as indices the batch's field is unbiased,
+    and it is a *stochastic* field: with a constant step, methods end up around the equilibrium
+    rather than at it. `VarianceReducedHalpern` converges, at the price of whole evaluations now and
+    then.
+
+    An evaluation of the field at a batch of b indices takes b evaluations of a component, and at
+    None it takes n.
+
+    Attributes:
+        game: The game of one datum, whose costs take it as `args`. Its sets and shared constraints
+            are those of the sum; the latter must not depend on the datum.
+        data: A pytree of arrays, one entry per datum along their first axes.
+
+    >>> import dgames as dg
+    >>> nearest = dg.game(lambda x, datum: ((x[0] - datum) ** 2, (x[1] + x[0] - datum) ** 2))
+    >>> game = FiniteSum(nearest, jnp.array([0.0, 1.0, 5.0]))
+    >>> game.size, [float(cost) for cost in game.costs((2.0, 0.0), jnp.array([0, 1]))]
+    (3, [2.5, 2.5])
+    >>> [float(block) for block in dg.solve(game, dg.Simultaneous(0.2), (0.0, 0.0)).strategy]
+    [2.0, 0.0]
+    """
+
+    game: Game
+    data: PyTree[Array]
+
+    def __check_init__(self):
+        if not isinstance(self.game, Game):
+            raise ValueError(
+                "FiniteSum: the first argument is the game of one datum; make one of a function "
+                "costs(x, datum) with dgames.game"
+            )
+        _size("FiniteSum", self.data)
+
+    @property
+    def size(self) -> int:
+        """The number n of data."""
+        return _size("FiniteSum", self.data)
+
+    @override
+    def costs(self, x: Strategy, args: PyTree = None) -> PyTree:
+        return _mean(lambda datum: self.game.costs(x, datum), self.data, args)
+
+    @override
+    def strategy_set(self, x: Strategy) -> PlayerSets:
+        return self.game.strategy_set(x)
+
+    @override
+    def shared_constraints(self, x: Strategy) -> SharedConstraints:
+        return self.game.shared_constraints(x)
+
+
+class FiniteSumField(AbstractField):
+    r"""A field that is an average over data, `F(x) = 1/n sum_k F(x, datum_k)`.
+
+    It is for components that are no pseudo-gradients, such as the columns of a matrix; of costs,
+    make a `FiniteSum`. As `args` it takes None, for all data, or the indices of a batch.
+
+    Attributes:
+        field: The field of one datum, which it takes as `args`. Its sets and shared constraints are
+            those of the sum.
+        data: A pytree of arrays, one entry per datum along their first axes.
+
+    >>> import dgames as dg
+    >>> pull = dg.FunctionField(lambda x, datum: (x[0] - datum,))
+    >>> field = FiniteSumField(pull, jnp.array([0.0, 1.0, 5.0]))
+    >>> float(field((0.0,))[0]), float(field((0.0,), jnp.array([1, 2]))[0])
+    (-2.0, -3.0)
+    """
+
+    field: AbstractField
+    data: PyTree[Array]
+
+    def __check_init__(self):
+        _size("FiniteSumField", self.data)
+
+    @property
+    def size(self) -> int:
+        """The number n of data."""
+        return _size("FiniteSumField", self.data)
+
+    @override
+    def __call__(self, x: Strategy, args: PyTree = None) -> Strategy:
+        return _mean(lambda datum: self.field(x, datum), self.data, args)
+
+    @override
+    def strategy_set(self, x: Strategy) -> PlayerSets:
+        return self.field.strategy_set(x)
+
+    @override
+    def shared_constraints(self, x: Strategy) -> SharedConstraints:
+        return self.field.shared_constraints(x)
+
+
+class Batches(eqx.Module):
+    """Random batches of indices: a function of the step, so that a run can be repeated.
+
+    Give it as `args` of a method's step, `batches(step)`, for a `FiniteSum`.
+
+    Attributes:
+        key: A random key; the batch of a step depends on the key and the step only.
+        size: The number n of data.
+        batch: The number of indices in a batch.
+        replace: Whether an index may be drawn twice. Without replacement the batch must not be
+            larger than the data, and the variance of a batch of b is `(n - b) / (n - 1)` times
+            that with replacement.
+
+    >>> batches = Batches(jax.random.key(0), size=5, batch=5, replace=False)
+    >>> sorted(batches(17).tolist())
+    [0, 1, 2, 3, 4]
+    """
+
+    key: Key[Array, ""]
+    size: int = eqx.field(static=True)
+    batch: int = eqx.field(static=True)
+    replace: bool = eqx.field(static=True, default=True)
+
+    def __check_init__(self):
+        if self.size < 1 or self.batch < 1 or (self.batch > self.size and not self.replace):
+            raise ValueError(
+                "Batches: a batch has at least one index, and without replacement at most as many "
+                f"as there are data; got a batch of {self.batch} from {self.size}"
+            )
+
+    def __call__(self, step: Int[Array, ""] | int) -> Int[Array, " batch"]:
+        """The indices of a step.
+
+        Args:
+            step: The number of the step, a whole number.
+        """
+        return draw(jax.random.fold_in(self.key, step), self.size, self.batch, self.replace)
+
+
+def draw(key: Key[Array, ""], size: int, batch: int, replace: bool) -> Int[Array, " batch"]:
+    """Draws indices below `size` at random.
+
+    Args:
+        key: A random key.
+        size: The number of data.
+        batch: How many indices.
+        replace: Whether an index may be drawn twice.
+    """
+    if replace:
+        return jax.random.randint(key, (batch,), 0, size)
+    return jax.random.choice(key, size, (batch,), replace=False)
+
+
+def number_of_components(field: AbstractField) -> int:
+    """The number of data that a field is an average over.
+
+    Args:
+        field: The pseudo-gradient of a `FiniteSum`, or a `FiniteSumField`.
+
+    Raises:
+        ValueError: If it is neither.
+    """
+    if isinstance(field, PseudoGradient) and isinstance(field.game, FiniteSum):
+        return field.game.size
+    if isinstance(field, FiniteSumField):
+        return field.size
+    raise ValueError(
+        "variance reduction needs an average over data: a dgames.FiniteSum, or a "
+        f"dgames.FiniteSumField; this is a {type(field).__name__}"
+    )
+
+
+def _mean(fn: Any, data: PyTree[Array], indices: PyTree) -> PyTree:
+    """Returns the mean of a function over all data, or over those with the given indices."""
+    if indices is not None:
+        _check_indices(indices)
+        data = jax.tree.map(lambda leaf: jnp.asarray(leaf)[indices], data)
+    return jax.tree.map(lambda leaf: jnp.mean(leaf, 0), jax.vmap(fn)(data))
+
+
+def _check_indices(indices: Any) -> None:
+    if not eqx.is_array_like(indices) or jnp.ndim(indices) != 1:
+        fault = f"an array of shape {jnp.shape(indices)}" if eqx.is_array_like(indices) else indices
+    elif not jnp.issubdtype(jnp.result_type(indices), jnp.integer):
+        fault = f"an array of {jnp.result_type(indices)}"
+    else:
+        return
+    raise ValueError(
+        "the args of a finite sum are None, for all data, or the indices of a batch, a vector of "
+        f"whole numbers; got {fault}"
+    )
+
+
+def _size(what: str, data: PyTree) -> int:
+    shapes = [jnp.shape(leaf) for leaf in jax.tree.leaves(data)]
+    counts = {shape[:1] for shape in shapes}
+    if len(counts) != 1 or counts & {(), (0,)}:
+        raise ValueError(
+            f"{what}: data are arrays with one entry per datum along their first axes, at least "
+            f"one; got shapes {', '.join(map(str, shapes)) or 'of nothing'}"
+        )
+    return shapes[0][0]
