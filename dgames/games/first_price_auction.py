@@ -52,7 +52,7 @@ class FirstPriceAuction(Game):
 
     Example:
         >>> auction = FirstPriceAuction(0.1)
-        >>> [f"{-cost:.4f}" for cost in auction.costs(auction.equilibrium())]
+        >>> [f"{-cost:.4f}" for cost in auction.costs(auction.bayes_nash_equilibrium())]
         ['0.1478', '0.1478']
 
     References:
@@ -134,7 +134,9 @@ class FirstPriceAuction(Game):
         """
         return self.highest * jax.random.uniform(key, (samples, bidders), self.highest.dtype)
 
-    def equilibrium(self, bidders: int = 2, knots: int = 33) -> tuple[Float[Array, " knots"], ...]:
+    def bayes_nash_equilibrium(
+        self, bidders: int = 2, knots: int = 33
+    ) -> tuple[Float[Array, " knots"], ...]:
         """The Bayes-Nash equilibrium of the auction itself, `b(v) = v (N - 1) / N`.
 
         Args:

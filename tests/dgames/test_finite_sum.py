@@ -59,7 +59,7 @@ def test_costs_are_means_over_all_data_or_over_a_batch():
     batch = jnp.array([3, 3, 5])
     assert np.isclose(PULLS.costs(X, batch)["b"], np.mean((-4 - (at * weight)[batch]) ** 2 / 2))
     assert np.isclose(FREE(X, batch)["a"], np.mean((weight * (-3 - at))[batch]))
-    assert PULLS.size == FREE.game.size == N
+    assert PULLS.size == N
     # The mean over all single components is the whole.
     singles = jax.jit(jax.vmap(lambda i: FREE(X, i[None])))(jnp.arange(N))
     assert np.isclose(singles["a"].mean(), FREE(X)["a"])
@@ -78,7 +78,7 @@ def test_malformed_sums():
     with pytest.raises(
         (ValueError, jaxtyping.TypeCheckError), match=r"game of one datum|Type-check"
     ):
-        dg.FiniteSum(pulls, DATA)
+        dg.FiniteSum(pulls, DATA)  # pyright: ignore[reportArgumentType]
     with pytest.raises(ValueError, match="one entry per datum"):
         dg.FiniteSum(dg.game(pulls), {"at": jnp.zeros(3), "weight": jnp.zeros(4)})
     with pytest.raises(ValueError, match="one entry per datum"):
@@ -113,7 +113,8 @@ def test_every_method_runs_on_batches(key):
     @jax.jit
     def last(x):
         def step(k, carry):
-            return method.step(FREE, *carry, batches(k))
+            x, state = carry
+            return method.step(FREE, x, state, batches(k))
 
         return jax.lax.fori_loop(1, 4000, step, (x, method.init(FREE, x, batches(0))))[0]
 

@@ -31,7 +31,7 @@ def exact_utility(temperature, nodes=200):
 )
 def test_smooth_utilities_at_the_equilibrium_of_the_auction(temperature, grid, published):
     auction = FirstPriceAuction(temperature, grid=grid)
-    first, second = (-cost for cost in auction.costs(auction.equilibrium()))
+    first, second = (-cost for cost in auction.costs(auction.bayes_nash_equilibrium()))
     exact = exact_utility(temperature)
     assert np.isclose(first, exact, rtol=0, atol=3e-7) and np.isclose(first, second)
     assert np.isclose(exact, published, rtol=0, atol=1.2e-6)  # their quadrature is a bit off
@@ -40,12 +40,18 @@ def test_smooth_utilities_at_the_equilibrium_of_the_auction(temperature, grid, p
 @pytest.mark.full
 def test_without_smoothing_the_utility_is_one_sixth():
     auction = FirstPriceAuction(0.0, grid=512)
-    assert np.allclose([-cost for cost in auction.costs(auction.equilibrium())], 1 / 6, atol=1e-6)
+    assert np.allclose(
+        [-cost for cost in auction.costs(auction.bayes_nash_equilibrium())], 1 / 6, atol=1e-6
+    )
     three = FirstPriceAuction(0.0, grid=24)
     # Three bidders: E (v - 2 v / 3) v^2 = 1 / 12.
-    assert np.allclose([-c for c in three.costs(three.equilibrium(3))], 1 / 12, atol=1e-3)
+    assert np.allclose(
+        [-c for c in three.costs(three.bayes_nash_equilibrium(3))], 1 / 12, atol=1e-3
+    )
     larger = FirstPriceAuction(0.0, highest=4.0, grid=64)
-    assert np.allclose([-c for c in larger.costs(larger.equilibrium())], 4 / 6, atol=1e-3)
+    assert np.allclose(
+        [-c for c in larger.costs(larger.bayes_nash_equilibrium())], 4 / 6, atol=1e-3
+    )
 
 
 @pytest.mark.parametrize("pay_as_bid", [False, pytest.param(True, marks=pytest.mark.full)])
@@ -121,7 +127,7 @@ def test_the_bound_for_two_bidders_is_that_of_the_design():
 
 def test_losses_and_distances():
     auction = FirstPriceAuction(0.0, grid=400)
-    assert (auction.utility_loss(auction.equilibrium()) < 2e-3).all()
+    assert (auction.utility_loss(auction.bayes_nash_equilibrium()) < 2e-3).all()
     # Against b = v / 2, truthful bids earn nothing; v / 2 earns v^2 / 2, in the mean 1 / 6.
     x = (jnp.linspace(0, 1, 5), jnp.linspace(0, 0.5, 5))
     assert np.isclose(auction.utility_loss(x)[0], 1 / 6, atol=2e-3)
@@ -131,7 +137,7 @@ def test_losses_and_distances():
 def test_malformed_auctions():
     auction = FirstPriceAuction(0.1)
     with pytest.raises(ValueError, match=r"shape \(samples, bidders\), here for 2 bidders"):
-        auction.costs(auction.equilibrium(), jnp.zeros((5, 3)))
+        auction.costs(auction.bayes_nash_equilibrium(), jnp.zeros((5, 3)))
     with pytest.raises(ValueError, match="bids at two knots or more"):
         auction.costs((jnp.zeros(1), jnp.zeros(1)))
 
@@ -147,7 +153,7 @@ def test_malformed_auctions():
 )
 def test_learning_ends_near_the_equilibrium(temperature, distance, half, top, loss):
     auction = FirstPriceAuction(temperature)
-    x = jax.tree.map(lambda bids: 0.8 * bids, auction.equilibrium())
+    x = jax.tree.map(lambda bids: 0.8 * bids, auction.bayes_nash_equilibrium())
     x = dg.solve(auction, dg.Simultaneous(1.0), x, tol=0.0, max_steps=6000).strategy
     assert np.allclose(auction.distance(x), distance, atol=5e-4)
     for block in x:

@@ -30,7 +30,7 @@ GAMES = {
     ),
     "surface": (games.Surface("weapons"), (0.2, -0.3)),
     "first_price_auction": (
-        games.FirstPriceAuction(0.2, grid=12),
+        games.FirstPriceAuction(0.2, grid=12, pay_as_bid=True),
         (jnp.array([0.0, 0.3, 0.5]), jnp.array([0.1, 0.2, 0.55])),
     ),
     "matrix": (

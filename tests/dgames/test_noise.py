@@ -256,7 +256,8 @@ def test_noisy_runs_follow_the_second_moments():
         x = (jnp.array(1.0), jnp.array(0.0))
 
         def step(carry, sign):
-            return method.step(field, *carry, jnp.where(sign, 3.0, -1.0)), None
+            x, state = carry
+            return method.step(field, x, state, jnp.where(sign, 3.0, -1.0)), None
 
         signs = jax.random.bernoulli(key, shape=(3000,))
         (x, _), _ = jax.lax.scan(step, (x, method.init(field, x, jnp.array(1.0))), signs)
