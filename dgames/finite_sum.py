@@ -21,11 +21,11 @@ class FiniteSum(Game):
 
         f_i(x) = 1/n sum_(k=1)^n f_i(x, datum_k)
 
-    As `args` it takes None, for all data, or the indices of a batch, for the average over that: so
-    that every method runs on mini-batches. With `Batches` as indices the batch's field is unbiased,
-    and it is a *stochastic* field: with a constant step, methods end up around the equilibrium
-    rather than at it. `VarianceReducedHalpern` converges, at the price of whole evaluations now and
-    then.
+    As `args` it takes None, for all data, or the indices of a batch, for the average over that, so
+    that every method runs on mini-batches: give `dgames.solve` a `Stepwise` of `Batches`. Their
+    field is the whole one in the mean, and noisy: with a constant step, methods end up around the
+    equilibrium rather than at it. `VarianceReducedHalpern` converges, at the price of whole
+    evaluations now and then.
 
     An evaluation of the field at a batch of b indices takes b evaluations of a component, and at
     None it takes n.
@@ -40,8 +40,11 @@ class FiniteSum(Game):
     >>> game = FiniteSum(nearest, jnp.array([0.0, 1.0, 5.0]))
     >>> game.size, [float(cost) for cost in game.costs((2.0, 0.0), jnp.array([0, 1]))]
     (3, [2.5, 2.5])
-    >>> [float(block) for block in dg.solve(game, dg.Simultaneous(0.2), (0.0, 0.0)).strategy]
-    [2.0, 0.0]
+    >>> batches = dg.Stepwise(dg.Batches(jax.random.key(0), game.size, batch=2), mean=None)
+    >>> method = dg.OptimisticDualAveraging(0.2, dg.PowerDecay(0.2, 0.5))
+    >>> run = dg.solve(game, method, (0.0, 0.0), batches, max_steps=2000, tol=0.05)
+    >>> [abs(float(block) - best) < 0.1 for block, best in zip(run.strategy, (2.0, 0.0))]
+    [True, True]
     """
 
     game: Game
@@ -118,7 +121,8 @@ class FiniteSumField(AbstractField):
 class Batches(eqx.Module):
     """Random batches of indices: a function of the step, so that a run can be repeated.
 
-    Give it as `args` of a method's step, `batches(step)`, for a `FiniteSum`.
+    `dgames.Stepwise(batches, mean=None)` is what `dgames.solve` takes as `args` of a `FiniteSum`;
+    with `mean`, the run is judged by the residual over all data.
 
     Attributes:
         key: A random key; the batch of a step depends on the key and the step only.

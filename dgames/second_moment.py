@@ -116,7 +116,7 @@ def second_moment_radius(
     >>> for method in (same, shorter):
     ...     print(f"{second_moment_radius(noisy, method, (0.0, 0.0), noise):.6f}")
     1.037156
-    0.998106
+    0.998098
 
     References:
         Hsieh, Antonakopoulos, Cevher and Mertikopoulos, *No-regret learning in games with noisy
