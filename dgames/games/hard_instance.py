@@ -4,13 +4,16 @@ import math
 from typing import Any
 
 import equinox as eqx
+import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PyTree
 from typing_extensions import override
 
+from dgames.fields import AbstractField, PseudoGradient
+from dgames.finite_sum import FiniteSumField
 from dgames.game import ZeroSum
 from dgames.roles import in_roles
-from dgames.sets import AbstractSet, Box, Euclidean
+from dgames.sets import AbstractSet, Box, Euclidean, PlayerSets
 from dgames.strategy import Strategy
 
 
@@ -88,7 +91,40 @@ class HardInstance(ZeroSum):
         """The unique solution without constraints, in closed form."""
         return jnp.arange(1.0, self.size + 1), jnp.full(self.size, -0.5)
 
+    def by_coordinates(self) -> FiniteSumField:
+        r"""The pseudo-gradient as an average of n fields, as the literature on finite sums has it.
+
+        Field i is n times what the coordinates `x_i` and `y_i` alone add to `F(0)`, plus `F(0)`:
+        column i of the Jacobian. The fields are not pseudo-gradients, nor monotone one by one.
+
+        >>> game = HardInstance(3)
+        >>> [block.tolist() for block in game.by_coordinates()(game.equilibrium())]
+        [[0.0, 0.0, 0.0], [0.0, 0.0, 0.0]]
+        """
+        return FiniteSumField(_Coordinate(self), jnp.arange(self.size))
+
     def lipschitz(self) -> float:
         """The Lipschitz constant of the pseudo-gradient, in closed form up to rounding."""
         largest = math.cos(math.pi / (2 * self.size + 1)) / 2
         return largest * (largest + math.hypot(largest, 1))
+
+
+class _Coordinate(AbstractField):
+    """What one coordinate of both players adds to the pseudo-gradient, which is affine."""
+
+    game: HardInstance
+
+    @override
+    def __call__(self, x: Strategy, args: PyTree = None) -> Strategy:
+        field, size = PseudoGradient(self.game), self.game.size
+
+        def alone(leaf: Array) -> Array:
+            return jnp.where(jnp.arange(size) == args, leaf, jnp.zeros_like(leaf))
+
+        at_zero = field(jax.tree.map(jnp.zeros_like, x))
+        added = jax.tree.map(jnp.subtract, field(jax.tree.map(alone, x)), at_zero)
+        return jax.tree.map(lambda a, b: size * a + b, added, at_zero)
+
+    @override
+    def strategy_set(self, x: Strategy) -> PlayerSets:
+        return self.game.strategy_set(x)

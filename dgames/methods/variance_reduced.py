@@ -1,7 +1,7 @@
 """Halpern's iteration on averages over data, with few evaluations of all data."""
 
 import math
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import equinox as eqx
 import jax
@@ -18,6 +18,7 @@ from dgames.methods.method import (
     real_hyperparameter,
     scale,
     subtract,
+    towards,
 )
 from dgames.strategy import Strategy
 
@@ -145,7 +146,7 @@ class VarianceReducedHalpern(AbstractMethod):
         # The first estimate has nothing to correct.
         sure = (state.steps == 0) | jax.random.bernoulli(coin, self.probability(k, size))
         estimate, cost = jax.lax.cond(sure, whole, corrected)
-        anchored = _between(x, state.anchor, 2 / (k + 4))
+        anchored = towards(x, state.anchor, 2 / (k + 4))
         new = field.project(subtract(anchored, scale(self.step_size, estimate)))
         return new, VarianceReducedState(
             state.anchor, x, estimate, state.steps + 1, state.evaluations + cost
@@ -285,7 +286,7 @@ class VarianceReducedInexactHalpern(AbstractMethod):
                 scale(self.resolvent_step, add(at.force, change)),
                 add(subtract(at.snapshot, x), subtract(at.point, at.last)),
             )
-            mixed = _between(at.point, at.snapshot, chance)
+            mixed = towards(at.point, at.snapshot, chance)
             point = field.project(subtract(mixed, scale(self.step_size, push)))
 
             def renewed() -> tuple[Strategy, Strategy, Array]:
@@ -300,7 +301,7 @@ class VarianceReducedInexactHalpern(AbstractMethod):
 
         start = _Inner(x, x, field(x), x, state.evaluations + size)
         end = jax.lax.fori_loop(0, rounds, inner, start)
-        new = field.project(_between(end.point, state.anchor, 1 / (k + 2)))
+        new = field.project(towards(end.point, state.anchor, 1 / (k + 2)))
         return new, InexactHalpernState(state.anchor, state.steps + 1, end.evaluations)
 
     @staticmethod
@@ -325,16 +326,6 @@ class VarianceReducedInexactHalpern(AbstractMethod):
 def _chance(size: int) -> float:
     """The probability of a new snapshot: with `p = 1` there would be no step that is allowed."""
     return 1 / max(size, 2)
-
-
-def _between(x: Strategy, anchor: Strategy, weight: Float[Array, ""]) -> Strategy:
-    """Returns `(1 - weight) x + weight anchor`."""
-
-    def mean(own: Array, start: Array) -> Array:
-        share: Any = weight.astype(own.dtype)
-        return (1 - share) * own + share * start
-
-    return jax.tree.map(mean, x, anchor)
 
 
 def _check_args(args: PyTree) -> None:

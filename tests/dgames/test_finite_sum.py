@@ -29,24 +29,6 @@ SELDOM = dg.Stepwise(lambda step: None, mean=None, every=10)
 X = {"a": jnp.array(-3.0), "b": jnp.array(-4.0)}
 
 
-def hard_columns(n):
-    """The hard instance `f = x'Hx/2 - h'x - <Ax - b, y>`, split by columns of its Jacobian.
-
-    The components are no pseudo-gradients: component i is n times the part that is linear in the
-    coordinates `x_i` and `y_i`, with the constants in all.
-    """
-    A = jnp.zeros((n, n)).at[jnp.arange(n), n - 1 - jnp.arange(n)].set(0.25)
-    A = A.at[jnp.arange(n - 1), n - 2 - jnp.arange(n - 1)].set(-0.25)
-    H, b, h = 2 * A.T @ A, jnp.full(n, 0.25), jnp.zeros(n).at[-1].set(0.25)
-
-    def column(z, i):
-        x, y = z
-        return n * (H[:, i] * x[i] - A[i] * y[i]) - h, n * A[:, i] * x[i] - b
-
-    whole = dg.FunctionField(lambda z, args: (H @ z[0] - h - A.T @ z[1], A @ z[0] - b))
-    return dg.FiniteSumField(dg.FunctionField(column), jnp.arange(n)), whole
-
-
 @eqx.filter_jit
 def run(method, field, x, steps):
     start = (x, method.init(field, x))
@@ -261,9 +243,14 @@ def test_solve_runs_variance_reduction_and_keeps_the_dtype():
 @pytest.mark.full
 def test_the_hard_instance_of_fifty_components():
     """Published settings: the same residual for about half of the evaluations."""
-    field, whole = hard_columns(50)
-    x = (jnp.full(50, 0.02), jnp.full(50, 0.02))
+    game = dg.games.HardInstance(50)
+    field, whole, x = game.by_coordinates(), dg.pseudo_gradient(game), game.start()
     assert np.allclose(np.stack(field(x)), np.stack(whole(x)), atol=1e-15)
+    # Column 3 of the Jacobian alone.
+    J = jax.jacfwd(lambda z: jnp.stack(whole(tuple(z))))(jnp.zeros((2, 50)))[..., 3]
+    z = jnp.stack([jnp.arange(50.0), jnp.ones(50)])
+    expected = 50 * J @ z[:, 3] + jnp.stack(whole((0 * z[0], 0 * z[1])))
+    assert np.allclose(np.stack(field(tuple(z), jnp.array([3]))), expected, atol=1e-13)
     plain, _ = run(dg.VarianceReducedHalpern(0.3, jax.random.key(0), refresh=1.0), field, x, 20_000)
     assert np.isclose(dg.residual(whole, plain), 0.0686013, rtol=0, atol=5e-8)
     reduced, state = run(dg.VarianceReducedHalpern(0.3, jax.random.key(0)), field, x, 20_000)
@@ -279,8 +266,8 @@ def test_the_hard_instance_of_fifty_components():
 @pytest.mark.full
 def test_inexact_resolvents_beat_gradient_steps_on_the_hard_instance():
     """With as many evaluations as descent by whole fields at the same count."""
-    field, whole = hard_columns(50)
-    x = (jnp.full(50, 0.02), jnp.full(50, 0.02))
+    game = dg.games.HardInstance(50)
+    field, whole, x = game.by_coordinates(), dg.pseudo_gradient(game), game.start()
     s = dg.VarianceReducedInexactHalpern.largest_step(7.0, 7.0, 50)
     method = dg.VarianceReducedInexactHalpern(7.0, s, jax.random.key(0), effort=3.0)
     y, state = run(method, field, x, 400)
