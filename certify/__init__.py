@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from certify.claims.certificate import Certificate as Certificate
     from certify.claims.contraction import Contraction as Contraction
     from certify.claims.convergence import Convergence as Convergence
+    from certify.claims.expanding_region import Expansion as Expansion
     from certify.claims.feedback_equilibrium import FeedbackEquilibrium as FeedbackEquilibrium
     from certify.claims.instability import Instability as Instability
     from certify.claims.isolated_zero import IsolatedZero as IsolatedZero
@@ -82,6 +83,7 @@ if TYPE_CHECKING:
     from certify.prove.network import certify_network as certify_network
     from certify.prove.network import network_constants as network_constants
     from certify.prove.policies import certify_policies as certify_policies
+    from certify.prove.unstable import certify_expansion as certify_expansion
     from certify.prove.unstable import certify_instability as certify_instability
     from certify.prove.zero import certify_kkt as certify_kkt
     from certify.prove.zero import certify_stackelberg as certify_stackelberg
@@ -107,6 +109,7 @@ _HOMES = {
         "claims.contraction": ("Contraction",),
         "claims.convergence": ("Convergence",),
         "claims.instability": ("Instability",),
+        "claims.expanding_region": ("Expansion",),
         "claims.isolated_zero": ("IsolatedZero",),
         "claims.feedback_equilibrium": ("FeedbackEquilibrium",),
         "claims.kinds": ("check", "load"),
@@ -149,7 +152,7 @@ _HOMES = {
         "prove.monotone": ("certify_monotone",),
         "prove.network": ("certify_network", "network_constants"),
         "prove.policies": ("certify_policies",),
-        "prove.unstable": ("certify_instability",),
+        "prove.unstable": ("certify_expansion", "certify_instability"),
         "prove.zero": ("certify_kkt", "certify_stackelberg", "certify_zero"),
         "rates": (
             *("Rate", "RungeKutta", "best_rate_step", "largest_rate_step", "rate"),

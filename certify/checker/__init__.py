@@ -17,6 +17,7 @@ of file:
   `lq_data`, `fixed_point`, `polynomial_pairs` and `real_roots`;
 - `nonconvexity` is for refutations: a player's own cost is not convex;
 - `repulsion` is for equilibria that repel a method, and uses `step_matrices`;
+- `leaving` is for regions that all runs leave, and uses it too;
 - `mean_square` is for methods on affine fields that are drawn at random, and uses `sampled_fields`,
   `affine_methods` and `quadratic_graphs`.
 
@@ -43,6 +44,7 @@ from .cells import Progress
 from .contraction import check_contraction
 from .feedback import check_feedback
 from .krawczyk import check_zero
+from .leaving import check_expansion
 from .mean_square import check_mean_square
 from .monotone import check_monotone
 from .nonconvexity import check_nonconvexity
@@ -51,6 +53,7 @@ from .proof import check_convergence
 from .reader import (
     CONTRACTION,
     CONVERGENCE,
+    EXPANSION,
     FEEDBACK,
     FORMAT,
     INSTABILITY,
@@ -83,6 +86,7 @@ KINDS: dict[str, Callable[[Reader, int, Progress | None], tuple[str, ...]]] = {
     REFUTATION: check_nonconvexity,
     MEAN_SQUARE: check_mean_square,
     INSTABILITY: check_instability,
+    EXPANSION: check_expansion,
 }
 
 

@@ -41,7 +41,7 @@ from fractions import Fraction
 
 from .cells import Corner, Progress, cells_of
 from .exact import Work, family_positive_definite
-from .graph import game_hash, read_graph
+from .graph import Graph, game_hash, read_graph
 from .matrices import Matrix, minus, plus, product, scaled, square, transposed
 from .reader import Reader, Unusable
 from .semidefinite import exactly_semidefinite
@@ -68,6 +68,25 @@ class IntervalMatrix:
             require(all(m == transposed(m) for m in both), f"{self.where} is symmetric")
 
 
+def read_game(game: Reader) -> tuple[System, Graph]:
+    """Reads what a file says of a system, and verifies its hash."""
+    players = game["players"].items()
+    sizes = [player["size"].integer_within(1, MAX_INPUTS) for player in players]
+    names = {player["name"].text() for player in players}
+    if not players or len(names) < len(sizes) or sum(sizes) > MAX_INPUTS:
+        raise Unusable(
+            "a system has blocks of different names, of at least 1 and in all at most "
+            f"{MAX_INPUTS} coordinates"
+        )
+    system = read_system(game, sizes)
+    graph = read_graph(game["graph"], system.inputs, system.outputs)
+    require(
+        game["hash"].text() == game_hash(game.value),
+        "the hash is that of the game: its players, its system and its graph",
+    )
+    return system, graph
+
+
 class ZeroClaims:
     """The claims of a file about a zero, in exact numbers.
 
@@ -78,24 +97,11 @@ class ZeroClaims:
     """
 
     def __init__(self, game: Reader, claims: Reader, evidence: Reader) -> None:
-        players = game["players"].items()
-        sizes = [player["size"].integer_within(1, MAX_INPUTS) for player in players]
-        names = {player["name"].text() for player in players}
-        if not players or len(names) < len(sizes) or sum(sizes) > MAX_INPUTS:
-            raise Unusable(
-                "a system has blocks of different names, of at least 1 and in all at most "
-                f"{MAX_INPUTS} coordinates"
-            )
-        self.system: System = read_system(game, sizes)
-        self.graph = read_graph(game["graph"], self.system.inputs, self.system.outputs)
-        require(
-            game["hash"].text() == game_hash(game.value),
-            "the hash is that of the game: its players, its system and its graph",
-        )
+        self.system, self.graph = read_game(game)
         further = ["region"] if "region" in claims else []
         box, zero, *region = claims.fields("box", "zero", *further)
-        self.box, self.zero = (_box(each, self.system.unknowns) for each in (box, zero))
-        self.region = _box(region[0], self.system.inputs) if region else None
+        self.box, self.zero = (corners_of(each, self.system.unknowns) for each in (box, zero))
+        self.region = corners_of(region[0], self.system.inputs) if region else None
         self.unit = evidence["unit"].integer_within(*_UNITS)
         self.center = evidence["center"].numbers(self.system.unknowns)
         require(_within(self.zero, self.box), "the box of the zero is in the box")
@@ -265,7 +271,8 @@ def _add_squares(
     family.remainder = plus(scaled(2**bits, family.remainder), scaled(whole, loose))
 
 
-def _box(file: Reader, size: int) -> tuple[Corner, Corner]:
+def corners_of(file: Reader, size: int) -> tuple[Corner, Corner]:
+    """Reads a box, by its corners."""
     lower, upper = (end.numbers(size) for end in file.fields("lower", "upper"))
     require(all(map(Fraction.__le__, lower, upper)), f"{file.where} is not empty")
     return lower, upper

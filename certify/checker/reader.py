@@ -21,11 +21,11 @@ FORMAT = "dgames certificate"
 VERSION = 2
 # The kinds of files of this format: they claim convergence of a game, of a single step of a method,
 # or over all policies, that a system of equations has a zero, where the optimum of a leader is, or
-# that a cost is not convex, or that an equilibrium repels a method.
+# that a cost is not convex, that an equilibrium repels a method, or that runs leave a region.
 CONVERGENCE, CONTRACTION, POLICIES = "convergence", "contraction", "policies"
 ZERO, STACKELBERG = "zero", "stackelberg"
 FEEDBACK = "feedback"  # equilibria of a linear-quadratic game in feedback
-REFUTATION, INSTABILITY = "refutation", "instability"
+REFUTATION, INSTABILITY, EXPANSION = "refutation", "instability", "expansion"
 MEAN_SQUARE = "mean_square"  # stability or instability of a method under noise
 MONOTONE = "monotone"  # how fast the residual of a merely monotone field falls
 # Limits on the unpacked text, and on the values in it: whatever they are, reading takes up to 1 GiB

@@ -180,18 +180,17 @@ def _rederived(evidence: Reader, claims: ZeroClaims, progress: Progress | None) 
 
 
 def rederive_jacobian(
-    claims: ZeroClaims, box: tuple[Corner, Corner], stated: IntervalMatrix
+    graph: Graph, system: System, box: tuple[Corner, Corner], stated: IntervalMatrix, unit: int
 ) -> None:
-    """Requires that the Jacobian of the equations is in an interval matrix on a box.
+    """Requires that the Jacobian of equations is in an interval matrix of a file, on a box.
 
     Raises:
         Rejected: If this does not follow from the graph.
     """
     with ctx.workprec(PRECISION):
-        found = bounds_over(claims.graph, claims.system, expansions_of(claims.system), box)
-        require(found.is_smooth, "the functions are defined and smooth on the box (level 2)")
-        scale = Fraction(2) ** claims.unit
-        require_within(found.jacobian(), stated, scale, "the Jacobian")
+        found = bounds_over(graph, system, expansions_of(system), box)
+        require(found.is_smooth, f"the functions are smooth for {stated.where} (level 2)")
+        require_within(found.jacobian(), stated, Fraction(2) ** unit, "the Jacobian")
 
 
 def _require_forms(

@@ -109,7 +109,8 @@ def check_instability(file: Reader, level: int, progress: Progress | None) -> tu
     except ImportError:
         raise Unusable("level 2 needs ball arithmetic: install python-flint") from None
     rederived = rederive_zero(claims.evidence, claims.zero, progress)
-    rederive_jacobian(claims.zero, claims.zero.zero, stated)
+    zero = claims.zero
+    rederive_jacobian(zero.graph, zero.system, zero.zero, stated, zero.unit)
     return (*rederived, "that the Jacobian is in the stated interval matrix at the zero")
 
 

@@ -36,9 +36,7 @@ class Instability(Certificate):
     @property
     def step_sizes(self) -> dict[str, float]:
         """The step size of each player, by name; empty for the flow."""
-        names = [player["name"] for player in self.data["game"]["players"]]
-        steps = self._method.get("steps", [])
-        return {name: float.fromhex(h) for name, h in zip(names, steps, strict=False)}
+        return steps_of(self.data)
 
     @property
     def momentum(self) -> tuple[float, ...]:
@@ -124,6 +122,13 @@ class Instability(Certificate):
         if self.status != "proved":
             return f"Instability(status={self.status!r}, reasons={self.reasons})"
         return f"Instability(status='proved', method={self.method!r}, growth={self.growth:.6g})"
+
+
+def steps_of(data: dict[str, Any]) -> dict[str, float]:
+    """Returns the step size of each player in a file, by name; none for the flow."""
+    names = [player["name"] for player in data["game"]["players"]]
+    steps = data["claims"]["method"].get("steps", [])
+    return {name: float.fromhex(h) for name, h in zip(names, steps, strict=False)}
 
 
 def method_in_words(data: dict[str, Any]) -> list[Part]:

@@ -11,6 +11,7 @@ from certify.claims.certificate import Certificate
 from certify.claims.checked import Checked, NotAccepted
 from certify.claims.contraction import Contraction
 from certify.claims.convergence import Convergence
+from certify.claims.expanding_region import Expansion
 from certify.claims.feedback_equilibrium import FeedbackEquilibrium
 from certify.claims.instability import Instability
 from certify.claims.isolated_zero import IsolatedZero
@@ -30,7 +31,7 @@ KINDS: dict[str, type[Certificate]] = {
     for known in (
         *(Convergence, Contraction, PolicyConvergence),
         *(IsolatedZero, StackelbergOptimum, FeedbackEquilibrium, MeanSquare),
-        *(Refutation, Instability, MonotoneConvergence),
+        *(Refutation, Instability, Expansion, MonotoneConvergence),
     )
 }
 
@@ -46,7 +47,7 @@ def load(path: str | Path, progress: Progress | None = None, *, level: int = 1) 
     Returns:
         A certificate with the status "proved", of the class of its kind: a `Convergence`, a
         `Contraction`, a `PolicyConvergence`, an `IsolatedZero`, a `StackelbergOptimum`, a
-        `FeedbackEquilibrium`, a `MeanSquare`, a `Refutation`, an `Instability` or a
+        `FeedbackEquilibrium`, a `MeanSquare`, a `Refutation`, an `Instability`, an `Expansion` or a
         `MonotoneConvergence`.
 
     Raises:

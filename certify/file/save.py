@@ -106,7 +106,8 @@ def schema(kind: str = "convergence") -> Contents:
 
     Args:
         kind: "convergence", "contraction", "policies", "zero", "stackelberg", "feedback",
-            "mean_square", "refutation", "instability" or "monotone", see `Certificate.kind`.
+            "mean_square", "refutation", "instability", "expansion" or "monotone", see
+        `Certificate.kind`.
 
     Raises:
         ValueError: If there is no such kind of file.

@@ -60,10 +60,9 @@ def growing_forms(
         rate = top * (1 - share) if flow else top ** (1 - share)
         growth = rate if flow else rate**2
         try:
-            with np.errstate(all="ignore"), warnings.catch_warnings():
-                warnings.simplefilter("error", RuntimeWarning)  # of equations that are singular
+            with np.errstate(all="ignore"):
                 fast, slow = _parts(matrix, rate, flow=flow)
-        except (np.linalg.LinAlgError, ValueError, RuntimeWarning):
+        except (np.linalg.LinAlgError, ValueError):
             continue
         if not (np.isfinite(fast).all() and np.isfinite(slow).all()):
             continue
@@ -97,10 +96,10 @@ def _parts(matrix: np.ndarray, rate: float, *, flow: bool) -> tuple[np.ndarray, 
         np.block([[np.eye(count), -coupling], [np.zeros(coupling.T.shape), np.eye(len(below))]])
         @ basis.T
     )
-    fast = left[:count].T @ _lyapunov(above, rate, flow=flow) @ left[:count]
+    fast = left[:count].T @ lyapunov(above, rate, flow=flow) @ left[:count]
     if not len(below):
         return fast, np.zeros_like(fast)
-    slow = left[count:].T @ -_lyapunov(below, rate, flow=flow) @ left[count:]
+    slow = left[count:].T @ -lyapunov(below, rate, flow=flow) @ left[count:]
     return fast, slow * (np.abs(fast).max() / np.abs(slow).max())
 
 
@@ -112,12 +111,24 @@ def _schur(
     return found
 
 
-def _lyapunov(matrix: np.ndarray, rate: float, *, flow: bool) -> np.ndarray:
-    """Solves `A' X A - X = I` for `A = matrix / rate`, or of the flow `A' X + X A = I`."""
+def lyapunov(
+    matrix: Float[np.ndarray, "m m"], rate: float, *, flow: bool
+) -> Float[np.ndarray, "m m"]:
+    """Solves `A' X A - X = I` for `A = matrix / rate`, of the flow `A' X + X A = I`, shifted.
+
+    Raises:
+        LinAlgError: If the equation is singular.
+    """
     identity = np.eye(len(matrix))
-    if flow:
-        return scipy.linalg.solve_continuous_lyapunov((matrix - rate * identity).T, identity)
-    return scipy.linalg.solve_discrete_lyapunov((matrix / rate).T, -identity)
+    with np.errstate(all="ignore"), warnings.catch_warnings():
+        warnings.simplefilter("error", RuntimeWarning)
+        try:
+            if flow:
+                shifted = matrix - rate * identity
+                return scipy.linalg.solve_continuous_lyapunov(shifted.T, identity)
+            return scipy.linalg.solve_discrete_lyapunov((matrix / rate).T, -identity)
+        except RuntimeWarning as warning:
+            raise np.linalg.LinAlgError(str(warning)) from None
 
 
 def _integers(numbers: np.ndarray, bits: int) -> list[int]:

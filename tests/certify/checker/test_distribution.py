@@ -16,6 +16,7 @@ import certify.checker
 from certify.checker.reader import (
     CONTRACTION,
     CONVERGENCE,
+    EXPANSION,
     FEEDBACK,
     INSTABILITY,
     MEAN_SQUARE,
@@ -182,7 +183,7 @@ def test_class_names_are_unique():
 
 def test_each_kind_has_its_check():
     kinds = {CONVERGENCE, CONTRACTION, POLICIES, ZERO, STACKELBERG, FEEDBACK, MEAN_SQUARE}
-    kinds |= {REFUTATION, INSTABILITY, MONOTONE}
+    kinds |= {REFUTATION, INSTABILITY, EXPANSION, MONOTONE}
     assert certify.checker.KINDS.keys() == kinds
 
 

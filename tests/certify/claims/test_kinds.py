@@ -48,8 +48,10 @@ def on_a_line():
 BENT = dg.zero_sum(
     lambda x, args: x["fast"] ** 2 + x["fast"] * x["slow"] + x["slow"] ** 2, minimiser="fast"
 )
-
+PULLED = dg.zero_sum(lambda x, args: x["fast"] * x["slow"], minimiser="fast")
+PUSHED = dg.game(lambda x, args: {"fast": -(x["fast"] ** 2), "slow": -(x["slow"] ** 2)})
 ORIGIN = {"fast": 0.0, "slow": 0.0}
+AROUND = certify.Box.around(ORIGIN, 1.0)
 
 
 def bent():
@@ -78,6 +80,8 @@ def of_each_kind(linear_certificate, linear_game):
         "instability": certify.certify_instability(BENT, dg.Simultaneous(0.1), ORIGIN),
         "instability of the flow": certify.certify_instability(BENT, None, ORIGIN),
         "monotone": certify.certify_monotone(SKEW, certify.Box.around((0.0, 0.0), 1.0)),
+        "expansion": certify.certify_expansion(PULLED, dg.Simultaneous(0.5), AROUND),
+        "expansion of the flow": certify.certify_expansion(PUSHED, None, AROUND),
     }
 
 
@@ -90,11 +94,12 @@ NUMBERS = {
     "refutation": "curvature",
     "instability": "growth",
     "monotone": "lipschitz",
+    "expansion": "growth",
 }
 NAMES = [
     *("convergence", "convergence over policies", "contraction", "policies"),
     *("zero", "zero of an equilibrium", "stackelberg", "feedback", "mean square", "refutation"),
-    *("instability", "instability of the flow"),
+    *("instability", "instability of the flow", "expansion", "expansion of the flow"),
     "monotone",
 ]
 
@@ -165,7 +170,7 @@ def test_schemas_of_every_kind(command):
     assert command("schema")[1] == command("schema", "convergence")[1]
     status, _, err = command("schema", "network")
     known = "convergence, contraction, policies, zero, stackelberg, feedback, mean_square, "
-    known += "refutation, instability or monotone"
+    known += "refutation, instability, expansion or monotone"
     assert status == 2 and f"must be {known}" in err
 
 
@@ -186,6 +191,8 @@ def test_a_certificate_knows_its_game(certificate, of_each_kind, linear_game, tm
         "instability": (BENT, linear),
         "instability of the flow": (BENT, linear),
         "monotone": (SKEW, (0.0, 0.0)),
+        "expansion": (PULLED, linear),
+        "expansion of the flow": (PUSHED, linear),
     }[name]
     if game is None:
         with pytest.raises(certify.Unusable, match="certify the game again"):

@@ -51,8 +51,8 @@ def test_the_schemas_are_schemas(kind):
     Draft202012Validator.check_schema(certify.schema(kind))
     assert certify.schema(kind)["properties"]["version"] == {"const": reader.VERSION}
     assert certify.schema(kind)["properties"]["kind"] == {"const": kind}
-    known = "contraction, convergence, feedback, instability, mean_square, monotone, policies, "
-    known += "refutation, stackelberg, zero"
+    known = "contraction, convergence, expansion, feedback, instability, mean_square, monotone, "
+    known += "policies, refutation, stackelberg, zero"
     with pytest.raises(ValueError, match=f"must be one of {known}"):
         certify.schema(f"{kind}s")
 
@@ -67,7 +67,7 @@ def test_every_kind_has_a_schema_and_a_file():
 def test_real_files_fit(name):
     data = REAL[name]
     assert fits(data), next(VALIDATORS[data["kind"]].iter_errors(data)).message
-    needs_graph = ("zero", "mean_square", "instability")
+    needs_graph = ("zero", "mean_square", "instability", "expansion")
     if "graph" in data["game"] and data["kind"] not in needs_graph:
         assert fits(data | {"game": {k: v for k, v in data["game"].items() if k != "graph"}})
 
@@ -287,7 +287,23 @@ def structural_instabilities():
     yield "instability: matrices", changed(plain, "game", "system", "matrices", to=[1])
     yield "instability: sets", changed(plain, "game", "sets", to=[{"kind": "euclidean"}] * 2)
     yield "instability: forms", changed(plain, "evidence", "equilibrium", "forms", to=[{}])
+    yield from structural_expansions()
     yield "instability: a direction of text", changed(plain, "claims", "direction", 0, to=ONE)
+
+
+def structural_expansions():
+    """The same of regions that runs leave."""
+    plain, flow = REAL["valid_expansion.json"], REAL["valid_expansion_flow.json"]
+    for path in (("claims",), ("evidence",), ("claims", "metric"), ("claims", "method")):
+        yield f"expansion: unknown field in {path}", extra(plain, *path)
+        for key in at(plain, path)[1]:
+            yield f"expansion: no {path}.{key}", without(plain, *path, key)
+    yield "expansion: an extragradient", changed(plain, "claims", "method", "name", to="heun")
+    yield "expansion: a flow with a reference", changed(flow, "evidence", "reference", to=[0] * 4)
+    yield "expansion: a cut without a place", without(plain, "evidence", "cells", 0, "at")
+    yield "expansion: a cell that is none", changed(plain, "evidence", "cells", 1, to={})
+    yield "expansion: generators", extra(flow, "evidence", "cells", 0, "jacobian")
+    yield "expansion: no cells", changed(flow, "evidence", "cells", to=None)
 
 
 MUTANTS = dict(structural())
