@@ -5,6 +5,7 @@ either. `certify.contraction` certifies their steps as they are.
 """
 
 import dataclasses
+import inspect
 from types import MappingProxyType
 from typing import Any, TypeGuard
 
@@ -77,6 +78,27 @@ def is_pseudo_gradient(given: Any) -> TypeGuard[dg.PseudoGradient]:
         False
     """
     return type(given) is dg.PseudoGradient and is_as_made(given)
+
+
+def writes(given: dg.AbstractField, name: str) -> bool:
+    """Returns whether a field, its class, or a field that it adjusts, defines a method itself.
+
+    An adjusted field leaves its projection to the field that it adjusts, whose sets are its own.
+
+    Example:
+        >>> field = dg.Consensus(dg.FunctionField(lambda x, args: x), 1.0)
+        >>> writes(field, "project"), writes(field, "__call__")
+        (False, True)
+    """
+    if name == "project" and isinstance(given, dg.AbstractAdjustedField):
+        passed = ("project", "strategy_set", "shared_constraints")
+        if not any(_differs(given, own, dg.AbstractAdjustedField) for own in passed):
+            return writes(given.field, name)
+    return _differs(given, name, dg.AbstractField)
+
+
+def _differs(given: Any, name: str, cls: type) -> bool:
+    return inspect.getattr_static(given, name) is not inspect.getattr_static(cls, name)
 
 
 def unweighted(given: Any) -> tuple[Any, tuple[float, ...] | None]:

@@ -2,7 +2,6 @@
 
 import dataclasses
 import functools
-import inspect
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from itertools import accumulate, pairwise
@@ -21,7 +20,7 @@ from certify.enclosure.programs.promotion import exactly, is_low, names
 from certify.enclosure.programs.walk import is_dependent
 from certify.enclosure.registry import RULES, SMOOTH_RULES
 from certify.problem.constraints import Constraints
-from certify.problem.exact_types import is_as_made, is_pseudo_gradient
+from certify.problem.exact_types import is_as_made, is_pseudo_gradient, writes
 from certify.problem.fingerprint import fingerprint
 from certify.problem.naming import game_name
 from certify.problem.natural_gradient import Natural
@@ -188,7 +187,7 @@ def _of_game(game: dg.Game, region: Region, args: Any) -> FlatField:
 
 def _of_field(given: dg.AbstractField, region: Region, args: Any) -> FlatField:
     check_field(given, region.example, args)
-    if _writes(given, "project"):
+    if writes(given, "project"):
         raise ValueError(
             f"certify: {type(given).__name__} projects in a way of its own, of which nothing is "
             "known; let it return one of the sets of dgames as its strategy_set."
@@ -206,7 +205,7 @@ def _of_field(given: dg.AbstractField, region: Region, args: Any) -> FlatField:
         region,
         name=_name(given),
         is_gradient=False,
-        other_blocks=_writes(given, "block"),
+        other_blocks=writes(given, "block"),
         promoted=(*_promoted(region), *notes),
         constraints=constraints,
     )
@@ -249,12 +248,6 @@ def _of_policies(given: dg.AbstractField, region: Policies, args: Any) -> FlatFi
     return dataclasses.replace(
         field, costs=of_policies, natural=natural, promoted=(*field.promoted, *notes)
     )
-
-
-def _writes(given: dg.AbstractField, name: str) -> bool:
-    """Returns whether a field, or its class, defines a method of this name itself."""
-    inherited = inspect.getattr_static(dg.AbstractField, name)
-    return inspect.getattr_static(given, name) is not inherited
 
 
 def _name(given: dg.AbstractField) -> str:

@@ -1,13 +1,13 @@
-"""Solves linear systems whose matrix is known by its products only."""
+"""Solves linear systems whose matrix is known by its products only, or forms it if asked to."""
 
 from collections.abc import Callable
 from typing import Any
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import PyTree
+from jaxtyping import Array, PyTree
 
-from dgames.strategy import norm
+from dgames.strategy import norm, ravel
 
 
 def solved(
@@ -28,15 +28,17 @@ def solved(
         right: b.
         solver: A solver of lineax; by default `lineax.CG` for a definite matrix and
             `lineax.GMRES` for others, until the residual is below `eps^(3/4) |b|`: about 1e-12 in
-            float64 and 1e-5 in float32.
+            float64 and 1e-5 in float32. With `lineax.LU()` the matrix is formed and
+            `jnp.linalg.solve` solves the system, which `certify` can enclose.
         definite: Whether M is symmetric and positive definite.
         guess: Where iterations start, by default at zero; direct solvers take none.
     """
     import lineax as lx
 
+    if isinstance(solver, lx.LU):
+        return _directly(product, right)
     leaves = jax.tree.leaves(right)
-    with jax.numpy_dtype_promotion("standard"):
-        dtype = jnp.result_type(jnp.float32, *leaves)
+    dtype = _wide(*leaves)
     wide = jax.tree.map(lambda leaf: leaf.astype(dtype), right)
     size = jax.lax.stop_gradient(norm(wide))
     size = jnp.where(size > 0, size, jnp.ones_like(size)).astype(dtype)
@@ -59,6 +61,23 @@ def solved(
     found = solution.result == lx.RESULTS.successful
     factor = jnp.where(found, size, jnp.full_like(size, jnp.nan))
     return _like(jax.tree.map(lambda leaf: factor * leaf, solution.value), right)
+
+
+def _directly(product: Callable[[PyTree], PyTree], right: PyTree) -> PyTree:
+    vector, unravel = ravel(right)
+    wide = _wide(vector)
+
+    def column(unit: Array) -> Array:
+        return ravel(product(unravel(unit)))[0].astype(wide)
+
+    matrix = jax.vmap(column, out_axes=1)(jnp.eye(vector.size, dtype=vector.dtype))
+    return unravel(jnp.linalg.solve(matrix, vector.astype(wide)).astype(vector.dtype))
+
+
+def _wide(*leaves: Array) -> Any:
+    """Returns the widest type among those of the leaves and float32."""
+    with jax.numpy_dtype_promotion("standard"):
+        return jnp.result_type(jnp.float32, *leaves)
 
 
 def _like(value: PyTree, like: PyTree) -> PyTree:

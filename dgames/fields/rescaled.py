@@ -8,7 +8,7 @@ from jaxtyping import Array, PyTree
 from typing_extensions import override
 
 from dgames.arrays import as_float, is_known
-from dgames.constraints.shared_constraints import SharedConstraints, refuse_shared
+from dgames.constraints.shared_constraints import refuse_shared
 from dgames.fields.adjusted import AbstractAdjustedField
 from dgames.fields.convert import as_field
 from dgames.fields.field import AbstractField
@@ -77,20 +77,11 @@ class Rescaled(AbstractAdjustedField):
         field, x, _ = prepared(self.field, x)
         return _times(field.block(x, player, args), block(self._rates(x), player))
 
-    @override
-    def shared_constraints(self, x: Strategy) -> SharedConstraints:
+    def _rates(self, x: Strategy) -> Strategy:
         refuse_shared(
             self.field.shared_constraints(x),
             "Rescaled: on shared constraints rates select another equilibrium; use Normalised",
         )
-        return ()
-
-    @override
-    def project(self, x: Strategy) -> Strategy:
-        self.shared_constraints(x)
-        return self.field.project(x)
-
-    def _rates(self, x: Strategy) -> Strategy:
         single = eqx.is_array(self.rates)
         if not single and not same_players(x, self.rates):
             raise ValueError(

@@ -70,7 +70,7 @@ def _sign(force: Strategy, turned: Strategy, slope: Strategy) -> Float[Array, ""
     size = sum(leaf.size for leaf in jax.tree.leaves(force))
     share = inner_product(force, slope) * inner_product(turned, slope) / size
     one = jnp.ones_like(share)
-    return jax.lax.stop_gradient(jnp.where(share + _ALIGNMENT >= 0, one, -one))
+    return jnp.where(share + _ALIGNMENT >= 0, one, -one)
 
 
 class SymplecticSurgery(AbstractAdjustedField):

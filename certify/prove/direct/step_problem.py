@@ -1,7 +1,6 @@
 """Poses the problem that all steps on one game and region share."""
 
 import dataclasses
-import inspect
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -9,7 +8,7 @@ import numpy as np
 
 import dgames as dg
 from certify.jacobian.enclosure_choice import DefiniteEnclosure, Enclosure
-from certify.problem.exact_types import is_pseudo_gradient
+from certify.problem.exact_types import is_pseudo_gradient, writes
 from certify.problem.field import FlatField, flat_field
 from certify.problem.region import Everywhere, Region
 from certify.prove.direct.comparison import require_same
@@ -50,10 +49,6 @@ class StepProblem(NamedTuple):
         """Returns the step of a method as a map of vectors."""
         plain = is_pseudo_gradient(self.given)
 
-        def inherits(name: str) -> bool:
-            written = (inspect.getattr_static(x, name) for x in (self.given, dg.AbstractField))
-            return next(written) is next(written)
-
         return StepMap(
             self.field,
             self.strategy_set,
@@ -62,8 +57,8 @@ class StepProblem(NamedTuple):
             args=self.args,
             enclosure=self.enclosure,
             rigorous=rigorous,
-            own_blocks=plain or inherits("block"),
-            own_projection=plain or inherits("project"),
+            own_blocks=plain or not writes(self.given, "block"),
+            own_projection=plain or not writes(self.given, "project"),
         )
 
     def require_what_runs(
