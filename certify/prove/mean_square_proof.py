@@ -81,7 +81,8 @@ def certify_mean_square(
 
     Args:
         game: Quadratic costs, or an affine field; no strategy sets, no shared constraints.
-        method: With its step sizes: a `Simultaneous`, `Extragradient`, `Optimistic` or `Momentum`.
+        method: With its step sizes: a `Simultaneous`, `Extragradient`, `Optimistic`, `Momentum`,
+            `OptimisticSeparated` or `OptimisticDualAveraging`, the last two with constant steps.
         like: A joint strategy, of which only players and shapes matter.
         noise: `Outcomes(scales, probabilities)`, or `Sampling(data, batch)`, where a datum takes
             the place of `args`.
@@ -162,6 +163,11 @@ def method_contents(method: dg.AbstractMethod, like: Strategy) -> Contents:
             f"{type(method).__name__ if not inspect.isclass(method) else method.__name__}"
         )
     name, numbers = found
+    if any(callable(getattr(method, key)) for key in numbers):
+        raise ValueError(
+            "certify_mean_square: steps have to be constant; with a schedule, the map of a step "
+            "changes from step to step"
+        )
     if name == "optimistic" and getattr(method, "reflected", False):
         name = "reflected"
     spread = {key: _hexes(getattr(method, key), like) for key in numbers}
@@ -173,6 +179,8 @@ _METHODS: dict[type, tuple[str, tuple[str, ...]]] = {
     dg.Extragradient: ("extragradient", ("step_size",)),
     dg.Optimistic: ("optimistic", ("step_size",)),
     dg.Momentum: ("momentum", ("step_size", "momentum")),
+    dg.OptimisticSeparated: ("optimistic_separated", ("extrapolation", "update")),
+    dg.OptimisticDualAveraging: ("optimistic_dual_averaging", ("extrapolation", "update")),
 }
 
 

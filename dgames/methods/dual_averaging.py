@@ -122,7 +122,7 @@ class AdaptiveOptimisticDualAveraging(AbstractMethod):
     Neither Lipschitz constants nor the noise have to be known. In games that are variationally
     stable, with bounded noisy fields and no constraints, the regret is `sqrt(t)` under additive
     noise, constant under multiplicative noise (of order `exp(1 / (2 q))`), and `t^(1/2 + q)`
-    against adversaries (Hsieh et al., 2022, quoted and not derived here). The paper has `h = 1`;
+    against adversaries (Hsieh et al., 2022, cited and not derived here). The paper has `h = 1`;
     another h is the same method with the player's strategies measured in units of `sqrt(h)`.
 
     Under constraints strategies are projected, as for `OptimisticDualAveraging`; the theorem does

@@ -31,7 +31,8 @@ class VarianceReducedState(NamedTuple):
         before: The previous strategy.
         estimate: The estimate of the field there.
         steps: The number of steps taken.
-        evaluations: How often components were evaluated so far, exactly.
+        evaluations: How often components were evaluated so far: exactly, in the range of integers
+            (two billion without jax_enable_x64).
     """
 
     anchor: Strategy

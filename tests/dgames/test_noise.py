@@ -241,6 +241,10 @@ def test_stacked_players_have_steps_of_their_own():
 def test_longest_steps_of_the_theorem():
     method = dg.OptimisticSeparated.constant_steps(2, 1.0, 4.0)
     assert np.allclose([method.extrapolation, method.update], [1 / 72, 1 / 720])
+    for noise in (0.0, 0.1, 1.0, 30.0):
+        method = dg.OptimisticSeparated.constant_steps(2, 1.0, noise)
+        gamma, M = float(method.extrapolation), 1 + noise
+        assert 3 * method.update < 2 * gamma * (1 - M * gamma**2) / (M * (1 + gamma**2))
     free = dg.OptimisticSeparated.constant_steps(2, 1.0, 0.0)
     assert np.allclose([free.extrapolation, free.update], [1 / 6, 1 / 12])
 

@@ -42,6 +42,27 @@ def test_the_optimistic_method_diverges_at_every_step_size(step_size, radius):
         _ = found.limit
 
 
+@pytest.mark.parametrize("make", [dg.OptimisticSeparated, dg.OptimisticDualAveraging])
+def test_a_shorter_update_withstands_the_noise(make):
+    """Up to `eta = 2 gamma (1 - M gamma^2) / (M (1 + gamma^2))`, with the mean square `M = 5`."""
+    threshold = 2 * 0.1 * (1 - 0.05) / (5 * 1.01)
+    for share, stable in ((0.9, True), (1.1, False)):
+        method = make(0.1, share * threshold)
+        found = certify.certify_mean_square(BILINEAR, method, ORIGIN, SHAKEN)
+        noisy = dg.zero_sum(lambda x, noise: noise * x[0] * x[1])
+        constant = dg.OptimisticSeparated(method.extrapolation, method.update)
+        radius = dg.second_moment_radius(noisy, constant, ORIGIN, jnp.array([3.0, -1.0]))
+        assert found.status == "proved" and found.stable == stable
+        assert (found.rate > radius) == stable
+        assert found.rate == pytest.approx(float(radius), abs=1e-5)
+    theorem = dg.OptimisticSeparated.constant_steps(2, 1.0, 4.0)
+    found = certify.certify_mean_square(BILINEAR, theorem, ORIGIN, SHAKEN)
+    assert found.stable and 0.99997107 < found.rate < 0.999972
+    with pytest.raises(ValueError, match="steps have to be constant"):
+        scheduled = make(0.1, dg.PowerDecay(0.1, 0.5))
+        certify.certify_mean_square(BILINEAR, scheduled, ORIGIN, SHAKEN)
+
+
 def test_without_noise_the_rate_is_that_of_the_deterministic_method():
     still = certify.Outcomes([1.0])
     for step_size, square in ((0.1, 0.98989795), (0.3, 0.9)):
