@@ -12,7 +12,7 @@ from certify.claims.certificate import Certificate
 from certify.claims.identity import described_strategy
 from certify.claims.rows import Row, about, at_least, at_most, row, vector
 from certify.graph.builder import GraphError
-from certify.graph.sampled_costs import sampled_costs
+from certify.graph.sampled_costs import component_of, sampled_costs
 from certify.problem.lq_numbers import flat_hexes
 from certify.problem.noise import Outcomes, Sampling, components_of
 from certify.problem.structure import rebuild
@@ -124,13 +124,16 @@ class MeanSquare(Certificate):
         Args:
             game: A game or a field.
             x: A joint strategy, of which only players and shapes matter.
-            args: Passed to the costs, or to the field; for a file with data, all of the data.
+            args: Passed to the costs, or to the field; for a file with data, all of the data, but
+                for those of a finite sum, which has them.
         """
         said = self.data["game"]
         x = described_strategy(self.data) if x is None else x
-        noise = Sampling(args) if said["data"] else Outcomes([1.0])
-        if said["data"] and args is None:
-            raise Unusable("the file has data: give those of the game, as args, to compare it")
+        try:
+            noise = Sampling(args) if said["data"] else Outcomes([1.0])
+            game, noise = component_of(game, noise)
+        except ValueError as error:
+            raise Unusable(f"the file has data, to be given as args: {error}") from None
         try:
             found = sampled_costs(game, x, noise, args)
         except GraphError as error:

@@ -9,7 +9,7 @@ from jax.extend import core
 import dgames as dg
 from certify.enclosure.programs.plain import plain
 from certify.graph.trace import array_data, array_graph
-from certify.problem.exact_types import is_pseudo_gradient
+from certify.problem.exact_types import is_as_made, is_pseudo_gradient
 from certify.problem.field import FlatField, flat_field
 from certify.problem.fingerprint import fingerprint
 from certify.problem.noise import Noise, Sampling
@@ -34,6 +34,42 @@ class SampledCosts(NamedTuple):
     hash: str
     promoted: tuple[str, ...]
     data: int
+
+
+def component_of(
+    game: dg.Game | dg.AbstractField, noise: Noise
+) -> tuple[dg.Game | dg.AbstractField, Noise]:
+    """Returns the game of one datum of a finite sum, and the noise with its data.
+
+    Other games are returned as they are.
+
+    Args:
+        game: The game or the field.
+        noise: The noise.
+
+    Raises:
+        ValueError: If there are no data, or data twice.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> line = dg.game(lambda x, datum: ((x[0] - datum) ** 2,))
+        >>> game, noise = component_of(dg.FiniteSum(line, jnp.ones(3)), Sampling(batch=2))
+        >>> game is line, noise.data.shape, noise.batch
+        (True, (3,), 2)
+    """
+    inner = game.game if is_pseudo_gradient(game) else game
+    if not isinstance(noise, Sampling):
+        return game, noise
+    if not isinstance(inner, dg.FiniteSum | dg.FiniteSumField):
+        if noise.data is None:
+            raise ValueError("Sampling: give the data, or a dgames.FiniteSum, which has them")
+        return game, noise
+    if type(inner) not in (dg.FiniteSum, dg.FiniteSumField) or not is_as_made(inner):
+        raise ValueError(f"Sampling: nothing is known of a {type(inner).__name__}")
+    if noise.data is not None:
+        raise ValueError("Sampling: a finite sum has its data; leave data out")
+    component = inner.game if isinstance(inner, dg.FiniteSum) else inner.field
+    return component, noise._replace(data=inner.data)
 
 
 def sampled_costs(

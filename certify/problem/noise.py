@@ -33,10 +33,12 @@ class Outcomes(NamedTuple):
 class Sampling(NamedTuple):
     """The noise of mini-batches: a step sees the mean field of a batch of the data.
 
-    The costs are a function `(x, datum)`, or the field is: a datum takes the place of `args`.
+    A `dgames.FiniteSum` has the data itself. Else the costs are a function `(x, datum)`, or the
+    field is: a datum takes the place of `args`.
 
     Attributes:
-        data: A pytree of arrays of real numbers with the data along the first axis.
+        data: A pytree of arrays of real numbers with the data along the first axis; None for a
+            finite sum.
         batch: How many are drawn for a step.
         replace: Whether one may be drawn twice in a batch.
         probabilities: Positive numbers, of which only ratios matter; by default all are equal, as
@@ -47,7 +49,7 @@ class Sampling(NamedTuple):
         2
     """
 
-    data: PyTree
+    data: PyTree = None
     batch: int = 1
     replace: bool = True
     probabilities: Float[Array, " data"] | Any = None

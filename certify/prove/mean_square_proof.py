@@ -21,7 +21,7 @@ from certify.claims.mean_square import MeanSquare
 from certify.file.contents import Contents
 from certify.file.provenance import provenance
 from certify.graph.builder import GraphError
-from certify.graph.sampled_costs import SampledCosts, sampled_costs
+from certify.graph.sampled_costs import SampledCosts, component_of, sampled_costs
 from certify.problem.exact_types import is_as_made
 from certify.problem.lq_numbers import flat_hexes
 from certify.problem.messages import coordinate_names, vector_in_words
@@ -84,8 +84,8 @@ def certify_mean_square(
         method: With its step sizes: a `Simultaneous`, `Extragradient`, `Optimistic`, `Momentum`,
             `OptimisticSeparated` or `OptimisticDualAveraging`, the last two with constant steps.
         like: A joint strategy, of which only players and shapes matter.
-        noise: `Outcomes(scales, probabilities)`, or `Sampling(data, batch)`, where a datum takes
-            the place of `args`.
+        noise: `Outcomes(scales, probabilities)`, or `Sampling(batch=b)` of a `FiniteSum`, or
+            `Sampling(data, batch=b)`, where a datum takes the place of `args`.
         args: Passed to the costs, or to the field; fixed.
         rate: The rate to be proved; by default, one close to the best for noise that vanishes at
             the equilibrium, and else one halfway from there to one.
@@ -111,6 +111,7 @@ def certify_mean_square(
     """
     if rate is not None and not rate > 0:
         raise ValueError(f"certify_mean_square: the rate is {rate}; it must be positive")
+    game, noise = component_of(game, noise)
     region, given = Box.around(like, 1.0), dg.as_field(game)
     center = region.center
     require_no_shared("certify_mean_square", given, center)

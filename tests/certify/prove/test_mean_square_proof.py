@@ -63,6 +63,33 @@ def test_a_shorter_update_withstands_the_noise(make):
         certify.certify_mean_square(BILINEAR, scheduled, ORIGIN, SHAKEN)
 
 
+def separated_limit(gamma, second_moment=5.0):
+    """The limit of `eta` in closed form, derived in `dgames.OptimisticSeparated`."""
+    return 2 * gamma * (1 - second_moment * gamma**2) / (second_moment * (1 + gamma**2))
+
+
+@pytest.mark.parametrize("gamma", [0.05, 0.1, 0.2])
+def test_separate_steps_are_stable_up_to_the_limit(gamma):
+    """And unstable beyond it: proofs enclose it to one part in ten thousand."""
+
+    def at(eta: float, method: Any = dg.OptimisticSeparated):
+        found = certify.certify_mean_square(BILINEAR, method(gamma, eta), ORIGIN, SHAKEN)
+        assert found.status == "proved"
+        return found
+
+    limit = separated_limit(gamma)
+    assert all(at(share * limit).stable for share in (0.1, 0.5, 0.99, 0.9999))
+    assert not any(at(share * limit).stable for share in (1.0001, 1.01))
+    averaging = at(0.5 * limit, dg.OptimisticDualAveraging)
+    assert averaging.stable and averaging.rate == at(0.5 * limit).rate
+
+
+def test_the_best_update_of_separate_steps():
+    method = dg.OptimisticSeparated(0.1, 0.0192)
+    found = certify.certify_mean_square(BILINEAR, method, ORIGIN, SHAKEN)
+    assert 0.998093 < found.rate < 0.998096
+
+
 def test_without_noise_the_rate_is_that_of_the_deterministic_method():
     still = certify.Outcomes([1.0])
     for step_size, square in ((0.1, 0.98989795), (0.3, 0.9)):
@@ -239,6 +266,12 @@ def test_a_file_of_stochastic_gradient_descent_is_accepted(tmp_path):
     game = dg.game(regression)
     found = certify.certify_mean_square(game, dg.Simultaneous(0.1), LINE, noise)
     assert found.stable and found.components == 12 and 0 < found.limit < 0.02
+    data = jax.tree.map(jnp.asarray, points())
+    of_sum = certify.certify_mean_square(
+        dg.FiniteSum(game, data), dg.Simultaneous(0.1), LINE, certify.Sampling(batch=4)
+    )
+    assert of_sum.data["noise"] == found.data["noise"] and of_sum.limit == found.limit
+    assert of_sum.difference(dg.FiniteSum(game, data), LINE) is None
     path = found.save(tmp_path / "sgd.json")
     loaded = certify.load(path)
     assert isinstance(loaded, certify.MeanSquare) and loaded.rate == found.rate
@@ -247,7 +280,7 @@ def test_a_file_of_stochastic_gradient_descent_is_accepted(tmp_path):
     assert certify.check(path, game=game, args=(a, y)).ok
     verdict = certify.check(path, game=game, args=(a, y + 1))
     assert verdict.reasons == ("the game is the one given: its data are others",)
-    with pytest.raises(certify.Unusable, match="give those of the game"):
+    with pytest.raises(certify.Unusable, match="give the data"):
         certify.check(path, game=game)
 
 
@@ -288,6 +321,7 @@ def test_bad_input_is_refused():
         ("are floats", good, certify.Sampling(np.arange(3)), None),
         ("takes the place of args", good, certify.Sampling(DATA), 1.0),
         ("the method is one of", dg.Alternating(0.1), SHAKEN, None),
+        ("give the data", good, certify.Sampling(), None),
         ("the method is one of", dg.Simultaneous, SHAKEN, None),
     )
     for words, method, noise, args in pairs:
