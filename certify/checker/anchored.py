@@ -163,12 +163,18 @@ def varying_anchored_extragradient() -> Theorem:
 
 
 def limit_of_varying_steps(a: Fraction) -> Fraction:
-    """Bounds the limit of the steps of EAG-V from below, in units of 1/L."""
+    """Bounds the limit of the steps of EAG-V from below, in units of 1/L; a is positive."""
     for k in range(_COMPUTED):
         ratio = a**2 / (1 - a**2)
-        a = Fraction(int(a * (1 - ratio / ((k + 1) * (k + 3))) * 2**_BITS), 2**_BITS)
+        a = _rounded_down(a * (1 - ratio / ((k + 1) * (k + 3))))
     ends = Fraction(1, _COMPUTED + 1) + Fraction(1, _COMPUTED + 2)
     return a * (1 - a**2 / (1 - a**2) * ends / 2)
+
+
+def _rounded_down(x: Fraction) -> Fraction:
+    """Returns a positive number of few bits that is at most x, and hardly less."""
+    bits = _BITS + max(0, x.denominator.bit_length() - x.numerator.bit_length())
+    return Fraction(int(x * 2**bits), 2**bits)
 
 
 def accelerated_optimistic() -> Theorem:

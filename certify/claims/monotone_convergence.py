@@ -201,7 +201,7 @@ class MonotoneConvergence(Certificate):
         stated, region = self.data["claims"], self.data["region"]
         found = {
             "zero": "a zero of the field, in a small box around the centre",
-            "point": "the centre is one",
+            "point": "a point that the file states is one, exactly",
             "compact": "there is one in the strategy sets, which are bounded",
         }
         _, radius = self.starts

@@ -107,7 +107,8 @@ def certify_monotone(
     names = [_name(method) for method in check_methods(methods)]
     starts = _starts(region, start, start_radius)
     search, game = search.filled(_CELLS, _TIGHTNESS), unweighted(game)[0]
-    stages, promoted = Stages(search.budget, search.progress), ()
+    budget = search.budget
+    stages, promoted = Stages(budget, search.progress), ()
     try:
         stages.begin("tracing the costs")
         field = traced("certify_monotone", game, region, args)
@@ -116,11 +117,12 @@ def certify_monotone(
             weights = metric.given(field.names, field.sizes).chosen.weighting
         stages.begin("cutting the region into cells")
         try:
-            cells = monotone_cells(field, region, weights, enclosure, search, search.budget)
+            cells = monotone_cells(field, region, weights, enclosure, search, budget)
         except NoProof:
             _refute(field, region)
             raise
-        seconds = f"{search.budget.elapsed:.2f}"
+        stages.begin("looking for a solution")
+        seconds = f"{budget.elapsed:.2f}"
         contents = proved(field, region, cells, weights, names, starts, seconds)
         compare(game, region, args, field, cells.tree)
         return MonotoneConvergence("proved", contents=contents)

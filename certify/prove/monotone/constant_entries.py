@@ -1,4 +1,4 @@
-"""Entries of a Jacobian that are one number on all of a region, exactly.
+"""Entries of a Jacobian that are one number on all of a region, and values of a field, exactly.
 
 A game that is merely monotone has a Jacobian whose symmetric part is singular; no rounding error is
 small enough there. Mostly it is singular because entries are zero, or one constant.
@@ -76,6 +76,29 @@ def constant_entries(field: FlatField, region: Region) -> ConstantEntries:
                 )
                 value[a, b] = sign * number if number is not None and known[a, b] else 0.0
     return ConstantEntries(known, value)
+
+
+def is_exact(
+    field: FlatField, point: Float[np.ndarray, " n"], value: Float[np.ndarray, " n"]
+) -> bool:
+    """Says whether `F(point)` is shown to be these floats exactly, in ball arithmetic."""
+    try:
+        graph = graph_of(field)
+    except GraphError:
+        return False
+    made = entries([*field.sizes], field.zero_sum, field.is_gradient)
+    with ctx.workprec(PRECISION):
+        arithmetic = JetArithmetic(0 if kinks_in(field) is not None else 1)
+        start = arithmetic.inputs([(Fraction(x), Fraction(x)) for x in point.tolist()])
+        found, obliged = graph.obliged(start, arithmetic.operations)
+        if not all(x.is_finite() for jet in (*found, *obliged) for x in jet.values()):
+            return False
+        return all(
+            _is_zero(
+                found[output].get(along, ZERO).times(sign) - BallInterval.point(Fraction(stated))
+            )
+            for (output, sign, along), stated in zip(made, value.tolist(), strict=True)
+        )
 
 
 def _is_zero(x: BallInterval) -> bool:

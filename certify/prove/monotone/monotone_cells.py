@@ -214,7 +214,10 @@ def _size(family: AffineFamily, weights: np.ndarray) -> float:
 
 
 def _unit(families: list[AffineFamily]) -> int:
-    """Returns the exponent of a unit of which all numbers are multiples, if few bits do."""
+    """Returns the exponent of a unit of which all centres and generators are multiples.
+
+    Unless that takes many bits more than the largest number has.
+    """
     parts = [np.ravel(part) for f in families for part in (f.centre, f.generators)]
     numbers = np.abs(np.concatenate(parts))
     numbers = numbers[numbers > 0]
@@ -224,7 +227,8 @@ def _unit(families: list[AffineFamily]) -> int:
     _, exponents = np.frexp(numbers)
     whole = np.ldexp(numbers, 53 - exponents).astype(np.int64)
     trailing = np.log2(whole & -whole).astype(int)
-    lowest, top = int((exponents - 53 + trailing).min()), int(exponents.max())
+    largest = max(float(numbers.max()), *(float(np.max(f.remainder)) for f in families))
+    lowest, top = int((exponents - 53 + trailing).min()), int(np.frexp(largest)[1])
     return int(min(max(lowest, top - _MOST_BITS, -1000), 0))
 
 

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from fractions import Fraction
 from typing import Any, NamedTuple
 
+import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
 
@@ -37,10 +38,16 @@ from certify.prove.file_parts import (
     hexadecimal,
     metric_in_file,
 )
+from certify.prove.monotone.constant_entries import is_exact
 from certify.prove.monotone.monotone_cells import MonotoneCells
 from certify.prove.no_proof import NoProof
 from certify.rounding import float_above, float_below
 
+TRUSTED = (
+    *TRUSTED_BY_CELLS,
+    "Entries of families without any remainder, and values at a point without any error, rest on "
+    "python-flint, and the graph of the costs in this file being that of their code.",
+)
 # Floating-point bounds on the Lipschitz constant are backed off by these shares of it.
 _BACKOFFS = (2.0**-42, 2.0**-30, 2.0**-20)
 # Bits of the inverse of a Jacobian in Krawczyk's test.
@@ -129,7 +136,7 @@ def _contents(
             "methods": [],
         },
         **({"promoted": list(field.promoted)} if field.promoted else {}),
-        "trusted": [*TRUSTED_BY_CELLS, *field.promoted],
+        "trusted": [*TRUSTED, *field.promoted],
         "provenance": {
             **provenance(),
             **({} if graph is not None else {"no_graph": without_graph}),
@@ -251,7 +258,7 @@ def _solution(
         raise NoProof("nothing is known of shared constraints along fields without a margin")
     if not all(None not in extent for own in constraints.exact() for extent in own.extents):
         raise NoProof("the strategy sets are not bounded, so that there need not be a solution")
-    inside = constraints.snapped(np.asarray(constraints.project(middle)))
+    inside = constraints.snapped(np.asarray(constraints.project(jnp.asarray(middle))))
     for point in _near_solutions(field, region, inside, _steepness(cells), weights):
         value = np.asarray(compiled_value(field)(point))
         residual = _errors(field, point, value)
@@ -285,9 +292,9 @@ def _solves(field: FlatField, point: np.ndarray, value: np.ndarray) -> bool:
 
 
 def _errors(field: FlatField, point: np.ndarray, value: np.ndarray) -> np.ndarray:
-    """Returns bounds on `|F(point) - value|`, and zero where it is exact."""
-    found = residual_bound(field, point, value)
-    return np.where(found <= 2.0**-1074, 0.0, found)
+    """Returns bounds on `|F(point) - value|`, all zero if it is exact."""
+    exact = is_exact(field, point, value)
+    return np.zeros_like(point) if exact else residual_bound(field, point, value)
 
 
 def _rounded(point: np.ndarray) -> np.ndarray:

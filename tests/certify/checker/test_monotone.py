@@ -203,6 +203,13 @@ def test_what_cannot_be_read(path, value, sentence):
         check_data(sealed(changed(described(), *path, to=value)))
 
 
+@pytest.mark.parametrize("step", [2.0**-1022, 2.0**-1074, 2.0**-500])
+@pytest.mark.parametrize("number", range(5))
+def test_tiny_steps_are_no_trouble(step, number):
+    data = changed(described(), "claims", "methods", number, "step", to=step.hex())
+    assert any("constant holds" in reason for reason in reasons(data))
+
+
 def test_a_method_stands_once():
     data = described()
     data["claims"]["methods"].append(data["claims"]["methods"][0])

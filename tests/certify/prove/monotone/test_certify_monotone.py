@@ -8,6 +8,7 @@ import pytest
 
 import certify
 import dgames as dg
+from certify.prove.monotone.constant_entries import is_exact
 
 AROUND = certify.Box.around
 PAIR = (0.0, 0.0)
@@ -119,6 +120,16 @@ def test_a_quartic_is_undecided_as_its_curvature_is_nearly_zero():
     game = dg.zero_sum(lambda x, args: x[0] * x[1] + x[0] ** 4)
     found = certify.certify_monotone(game, AROUND(PAIR, 1.0), search=certify.Search(max_cells=20))
     assert found.status == "undecided" and "monotone" in found.reasons[0]
+
+
+def test_a_value_below_all_floats_is_not_taken_for_zero():
+    """The slope at the centre is 2e-400, which is zero in floating point only."""
+    game = dg.zero_sum(lambda x, args: x[0] * x[1] + 1e-200 * x[0] ** 2)
+    field = certify.flat_field(game, AROUND(PAIR, 1.0))
+    zero = np.zeros(2)
+    assert is_exact(field, zero, zero)
+    assert not is_exact(field, np.array([1e-200, 0.0]), np.array([0.0, -1e-200]))
+    assert is_exact(field, np.array([1.0, 0.0]), np.array([2e-200, -1.0]))
 
 
 def test_weights_make_couplings_cancel():
