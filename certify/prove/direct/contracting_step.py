@@ -78,9 +78,10 @@ def contraction(
         "proved". "undecided" says nothing about the step.
 
     Raises:
-        ValueError: If the step depends on the number of steps made before, as that of Adam does, or
-            its state is not real; if its code differs each time it is traced; if game, region and
-            options do not fit together.
+        ValueError: If the step depends on the number of steps made before, as those of Adam and of
+            anchored methods do (a count that no step depends on is left out), or its state is not
+            real; if its code differs each time it is traced; if game, region and options do not fit
+            together.
         EnclosureError: If the step is not linear in strategy, buffers and field (in all of R^n: a
             branch, cast or clip is refused wherever it is), looks at numbers in Python, calls
             back into Python, differentiates the field, evaluates it with other arguments, or asks

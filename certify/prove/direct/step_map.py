@@ -49,6 +49,7 @@ from certify.prove.direct.field_call import (
     require_strategy,
     same,
 )
+from certify.prove.direct.idle_counters import are_idle, is_integer
 from certify.prove.direct.linearity import require_affine
 from certify.prove.direct.straight_code import Answers, Projection, run, traced
 from dgames.sets import AbstractSet
@@ -132,6 +133,9 @@ class StepMap:
             )
         buffer, self._unravel = ravel([jnp.asarray(leaf) for leaf in moving])
         self.strategy, self.dimension = len(center), len(center) + buffer.size
+        integers = [k for k, leaf in self._fixed.items() if is_integer(leaf)]
+        idle = are_idle(self._counted(integers), self.dimension, [self._fixed[k] for k in integers])
+        self._idle = frozenset(integers if idle else ())
         self._code = self._read(self._stepped, self.dimension)
         self._init = self._read(self._started, self.strategy) if buffer.size else None
         codes = [code.hash for code in (self._code, self._init) if code is not None]
@@ -141,12 +145,30 @@ class StepMap:
 
     def _stepped(self, z: Any) -> tuple[list[Any], list[Any]]:
         """Returns the strategy and the buffers after a step, and what else is in the state."""
+        return self._split(*self._run(z, self._fixed))
+
+    def _run(self, z: Any, fixed: dict[int, Any]) -> tuple[Any, Any]:
+        """Returns the strategy and the state after a step, given what is not in the vector."""
         n = self.strategy
         x, moving = self.field.unravel(z[:n]), iter(self._unravel(z[n:]))
-        count = len(self._fixed) + len(jax.tree.leaves(self._unravel(z[n:])))
-        leaves = [self._fixed[k] if k in self._fixed else next(moving) for k in range(count)]
+        count = len(fixed) + len(jax.tree.leaves(self._unravel(z[n:])))
+        leaves = [fixed[k] if k in fixed else next(moving) for k in range(count)]
         state = self._structure.unflatten(leaves)
-        return self._split(*self.step.step(RecordedField(self._given), x, state, self._args))
+        return self.step.step(RecordedField(self._given), x, state, self._args)
+
+    def _counted(self, integers: list[int]) -> Callable:
+        """Returns the step as a function of integers in the state, too."""
+
+        def step(z: Any, counters: list[Any]) -> tuple[list[Any], list[Any]]:
+            fixed = self._fixed | dict(zip(integers, counters, strict=True))
+            x, state = self._run(z, fixed)
+            leaves = jax.tree.leaves(state)
+            known = [leaves[k] for k in integers if k < len(leaves)]
+            others = [leaf for k, leaf in enumerate(leaves) if k not in integers]
+            arrays = filter(eqx.is_array_like, others)
+            return [*jax.tree.leaves(x), *arrays], [as_array(leaf) for leaf in known]
+
+        return step
 
     def _started(self, x: Any) -> tuple[list[Any], list[Any]]:
         strategy = self.field.unravel(x)
@@ -167,6 +189,8 @@ class StepMap:
         for k, leaf in enumerate(after):
             if k not in self._fixed:
                 moving.append(as_array(leaf))
+            elif k in self._idle:
+                continue
             elif eqx.is_array_like(leaf):
                 fixed.append(as_array(leaf))
             elif leaf != self._fixed[k]:
@@ -242,9 +266,10 @@ class StepMap:
             answers = Answers(self._numbers, values)
             found.append(answers)
             outputs = run(closed, [w[:argument]], answers)
-            count = len(outputs) - sum(eqx.is_array_like(x) for x in self._fixed.values())
+            kept = [leaf for k, leaf in self._fixed.items() if k not in self._idle]
+            known = [as_array(leaf) for leaf in kept if eqx.is_array_like(leaf)]
+            count = len(outputs) - len(known)
             moved, fixed = outputs[:count], outputs[count:]
-            known = [as_array(x) for x in self._fixed.values() if eqx.is_array_like(x)]
             if not all(map(same, fixed, known)):
                 raise ValueError(_COUNTS)
             trials[:] = self._trials(answers.projections, moved)
@@ -316,9 +341,9 @@ class StepMap:
 
 
 _COUNTS = (
-    "the step depends on how many steps were made before (its state counts them, as that of Adam "
-    "does, which also divides by the root of a buffer; or it holds a random key): it is no single "
-    "map, so no factor can be proved for it; certify a method whose state holds real numbers alone."
+    "the step depends on how many steps were made before (its state counts them, as those of Adam, "
+    "of anchored methods and of step sizes that decay do; or it holds a random key): it is no "
+    "single map, so no factor can be proved for it; certify a method whose steps are all the same."
 )
 
 
