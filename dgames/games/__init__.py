@@ -15,8 +15,19 @@ from dgames.games.graphon_crowds import EpidemicCrowd as EpidemicCrowd
 from dgames.games.graphon_crowds import GraphonCrowd as GraphonCrowd
 from dgames.games.graphon_crowds import InvestmentCrowd as InvestmentCrowd
 from dgames.games.hard_instance import HardInstance as HardInstance
+from dgames.games.iterated_prisoners_dilemma import (
+    IteratedPrisonersDilemma as IteratedPrisonersDilemma,
+)
+from dgames.games.iterated_prisoners_dilemma import (
+    ProjectedIteratedPrisonersDilemma as ProjectedIteratedPrisonersDilemma,
+)
+from dgames.games.iterated_prisoners_dilemma import (
+    SmallIteratedPrisonersDilemma as SmallIteratedPrisonersDilemma,
+)
 from dgames.games.markov import MarkovGame as MarkovGame
+from dgames.games.matching_pennies import LogitPennies as LogitPennies
 from dgames.games.matrix import MatrixGame as MatrixGame
+from dgames.games.mixture import Mixture as Mixture
 from dgames.games.oligopoly import Oligopoly as Oligopoly
 from dgames.games.polymatrix import PolymatrixGame as PolymatrixGame
 from dgames.games.power_allocation import PowerAllocation as PowerAllocation
