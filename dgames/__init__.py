@@ -173,6 +173,7 @@ if _typing.TYPE_CHECKING:
     from dgames.solve import solve as solve
 
 # Diagnoses of a point and of a method
+from dgames import diagnose as diagnose
 from dgames.diagnose import natural_map as natural_map
 from dgames.diagnose import residual as residual
 from dgames.diagnose import step_jacobian as step_jacobian

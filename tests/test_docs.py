@@ -35,7 +35,7 @@ LISTED = [
 ]
 
 
-MODULES = ("dynamic", "games", "generalised", "methods", "plot", "transforms")
+MODULES = ("diagnose", "dynamic", "games", "generalised", "methods", "plot", "transforms")
 
 
 def exported(package: str) -> list[str]:
@@ -69,6 +69,7 @@ def found(name: str) -> object:
     [
         ("dgames", exported("dgames")),
         ("dgames.games", exported("dgames.games")),
+        ("dgames.diagnose", exported("dgames.diagnose")),
         ("dgames.dynamic", exported("dgames.dynamic")),
         ("dgames.methods", exported("dgames.methods")),
         ("dgames.transforms", written_in("dgames.transforms")),

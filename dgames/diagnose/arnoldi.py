@@ -1,6 +1,7 @@
 """Leading eigenvalues of operators that do not fit in memory."""
 
 import typing
+from collections.abc import Callable
 from typing import Any, Literal, NamedTuple
 
 import equinox as eqx
@@ -14,6 +15,11 @@ from dgames.strategy import ravel
 
 if typing.TYPE_CHECKING:
     import lineax as lx
+
+Order = Literal["modulus", "real part"]
+
+# Up to so many coordinates the matrix is made.
+_DENSE = 64
 
 
 class ArnoldiFactorisation(NamedTuple):
@@ -59,7 +65,7 @@ def arnoldi(
     ['1.000000', '2.000000', '3.000000']
     """
     steps = counted("arnoldi", steps=steps)
-    operator = _as_operator(operator)
+    operator = as_operator(operator)
     vector, _ = ravel(start)
     if steps > vector.size:
         raise ValueError(
@@ -96,10 +102,9 @@ def _factorisation(operator: Any, start: Any, steps: int) -> ArnoldiFactorisatio
 
 def leading_eigenvalues(
     operator: "lx.AbstractLinearOperator | Float[Array, 'n n']",
-    like: Any = None,
     *,
     count: int = 6,
-    by: Literal["modulus", "real part"] = "modulus",
+    by: Order = "modulus",
     tol: float = 0.0,
 ) -> Complex[np.ndarray, " count"]:
     """The leading eigenvalues of an operator, by products with vectors alone.
@@ -109,7 +114,6 @@ def leading_eigenvalues(
 
     Args:
         operator: As for `arnoldi`.
-        like: A vector with the structure that the operator takes (default: the operator's own).
         count: How many eigenvalues.
         by: Whether those of largest "modulus" lead, as for steps, or those of largest "real part",
             as for fields that are followed in continuous time.
@@ -125,58 +129,74 @@ def leading_eigenvalues(
     >>> leading_eigenvalues(jnp.diag(jnp.array([3.0, -4.0, 2.0])), count=2).real.tolist()
     [-4.0, 3.0]
     """
+    operator = as_operator(operator)
+    vector, _ = ravel(_zeros(operator))
+    check_count("leading_eigenvalues", count, by, vector.size)
+    return by_products(lambda v: _product(operator, v), vector.size, vector.dtype, count, by, tol)
+
+
+def by_products(
+    product: Callable[[Float[Array, " n"]], Float[Array, " n"]],
+    size: int,
+    dtype: np.dtype,
+    count: int,
+    by: Order,
+    tol: float = 0.0,
+) -> Complex[np.ndarray, " count"]:
+    """Returns the leading eigenvalues of the linear map that a compiled function computes."""
     import scipy.sparse.linalg
 
-    count = counted("leading_eigenvalues", count=count)
-    if by not in ("modulus", "real part"):
-        raise ValueError(f"leading_eigenvalues: by is 'modulus' or 'real part', not {by!r}")
-    operator = _as_operator(operator)
-    like = operator.in_structure() if like is None else like
-    start = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), like)
-    vector, unravel = ravel(start)
-    if count > vector.size:
-        raise ValueError(
-            f"leading_eigenvalues: an operator on {vector.size} coordinates has as many "
-            f"eigenvalues, not {count}"
-        )
-
-    def product(vector: Array) -> Array:
-        return ravel(operator.mv(unravel(vector)))[0]
-
-    compiled = jax.jit(product)
-    if vector.size <= 64 or count >= vector.size - 1:
-        found = np.linalg.eigvals(np.asarray(jax.vmap(compiled, 1, 1)(jnp.eye(vector.size, dtype=vector.dtype))))
-    else:
-        linear = scipy.sparse.linalg.LinearOperator(
-            (vector.size, vector.size),
-            matvec=lambda v: np.asarray(compiled(jnp.asarray(v.ravel(), vector.dtype))),
-            dtype=vector.dtype,
-        )
-        found = scipy.sparse.linalg.eigs(
-            linear,
-            k=count,
-            which="LM" if by == "modulus" else "LR",
-            # A fixed start, so that results can be repeated.
-            v0=np.random.default_rng(0).standard_normal(vector.size).astype(vector.dtype),
-            tol=tol,
-            return_eigenvectors=False,
-        )
-    return leading(found, by)[:count]
+    if size <= _DENSE or count >= size - 1:
+        columns = [np.asarray(product(unit)) for unit in jnp.eye(size, dtype=dtype)]
+        return leading(np.linalg.eigvals(np.stack(columns, 1)), by)[:count]
+    linear = scipy.sparse.linalg.LinearOperator(
+        (size, size),
+        matvec=lambda v: np.asarray(product(jnp.asarray(v.ravel(), dtype))),
+        dtype=dtype,
+    )
+    # The start is fixed, so that results can be repeated.
+    start = np.random.default_rng(0).standard_normal(size).astype(dtype)
+    which = "LM" if by == "modulus" else "LR"
+    values = scipy.sparse.linalg.eigs(
+        linear, k=count, which=which, v0=start, tol=tol, return_eigenvectors=False
+    )
+    return leading(values, by)
 
 
-def leading(values: np.ndarray, by: str) -> np.ndarray:
-    """Returns eigenvalues along the last axis with the leading ones first, as complex numbers."""
+def leading(values: np.ndarray, by: Order) -> np.ndarray:
+    """Returns eigenvalues along the last axis as complex numbers, the leading ones first."""
     values = np.asarray(values) + 0j
     size = np.abs(values) if by == "modulus" else values.real
-    # Of equal ones, such as conjugate pairs, those with the larger imaginary parts come first.
-    order = np.lexsort((-values.imag, -np.round(size, 12)), axis=-1)
+    # Of conjugate pairs, whose sizes differ by rounding, the upper one comes first.
+    unit = np.max(np.abs(values), axis=-1, keepdims=True) * 1e-12 + np.finfo(float).tiny
+    order = np.lexsort((-values.imag, -np.round(size / unit)), axis=-1)
     return np.take_along_axis(values, order, -1)
 
 
-def _as_operator(operator: Any) -> "lx.AbstractLinearOperator":
+def check_count(who: str, count: Any, by: Any, size: int) -> None:
+    """Raises an error unless so many eigenvalues in such an order exist."""
+    if by not in ("modulus", "real part"):
+        raise ValueError(f"{who}: by is 'modulus' or 'real part', not {by!r}")
+    if counted(who, count=count) > size:
+        raise ValueError(
+            f"{who}: an operator on {size} coordinates has as many eigenvalues, not {count}"
+        )
+
+
+def as_operator(operator: Any) -> "lx.AbstractLinearOperator":
+    """Returns a lineax operator for itself or a square matrix.
+
+    Raises:
+        ValueError: If it is neither.
+    """
     import lineax as lx
 
     if isinstance(operator, lx.AbstractLinearOperator):
+        if operator.in_size() != operator.out_size():
+            raise ValueError(
+                "expected a square operator; got one from "
+                f"{operator.in_size()} to {operator.out_size()} coordinates"
+            )
         return operator
     matrix = jnp.asarray(operator)
     if matrix.ndim != 2 or matrix.shape[0] != matrix.shape[1]:
@@ -184,3 +204,12 @@ def _as_operator(operator: Any) -> "lx.AbstractLinearOperator":
             f"expected a square matrix or a lineax operator; got an array of shape {matrix.shape}"
         )
     return lx.MatrixLinearOperator(matrix)
+
+
+@eqx.filter_jit
+def _product(operator: Any, vector: Float[Array, " n"]) -> Float[Array, " n"]:
+    return ravel(operator.mv(ravel(_zeros(operator))[1](vector)))[0]
+
+
+def _zeros(operator: Any) -> Any:
+    return jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), operator.in_structure())

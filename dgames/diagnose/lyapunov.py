@@ -97,22 +97,18 @@ def lyapunov_exponents(
     what = "lyapunov_exponents"
     steps, count = counted(what, steps=steps), counted(what, count=count)
     iterations = counted(what, iterations=iterations)
-    if variant not in ("maximum", "lower", "upper"):
-        raise ValueError(
-            f"lyapunov_exponents: variant is 'maximum', 'lower' or 'upper', not {variant!r}"
-        )
     field, x = checked(game, x, args)
     size = jax.eval_shape(lambda: AugmentedStep(field, method, x, args, state).start[0]).size
-    if count > size:
-        raise ValueError(
-            f"lyapunov_exponents: an augmented state of {size} coordinates has as many exponents, "
-            f"not {count}"
-        )
-    exponents = _exponents(field, method, x, args, state, steps, count, variant, iterations)
+    check_variant(what, variant)
+    check_few(what, count, size)
+    exponents = exponents_of_run(
+        field, method, x, args, state, steps, count, variant, iterations
+    )
     return exponents if squared else exponents / 2
 
 
-def objective(exponents: Float[Array, " count"], kind: Objective = "sum") -> Float[Array, ""]:
+def exponent_objective(
+    exponents: Float[Array, " count"], kind: Objective = "sum") -> Float[Array, ""]:
     """One number for several exponents, to be made large.
 
     Args:
@@ -123,7 +119,7 @@ def objective(exponents: Float[Array, " count"], kind: Objective = "sum") -> Flo
     Raises:
         ValueError: If the kind is none of these.
 
-    >>> float(objective(jnp.array([1.0, -3.0, 0.5]), "entropy"))
+    >>> float(exponent_objective(jnp.array([1.0, -3.0, 0.5]), "entropy"))
     1.5
     """
     if kind == "sum":
@@ -132,11 +128,25 @@ def objective(exponents: Float[Array, " count"], kind: Objective = "sum") -> Flo
         return jnp.min(exponents)
     if kind == "entropy":
         return jnp.sum(jnp.maximum(exponents, 0))
-    raise ValueError(f"objective: kind is 'sum', 'minimum' or 'entropy', not {kind!r}")
+    raise ValueError(f"exponent_objective: kind is 'sum', 'minimum' or 'entropy', not {kind!r}")
+
+
+def check_variant(who: str, variant: Any) -> None:
+    """Raises an error unless there is such a variant."""
+    if variant not in ("maximum", "lower", "upper"):
+        raise ValueError(f"{who}: variant is 'maximum', 'lower' or 'upper', not {variant!r}")
+
+
+def check_few(who: str, count: int, size: int) -> None:
+    """Raises an error if there are fewer coordinates than directions."""
+    if count > size:
+        raise ValueError(
+            f"{who}: {size} coordinates have as many exponents and directions, not {count}"
+        )
 
 
 @eqx.filter_jit
-def _exponents(
+def exponents_of_run(
     field: AbstractField,
     method: AbstractMethod,
     x: Strategy,
@@ -147,6 +157,7 @@ def _exponents(
     variant: Variant,
     iterations: int,
 ) -> Float[Array, " count"]:
+    """Returns the exponents of `lyapunov_exponents`, of squared lengths."""
     step = AugmentedStep(field, method, x, args, state)
     frozen = AugmentedStep(*held_fixed((field, method, x, args, state)))
     size, dtype = step.start[0].size, step.start[0].dtype

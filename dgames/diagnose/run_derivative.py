@@ -74,27 +74,31 @@ class RunDerivative:
 
     def directions_of_start(
         self, count: int, iterations: int
-    ) -> Float[Array, "coordinates count"]:
+    ) -> tuple[Float[Array, "strategy count"], Float[Array, "coordinates count"]]:
         """Displacements of the start `x` after which the last strategy has moved most.
 
         The state of the method follows the start, as `init` says, and is forgotten at the end.
+
+        Returns:
+            The displacements of the strategy, and those of the augmented state.
         """
         vector, unravel = ravel(self._x)
+        _, lift = jax.linearize(lambda vector: self.step.begin(unravel(vector)), vector)
+        _, lower = jax.vjp(lambda vector: self.step.begin(unravel(vector)), vector)
+        rest = self.size - vector.size
 
-        def begin(vector: Array) -> Array:
-            return self.step.begin(unravel(vector))
+        def lifted(directions: Array) -> Array:
+            return jax.vmap(lift, 1, 1)(directions)
 
         def forward(directions: Array) -> Array:
-            _, product = jax.linearize(begin, vector)
-            moved = self.forward(jax.vmap(product, 1, 1)(directions))
-            return moved[: vector.size].astype(vector.dtype)
+            return self.forward(lifted(directions))[: vector.size].astype(vector.dtype)
 
         def backward(directions: Array) -> Array:
-            _, product = jax.vjp(begin, vector)
-            rest = jnp.zeros((self.size - vector.size, directions.shape[1]), self.dtype)
-            moved = self.backward(jnp.concatenate([directions.astype(self.dtype), rest]))
-            return jax.vmap(lambda direction: product(direction)[0], 1, 1)(moved)
+            padded = jnp.pad(directions.astype(self.dtype), ((0, rest), (0, 0)))
+            moved = self.backward(padded)
+            return jax.vmap(lambda direction: lower(direction)[0], 1, 1)(moved)
 
-        return singular_directions(
+        best = singular_directions(
             forward, backward, vector.size, count, vector.dtype, iterations
         )
+        return best, lifted(best)

@@ -22,7 +22,7 @@ class LogitPennies(Game):
 
     Example:
         >>> [f"{cost:.6f}" for cost in LogitPennies().costs((1.0, -1.0))]
-        ['-0.213553', '0.213553']
+        ['-0.213552', '0.213552']
     """
 
     @override

@@ -63,6 +63,20 @@ GAMES = {
         dg.InLogits(dg.Regularised(games.MatrixGame.matching_pennies(), 0.5)),
         (jnp.array([0.2]), jnp.array([-0.6])),
     ),
+    "logit_pennies": (games.LogitPennies(), (0.0, 0.0)),
+    "iterated_prisoners_dilemma": (
+        games.IteratedPrisonersDilemma(),
+        (jnp.linspace(-1.0, 1.0, 5), jnp.linspace(0.5, -0.7, 5)),
+    ),
+    "iterated_prisoners_dilemma-small": (games.SmallIteratedPrisonersDilemma(), (1.0, -1.0)),
+    "iterated_prisoners_dilemma-projected": (
+        games.ProjectedIteratedPrisonersDilemma.random(KEY, 2),
+        (jnp.array([0.3, -0.2]), jnp.array([0.5, 0.1])),
+    ),
+    "mixture": (
+        games.Mixture((games.LogitPennies(), games.SmallIteratedPrisonersDilemma()), [0.25, 0.75]),
+        (1.0, -1.0),
+    ),
     "oligopoly": (games.Oligopoly.murphy_sherali_soyster(), (30.0, 40.0, 50.0, 40.0, 30.0)),
     "quadratic": (games.Quadratic.random(KEY, (3, 2)), (jnp.ones(3), jnp.array([1.0, -2.0]))),
     "quadratic-uncoupled": (games.Quadratic([[[2.0]], [[3.0]]]), (jnp.ones(1), jnp.ones(1))),
