@@ -10,32 +10,38 @@ from dgames.diagnose.residual import natural_map as natural_map
 from dgames.diagnose.residual import residual as residual
 
 from dgames.diagnose.step_jacobian import step_jacobian as step_jacobian
-from dgames.diagnose.step_jacobian import step_operator as step_operator
 
 from dgames.diagnose.lyapunov import lyapunov_exponents as lyapunov_exponents
 from dgames.diagnose.lyapunov import exponent_objective as exponent_objective
 from dgames.diagnose.gradient_growth import GradientGrowth as GradientGrowth
 from dgames.diagnose.gradient_growth import gradient_growth as gradient_growth
-from dgames.diagnose.spectra_along import Spectra as Spectra
-from dgames.diagnose.spectra_along import spectra_along as spectra_along
-
-from dgames.diagnose.arnoldi import ArnoldiFactorisation as ArnoldiFactorisation
-from dgames.diagnose.arnoldi import arnoldi as arnoldi
-from dgames.diagnose.arnoldi import leading_eigenvalues as leading_eigenvalues
-from dgames.diagnose.pseudospectrum import pseudospectrum as pseudospectrum
 
 if _typing.TYPE_CHECKING:
+    from dgames.diagnose.operators import step_operator as step_operator
+    from dgames.diagnose.spectra import Spectra as Spectra
+    from dgames.diagnose.spectra import spectra_along as spectra_along
+    from dgames.diagnose.krylov import ArnoldiFactorisation as ArnoldiFactorisation
+    from dgames.diagnose.krylov import arnoldi as arnoldi
+    from dgames.diagnose.krylov import leading_eigenvalues as leading_eigenvalues
+    from dgames.diagnose.pseudospectra import pseudospectrum as pseudospectrum
+
     from dgames.diagnose.branching import Branches as Branches
     from dgames.diagnose.branching import branch as branch
     from dgames.diagnose.exponent_ascent import Ascent as Ascent
     from dgames.diagnose.exponent_ascent import ascend_exponent as ascend_exponent
 else:
-    # What needs optax and the solver is imported when it is first used.
+    # What needs lineax, optax or the solver is imported when it is first used.
     _LATER = {
-        "Ascent": "exponent_ascent",
-        "Branches": "branching",
-        "ascend_exponent": "exponent_ascent",
-        "branch": "branching",
+        name: module
+        for module, names in {
+            "operators": ("step_operator",),
+            "spectra": ("Spectra", "spectra_along"),
+            "krylov": ("ArnoldiFactorisation", "arnoldi", "leading_eigenvalues"),
+            "pseudospectra": ("pseudospectrum",),
+            "branching": ("Branches", "branch"),
+            "exponent_ascent": ("Ascent", "ascend_exponent"),
+        }.items()
+        for name in names
     }
 
     def __getattr__(name: str) -> _typing.Any:

@@ -145,7 +145,7 @@ def branch(
     rows = np.concatenate(
         [np.asarray(descriptors), np.asarray(jax.vmap(lambda x: ravel(x)[0])(strategies))], axis=1
     )
-    distinct = _distinct(np.asarray(descriptors), np.isfinite(rows).all(1), tolerance)
+    distinct = _distinct(np.asarray(descriptors), np.all(np.isfinite(rows), axis=1), tolerance)
     if jax.tree.leaves(rest):
         whole = eqx.combine(strategies, rest)
         solutions = eqx.tree_at(lambda s: s.strategy, solutions, whole)
@@ -174,7 +174,7 @@ def _branches(
 
 
 def _distinct(rows: np.ndarray, usable: np.ndarray, tolerance: float) -> tuple[int, ...]:
-    """Returns the numbers of rows that are farther than the tolerance from all those kept before."""
+    """Returns the numbers of rows that are farther from all rows before than the tolerance."""
     kept: list[int] = []
     for number in np.flatnonzero(usable):
         if all(np.linalg.norm(rows[number] - rows[other]) > tolerance for other in kept):

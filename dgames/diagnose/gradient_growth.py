@@ -104,7 +104,7 @@ def _log_norms(
 ) -> Float[Array, " times"]:
     run = RunDerivative(field, method, x, args, state, steps)
     step = AugmentedStep(field, method, x, args, state)
-    direction, lifted = run.directions_of_start(1, iterations)
+    _, lifted = run.directions_of_start(1, iterations)
 
     def length(columns: Float[Array, "coordinates 1"]) -> Float[Array, ""]:
         return jnp.linalg.norm(columns[: step.size])

@@ -101,14 +101,13 @@ def lyapunov_exponents(
     size = jax.eval_shape(lambda: AugmentedStep(field, method, x, args, state).start[0]).size
     check_variant(what, variant)
     check_few(what, count, size)
-    exponents = exponents_of_run(
-        field, method, x, args, state, steps, count, variant, iterations
-    )
+    exponents = exponents_of_run(field, method, x, args, state, steps, count, variant, iterations)
     return exponents if squared else exponents / 2
 
 
 def exponent_objective(
-    exponents: Float[Array, " count"], kind: Objective = "sum") -> Float[Array, ""]:
+    exponents: Float[Array, " count"], kind: Objective = "sum"
+) -> Float[Array, ""]:
     """One number for several exponents, to be made large.
 
     Args:
@@ -194,7 +193,5 @@ def exponents_of_run(
     else:
         directions = jnp.zeros((size, count), dtype)
     # Derivatives evaluate each step again, and keep nothing of it but the augmented states.
-    _, growth = jax.lax.scan(
-        jax.checkpoint(advance), (step.start, directions), length=steps
-    )
+    _, growth = jax.lax.scan(jax.checkpoint(advance), (step.start, directions), length=steps)
     return 2 * jnp.mean(growth, axis=0)

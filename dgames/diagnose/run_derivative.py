@@ -32,7 +32,9 @@ class RunDerivative:
         self.step, self._x = AugmentedStep(field, method, x, args, state), x
         vector, _ = self.step.start
         self.size, self.dtype = vector.size, vector.dtype
-        probe, _ = unit_columns(jax.random.normal(jax.random.key(1), (vector.size, 1), vector.dtype))
+        probe, _ = unit_columns(
+            jax.random.normal(jax.random.key(1), (vector.size, 1), vector.dtype)
+        )
 
         def advance(carry, _):
             point, probe = carry
@@ -98,7 +100,5 @@ class RunDerivative:
             moved = self.backward(padded)
             return jax.vmap(lambda direction: lower(direction)[0], 1, 1)(moved)
 
-        best = singular_directions(
-            forward, backward, vector.size, count, vector.dtype, iterations
-        )
+        best = singular_directions(forward, backward, vector.size, count, vector.dtype, iterations)
         return best, lifted(best)

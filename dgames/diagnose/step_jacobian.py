@@ -1,6 +1,5 @@
-"""Jacobians of one step of a method, as a dense matrix or matrix-free."""
+"""The Jacobian of one step of a method, as a dense matrix."""
 
-import typing
 from collections.abc import Callable
 
 import jax
@@ -11,9 +10,6 @@ from dgames.fields import AbstractField
 from dgames.game import Game
 from dgames.methods import AbstractMethod
 from dgames.strategy import Strategy
-
-if typing.TYPE_CHECKING:
-    import lineax as lx
 
 
 def step_jacobian(
@@ -51,40 +47,3 @@ def step_jacobian(
     step = AugmentedStep(field, method, x, args, state)
     vector, fixed = step.start
     return jax.jacfwd(lambda vector: step((vector, fixed))[0])(vector)
-
-
-def step_operator(
-    game: Game | AbstractField | Callable,
-    method: AbstractMethod,
-    x: Strategy,
-    args: PyTree = None,
-    state: PyTree = None,
-) -> "lx.AbstractLinearOperator":
-    """The Jacobian of `step_jacobian` as a linear operator on vectors: no matrix is made.
-
-    `operator.mv(v)` is one Jacobian-vector product of a step and `operator.T.mv(v)` one
-    vector-Jacobian product.
-
-    Args:
-        game: A game, or any field.
-        method: The method whose step is differentiated.
-        x: A joint strategy.
-        args: Passed to the field.
-        state: The method's state (default: `method.init` at `x`).
-
-    Raises:
-        ValueError: If the game or the strategy is malformed.
-
-    >>> from dgames.game import zero_sum
-    >>> from dgames.methods import Simultaneous
-    >>> game = zero_sum(lambda x, args: x[0] * x[1])
-    >>> operator = step_operator(game, Simultaneous(0.5), (0.0, 0.0))
-    >>> operator.mv(jax.numpy.array([1.0, 0.0])).tolist()
-    [1.0, 0.5]
-    """
-    import lineax as lx
-
-    field, x = checked(game, x, args)
-    step = AugmentedStep(field, method, x, args, state)
-    vector, fixed = step.start
-    return lx.JacobianLinearOperator(lambda vector, _: step((vector, fixed))[0], vector)

@@ -52,7 +52,9 @@ class IteratedPrisonersDilemma(Game):
     @override
     def costs(self, x: Strategy, args: PyTree = None) -> PyTree:
         first, second = (jax.nn.sigmoid(_shaped(block, (5,))) for block in blocks(x))
-        return join(x, discounted_costs(first[:1], second[:1], first[1:], second[1:], self.discount))
+        return join(
+            x, discounted_costs(first[:1], second[:1], first[1:], second[1:], self.discount)
+        )
 
 
 class SmallIteratedPrisonersDilemma(Game):
@@ -134,9 +136,7 @@ class ProjectedIteratedPrisonersDilemma(Game):
         return IteratedPrisonersDilemma(self.discount).costs(join(x, tuple(own)), args)
 
     @classmethod
-    def random(
-        cls, key: PRNGKeyArray, coordinates: int = 1
-    ) -> "ProjectedIteratedPrisonersDilemma":
+    def random(cls, key: PRNGKeyArray, coordinates: int = 1) -> "ProjectedIteratedPrisonersDilemma":
         """Directions with entries drawn evenly from [-2, 2].
 
         Args:

@@ -90,7 +90,9 @@ def test_projections_start_from_the_stated_chances():
     first, second = [0.5, 0.75, 0.25, 0.75, 0.25], [0.5, 0.75, 0.75, 0.25, 0.25]
     assert np.allclose(game.costs((jnp.zeros(2), jnp.zeros(2))), played(first, second, 0.96))
     x = jnp.array([0.3, -0.1]), jnp.array([0.2, 0.4])
-    whole = tuple(W @ block + b for W, block, b in zip(game.directions, x, game.offsets, strict=True))
+    whole = tuple(
+        W @ block + b for W, block, b in zip(game.directions, x, game.offsets, strict=True)
+    )
     assert np.allclose(game.costs(x), games.IteratedPrisonersDilemma().costs(whole))
 
 

@@ -5,12 +5,11 @@ from typing import Literal
 
 import equinox as eqx
 import jax
-import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Complex, Float, PyTree
 
-from dgames.diagnose.arnoldi import Order, by_products, check_count, leading
 from dgames.diagnose.augmented_step import AugmentedStep, Point, checked, counted
+from dgames.diagnose.krylov import Order, by_products, check_count, leading
 from dgames.fields import AbstractField
 from dgames.game import Game
 from dgames.methods import AbstractMethod
@@ -105,9 +104,7 @@ def _run(
 ) -> tuple[Point, Strategy]:
     """Returns the augmented states of a run, and their strategies."""
     step = AugmentedStep(field, method, x, args, state)
-    _, points = jax.lax.scan(
-        lambda point, _: (step(point), point), step.start, length=steps + 1
-    )
+    _, points = jax.lax.scan(lambda point, _: (step(point), point), step.start, length=steps + 1)
     return points, jax.vmap(lambda point: step.unravel(point)[0])(points)
 
 

@@ -1,6 +1,5 @@
 """Leading eigenvalues of operators that do not fit in memory."""
 
-import typing
 from collections.abc import Callable
 from typing import Any, Literal, NamedTuple
 
@@ -11,10 +10,8 @@ import numpy as np
 from jaxtyping import Array, Complex, Float
 
 from dgames.diagnose.augmented_step import counted
+from dgames.diagnose.operators import Operator, as_operator, zeros_of
 from dgames.strategy import ravel
-
-if typing.TYPE_CHECKING:
-    import lineax as lx
 
 Order = Literal["modulus", "real part"]
 
@@ -36,7 +33,7 @@ class ArnoldiFactorisation(NamedTuple):
 
 
 def arnoldi(
-    operator: "lx.AbstractLinearOperator | Float[Array, 'n n']",
+    operator: Operator,
     start: Any,
     *,
     steps: int,
@@ -101,7 +98,7 @@ def _factorisation(operator: Any, start: Any, steps: int) -> ArnoldiFactorisatio
 
 
 def leading_eigenvalues(
-    operator: "lx.AbstractLinearOperator | Float[Array, 'n n']",
+    operator: Operator,
     *,
     count: int = 6,
     by: Order = "modulus",
@@ -130,7 +127,7 @@ def leading_eigenvalues(
     [-4.0, 3.0]
     """
     operator = as_operator(operator)
-    vector, _ = ravel(_zeros(operator))
+    vector, _ = ravel(zeros_of(operator))
     check_count("leading_eigenvalues", count, by, vector.size)
     return by_products(lambda v: _product(operator, v), vector.size, vector.dtype, count, by, tol)
 
@@ -149,7 +146,8 @@ def by_products(
     if size <= _DENSE or count >= size - 1:
         columns = [np.asarray(product(unit)) for unit in jnp.eye(size, dtype=dtype)]
         return leading(np.linalg.eigvals(np.stack(columns, 1)), by)[:count]
-    linear = scipy.sparse.linalg.LinearOperator(
+    sparse: Any = scipy.sparse.linalg  # its stubs know neither keywords nor float tolerances
+    linear = sparse.LinearOperator(
         (size, size),
         matvec=lambda v: np.asarray(product(jnp.asarray(v.ravel(), dtype))),
         dtype=dtype,
@@ -157,19 +155,17 @@ def by_products(
     # The start is fixed, so that results can be repeated.
     start = np.random.default_rng(0).standard_normal(size).astype(dtype)
     which = "LM" if by == "modulus" else "LR"
-    values = scipy.sparse.linalg.eigs(
-        linear, k=count, which=which, v0=start, tol=tol, return_eigenvectors=False
-    )
+    values = sparse.eigs(linear, k=count, which=which, v0=start, tol=tol, return_eigenvectors=False)
     return leading(values, by)
 
 
-def leading(values: np.ndarray, by: Order) -> np.ndarray:
+def leading(values: Any, by: Order) -> np.ndarray:
     """Returns eigenvalues along the last axis as complex numbers, the leading ones first."""
     values = np.asarray(values) + 0j
-    size = np.abs(values) if by == "modulus" else values.real
+    size = np.abs(values) if by == "modulus" else np.real(values)
     # Of conjugate pairs, whose sizes differ by rounding, the upper one comes first.
     unit = np.max(np.abs(values), axis=-1, keepdims=True) * 1e-12 + np.finfo(float).tiny
-    order = np.lexsort((-values.imag, -np.round(size / unit)), axis=-1)
+    order = np.lexsort((-np.imag(values), -np.round(size / unit)), axis=-1)
     return np.take_along_axis(values, order, -1)
 
 
@@ -183,33 +179,6 @@ def check_count(who: str, count: Any, by: Any, size: int) -> None:
         )
 
 
-def as_operator(operator: Any) -> "lx.AbstractLinearOperator":
-    """Returns a lineax operator for itself or a square matrix.
-
-    Raises:
-        ValueError: If it is neither.
-    """
-    import lineax as lx
-
-    if isinstance(operator, lx.AbstractLinearOperator):
-        if operator.in_size() != operator.out_size():
-            raise ValueError(
-                "expected a square operator; got one from "
-                f"{operator.in_size()} to {operator.out_size()} coordinates"
-            )
-        return operator
-    matrix = jnp.asarray(operator)
-    if matrix.ndim != 2 or matrix.shape[0] != matrix.shape[1]:
-        raise ValueError(
-            f"expected a square matrix or a lineax operator; got an array of shape {matrix.shape}"
-        )
-    return lx.MatrixLinearOperator(matrix)
-
-
 @eqx.filter_jit
 def _product(operator: Any, vector: Float[Array, " n"]) -> Float[Array, " n"]:
-    return ravel(operator.mv(ravel(_zeros(operator))[1](vector)))[0]
-
-
-def _zeros(operator: Any) -> Any:
-    return jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), operator.in_structure())
+    return ravel(operator.mv(ravel(zeros_of(operator))[1](vector)))[0]

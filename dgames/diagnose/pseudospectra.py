@@ -1,18 +1,15 @@
 """Pseudospectra: how near complex numbers are to being eigenvalues."""
 
-import typing
 from typing import Any
 
-import jax
 import jax.numpy as jnp
+import lineax as lx
 import numpy as np
 from jaxtyping import Array, Float
 
-from dgames.diagnose.arnoldi import arnoldi, as_operator
+from dgames.diagnose.krylov import arnoldi
+from dgames.diagnose.operators import Operator, as_operator, zeros_of
 from dgames.strategy import ravel
-
-if typing.TYPE_CHECKING:
-    import lineax as lx
 
 # Up to so many coordinates singular values are those of a full decomposition at every point.
 _SMALL = 40
@@ -20,7 +17,7 @@ _LANCZOS_STEPS = 60
 
 
 def pseudospectrum(
-    operator: "lx.AbstractLinearOperator | Float[Array, 'n n'] | np.ndarray",
+    operator: Operator,
     z: Any,
     *,
     steps: int | None = None,
@@ -69,23 +66,15 @@ def pseudospectrum(
         return _smallest(matrix, points)
     import scipy.linalg
 
-    triangle, _ = scipy.linalg.schur(matrix, output="complex")
+    triangle = scipy.linalg.schur(matrix, output="complex")[0]
     start = np.random.default_rng(0).standard_normal((2, len(matrix)))
     first = (start[0] + 1j * start[1]) / np.linalg.norm(start)
     values = [_smallest_of_triangle(point, triangle, first) for point in points.ravel()]
     return np.reshape(values, points.shape)
 
 
-def _matrix(operator: Any) -> Any:
-    import lineax as lx
-
-    if not isinstance(operator, lx.AbstractLinearOperator):
-        if np.ndim(operator) != 2 or np.shape(operator)[0] != np.shape(operator)[1]:
-            raise ValueError(
-                "expected a square matrix or a lineax operator; got an array of shape "
-                f"{np.shape(operator)}"
-            )
-        return operator
+def _matrix(operator: Operator) -> Array:
+    operator = as_operator(operator)
     if not isinstance(operator, lx.MatrixLinearOperator):
         raise ValueError(
             "pseudospectrum: give the number of Arnoldi's steps for an operator without a matrix, "
@@ -94,10 +83,9 @@ def _matrix(operator: Any) -> Any:
     return operator.as_matrix()
 
 
-def _projected(operator: Any, steps: int) -> np.ndarray:
+def _projected(operator: Operator, steps: int) -> np.ndarray:
     operator = as_operator(operator)
-    zeros = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), operator.in_structure())
-    vector, unravel = ravel(zeros)
+    vector, unravel = ravel(zeros_of(operator))
     start = np.random.default_rng(0).standard_normal(vector.size)
     found = arnoldi(operator, unravel(jnp.asarray(start, vector.dtype)), steps=steps)
     return np.asarray(found.hessenberg)
@@ -122,7 +110,7 @@ def _smallest_of_triangle(point: complex, triangle: np.ndarray, first: np.ndarra
     shifted = point * np.eye(len(triangle)) - triangle
     if not np.all(np.diag(shifted)):
         return 0.0
-    solve = scipy.linalg.get_lapack_funcs("trtrs", (shifted,))
+    (solve,) = scipy.linalg.get_lapack_funcs(("trtrs",), (shifted,))
     basis = [first]
     diagonal: list[float] = []
     beside: list[float] = []
