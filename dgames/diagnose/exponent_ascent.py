@@ -112,6 +112,9 @@ def _ascend(
         )
         return -exponent_objective(found, ascent.kind)
 
+    if ascent.steps == 0:
+        return x, -loss(x)[None]
+
     def trusted(x: Strategy) -> Strategy:
         away = jax.tree.map(jnp.subtract, x, centre)
         distance = norm(away)

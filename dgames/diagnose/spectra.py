@@ -101,8 +101,8 @@ def _run(
     args: PyTree,
     state: PyTree,
     steps: int,
-) -> tuple[Point, Strategy]:
-    """Returns the augmented states of a run, and their strategies."""
+) -> tuple[PyTree, Strategy]:
+    """Returns the augmented states of a run, stacked, and their strategies."""
     step = AugmentedStep(field, method, x, args, state)
     _, points = jax.lax.scan(lambda point, _: (step(point), point), step.start, length=steps + 1)
     return points, jax.vmap(lambda point: step.unravel(point)[0])(points)
@@ -115,7 +115,7 @@ def _jacobians(
     x: Strategy,
     args: PyTree,
     state: PyTree,
-    points: Point,
+    points: PyTree,
     of: Of,
 ) -> Float[Array, "strategies n n"]:
     step = AugmentedStep(field, method, x, args, state)
