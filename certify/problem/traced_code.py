@@ -136,10 +136,13 @@ def _refuse(jaxpr: core.Jaxpr, bad: Callable[[core.JaxprEqn], bool], what: str) 
         if bad(equation):
             place = source_info_util.summarize(equation.source_info)
             verb = "use" if what.endswith("s") else "uses"
+            instead = "write the function plainly"
+            if "/lineax/" in place:
+                instead = "let it solve its linear system directly, with solver=lineax.LU()"
             raise EnclosureError(
                 f"{what} {verb} {equation.primitive.name} (in {place}): a "
-                "hand-written derivative cannot be verified, so nothing is proved about it; write "
-                "the function plainly."
+                "hand-written derivative cannot be verified, so nothing is proved about it; "
+                f"{instead}."
             )
         for inner in core.jaxprs_in_params(equation.params):
             _refuse(inner, bad, what)

@@ -42,8 +42,9 @@ class Competitive(AbstractAdjustedField):
         field: F; a game stands for its pseudo-gradient.
         alpha: a >= 0, in units of one over J.
         solver: A solver of lineax in place of these, such as `lineax.GMRES(rtol=1e-4, atol=1e-4)`
-            where less precision will do, or `lineax.LU()` where there are few coordinates.
-            Tolerances are relative to the norm of the right-hand side.
+            where less precision will do. Tolerances are relative to the norm of the right-hand
+            side. With `lineax.LU()` the matrix is formed: for few coordinates, and for proofs,
+            because `certify` encloses direct solutions only.
 
     >>> import dgames as dg
     >>> game = dg.zero_sum(lambda x, args: x[0] * x[1])

@@ -48,7 +48,7 @@ class FollowTheRidge(AbstractAdjustedField):
             strategies `{"leader": x, "followers": y}`.
         leader: The name or position of the leader; by default it is the minimiser of a `ZeroSum`
             game, else the player called "leader", else the first one.
-        solver: A solver of lineax in place of GMRES: `lineax.LU()` where y has few coordinates.
+        solver: A solver of lineax in place of GMRES; see `Competitive`.
 
     >>> import dgames as dg
     >>> game = dg.zero_sum(lambda x, args: -3 * x[0] ** 2 - x[1] ** 2 + 4 * x[0] * x[1])

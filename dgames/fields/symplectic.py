@@ -85,7 +85,8 @@ class SymplecticSurgery(AbstractAdjustedField):
         field: F; a game stands for its pseudo-gradient.
         regularisation: None, or a number l > 0 with which `(J' J + l I)^-1 J'` replaces `J^-1`,
             for Jacobians that are singular somewhere; the authors' code has 0.1.
-        solver: A solver of lineax in place of its GMRES (CG with a regularisation).
+        solver: A solver of lineax in place of GMRES (with a regularisation, of CG); see
+            `Competitive`.
 
     >>> import dgames as dg
     >>> game = dg.zero_sum(lambda x, args: 0.5 * x[0] ** 2 + 3 * x[0] * x[1] - x[1] ** 2)

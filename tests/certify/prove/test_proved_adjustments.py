@@ -122,3 +122,8 @@ def test_projections_are_those_of_the_field_that_is_adjusted():
 
     with pytest.raises(ValueError, match="projects in a way of its own"):
         certify.certify(dg.Consensus(Odd(), 1.0), BOX)
+
+
+def test_iterative_solvers_have_no_enclosure():
+    with pytest.raises(certify.EnclosureError, match=r"solve .* directly, with solver=lineax.LU"):
+        certify.certify(dg.Competitive(BIL, 1.0), BOX)
