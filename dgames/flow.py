@@ -11,8 +11,10 @@ import numpy as np
 from jax.core import Tracer
 from jaxtyping import Array, Bool, Float, PyTree
 
+from dgames.complex_strategy import as_pairs, from_pairs, has_complex
 from dgames.diagnose import natural_map
 from dgames.fields import AbstractField, check_field, check_not_costs, prepared
+from dgames.fields.complex_field import field_of_pairs
 from dgames.game import Game
 from dgames.scale import default_tolerance, force_and_gains, scaled_residual, unit_of
 from dgames.strategy import Strategy
@@ -99,6 +101,8 @@ def flow(
     >>> [round(float(block), 6) for block in trajectory.strategy]
     [0.367879, 0.135335]
     """
+    if has_complex(x0):
+        game, x0 = field_of_pairs(game), as_pairs(x0)
     asked = game
     field, x0, rest = prepared(game, x0)
     check_field(field, x0, args)
@@ -131,7 +135,7 @@ def flow(
         saveat,
         stop,
     )
-    trajectory = _trim(trajectory)
+    trajectory = from_pairs(_trim(trajectory))
     if not jax.tree.leaves(rest):
         return trajectory
     return eqx.tree_at(

@@ -1,5 +1,6 @@
 """Runs a method until the residual is small."""
 
+import dataclasses
 import operator
 import warnings
 from collections.abc import Callable
@@ -14,7 +15,15 @@ from jax.core import Tracer
 from jaxtyping import Array, PyTree
 from optimistix import ImplicitAdjoint, RecursiveCheckpointAdjoint
 
+from dgames.complex_strategy import (
+    CallbackOfPairs,
+    SaveOfPairs,
+    as_pairs,
+    from_pairs,
+    has_complex,
+)
 from dgames.fields import AbstractField, check_not_costs, not_finite, prepared
+from dgames.fields.complex_field import field_of_pairs
 from dgames.game import Game
 from dgames.history import trim
 from dgames.hooks import Hooks
@@ -80,7 +89,8 @@ def solve(
             costs is not a field: make a game of it with `dgames.game`.
         method: How to step; or, with `step_size`, a class of methods that takes one.
         x0: The joint strategy to start from. Players may be `equinox.Module`s, such as neural
-            networks; their floating-point arrays move, the rest of them is kept.
+            networks; their floating-point arrays move, the rest of them is kept. Complex arrays
+            move as pairs of real ones, in which the method's state is, too.
         args: Passed to the costs; `dgames.Stepwise` makes new ones in every step, such as batches
             and keys.
         state: The method's state to start from, that of an earlier `Solution`, to continue its
@@ -139,6 +149,11 @@ def solve(
             "solve: a run with noisy residuals does not stop at one; leave tol out, or say by "
             "which arguments to judge: Stepwise(fn, mean=...)"
         )
+    has_pairs = has_complex(x0)
+    if has_pairs:
+        game, x0 = field_of_pairs(game), as_pairs(x0)
+        save = None if save is None else SaveOfPairs(save)
+        callback = None if callback is None else CallbackOfPairs(callback)
     asked = game
     field, x0, rest = prepared(game, x0)
     check_strategy(x0)
@@ -185,7 +200,7 @@ def solve(
         _raise_where_not_finite(field, args, solution)
         failed = solution.result != RESULTS.successful
         solution = solution.result.error_if(solution, failed)
-    return solution
+    return _of_complex(solution) if has_pairs else solution
 
 
 def check_one_step(method: AbstractMethod, x: Strategy) -> None:
@@ -260,6 +275,13 @@ def _completed(solution: Solution, rest: PyTree) -> Solution:
     saved = solution.history.strategy
     saved = saved if saved is None else eqx.combine(saved, rest)
     return eqx.tree_at(strategies, solution, (strategy, saved), is_leaf=lambda leaf: leaf is None)
+
+
+def _of_complex(solution: Solution) -> Solution:
+    """Returns a solution with complex strategies in place of pairs."""
+    history = solution.history
+    history = dataclasses.replace(history, strategy=from_pairs(history.strategy))
+    return dataclasses.replace(solution, strategy=from_pairs(solution.strategy), history=history)
 
 
 def _raise_where_not_finite(field: AbstractField, args: PyTree, solution: Solution) -> None:

@@ -430,6 +430,9 @@ def _as_leaf(who: str, leaf: Any) -> Array:
     else:
         what = jnp.result_type(leaf)
         hint = "convert it, say with .astype(float)" if jnp.issubdtype(what, jnp.integer) else ""
+        if jnp.issubdtype(what, jnp.complexfloating):
+            hint = "dgames.solve, flow, residual and pseudo-gradients take complex strategies as "
+            hint += "they are; write a pair of real arrays here"
     name = getattr(leaf, "__name__", None)
     raise ValueError(
         f"strategies must be real floating point; {who} has {what}: "

@@ -6,7 +6,9 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PyTree
 
+from dgames.complex_strategy import as_pairs, has_complex
 from dgames.fields import AbstractField, check_field, prepared
+from dgames.fields.complex_field import field_of_pairs
 from dgames.fields.marks import projected
 from dgames.game import Game
 from dgames.sets import Euclidean, map_sets
@@ -60,6 +62,8 @@ def residual(
     >>> float(residual(zero_sum(lambda x, args: x[0] * x[1]), (3.0, 4.0)))
     5.0
     """
+    if has_complex(x):
+        game, x = field_of_pairs(game), as_pairs(x)
     field, x, _ = prepared(game, x)
     check_field(field, x, args)
     return norm(natural_map(field, x, args))

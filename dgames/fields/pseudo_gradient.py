@@ -8,6 +8,7 @@ import jax.numpy as jnp
 from jaxtyping import PyTree
 from typing_extensions import override
 
+from dgames.complex_strategy import as_pairs, from_pairs, game_of_pairs, has_complex
 from dgames.constraints.shared_constraints import SharedConstraints
 from dgames.fields.field import AbstractField
 from dgames.fields.marks import mark_of
@@ -48,6 +49,9 @@ class PseudoGradient(AbstractField):
     zeros of F are the candidates for Nash equilibria, and all of them are equilibria if every cost
     is convex in its own player's block (Rosen, 1965).
 
+    Where strategies are complex, the field is `df/da + i df/db` along `a + ib`: the direction in
+    which the cost rises most, as for real ones, and the conjugate of what `jax.grad` returns.
+
     Attributes:
         game: The game.
         order_is_known: Whether the order of the players has been seen as it was written, see
@@ -59,6 +63,9 @@ class PseudoGradient(AbstractField):
 
     @override
     def __call__(self, x: Strategy, args: PyTree = None) -> Strategy:
+        if has_complex(x):
+            real = PseudoGradient(game_of_pairs(self.game), order_is_known=self.order_is_known)
+            return from_pairs(real(as_pairs(x), args))
         given, first = x, self._minimiser(x)
         x, rest = split(as_strategy(x))
         game = completed(self.game, rest)
@@ -72,6 +79,8 @@ class PseudoGradient(AbstractField):
 
     @override
     def block(self, x: Strategy, player: Player, args: PyTree = None) -> Block:
+        if has_complex(x):
+            return own_block(self(x, args), player)
         self._minimiser(x)
         x, rest = split(as_strategy(x))
         game = completed(self.game, rest)
