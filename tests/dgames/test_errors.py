@@ -96,7 +96,7 @@ STRATEGIES = {
     "text": ({"a": "1", "b": 1.0}, "player 'a' has str"),
     "truth": ({"a": True, "b": 1.0}, "player 'a' has bool"),
     "integers": ({"a": jnp.arange(2), "b": 1.0}, "player 'a' has int64.*astype"),
-    "complex": ({"a": 1j, "b": 1.0}, "player 'a' has complex"),
+    "complex costs": ({"a": 1j, "b": 1.0}, "cost of player 'a' must be real"),
     "NaN": ({"a": 1.0, "b": jnp.nan}, "finite; player 'b'"),
     "infinite": ({"a": jnp.inf, "b": 1.0}, "finite; player 'a'"),
     "functions": ({"a": jnp.tanh, "b": 1.0}, "tanh; only an equinox.Module"),
