@@ -28,8 +28,9 @@ goes along is chosen, zero for others. What has to be shown is `|D(x)| <= R` for
     D(x) = D(p) + sum_k dD/dx_k (p) d_k + 1/2 sum_kl H_kl d_k d_l,     d = x - p,  |d_k| <= s_k,
 
 by Taylor's theorem, with second derivatives H of J somewhere on the piece, which are bounded over
-all of it. Each coordinate's own parabola is bounded as a whole. The first piece is the cell; where
-this is not enough, a piece is cut in two.
+all of it. Each coordinate's own parabola is bounded as a whole. For entries in which all G_k are
+zero, bounds on J itself over the piece will do as well. The first piece is the cell; where this is
+not enough, a piece is cut in two.
 """
 
 from fractions import Fraction
@@ -294,6 +295,10 @@ class _Derivation:
                     f"{stated.where}: the Jacobian is in the stated family (level 2)",
                 )
                 if not sum(parts, value).magnitude() <= most:
+                    still = all(x[a][b].low == 0 == x[a][b].high for x in stated.slopes)
+                    whole = self._entry(wide[a][b]) - centres[a][b]
+                    if still and whole.magnitude() <= most:
+                        continue
                     shown = False
                     for k, part in enumerate(parts):
                         scores[k] += float(part.magnitude().upper())

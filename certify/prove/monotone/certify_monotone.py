@@ -65,8 +65,9 @@ def certify_monotone(
 
     Args:
         game: Costs, or a field, as for `certify.certify`. What makes the symmetric part of its
-            Jacobian singular has to be constant, or cancel: entries that are the same number
-            everywhere, the couplings of `dgames.zero_sum` games.
+            Jacobian singular has to be exact: entries that are the same number everywhere,
+            couplings of `dgames.zero_sum` games, which cancel, and curvatures of single
+            coordinates, such as that of `x^4`, whose ranges end at zero.
         region: A `Box` or `Ball`. With strategy sets it has to be larger than they are where a
             method evaluates F outside of them: by half their diameter for fast extragradient.
         methods: Classes of methods. Those without a theorem here are left out, and

@@ -18,7 +18,8 @@ from certify.problem.field import FlatField
 from certify.problem.region import Region
 from certify.prove.family_measure import FamilyMeasure
 from certify.prove.margin_measure import BLOCKS, batches, measured, rounded_up
-from certify.prove.monotone.constant_entries import ConstantEntries, constant_entries
+from certify.prove.monotone.constant_entries import constant_entries
+from certify.prove.monotone.convex_costs import with_convex_costs
 from certify.prove.no_proof import NoProof
 from certify.search.budget import Budget
 from certify.search.cover import cover
@@ -104,8 +105,9 @@ def monotone_cells(
 
     def run(cells: list[Cell]) -> Iterator[Measured[AffineFamily]]:
         for batch in batches(cells, size):
-            for known in measured(program, batch, weights):
-                yield _measured(known, constant, weights, field)
+            for cell, known in zip(batch, measured(program, batch, weights), strict=True):
+                family = with_convex_costs(field, constant.put_into(known.evidence), cell)
+                yield _measured(_thinned(family), known.merits[0], weights, field)
 
     tree = cover(
         region,
@@ -157,17 +159,18 @@ def _corners(
 
 
 def _measured(
-    known: Measured[AffineFamily],
-    constant: ConstantEntries,
-    weights: np.ndarray,
-    field: FlatField,
+    family: AffineFamily, merit: Merit, weights: np.ndarray, field: FlatField
 ) -> Measured[AffineFamily]:
     """Returns a cell whose merit is the inverse of its Lipschitz constant, where F is monotone.
 
     Elsewhere it is negative: how far from monotone the field may be, and at least is.
+
+    Args:
+        family: The Jacobians of the cell.
+        merit: That of the margin, whose scores say where to cut.
+        weights: The metric, one weight for each coordinate.
+        field: The field.
     """
-    family = _thinned(constant.put_into(known.evidence))
-    (merit,) = known.merits
     least = _least(family, weights, field)
     if not family.finite or least < 0:
         bounds = margin_bounds(_lifted(family, weights, field), weights, field.signs)
@@ -239,8 +242,11 @@ def _rounded(family: AffineFamily, unit: int, selectors: int) -> tuple[AffineFam
     whole = np.rint(in_units) + 0.0
     # A rounded number is off by at most half a unit.
     extra = np.ceil((whole != in_units).sum(0) / 2)
-    remainder = np.ldexp(np.asarray(family.remainder), -unit) * (1 + _ROOM)
-    remainder = np.where(remainder > 0, np.ceil(np.nextafter(remainder, np.inf)), 0.0) + extra
+    bound = np.ldexp(np.asarray(family.remainder), -unit)
+    # A number between zero and twice the centre stays so, if that is a multiple of the unit.
+    ends = (bound == in_units[0]) & (extra == 0) & (in_units[1:] == 0).all(0)
+    remainder = np.ceil(np.nextafter(bound * (1 + _ROOM), np.inf)) + extra
+    remainder = np.where(ends, bound, np.where(bound > 0, remainder, extra))
     centre, generators = whole[0], whole[1:]
     kept = np.abs(generators).max((-1, -2)) > 0
     dimension = centre.shape[-1]

@@ -116,10 +116,25 @@ def test_a_cost_that_is_not_convex_is_a_refutation():
     assert found.status == "refuted" and "not convex" in found.reasons[0]
 
 
-def test_a_quartic_is_undecided_as_its_curvature_is_nearly_zero():
-    game = dg.zero_sum(lambda x, args: x[0] * x[1] + x[0] ** 4)
-    found = certify.certify_monotone(game, AROUND(PAIR, 1.0), search=certify.Search(max_cells=20))
-    assert found.status == "undecided" and "monotone" in found.reasons[0]
+@pytest.mark.parametrize(
+    "payoff",
+    [
+        lambda x, args: x[0] * x[1] + x[0] ** 4,
+        lambda x, args: x[0] * x[1] + 0.1 * x[0] ** 4 - 0.3 * x[1] ** 6,
+    ],
+)
+def test_curvatures_that_are_zero_at_a_point(payoff):
+    found = certify.certify_monotone(dg.zero_sum(payoff), AROUND(PAIR, 1.0))
+    assert found.status == "proved", found.reasons
+    assert found.solution == PAIR and found.check(level=2).ok, found.check(level=2).reasons
+
+
+def test_a_quartic_that_dips_is_not_proved():
+    """Curvature 12 x^2 - 12 e x is negative between zero and e, by less than any enclosure sees."""
+    game = dg.zero_sum(lambda x, args: x[0] * x[1] + x[0] ** 4 - 2e-5 * x[0] ** 3)
+    search = certify.Search(max_cells=20)
+    found = certify.certify_monotone(game, AROUND(PAIR, 1.0), search=search)
+    assert found.status != "proved"
 
 
 def test_a_value_below_all_floats_is_not_taken_for_zero():
