@@ -78,11 +78,10 @@ def growing_forms(
 
 def _parts(matrix: np.ndarray, rate: float, *, flow: bool) -> tuple[np.ndarray, np.ndarray]:
     """Returns the forms of what grows faster than a rate, and of the rest, both semidefinite."""
-
-    def is_fast(real: float, imaginary: float) -> bool:
-        return (real if flow else np.hypot(real, imaginary)) > rate
-
-    triangle, basis, count = _schur(matrix, is_fast)
+    # SciPy looks at the arguments of the function, which it must not find wrapped.
+    triangle, basis, count = _schur(
+        matrix, lambda real, imaginary: (real if flow else np.hypot(real, imaginary)) > rate
+    )
     if not count:
         raise ValueError("nothing grows as fast")
     above, across, below = (

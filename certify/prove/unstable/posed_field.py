@@ -1,6 +1,5 @@
 """A field as a system of equations, and a method as a file describes it."""
 
-import inspect
 from typing import Any
 
 import jax
@@ -10,7 +9,7 @@ import dgames as dg
 from certify.checker.step_matrices import ALTERNATING, FLOW
 from certify.problem.constraints import Constraints
 from certify.problem.corners import coordinates
-from certify.problem.exact_types import METHODS, is_pseudo_gradient, known_instance
+from certify.problem.exact_types import METHODS, is_pseudo_gradient, known_instance, writes
 from certify.problem.naming import game_name
 from certify.problem.no_shared import require_no_shared
 from certify.problem.region import Box
@@ -67,7 +66,7 @@ def method_in_file(
     field = dg.as_field(game)
     parts = ["block"] if name == ALTERNATING else []
     for part in [*parts, "project"]:
-        if not is_pseudo_gradient(field) and not _inherits(field, part):
+        if not is_pseudo_gradient(field) and writes(field, part):
             raise ValueError(
                 f"{caller}: the field has a `{part}` of its own, of which nothing is known."
             )
@@ -108,7 +107,3 @@ def _numbers(caller: str, what: str, values: Any) -> list[float]:
     if any(np.iscomplexobj(leaf) and np.imag(leaf).any() for leaf in leaves):
         raise ValueError(f"{caller}: the {what} has to be real.")
     return [float(x) for leaf in leaves for x in np.real(leaf).ravel()]
-
-
-def _inherits(field: dg.AbstractField, name: str) -> bool:
-    return inspect.getattr_static(field, name) is inspect.getattr_static(dg.AbstractField, name)

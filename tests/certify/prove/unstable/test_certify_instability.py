@@ -169,6 +169,15 @@ def test_the_flow_at_a_saddle_of_the_eigenvalues():
     assert abs(float(found.direction[0])) > 0.4
 
 
+@pytest.mark.parametrize(("tau", "status"), [(2.99, "proved"), (3.01, "undecided")])
+def test_two_timescales_attract_beyond_three(tau, status):
+    """The trace of the rescaled Jacobian is `2 tau - 6`, its determinant `4 tau`."""
+    steps = dg.Simultaneous((1e-3, 1e-3 * tau))
+    assert certify_instability(TRAP, steps, CENTRE).status == status
+    rescaled = dg.Rescaled(TRAP, (1.0, tau))
+    assert certify_instability(rescaled, None, CENTRE).status == status
+
+
 @dg.zero_sum
 def almost_bilinear(x, args):
     """Hsieh, Mertikopoulos and Cevher (2021): a limit cycle around an equilibrium that repels."""
