@@ -62,7 +62,7 @@ RULES = [
     Rule("mean square", "SampledFields._read_batch", "len(set(self.weights)) > 1", "False"),
     Rule("mean square", "read_steps", "fields.batch > 1 and not method.is_linear", "False"),
     Rule("mean square", "reflected", "present.plus(present).minus(past)", "present"),
-    Rule("mean square", "quadratic_graphs:derivative", "times * coefficient", "coefficient"),
+    Rule("mean square", "gradient", "monomial.count(along) * coefficient", "coefficient"),
     Rule("mean square", "quadratic_graphs:_operations", "len(monomial) > 2", "len(monomial) > 3"),
 ]
 

@@ -20,7 +20,7 @@ Monomial = tuple[int, ...]
 Polynomial = dict[Monomial, Fraction]
 
 # The most bits of a numerator or a denominator, and the products that one operation counts for.
-_MAX_BITS, _PRICE = 4096, 64
+_MAX_BITS, _PRICE = 4096, 256
 _TOO_LONG = f"the costs lead to numbers of more than {_MAX_BITS} bits"
 
 
@@ -61,21 +61,19 @@ def _size(graph: Graph) -> int:
     return 8 * total
 
 
-def derivative(polynomial: Polynomial, along: int) -> Polynomial:
-    """Returns the derivative by one input.
+def gradient(polynomial: Polynomial, inputs: int) -> list[Polynomial]:
+    """Returns the derivatives by the first inputs.
 
     Example:
-        >>> square = {(0, 0): Fraction(3), (0, 1): Fraction(5)}
-        >>> derivative(square, 0)
-        {(0,): Fraction(6, 1), (1,): Fraction(5, 1)}
+        >>> gradient({(0, 0): Fraction(3), (0, 1): Fraction(5)}, 1)
+        [{(0,): Fraction(6, 1), (1,): Fraction(5, 1)}]
     """
-    found: Polynomial = {}
+    found: list[Polynomial] = [{} for _ in range(inputs)]
     for monomial, coefficient in polynomial.items():
-        times = monomial.count(along)
-        if times:
+        for along in set(monomial):
             left = list(monomial)
             left.remove(along)
-            found[tuple(left)] = times * coefficient
+            found[along][tuple(left)] = monomial.count(along) * coefficient
     return found
 
 

@@ -23,7 +23,7 @@ from typing import NamedTuple
 from .exact import Work
 from .graph import Graph, game_hash, read_graph
 from .matrices import Matrix
-from .quadratic_graphs import Polynomial, derivative, outputs_of
+from .quadratic_graphs import Polynomial, gradient, outputs_of
 from .reader import Reader, Unusable
 from .verdict import require
 
@@ -31,6 +31,8 @@ from .verdict import require
 MAX_COORDINATES, MAX_COMPONENTS, MAX_DATA = 64, 2**12, 2**12
 # The largest weight, and the most bits of the common denominator of all fields.
 _MAX_WEIGHT, _MAX_COMMON = 2**128, 2**13
+# The products that an entry of a Jacobian counts for.
+_PRICE = 256
 
 
 class AffineField(NamedTuple):
@@ -77,6 +79,7 @@ class SampledFields:
         for component in components.items():
             weight, scales, datum = component.fields("weight", "scales", "datum")
             self.weights.append(weight.integer_within(1, _MAX_WEIGHT))
+            work.pay(_PRICE * self.dimension**2)
             known = dict(enumerate(datum.numbers(length), self.dimension))
             found.append(
                 self._rows(outputs_of(graph, known, work), scales.numbers(len(self.sizes)))
@@ -133,15 +136,16 @@ class SampledFields:
     def _rows(self, outputs: list[Polynomial], scales: list[Fraction]) -> list[list[Fraction]]:
         """Returns the rows of `(J_s, g_s)`."""
         n, places = self.dimension, (i for i, size in enumerate(self.sizes) for _ in range(size))
+        slopes = [] if self.of_field else [gradient(cost, n) for cost in outputs]
         rows = []
         for k, player in enumerate(places):
             if self.of_field:
                 entry = outputs[k]
             elif self.zero_sum:
                 sign = 1 if player == 0 else -1
-                entry = {m: sign * x for m, x in derivative(outputs[0], k).items()}
+                entry = {m: sign * x for m, x in slopes[0][k].items()}
             else:
-                entry = derivative(outputs[player], k)
+                entry = slopes[player][k]
             if any(len(monomial) > 1 for monomial in entry):
                 raise Unusable("the field is not affine")
             row = [entry.get((j,), Fraction(0)) for j in range(n)]

@@ -133,11 +133,15 @@ def certify_mean_square(
         }
         step = RandomStep(Reader(contents), Work())
         _compare(given, region.example, noise, args, components, step, costs)
-        return _proved(contents, costs.promoted, step, rate)
+        with np.errstate(all="ignore"):  # what is not finite is found out
+            return _proved(contents, costs.promoted, step, rate)
     except NoProof as end:
         return MeanSquare("undecided", end.reasons)
     except (GraphError, Unusable) as end:
         return MeanSquare("undecided", (str(end),))
+    except (OverflowError, np.linalg.LinAlgError):
+        words = "the second moments are too large, or nearly singular, in floating point"
+        return MeanSquare("undecided", (words,))
     except Rejected as end:
         return MeanSquare("undecided", tuple(f"not proved: {each}" for each in end.args))
 
@@ -323,6 +327,8 @@ def _proved(
     contents: Contents, promoted: tuple[str, ...], step: RandomStep, rate: float | None
 ) -> MeanSquare:
     moments = Moments.of(step)
+    if not np.isfinite(moments.operator).all():
+        raise OverflowError
     radius = moments.radius()
     if not abs(radius - 1) > _CRITICAL:
         raise NoProof(f"the mean square neither grows nor decreases: its factor is about {radius}")

@@ -299,6 +299,7 @@ def test_what_is_undecided_says_why():
     # E (1 - s h)^2 = 1 - 2 h + 5 h^2 is one for h = 0.4.
     square = dg.game(lambda x, args: (0.5 * x[0] ** 2, 0.5 * x[1] ** 2))
     assert "neither grows" in of(square, dg.Simultaneous(0.4))
+    assert "too large" in of(BILINEAR, dg.Simultaneous(1e200))
     scales, noisy = np.array([3.0, -1.0]), dg.zero_sum(lambda x, s: s * x[0] * x[1])
     pairs = certify.Sampling(scales, 2)
     assert "batches of one" in of(noisy, dg.Extragradient(0.1), noise=pairs)
