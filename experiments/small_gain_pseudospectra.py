@@ -26,6 +26,7 @@ from scipy.optimize import minimize, minimize_scalar
 
 import certify
 import dgames as dg
+from dgames.diagnose import pseudospectrum
 from experiments.small_gain_toy import game
 from experiments.stages import Run
 from experiments.storage import Data
@@ -55,12 +56,6 @@ def jacobian() -> np.ndarray:
     return np.array([[float(blocks[i][j][0, 0]) for j in "xy"] for i in "xy"])
 
 
-def smallest_singular(matrix: np.ndarray, z: Any) -> np.ndarray:
-    """Returns the smallest singular values of `z - J`: distances of z from being an eigenvalue."""
-    shifted = np.asarray(z)[..., None, None] * np.eye(len(matrix)) - matrix
-    return np.linalg.svd(shifted, compute_uv=False)[..., -1]
-
-
 def plane(config: Config, run: Run) -> Data:
     """The smallest singular values over the complex plane, in both norms."""
     J = jacobian()
@@ -70,15 +65,15 @@ def plane(config: Config, run: Run) -> Data:
     return {
         "real": real,
         "imaginary": imaginary,
-        "euclidean": smallest_singular(J, z),
-        "metric": smallest_singular(ROOT[:, None] * J / ROOT, z),
+        "euclidean": pseudospectrum(J, z),
+        "metric": pseudospectrum(ROOT[:, None] * J / ROOT, z),
     }
 
 
 def stability(config: Config, run: Run) -> Data:
     """Finds the smallest change of the Jacobian that stops the decay, and proves a safe one.
 
-    The true one is the least of `smallest_singular` on the imaginary axis. A margin in the metric
+    The true one is the least of `pseudospectrum` on the imaginary axis. A margin in the metric
     survives every change that is smaller than it in the metric's norm, so every change that is
     smaller by the root of the ratio of weights in the Euclidean norm.
     """
@@ -86,7 +81,7 @@ def stability(config: Config, run: Run) -> Data:
     gain = certify.small_gain(np.diag(J), [[0.0, J[0, 1]], [J[1, 0], 0.0]])
     ratio = gain.weights[1] / gain.weights[0]
     minimum: Any = minimize_scalar(
-        lambda w: smallest_singular(J, 1j * w), bounds=(-3.0, 3.0), options={"xatol": 1e-12}
+        lambda w: pseudospectrum(J, 1j * w), bounds=(-3.0, 3.0), options={"xatol": 1e-12}
     )
 
     def kreiss(matrix: np.ndarray) -> float:
@@ -94,7 +89,7 @@ def stability(config: Config, run: Run) -> Data:
 
         def negative(at: np.ndarray) -> float:
             s = complex(np.exp(at[0]), at[1])
-            return -float(s.real / smallest_singular(matrix, -s))
+            return -float(s.real / pseudospectrum(matrix, -s))
 
         starts = [(a, b) for a in (-2.0, 0.0, 2.0) for b in (0.0, 1.0)]
         options = {"xatol": 1e-10, "fatol": 1e-14}

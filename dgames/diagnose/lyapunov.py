@@ -54,10 +54,12 @@ def lyapunov_exponents(
     linear map they tend to the logarithms of the moduli of its eigenvalues.
 
     **Size.** No Jacobian is made of more than 96 coordinates: singular directions are found by
-    products with vectors, and the memory is that of the k augmented states of the run and of about
-    ten vectors per exponent. These directions are estimates; where the search for them is not
-    converged, exponents are too small. Of "maximum", exponents that are below the first one by more
-    than `-log(eps) * 2 / k` are lost in rounding; take "lower" for these.
+    products with vectors, and no array is larger than k or ten vectors per exponent. With a million
+    coordinates and five steps, one exponent and its gradient were measured to take as much memory
+    as 43 vectors (`benchmarks/lyapunov_memory.py`). These directions are estimates; where the
+    search for them has not converged, exponents are too small. Of "maximum", exponents that are
+    below the first one by more than `-log(eps) * 2 / k` are lost in rounding; take "lower" for
+    these.
 
     **Derivatives** along the start, `args`, the hyper-parameters and the parameters of the game are
     exact for "maximum" and "upper" where the singular values differ, though the directions are held

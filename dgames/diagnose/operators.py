@@ -1,6 +1,7 @@
 """Linear operators of which no matrix is made."""
 
 from collections.abc import Callable
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -66,12 +67,17 @@ def as_operator(operator: Operator) -> lx.AbstractLinearOperator:
                 f"{operator.in_size()} to {operator.out_size()} coordinates"
             )
         return operator
-    matrix = jnp.asarray(operator)
-    if matrix.ndim != 2 or matrix.shape[0] != matrix.shape[1]:
+    check_square(operator)
+    return lx.MatrixLinearOperator(jnp.asarray(operator))
+
+
+def check_square(matrix: Any) -> None:
+    """Raises an error unless an array is a square matrix."""
+    shape = np.shape(matrix)
+    if len(shape) != 2 or shape[0] != shape[1]:
         raise ValueError(
-            f"expected a square matrix or a lineax operator; got an array of shape {matrix.shape}"
+            f"expected a square matrix or a lineax operator; got an array of shape {shape}"
         )
-    return lx.MatrixLinearOperator(matrix)
 
 
 def zeros_of(operator: lx.AbstractLinearOperator) -> PyTree[Array]:

@@ -5,10 +5,10 @@ from typing import Any
 import jax.numpy as jnp
 import lineax as lx
 import numpy as np
-from jaxtyping import Array, Float
+from jaxtyping import Float
 
 from dgames.diagnose.krylov import arnoldi
-from dgames.diagnose.operators import Operator, as_operator, zeros_of
+from dgames.diagnose.operators import Operator, as_operator, check_square, zeros_of
 from dgames.strategy import ravel
 
 # Up to so many coordinates singular values are those of a full decomposition at every point.
@@ -27,9 +27,9 @@ def pseudospectrum(
         s(z) = s_min(z - A) = 1 / |(z - A)^{-1}|
 
     The set `s(z) <= e` is the e-pseudospectrum: the eigenvalues of all `A + E` with `|E| <= e` in
-    the spectral norm. For the Jacobian J of a field that is followed, `x' = -F(x)`, decay has to be
-    slower at first than eigenvalues say where the set reaches far beyond them; for the Jacobian of
-    a step, powers grow before they fall where it reaches out of the unit disc by more than e.
+    the spectral norm. Eigenvalues alone mislead where it is much larger than discs of radius e
+    about them. For the Jacobian of a step, powers grow above `(|z| - 1) / s(z)` before they fall,
+    for every z outside the unit disc (the Kreiss matrix theorem).
 
     Small matrices are decomposed at every point. Beyond 40 coordinates the matrix is brought to
     Schur form once, and each point takes inverse Lanczos iterations with the triangular matrix.
@@ -61,7 +61,7 @@ def pseudospectrum(
     points = np.asarray(z, complex)
     if steps is not None:
         return _smallest(_projected(operator, steps), points)
-    matrix = np.asarray(_matrix(operator))
+    matrix = _matrix(operator)
     if len(matrix) <= _SMALL:
         return _smallest(matrix, points)
     import scipy.linalg
@@ -73,14 +73,16 @@ def pseudospectrum(
     return np.reshape(values, points.shape)
 
 
-def _matrix(operator: Operator) -> Array:
-    operator = as_operator(operator)
+def _matrix(operator: Operator) -> np.ndarray:
+    if not isinstance(operator, lx.AbstractLinearOperator):
+        check_square(operator)
+        return np.asarray(operator)  # of NumPy, in its own precision
     if not isinstance(operator, lx.MatrixLinearOperator):
         raise ValueError(
             "pseudospectrum: give the number of Arnoldi's steps for an operator without a matrix, "
             "or operator.as_matrix() if that fits in memory"
         )
-    return operator.as_matrix()
+    return np.asarray(as_operator(operator).as_matrix())
 
 
 def _projected(operator: Operator, steps: int) -> np.ndarray:

@@ -11,6 +11,7 @@ import pytest
 from jax.extend.core import jaxprs_in_params
 
 import dgames as dg
+from benchmarks import lyapunov_memory
 from dgames import games
 from dgames.diagnose import exponent_objective, gradient_growth, lyapunov_exponents
 from dgames.diagnose.run_derivative import RunDerivative
@@ -258,6 +259,14 @@ def test_a_million_coordinates_take_a_few_vectors(variant):
 
     program = eqx.filter_make_jaxpr(jax.value_and_grad(exponent))(x)[0]
     assert size <= largest(program.jaxpr) <= 10 * size
+
+
+@pytest.mark.full
+def test_a_million_coordinates_fit_in_little_memory():
+    """Measured: a process peaks less than a hundred vectors above one with a small game."""
+    small, large = lyapunov_memory.measured(1000), lyapunov_memory.measured(1_000_000)
+    assert 0 < large["peak"] - small["peak"] < 100 * 8 * 1_000_000
+    assert large["exponent"] == pytest.approx(small["exponent"], abs=1e-9)
 
 
 # --- gradients through many steps ------------------------------------------------------------
