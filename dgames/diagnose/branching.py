@@ -32,6 +32,7 @@ class Branches(eqx.Module):
             then backward along each.
         descriptors: What tells solutions apart, one row per run.
         distinct: The numbers of the runs whose solutions differ from those of all runs before.
+        archive: Their solutions.
     """
 
     start: Strategy
@@ -40,16 +41,7 @@ class Branches(eqx.Module):
     solutions: Solution
     descriptors: Float[Array, "runs features"]
     distinct: tuple[int, ...] = eqx.field(static=True)
-
-    @property
-    def archive(self) -> tuple[Strategy, ...]:
-        """The distinct solutions."""
-        return tuple(
-            jax.tree.map(
-                lambda leaf, run=run: leaf[run], self.solutions.strategy, is_leaf=eqx.is_array
-            )
-            for run in self.distinct
-        )
+    archive: tuple[Strategy, ...]
 
 
 def branch(
@@ -146,11 +138,15 @@ def branch(
         [np.asarray(descriptors), np.asarray(jax.vmap(lambda x: ravel(x)[0])(strategies))], axis=1
     )
     distinct = _distinct(np.asarray(descriptors), np.all(np.isfinite(rows), axis=1), tolerance)
+    archive = tuple(
+        eqx.combine(jax.tree.map(lambda leaf, run=run: leaf[run], strategies), rest)
+        for run in distinct
+    )
     if jax.tree.leaves(rest):
         whole = eqx.combine(strategies, rest)
         solutions = eqx.tree_at(lambda s: s.strategy, solutions, whole)
         start, directions = eqx.combine(start, rest), eqx.combine(directions, rest)
-    return Branches(start, values, directions, solutions, descriptors, distinct)
+    return Branches(start, values, directions, solutions, descriptors, distinct, archive)
 
 
 @eqx.filter_jit

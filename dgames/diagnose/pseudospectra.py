@@ -28,8 +28,8 @@ def pseudospectrum(
 
     The set `s(z) <= e` is the e-pseudospectrum: the eigenvalues of all `A + E` with `|E| <= e` in
     the spectral norm. Eigenvalues alone mislead where it is much larger than discs of radius e
-    about them. For the Jacobian of a step, powers grow above `(|z| - 1) / s(z)` before they fall,
-    for every z outside the unit disc (the Kreiss matrix theorem).
+    about them: the norm of some power of a matrix is at least `(|z| - 1) / s(z)`, for every z
+    outside the unit disc, though all eigenvalues be inside (the Kreiss matrix theorem).
 
     Small matrices are decomposed at every point. Beyond 40 coordinates the matrix is brought to
     Schur form once, and each point takes inverse Lanczos iterations with the triangular matrix.
