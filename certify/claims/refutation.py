@@ -31,7 +31,7 @@ class Refutation(Certificate):
         >>> import certify, dgames as dg
         >>> game = dg.game(lambda x, args: {"a": x["a"] * x["b"] - x["a"] ** 2, "b": x["b"] ** 2})
         >>> found = certify.certify(game, certify.Box.around({"a": 0.0, "b": 0.0}, 1.0))
-        >>> found.status, found.refutation.player, found.refutation.curvature
+        >>> found.status, found.refutation.player, round(found.refutation.curvature, 6)
         ('refuted', 'a', -2.0)
     """
 

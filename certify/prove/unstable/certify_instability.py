@@ -93,7 +93,7 @@ def certify_instability(
         >>> game = dg.zero_sum(lambda x, args: -3 * x[0] ** 2 - x[1] ** 2 + 4 * x[0] * x[1])
         >>> found = certify.certify_instability(game, dg.Simultaneous(0.1), (0.1, 0.1))
         >>> found.status, round(found.spectral_radius, 3)
-        ('proved', 1.198)
+        ('proved', 1.2)
         >>> pull = dg.zero_sum(lambda x, args: x[0] * x[1])
         >>> certify.certify_instability(pull, dg.Extragradient(0.5), (0.1, 0.1)).status
         'undecided'
