@@ -224,6 +224,7 @@ PRINTS = re.compile(r"^\s*print\(.*\)  # (?P<output>.*)$")
     ("page", "least"),
     [
         ("how-to-choose.md", 9),
+        ("dynamics.md", 4),
         ("training-loop.md", 6),
         ("enclosures.md", 1),
         ("leaders.md", 5),
