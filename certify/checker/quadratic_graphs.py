@@ -4,7 +4,9 @@ A polynomial is a dictionary from monomials to its coefficients, which are not z
 the sorted tuple of the inputs that it multiplies, `()` for the constant one. A graph is evaluated
 in this arithmetic node by node, so that what comes out is what it computes as a real function, with
 no rounding. Operations that leave the polynomials of degree two, such as an exponential of an
-unknown, make the file unusable; of known numbers all rational operations are allowed.
+unknown, make the file unusable; of known numbers all rational operations are allowed. So are
+choices by known numbers that differ; of equal ones, both cases have to be the same polynomial, as
+the code behind a graph may have meant `<=` where the graph says `<`.
 """
 
 from collections.abc import Callable
@@ -143,7 +145,12 @@ def _operations(work: Work) -> dict[str, Callable]:
         return times(1 / divisor, x)
 
     def choose(x: Polynomial, y: Polynomial, less: Polynomial, other: Polynomial) -> Polynomial:
-        return less if number(x, "a choice") < number(y, "a choice") else other
+        a, b = number(x, "a choice"), number(y, "a choice")
+        if a == b and less != other:
+            raise Unusable(
+                "the costs compare numbers that are equal, where graphs do not tell < from <="
+            )
+        return less if a < b else other
 
     def of_number(name: str) -> Callable:
         """Makes an operation that is exact at zero alone, or nowhere."""

@@ -51,8 +51,9 @@ _CRITICAL = 1e-9
 _ROOM, _LARGE = 2.0**-20, 300
 # How often units of the state are chosen anew.
 _BALANCING = 3
-# How many points and components of the user's code are compared with what was read from it.
-_POINTS, _COMPARED = 16, 4
+# At how many points, and for how many components at most, spread evenly, the user's code is
+# compared with what was read from it.
+_POINTS, _COMPARED = 16, 64
 
 
 def certify_mean_square(
@@ -473,7 +474,8 @@ def _compare(
     def where(k: int, column: int) -> str:
         return f"at {vector_in_words(points[k], names, digits=17)} entry {column} of the field"
 
-    for s in range(min(len(components.weights), _COMPARED)):
+    count = len(components.weights)
+    for s in sorted({k * count // _COMPARED for k in range(_COMPARED)}):
         datum = args
         if isinstance(noise, Sampling):
             datum = jax.tree.map(lambda leaf, s=s: np.asarray(leaf)[s], noise.data)

@@ -54,6 +54,23 @@ def test_what_is_not_quadratic_is_unusable(node, words):
         of_nodes(node, known={1: Fraction(99, 2**60)})
 
 
+@pytest.mark.parametrize(("first", "second", "case"), [(1.0, 2.0, 3), (2.0, 1.0, 4)])
+def test_known_numbers_that_differ_choose(first, second, case):
+    nodes = [("constant", (), Fraction(x)) for x in (first, second)]
+    nodes += [("power", (0,), 2), ("neg", (0,), None), ("choose", (2, 3, 4, 5), None)]
+    assert of_nodes(*nodes) == ({(0, 0): 1} if case == 3 else {(0,): -1})
+
+
+def test_equal_numbers_choose_between_equal_cases_only():
+    """Code with `<=` has the graph of code with `<`, so nothing may rest on which case it is."""
+    square, negative = ("power", (0,), 2), ("neg", (0,), None)
+    with pytest.raises(Unusable, match="compare numbers that are equal"):
+        of_nodes(square, negative, ("choose", (1, 1, 2, 3), None), known={1: Fraction(7)})
+    same = of_nodes(square, ("mul", (0, 0), None), ("choose", (1, 1, 2, 3), None), known={1: 7})
+    assert same == {(0, 0): 1}
+    assert of_nodes(("max", (1, 1), None), known={1: Fraction(7)}) == {(): 7}
+
+
 def test_a_product_of_three_unknowns_is_unusable():
     with pytest.raises(Unusable, match="degree 3"):
         of_nodes(("mul", (0, 1), None), ("mul", (2, 0), None))
@@ -73,7 +90,6 @@ def test_known_numbers_have_all_rational_operations():
     assert of_nodes(("max", (1, 1), None), known=known) == {(): Fraction(-3, 2)}
     assert of_nodes(("power", (1,), -2), known=known) == {(): Fraction(4, 9)}
     assert of_nodes(("div", (0, 1), None), known=known) == {(0,): Fraction(-2, 3)}
-    assert of_nodes(("choose", (1, 1, 1, 0), None), known=known) == {(0,): 1}
     assert of_nodes(("sub", (0, 0), None), ("exp", (2,), None)) == {(): 1}
     with pytest.raises(Unusable, match="divide by zero"):
         of_nodes(("sub", (1, 1), None), ("div", (0, 2), None), known=known)

@@ -123,6 +123,32 @@ def test_the_limit_of_a_quadratic_is_known(batch, replace):
         assert found.noise == 0 and found.rate < (1 - h) ** 2 + 1e-3
 
 
+@pytest.mark.parametrize(
+    "slope",
+    [
+        lambda datum: jnp.where(datum >= 0, -5.0, 1.0),
+        lambda datum: jnp.where(datum <= 0, -5.0, 1.0),
+        lambda datum: 2 * jnp.sign(datum) - 1,
+    ],
+)
+def test_choices_at_equal_data_are_not_read_from_the_graph(slope):
+    """In the graph `>=` is `>`, and the sign of zero is one: nothing is proved of such data."""
+    data = np.array([*np.linspace(-1, 1, 2 * 64), *np.zeros(200)])
+    game = dg.game(lambda x, datum: (0.5 * slope(datum) * x[0] ** 2,))
+    found = certify.certify_mean_square(
+        game, dg.Simultaneous(0.1), (0.0,), certify.Sampling(np.sort(data)[::-1])
+    )
+    assert found.status == "undecided" and "numbers that are equal" in found.reasons[0]
+
+
+def test_kinks_at_equal_data_do_no_harm():
+    """Both cases of a maximum are the same where they meet."""
+    game = dg.game(lambda x, datum: (0.5 * (1 + jax.nn.relu(datum)) * x[0] ** 2,))
+    noise = certify.Sampling(np.array([0.0, 0.0, -1.0, 1.0]))
+    found = certify.certify_mean_square(game, dg.Simultaneous(0.5), (0.0,), noise)
+    assert found.stable and found.rate == pytest.approx((3 * 0.25 + 0) / 4, rel=1e-2)
+
+
 def test_a_rate_may_be_asked_for():
     def ask(rate):
         return certify.certify_mean_square(
