@@ -28,7 +28,12 @@ from certify.prove.direct.factor import rounded_metric
 from certify.prove.file_parts import hexadecimal
 from certify.prove.no_proof import NoProof
 from certify.prove.unstable.growing_form import lyapunov
-from certify.prove.unstable.posed_field import method_in_file, posed_field, require_free
+from certify.prove.unstable.posed_field import (
+    method_in_file,
+    posed_field,
+    require_free,
+    require_plain_flow,
+)
 from certify.prove.zero.certify_zero import cell_budget
 from certify.prove.zero.evidence_of_zero import interval_matrix
 from certify.prove.zero.newton import bounds_on, linearised
@@ -99,7 +104,8 @@ def certify_expansion(
 
     Args:
         game: A game or a field, of smooth primitives that can be spelled out as a graph.
-        method: `dgames.Simultaneous` with its step size, one or one per player; None for the flow.
+        method: `dgames.Simultaneous` with its step size, one or one per player; None for the flow
+            `x' = -F(x)`, without strategy sets.
         region: A box, inside of the strategy sets, if there are any.
         args: Passed to the costs, or to the field; fixed.
         search: How long and how finely the region is cut into cells, and which share of the growth
@@ -132,6 +138,8 @@ def certify_expansion(
             "or None for the flow."
         )
     described = method_in_file(caller, method, game, region.lower)
+    if method is None:
+        require_plain_flow(caller, game, region.lower)
     try:
         task = posed_field(caller, game, region.center, args)
         lower, upper = region.bounds()

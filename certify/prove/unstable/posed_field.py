@@ -15,6 +15,7 @@ from certify.problem.no_shared import require_no_shared
 from certify.problem.region import Box
 from certify.prove.file_parts import hexadecimal
 from certify.prove.zero.posed_system import PosedSystem, posed
+from dgames.fields.field import has_constraints
 from dgames.methods.method import per_player
 from dgames.strategy import Strategy, ravel
 
@@ -49,8 +50,11 @@ def method_in_file(
     """Returns a method with its parameters, or the flow, as data.
 
     Raises:
-        ValueError: If the method is none whose step is known to the checker.
+        ValueError: If the method is none whose step is known to the checker, or the field projects
+            in a way of its own.
     """
+    field = dg.as_field(game)
+    _refuse_own(caller, field, "project")
     if method is None:
         return {"name": FLOW}
     name = known_instance(method)
@@ -63,13 +67,8 @@ def method_in_file(
     given: Any = method
     if getattr(given, "alternating", False):
         raise ValueError(f"{caller}: complex momentum is for simultaneous moves here.")
-    field = dg.as_field(game)
-    parts = ["block"] if name == ALTERNATING else []
-    for part in [*parts, "project"]:
-        if not is_pseudo_gradient(field) and writes(field, part):
-            raise ValueError(
-                f"{caller}: the field has a `{part}` of its own, of which nothing is known."
-            )
+    if name == ALTERNATING:
+        _refuse_own(caller, field, "block")
     if getattr(given, "reflected", False):
         name = "reflected_optimistic"
     steps = _numbers(caller, "step size", per_player(given.step_size, example))
@@ -95,11 +94,36 @@ def require_free(
     """Raises unless a box is inside the strategy sets, where projections change nothing.
 
     Raises:
-        OutsideStrategySet: If it is not.
+        OutsideStrategySet: If it is not, or nothing is known of a set.
     """
     unravel = posed.field.unravel
     box = Box(unravel(jax.numpy.asarray(lower)), unravel(jax.numpy.asarray(upper)))
-    Constraints.of(dg.as_field(game), box).require_inside(box)
+    constraints = Constraints.of(dg.as_field(game), box)
+    constraints.require_known()
+    constraints.require_inside(box)
+
+
+def require_plain_flow(caller: str, game: dg.Game | dg.AbstractField, example: Strategy) -> None:
+    """Raises if there are strategy sets, with which `dgames.flow` follows another field.
+
+    That is `x' = P(x - F(x)) - x`, which is `x' = -F(x)` only where `x - F(x)` is in the sets:
+    near a zero of F, but not on all of a region inside the sets.
+
+    Raises:
+        ValueError: If there are.
+    """
+    if has_constraints(dg.as_field(game), example):
+        raise ValueError(
+            f"{caller}: with strategy sets the flow is x' = P(x - F(x)) - x, of which nothing is "
+            "proved on a region; leave the sets out, or give a method."
+        )
+
+
+def _refuse_own(caller: str, field: dg.AbstractField, part: str) -> None:
+    if not is_pseudo_gradient(field) and writes(field, part):
+        raise ValueError(
+            f"{caller}: the field has a `{part}` of its own, of which nothing is known."
+        )
 
 
 def _numbers(caller: str, what: str, values: Any) -> list[float]:

@@ -114,3 +114,37 @@ def test_what_is_refused():
         certify_expansion(boxed, dg.Simultaneous(0.1), SQUARE)  # whose boundary is no place to be
     half = certify.Box.around((0.0, 0.0), 0.5)
     assert certify_expansion(boxed, dg.Simultaneous(0.1), half).status == "proved"
+
+
+def test_with_strategy_sets_the_flow_may_stay():
+    """It follows `P(x - F(x)) - x`, which turns around in the region for ever."""
+
+    def turn(x, args):
+        return 20 * x[1] - 0.5 * x[0], -20 * x[0] - 0.5 * x[1]
+
+    half = certify.Box.around((0.0, 0.0), 0.5)
+    assert certify_expansion(dg.FunctionField(turn), None, half).status == "proved"
+    field = dg.FunctionField(turn, sets=dg.Box(-1.0, 1.0))
+    with pytest.raises(ValueError, match="leave the sets out"):
+        certify_expansion(field, None, half)
+    run = dg.flow(field, (0.25, 0.0), 20.0, rtol=1e-4)
+    assert 0 < max(float(jnp.abs(x).max()) for x in run.strategies) < 0.5
+
+
+def test_projections_that_are_not_known_are_refused():
+    class Back(dg.FunctionField):
+        """A field that projects in a way of its own, to the origin."""
+
+        def project(self, x):
+            return jax.tree.map(jnp.zeros_like, x)
+
+    near = certify.Box.around((0.0, 0.0), 0.5)
+    for method in (None, dg.Simultaneous(0.1)):
+        with pytest.raises(ValueError, match="`project` of its own"):
+            certify_expansion(Back(lambda x, args: (-x[0], -x[1])), method, near)
+    own = dg.Box(-1.0, 1.0)
+    object.__setattr__(own, "project", lambda x: jax.tree.map(jnp.zeros_like, x))
+    with pytest.raises(ValueError, match="nothing is known about the strategy set"):
+        certify_expansion(
+            dg.FunctionField(lambda x, args: (-x[0], -x[1]), sets=own), dg.Simultaneous(0.1), near
+        )

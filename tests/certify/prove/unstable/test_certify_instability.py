@@ -250,6 +250,11 @@ def test_what_is_refused():
             certify_instability(PULL, method, CENTRE)
     with pytest.raises(ValueError, match="`block` of its own"):
         certify_instability(field, dg.Alternating(0.1), CENTRE)
+    away = dg.FunctionField(lambda x, args: (-x[0], -x[1]))
+    object.__setattr__(away, "project", lambda x: (0.0 * x[0], 0.0 * x[1]))
+    for method in (None, dg.Simultaneous(0.1)):
+        with pytest.raises(ValueError, match="`project` of its own"):
+            certify_instability(away, method, CENTRE)
     assert certify_instability(field, dg.Simultaneous(0.1), CENTRE).status == "proved"
     with pytest.raises(ValueError, match="must be positive"):
         certify_instability(PULL, None, CENTRE, radius=-1.0)
