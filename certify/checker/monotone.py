@@ -165,6 +165,7 @@ def check_cells(evidence: Reader, claims: MonotoneClaims, progress: Progress | N
     them; it bounds `|I - Y A|` also for the averages A of J along segments in X. If
     `|Y| residual + q reach < reach`, then `z - Y F(z)` maps X into itself (`krawczyk`), so it has a
     fixed point there, where `Y F(z) = 0`; and as `q reach < reach`, all Y A are regular, and Y is.
+    That takes a box X in the region, which `check_solution` verifies.
     """
     names = ["unit", "cells"] + ["inverse"] * (claims.kind == ZERO)
     unit = evidence.fields(*names)[0].integer_within(-1200, 0)
@@ -250,7 +251,7 @@ class _KrawczykTest:
         ]
 
     def require_zero(self) -> None:
-        """Requires the test to hold, and the box of the zero to be in the region."""
+        """Requires the test to hold; `check_solution` requires the box to be in the region."""
         claims = self.claims
         for row, q, reach in zip(self.size, self.spread, claims.reach, strict=True):
             start = sum(y * r for y, r in zip(row, claims.residual, strict=True))
@@ -268,6 +269,8 @@ def check_solution(claims: MonotoneClaims) -> None:
     - `center` itself, where F has the stated value exactly, and the defect of that value is zero:
       its negative is a normal of K there (`sets`), or zero without sets; or
     - somewhere in K, which is convex, compact and in D (Hartman and Stampacchia, 1966).
+
+    In the first two cases the box, or the point, has to be in D: nothing is known of F elsewhere.
     """
     require(not (claims.sets and claims.kind == ZERO), "the zero is one without strategy sets")
     if claims.sets:
@@ -275,6 +278,10 @@ def check_solution(claims: MonotoneClaims) -> None:
         require(claims.contains_sets(Fraction(0)), "the strategy sets are inside the region")
     if claims.kind == COMPACT:
         require(bool(claims.sets), "there are strategy sets")
+    else:
+        ends = list(zip(claims.center, claims.reach, strict=True))
+        inside = claims.region.contains_box([c - r for c, r in ends], [c + r for c, r in ends])
+        require(inside, "the solution is inside the region")
     if claims.kind == POINT:
         require(not any(claims.residual), "the value at the centre is exact")
         if claims.sets:

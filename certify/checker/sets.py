@@ -34,7 +34,10 @@ class Defect(NamedTuple):
 
 
 class BoxSet:
-    """The set `lower <= x <= upper`, perhaps without bounds: normals point outward at a bound."""
+    """The set `lower <= x <= upper`, perhaps without bounds: normals point outward at a bound.
+
+    It is not empty: that there is a solution in a compact set (`monotone`) is not true of that one.
+    """
 
     def __init__(self, file: Reader, size: int) -> None:
         self.extents: list[Extent] = [(None, None)] * size
@@ -44,6 +47,8 @@ class BoxSet:
         _, lower, upper = file.fields("kind", "lower", "upper")
         ends = zip(lower.items(size), upper.items(size), strict=True)
         self.extents = [(_end(low, "-inf"), _end(high, "inf")) for low, high in ends]
+        if any(a is not None and b is not None and a > b for a, b in self.extents):
+            file.fail("lower bounds that are not above the upper ones: the set is empty")
 
     def contains(self, center: list[Fraction]) -> bool:
         """Says whether the point is in the set."""

@@ -170,6 +170,8 @@ class MonotoneConvergence(Certificate):
     def safe_method(self, method: type[dg.AbstractMethod]) -> dg.AbstractMethod:
         """Returns a method with the step of its best bound.
 
+        `dgames.solve(game, Method, x0, step_size=certificate)` uses it.
+
         Raises:
             ValueError: If nothing was proved, or there is no bound for this method.
         """
@@ -182,13 +184,28 @@ class MonotoneConvergence(Certificate):
     def is_start(self, x: Strategy) -> Bool[Array, ""]:
         """Says whether a strategy is within the radius of the centre of the starts; traceable.
 
-        With strategy sets it has to be in them, too.
+        With strategy sets it has to be in them, too, which is not looked at here.
         """
         center, radius = self.starts
         distance = ravel(x)[0].astype(float) - ravel(center)[0]
         sizes = [player["size"] for player in self.data["game"]["players"]]
         spread = jnp.asarray(np.repeat([*self.weights.values()], sizes), float)
         return distance @ (spread * distance) <= radius**2
+
+    def in_basin(self, method: type[dg.AbstractMethod], x: Strategy) -> Bool[Array, ""]:
+        """Says whether the residual along a method from a start is bounded: `is_start`; traceable.
+
+        `dgames.solve(game, Method, x0, step_size=certificate)` warns where it is not.
+
+        Args:
+            method: One of the classes that the certificate was made for.
+            x: A joint strategy.
+
+        Raises:
+            ValueError: If nothing was proved, or there is no bound for this method.
+        """
+        self._bound(method)
+        return self.is_start(x)
 
     def difference(
         self, game: dg.Game | dg.AbstractField, x: Strategy | None = None, args: Any = None

@@ -247,11 +247,11 @@ def _solution(
     if not constraints.bind:
         guess = find_zero(field, region)
         near = [middle] if guess is None else [middle, _rounded(guess), guess]
-        for point in near:
+        for point in filter(lambda point: _contains(field, region, point), near):
             residual = _errors(field, point, np.zeros_like(point))
             if not residual.any():
                 return _stated(POINT, point, residual)
-        if guess is None:
+        if guess is None or not _contains(field, region, guess):
             raise NoProof("no zero of the field was found in the region")
         return _isolated(cells, weights, guess, _errors(field, guess, np.zeros_like(guess)))
     if constraints.rows is not None or constraints.functions is not None:
@@ -266,6 +266,11 @@ def _solution(
             return _stated(POINT, point, residual, value)
     value = np.asarray(compiled_value(field)(inside))
     return _stated(COMPACT, inside, _errors(field, inside, value), value)
+
+
+def _contains(field: FlatField, region: Region, point: np.ndarray) -> bool:
+    """Says whether a point is in the region; what floating point gets wrong the checker notices."""
+    return bool(region.contains(field.unravel(jnp.asarray(point))))
 
 
 def _near_solutions(

@@ -107,7 +107,18 @@ def isolated(centre=(0, 1, -1, 0), **evidence):
     return data
 
 
-@pytest.mark.parametrize("data", [described(), described(zero_sum=True), onto_sets(), isolated()])
+def moved(data, place):
+    """The same claims of another point, and none of methods."""
+    for part in ("solution", "starts"):
+        data["claims"][part]["center"] = hexadecimal(place, place)
+    data["claims"]["methods"] = []
+    return data
+
+
+@pytest.mark.parametrize(
+    "data",
+    [described(), described(zero_sum=True), onto_sets(), isolated(), moved(isolated(), 3.5)],
+)
 def test_true_files_are_accepted(data):
     assert reasons(data) == ()
 
@@ -178,6 +189,10 @@ def test_couplings_of_zero_sum_games_cancel_and_others_do_not():
             "its points are inside the region",
             changed(onto_sets(), "region", "upper", to=hexadecimal(1.7, 4)),
         ),
+        # Families say nothing of a box outside of all cells, or partly so.
+        ("solution is inside", moved(isolated(), 100.0)),
+        ("solution is inside", moved(isolated(), FAR)),
+        ("solution is inside", moved(described(), 5.0)),
         ("without strategy sets", {**isolated(), "game": onto_sets()["game"]}),
     ],
 )
@@ -195,6 +210,11 @@ def test_solutions_that_are_not_shown(sentence, data):
         (("claims", "solution", "kind"), "somewhere", "one of zero, point, compact"),
         (("region",), {"kind": "everywhere"}, "cells of a box or a ball"),
         (("game", "shared"), {}, "cells of a box or a ball"),
+        (
+            ("game", "sets"),
+            [{"kind": "box", "lower": [ONE], "upper": [x]} for x in (ZERO, ONE)],
+            "the set is empty",
+        ),
         (("claims", "margin"), ONE, "nothing but"),
     ],
 )

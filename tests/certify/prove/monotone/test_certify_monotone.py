@@ -249,6 +249,25 @@ def test_random_zero_sum_games_and_costs_of_one_player():
     assert certify.certify_monotone(bent, region).status != "proved"
 
 
+def test_runs_take_the_step_of_a_certificate_and_are_warned_of_other_starts(skew):
+    game = dg.zero_sum(product)
+    run = dg.solve(game, dg.FastExtragradient, (0.5, 0.5), step_size=skew, max_steps=10, tol=0.0)
+    assert run.residual <= skew.residual_bound(dg.FastExtragradient, 10)
+    with pytest.warns(UserWarning, match="outside the certified basin"):
+        dg.solve(game, dg.FastExtragradient, (1.3, 0.0), step_size=skew, max_steps=1)
+    with pytest.raises(ValueError, match="no bound for Heun"):
+        skew.in_basin(dg.Heun, PAIR)
+
+
+def test_a_zero_outside_of_a_ball_is_no_solution_in_it():
+    """It is in the box around the ball, where Newton's method looks for it."""
+    game = dg.zero_sum(product)
+    found = certify.certify_monotone(game, certify.Ball((0.5, 0.5), 0.6), start=(0.5, 0.5))
+    assert found.reasons == ("no zero of the field was found in the region",)
+    found = certify.certify_monotone(game, certify.Ball((0.5, 0.5), 0.8), start=(0.5, 0.5))
+    assert found.status == "proved" and found.solution == PAIR
+
+
 def test_starts_of_a_users_own():
     game, region = dg.zero_sum(product), AROUND(PAIR, 4.0)
     found = certify.certify_monotone(game, region, start=(1.0, 1.0))
