@@ -1,6 +1,6 @@
 """Opponent shaping in the tandem game and in the iterated prisoners' dilemma."""
 
-import jax
+import equinox as eqx
 import jax.numpy as jnp
 import pytest
 
@@ -25,7 +25,7 @@ def test_losses_are_summed_over_rounds():
     """With the discount 3/4 there are four rounds on average, and each costs 2 to defectors."""
     game = opponent_shaping.Undivided(IteratedPrisonersDilemma(0.75))
     defect = jnp.full(5, -40.0)
-    costs = jax.jit(game.costs)((defect, defect))
+    costs = eqx.filter_jit(game.costs)((defect, defect))
     assert [float(cost) for cost in costs] == pytest.approx([8.0, 8.0])
 
 
