@@ -6,13 +6,14 @@ coordinates. An evaluation of one of the n fields counts as 1/n of a whole one. 
 their experiments, variance reduction ends at the residual of Halpern's iteration for half of the
 evaluations if n is 50, and for a third of them if it is 200.
 
-The comparison has two sides. That step is a heuristic: the game is not cocoercive, which the theorem
-for this method asks for. Noise grows with n: for 200 it does not vanish in 20 000 steps, and with twice
-the step, which whole fields allow, runs explode. And fast extragradient with its best step has a
-smaller residual after as many evaluations; for n = 50, what is proved of it is what variance
-reduction reaches. Inexact resolvents are for monotone games, but inner steps as few as here, and in
-the experiments of the paper, are a heuristic, too. So the only bound drawn is `2 L D / k`, of fast
-extragradient: a theorem, of which the study `hard_instance` has a certificate for n = 100.
+The comparison has two sides. That step is a heuristic: the game is not cocoercive, which the
+theorem for this method asks for. Noise grows with n: for 200 it does not vanish in 20 000 steps,
+and with twice the step, which whole fields allow, runs explode. And fast extragradient with its
+best step has a smaller residual after as many evaluations; for n = 50, what is proved of it is what
+variance reduction reaches. Inexact resolvents are for monotone games, but inner steps as few as
+here, and in the experiments of the paper, are a heuristic, too. So the only bound drawn is `2 L D /
+k`, of fast extragradient: a theorem, of which the study `hard_instance` has a certificate for n =
+100.
 """
 
 from collections.abc import Mapping
