@@ -143,8 +143,7 @@ def certify_expansion(
     try:
         task = posed_field(caller, game, region.center, args)
         lower, upper = region.bounds()
-        beyond = _BEYOND * (upper - lower)
-        require_free(caller, game, lower - beyond, upper + beyond, task)
+        require_free(caller, game, *_wider(lower, upper), task)
         contents = _proved(task, described, lower, upper, share, budget)
         return Expansion("proved", contents=contents)
     except NoProof as end:
@@ -212,6 +211,17 @@ def _proved(
         raise NoProof(f"the checker did not accept it: {rejection}") from None
     task.compare(lower, upper)
     return contents
+
+
+def _wider(lower: np.ndarray, upper: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Returns a box with the region in its interior, even where floats are far apart.
+
+    What is projected from outside of the sets lands on their boundary, which is not to be in the
+    region: there a run could stay.
+    """
+    beyond = _BEYOND * (upper - lower)
+    low, high = np.nextafter(lower, -np.inf), np.nextafter(upper, np.inf)
+    return np.minimum(lower - beyond, low), np.maximum(upper + beyond, high)
 
 
 def _points(lower: np.ndarray, upper: np.ndarray) -> np.ndarray:

@@ -131,6 +131,14 @@ def test_with_strategy_sets_the_flow_may_stay():
     assert 0 < max(float(jnp.abs(x).max()) for x in run.strategies) < 0.5
 
 
+def test_runs_may_stay_on_the_boundary_of_strategy_sets():
+    """Also where floats are so far apart that a small share of the region is none of them."""
+    far = 1e10
+    field = dg.FunctionField(lambda x, args: (far + 0.5 - x[0],), sets=dg.Box(far, far + 1.0))
+    with pytest.raises(ValueError, match="the region leaves the strategy set"):
+        certify_expansion(field, dg.Simultaneous(0.5), certify.Box((far,), (far + 1.0,)))
+
+
 def test_projections_that_are_not_known_are_refused():
     class Back(dg.FunctionField):
         """A field that projects in a way of its own, to the origin."""
