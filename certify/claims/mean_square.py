@@ -40,6 +40,10 @@ class MeanSquare(Certificate):
     so that the mean square grows without bounds from every start with `E V_0 > noise / (rate - 1)`.
     There are such starts, and if `everywhere`, these are all but z*, or all outside an ellipsoid.
 
+    A start is a state z_0. In a run of `dgames.solve`, optimistic methods begin with the field that
+    the first step draws in their buffers, so that z_0 depends on the noise of this step. Then the
+    state after it is the start that all of this is about, and `rate^(k - 1) E V_1` bounds E V_k.
+
     A proof of instability is a proof: its status is "proved", too. The status is never "refuted".
     The checker derives everything from the costs and the data in the file; nothing is taken as
     given, and level 2 is the same as level 1.

@@ -39,7 +39,8 @@ TRUSTED = (
     "The costs mean the real-valued functions that their code spells out, with constants taken "
     "exactly; steps are those of real arithmetic.",
     "The components are drawn with the stated probabilities, anew in each step and independently "
-    "of all former steps; a method that evaluates the field twice sees the same one twice.",
+    "of all former steps and of the first state; a method that evaluates the field twice sees the "
+    "same one twice.",
     "The checker and the Python interpreter that runs it.",
 )
 # Of the way from the spectral radius to one, how much is given away, in the order of attempts: with

@@ -149,6 +149,26 @@ def test_kinks_at_equal_data_do_no_harm():
     assert found.stable and found.rate == pytest.approx((3 * 0.25 + 0) / 4, rel=1e-2)
 
 
+def test_a_first_state_that_has_seen_the_first_draw_is_no_start():
+    """In the mean over the draw, V falls at the rate in one step only if that draws anew."""
+    h, scales = 0.1, (3.0, -1.0)
+    game = dg.game(lambda x, args: (0.5 * x[0] ** 2,))
+    found = certify.certify_mean_square(game, dg.Optimistic(h), (0.0,), certify.Outcomes(scales))
+
+    def value(x, g):
+        return np.array([x, g]) @ found.metric @ np.array([x, g])
+
+    def moved(first, second):
+        new = second * (1.0 - h * first)
+        return value(1.0 - h * new, new)
+
+    at_first = np.mean([value(1.0, s) for s in scales])
+    anew = np.mean([moved(s, t) for s in scales for t in scales])
+    same = np.mean([moved(s, s) for s in scales])
+    assert anew <= found.rate * at_first < same
+    assert any("of the first state" in words for words in found.data["trusted"])
+
+
 def test_a_rate_may_be_asked_for():
     def ask(rate):
         return certify.certify_mean_square(
