@@ -68,6 +68,14 @@ def test_the_hard_instance_has_the_known_constants():
     assert np.isclose(norm(difference(start, end)), 581.61415, atol=5e-6)
     assert np.isclose(dg.residual(HARD, start), 2.5124717, atol=5e-8)
     assert dg.residual(HARD, end) == 0.0
+    assert np.array_equal(end, np.stack([np.arange(1.0, 101.0), np.full(100, -0.5)]))
+    # The limits of large instances are 1/2 for the coupling and half of the golden ratio for all.
+    coupling = jax.jit(jax.jacfwd(lambda x: dg.pseudo_gradient(HARD)((x, end[1]))[1]))
+    assert np.isclose(np.linalg.norm(coupling(end[0]), 2), 0.4999389, rtol=0, atol=5e-8)
+    assert np.isclose(L, 0.8088740, rtol=0, atol=5e-8)
+    limit = dg.games.HardInstance(10**6).lipschitz()
+    assert np.isclose(limit, (1 + 5**0.5) / 4, rtol=0, atol=1e-11)
+    assert np.isclose(limit, 0.8090170, rtol=0, atol=5e-8)
 
 
 def test_the_hard_instance_is_the_quadratic_of_its_matrices():
@@ -125,8 +133,14 @@ def test_two_steps_of_the_accelerated_optimistic_method():
     points, _ = path(dg.AcceleratedOptimistic(6**-0.5), BIL, ONES, 1000)
     assert np.allclose([points[0][1], points[1][1]], [0.42508504, 1.24158162], atol=5e-9)
     assert np.allclose([points[0][2], points[1][2]], [0.0440996, 1.17812263], atol=5e-8)
+    # The starts are `x_1`, so that entry k is the iterate of index k + 1, after k steps.
     scaled = [k * float(norm((points[0][k], points[1][k]))) / 2**0.5 for k in (100, 1000)]
     assert np.allclose(scaled, [2.42551, 2.44705], atol=5e-6)
+
+
+def test_the_first_step_of_anchored_extragradient():
+    points, _ = path(dg.AnchoredExtragradient(0.125), BIL, ONES, 1)
+    assert [points[0][1], points[1][1]] == [0.859375, 1.109375]
 
 
 def test_without_constraints_reflections_change_nothing():

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 from scipy.optimize import minimize
+from scipy.special import lambertw
 
 import dgames as dg
 from dgames.games import CongestionGame, MarkovGame, MatrixGame, PolymatrixGame, PreferenceGame
@@ -259,10 +260,20 @@ def profiles_of(game):
     return list(itertools.product(*map(range, game.payoffs.shape[1:])))
 
 
+def payoffs_by_hand(game, x):
+    """Each player's payoffs of actions, expected and for every pair of the others' actions."""
+    tables = [np.moveaxis(np.asarray(game.payoffs[k]), k, 0) for k in range(3)]
+    others = [[np.asarray(x[j]) for j in range(3) if j != k] for k in range(3)]
+    means = [
+        np.einsum("abc,b,c->a", table, *pair) for table, pair in zip(tables, others, strict=True)
+    ]
+    return tables, others, means
+
+
 @pytest.mark.full
 def test_two_samples_are_unbiased_by_enumeration():
-    """Value and gradient, summed over all pairs of profiles; one sample twice is far off."""
-    game = MatrixGame(*jax.random.uniform(KEY, (3, 3, 2, 4)))
+    """Value and gradient, over all pairs of profiles; the loss and one sample twice by hand."""
+    game = MatrixGame(*np.random.default_rng(0).random((3, 3, 2, 4)))
     x, temperature = random_strategy(KEY, (3,), (2,), (4,)), 0.3
     profiles = jnp.array(profiles_of(game))
 
@@ -281,8 +292,40 @@ def test_two_samples_are_unbiased_by_enumeration():
     assert_allclose(jnp.sum(weights * values), expected, rtol=1e-12)
     for slope, whole in zip(slopes, gradient, strict=True):
         assert_allclose(jnp.einsum("ij,ijk->k", weights, slope), whole, rtol=1e-10)
+
+    tables, others, means = payoffs_by_hand(game, x)
+    adjusted = [g - temperature * np.log(p) for g, p in zip(means, x, strict=True)]
+    assert_allclose(expected, sum(np.var(g) * len(g) for g in adjusted), rtol=1e-12)
+    # The square of a single sample is larger by the variances of centred payoffs.
+    excess = 0.0
+    for table, (one, other), mean in zip(tables, others, means, strict=True):
+        around = table - mean[:, None, None]
+        squares = np.sum((around - around.mean(0)) ** 2, 0)
+        excess += one @ squares @ other
     twice = jnp.sum(chances(x) * jnp.diagonal(values))
-    assert abs(twice - expected) > 0.1
+    assert_allclose(twice, expected + excess, rtol=1e-12)
+    assert excess > 0.1
+
+
+@pytest.mark.full
+def test_the_gradient_of_the_loss_by_its_formula():
+    """`2 sum_k B_kl' P g_k` with `B_ll = -temperature P diag(1 / x_l)` and `B_kl = P H_kl`."""
+    game = MatrixGame(*np.random.default_rng(1).random((3, 3, 2, 4)))
+    x, temperature = random_strategy(KEY, (3,), (2,), (4,)), 0.3
+    tables, others, means = payoffs_by_hand(game, x)
+    found = jax.jit(jax.grad(lambda x: dg.nash_loss(game, x, temperature)))(x)
+    for player in range(3):
+        expected = np.zeros(len(x[player]))
+        for k, (table, pair, mean) in enumerate(zip(tables, others, means, strict=True)):
+            adjusted = mean - temperature * np.log(x[k])
+            centred = adjusted - adjusted.mean()
+            if k == player:
+                expected -= 2 * temperature * centred / x[k]
+            else:
+                first = player == min(j for j in range(3) if j != k)
+                marginal = table @ pair[1] if first else np.einsum("abc,b->ac", table, pair[0])
+                expected += 2 * marginal.T @ centred
+        assert_allclose(found[player], expected, rtol=1e-11)
 
 
 def test_the_loss_vanishes_at_interior_equilibria():
@@ -298,7 +341,7 @@ def test_the_loss_vanishes_at_interior_equilibria():
 
 @pytest.mark.full
 def test_the_loss_bounds_the_gaps():
-    """In random games, at random strategies and temperatures (lemma 14)."""
+    """In 2,000 random games, at random strategies and temperatures (lemma 14)."""
 
     def shares(key):
         games, strategies, temperatures = jax.random.split(key, 3)
@@ -309,8 +352,17 @@ def test_the_loss_bounds_the_gaps():
         bound = dg.nash_loss_bound(game, loss, temperature)
         return jnp.max(jnp.stack(dg.nash_gaps(game, x))) / bound
 
-    worst = jax.jit(jax.vmap(shares))(jax.random.split(KEY, 500)).max()
+    worst = jax.jit(jax.vmap(shares))(jax.random.split(KEY, 2000)).max()
     assert 0.05 < worst < 0.5
+
+
+def test_the_bound_has_the_constant_of_lambert():
+    """At loss zero, n temperature (W(1/e) + (m - 2) / e); else 2 sqrt(n m loss) on top."""
+    game = MatrixGame(*np.zeros((2, 3, 4)))
+    bias = 2 * 0.1 * (lambertw(1 / np.e).real + 2 / np.e)
+    assert_allclose(lambertw(1 / np.e).real, 0.2784645, atol=5e-8)
+    assert_allclose(dg.nash_loss_bound(game, 0.0, 0.1), bias, rtol=1e-14)
+    assert_allclose(dg.nash_loss_bound(game, 0.5, 0.1), bias + 2 * np.sqrt(8 * 0.5), rtol=1e-14)
 
 
 @pytest.mark.full
