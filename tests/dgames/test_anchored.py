@@ -188,7 +188,9 @@ def test_steps_of_anchored_extragradient_fall_to_a_limit():
     assert np.isclose(sizes[1], GOLDEN * (1 - GOLDEN**2 / (1 - GOLDEN**2) / 3), rtol=1e-15)
     square = sizes[-1] ** 2
     limit = sizes[-1] * (1 - square / (1 - square) / 10_000)  # all later steps, up to k^-2
-    assert np.isclose(limit, 0.436541, atol=5e-7)
+    assert np.isclose(limit, 0.436541, rtol=0, atol=5e-7)
+    constant = 4 * (1 + GOLDEN * limit) / limit**2  # of the theorem, used below
+    assert np.isclose(constant, 26.65, rtol=0, atol=5e-3)
 
 
 @pytest.mark.parametrize(
