@@ -384,7 +384,7 @@ def covariance_figure(config: Config, data: Mapping[str, Data]) -> Figure:
     canvas.supylabel("distance from equilibria over the first one")
     handles = [Line2D([], [], color=colours[name], label=name) for name in METHODS]
     legend = {"loc": "outside right center", "frameon": False}
-    canvas.legend(handles=handles, title="lines that end diverge", **legend)
+    canvas.legend(handles=handles, title="those not shown diverge", **legend)
     return canvas
 
 

@@ -112,7 +112,7 @@ def limits(config: Config, run: Run) -> Data:
 def stability_map(config: Config, run: Run) -> Data:
     """The factor of the second moments over both steps, under the noise of the paper."""
     gamma = (np.arange(config.resolution) + 0.5) / config.resolution * 0.5
-    eta = (np.arange(config.resolution) + 0.5) / config.resolution * 0.1
+    eta = (np.arange(config.resolution) + 0.5) / config.resolution * 0.12
     over = jax.jit(jax.vmap(jax.vmap(radius, (0, None, None)), (None, 0, None)))
     found = np.asarray(over(jnp.asarray(gamma), jnp.asarray(eta), jnp.asarray(factors(PAPER))))
     return {"gamma": gamma, "eta": eta, "radius": found}
@@ -281,7 +281,7 @@ def _draw_map(ax: Any, data: Mapping[str, Data]) -> None:
     for point in data["proofs"]["optimistic"]:
         if point["moment"] == PAPER and point["status"] == "proved":
             _mark(ax, point["step"], point["step"], point["stable"])
-    ax.set(xlim=(0, 0.5), ylim=(0, 0.1), xlabel="extrapolation gamma", ylabel="update eta")
+    ax.set(xlim=(0, 0.5), ylim=(0, 0.12), xlabel="extrapolation gamma", ylabel="update eta")
     ax.set_title("field times 3 or -1: mean square of the distance", size="medium")
     dot = {"linestyle": "", "markersize": 5}
     signs = [
