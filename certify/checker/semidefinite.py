@@ -3,32 +3,45 @@
 Where a matrix is singular, positive definiteness (`exact`) is too much to ask for.
 """
 
-from fractions import Fraction
 from itertools import chain
+from math import gcd
 
 from .exact import Generator, Work, family_positive_definite
 from .matrices import Matrix
 
 
 def exactly_semidefinite(matrix: Matrix, work: Work) -> bool:
-    """Decides whether a symmetric matrix is positive semidefinite, by elimination in fractions.
+    """Decides whether a symmetric matrix is positive semidefinite, by elimination in integers.
 
     It is if and only if each pivot is positive, or is zero with a row of zeros: a pivot that is
-    zero beside an entry b leaves the minor `-b^2`.
+    zero beside an entry b leaves the minor `-b^2`. Entries are multiplied by the last positive
+    pivot, which makes them minors of the matrix, so that the division by the one before leaves no
+    remainder (Bareiss, 1968); a row of zeros is left out, as if the matrix had never had it.
     """
-    longest = max(max(map(int.bit_length, row)) for row in matrix)
-    # Entries grow to as many bits as all rows have together.
-    work.pay(len(matrix) ** 4 * (1 + longest // 64))
-    left = [[Fraction(x) for x in row] for row in matrix]
+    left = _reduced([row[i:] for i, row in enumerate(matrix)])
+    longest = max((x.bit_length() for row in left for x in row), default=0)
+    # Minors have up to as many bits as all rows have together, and division is quadratic in them.
+    size = len(left)
+    work.pay(size**3 * (8 + (size * longest // 1024) ** 2))
+    before = 1
     while left:
-        pivot, *row = left[0]
+        (pivot, *row), *rest = left
         if pivot < 0 or (pivot == 0 and any(row)):
             return False
-        left = [
-            [x - (a * b / pivot if pivot else 0) for x, b in zip(line[1:], row, strict=True)]
-            for line, a in zip(left[1:], row, strict=True)
-        ]
+        if pivot:
+            rest = [
+                [(pivot * x - a * b) // before for x, b in zip(line, row[i:], strict=True)]
+                for i, (line, a) in enumerate(zip(rest, row, strict=True))
+            ]
+            before = pivot
+        left = rest
     return True
+
+
+def _reduced(rows: Matrix) -> Matrix:
+    """Divides all entries by what they have in common."""
+    common = gcd(*chain(*rows))
+    return [[x // common for x in row] for row in rows] if common > 1 else rows
 
 
 def family_semidefinite(

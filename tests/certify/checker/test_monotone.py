@@ -1,12 +1,13 @@
 """Files about monotone fields, made by hand: accepted as they are, rejected with a false number."""
 
 import copy
+import itertools
 
 import numpy as np
 import pytest
 
 from certify.checker import Unusable, check_data
-from certify.checker.exact import Work
+from certify.checker.exact import MAX_WORK, Work
 from certify.checker.graph import game_hash, graph_hash
 from certify.checker.reader import MONOTONE
 from certify.checker.semidefinite import connected, exactly_semidefinite, family_semidefinite
@@ -250,6 +251,38 @@ def test_semidefinite_matrices_are_told_from_others():
                 scaled = (np.array(matrix) * 1000 - np.eye(size, dtype=int)).tolist()
                 assert not exactly_semidefinite(scaled, Work())
                 assert not family_semidefinite(scaled, [], [[0] * size] * size, [1] * size, Work())
+
+
+def test_minors_decide_as_elimination_in_fractions_does():
+    """All principal minors are not negative: where pivots are zero, in between and at the end."""
+    rng = np.random.default_rng(8)
+    found = []
+    for _ in range(300):
+        size = int(rng.integers(1, 5))
+        rows = rng.integers(-2, 3, (size, size)) * (rng.random((size, 1)) < 0.7)
+        matrix = rows @ rows.T
+        i, j = rng.integers(0, size, 2)
+        matrix[i, j] = matrix[j, i] = matrix[i, j] + rng.integers(-1, 2)
+        choices = itertools.chain(
+            *(itertools.combinations(range(size), k) for k in range(1, size + 1))
+        )
+        minors = [round(np.linalg.det(matrix[np.ix_(own, own)])) for own in choices]
+        found.append(min(minors) >= 0)
+        for factor in (1, 2**70, 3**40):
+            scaled = [[factor * int(x) for x in row] for row in matrix]
+            assert exactly_semidefinite(scaled, Work()) == found[-1], matrix
+    assert 60 < sum(found) < 240
+
+
+def test_a_singular_matrix_of_long_numbers_costs_what_it_takes():
+    """At the price of its length: what is not paid for in full would take an hour."""
+    factor = 2**500 + np.arange(30, dtype=object)[:, None] ** 7
+    matrix = (factor @ factor.T).tolist()
+    work = Work()
+    assert exactly_semidefinite(matrix, work)
+    assert MAX_WORK - work.left > 30**3 * (30 * 1000 // 1024) ** 2
+    with pytest.raises(Unusable, match="too much work"):
+        exactly_semidefinite([[x << 20_000 | 1 for x in row] for row in matrix], Work())
 
 
 def test_blocks_are_looked_at_one_by_one():
