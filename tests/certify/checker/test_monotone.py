@@ -2,6 +2,7 @@
 
 import copy
 import itertools
+from fractions import Fraction
 
 import numpy as np
 import pytest
@@ -9,7 +10,8 @@ import pytest
 from certify.checker import Unusable, check_data
 from certify.checker.exact import MAX_WORK, Work
 from certify.checker.graph import game_hash, graph_hash
-from certify.checker.reader import MONOTONE
+from certify.checker.monotone import MonotoneClaims
+from certify.checker.reader import MONOTONE, Reader
 from certify.checker.semidefinite import connected, exactly_semidefinite, family_semidefinite
 from tools.edits import sealed
 
@@ -313,3 +315,128 @@ def test_graphs_of_other_costs_do_not_pass_at_level_2():
     nodes = [["mul", 0, 1], ["mul", 2, 0], ["add", 2, 3]]
     data["game"]["graph"] = {"nodes": nodes, "outputs": [4], "hash": ""}
     assert not check_data(sealed(data), level=2).ok
+
+
+# Of a ball, a product of two simplices and a segment: extreme points, and coordinates' ends.
+SETS = [
+    {"kind": "ball", "center": hexadecimal(1, 0), "radius": (2.0).hex()},
+    {"kind": "simplex", "groups": [3, 1]},
+    {"kind": "box", "lower": hexadecimal(-1), "upper": hexadecimal(3)},
+]
+SPREAD = np.repeat([4.0, 0.25, 9.0], [2, 4, 1])
+LOW, HIGH = np.array([-1, -2, 0, 0, 0, 0, -1.0]), np.array([3, 2, 1, 1, 1, 1, 3.0])
+
+
+def claims_of_sets(region):
+    """The claims of a file about three players in the sets above, with weights 4, 1/4 and 9."""
+    data = described(value=[ZERO] * 7, center=[ZERO] * 7, residual=[ZERO] * 7, kind="compact")
+    sizes = {"x": 2, "y": 4, "z": 1}
+    data["game"] = {
+        "players": [{"name": name, "size": size} for name, size in sizes.items()],
+        "sets": SETS,
+    }
+    data["claims"] |= {
+        "weights": hexadecimal(4, 0.25, 9),
+        "starts": {"center": [ZERO] * 7, "radius": ZERO},
+    }
+    return MonotoneClaims(Reader(data | {"region": region}))
+
+
+def box_around_sets(spare):
+    return {
+        "kind": "box",
+        "lower": hexadecimal(*(LOW - spare)),
+        "upper": hexadecimal(*(HIGH + spare)),
+    }
+
+
+def test_how_far_apart_points_of_sets_are():
+    claims = claims_of_sets(box_around_sets(np.zeros(7)))
+    ends = [np.array([1.0, 2.0]), np.array([1.0, 0, 0, 1]), np.array([3.0])]
+    others = [np.array([1.0, -2.0]), np.array([0.0, 1, 0, 1]), np.array([-1.0])]
+    gap = np.concatenate(ends) - np.concatenate(others)
+    assert float(claims.diameter_above()) == pytest.approx(np.sqrt(SPREAD @ gap**2))
+    # The point is outside the sets, the segment's coordinate nearer to its lower end.
+    point = np.array([4.0, 4.0, 0.2, 0.5, 0.1, 0.7, -0.5])
+    far = np.array([1 - 2 * 0.6, -2 * 0.8, 0, 0, 1, 1, 3.0])
+    found = float(claims.farthest_above([Fraction(x) for x in point]))
+    assert found == pytest.approx(np.sqrt(SPREAD @ (far - point) ** 2))
+    beyond = np.array([*point[:-1], 7.0])
+    far[-1] = -1.0
+    found = float(claims.farthest_above([Fraction(x) for x in beyond]))
+    assert found == pytest.approx(np.sqrt(SPREAD @ (far - beyond) ** 2))
+
+
+def test_regions_that_contain_all_points_near_sets():
+    """Within 3 of them in the metric: 3 / 2, 6 or 1 along a coordinate of the three players."""
+    spare, room = 3 / np.sqrt(SPREAD), Fraction(3)
+    assert claims_of_sets(box_around_sets(spare * (1 + 1e-12))).contains_sets(room)
+    for k in range(7):
+        small = spare * (1 + 1e-12) - 1e-9 * (np.arange(7) == k)
+        assert not claims_of_sets(box_around_sets(small)).contains_sets(room)
+    corner = np.linalg.norm(np.maximum(-(LOW - spare), HIGH + spare))
+    ball = {"kind": "ball", "center": hexadecimal(*np.zeros(7))}
+    for factor in (1 - 1e-9, 1 + 1e-9):
+        claims = claims_of_sets(ball | {"radius": float(factor * corner).hex()})
+        assert claims.contains_sets(room) == (factor > 1)
+
+
+def quarters(cells, inverse, residual, reach):
+    """A field of two coordinates alike around zero, with Jacobians in quarters."""
+    data = described(kind="zero", residual=hexadecimal(*residual), reach=hexadecimal(*reach))
+    data["claims"] |= {"lipschitz": (8.0).hex(), "distance": (9.0).hex(), "methods": []}
+    cuts = [{"split": 0, "at": ZERO}] if len(cells) == 2 else []
+    matrix = [inverse, 0, 0, inverse]
+    data["evidence"] = {
+        "unit": -2,
+        "cells": [*cuts, *cells],
+        "inverse": {"unit": 0, "matrix": matrix},
+    }
+    return data
+
+
+def alike(middle, remainder=0, generator=0):
+    """A cell whose Jacobians are a multiple of the identity, in between."""
+    generators = [[generator, 0, 0, generator]] if generator else []
+    return cell([middle, 0, 0, middle], [remainder, 0, 0, remainder], generators)
+
+
+# With Y: Y residual + q reach < reach has to hold, where q bounds |1 - Y J|.
+KRAWCZYK = [
+    ([alike(4)], 1, 0.99, 1.0, True),
+    ([alike(4)], 1, 1.0, 1.0, False),
+    ([alike(4, 1)], 1, 0.74, 1.0, True),
+    ([alike(4, 1)], 1, 0.75, 1.0, False),
+    ([alike(4, 0, 1)], 1, 0.74, 1.0, True),
+    ([alike(4, 0, 1)], 1, 0.75, 1.0, False),
+    ([alike(4, 1, 1)], 1, 0.5, 1.0, False),
+    ([alike(3)], 1, 0.74, 1.0, True),
+    ([alike(3)], 1, 0.75, 1.0, False),
+    # 1 - 2 (1/2 +- 1/4) is within one half.
+    ([alike(2, 1)], 2, 0.24, 1.0, True),
+    ([alike(2, 1)], 2, 0.25, 1.0, False),
+    ([alike(2)], 2, 0.5, 1.0, False),
+    # Both cells count, and the two that are touched only: half a quarter of one is not enough.
+    ([alike(4), alike(4, 2)], 1, 0.49, 1.0, True),
+    ([alike(4), alike(4, 2)], 1, 0.5, 1.0, False),
+    ([alike(4, 2), alike(4)], 1, 0.5, 1.0, False),
+    ([alike(4, 2), alike(3)], 1, 0.5, 1.0, False),
+]
+
+
+@pytest.mark.parametrize("cells, inverse, residual, reach, holds", KRAWCZYK)
+def test_krawczyks_test(cells, inverse, residual, reach, holds):
+    """The same along both coordinates, and along each of them if nothing is to be shown of one."""
+    for own in ((residual, residual), (residual, 0.0), (0.0, residual)):
+        found = reasons(quarters(cells, inverse, own, (reach, reach)))
+        assert found == (() if holds else ("Krawczyk's test holds for the box of the zero",))
+
+
+@pytest.mark.parametrize("place, holds", [(1.0, False), (2.0, False), (-1.0, False), (2.25, True)])
+def test_all_cells_that_the_box_of_a_zero_meets_count(place, holds):
+    """The Jacobians left of zero allow no such box; a box that touches that cell has some too."""
+    data = quarters([alike(4, 4), alike(4)], 1, (0.5, 0.5), (2.0, 2.0))
+    for part in ("solution", "starts"):
+        data["claims"][part]["center"] = hexadecimal(place, 0)
+    data["region"]["upper"] = hexadecimal(8, 4)
+    assert (reasons(data) == ()) == holds
