@@ -13,6 +13,7 @@ from certify.checker.graph import game_hash, graph_hash
 from certify.checker.monotone import MonotoneClaims
 from certify.checker.reader import MONOTONE, Reader
 from certify.checker.semidefinite import connected, exactly_semidefinite, family_semidefinite
+from certify.checker.verdict import Rejected
 from tools.edits import sealed
 
 ONE, ZERO = (1.0).hex(), (0.0).hex()
@@ -161,10 +162,60 @@ SMALL = [
 ]
 
 
+SMALL += [
+    ("step is positive", ("claims", "methods", number, "step"), step)
+    for number, step in enumerate([(-0.5).hex(), ZERO, (-0.5).hex(), ZERO, (-0.5).hex()])
+]
+
+
 @pytest.mark.parametrize("sentence, path, value", SMALL)
 def test_each_number_made_false_is_rejected(sentence, path, value):
     found = reasons(changed(described(), *path, to=value))
     assert any(sentence in reason for reason in found), found
+
+
+def test_the_size_of_the_box_of_a_zero_counts():
+    """It adds 2^-20 sqrt(2), about 1.35e-6, to distances and to the ball of all points."""
+    found = reasons(changed(isolated(), "claims", "distance", to=(2.000001).hex()))
+    assert found == ("the distance of starts from a solution",)
+    for side, inside in ((3.00015 + 1.3e-6, False), (3.00015 + 1.4e-6, True)):
+        region = {"lower": hexadecimal(-side, -side), "upper": hexadecimal(side, side)}
+        data = changed(isolated(), "region", to={"kind": "box", **region})
+        data["claims"]["methods"] = data["claims"]["methods"][:1]
+        assert (reasons(data) == ()) == inside
+    with pytest.raises(Rejected, match="box of the zero is not empty"):
+        MonotoneClaims(Reader(changed(isolated(), "claims", "solution", "reach", 0, to=ZERO)))
+
+
+def test_the_radius_of_starts_counts():
+    data = changed(
+        onto_sets(kind="compact"), "claims", "starts", "center", to=hexadecimal(0.5, 0.5)
+    )
+    data["claims"]["starts"]["radius"] = (0.1).hex()
+    for distance, holds in ((0.8, False), (0.81, True)):
+        data["claims"]["distance"] = distance.hex()
+        assert (reasons(data) == ()) == holds
+    data["claims"]["starts"]["radius"] = (-0.1).hex()
+    assert reasons(data) == ("the radius of the starts is not negative",)
+
+
+def test_a_point_is_in_the_sets_exactly():
+    # Were the field zero at (2, 0), which is outside of the sets, that would be no solution.
+    data = onto_sets(kind="point", center=hexadecimal(2, 0), value=hexadecimal(0, 0))
+    data["claims"]["distance"] = (9.0).hex()
+    for stated in data["claims"]["methods"]:
+        stated["constant"] = (99.0).hex()
+    assert reasons(data) == ("the centre solves the variational inequality",)
+    data["claims"]["solution"]["center"] = hexadecimal(0, 0)
+    assert reasons(data) == ()
+    # A push out of a ball is met by a normal on the sphere, and not a little inside.
+    for edge, holds in ((1.0, True), (1 - 2.0**-50, False)):
+        data["game"]["sets"][1] = {"kind": "ball", "center": [ZERO], "radius": ONE}
+        data["claims"]["solution"] |= {
+            "center": hexadecimal(0, edge),
+            "value": hexadecimal(1, -1),
+        }
+        assert (reasons(data) == ()) == holds
 
 
 def test_couplings_of_zero_sum_games_cancel_and_others_do_not():
@@ -298,6 +349,16 @@ def test_blocks_are_looked_at_one_by_one():
     loose = [[0, 0, 0], [0, 1, 0], [0, 0, 0]]
     assert not family_semidefinite(centre, moving, loose, [1] * 3, Work())
     assert family_semidefinite(plus_one(centre), moving, loose, [1] * 3, Work())
+
+
+def test_what_is_lost_to_a_remainder_is_rounded_up_and_scaled_in_each_block():
+    coupled = [[0, 1], [1, 0]]
+    # A third of a unit is lost on the diagonal, where there is nothing.
+    assert not family_semidefinite([[9, 0], [0, 0]], [], coupled, [1, 3], Work())
+    assert family_semidefinite([[9, 0], [0, 1]], [], coupled, [1, 3], Work())
+    centre, loose = [[4, 0, 0], [0, 1, 0], [0, 0, 9]], [[0, 0, 0], [0, 0, 2], [0, 2, 0]]
+    assert family_semidefinite(centre, [], loose, [1, 3, 1], Work())
+    assert not family_semidefinite(centre, [], loose, [3, 1, 1], Work())
 
 
 def plus_one(matrix):
