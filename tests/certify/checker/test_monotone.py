@@ -143,6 +143,7 @@ SMALL = [
     ("the field is monotone on", ("evidence", "cells", 0, "remainder"), [0, 1, 0, 0]),
     ("the Lipschitz constant holds", ("claims", "lipschitz"), ONE),
     ("the value at the centre is exact", ("claims", "solution", "residual"), [ONE, ZERO]),
+    ("the residual is not negative", ("claims", "solution", "residual"), hexadecimal(-1, 0)),
     ("the distance of starts", ("claims", "distance"), (1.9999).hex()),
     ("the distance of starts", ("claims", "starts", "radius"), (2.01).hex()),
     ("the distance of starts", ("claims", "starts", "center"), hexadecimal(0.1, 0)),
