@@ -144,11 +144,12 @@ def read_steps(file: Reader, fields: SampledFields, work: Work) -> list[Affine]:
     for field in fields.fields:
         for _ in range(2 * (2 + method.buffers)):
             work.spend(field.rows)
-        steps.append(_step(method, field, numbers))
+        steps.append(affine_step(method, field, numbers))
     return steps
 
 
-def _step(method: Method, field: AffineField, numbers: Numbers) -> Affine:
+def affine_step(method: Method, field: AffineField, numbers: Numbers) -> Affine:
+    """Returns the step of a method along an affine field, as a function of the state."""
     n = len(field.rows)
     width = n * (1 + method.buffers)
     state = [

@@ -11,9 +11,11 @@ from hypothesis import assume, given, settings
 import certify
 import dgames as dg
 from certify.checker import Unusable, check_data
+from certify.checker.affine_methods import METHODS, affine_step
 from certify.checker.exact import Work
 from certify.checker.reader import Reader
 from certify.checker.repulsion import flow_grows, is_positive_at, step_grows
+from certify.checker.sampled_fields import AffineField
 from certify.checker.schemes import LINEAR_STEPS, MOMENTA, buffers_of
 from certify.checker.step_matrices import BITS, RoundedIntervalMatrix, StepMethod, step_jacobian
 from tests.certify.checker.mutations import mutated
@@ -186,6 +188,35 @@ def test_enclosures_of_steps_contain_the_steps_of_members(matrix, name, radius, 
             assert all(abs(c - x) <= r + e for c, r, x, e in zip(*rows, strict=True))
     assume(radius)
     assert any(map(any, whole.step.radius))
+
+
+# The methods of both descriptions, by their names in files about noise.
+TWICE = {name: name for name in LINEAR_STEPS if name in METHODS}
+TWICE |= {"reflected_optimistic": "reflected"}
+
+
+@given(st.lists(ENTRIES, min_size=12, max_size=12), st.sampled_from(sorted(TWICE)))
+@settings(max_examples=40, deadline=None)
+def test_steps_along_affine_fields_have_these_derivatives(entries, name):
+    """Methods are described twice, here as schemes and for noise as rules; both are compared."""
+    rows = [entries[k : k + 4] for k in (0, 4, 8)]
+    steps, momentum = [Fraction(1, 4), Fraction(3, 8)], [Fraction(5, 8)][: MOMENTA.get(name, 0)]
+    numbers = {"step_size": [steps[0], steps[1], steps[1]], "momentum": momentum * 3}
+    affine = affine_step(METHODS[TWICE[name]], AffineField(rows, 8), numbers)
+    method = StepMethod(
+        Reader({"name": name, "steps": hexes(steps), "momentum": hexes(momentum)}), 2
+    )
+    unit = 2**BITS // 8
+    jacobian = RoundedIntervalMatrix([[unit * x for x in row[:3]] for row in rows], [[0] * 3] * 3)
+    step = step_jacobian(method, jacobian, [1, 2], Work()).step
+    assert len(affine.rows) == len(step.centre)
+    for row, centre, radius in zip(affine.rows, step.centre, step.radius, strict=True):
+        for x, c, r in zip(row[:-1], centre, radius, strict=True):
+            assert r < 2**16 and abs(Fraction(x, affine.denominator) * 2**BITS - c) <= r
+
+
+def hexes(numbers):
+    return [float(x).hex() for x in numbers]
 
 
 def test_buffers_are_those_that_later_steps_depend_on():
