@@ -8,7 +8,8 @@ from jaxtyping import Float
 import dgames as dg
 from certify.checker.reader import EXPANSION
 from certify.claims.certificate import Certificate
-from certify.claims.instability import field_difference, method_in_words, steps_of
+from certify.claims.identity import field_difference
+from certify.claims.instability import method_in_words, steps_of
 from certify.claims.rows import Part, Row, about, at_least, row
 from certify.problem.corners import corner
 from certify.problem.region import Box
@@ -67,7 +68,7 @@ class Expansion(Certificate):
     def difference(
         self, game: dg.Game | dg.AbstractField, x: Strategy | None = None, args: Any = None
     ) -> str | None:
-        """Says whether a field differs from that of the file, by the hash of its code."""
+        """Says whether a field differs from that of the file, by the graph that its code gives."""
         return field_difference(
             self.data, game, corner("like", self.region.lower if x is None else x), args
         )

@@ -16,12 +16,13 @@ from certify.graph.shared_graph import shared_data
 from certify.graph.trace import array_graph, expression_graph
 from certify.problem.constraints import Constraints
 from certify.problem.exact_types import is_pseudo_gradient, unweighted
+from certify.problem.field import flat_field
 from certify.problem.fingerprint import fingerprint
 from certify.problem.messages import clipped
 from certify.problem.payoff_tables import game_data
 from certify.problem.region import Ball, Box, Everywhere, Policies, Region
 from certify.problem.structure import rebuild
-from certify.problem.traced_code import traced_code
+from certify.problem.traced_code import code_of, traced_code
 from dgames.game import is_zero_sum
 from dgames.strategy import Strategy, dimensions, player_names, ravel
 
@@ -49,8 +50,8 @@ def difference(
 ) -> str | None:
     """Says how a game differs from that of a certificate file; returns None if it does not.
 
-    The costs are the same if their traced code is the same, with every constant in it, or if it
-    gives the same expression graph.
+    The costs are the same if their traced code gives the expression graph of the file, which is
+    what level 2 rests on; that a file without a graph states the hash of the code has to do.
 
     Args:
         data: The contents of the file.
@@ -74,9 +75,54 @@ def difference(
     if of_costs and is_zero_sum(given.game) != said.get("zero_sum", False):
         return f"its game is {'not ' if is_zero_sum(given.game) else ''}zero-sum by construction"
     code = traced_code(given, x, args)
-    if fingerprint(code) != said.get("code") and not _same_graph(said, code, x):
+    if "natural" in said:
+        same = fingerprint(code) == said.get("code") and _same_natural(data, given, x, args)
+    else:
+        same = same_function(said, code, x)
+    if not same:
         return f"{'its costs are' if of_costs else 'its field is'} another function"
     return _other_sets(data, given, x, args)
+
+
+def field_difference(
+    data: Contents, game: dg.Game | dg.AbstractField, x: Strategy, args: Any
+) -> str | None:
+    """Says whether a field differs from that of a file about the equations `F(x) = 0`."""
+    field, said = dg.as_field(game), data["game"]
+    players = [(player["name"], player["size"]) for player in said["players"]]
+    found = [*zip(player_names(x), dimensions(x), strict=True)]
+    if players != found:
+        return f"its players and coordinates are {_counted(players)}, not {_counted(found)}"
+    code, _ = code_of(lambda x, args: [ravel(field(x, args))[0]], x, args, "the functions")
+    return None if same_function(said, code, x) else "its field is another function"
+
+
+def same_function(said: Contents, code: core.ClosedJaxpr, x: Strategy) -> bool:
+    """Says whether traced code is the function that a file describes.
+
+    Anyone can write the hash of any code into a file; so where there is a graph, it decides.
+    """
+    if "graph" in said:
+        vector, unravel = ravel(x)
+        return _same_graph(
+            said["graph"],
+            lambda v: core.jaxpr_as_fun(code)(*jax.tree.leaves(unravel(v))),
+            vector.size,
+        )
+    return fingerprint(code) == said.get("code")
+
+
+def _same_natural(data: Contents, given: dg.AbstractField, x: Strategy, args: Any) -> bool:
+    """Compares what a file says of a natural gradient, with costs of policies as its graph."""
+    said, field = data["game"], flat_field(given, region_of(data, x), args)
+    if field.natural is None or list(field.natural.groups) != data["region"].get("groups"):
+        return False
+    temperature, reference = field.natural.temperature, field.natural.reference
+    numbers = {"temperature": temperature.hex(), "reference": [r.hex() for r in reference]}
+    same = said["natural"] == numbers
+    return same and (
+        "graph" not in said or _same_graph(said["graph"], field.costs, field.dimension)
+    )
 
 
 def _counted(players: list[tuple[str, int]]) -> str:
@@ -84,22 +130,17 @@ def _counted(players: list[tuple[str, int]]) -> str:
     return shown if len(players) <= 6 else f"{shown} and {len(players) - 6} more"
 
 
-def _same_graph(said: Contents, code: core.ClosedJaxpr, x: Strategy) -> bool:
-    if "graph" not in said or "natural" in said:
-        return False
-    vector, unravel = ravel(x)
-
-    def costs(vector: Any) -> Any:
-        return plain(core.jaxpr_as_fun(code))(*jax.tree.leaves(unravel(vector)))
-
-    def matches(trace: Callable[[Callable, int], Contents]) -> bool:
+def _same_graph(said: Contents, costs: Callable, size: int) -> bool:
+    """Says whether a function of vectors has the graph of a file, of numbers or of arrays."""
+    trace = array_graph if any(node[0] == "inputs" for node in said["nodes"]) else expression_graph
+    for function in (costs, plain(costs)):
         try:
-            graph = trace(costs, vector.size)
+            graph = trace(function, size)
         except GraphError:
-            return False
-        return all(graph[part] == said["graph"][part] for part in ("nodes", "outputs"))
-
-    return matches(expression_graph) or matches(array_graph)
+            continue
+        if all(graph[part] == said[part] for part in ("nodes", "outputs")):
+            return True
+    return False
 
 
 def _other_sets(data: Contents, given: dg.AbstractField, x: Strategy, args: Any) -> str | None:

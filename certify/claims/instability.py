@@ -5,15 +5,14 @@ from typing import Any, ClassVar, final
 import numpy as np
 
 import dgames as dg
-from certify.checker.reader import INSTABILITY, Reader
+from certify.checker.reader import INSTABILITY
 from certify.claims.certificate import Certificate
+from certify.claims.identity import field_difference
 from certify.claims.isolated_zero import StrategyBox
 from certify.claims.rows import Part, Row, about, at_least, at_most, row, vector
 from certify.problem.corners import corner
-from certify.problem.fingerprint import fingerprint
 from certify.problem.structure import rebuild
-from certify.problem.traced_code import code_of
-from dgames.strategy import Strategy, ravel
+from dgames.strategy import Strategy
 
 
 @final
@@ -76,7 +75,7 @@ class Instability(Certificate):
     def difference(
         self, game: dg.Game | dg.AbstractField, x: Strategy | None = None, args: Any = None
     ) -> str | None:
-        """Says whether a field differs from that of the file, by the hash of its code."""
+        """Says whether a field differs from that of the file, by the graph that its code gives."""
         x = corner("like", self.zero.lower if x is None else x)
         return field_difference(self.data, game, x, args)
 
@@ -142,13 +141,3 @@ def method_in_words(data: dict[str, Any]) -> list[Part]:
     if method["momentum"]:
         parts += [", momentum ", *vector([float.fromhex(x) for x in method["momentum"]])]
     return parts
-
-
-def field_difference(
-    data: dict[str, Any], game: dg.Game | dg.AbstractField, x: Strategy, args: Any
-) -> str | None:
-    """Says whether a field differs from that of a file about the equations `F(x) = 0`."""
-    field = dg.as_field(game)
-    code, _ = code_of(lambda x, args: [ravel(field(x, args))[0]], x, args, "the functions")
-    same = fingerprint(code) == Reader(data)["game"]["code"].text()
-    return None if same else "its field is another function"

@@ -10,13 +10,12 @@ from certify.checker import Unusable
 from certify.checker.reader import ZERO, Reader
 from certify.checker.systems import EquilibriumSystem, System, read_system
 from certify.claims.certificate import Certificate
+from certify.claims.identity import field_difference
 from certify.claims.rows import Part, Row, about, at_least, at_most, row
 from certify.file.contents import Contents
 from certify.problem.corners import corner
-from certify.problem.fingerprint import fingerprint
 from certify.problem.structure import rebuild
-from certify.problem.traced_code import code_of
-from dgames.strategy import Strategy, ravel
+from dgames.strategy import Strategy
 
 # The most coordinates that are written out.
 _MOST_SHOWN = 6
@@ -103,7 +102,7 @@ class IsolatedZero(Certificate):
     def difference(
         self, game: dg.Game | dg.AbstractField, x: Strategy | None = None, args: Any = None
     ) -> str | None:
-        """Says whether a field differs from that of the file, by the hash of its code.
+        """Says whether a field differs from that of the file, by the graph that its code gives.
 
         Raises:
             Unusable: If the file is not about the zero of a field.
@@ -115,10 +114,7 @@ class IsolatedZero(Certificate):
                 "it does not keep the functions apart; certify the game again"
             )
         x = corner("like", self._rebuilt(self._ends("zero")[0]) if x is None else x)
-        field = dg.as_field(game)
-        code, _ = code_of(lambda z, args: [ravel(field(z, args))[0]], x, args, "the functions")
-        same = fingerprint(code) == Reader(self.data)["game"]["code"].text()
-        return None if same else "its field is another function"
+        return field_difference(self.data, game, x, args)
 
     def claim_rows(self) -> list[Row]:
         """Returns the claims: what is zero, where, and what follows."""

@@ -1,5 +1,7 @@
 """A certificate belongs to its game: other code, names, arguments or sets are noticed."""
 
+import copy
+
 import jax
 import jax.numpy as jnp
 import pytest
@@ -8,6 +10,10 @@ import certify
 import dgames as dg
 from certify.checker import check_data
 from certify.checker.reader import digest
+from certify.problem.fingerprint import fingerprint
+from certify.problem.traced_code import code_of, traced_code
+from dgames.strategy import ravel
+from tools.edits import sealed_bytes
 
 pytestmark = pytest.mark.thin(3)
 
@@ -115,12 +121,52 @@ def test_wider_sets_and_the_same_function_written_otherwise(certificate):
     ],
 )
 def test_the_hash_is_bound_to_names_and_graph(certificate, change):
-    import copy
-
     data = copy.deepcopy(certificate.data)
     change(data["game"])
     verdict = check_data({**data, "digest": digest(data)}, level=2)
     assert not verdict.ok and "hash" in verdict.reasons[0]
+
+
+def rotation(sign):
+    """A game of which steps spiral outwards, or inwards, around the origin."""
+    return dg.game(
+        lambda x, args: (
+            sign * x[0] ** 2 + 3.0 * x[0] * x[1],
+            sign * x[1] ** 2 - 3.0 * x[0] * x[1],
+        )
+    )
+
+
+ORIGIN, NEAR = (0.0, 0.0), certify.Box.around((0.0, 0.0), 0.5)
+STEP = dg.Simultaneous(0.05)
+KINDS = {
+    "convergence": lambda: certify.certify(rotation(1.0), NEAR),
+    "zero": lambda: certify.certify_zero(rotation(1.0), ORIGIN),
+    "instability": lambda: certify.certify_instability(rotation(-1.0), STEP, ORIGIN),
+    "expansion": lambda: certify.certify_expansion(rotation(-1.0), STEP, NEAR),
+    "mean_square": lambda: certify.certify_mean_square(
+        rotation(1.0), STEP, ORIGIN, certify.Outcomes([1.0])
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_hash_of_another_code_does_not_make_a_file_about_it(kind, tmp_path):
+    """Anyone can compute the hash of any code and write it into a file; the graph tells."""
+    sign = -1.0 if kind in ("instability", "expansion") else 1.0
+    found, true, false = KINDS[kind](), rotation(sign), rotation(-sign)
+    assert certify.check(found.save(tmp_path / "true.json"), game=true, level=2).ok
+    x, field = (jnp.zeros(()), jnp.zeros(())), dg.pseudo_gradient(false)
+    code = traced_code(field, x)
+    if kind in ("zero", "instability", "expansion"):
+        code = code_of(lambda x, args: [ravel(field(x, args))[0]], x, None, "").code
+    data = copy.deepcopy(found.data)
+    data["game"]["code"] = fingerprint(code)
+    file = tmp_path / "false.json"
+    file.write_bytes(sealed_bytes(data))
+    assert certify.check(file, level=2).ok
+    verdict = certify.check(file, game=false, level=2)
+    assert not verdict.ok and "another function" in verdict.reasons[0]
 
 
 @pytest.mark.full
