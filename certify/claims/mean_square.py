@@ -10,7 +10,7 @@ from certify.checker import Unusable
 from certify.checker.reader import MEAN_SQUARE
 from certify.claims.certificate import Certificate
 from certify.claims.identity import described_strategy
-from certify.claims.rows import Row, about, at_least, at_most, row, vector
+from certify.claims.rows import Row, about, at_least, at_most, row, shortened, vector
 from certify.graph.builder import GraphError
 from certify.graph.sampled_costs import component_of, sampled_costs
 from certify.problem.lq_numbers import flat_hexes
@@ -152,22 +152,21 @@ class MeanSquare(Certificate):
             return "its costs are another function"
         data = [flat_hexes(datum) for datum in components_of(noise, len(said["players"])).data]
         listed = [component["datum"] for component in self.data["noise"]["components"]]
-        return "its data are others" if said["data"] and data != listed else None
+        if said["data"] and (data != listed or (self._scales() != 1).any()):
+            return "its data are others"
+        return None
 
     def claim_rows(self) -> list[Row]:
         """Returns the claims: which method, which noise, and what becomes of the mean square."""
-        method, noise = self.data["method"], self.data["noise"]
-        settings = []
+        method, settings = self.data["method"], []
         for key, values in method.items():
             if key != "name":
                 numbers = [float.fromhex(x) for x in values]
                 same = numbers[:1] if len(set(numbers)) == 1 else numbers
                 settings += [", " if settings else "", f"{key} ", *vector(same)]
-        drawn = "with" if noise["batch"]["replacement"] else "without"
-        how = f", {self.batch} at a time {drawn} replacement" if self.batch > 1 else ""
         rows = [
             row("method", f"{self.method}: ", *settings),
-            row("noise", f"one of {self.components} components{how}, independent over steps"),
+            row("noise", *self._noise()),
             row("equilibrium", *vector(self._center().tolist()), ", within ", at_most(self.radius)),
         ]
         if not self.stable:
@@ -184,6 +183,26 @@ class MeanSquare(Certificate):
             row("starts", "every start, in the metric of the file"),
             row("limit", *self._limit()),
         ]
+
+    def _noise(self) -> list[Any]:
+        noise = self.data["noise"]
+        drawn = "with" if noise["batch"]["replacement"] else "without"
+        how = f", {self.batch} at a time {drawn} replacement" if self.batch > 1 else ""
+        parts = [f"one of {self.components} components{how}, independent over steps"]
+        weights = [component["weight"] for component in noise["components"]]
+        if len(set(weights)) > 1:
+            total = sum(weights)
+            parts += [", with probabilities ", *vector([weight / total for weight in weights])]
+        scales = self._scales()
+        if (scales != 1).any():
+            same = (scales == scales[:, :1]).all()
+            shown = [vector(each) for each in (scales[:, :1] if same else scales).tolist()]
+            parts += [", the field times ", *shortened(shown, 6)]
+        return parts
+
+    def _scales(self) -> Float[np.ndarray, "components players"]:
+        listed = [component["scales"] for component in self.data["noise"]["components"]]
+        return np.array([[float.fromhex(x) for x in scales] for scales in listed])
 
     def _limit(self) -> list[Any]:
         if not self.limit:

@@ -1,5 +1,6 @@
 """Proofs in mean square: published numbers, closed forms, simulations, and random linear games."""
 
+import copy
 from itertools import pairwise
 from typing import Any
 
@@ -13,6 +14,7 @@ from jax.flatten_util import ravel_pytree
 import certify
 import dgames as dg
 from certify.prove.mean_square_proof import method_contents
+from tools.edits import sealed_bytes
 
 BILINEAR = dg.zero_sum(lambda x, args: x[0] * x[1])
 ORIGIN = (0.0, 0.0)
@@ -167,6 +169,32 @@ def test_a_first_state_that_has_seen_the_first_draw_is_no_start():
     same = np.mean([moved(s, s) for s in scales])
     assert anew <= found.rate * at_first < same
     assert any("of the first state" in words for words in found.data["trusted"])
+
+
+def test_rows_and_comparisons_leave_out_nothing_of_the_noise(tmp_path):
+    """Factors and probabilities are part of the claim; of data, the factors are one."""
+    game = dg.game(lambda x, datum: (0.5 * datum * x[0] ** 2,))
+    noise = certify.Sampling(np.array([1.0, 2.0]), probabilities=[1.0, 3.0])
+    found = certify.certify_mean_square(game, dg.Simultaneous(0.25), (0.0,), noise)
+    assert "with probabilities (0.25, 0.75)" in terminal(found)
+    data = copy.deepcopy(found.data)
+    for component in data["noise"]["components"]:
+        component["scales"] = [(1.25).hex()]
+    file = tmp_path / "scaled.json"
+    file.write_bytes(sealed_bytes(data))
+    args = np.array([1.0, 2.0])
+    assert certify.check(found.save(tmp_path / "true.json"), game=game, args=args).ok
+    assert certify.check(file).ok and not certify.check(file, game=game, args=args).ok
+    shaken = certify.certify_mean_square(BILINEAR, dg.Optimistic(0.1), ORIGIN, SHAKEN)
+    assert "the field times 3, -1" in terminal(shaken)
+    apart = certify.Outcomes([[1.0, 2.0], [0.5, 1.0]])
+    found = certify.certify_mean_square(BILINEAR, dg.Extragradient(0.1), ORIGIN, apart)
+    assert "the field times (1, 2), (0.5, 1)" in terminal(found)
+
+
+def terminal(certificate):
+    noise = next(row for row in certificate.rows() if row.label == "noise")
+    return "".join(f"{part.value:g}" if hasattr(part, "value") else part for part in noise.parts)
 
 
 def test_a_rate_may_be_asked_for():
