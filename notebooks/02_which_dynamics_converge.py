@@ -253,7 +253,7 @@ for i, j in ((0, XY), (XY + 1, 3 * N), (3 * N + 1, LAST)):
     shown = np.ma.masked_where(~comes_in[:, part], needed[:, part])
     mesh = ax.pcolormesh(edges, lines, shown, cmap="viridis", norm=LogNorm(2, 500))
 row, column = np.nonzero(wrong)
-look = {"color": LOUD, "markeredgecolor": "white", "markersize": 4.2, "mew": 0.6}
+look = {"color": LOUD, "markeredgecolor": "white", "markersize": 5.6, "mew": 0.7}
 (dots,) = ax.plot(columns[column], row, "o", **look, label="not to an equilibrium")
 for k in range(1, len(METHODS)):
     ax.axhline(k - 0.5, color="white", linewidth=5 if k in (6, 8, 12, 14) else 1.2)
