@@ -502,3 +502,44 @@ def test_all_cells_that_the_box_of_a_zero_meets_count(place, holds):
         data["claims"][part]["center"] = hexadecimal(place, 0)
     data["region"]["upper"] = hexadecimal(8, 4)
     assert (reasons(data) == ()) == holds
+
+
+def quartic(middle, remainder, slope=0, along=0):
+    """Of the payoff `x y + x^4`: an own curvature from 0 to 192, in a family with one generator."""
+    generators = [[slope, 0, 0, 0]] if slope else []
+    data = described(zero_sum=True)
+    data["evidence"]["cells"] = [cell([middle, 1, -1, 0], [remainder, 0, 0, 0], generators)]
+    data["evidence"]["cells"][0]["along"] = [along] * len(generators)
+    nodes, outputs = [["mul", 0, 1], ["power", 0, 4], ["add", 2, 3]], [4]
+    graph = {"nodes": nodes, "outputs": outputs, "hash": graph_hash(nodes, outputs)}
+    data["game"]["graph"] = graph
+    data["game"]["hash"] = game_hash(data["game"])
+    return Reader(data)
+
+
+@pytest.mark.parametrize(
+    "numbers, holds",
+    [
+        ((96, 96), True),
+        ((96, 95), False),
+        ((95, 96), False),
+        ((97, 96), False),
+        ((97, 97), True),
+        # A generator is part of the family: at x = -4 it takes one away.
+        ((96, 96, 1), False),
+        ((96, 97, 1), True),
+        # One that goes along no coordinate may be of any sign, so that zero is chosen.
+        ((96, 96, 1, -1), True),
+        ((96, 95, 1, -1), False),
+    ],
+)
+def test_ranges_that_end_at_zero_are_shown_at_level_2(numbers, holds):
+    pytest.importorskip("flint")
+    from certify.checker.rederive import rederive
+
+    file = quartic(*numbers)
+    if holds:
+        assert len(rederive(file, MonotoneClaims(file))) == 3
+        return
+    with pytest.raises(Rejected, match="the Jacobian is in the stated family"):
+        rederive(file, MonotoneClaims(file))
