@@ -11,6 +11,7 @@ from itertools import accumulate, pairwise
 from typing import NamedTuple
 
 from .reader import Reader
+from .verdict import require
 
 # Lower and upper bound of a coordinate in a set; None where there is none.
 Extent = tuple[Fraction | None, Fraction | None]
@@ -47,8 +48,8 @@ class BoxSet:
         _, lower, upper = file.fields("kind", "lower", "upper")
         ends = zip(lower.items(size), upper.items(size), strict=True)
         self.extents = [(_end(low, "-inf"), _end(high, "inf")) for low, high in ends]
-        if any(a is not None and b is not None and a > b for a, b in self.extents):
-            file.fail("lower bounds that are not above the upper ones: the set is empty")
+        bounded = ((a, b) for a, b in self.extents if a is not None and b is not None)
+        require(all(a <= b for a, b in bounded), f"{file.where} is not empty")
 
     def contains(self, center: list[Fraction]) -> bool:
         """Says whether the point is in the set."""

@@ -239,6 +239,10 @@ def test_couplings_of_zero_sum_games_cancel_and_others_do_not():
         ("Krawczyk's test", isolated(inverse={"unit": 0, "matrix": [0, 0, 0, 0]})),
         ("Krawczyk's test", changed(isolated(), "claims", "solution", "residual", to=[ONE, ONE])),
         ("sets are bounded", changed(onto_sets(), "game", "sets", 0, "upper", to=["inf"])),
+        (
+            "game.sets[1] is not empty",
+            changed(onto_sets(kind="compact"), "game", "sets", 1, "lower", to=hexadecimal(1.01)),
+        ),
         ("sets are inside", changed(onto_sets(), "region", "upper", to=hexadecimal(0.5, 4))),
         (
             "its points are inside the region",
@@ -265,11 +269,6 @@ def test_solutions_that_are_not_shown(sentence, data):
         (("claims", "solution", "kind"), "somewhere", "one of zero, point, compact"),
         (("region",), {"kind": "everywhere"}, "cells of a box or a ball"),
         (("game", "shared"), {}, "cells of a box or a ball"),
-        (
-            ("game", "sets"),
-            [{"kind": "box", "lower": [ONE], "upper": [x]} for x in (ZERO, ONE)],
-            "the set is empty",
-        ),
         (("claims", "margin"), ONE, "nothing but"),
     ],
 )
