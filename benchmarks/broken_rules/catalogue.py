@@ -2,22 +2,27 @@
 
 from pathlib import Path
 
-from . import checker_rules, enclosure_rules, mean_square_rules, step_rules, zero_rules
+from . import (
+    checker_rules,
+    enclosure_rules,
+    mean_square_rules,
+    monotone_rules,
+    step_rules,
+    zero_rules,
+)
 from .source import NotFoundError, Rule
 
-CATALOGUE: list[Rule] = [
-    *checker_rules.RULES,
-    *step_rules.RULES,
-    *enclosure_rules.RULES,
-    *zero_rules.RULES,
-    *mean_square_rules.RULES,
-]
+PARTS = (
+    checker_rules,
+    step_rules,
+    enclosure_rules,
+    zero_rules,
+    mean_square_rules,
+    monotone_rules,
+)
+CATALOGUE: list[Rule] = [rule for part in PARTS for rule in part.RULES]
 TESTS: dict[str, list[str]] = {
-    **checker_rules.TESTS,
-    **step_rules.TESTS,
-    **enclosure_rules.TESTS,
-    **zero_rules.TESTS,
-    **mean_square_rules.TESTS,
+    family: files for part in PARTS for family, files in part.TESTS.items()
 }
 
 

@@ -11,14 +11,14 @@ RULES = [
     Rule(
         "zeros",
         "check_contained",
-        "plus([[abs(x) for x in row] for row in off], _product(size, jacobian.remainder, work))",
-        "[[abs(x) for x in row] for row in off]",
+        "paid_product(size, jacobian.remainder, work)",
+        "square(n)",
     ),
     Rule("zeros", "check_contained", "[[abs(x) for x in row] for row in off]", "off"),
     Rule("zeros", "IntervalMatrix.__init__", "min(map(min, self.remainder)) >= 0", "True"),
     Rule("zeros", "IntervalMatrix.__init__", "all(m == transposed(m) for m in both)", "True"),
     Rule("zeros", "ZeroClaims.__init__", "_within(self.zero, self.box)", "True"),
-    Rule("zeros", "ZeroClaims.__init__", 'game["hash"].text() == game_hash(game.value)', "True"),
+    Rule("zeros", "krawczyk:read_game", 'game["hash"].text() == game_hash(game.value)', "True"),
     Rule("zeros", "check_conditions", "bound > 0", "True"),
     Rule("zeros", "check_conditions", "lower[k] > 0", "True"),
     Rule("zeros", "check_conditions", "least is None or least <= a", "True"),
@@ -28,7 +28,6 @@ RULES = [
     Rule("zeros", "check_forms", "definite(family.centre, family.remainder, work)", "True"),
     Rule("zeros", "semidefinite", "any(map(any, remainder))", "False"),
     Rule("zeros", "semidefinite", "any(row) or any(remainder[i])", "any(row)"),
-    Rule("zeros", "semidefinite", "pivot == 0 and any(row)", "False"),
     Rule("zeros", "_add_squares", "weight >= 0", "True"),
     Rule("zeros", "EquilibriumSystem._slope", "own in c.players", "True"),
     Rule("zeros", "EquilibriumSystem.entry", "form in c.players", "True"),
@@ -69,7 +68,7 @@ RULES = [
     Rule("zeros", "_rederived", "here.value(system.condition(k)).low >= exact(bound)", "True"),
     Rule("zeros", "_rederived", "found.is_smooth", "True", 0),
     Rule("zeros", "_rederived", "found.is_smooth", "True", 1),
-    Rule("zeros", "_require_within", "gap.magnitude() <= exact(remainder * scale)", "True"),
+    Rule("zeros", "require_within", "gap.magnitude() <= exact(remainder * scale)", "True"),
 ]
 
 TESTS = {
