@@ -68,6 +68,10 @@ def flow(
     stays in the sets, is as smooth as `P`, and rests exactly at the solutions of the variational
     inequality (Friesz, Bernstein, Mehta, Tobin and Ganjalizadeh, 1994).
 
+    That is not the projected gradient flow, which is `dx/dt = -F(x)` inside the sets and which
+    certificates of games with strategy sets are about: inside the sets too, it differs from that
+    one wherever `x - F(x)` is outside, so that it may leave a basin that is proved for that one.
+
     Args:
         game: A game, any field, or a function `fn(x, args)` used as one.
         x0: The joint strategy to start from.

@@ -30,11 +30,12 @@ of R^n. Its Jacobian is a function of q, and so (B) says of the cells, which are
 what holds for every x whose policies are in them.
 
 Where the file states the players' strategy sets, K is their product, an equilibrium is one of the
-game restricted to D and K, and steps and flow are projected onto K, player by player. Then P has to
-be W, as projections player by player are nonexpansive in it. Without such sets K is the whole
-space. Where the file states shared linear constraints too, X is the set of the points of K that
-satisfy them, and takes its place: `shared_rows` says which equilibrium x* is, and what is claimed
-of its multipliers. With shared constraints that are functions, X is the part of that set in D.
+game restricted to D and K, and steps and flow are projected onto K, player by player: the flow is
+`x' = -F(x)`, projected onto the tangent cone of K at x. Then P has to be W, as projections player
+by player are nonexpansive in it. Without such sets K is the whole space. Where the file states
+shared linear constraints too, X is the set of the points of K that satisfy them, and takes its
+place: `shared_rows` says which equilibrium x* is, and what is claimed of its multipliers. With
+shared constraints that are functions, X is the part of that set in D.
 
 From (B) everything else follows by the inequalities verified below, in exact rational arithmetic.
 """

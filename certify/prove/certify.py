@@ -73,7 +73,9 @@ def certify(
       equilibrium: each player's strategy is that player's strict optimum in the region against the
       others. If the game has strategy sets (boxes, balls, simplices), it is instead the one
       solution of the variational inequality: an equilibrium within the sets, on their boundary or
-      not; flow and methods are then projected onto the sets, and start in them;
+      not; flow and methods are then projected onto the sets, and start in them. That flow is
+      `-F(x)`, projected onto the tangent cone of the sets at x; `dgames.flow` follows another
+      system there, of which nothing is claimed;
     - from every start in `basin`, the flow converges to it, and so does each method with any step
       up to `step_sizes[method].max`, at the stated rate for the stated best step (and for the
       stated momentum, if the method has one).
