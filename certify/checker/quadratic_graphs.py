@@ -72,7 +72,7 @@ def gradient(polynomial: Polynomial, inputs: int) -> list[Polynomial]:
     """
     found: list[Polynomial] = [{} for _ in range(inputs)]
     for monomial, coefficient in polynomial.items():
-        for along in set(monomial):
+        for along in {k for k in monomial if k < inputs}:
             left = list(monomial)
             left.remove(along)
             found[along][tuple(left)] = monomial.count(along) * coefficient
