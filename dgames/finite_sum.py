@@ -8,6 +8,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Int, Key, PyTree
 from typing_extensions import override
 
+from dgames.arrays import is_known
 from dgames.constraints.shared_constraints import SharedConstraints
 from dgames.fields.field import AbstractField
 from dgames.fields.pseudo_gradient import PseudoGradient
@@ -143,6 +144,11 @@ class Batches(eqx.Module):
     replace: bool = eqx.field(static=True, default=True)
 
     def __check_init__(self):
+        for name, value in (("size", self.size), ("batch", self.batch)):
+            if not isinstance(value, int) or isinstance(value, bool):
+                raise ValueError(f"Batches: {name} is a whole number, not {value!r}")
+        if not eqx.is_array(self.key):
+            raise ValueError("Batches: the key is a random one, such as jax.random.key(0)")
         if self.size < 1 or self.batch < 1 or (self.batch > self.size and not self.replace):
             raise ValueError(
                 "Batches: a batch has at least one index, and without replacement at most as many "
@@ -194,16 +200,28 @@ def number_of_components(field: AbstractField) -> int:
 def _mean(fn: Any, data: PyTree[Array], indices: PyTree) -> PyTree:
     """Returns the mean of a function over all data, or over those with the given indices."""
     if indices is not None:
-        _check_indices(indices)
-        data = jax.tree.map(lambda leaf: jnp.asarray(leaf)[indices], data)
+        _check_indices(indices, _size("FiniteSum", data))
+        data = jax.tree.map(lambda leaf: _chosen(jnp.asarray(leaf), indices), data)
     return jax.tree.map(lambda leaf: jnp.mean(leaf, 0), jax.vmap(fn)(data))
 
 
-def _check_indices(indices: Any) -> None:
+def _chosen(leaf: Array, indices: Int[Array, " batch"]) -> Array:
+    """Returns the entries with the given indices; what lies outside is NaN, not the last entry."""
+    if is_known(indices):
+        return leaf[indices]
+    return leaf.at[indices].get(mode="fill")
+
+
+def _check_indices(indices: Any, size: int) -> None:
     if not eqx.is_array_like(indices) or jnp.ndim(indices) != 1:
         fault = f"an array of shape {jnp.shape(indices)}" if eqx.is_array_like(indices) else indices
     elif not jnp.issubdtype(jnp.result_type(indices), jnp.integer):
         fault = f"an array of {jnp.result_type(indices)}"
+    elif is_known(indices) and len(indices) and not -size <= min(indices) <= max(indices) < size:
+        raise ValueError(
+            f"the indices of a batch are below the number of data, {size}; got "
+            f"{int(min(indices))} to {int(max(indices))}"
+        )
     else:
         return
     raise ValueError(

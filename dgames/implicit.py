@@ -1,7 +1,5 @@
 """Derivatives of equilibria by the implicit function theorem, with active constraints too."""
 
-from typing import Any
-
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -11,6 +9,7 @@ from jaxtyping import Array, Bool, PyTree
 from dgames.diagnose import natural_map
 from dgames.fields import AbstractField
 from dgames.fields.remembered import RememberedField
+from dgames.quiet_solver import QuietSolver
 from dgames.scale import epsilon, times
 from dgames.strategy import Strategy, map_players, norm
 
@@ -57,33 +56,6 @@ def with_implicit_derivative(
     return attached(residual, x, start, converged, linear_solver)
 
 
-class _Quiet(lx.AbstractLinearSolver):
-    """A linear solver that raises no error: it returns zeros where there is no solution.
-
-    In reverse mode other solvers raise an error there, even with `throw=False`. Whether there is a
-    solution is decided before.
-    """
-
-    solver: lx.AbstractLinearSolver
-
-    def init(self, operator: lx.AbstractLinearOperator, options: dict[str, Any]) -> PyTree:
-        return self.solver.init(operator, options)
-
-    def compute(self, state: PyTree, vector: PyTree, options: dict[str, Any]) -> PyTree:
-        value, _, statistics = self.solver.compute(state, vector, options)
-        value = jax.tree.map(lambda leaf: jnp.where(jnp.isfinite(leaf), leaf, 0), value)
-        return value, lx.RESULTS.successful, statistics
-
-    def transpose(self, state: PyTree, options: dict[str, Any]) -> PyTree:
-        return self.solver.transpose(state, options)
-
-    def conj(self, state: PyTree, options: dict[str, Any]) -> PyTree:
-        return self.solver.conj(state, options)
-
-    def assume_full_rank(self) -> bool:
-        return self.solver.assume_full_rank()
-
-
 @eqx.filter_custom_jvp
 def attached(
     residual: PyTree,
@@ -121,7 +93,7 @@ def _attached_jvp(primals: tuple, tangents: tuple) -> tuple[Strategy, Strategy]:
     # multiplies both the right side and the solution: reverse mode goes through them backwards.
     factor = jnp.where(converged & _is_regular(operator, x, linear_solver), -1.0, jnp.nan)
     moved = jax.tree.map(lambda leaf: factor.astype(leaf.dtype) * leaf, moved)
-    value = lx.linear_solve(operator, moved, _Quiet(linear_solver), throw=False).value
+    value = lx.linear_solve(operator, moved, QuietSolver(linear_solver), throw=False).value
     return x, jax.tree.map(lambda leaf: jnp.square(factor).astype(leaf.dtype) * leaf, value)
 
 

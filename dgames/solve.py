@@ -160,6 +160,7 @@ def solve(
     judging = judged_args(args, jnp.asarray(first_step, int))
     check_not_costs(asked, x0, judging)
     method, region = with_step(method, step_size, field, x0, judging)
+    _check_steps(method)
     shared = field.shared_constraints(x0)
     if shared:
         from dgames.constraints.feasible_set import feasible_set
@@ -216,6 +217,19 @@ def check_one_step(method: AbstractMethod, x: Strategy) -> None:
             "select another equilibrium; choose that one by dgames.Normalised, or use "
             "dgames.PrimalDual, whose steps are free"
         )
+
+
+def _check_steps(method: AbstractMethod) -> None:
+    """Raises an error if a step size is negative or not a number, as far as steps are known."""
+    while hasattr(method, "method"):
+        method = method.method  # pyright: ignore[reportAttributeAccessIssue]
+    for leaf in jax.tree.leaves(getattr(method, "step_size", 0.0)):
+        if not isinstance(leaf, Tracer) and eqx.is_array_like(leaf) and not np.iscomplexobj(leaf):
+            if not np.all(np.asarray(leaf) >= 0):
+                raise ValueError(
+                    f"solve: step sizes are positive; {type(method).__name__} has one of "
+                    f"{float(np.min(np.asarray(leaf))):.6g}"
+                )
 
 
 def _check_options(max_steps: Any, tol: Any, save_every: Any) -> None:

@@ -431,8 +431,9 @@ def _as_leaf(who: str, leaf: Any) -> Array:
         what = jnp.result_type(leaf)
         hint = "convert it, say with .astype(float)" if jnp.issubdtype(what, jnp.integer) else ""
         if jnp.issubdtype(what, jnp.complexfloating):
-            hint = "dgames.solve, flow, residual and pseudo-gradients take complex strategies as "
-            hint += "they are; write a pair of real arrays here"
+            hint = "dgames.solve, flow, residual and pseudo-gradients of games take complex "
+            hint += "strategies as they are; elsewhere, in adjusted fields too, write a pair of real "
+            hint += "arrays"
     name = getattr(leaf, "__name__", None)
     raise ValueError(
         f"strategies must be real floating point; {who} has {what}: "

@@ -179,7 +179,7 @@ class MeanSquare(Certificate):
             ]
         return [
             *rows,
-            row("mean square", "converges: it shrinks by ", at_most(self.rate), " in each step"),
+            row("mean square", "converges: in each step it is multiplied by ", at_most(self.rate)),
             row("starts", "every start, in the metric of the file"),
             row("limit", *self._limit()),
         ]

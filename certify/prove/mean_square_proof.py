@@ -85,6 +85,7 @@ def certify_mean_square(
         game: Quadratic costs, or an affine field; no strategy sets, no shared constraints.
         method: With its step sizes: a `Simultaneous`, `Extragradient`, `Optimistic`, `Momentum`,
             `OptimisticSeparated` or `OptimisticDualAveraging`, the last two with constant steps.
+            Extragradient, which evaluates the field twice, takes batches of one component only.
         like: A joint strategy, of which only players and shapes matter.
         noise: `Outcomes(scales, probabilities)`, or `Sampling(batch=b)` of a `FiniteSum`, or
             `Sampling(data, batch=b)`, where a datum takes the place of `args`.

@@ -35,6 +35,8 @@ def solved(
     """
     import lineax as lx
 
+    from dgames.quiet_solver import QuietSolver
+
     if isinstance(solver, lx.LU):
         return _directly(product, right)
     leaves = jax.tree.leaves(right)
@@ -57,9 +59,8 @@ def solved(
         guess = jax.lax.stop_gradient(guess)  # the solution does not depend on it
         options["y0"] = jax.tree.map(lambda leaf: leaf.astype(dtype) / size, guess)
     unit = jax.tree.map(lambda leaf: leaf / size, wide)
-    solution = lx.linear_solve(matrix, unit, solver, options=options, throw=False)
-    found = solution.result == lx.RESULTS.successful
-    factor = jnp.where(found, size, jnp.full_like(size, jnp.nan))
+    solution = lx.linear_solve(matrix, unit, QuietSolver(solver), options=options, throw=False)
+    factor = jnp.where(solution.stats["found"], size, jnp.full_like(size, jnp.nan))
     return _like(jax.tree.map(lambda leaf: factor * leaf, solution.value), right)
 
 

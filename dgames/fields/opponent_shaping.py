@@ -42,7 +42,8 @@ class LookAhead(AbstractAdjustedField):
 
     Attributes:
         field: F; a game stands for its pseudo-gradient.
-        alpha: a, the step that the others are expected to take.
+        alpha: a, the step that the others are expected to take, in units of one over J: where a
+            paper's costs are larger by a factor, its a is smaller by it.
 
     >>> import dgames as dg
     >>> game = dg.zero_sum(lambda x, args: x[0] * x[1])
@@ -81,7 +82,8 @@ class LOLA(AbstractAdjustedField):
 
     Attributes:
         field: The pseudo-gradient of a game; give the game.
-        alpha: a, the step that the others are expected to take.
+        alpha: a, the step that the others are expected to take, in units of one over J: where a
+            paper's costs are larger by a factor, its a is smaller by it.
         exact: Whether the gradient of that cost is taken itself, and not to first order in a.
 
     >>> import dgames as dg
@@ -118,7 +120,8 @@ class StableOpponentShaping(AbstractAdjustedField):
 
     Attributes:
         field: The pseudo-gradient of a game; give the game.
-        alpha: a, the step that the others are expected to take.
+        alpha: a, the step that the others are expected to take, in units of one over J: where a
+            paper's costs are larger by a factor, its a is smaller by it.
         share: b, the share of `|G|^2` that shaping may take, in (0, 1).
         near: c, the length of F below which shaping fades.
 

@@ -27,9 +27,10 @@ class IteratedPrisonersDilemma(Game):
 
         f_i = -(1 - discount) p^T (I - discount P)^{-1} r_i,
 
-    which is 2 if both always defect, and 1 if both always cooperate. Always to defect and tit for
-    tat, `sigmoid(x) = (1, 1, 0, 1, 0)` for the first player, are the best known equilibria; both
-    lie at infinity in logits.
+    which is 2 if both always defect, and 1 if both always cooperate. Papers often leave out the
+    factor `1 - discount`: a step size of theirs, or the a of `LOLA`, is to be divided by it here.
+    Always to defect and tit for tat, `sigmoid(x) = (1, 1, 0, 1, 0)` for the first player, are the
+    best known equilibria; both lie at infinity in logits.
 
     Attributes:
         discount: At least 0 and less than 1.

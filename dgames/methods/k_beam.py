@@ -81,7 +81,7 @@ class KBeam(AbstractMethod):
         if not fits or [leaf.shape[1:] for leaf in given] != [leaf.shape for leaf in leaves]:
             raise ValueError(
                 "KBeam: candidates are strategies of the maximiser stacked along a new first axis, "
-                f"here with the shapes {['(K, ...)' + str(leaf.shape) for leaf in leaves]}; got "
+                f"here with the shapes {[('K', *leaf.shape) for leaf in leaves]}; got "
                 f"the shapes {[leaf.shape for leaf in given]}"
             )
         candidates = jax.tree.map(lambda leaf, like: leaf.astype(like.dtype), given, leaves)
