@@ -224,12 +224,12 @@ def _check_steps(method: AbstractMethod) -> None:
     while hasattr(method, "method"):
         method = method.method  # pyright: ignore[reportAttributeAccessIssue]
     for leaf in jax.tree.leaves(getattr(method, "step_size", 0.0)):
-        if not isinstance(leaf, Tracer) and eqx.is_array_like(leaf) and not np.iscomplexobj(leaf):
-            if not np.all(np.asarray(leaf) >= 0):
-                raise ValueError(
-                    f"solve: step sizes are positive; {type(method).__name__} has one of "
-                    f"{float(np.min(np.asarray(leaf))):.6g}"
-                )
+        known = eqx.is_array_like(leaf) and not isinstance(leaf, Tracer)
+        if known and not np.iscomplexobj(leaf) and not np.all(np.asarray(leaf) >= 0):
+            raise ValueError(
+                f"solve: step sizes are positive; {type(method).__name__} has one of "
+                f"{float(np.min(np.asarray(leaf))):.6g}"
+            )
 
 
 def _check_options(max_steps: Any, tol: Any, save_every: Any) -> None:

@@ -432,8 +432,8 @@ def _as_leaf(who: str, leaf: Any) -> Array:
         hint = "convert it, say with .astype(float)" if jnp.issubdtype(what, jnp.integer) else ""
         if jnp.issubdtype(what, jnp.complexfloating):
             hint = "dgames.solve, flow, residual and pseudo-gradients of games take complex "
-            hint += "strategies as they are; elsewhere, in adjusted fields too, write a pair of real "
-            hint += "arrays"
+            hint += "strategies as they are; elsewhere, in adjusted fields too, write a pair of "
+            hint += "real arrays"
     name = getattr(leaf, "__name__", None)
     raise ValueError(
         f"strategies must be real floating point; {who} has {what}: "

@@ -46,7 +46,7 @@ def claim_rows(data: Contents, claims: ConvergenceClaims) -> list[Row]:
     everywhere = data["region"]["kind"] == "everywhere"
     players = [player["name"] for player in data["game"]["players"]]
     return [
-        row("region", *_region(data["region"])),
+        row("region", *region_in_words(data["region"])),
         *([row("strategy sets", *_sets(sets, players))] if sets else []),
         *_shared(read_shared(data)),
         row("metric", *_metric(claims)),
@@ -156,7 +156,8 @@ def _hexes(values: list[str]) -> Cell:
     return vector([float.fromhex(value) for value in values], MOST_ENTRIES)
 
 
-def _region(region: Contents) -> Cell:
+def region_in_words(region: Contents) -> Cell:
+    """Describes a region."""
     if region["kind"] == "everywhere":
         return ["everywhere: all strategies, however large"]
     if region["kind"] != "policies":

@@ -14,8 +14,9 @@ from certify.checker.exact import root_above
 from certify.checker.reader import MONOTONE
 from certify.claims.certificate import Certificate
 from certify.claims.convergence_claims import read_region
+from certify.claims.convergence_rows import region_in_words
 from certify.claims.identity import described_strategy, difference
-from certify.claims.rows import Column, Row, Table, about, at_most, row
+from certify.claims.rows import Column, Row, Table, about, at_most, row, vector
 from certify.file.contents import Contents
 from certify.problem.exact_types import described_class
 from certify.problem.region import Region
@@ -218,30 +219,32 @@ class MonotoneConvergence(Certificate):
         stated, region = self.data["claims"], self.data["region"]
         found = {
             "zero": "a zero of the field, in a small box around the centre",
-            "point": "a point that the file states is one, exactly",
+            "point": "the stated point is one, exactly",
             "compact": "there is one in the strategy sets, which are bounded",
         }
-        _, radius = self.starts
+        center, radius = self.starts
         return [
-            row("region", f"a {region['kind']}"),
+            row("region", *region_in_words(region)),
             row("monotone", "in the metric, with no margin claimed"),
             row("Lipschitz constant", "at most ", at_most(self.lipschitz)),
             row("solution", found[stated["solution"]["kind"]]),
-            row("starts", "all within ", about(radius), " of their centre"),
+            row("starts", "all within ", about(radius), " of ", *vector(ravel(center)[0].tolist())),
             row("distance", "of each from the solution at most ", at_most(self.distance)),
             row("cells", str(self.cells)),
         ]
 
     def tables(self) -> list[Table]:
         """Returns the bound of each method."""
-        columns = [Column(title) for title in ("method", "step", "residual after k steps at most")]
+        columns = [Column(title) for title in ("method", "theorem", "step", "after k steps")]
         rows = [
-            [[f"{name} ({bound.theorem})"], [about(bound.step)], _in_words(bound)]
+            [[name], [bound.theorem], [about(bound.step)], _in_words(bound)]
             for name, bound in self.all_bounds
         ]
-        measures = sorted({bound.measure for _, bound in self.all_bounds})
-        note = f"The residual, in the metric: {'; '.join(measures)}." if measures else ""
-        return [Table("Methods", columns, rows, [note] if note else [])] if rows else []
+        measures = {bound.measure: name for name, bound in reversed(self.all_bounds)}
+        notes = [f"The residual, in the metric: {measure}." for measure in measures]
+        if len(measures) > 1:
+            notes = [f"The residual of {name}: {measure}." for measure, name in measures.items()]
+        return [Table("Bounds on the residual", columns, rows, [" ".join(notes)])] if rows else []
 
     @staticmethod
     def name_of(method: type[dg.AbstractMethod] | str) -> str | None:
@@ -268,7 +271,7 @@ class MonotoneConvergence(Certificate):
             return f"MonotoneConvergence(status={self.status!r}, reasons={self.reasons})"
         return (
             f"MonotoneConvergence(status='proved', lipschitz={self.lipschitz:.6g}, "
-            f"distance={self.distance:.6g}, cells={self.cells})"
+            f"distance={self.distance:.6g}, bounds={len(self.all_bounds)}, cells={self.cells})"
         )
 
 

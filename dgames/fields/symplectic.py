@@ -34,7 +34,8 @@ class SymplecticAdjusted(AbstractAdjustedField):
 
         sign(<F, J' F> <A' F, J' F> / d + 0.1),    d the number of coordinates,
 
-    which makes the field jump where the sign changes.
+    which makes the field jump where the sign changes. Near a zero the products vanish and the sign
+    is plus: there it is the plain adjustment.
 
     Attributes:
         field: F; a game stands for its pseudo-gradient.

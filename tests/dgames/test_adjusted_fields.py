@@ -510,3 +510,10 @@ def test_what_is_refused():
         dg.Rescaled(BIL, (1.0, 2.0, 3.0))(ORIGIN)
     with pytest.raises(ValueError, match="rates are positive numbers"):
         dg.Rescaled(BIL, (1.0, -2.0))
+
+
+def test_a_singular_system_ends_a_run():
+    """The derivative along which the unit is measured raises no error either."""
+    game = dg.game(lambda x, args: (x[0] * x[1], x[0] * x[1]))
+    run = dg.solve(dg.Competitive(game, 1.0), dg.Simultaneous(0.1), (1.0, 2.0))
+    assert run.result == dg.RESULTS.field_not_finite

@@ -274,3 +274,16 @@ def test_inexact_resolvents_beat_gradient_steps_on_the_hard_instance():
     count = int(state.evaluations) // 100
     z, _ = run(dg.Extragradient(0.6), whole, x, count)
     assert dg.residual(whole, y) < dg.residual(whole, z)
+
+
+def test_indices_outside_the_data_are_no_data():
+    game = dg.FiniteSum(dg.game(lambda x, datum: ((x[0] - datum) ** 2,)), jnp.arange(10.0))
+    for wrong in (10, -11):
+        with pytest.raises(ValueError, match=r"below the number of data, 10"):
+            game.costs((jnp.array(0.0),), np.array([wrong]))
+    assert float(game.costs((jnp.array(0.0),), jnp.array([-1]))[0]) == 81.0
+    batches = dg.Stepwise(dg.Batches(jax.random.key(0), 1000, 5), mean=None)
+    run = dg.solve(game, dg.Simultaneous(0.05), (0.0,), batches, max_steps=200)
+    assert run.result == dg.RESULTS.field_not_finite
+    with pytest.raises((ValueError, jaxtyping.TypeCheckError), match=r"whole number|Type-check"):
+        dg.Batches(jax.random.key(0), 10, 2.5)  # pyright: ignore[reportArgumentType]

@@ -454,3 +454,10 @@ def test_a_first_step_is_a_number(first: Any):
         (ValueError, jaxtyping.TypeCheckError), match=r"first_step must be|Type-check error"
     ):
         dg.solve(SADDLE, dg.Simultaneous(0.1), START, ONE, first_step=first)
+
+
+@pytest.mark.parametrize("step", [-0.1, float("nan"), (0.1, -0.1)])
+def test_steps_are_not_negative(step):
+    game = dg.zero_sum(lambda x, args: x[0] * x[1])
+    with pytest.raises(ValueError, match="step sizes are positive; Extragradient has one of"):
+        dg.solve(game, dg.Averaged(dg.Extragradient(step)), (1.0, 1.0))

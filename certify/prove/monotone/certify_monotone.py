@@ -70,8 +70,11 @@ def certify_monotone(
             coordinates, such as that of `x^4`, whose ranges end at zero.
         region: A `Box` or `Ball`. With strategy sets it has to be larger than they are where a
             method evaluates F outside of them: by half their diameter for fast extragradient.
-        methods: Classes of methods. Those without a theorem here are left out, and
-            `MonotoneConvergence.methods_without_bound` says why.
+        methods: Some of `FastExtragradient`, `AnchoredExtragradient`, `AcceleratedOptimistic` and
+            `Extragradient`. Those whose points may leave the region, or whose theorem has no
+            strategy sets, are left out, and `MonotoneConvergence.methods_without_bound` says why;
+            without any bound the status is "undecided". With none of them, `()`, the certificate
+            says that the game is monotone, and has a solution.
         start: The centre of the starts; by default, the solution that is found, or, with strategy
             sets, all of their points are starts.
         start_radius: The starts are all points within so much of `start`, in the metric. By
@@ -146,6 +149,8 @@ def _starts(region: Region, start: Strategy | None, radius: float | None) -> Sta
         return Starts(None, radius)
     center = corner("start", start)
     require_same_structure("certify_monotone", region.center, center)
+    if not bool(region.contains(center)):
+        raise ValueError("certify_monotone: the start is not in the region.")
     return Starts(coordinates(center), radius)
 
 

@@ -154,6 +154,8 @@ def _contents(
     rules = {rule: theorem for rule, theorem in table.items() if rule[0] in methods}
     _put_starts(data, region, weights, starts, solution, rules, lipschitz)
     without = _put_methods(data, methods, rules)
+    if methods and not data["claims"]["methods"]:
+        raise NoProof(*(f"{name}: {why}" for name, why in without.items()))
     if without:
         data["provenance"]["methods_without_bound"] = without
     return data
@@ -212,7 +214,7 @@ def _put_methods(
         step = _step(rule, known, float(claims.lipschitz))
         bound = known.bound(Fraction(step), claims.lipschitz, claims.distance)
         if bound is None or not points_inside(claims, known, Fraction(step) * claims.lipschitz):
-            without[rule[0]] = "its points were not shown to be in the region"
+            without[rule[0]] = _outside(claims, known, step)
             continue
         without.pop(rule[0], None)
         data["claims"]["methods"].append(
@@ -228,6 +230,17 @@ def _put_methods(
             onto = " onto strategy sets" if claims.sets else ""
             without[name] = f"there is no theorem on its steps{onto} along fields without a margin"
     return {name: why for name, why in without.items() if name not in stated}
+
+
+def _outside(claims: MonotoneClaims, known: Theorem, step: float) -> str:
+    """Says how far the points of a method may be from a solution, as they may leave the region."""
+    if claims.sets:
+        return "its points, which may leave the strategy sets, were not shown to be in the region"
+    reach = float(known.reach(Fraction(step) * claims.lipschitz) * claims.distance)
+    return (
+        f"its points were not shown to be in the region: they may be {reach:.4g} from a solution, "
+        "in the metric; take a larger region, or a smaller start_radius"
+    )
 
 
 def _step(rule: tuple[str, str], known: Theorem, lipschitz: float) -> float:

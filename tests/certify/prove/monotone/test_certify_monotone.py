@@ -264,7 +264,7 @@ def test_a_zero_outside_of_a_ball_is_no_solution_in_it():
     game = dg.zero_sum(product)
     found = certify.certify_monotone(game, certify.Ball((0.5, 0.5), 0.6), start=(0.5, 0.5))
     assert found.reasons == ("no zero of the field was found in the region",)
-    found = certify.certify_monotone(game, certify.Ball((0.5, 0.5), 0.8), start=(0.5, 0.5))
+    found = certify.certify_monotone(game, certify.Ball((0.5, 0.5), 0.8), (), start=(0.5, 0.5))
     assert found.status == "proved" and found.solution == PAIR
 
 
@@ -274,10 +274,12 @@ def test_starts_of_a_users_own():
     assert found.starts[1] == 0.0 and found.distance == pytest.approx(np.sqrt(2))
     wide = certify.certify_monotone(game, region, start=(1.0, 1.0), start_radius=0.5)
     assert wide.distance == pytest.approx(np.sqrt(2) + 0.5)
-    far = certify.certify_monotone(game, region, start=(3.0, 3.0), start_radius=0.5)
-    assert far.status == "proved" and not far.bounds
+    # Nearer to the corner, the points of fast extragradient may leave the region.
+    methods, corner = (dg.FastExtragradient, dg.AnchoredExtragradient), {"start": (1.7, 1.7)}
+    far = certify.certify_monotone(game, region, methods, **corner, start_radius=0.3)
+    assert far.bounds.keys() == {"anchored_extragradient"}
     assert "in the region" in far.methods_without_bound["fast_extragradient"]
-    with pytest.raises(ValueError, match="no bound for FastExtragradient, only for no method; its"):
+    with pytest.raises(ValueError, match="no bound for FastExtragradient, only for anchored"):
         far.residual_bound(dg.FastExtragradient, 10)
 
 
@@ -305,3 +307,13 @@ def test_sets_without_bounds_need_not_have_a_solution():
     game = dg.zero_sum(product, (dg.Box(0.0, jnp.inf), dg.Euclidean()))
     found = certify.certify_monotone(game, AROUND(PAIR, 1.0))
     assert found.status == "undecided" and "not bounded" in found.reasons[0]
+
+
+def test_without_any_bound_nothing_is_said_to_be_proved():
+    """The reasons say how far points may be; without any method, being monotone is enough."""
+    game, box = dg.games.Bilinear(1.0), certify.Box.around((0.0, 0.0), 1.0)
+    found = certify.certify_monotone(game, box, start_radius=10.0)
+    assert found.status == "undecided" and "15 from a solution" in found.reasons[0]
+    assert certify.certify_monotone(game, box, (), start_radius=10.0).status == "proved"
+    with pytest.raises(ValueError, match="the start is not in the region"):
+        certify.certify_monotone(game, box, start=(5.0, 5.0))
