@@ -206,6 +206,8 @@ class Reader:
     def fields(self, *names: str) -> list["Reader"]:
         """Returns the members of an object, which must be just these: all of them get verified."""
         found = [self[name] for name in names]
+        if not isinstance(self.value, dict):
+            self.fail("an object")
         if unknown := sorted(set(self.value) - set(names)):
             self.fail(f"nothing but {', '.join(names)}: nothing can verify {', '.join(unknown)}")
         return found

@@ -8,7 +8,7 @@ import zlib
 import pytest
 
 from certify.checker import Unusable, check, check_data
-from certify.checker.reader import decode, digest, parse
+from certify.checker.reader import Reader, decode, digest, parse
 from tests.certify.checker.quadratic import quadratic
 
 
@@ -194,3 +194,9 @@ def test_data_of_no_known_format_or_kind_is_unusable(name, value):
     """Also where it has not been read from a file: nothing is taken for a certificate of a game."""
     with pytest.raises(Unusable, match=name):
         check_data(quadratic([1]) | {name: value})
+
+
+@pytest.mark.parametrize("value", [None, [], 3, "text"])
+def test_an_object_without_members_is_an_object(value):
+    with pytest.raises(Unusable, match="an object"):
+        Reader(value, "evidence").fields()
