@@ -200,12 +200,22 @@ def size(x: list[Array]) -> Array:
     return jnp.sqrt(functools.reduce(operator.add, [jnp.sum(leaf**2) for leaf in x]))
 
 
-def by_hand(problem: Problem, method: Method, tests: str) -> Callable[..., list[Array]]:
-    """A jitted loop: `tests` is "same work", "residual test" or "no test"."""
+def by_hand(
+    problem: Problem, method: Method, tests: str, adjusted: Callable | None = None
+) -> Callable[..., list[Array]]:
+    """A jitted loop: `tests` is "same work", "residual test" or "no test".
+
+    Args:
+        problem: The game.
+        method: How to step.
+        tests: What is tested and recorded in each step.
+        adjusted: The field to follow, by default the pseudo-gradient.
+    """
+    follow = problem.field if adjusted is None else adjusted
 
     @jax.jit
     def tested(x: list[Array], budget: Array, tol: Array) -> list[Array]:
-        limit, force = 1e12 * jnp.maximum(size(x), 1), problem.field(x)
+        limit, force = 1e12 * jnp.maximum(size(x), 1), follow(x)
         record = jnp.full(budget_of_record, jnp.nan)
 
         def running(carry: Any) -> Array:
@@ -215,8 +225,8 @@ def by_hand(problem: Problem, method: Method, tests: str) -> Callable[..., list[
 
         def body(carry: Any) -> Any:
             x, force, state, _, steps, record = carry
-            x, state = method.step(problem.field, x, force, state)
-            force = problem.field(x)
+            x, state = method.step(follow, x, force, state)
+            force = follow(x)
             residual = size(force)
             if tests == "same work":
                 record = record.at[steps].set(residual)
@@ -229,10 +239,10 @@ def by_hand(problem: Problem, method: Method, tests: str) -> Callable[..., list[
     def untested(x: list[Array], budget: Array, tol: Array) -> list[Array]:
         def body(_: Any, carry: Any) -> Any:
             x, state = carry
-            force = problem.field(x) if method.uses_force else None
-            return method.step(problem.field, x, force, state)
+            force = follow(x) if method.uses_force else None
+            return method.step(follow, x, force, state)
 
-        return jax.lax.fori_loop(0, budget, body, (x, method.state(x, problem.field(x))))[0]
+        return jax.lax.fori_loop(0, budget, body, (x, method.state(x, follow(x))))[0]
 
     budget_of_record = problem.steps[0] if tests == "same work" else 0
     run = untested if tests == "no test" else tested

@@ -76,9 +76,10 @@ class LOLA(AbstractAdjustedField):
     Zeros of F need not be zeros of this field: players prefer points from which the others will
     step to their advantage, and where all do so, all may lose (in the tandem game they do).
 
-    The cost is that of `LookAhead`, the gradient of every cost along all players, and one VJP of
-    the interaction for two players, N for more of them; with `exact` one gradient through the field
-    per player.
+    In a zero-sum game of two players `X = J_o F`, so that this is `LookAhead` with 2 a, and costs
+    the same. Otherwise the cost is that of `LookAhead`, the gradient of every cost along all
+    players, and one VJP of the interaction for two players, N for more of them; with `exact` one
+    gradient through the field per player.
 
     Attributes:
         field: The pseudo-gradient of a game; give the game.
@@ -104,7 +105,7 @@ class LOLA(AbstractAdjustedField):
     def adjusted(self, field: AbstractField, x: Strategy, args: PyTree = None) -> Strategy:
         if self.exact:
             return _shaped(cast(PseudoGradient, field), self.alpha, x, args)
-        ahead, shaping = _parts(cast(PseudoGradient, field), self.alpha, x, args)
+        _, ahead, shaping = _parts(cast(PseudoGradient, field), self.alpha, x, args)
         return plus(ahead, -self.alpha, shaping)
 
 
@@ -142,9 +143,7 @@ class StableOpponentShaping(AbstractAdjustedField):
 
     @override
     def adjusted(self, field: AbstractField, x: Strategy, args: PyTree = None) -> Strategy:
-        field = cast(PseudoGradient, field)
-        force = field(x, args)
-        ahead, shaping = _parts(field, self.alpha, x, args)
+        force, ahead, shaping = _parts(cast(PseudoGradient, field), self.alpha, x, args)
         kind = jnp.result_type(*jax.tree.leaves(force))
         alpha, share, near = (v.astype(kind) for v in (self.alpha, self.share, self.near))
         gain = -alpha * inner_product(shaping, ahead)
@@ -158,17 +157,21 @@ class StableOpponentShaping(AbstractAdjustedField):
 
 def _parts(
     field: PseudoGradient, alpha: Array, x: Strategy, args: PyTree
-) -> tuple[Strategy, Strategy]:
-    """Returns the field of `LookAhead`, and the X of `LOLA`."""
+) -> tuple[Strategy, Strategy, Strategy]:
+    """Returns F, the field of `LookAhead`, and the X of `LOLA`."""
     force, times = interaction(field, x, args)
-    ahead = plus(force, -alpha, times(force))
+    turned = times(force)
+    ahead = plus(force, -alpha, turned)
+    two = len(x if is_stacked(x) else blocks(x)) == 2
+    if two and is_zero_sum(field.game):
+        return force, ahead, turned  # J_o' = -J_o, and a cost has minus the other's gradient
     pull = transposed(times, x)
     costs = _costs(field, args)
-    if len(x if is_stacked(x) else blocks(x)) == 2:
+    if two:
         # The others are one player, so that one product serves both.
         crossed = _each(lambda i, _: block(_slopes(costs, x, 1 - i), i), x)
-        return ahead, pull(crossed)
-    return ahead, _each(lambda i, _: block(pull(_slopes(costs, x, i)), i), x)
+        return force, ahead, pull(crossed)
+    return force, ahead, _each(lambda i, _: block(pull(_slopes(costs, x, i)), i), x)
 
 
 def _shaped(field: PseudoGradient, alpha: Array, x: Strategy, args: PyTree) -> Strategy:
