@@ -35,7 +35,7 @@ def dot(a: list, b: list) -> Array:
 
 @dataclass(frozen=True)
 class Solvers:
-    """Iterative solvers of linear systems, to the same tolerance.
+    """Iterative solvers of linear systems, to the same tolerance relative to the right-hand side.
 
     Attributes:
         name: Whose they are.
@@ -49,9 +49,13 @@ class Solvers:
 
 
 def _of_lineax(solver: Any, tags: Any, product: Field, right: list, guess: list | None) -> list:
+    # The tolerances of lineax are for a right-hand side of norm one, and ours are relative to it.
+    size = jnp.sqrt(dot(right, right))
     matrix = lx.FunctionLinearOperator(product, jax.eval_shape(lambda: right), tags)
-    options = {} if guess is None else {"y0": guess}
-    return lx.linear_solve(matrix, right, solver, options=options, throw=False).value
+    options = {} if guess is None else {"y0": [leaf / size for leaf in guess]}
+    unit = [leaf / size for leaf in right]
+    found = lx.linear_solve(matrix, unit, solver, options=options, throw=False).value
+    return [size * leaf for leaf in found]
 
 
 def _cg(product: Field, right: list, guess: list | None) -> list:

@@ -39,7 +39,7 @@ def anchored_varying(field: Callable, x: list, force: list, state: Any) -> tuple
     anchor, k, h = state
     near = pulled(x, anchor, 1 / (k + 2))
     x = moved(near, field(moved(near, force, h)), h)
-    share = 1 - h**2 / ((1 - h**2) * ((k + 1) * (k + 3)))
+    share = 1 - h**2 / ((1 - h**2) * ((k + 1) * (k + 3)).astype(h.dtype))
     return x, (anchor, k + 1, share * h)
 
 
@@ -63,7 +63,7 @@ def accelerated_optimistic(field: Callable, x: list, force: list, state: Any) ->
 def nesterov_optimistic(field: Callable, x: list, force: list, state: Any) -> tuple[list, Any]:
     """The optimistic method with Nesterov's momentum."""
     before, past, k = state
-    momentum, kept, size = (k + 1) / (k + 4), (k + 1) / (k + 2), 2 * STEP * (k + 2) / (k + 4)
+    momentum, kept, size = (k + 1) / (k + 4), (k + 1) / (k + 2), STEP * (2 * (k + 2) / (k + 4))
     leaves = zip(x, before, force, past, strict=True)
     new = [a + momentum * (a - b) - size * (f - kept * g) for a, b, f, g in leaves]
     return new, (x, force, k + 1)
@@ -86,7 +86,7 @@ def moving_anchor(field: Callable, x: list, force: list, state: Any) -> tuple[li
     x, k = moved(x, pull, STEP), k + 1
     due = k % PERIOD == 0
     anchor = [jnp.where(due, new, old) for new, old in zip(x, anchor, strict=True)]
-    return x, (start, anchor, epoch + due, k)
+    return x, (start, anchor, epoch + due.astype(int), k)
 
 
 def separated(field: Callable, x: list, force: list, state: list) -> tuple[list, list]:
@@ -157,9 +157,7 @@ def competitive_adam(problem: Problem, solvers: Solvers) -> Method:
     return Method(dg.CompetitiveAdam(STEP), step, start)
 
 
-def competitive(
-    problem: Problem, solvers: Solvers, x: list, roots: list, guess: list
-) -> list:
+def competitive(problem: Problem, solvers: Solvers, x: list, roots: list, guess: list) -> list:
     """Solves `(I + R J_o R) u = R F`, for the smaller player first."""
     force, products, split, joined = interaction(problem, x)
     r, f, g = split(roots), split(force), split(guess)
@@ -181,10 +179,10 @@ def competitive(
 def k_beam(problem: Problem, count: int = 4) -> Method:
     """Descent against the best of several candidates."""
     own, (_, start) = problem.own, problem.game
-    factors = 1 + 0.1 * jnp.arange(count)
+    factors = jnp.linspace(1.0, 1.3, count)
 
     def beam(leaf: Array) -> Array:
-        return factors.reshape(-1, *[1] * leaf.ndim) * leaf
+        return factors.reshape(-1, *[1] * leaf.ndim) * leaf[None]
 
     def step(field: Callable, x: list, force: list, state: Any) -> tuple[list, Any]:
         candidates, t = state

@@ -23,11 +23,13 @@ from benchmarks.peers import (
     generalised,
     leaders,
     rates,
+    running_cost,
 )
 from benchmarks.peers.table import Row, markdown
 
 COMPARISONS: dict[str, ModuleType] = {
     "dynamics": dynamics,
+    "running_cost": running_cost,
     "certificates": certificates,
     "enclosures": enclosures,
     "rates": rates,

@@ -209,11 +209,17 @@ def test_zero_sum_games_of_two_players():
             dg.FollowTheRidge(game, solver=lx.LU())(x),
             dg.SymplecticAdjusted(game, A)(x),
             dg.LookAhead(game, A)(x),
+            dg.LOLA(game, A)(x),
+            dg.StableOpponentShaping(game, A)(x),
         ]
 
     found = [flat(value) for value in values(x)]
     lcgd = J @ v - A * off @ J @ v
-    for value, expected in zip(found, [d, d, ridge, ridge, lcgd, lcgd], strict=True):
+    shaping = off.T @ -(J @ v)  # the gradient of a cost along the other player is minus theirs
+    gain = -A * shaping @ lcgd
+    share = 1.0 if gain >= 0 else min(1.0, -0.5 * lcgd @ lcgd / gain)
+    lola, sos = lcgd - A * shaping, lcgd - A * share * shaping
+    for value, expected in zip(found, [d, d, ridge, ridge, lcgd, lcgd, lola, sos], strict=True):
         np.testing.assert_allclose(value, expected, 1e-9)
 
 
