@@ -1,5 +1,6 @@
 """The competitive gradient on the estimation of covariances, beside PyTorch."""
 
+import time
 from collections.abc import Callable, Iterator
 
 import jax
@@ -62,6 +63,7 @@ def row(size: int, steps: int, turns: int) -> Row:
     ours, theirs = (make(instance(size)) for make in (by_us, by_torch))
     cold = timed(lambda: ours(1))[1], timed(lambda: theirs(1))[1]
     apart = distance(ours(steps), theirs(steps))
-    seconds = in_turns((lambda: ours(steps), lambda: theirs(steps)), turns, (steps, steps))
+    both = (lambda: ours(steps), lambda: theirs(steps))
+    seconds = in_turns(both, turns, (steps, steps), time.process_time)
     results = f"after {steps} steps {apart:.0e} apart"
     return Row(name(size), "PyTorch, eager", compared(*seconds), "step", cold, results)

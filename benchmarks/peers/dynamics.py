@@ -127,7 +127,7 @@ def networks(width: int = 32, samples: int = 64, steps: tuple[int, int] = (500, 
 # The methods by hand: a step from x, where the field is `force`, with a state.
 
 
-def moved(x: list, direction: list, step: float = STEP) -> list:
+def moved(x: list, direction: list, step: float | Array = STEP) -> list:
     """`x - step * direction`."""
     return [leaf - step * d for leaf, d in zip(x, direction, strict=True)]
 

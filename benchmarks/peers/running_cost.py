@@ -1,6 +1,7 @@
 """What newer methods and fields cost under `dgames.solve`, beside loops by hand."""
 
 import itertools
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
@@ -19,7 +20,8 @@ Seconds per step of `dgames.solve` on the two games of the first table, for acce
 adaptive methods, and for simultaneous steps along adjusted fields. *loop, same work* is the jitted
 loop by hand of the first table: the same arithmetic, the same tests of the residual of the field
 that is followed, every residual recorded. It is written for the one game, without sets and without
-a choice of methods.
+a choice of methods. Seconds are those of the processor in this process, but for first calls, so
+that other programs on the machine do not lengthen them.
 
 Some fields solve a linear system in every step. In *loop, lineax* the loop calls the same solver,
 to the same tolerance relative to the right-hand side; in *loop, JAX's solver* it is
@@ -106,7 +108,7 @@ def enough(run: Callable[[int], object], seconds: float, most: int) -> int:
     """A number of steps that takes about so many seconds, once compiled, and at most `most`."""
 
     def taken(steps: int) -> float:
-        return timed(lambda: run(steps))[1]
+        return timed(lambda: run(steps), time.process_time)[1]
 
     steps = 10
     while steps < most and taken(steps) < seconds:
@@ -116,8 +118,8 @@ def enough(run: Callable[[int], object], seconds: float, most: int) -> int:
 
 def rows(quick: bool = False) -> Iterator[Row]:
     """All rows."""
-    turns, seconds = (3, 1e-4) if quick else (11, 0.05)
-    large = [] if quick else [dynamics.networks()]
+    turns, seconds = (3, 1e-4) if quick else (7, 0.2)
+    large = [] if quick else [dynamics.networks(steps=(4000, 50))]
     for problem in [dynamics.quadratic(4 if quick else 32), *large]:
         compiled = set()
         for case in itertools.chain(cases(problem), solving_cases(problem)):
@@ -140,7 +142,8 @@ def row(case: Case, turns: int, seconds: float, compiled: bool) -> Row:
     steps = enough(theirs, seconds, case.problem.steps[0])
     few = min(100, steps)
     apart = dynamics.distance(ours(few), theirs(few))
-    taken = in_turns((lambda: ours(steps), lambda: theirs(steps)), turns, (steps, steps))
+    both = (lambda: ours(steps), lambda: theirs(steps))
+    taken = in_turns(both, turns, (steps, steps), time.process_time)
     cold = None if compiled else first
     what, results = f"{case.problem.name}: {case.name}", f"after {few} steps {apart:.0e} apart"
     return Row(what, case.peer, compared(*taken), "step", (cold, their_cold), results)

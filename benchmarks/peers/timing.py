@@ -46,7 +46,10 @@ def compared(ours: Sequence[float], theirs: Sequence[float]) -> Comparison:
 
 
 def in_turns(
-    functions: Sequence[Callable[[], Any]], turns: int, units: Sequence[float] | None = None
+    functions: Sequence[Callable[[], Any]],
+    turns: int,
+    units: Sequence[float] | None = None,
+    clock: Callable[[], float] | None = None,
 ) -> list[list[float]]:
     """Runs A, B, C, A, B, C, ... and returns the seconds of each.
 
@@ -54,17 +57,22 @@ def in_turns(
         functions: What to run. Whatever JAX still computes when a function returns is waited for.
         turns: How often.
         units: How many units of work each function does: seconds are divided by that.
+        clock: What tells the time, by default `time.perf_counter`; with `time.process_time` other
+            programs on the machine lengthen nothing, and neither does waiting.
     """
     taken: list[list[float]] = [[] for _ in functions]
     shares = [1.0] * len(functions) if units is None else list(units)
     for _ in range(turns):
         for seconds, function, share in zip(taken, functions, shares, strict=True):
-            seconds.append(timed(function)[1] / share)
+            seconds.append(timed(function, clock)[1] / share)
     return taken
 
 
-def timed(function: Callable[[], Any]) -> tuple[Any, float]:
-    """The result of a function, and the seconds it took."""
-    start = time.perf_counter()
+def timed(
+    function: Callable[[], Any], clock: Callable[[], float] | None = None
+) -> tuple[Any, float]:
+    """The result of a function, and the seconds it took on a clock, as for `in_turns`."""
+    now = time.perf_counter if clock is None else clock
+    start = now()
     result = jax.block_until_ready(function())
-    return result, time.perf_counter() - start
+    return result, now() - start

@@ -113,6 +113,6 @@ def test_a_row_has_times_and_agreement():
 
 
 def test_steps_are_doubled_until_they_take_long_enough(monkeypatch):
-    monkeypatch.setattr(running_cost, "timed", lambda fn: (None, float(fn())))
+    monkeypatch.setattr(running_cost, "timed", lambda fn, clock: (None, float(fn())))
     assert running_cost.enough(lambda steps: steps, 75.0, 1000) == 80
     assert running_cost.enough(lambda steps: steps, 1e9, 100) == 100
