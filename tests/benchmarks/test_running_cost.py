@@ -2,11 +2,14 @@
 
 import functools
 import itertools
+from dataclasses import replace
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
+import dgames as dg
 from benchmarks.peers import competitive_gradients, dynamics, fields_by_hand, running_cost
 from benchmarks.peers.methods_by_hand import METHODS
 from benchmarks.peers.table import missing
@@ -110,6 +113,15 @@ def test_a_row_has_times_and_agreement():
     assert row.what == "quadratic, 2 x 4: rescaled" and row.cold[0] is not None
     assert row.results.startswith("after 10 steps ") and float(row.results.split()[3]) < 1e-13
     assert running_cost.row(case, 1, 0.0, compiled=True).cold[0] is None
+
+
+def test_steps_are_counted_where_both_sides_stop():
+    """The first step of length one ends at the zero of the field."""
+    game = dg.zero_sum(lambda x, args: 0.5 * (x[0] ** 2 - x[1] ** 2))
+    start = (jnp.array(1.0), jnp.array(1.0))
+    problem = replace(dynamics.quadratic(4), game=(dg.Rescaled(game, 500.0), start))
+    case = running_cost.Case("", "", problem, running_cost.SIMULTANEOUS, problem.field)
+    assert running_cost.STEP * 500 == 1 and case.taken(100) == 1
 
 
 def test_steps_are_doubled_until_they_take_long_enough(monkeypatch):
