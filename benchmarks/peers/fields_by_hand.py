@@ -269,12 +269,15 @@ FIELDS: dict[str, tuple[Adjust, Callable[[Problem], Field]]] = {
     "rescaled": (lambda game: dg.Rescaled(game, 4.0, leader=0), rescaled),
 }
 
-SOLVED: dict[str, tuple[Adjust, Callable[[Problem, Solvers], Field]]] = {
+DEFINITE: dict[str, tuple[Adjust, Callable[[Problem, Solvers], Field]]] = {
     "competitive": (lambda game: dg.Competitive(game, WEIGHT), competitive),
-    "symplectic surgery": (dg.SymplecticSurgery, surgery),
     "symplectic surgery, regularised": (
         lambda game: dg.SymplecticSurgery(game, WEIGHT),
         regularised_surgery,
     ),
+}
+
+GENERAL: dict[str, tuple[Adjust, Callable[[Problem, Solvers], Field]]] = {
+    "symplectic surgery": (dg.SymplecticSurgery, surgery),
     "follow the ridge": (dg.FollowTheRidge, follow_the_ridge),
 }

@@ -20,7 +20,7 @@ NAMES = [
     "variance-reduced Halpern, 16 data, loop, same work",
     *(
         f"{name}, loop, {solvers}"
-        for name in ("competitive Adam", *fields_by_hand.SOLVED)
+        for name in ("competitive Adam", *fields_by_hand.DEFINITE, *fields_by_hand.GENERAL)
         for solvers in ("lineax", "JAX's solver")
     ),
 ]
@@ -44,6 +44,8 @@ def compare(case):
 
 def test_all_cases_are_named_here():
     assert sorted(cases("quadratic")) == sorted(NAMES)
+    definite = running_cost.solving_cases(dynamics.quadratic(4), general=False)
+    assert not {case.name for case in definite} & {*fields_by_hand.GENERAL}
 
 
 @pytest.mark.parametrize(
