@@ -275,8 +275,8 @@ def test_starts_of_a_users_own():
     wide = certify.certify_monotone(game, region, start=(1.0, 1.0), start_radius=0.5)
     assert wide.distance == pytest.approx(np.sqrt(2) + 0.5)
     # Nearer to the corner, the points of fast extragradient may leave the region.
-    methods, corner = (dg.FastExtragradient, dg.AnchoredExtragradient), {"start": (1.7, 1.7)}
-    far = certify.certify_monotone(game, region, methods, **corner, start_radius=0.3)
+    methods = (dg.FastExtragradient, dg.AnchoredExtragradient)
+    far = certify.certify_monotone(game, region, methods, start=(1.7, 1.7), start_radius=0.3)
     assert far.bounds.keys() == {"anchored_extragradient"}
     assert "in the region" in far.methods_without_bound["fast_extragradient"]
     with pytest.raises(ValueError, match="no bound for FastExtragradient, only for anchored"):
