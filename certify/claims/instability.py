@@ -69,7 +69,7 @@ class Instability(Certificate):
 
     @property
     def direction(self) -> Strategy:
-        """A direction, of length about one: `zero + t direction` starts runs that leave."""
+        """A direction of length about one such that `zero + t direction` starts runs that leave."""
         return rebuild(self.data["game"]["structure"], self._direction())
 
     def difference(

@@ -109,7 +109,7 @@ class MonotoneConvergence(Certificate):
 
     @property
     def starts(self) -> tuple[Strategy, float]:
-        """The starts: all points within a radius of a centre, and in the strategy sets."""
+        """The centre and the radius of the ball of starts, of which those in the strategy sets count."""
         stated = self.data["claims"]["starts"]
         return self._strategy(stated["center"]), float.fromhex(stated["radius"])
 
@@ -131,7 +131,7 @@ class MonotoneConvergence(Certificate):
 
     @property
     def all_bounds(self) -> list[tuple[str, ResidualBound]]:
-        """All bounds, with the names of their methods: there may be several theorems of one."""
+        """All bounds with the names of their methods, of which there may be several theorems."""
         sets = "sets" in self.data["game"]
         table = ONTO_SETS if sets else UNCONSTRAINED
         result = []

@@ -33,7 +33,7 @@ class GradientGrowth(eqx.Module):
 
     @property
     def explodes(self) -> Bool[Array, ""]:
-        """Whether displacements still grow in the second half: an estimate, from one run.
+        """Whether displacements still grow in the second half, which is an estimate from one run.
 
         Where the run also stays bounded, this is what chaos looks like.
         """
