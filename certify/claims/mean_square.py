@@ -59,7 +59,7 @@ class MeanSquare(Certificate):
 
     @property
     def everywhere(self) -> bool:
-        """Whether the claim is about all starts: of a stable method, or with V positive definite.
+        """Whether the claim is about all starts, as of a stable method or with V positive definite.
 
         Other methods diverge from some starts, and perhaps not from others: two players who do not
         interact, for instance, of whom one converges.
@@ -68,7 +68,7 @@ class MeanSquare(Certificate):
 
     @property
     def rate(self) -> float:
-        """The factor of the mean square per step: below 1 if it is stable, above 1 if not."""
+        """The factor of the mean square per step, which is below 1 if it is stable, else above 1."""
         return float.fromhex(self.data["claims"]["rate"])
 
     @property
