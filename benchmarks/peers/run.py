@@ -63,8 +63,9 @@ installed is left out, and says so. `python -m benchmarks rates` runs one compar
 names are {names}.
 
 **How it is measured.** Both sides run in one process, in turns (ours, theirs, ours, theirs, ...),
-so that both meet the same load. Times are medians of wall-clock seconds, or of
-processor seconds where a section says so. *ours / theirs* is the median over the turns of the ratio of the two, beside its quartiles: below 1 we are quicker.
+so that both meet the same load. Times are medians of wall-clock seconds, or of processor
+seconds where a section says so. *ours / theirs* is the median over the turns of the ratio of the
+two, beside its quartiles: below 1 we are quicker.
 *First call* is the first one in the process, with all that is compiled or imported then; where
 something was compiled for an earlier row already, there is a dash. Results are compared in every
 row; where ours are proved and the peer's are not, that is said.

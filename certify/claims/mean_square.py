@@ -68,7 +68,7 @@ class MeanSquare(Certificate):
 
     @property
     def rate(self) -> float:
-        """The factor of the mean square per step, which is below 1 if it is stable, else above 1."""
+        """The factor of the mean square per step, below 1 if it is stable and above 1 if not."""
         return float.fromhex(self.data["claims"]["rate"])
 
     @property

@@ -109,7 +109,7 @@ class MonotoneConvergence(Certificate):
 
     @property
     def starts(self) -> tuple[Strategy, float]:
-        """The centre and the radius of the ball of starts, of which those in the strategy sets count."""
+        """The centre and the radius of the ball of starts; those in the strategy sets count."""
         stated = self.data["claims"]["starts"]
         return self._strategy(stated["center"]), float.fromhex(stated["radius"])
 
