@@ -96,6 +96,13 @@ def run(
             "sums over many data points, and interval beyond.",
         ),
     ] = "auto",
+    monotone: Annotated[
+        bool,
+        typer.Option(
+            "--monotone",
+            help="Without a margin: bounds on the residual after k steps of anchored methods.",
+        ),
+    ] = False,
     checkpoint: Annotated[
         Path | None,
         typer.Option(metavar="FILE", help="Written now and then; resumed if it exists."),
@@ -121,6 +128,7 @@ def run(
                 say,
                 errors,
                 dict(metric=metric, objective=objective, enclosure=enclosure),
+                monotone,
                 dict(
                     max_cells=max_cells,
                     max_seconds=max_seconds,
@@ -159,6 +167,7 @@ def _certificate(
     say: Any,
     errors: Console,
     words: dict[str, str],
+    monotone: bool,
     search: dict[str, Any],
 ) -> Any:
     """Does everything that `run` does except its output."""
@@ -191,6 +200,7 @@ def _certificate(
     from certify.problem.region import Box
     from certify.prove.certify import certify
     from certify.prove.leader import certify_leader
+    from certify.prove.monotone import certify_monotone
     from certify.search.search_options import Search
 
     say(f"running {target}")
@@ -212,11 +222,26 @@ def _certificate(
         raise ValueError(f"{target} defines no region; give --box, or --around and --radius")
     say("tracing the costs")
     if not isinstance(user.game, dg.Game | dg.AbstractField):
+        if monotone:
+            raise ValueError("--monotone is for games and fields, not for a leader and followers")
         return certify_leader(
             user.game, region, search=Search(progress=rounds(say, errors), **search)
         )
     check_costs(user, region)
     say("tracing the costs and compiling their derivatives")
+    if monotone:
+        if (words["metric"], words["objective"]) != ("auto", "basin"):
+            raise ValueError("--monotone has one metric; leave out --metric and --objective")
+        # Files that name no methods have simultaneous steps, of which no bound is known here.
+        named = () if user.methods == (dg.Simultaneous,) else (user.methods,)
+        return certify_monotone(
+            user.game,
+            region,
+            *named,
+            args=user.args,
+            enclosure=NAMED[words["enclosure"]](),
+            search=Search(progress=rounds(say, errors), **search),
+        )
     generality: Any = words["metric"]
     goal: Any = words["objective"]
     return certify(
