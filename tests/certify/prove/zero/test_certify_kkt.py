@@ -222,7 +222,7 @@ FALSE = [
         lambda x: -x,
         "the Lagrangian of player 2 is positive semidefinite",
     ),
-    ("switching", ("game", "sets", 0, "upper", 0), number(0.25), "in the strategy sets"),
+    ("switching", ("game", "sets", 0, "upper", 0), number(0.25), "game.sets[0] is not empty"),
     ("switching", ("game", "sets", 1, "lower", 0), number(0.07), "in the strategy sets"),
     ("switching", ("game", "sets", 0, "lower", 0), number(0.35), "region"),
     ("switching", ("evidence", "bounds", 0), number(0.1), "the conditions are as large"),
