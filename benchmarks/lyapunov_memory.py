@@ -9,10 +9,12 @@ terabytes. Vectors are counted above a process that does the same with a game of
 
 import argparse
 import json
+import re
 import resource
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 STEPS = 5
 
@@ -40,9 +42,21 @@ def measure(size: int) -> dict[str, float]:
     value, slope = jax.value_and_grad(exponent)(x)
     jax.block_until_ready(slope)
     seconds = time.perf_counter() - begin
+    return {"exponent": float(value), "seconds": seconds, "peak": peak_memory()}
+
+
+def peak_memory() -> int:
+    """Returns the most bytes that this process has held.
+
+    On Linux `getrusage` would count what its parent held when it started this one.
+    """
+    status = Path("/proc/self/status")
+    if status.exists():
+        held = re.search(r"^VmHWM:\s*(\d+) kB$", status.read_text(), re.MULTILINE)
+        if held is not None:
+            return 1024 * int(held[1])
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    peak *= 1 if sys.platform == "darwin" else 1024
-    return {"exponent": float(value), "seconds": seconds, "peak": peak}
+    return peak if sys.platform == "darwin" else 1024 * peak
 
 
 def measured(size: int) -> dict[str, float]:
