@@ -2,17 +2,15 @@
 
 import abc
 
-import equinox as eqx
 from jaxtyping import PyTree
 from typing_extensions import override
 
-from dgames.constraints.shared_constraints import SharedConstraints
 from dgames.fields.field import AbstractField
-from dgames.sets import PlayerSets
+from dgames.fields.wrapped import AbstractWrappedField
 from dgames.strategy import Strategy
 
 
-class AbstractAdjustedField(AbstractField):
+class AbstractAdjustedField(AbstractWrappedField):
     """A field made of another field F and its Jacobian J, on the same sets and shared constraints.
 
     Subclasses write `adjusted`. They have an attribute `field`, which is converted by `as_field` so
@@ -21,8 +19,6 @@ class AbstractAdjustedField(AbstractField):
     Attributes:
         field: F.
     """
-
-    field: eqx.AbstractVar[AbstractField]
 
     @abc.abstractmethod
     def adjusted(self, field: AbstractField, x: Strategy, args: PyTree = None) -> Strategy:
@@ -40,15 +36,3 @@ class AbstractAdjustedField(AbstractField):
 
         field, x, _ = prepared(self.field, x)
         return self.adjusted(field, x, args)
-
-    @override
-    def strategy_set(self, x: Strategy) -> PlayerSets:
-        return self.field.strategy_set(x)
-
-    @override
-    def shared_constraints(self, x: Strategy) -> SharedConstraints:
-        return self.field.shared_constraints(x)
-
-    @override
-    def project(self, x: Strategy) -> Strategy:
-        return self.field.project(x)

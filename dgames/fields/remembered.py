@@ -7,12 +7,11 @@ import jax
 from jaxtyping import PyTree
 from typing_extensions import override
 
-from dgames.constraints.shared_constraints import SharedConstraints
 from dgames.fields.adjusted import AbstractAdjustedField
 from dgames.fields.field import AbstractField, FunctionField
 from dgames.fields.natural_gradient import NaturalGradient
 from dgames.fields.pseudo_gradient import PseudoGradient
-from dgames.sets import PlayerSets
+from dgames.fields.wrapped import AbstractWrappedField
 from dgames.stacked import Player
 from dgames.strategy import Block, Strategy
 from dgames.strategy import block as own_block
@@ -28,7 +27,7 @@ class Notes:
     asked: bool = False
 
 
-class RememberedField(AbstractField):
+class RememberedField(AbstractWrappedField):
     """A field that is not evaluated at the strategy `at`, because its value there is remembered.
 
     Two strategies count as the same if their arrays are the same objects, which inside a traced
@@ -57,18 +56,6 @@ class RememberedField(AbstractField):
         if self._knows(x, args):
             return own_block(self.value, player)
         return self.field.block(x, player, args)
-
-    @override
-    def strategy_set(self, x: Strategy) -> PlayerSets:
-        return self.field.strategy_set(x)
-
-    @override
-    def shared_constraints(self, x: Strategy) -> SharedConstraints:
-        return self.field.shared_constraints(x)
-
-    @override
-    def project(self, x: Strategy) -> Strategy:
-        return self.field.project(x)
 
     def _knows(self, x: Strategy, args: PyTree) -> bool:
         same = _same((x, args), (self.at, self.args))

@@ -8,8 +8,8 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Int, PyTree
 from typing_extensions import override
 
-from dgames.constraints.shared_constraints import SharedConstraints
 from dgames.fields import AbstractField
+from dgames.fields.wrapped import AbstractWrappedField
 from dgames.methods.method import (
     AbstractMethod,
     State,
@@ -19,7 +19,6 @@ from dgames.methods.method import (
     subtract,
     towards,
 )
-from dgames.sets import PlayerSets
 from dgames.stacked import Player
 from dgames.strategy import Block, Strategy
 from dgames.strategy import block as own_block
@@ -94,7 +93,7 @@ class MovingAnchor(AbstractMethod):
         return x, MovingAnchorState(start, anchor, epoch + due.astype(epoch.dtype), steps, inner)
 
 
-class _Pulled(AbstractField):
+class _Pulled(AbstractWrappedField):
     """The field `F(x) + strength (x - centre)`."""
 
     field: AbstractField
@@ -110,15 +109,3 @@ class _Pulled(AbstractField):
     def block(self, x: Strategy, player: Player, args: PyTree = None) -> Block:
         away = subtract(own_block(x, player), own_block(self.centre, player))
         return add(self.field.block(x, player, args), scale_block(self.strength, away))
-
-    @override
-    def strategy_set(self, x: Strategy) -> PlayerSets:
-        return self.field.strategy_set(x)
-
-    @override
-    def shared_constraints(self, x: Strategy) -> SharedConstraints:
-        return self.field.shared_constraints(x)
-
-    @override
-    def project(self, x: Strategy) -> Strategy:
-        return self.field.project(x)
