@@ -72,7 +72,7 @@ def found(name: str) -> object:
         ("dgames.diagnose", exported("dgames.diagnose")),
         ("dgames.dynamic", exported("dgames.dynamic")),
         ("dgames.methods", exported("dgames.methods")),
-        ("dgames.transforms", written_in("dgames.transforms")),
+        ("dgames.transforms", exported("dgames.transforms")),
         ("dgames.plot", written_in("dgames.plot")),
         ("certify", dir(certify)),
     ],

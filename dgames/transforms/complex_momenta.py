@@ -1,17 +1,4 @@
-"""Momentum and extrapolation for games as plain optax transformations.
-
-Everything here is an ordinary `optax.GradientTransformationExtraArgs`: it goes wherever an optax
-optimiser goes (`optax.chain`, `optax.partition`, `optax.MultiSteps`, `optax.inject_hyperparams`,
-any training loop). To play a game with it, hand it the pseudo-gradient in place of a gradient:
-every player then descends its own cost. In a zero-sum training loop that computes one gradient for
-both players, negate the maximiser's block first, for example with `optax.partition` and
-`optax.scale(-1.0)`.
-
-Optimistic Adam is in optax: `optax.optimistic_adam_v2(h, nesterov=False)` follows Algorithm 1 of
-Daskalakis, Ilyas, Syrgkanis and Zeng (*Training GANs with Optimism*, ICLR 2018, arXiv:1711.00141)
-except that it begins with one step in place of two. By default it has Nesterov momentum as well,
-which the paper has not.
-"""
+"""Complex momentum and Adam with a complex first moment, as optax transformations."""
 
 import math
 from typing import NamedTuple
@@ -20,6 +7,8 @@ import jax
 import jax.numpy as jnp
 import optax
 from jax.typing import ArrayLike, DTypeLike
+
+from dgames.transforms.decay_rates import check_decay
 
 
 class ScaleByComplexMomentumState(NamedTuple):
@@ -88,7 +77,7 @@ def scale_by_complex_momentum(
         Lorraine, Acuna, Vicol and Duvenaud, *Complex Momentum for Optimization in Games*, AISTATS
         2022, arXiv:2102.08431.
     """
-    _check_decay(decay)
+    check_decay(decay)
 
     def init(params):
         return ScaleByComplexMomentumState(*_complex_zeros(params, accumulator_dtype))
@@ -202,8 +191,8 @@ def scale_by_complex_adam(
         Lorraine, Acuna, Vicol and Duvenaud, *Complex Momentum for Optimization in Games*, AISTATS
         2022, arXiv:2102.08431; Kingma and Ba, *Adam*, ICLR 2015, arXiv:1412.6980.
     """
-    _check_decay(decay)
-    _check_decay(b2, "b2")
+    check_decay(decay)
+    check_decay(b2, "b2")
 
     def init(params):
         return ScaleByComplexAdamState(
@@ -284,120 +273,6 @@ def complex_adam(
         ),
         optax.scale_by_learning_rate(learning_rate),
     )
-
-
-class ExtragradientState(NamedTuple):
-    """State of `extragradient`: which half of a step comes next, and where the step began."""
-
-    phase: ArrayLike  # 0: the next update extrapolates; 1: it is taken from the base point
-    base: optax.Params
-    inner: optax.OptState
-
-
-def extragradient(tx: optax.GradientTransformation) -> optax.GradientTransformationExtraArgs:
-    r"""Makes every second update of an optimiser a step, and those between them extrapolations.
-
-    With the direction `u(g)` that the optimiser makes of a gradient, two updates are one step:
-
-        y  =  x + u(g(x))      the parameters after the first update
-        x  <- x + u(g(y))      after the second one, from the base point x again
-
-    The optimiser sees both gradients, one after the other, so that its moments are of both. Of
-    `optax.sgd(h)` this makes the extragradient method (Korpelevich, 1976), of `optax.adam` the
-    ExtraAdam of Gidel et al.; see `extra_adam`. Parameters may be projected after each update.
-
-    Parameters are worth looking at after an even number of updates. Both gradients of a step may be
-    taken on the same batch, with which it converges where independent batches can diverge
-    (Mishchenko et al., *Revisiting stochastic extragradient*, 2020); the paper below draws two.
-
-    Args:
-        tx: The optimiser, with its learning rate and sign: its updates are added to the parameters.
-
-    Returns:
-        A gradient transformation whose `update` needs the parameters.
-
-    Example:
-        The bilinear game `min_x max_y x y`, on which gradient descent-ascent spirals outwards:
-
-        >>> import jax.numpy as jnp, optax
-        >>> tx = extragradient(optax.sgd(0.5))
-        >>> x = {"min": jnp.array(1.0), "max": jnp.array(1.0)}
-        >>> state = tx.init(x)
-        >>> for _ in range(2):
-        ...     updates, state = tx.update({"min": x["max"], "max": -x["min"]}, state, x)
-        ...     x = optax.apply_updates(x, updates)
-        >>> {name: float(value) for name, value in x.items()}
-        {'max': 1.25, 'min': 0.25}
-
-    References:
-        Gidel, Berard, Vignoud, Vincent and Lacoste-Julien, *A Variational Inequality Perspective on
-        Generative Adversarial Networks*, ICLR 2019, arXiv:1802.10551.
-    """
-    inner = optax.with_extra_args_support(tx)
-
-    def init(params):
-        return ExtragradientState(
-            jnp.zeros([], jnp.int32), optax.tree.zeros_like(params), inner.init(params)
-        )
-
-    def update(updates, state, params=None, **extra_args):
-        if params is None:
-            raise ValueError(
-                "extragradient: `update` needs the parameters, tx.update(gradient, state, params)."
-            )
-        direction, inner_state = inner.update(updates, state.inner, params, **extra_args)
-        stepping = state.phase == 1
-
-        def moved(u, x, base):
-            return jnp.where(stepping, (base - x) + u.astype(x.dtype), u.astype(x.dtype))
-
-        base = jax.tree.map(lambda x, b: jnp.where(stepping, b, x), params, state.base)
-        moves = jax.tree.map(moved, direction, params, base)
-        return moves, ExtragradientState(1 - state.phase, base, inner_state)
-
-    return optax.GradientTransformationExtraArgs(init, update)
-
-
-def extra_adam(
-    learning_rate: optax.ScalarOrSchedule,
-    b1: ArrayLike = 0.5,
-    b2: ArrayLike = 0.9,
-    eps: ArrayLike = 1e-8,
-) -> optax.GradientTransformationExtraArgs:
-    r"""Adam with extrapolation.
-
-    Two updates are one step, `extragradient(optax.adam(...))`: with the bias-corrected moments
-    `m`, `v` of all gradients so far,
-
-        y  =  x - learning_rate * m / (sqrt(v) + eps)      m, v updated with g(x)
-        x  <- x - learning_rate * m / (sqrt(v) + eps)      m, v updated with g(y)
-
-    The defaults of the decay rates are those of the paper's experiments. A schedule counts updates,
-    two per step.
-
-    Args:
-        learning_rate: Step size, a number or an optax schedule.
-        b1: Decay rate of the first moment, in [0, 1).
-        b2: Decay rate of the second moment, in [0, 1).
-        eps: Added to the denominator, outside the square root.
-
-    Returns:
-        A gradient transformation whose `update` needs the parameters.
-
-    References:
-        Gidel, Berard, Vignoud, Vincent and Lacoste-Julien, *A Variational Inequality Perspective on
-        Generative Adversarial Networks*, ICLR 2019, arXiv:1802.10551, Algorithm 4.
-    """
-    _check_decay(b1, "b1")
-    _check_decay(b2, "b2")
-    return extragradient(optax.adam(learning_rate, b1, b2, eps))
-
-
-def _check_decay(value, name="decay"):
-    # Arrays may be traced (optax.inject_hyperparams passes them so): only plain numbers are
-    # checked.
-    if isinstance(value, int | float) and not 0 <= value < 1:
-        raise ValueError(f"`{name}` must lie in [0, 1), got {value}.")
 
 
 def _complex_zeros(params, dtype):
