@@ -76,12 +76,12 @@ if TYPE_CHECKING:
     from certify.prove.graphon_transfer import graphon_transfer as graphon_transfer
     from certify.prove.growth import grow as grow
     from certify.prove.leader import certify_leader as certify_leader
-    from certify.prove.mean_square_proof import certify_mean_square as certify_mean_square
     from certify.prove.mirror_ascent import mirror_ascent as mirror_ascent
     from certify.prove.mismatch import MismatchError as MismatchError
     from certify.prove.monotone import certify_monotone as certify_monotone
     from certify.prove.network import certify_network as certify_network
     from certify.prove.network import network_constants as network_constants
+    from certify.prove.noise import certify_mean_square as certify_mean_square
     from certify.prove.policies import certify_policies as certify_policies
     from certify.prove.unstable import certify_expansion as certify_expansion
     from certify.prove.unstable import certify_instability as certify_instability
@@ -146,7 +146,7 @@ _HOMES = {
         "prove.graphon_transfer": ("GraphonTransfer", "graphon_transfer"),
         "prove.feedback_proof": ("certify_feedback",),
         "prove.growth": ("grow",),
-        "prove.mean_square_proof": ("certify_mean_square",),
+        "prove.noise": ("certify_mean_square",),
         "prove.leader": ("certify_leader",),
         "prove.certify": ("certify",),
         "prove.monotone": ("certify_monotone",),

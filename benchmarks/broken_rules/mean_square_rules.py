@@ -70,6 +70,6 @@ TESTS = {
     "mean square": [
         "checker/test_mean_square.py",
         "checker/test_quadratic_graphs.py",
-        "prove/test_mean_square_proof.py",
+        "prove/noise/test_certify_mean_square.py",
     ],
 }

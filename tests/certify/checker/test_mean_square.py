@@ -20,7 +20,7 @@ from certify.checker.exact import Work
 from certify.checker.mean_square import RandomStep
 from certify.checker.reader import Reader, decode, parse
 from certify.checker.verdict import Rejected
-from certify.prove.mean_square_proof import method_contents
+from certify.prove.noise.mean_square_file import method_contents
 from tests.certify.checker.test_fuzz import CORPUS
 from tools.edits import sealed
 

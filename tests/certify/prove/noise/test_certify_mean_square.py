@@ -13,7 +13,7 @@ from jax.flatten_util import ravel_pytree
 
 import certify
 import dgames as dg
-from certify.prove.mean_square_proof import method_contents
+from certify.prove.noise.mean_square_file import method_contents
 from tools.edits import sealed_bytes
 
 BILINEAR = dg.zero_sum(lambda x, args: x[0] * x[1])
