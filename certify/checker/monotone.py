@@ -30,7 +30,7 @@ from .proof import MAX_ADDED, mirror
 from .reader import Reader, Unusable
 from .semidefinite import family_semidefinite
 from .sets import BallSet, SimplexSet
-from .verdict import Rejected, require
+from .verdict import require, require_all
 
 # How a file shows that there is a solution.
 ZERO, POINT, COMPACT = "zero", "point", "compact"
@@ -136,18 +136,12 @@ def check_monotone(file: Reader, level: int, progress: Progress | None) -> tuple
     Returns:
         What was re-derived from the costs, at level 2; nothing at level 1.
     """
-    claims, reasons = MonotoneClaims(file), []
-    for step in (
+    claims = MonotoneClaims(file)
+    require_all(
         lambda: check_cells(file["evidence"], claims, progress),
         lambda: check_solution(claims),
         lambda: check_methods(claims),
-    ):
-        try:
-            step()
-        except Rejected as rejected:
-            reasons += rejected.args
-    if reasons:
-        raise Rejected(*reasons)
+    )
     if level == 1:
         return ()
     try:

@@ -52,7 +52,7 @@ from .reader import Reader, Unusable
 from .shared_rows import check_shared
 from .steps import check_steps
 from .terms import check_terms
-from .verdict import Rejected, require
+from .verdict import require, require_all
 
 # Bits by which all entries of a cell's matrices together may grow in the units of the checker.
 MAX_ADDED = 2**30
@@ -64,20 +64,14 @@ def check_convergence(file: Reader, level: int, progress: Progress | None) -> tu
     Returns:
         What was re-derived from the costs, at level 2; nothing at level 1.
     """
-    claims, reasons = Claims(file), []
-    for step in (
+    claims = Claims(file)
+    require_all(
         lambda: check_metric(claims),
         lambda: check_jacobians(file["evidence"], claims, progress),
         lambda: check_equilibrium(claims),
         lambda: check_shared(claims, file["evidence"]),
         lambda: check_steps(claims),
-    ):
-        try:
-            step()
-        except Rejected as rejected:
-            reasons += rejected.args
-    if reasons:
-        raise Rejected(*reasons)
+    )
     if level == 1:
         return ()
     try:

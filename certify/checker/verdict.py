@@ -1,5 +1,6 @@
 """The verdict of the checker on a file that it can read."""
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 
@@ -29,3 +30,15 @@ def require(condition: bool, claim: str) -> None:
     """Rejects the certificate unless `condition` holds."""
     if not condition:
         raise Rejected(claim)
+
+
+def require_all(*steps: Callable[[], None]) -> None:
+    """Takes every step, and rejects the certificate with the claims that fail in any of them."""
+    reasons: list[str] = []
+    for step in steps:
+        try:
+            step()
+        except Rejected as rejected:
+            reasons += rejected.args
+    if reasons:
+        raise Rejected(*reasons)

@@ -9,7 +9,7 @@ import dgames as dg
 from certify.checker import Unusable
 from certify.checker.reader import CONTRACTION, Reader
 from certify.claims.certificate import Certificate
-from certify.claims.rows import Part, Row, about, at_least, at_most, row
+from certify.claims.rows import Row, at_least, at_most, intervals, row
 from certify.file.contents import Contents
 from certify.problem.field import flat_field
 from certify.problem.region import Box
@@ -151,7 +151,7 @@ class Contraction(Certificate):
         return [
             row("method", Reader(data)["method"]["settings"].text()),
             row("coordinates", f"{sizes['strategy']} of strategies, {sizes['state']} of buffers"),
-            row("box", *self._box()),
+            row("box", *intervals(self.lower.tolist(), self.upper.tolist(), _MOST_SHOWN)),
             row("step", "shrinks distances in the metric of the file by ", at_most(self.rate)),
             row(
                 "fixed point",
@@ -163,13 +163,6 @@ class Contraction(Certificate):
             *(start if "start" in data["claims"] else []),
             row("cells", str(self.cells)),
         ]
-
-    def _box(self) -> list[Part]:
-        ends = list(zip(self.lower.tolist(), self.upper.tolist(), strict=True))
-        parts: list[Part] = []
-        for index, (low, high) in enumerate(ends[:_MOST_SHOWN]):
-            parts += [" x [" if index else "[", about(low), ", ", about(high), "]"]
-        return [*parts, " x ..."] if len(ends) > _MOST_SHOWN else parts
 
     def __repr__(self) -> str:
         if self.status != "proved":

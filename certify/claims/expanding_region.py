@@ -10,7 +10,7 @@ from certify.checker.reader import EXPANSION
 from certify.claims.certificate import Certificate
 from certify.claims.identity import field_difference
 from certify.claims.instability import method_in_words, steps_of
-from certify.claims.rows import Part, Row, about, at_least, row
+from certify.claims.rows import Row, at_least, intervals, row
 from certify.problem.corners import corner
 from certify.problem.region import Box
 from certify.problem.structure import rebuild
@@ -82,7 +82,10 @@ class Expansion(Certificate):
         )
         return [
             row("method", *method_in_words(self.data)),
-            row("region", *self._box()),
+            row(
+                "region",
+                *intervals(self._end("lower").tolist(), self._end("upper").tolist(), _MOST_SHOWN),
+            ),
             row("expansion", *rate, ", in the metric of the file"),
             row("zeros", "at most one in the region"),
             row("runs", "that start in it at any other point leave it"),
@@ -91,13 +94,6 @@ class Expansion(Certificate):
 
     def _end(self, end: str) -> np.ndarray:
         return np.array([float.fromhex(x) for x in self.data["claims"]["region"][end]])
-
-    def _box(self) -> list[Part]:
-        ends = list(zip(self._end("lower").tolist(), self._end("upper").tolist(), strict=True))
-        parts: list[Part] = []
-        for index, (low, high) in enumerate(ends[:_MOST_SHOWN]):
-            parts += [" x [" if index else "[", about(low), ", ", about(high), "]"]
-        return [*parts, " x ..."] if len(ends) > _MOST_SHOWN else parts
 
     def __repr__(self) -> str:
         if self.status != "proved":

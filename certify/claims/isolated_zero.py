@@ -11,7 +11,7 @@ from certify.checker.reader import ZERO, Reader
 from certify.checker.systems import EquilibriumSystem, System, read_system
 from certify.claims.certificate import Certificate
 from certify.claims.identity import field_difference
-from certify.claims.rows import Part, Row, about, at_least, at_most, row
+from certify.claims.rows import Part, Row, about, at_least, at_most, intervals, row
 from certify.file.contents import Contents
 from certify.problem.corners import corner
 from certify.problem.structure import rebuild
@@ -150,9 +150,10 @@ class IsolatedZero(Certificate):
             ]
             if self.region is None:
                 return [*rows, row("equilibrium", "none is claimed, as there is no region")]
+            lower, upper = self._ends("region")
             return [
                 *rows,
-                row("region", *self._region()),
+                row("region", *intervals(lower.tolist(), upper.tolist(), _MOST_SHOWN)),
                 row(
                     "equilibrium",
                     "it is a generalised Nash equilibrium within the region; there may be others",
@@ -171,13 +172,6 @@ class IsolatedZero(Certificate):
         rows = [row("conditions", f"{system.conditions}, positive at the zero")]
         matrices = [row("matrices", f"{len(system.forms)}, positive definite {where}")]
         return (rows if system.conditions else []) + (matrices if system.forms else [])
-
-    def _region(self) -> list[Part]:
-        ends = list(zip(*(end.tolist() for end in self._ends("region")), strict=True))
-        parts: list[Part] = []
-        for index, (low, high) in enumerate(ends[:_MOST_SHOWN]):
-            parts += [" x [" if index else "[", about(low), ", ", about(high), "]"]
-        return [*parts, " x ..."] if len(ends) > _MOST_SHOWN else parts
 
     def _center(self) -> list[Part]:
         values = [float.fromhex(x) for x in self.data["evidence"]["center"]]

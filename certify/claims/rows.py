@@ -106,3 +106,11 @@ def vector(values: Sequence[float], most: int = 6) -> Cell:
     if len(values) == 1:
         return [about(values[0])]
     return ["(", *shortened(([about(value)] for value in values), most), ")"]
+
+
+def intervals(lower: Sequence[float], upper: Sequence[float], most: int) -> Cell:
+    """Writes a box as the product of its first few sides."""
+    sides = (
+        ["[", about(low), ", ", about(high), "]"] for low, high in zip(lower, upper, strict=True)
+    )
+    return shortened(sides, most, between=" x ", total=False)

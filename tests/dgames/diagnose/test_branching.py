@@ -78,4 +78,4 @@ def test_malformed_options():
         Ascent(radius=-1.0)
     refused = (ValueError, jaxtyping.TypeCheckError)
     with pytest.raises(refused, match=r"'sum', 'minimum' or 'entropy'|Type-check error"):
-        Ascent(kind="mean")  # type: ignore
+        Ascent(kind="mean")  # pyright: ignore[reportArgumentType]

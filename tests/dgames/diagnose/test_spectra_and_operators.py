@@ -133,4 +133,4 @@ def test_malformed_options():
     with pytest.raises(ValueError, match="the number of Arnoldi's steps"):
         pseudospectrum(operator, 0.0)
     with pytest.raises(REFUSED, match=r"'step' or 'field'|Type-check error"):
-        spectra_along(CHASE, dg.Simultaneous(0.1), (1.0, 1.0), steps=2, of="flow")  # type: ignore
+        spectra_along(CHASE, dg.Simultaneous(0.1), (1.0, 1.0), steps=2, of="flow")  # pyright: ignore[reportArgumentType]
