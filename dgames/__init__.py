@@ -37,6 +37,12 @@ from dgames.game import zero_sum as zero_sum
 from dgames.network import NetworkGame as NetworkGame
 from dgames.network import neighbour_lists as neighbour_lists
 
+# Networks as strategies, and zero-sum games of them
+from dgames import nn as nn
+from dgames.neural import AbstractNetworkValue as AbstractNetworkValue
+from dgames.neural import OutputValue as OutputValue
+from dgames.neural import ZeroSumNetworks as ZeroSumNetworks
+
 # Games on simplices: probabilities, their logits, regularisation
 from dgames.logits import AbstractGauge as AbstractGauge
 from dgames.logits import LogitDifferences as LogitDifferences
