@@ -28,14 +28,14 @@ LISTED = [
     name
     for page in sorted((DOCS / "api").rglob("*.md"))
     for name in re.findall(
-        r"^\.\. auto(?:function|class|exception):: ([^\s()]+)(?:\(\))?$",
+        r"^\.\. auto(?:function|class|exception|data):: ([^\s()]+)(?:\(\))?$",
         page.read_text("utf-8"),
         re.MULTILINE,
     )
 ]
 
 
-MODULES = ("diagnose", "dynamic", "games", "generalised", "methods", "plot", "transforms")
+MODULES = ("diagnose", "dynamic", "games", "generalised", "methods", "nn", "plot", "transforms")
 
 
 def exported(package: str) -> list[str]:
@@ -72,6 +72,8 @@ def found(name: str) -> object:
         ("dgames.diagnose", exported("dgames.diagnose")),
         ("dgames.dynamic", exported("dgames.dynamic")),
         ("dgames.methods", exported("dgames.methods")),
+        ("dgames.neural", exported("dgames.neural")),
+        ("dgames.nn", exported("dgames.nn")),
         ("dgames.transforms", exported("dgames.transforms")),
         ("dgames.plot", written_in("dgames.plot")),
         ("certify", dir(certify)),

@@ -58,3 +58,4 @@ ACTIVATIONS: dict[str, Callable] = {
     "groupsort": _groupsort,
     "identity": _identity,
 }
+"""The activation functions by name."""
