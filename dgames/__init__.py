@@ -21,6 +21,7 @@ from dgames.stacked import Stacked as Stacked
 from dgames.stacked import stack as stack
 from dgames.sets import AbstractSet as AbstractSet
 from dgames.sets import Ball as Ball
+from dgames.sets import Balls as Balls
 from dgames.sets import Box as Box
 from dgames.sets import Euclidean as Euclidean
 from dgames.sets import Product as Product
@@ -40,7 +41,9 @@ from dgames.network import neighbour_lists as neighbour_lists
 # Networks as strategies, and zero-sum games of them
 from dgames import nn as nn
 from dgames.neural import AbstractNetworkValue as AbstractNetworkValue
+from dgames.neural import Adversarial as Adversarial
 from dgames.neural import OutputValue as OutputValue
+from dgames.neural import Perturbed as Perturbed
 from dgames.neural import ZeroSumNetworks as ZeroSumNetworks
 
 # Games on simplices: probabilities, their logits, regularisation

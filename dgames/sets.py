@@ -175,6 +175,49 @@ class Ball(AbstractSet):
         )
 
 
+class Balls(AbstractSet):
+    """All arrays whose rows, along the last axis, lie in the ball `|row| <= radius` around zero.
+
+    Attributes:
+        radius: A positive number.
+
+    >>> Balls(1.0).project(jnp.array([[3.0, 4.0], [0.0, 0.5]])).tolist()
+    [[0.6000000000000001, 0.8], [0.0, 0.5]]
+    """
+
+    radius: Array = eqx.field(converter=lambda value: _as_float(value))
+
+    @override
+    def project(self, x: Block) -> Block:
+        def onto(leaf: Array) -> Array:
+            radius = self.radius.astype(leaf.dtype)
+            length = jnp.sqrt(jnp.sum(leaf**2, -1, keepdims=True))
+            outside = length > radius
+            return jnp.where(outside, radius / jnp.where(outside, length, radius) * leaf, leaf)
+
+        return jax.tree.map(onto, jax.tree.map(jnp.asarray, x))
+
+    @override
+    def contains(self, x: Block, tolerance: float = 0.0) -> Bool[Array, ""]:
+        def inside(leaf: Array) -> Array:
+            length = jnp.sqrt(jnp.sum(leaf**2, -1))
+            return jnp.all(length <= self.radius.astype(leaf.dtype) + tolerance)
+
+        return _all(jax.tree.map(inside, jax.tree.map(jnp.asarray, x)))
+
+    @override
+    def sample(self, key: Key[Array, ""], like: Block) -> Block:
+        def draw(key: Key[Array, ""], leaf: Array) -> Array:
+            direction_key, length_key = jax.random.split(key)
+            direction = jax.random.normal(direction_key, leaf.shape, leaf.dtype)
+            direction = direction / jnp.sqrt(jnp.sum(direction**2, -1, keepdims=True))
+            share = jax.random.uniform(length_key, (*leaf.shape[:-1], 1), leaf.dtype)
+            length = self.radius.astype(leaf.dtype) * share ** (1 / leaf.shape[-1])
+            return length * direction
+
+        return _map_with_keys(draw, key, like)
+
+
 class Simplex(AbstractSet):
     """Probability vectors along the last axis of every leaf.
 

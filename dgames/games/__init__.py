@@ -33,6 +33,7 @@ from dgames.games.polymatrix import PolymatrixGame as PolymatrixGame
 from dgames.games.power_allocation import PowerAllocation as PowerAllocation
 from dgames.games.preference import PreferenceGame as PreferenceGame
 from dgames.games.quadratic import Quadratic as Quadratic
+from dgames.games.random_feature_gan import RandomFeatureGAN as RandomFeatureGAN
 from dgames.games.river_basin import RiverBasin as RiverBasin
 from dgames.games.roads import Roads as Roads
 from dgames.games.roads import RoadsInUse as RoadsInUse

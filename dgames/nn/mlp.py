@@ -35,8 +35,8 @@ class MLP(eqx.Module):
         activation: The activation function s of all layers but the last one.
     """
 
-    weights: tuple[Float[Array, "outputs inputs"], ...]
-    biases: tuple[Float[Array, " outputs"] | None, ...]
+    weights: tuple[Float[Array, "_ _"], ...]
+    biases: tuple[Float[Array, " _"] | None, ...]
     scales: tuple[float, ...] = eqx.field(static=True)
     activation: Activation = eqx.field(static=True)
 

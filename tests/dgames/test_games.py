@@ -78,6 +78,10 @@ GAMES = {
         (1.0, -1.0),
     ),
     "oligopoly": (games.Oligopoly.murphy_sherali_soyster(), (30.0, 40.0, 50.0, 40.0, 30.0)),
+    "random_feature_gan": (
+        games.RandomFeatureGAN.random(KEY, THREE_BY_TWO, THREE_BY_TWO[:2], (2, 3), loss="logistic"),
+        (jnp.arange(6.0).reshape(2, 3) / 5, jnp.array([0.3, -0.7, 0.4])),
+    ),
     "quadratic": (games.Quadratic.random(KEY, (3, 2)), (jnp.ones(3), jnp.array([1.0, -2.0]))),
     "quadratic-uncoupled": (games.Quadratic([[[2.0]], [[3.0]]]), (jnp.ones(1), jnp.ones(1))),
 }

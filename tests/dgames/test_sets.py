@@ -19,6 +19,7 @@ SETS = {
     ),
     "half line": dg.Box(0.0, jnp.inf),
     "ball": dg.Ball(jnp.array([1.0, 0.0, 0.0, -2.0]), 1.5),
+    "balls": dg.Balls(1.5),
     "simplex": dg.Simplex(),
 }
 ALL = pytest.mark.parametrize("own", SETS.values(), ids=SETS)
@@ -85,6 +86,14 @@ def test_blocks_may_be_pytrees():
     assert np.allclose(inside["u"], [0.6, 0.0]) and np.allclose(inside["v"], 0.8)
     boxed = dg.Box({"u": 1.0, "v": -jnp.inf}, {"u": 2.0, "v": 0.0}).project(block)
     assert boxed["u"].tolist() == [2.0, 1.0] and boxed["v"] == 0.0
+
+
+def test_every_row_has_its_own_ball():
+    rows = jnp.array([[3.0, 4.0], [0.3, 0.4], [-5.0, 12.0]])
+    inside = dg.Balls(1.0).project(rows)
+    expected = [[0.6, 0.8], [0.3, 0.4], [-5 / 13, 12 / 13]]
+    assert np.allclose(inside, expected, atol=1e-15) and inside[1].tolist() == rows[1].tolist()
+    assert not dg.Balls(1.0).contains(rows, 0.1) and dg.Balls(13.0).contains(rows, 1e-12)
 
 
 def test_product_speaks_about_players(key):
