@@ -39,11 +39,13 @@ from dgames.network import NetworkGame as NetworkGame
 from dgames.network import neighbour_lists as neighbour_lists
 
 # Networks as strategies, and zero-sum games of them
+from dgames import neural as neural
 from dgames import nn as nn
 from dgames.neural import AbstractNetworkValue as AbstractNetworkValue
 from dgames.neural import Adversarial as Adversarial
 from dgames.neural import OutputValue as OutputValue
 from dgames.neural import Perturbed as Perturbed
+from dgames.neural import Robust as Robust
 from dgames.neural import ZeroSumNetworks as ZeroSumNetworks
 
 # Games on simplices: probabilities, their logits, regularisation

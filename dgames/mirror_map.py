@@ -6,6 +6,8 @@ these are logarithms, so that nothing underflows. The methods here act on one pl
 """
 
 import abc
+from collections.abc import Callable
+from typing import Any, NamedTuple, TypeAlias
 
 import equinox as eqx
 import jax
@@ -15,7 +17,15 @@ from typing_extensions import override
 
 from dgames.logits import log_of
 from dgames.sets import AbstractSet, Simplex
-from dgames.strategy import Block, Strategy, inner_product
+from dgames.stacked import is_stacked
+from dgames.strategy import (
+    Block,
+    Strategy,
+    brief_names,
+    inner_product,
+    map_players,
+    same_players,
+)
 
 
 class AbstractMirrorMap(eqx.Module):
@@ -140,11 +150,57 @@ class EntropyMirror(AbstractMirrorMap):
         return kept
 
 
-def divergence(mirror: AbstractMirrorMap, x: Strategy, reference: Strategy) -> Float[Array, ""]:
+class Pull(NamedTuple):
+    """A regulariser of one player in the geometry of a mirror map: `strength D(x, reference)`.
+
+    Attributes:
+        strength: A number that is not negative.
+        reference: The dual point of the strategy that the player is pulled to.
+    """
+
+    strength: Any
+    reference: Block
+
+
+# What a `MirrorDescent` takes: one mirror map, which is then every player's, or one per player.
+PlayerMirrors: TypeAlias = AbstractMirrorMap | PyTree
+
+
+def map_mirrors(
+    fn: Callable, mirrors: PlayerMirrors, x: Strategy, *rest: Any, who: str = "mirror maps"
+) -> Strategy:
+    """Applies `fn` to every player's mirror map and block: `map_players` with maps in front.
+
+    Args:
+        fn: A function of one player's mirror map, block, and values from `rest`.
+        mirrors: One mirror map, or one per player in the first-level structure of `x`.
+        x: A joint strategy.
+        rest: One value per player each, in the first-level structure of `x`.
+        who: What the message names.
+
+    Raises:
+        ValueError: If the maps are not one per player of `x`.
+
+    >>> x = jnp.array([3.0, 4.0]), jnp.array([0.5, 0.5])
+    >>> mirrors = EuclideanMirror(), EntropyMirror()
+    >>> [float(y[0].round(6)) for y in map_mirrors(lambda own, b: own.dual(b), mirrors, x)]
+    [3.0, -0.693147]
+    """
+    if isinstance(mirrors, AbstractMirrorMap):
+        return map_players(lambda *values: fn(mirrors, *values), x, *rest)
+    if is_stacked(x) or not same_players(x, mirrors):
+        raise ValueError(
+            f"{who} are one, or one for each of the players {brief_names(x)}; stacked players "
+            f"share one"
+        )
+    return map_players(lambda block, own, *values: fn(own, block, *values), x, mirrors, *rest)
+
+
+def divergence(mirror: PlayerMirrors, x: Strategy, reference: Strategy) -> Float[Array, ""]:
     """The sum of all players' Bregman divergences of `x` from `reference`.
 
     Args:
-        mirror: The mirror map.
+        mirror: The mirror map, or one per player.
         x: A joint strategy.
         reference: Another one.
 
@@ -152,4 +208,10 @@ def divergence(mirror: AbstractMirrorMap, x: Strategy, reference: Strategy) -> F
     >>> float(divergence(EntropyMirror(), first, second).round(6))
     0.143841
     """
-    return mirror.divergence(mirror.dual(x), mirror.dual(reference))
+    if isinstance(mirror, AbstractMirrorMap):
+        return mirror.divergence(mirror.dual(x), mirror.dual(reference))
+
+    def own(mirror: AbstractMirrorMap, block: Block, other: Block) -> Array:
+        return mirror.divergence(mirror.dual(block), mirror.dual(other))
+
+    return jax.tree.reduce(jnp.add, map_mirrors(own, mirror, x, reference))

@@ -35,7 +35,10 @@ LISTED = [
 ]
 
 
-MODULES = ("diagnose", "dynamic", "games", "generalised", "methods", "nn", "plot", "transforms")
+MODULES = (
+    *("diagnose", "dynamic", "games", "generalised", "methods", "neural", "nn", "plot"),
+    "transforms",
+)
 
 
 def exported(package: str) -> list[str]:

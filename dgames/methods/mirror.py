@@ -2,7 +2,7 @@
 
 import abc
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import equinox as eqx
 import jax
@@ -12,6 +12,7 @@ from typing_extensions import override
 
 from dgames.fields import AbstractField, PseudoGradient, own_sets
 from dgames.fields.natural_gradient import policy_gradient
+from dgames.game import Game
 from dgames.methods.method import (
     AbstractMethod,
     State,
@@ -21,10 +22,11 @@ from dgames.methods.method import (
     scale,
     subtract,
 )
-from dgames.mirror_map import AbstractMirrorMap, EntropyMirror
+from dgames.mirror_map import AbstractMirrorMap, EntropyMirror, PlayerMirrors, map_mirrors
+from dgames.neural import ZeroSumNetworks
 from dgames.policy_game import Regularised
-from dgames.sets import map_sets
-from dgames.strategy import Strategy, map_players
+from dgames.sets import AbstractSet, map_sets
+from dgames.strategy import Block, Strategy
 
 Schedule = Callable[[Array], PyTree]
 
@@ -97,21 +99,23 @@ class AbstractMirrorMethod(AbstractMethod):
     with the step size h, a magnet's dual point m and temperature c (there may be several, or none),
     and S the Bregman projection onto the strategy set. Implicit moves are the proximal ones of the
     regulariser; they are explicit ones with the step `h / (1 + h c)`. Magnets are the method's own
-    and, under the entropy, the reference of a `Regularised` game, whose pull is then exact however
-    small probabilities are. All other regularisers are part of the force.
+    and the game's: under the entropy, the reference of a `Regularised` game, whose pull is then
+    exact however small probabilities are; and of `ZeroSumNetworks`, the start that weights decay to
+    (with a `EuclideanMirror`) and what its value pulls to. All other regularisers are part of the
+    force.
 
     With `EntropyMirror` strategies stay in the interior of simplices; the state holds their
     logarithms, so that none underflows.
 
     Attributes:
         step_size: h, a positive number or one per player; or a function of the count of steps.
-        mirror: The mirror map.
+        mirror: The mirror map, or one per player.
         magnet: A magnet of the method, or None.
         implicit: Whether moves are implicit in the regularisers.
     """
 
     step_size: PyTree[Array] | Schedule = eqx.field(converter=_scheduled)
-    mirror: AbstractMirrorMap = EntropyMirror()
+    mirror: PlayerMirrors = EntropyMirror()
     magnet: Magnet | None = None
     implicit: bool = eqx.field(default=True, static=True)
 
@@ -131,37 +135,35 @@ class AbstractMirrorMethod(AbstractMethod):
 
     @override
     def init(self, field: AbstractField, x: Strategy, args: PyTree = None) -> MirrorState:
-        y = map_players(self.mirror.dual, x)
+        y = self._map(_dual, x)
         magnet = None
         if self.magnet is not None:
             reference = self.magnet.reference
-            magnet = y if reference is None else map_players(self.mirror.dual, reference)
+            magnet = y if reference is None else self._map(_dual, reference)
         count = jnp.zeros((), int)
         memory = self.recollect(self._moves(field, x, magnet, count, args), y)
-        return MirrorState(map_players(self.mirror.keep, y), magnet, memory, count)
+        return MirrorState(self._map(_keep, y), magnet, memory, count)
 
     @override
     def step(
         self, field: AbstractField, x: Strategy, state: State, args: PyTree = None
     ) -> tuple[Strategy, MirrorState]:
-        y = map_players(self.mirror.recall, x, state.kept)
+        y = self._map(_recall, x, state.kept)
         moves = self._moves(field, x, state.magnet, state.steps, args)
         y, memory = self.advance(moves, y, state.memory)
         count = state.steps + 1
         magnet = state.magnet if self.magnet is None else self._follow(state.magnet, y, count)
-        new = MirrorState(map_players(self.mirror.keep, y), magnet, memory, count)
-        return map_players(self.mirror.primal, y), new
+        new = MirrorState(self._map(_keep, y), magnet, memory, count)
+        return self._map(_primal, y), new
+
+    def _map(self, fn: Callable, x: Strategy, *rest: Any) -> Strategy:
+        who = f"{type(self).__name__}: mirror maps"
+        return map_mirrors(fn, self.mirror, x, *rest, who=who)
 
     def _moves(
         self, field: AbstractField, x: Strategy, magnet: Strategy, count: Array, args: PyTree
     ) -> Moves:
-        game = None
-        if isinstance(field, PseudoGradient) and isinstance(self.mirror, EntropyMirror):
-            game = field.game  # its gradient can be computed from logarithms
-        pulls: list[tuple[PyTree, Strategy]] = []
-        if isinstance(game, Regularised):
-            pulls.append((real_hyperparameter(game.temperature), game.log_reference(x)))
-            game = game.game
+        game, pulls = self._own_pulls(field, x)
         if self.magnet is not None:
             pulls.append((_now(self.magnet.temperature, count), magnet))
         step = per_player(_now(self.step_size, count), x)
@@ -170,24 +172,63 @@ class AbstractMirrorMethod(AbstractMethod):
                 step = jax.tree.map(lambda h, c: h / (1 + h * c), step, per_player(temperature, x))
 
         def force(y: Strategy) -> Strategy:
-            primal = map_players(self.mirror.primal, y)
+            primal = self._map(_primal, y)
             if game is None:
                 return field(primal, args)
-            return policy_gradient(game, primal, y, args)
+            if isinstance(self.mirror, EntropyMirror):  # it can be computed from logarithms
+                return policy_gradient(game, primal, y, args)
+            return PseudoGradient(game, order_is_known=True)(primal, args)
 
         def move(y: Strategy, g: Strategy) -> Strategy:
             for temperature, point in pulls:
                 g = add(g, scale(temperature, subtract(y, point)))
             moved = subtract(y, scale(step, g))
-            return map_sets(self.mirror.settle, own_sets(field, x), moved)
+            sets = own_sets(field, x)
+            if isinstance(self.mirror, AbstractMirrorMap):
+                return map_sets(self.mirror.settle, sets, moved)
+            return map_sets(_settle, sets, moved, self.mirror)
 
         return Moves(force, move)
+
+    def _own_pulls(
+        self, field: AbstractField, x: Strategy
+    ) -> tuple[Game | None, list[tuple[PyTree, Strategy]]]:
+        """Returns the field's game without the pulls that are part of it, and these pulls."""
+        game = field.game if isinstance(field, PseudoGradient) else None
+        if isinstance(game, ZeroSumNetworks):
+            rest, strengths, references = game.without_pulls(x, self.mirror)
+            return rest, [(real_hyperparameter(strengths), references)]
+        if not isinstance(self.mirror, EntropyMirror):
+            return None, []
+        if isinstance(game, Regularised):
+            return game.game, [(real_hyperparameter(game.temperature), game.log_reference(x))]
+        return game, []
 
     def _follow(self, magnet: Strategy, y: Strategy, count: Array) -> Strategy:
         assert self.magnet is not None
         moves = count % self.magnet.period == 0
         rate = jnp.where(moves, self.magnet.rate, 0)
         return add(magnet, scale(rate, subtract(y, magnet)))
+
+
+def _dual(mirror: AbstractMirrorMap, x: Block) -> Block:
+    return mirror.dual(x)
+
+
+def _primal(mirror: AbstractMirrorMap, y: Block) -> Block:
+    return mirror.primal(y)
+
+
+def _keep(mirror: AbstractMirrorMap, y: Block) -> PyTree:
+    return mirror.keep(y)
+
+
+def _recall(mirror: AbstractMirrorMap, x: Block, kept: PyTree) -> Block:
+    return mirror.recall(x, kept)
+
+
+def _settle(own: AbstractSet, y: Block, mirror: AbstractMirrorMap) -> Block:
+    return mirror.settle(own, y)
 
 
 class MirrorDescent(AbstractMirrorMethod):

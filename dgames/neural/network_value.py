@@ -10,6 +10,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, PyTree
 from typing_extensions import override
 
+from dgames.mirror_map import AbstractMirrorMap, Pull
 from dgames.sets import Euclidean, PlayerSets
 from dgames.strategy import Block, Strategy
 
@@ -30,6 +31,22 @@ class AbstractNetworkValue(eqx.Module):
     def strategy_set(self, x: Strategy) -> PlayerSets:
         """Where players may move: by default, anywhere."""
         return Euclidean()
+
+    def pull(
+        self, second: Block, mirror: AbstractMirrorMap
+    ) -> tuple["AbstractNetworkValue", Pull | None]:
+        """The value without a pull of the second player in the geometry of a mirror map.
+
+        By default there is none.
+
+        Args:
+            second: The strategy of the player who maximises, for its structure and shapes.
+            mirror: That player's mirror map.
+
+        Returns:
+            A value and a pull, whose regulariser subtracted from the value gives this one.
+        """
+        return self, None
 
 
 class OutputValue(AbstractNetworkValue):

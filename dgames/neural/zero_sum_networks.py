@@ -9,9 +9,10 @@ from jaxtyping import Array, Float, PyTree
 from typing_extensions import override
 
 from dgames.game import ZeroSum
+from dgames.mirror_map import EuclideanMirror, PlayerMirrors, Pull, map_mirrors
 from dgames.neural.network_value import AbstractNetworkValue
 from dgames.sets import PlayerSets
-from dgames.strategy import Block, Strategy, blocks
+from dgames.strategy import Block, Strategy, blocks, join
 
 
 class ZeroSumNetworks(ZeroSum):
@@ -47,6 +48,37 @@ class ZeroSumNetworks(ZeroSum):
     @override
     def strategy_set(self, x: Strategy) -> PlayerSets:
         return self.value.strategy_set(x)
+
+    def without_pulls(
+        self, x: Strategy, mirrors: PlayerMirrors
+    ) -> tuple["ZeroSumNetworks", Strategy, Strategy]:
+        """The game without decay and without what its value pulls to, and these pulls.
+
+        Methods that step in the geometry of mirror maps take them into account implicitly. A decay
+        is such a pull where the player's mirror map is the Euclidean one; elsewhere it stays.
+
+        Args:
+            x: A joint strategy, for its structure and shapes.
+            mirrors: One mirror map, or one per player.
+
+        Returns:
+            The game that is left, the strength of each player's pull, and the dual points to
+            which it pulls.
+        """
+        own = blocks(map_mirrors(lambda mirror, _: mirror, mirrors, x))
+        value, decay = self.value, list(self.decay)
+        at_rest = blocks(map_mirrors(lambda mirror, block: mirror.dual(block), mirrors, x))
+        pulls = [Pull(0.0, point) for point in at_rest]
+        for i, (mirror, block, start) in enumerate(zip(own, blocks(x), self.start, strict=True)):
+            if isinstance(mirror, EuclideanMirror) and decay[i]:
+                target = jax.tree.map(jnp.zeros_like, block) if start is None else start
+                pulls[i], decay[i] = Pull(decay[i], target), 0.0
+        if not self.decay[1]:
+            value, pull = self.value.pull(blocks(x)[1], own[1])
+            pulls[1] = pulls[1] if pull is None else pull
+        strengths, references = zip(*pulls, strict=True)
+        game = ZeroSumNetworks(value, self.start, (decay[0], decay[1]))
+        return game, join(x, strengths), join(x, references)
 
 
 def half_square(x: Block, start: Block | None) -> Float[Array, ""]:
