@@ -97,8 +97,13 @@ if TYPE_CHECKING:
     from certify.report import report_page as report_page
     from certify.search.progress import Progress as Progress
     from certify.search.search_options import Search as Search
+    from certify.steps import BoundedNoise as BoundedNoise
+    from certify.steps import GaussianNoise as GaussianNoise
     from certify.steps import StepSize as StepSize
+    from certify.steps import SubGaussianNoise as SubGaussianNoise
     from certify.steps import noise_ball as noise_ball
+    from certify.steps import noise_tail as noise_tail
+    from certify.steps import staying_inside as staying_inside
 
 # The module of each public name.
 _HOMES = {
@@ -161,7 +166,10 @@ _HOMES = {
         "report": ("report_page",),
         "search.progress": ("Progress",),
         "search.search_options": ("Search",),
-        "steps": ("StepSize", "noise_ball"),
+        "steps": (
+            *("BoundedNoise", "GaussianNoise", "StepSize", "SubGaussianNoise", "noise_ball"),
+            *("noise_tail", "staying_inside"),
+        ),
     }.items()
     for name in names
 }

@@ -1,5 +1,6 @@
 """Directed rounding of exact numbers to float64, and the units of float64."""
 
+import decimal
 from fractions import Fraction
 from typing import Any
 
@@ -42,3 +43,41 @@ def next_below(value: Any) -> Any:
 def raised(value: Any, operations: int) -> Any:
     """Bounds from above a result of non-negative numbers after so many rounded operations."""
     return value * (1.0 + (operations + 2) * EPSILON) + (operations + 2) * 4.0 * TINY
+
+
+# Enough digits for a relative error that no float64 sees.
+_DIGITS = 50
+_DOWN = decimal.Context(prec=_DIGITS, rounding=decimal.ROUND_FLOOR)
+_UP = decimal.Context(prec=_DIGITS, rounding=decimal.ROUND_CEILING)
+
+
+def exp_below(x: Fraction) -> Fraction:
+    """Returns a lower bound on `exp(x)`, `x <= 1000`; it is zero where floats have no such number.
+
+    The functions of `decimal` are correctly rounded, so that the next number bounds the result.
+    """
+    if x < -744:
+        return Fraction(0)
+    return Fraction(_DOWN.next_minus(_DOWN.exp(_decimal(x, _DOWN))))
+
+
+def exp_above(x: Fraction) -> Fraction:
+    """Returns an upper bound on `exp(x)`, `x <= 1000`, and at least the smallest float64."""
+    if x < -744:
+        x = Fraction(-744)
+    return Fraction(_UP.next_plus(_UP.exp(_decimal(x, _UP))))
+
+
+def log_below(x: Fraction) -> Fraction:
+    """Returns a lower bound on the natural logarithm of a positive number."""
+    return Fraction(_DOWN.next_minus(_DOWN.ln(_decimal(x, _DOWN))))
+
+
+def log_above(x: Fraction) -> Fraction:
+    """Returns an upper bound on the natural logarithm of a positive number."""
+    return Fraction(_UP.next_plus(_UP.ln(_decimal(x, _UP))))
+
+
+def _decimal(x: Fraction, context: decimal.Context) -> decimal.Decimal:
+    """Rounds a fraction to a decimal number, to the side of the context."""
+    return context.divide(decimal.Decimal(x.numerator), decimal.Decimal(x.denominator))

@@ -17,6 +17,11 @@ from certify.steps import (
     simultaneous,
 )
 from certify.steps.noise import noise_ball as noise_ball
+from certify.steps.noise_model import BoundedNoise as BoundedNoise
+from certify.steps.noise_model import GaussianNoise as GaussianNoise
+from certify.steps.noise_model import SubGaussianNoise as SubGaussianNoise
+from certify.steps.noise_tail import noise_tail as noise_tail
+from certify.steps.noise_tail import staying_inside as staying_inside
 from certify.steps.step_size import Setting as Setting
 from certify.steps.step_size import Step as Step
 from certify.steps.step_size import StepsByTerms as StepsByTerms

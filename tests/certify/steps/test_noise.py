@@ -61,3 +61,59 @@ def test_cocoercive_fields_take_longer_steps():
 def test_numbers_out_of_range(numbers, message):
     with pytest.raises(ValueError, match=message):
         certify.noise_ball(*numbers)
+
+
+def test_components_of_scaled_rotations_are_bounded_nearly_exactly():
+    """One datum per step, with independent slopes and offsets: a recursion for the mean square."""
+    slopes, offsets = np.array([0.5, 1.5]), np.array([-0.2, 0.2])
+    h, square, mean_square = 0.2, 0.0, 1.25
+    for _ in range(2000):  # slopes and offsets are independent of each other: four components
+        square = np.mean((1 - h * slopes) ** 2) * square + h**2 * np.mean(offsets**2)
+    bound = certify.noise_ball(
+        1.0, 1.0, h, np.mean(offsets**2), component_lipschitz=np.sqrt(mean_square)
+    )
+    assert square <= bound < 1.5 * square
+
+
+@pytest.mark.parametrize("batch", [1, 2, 5])
+@pytest.mark.parametrize("size", [None, 5])
+def test_batches_of_components_obey_the_bound(batch, size):
+    """Linear components: the second moments of a batch are exact, with and without replacement."""
+    rng = np.random.default_rng(2)
+    jacobians = np.eye(3) * 0.6 + 0.3 * rng.normal(size=(5, 3, 3))
+    offsets = rng.normal(size=(5, 3))
+    mean = jacobians.mean(0)
+    offsets -= offsets.mean(0)  # the equilibrium is zero
+    a = np.linalg.eigvalsh((mean + mean.T) / 2)[0]
+    b = np.linalg.norm(mean, 2)
+    component = np.sqrt(
+        np.linalg.eigvalsh(np.mean(jacobians.transpose(0, 2, 1) @ jacobians, 0))[-1]
+    )
+    variance = np.mean((offsets**2).sum(1))
+    w = 1 / batch if size is None else (5 - batch) / (4 * batch)
+    h, second, first = 0.1, np.zeros((3, 3)), np.zeros(3)
+    for _ in range(3000):
+        forces = [
+            J @ second @ J.T + np.outer(c, c) + np.outer(J @ first, c) + np.outer(c, J @ first)
+            for J, c in zip(jacobians, offsets, strict=True)
+        ]
+        whole = mean @ second @ mean.T
+        noisy = w * np.mean(forces, 0) + (1 - w) * whole
+        second = second - h * (mean @ second + second @ mean.T) + h**2 * noisy
+        first = first - h * mean @ first
+    bound = certify.noise_ball(
+        a, b, h, variance, component_lipschitz=component, batch=batch, size=size
+    )
+    assert np.trace(second) <= bound * (1 + 1e-12) + 1e-15
+    assert bound <= 4 * np.trace(second) + 1e-15
+
+
+def test_components_need_sensible_constants():
+    with pytest.raises(ValueError, match="below the margin"):
+        certify.noise_ball(1.0, 2.0, 0.1, 1.0, component_lipschitz=0.5)
+    with pytest.raises(ValueError, match=r"below 0.222222,"):
+        certify.noise_ball(1.0, 2.0, 0.3, 1.0, component_lipschitz=3.0)
+    with pytest.raises(ValueError, match="go with component_lipschitz"):
+        certify.noise_ball(1.0, 2.0, 0.1, 1.0, batch=2)
+    with pytest.raises(ValueError, match="at most all data"):
+        certify.noise_ball(1.0, 2.0, 0.1, 1.0, component_lipschitz=3.0, batch=9, size=8)
