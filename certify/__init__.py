@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from certify.checker import Unusable as Unusable
     from certify.checker import Verdict as Verdict
     from certify.claims.certificate import Certificate as Certificate
+    from certify.claims.closed_form import ClosedForm as ClosedForm
+    from certify.claims.closed_form import ClosedFormConstants as ClosedFormConstants
+    from certify.claims.closed_form import ClosedFormEquilibrium as ClosedFormEquilibrium
     from certify.claims.contraction import Contraction as Contraction
     from certify.claims.convergence import Convergence as Convergence
     from certify.claims.expanding_region import Expansion as Expansion
@@ -65,6 +68,9 @@ if TYPE_CHECKING:
     from certify.problem.region import Everywhere as Everywhere
     from certify.problem.region import Policies as Policies
     from certify.prove.certify import certify as certify
+    from certify.prove.closed_form import ClosedFormBounds as ClosedFormBounds
+    from certify.prove.closed_form import certify_closed_form as certify_closed_form
+    from certify.prove.closed_form import closed_form_bounds as closed_form_bounds
     from certify.prove.direct.contracting_step import contraction as contraction
     from certify.prove.direct.contracting_step import is_same_step as is_same_step
     from certify.prove.direct.largest_step import DirectStep as DirectStep
@@ -111,6 +117,7 @@ _HOMES = {
     for home, names in {
         "checker": ("Unusable", "Verdict"),
         "claims.certificate": ("Certificate",),
+        "claims.closed_form": ("ClosedForm", "ClosedFormConstants", "ClosedFormEquilibrium"),
         "claims.contraction": ("Contraction",),
         "claims.convergence": ("Convergence",),
         "claims.instability": ("Instability",),
@@ -154,6 +161,7 @@ _HOMES = {
         "prove.noise": ("certify_mean_square",),
         "prove.leader": ("certify_leader",),
         "prove.certify": ("certify",),
+        "prove.closed_form": ("ClosedFormBounds", "certify_closed_form", "closed_form_bounds"),
         "prove.monotone": ("certify_monotone",),
         "prove.network": ("certify_network", "network_constants"),
         "prove.policies": ("certify_policies",),

@@ -9,6 +9,7 @@ from dgames.games.crowds import BeachBar as BeachBar
 from dgames.games.crowds import LeftRight as LeftRight
 from dgames.games.crowds import RockPaperScissors as RockPaperScissors
 from dgames.games.crowds import SusceptibleInfected as SusceptibleInfected
+from dgames.games.decayed_bilinear import DecayedBilinear as DecayedBilinear
 from dgames.games.dirac_gan import DiracGAN as DiracGAN
 from dgames.games.first_price_auction import FirstPriceAuction as FirstPriceAuction
 from dgames.games.graphon_crowds import EpidemicCrowd as EpidemicCrowd
