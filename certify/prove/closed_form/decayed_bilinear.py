@@ -56,9 +56,7 @@ def _(game: DecayedBilinear, like: Strategy | None = None, args: Any = None) -> 
 
         system = operator(len(first), normal)
         right = -(matrix @ second) / nu - first
-        x, _ = scipy.sparse.linalg.cg(
-            operator(size, normal), right, rtol=1e-14, atol=0.0, maxiter=2_000
-        )
+        x, _ = scipy.sparse.linalg.cg(system, right, rtol=1e-14, atol=0.0, maxiter=2_000)
         y = (transposed @ x + second) / nu
         return joined(game, like, jnp.asarray(x), jnp.asarray(y))
 
