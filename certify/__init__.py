@@ -82,6 +82,8 @@ if TYPE_CHECKING:
     from certify.prove.graphon_transfer import graphon_transfer as graphon_transfer
     from certify.prove.growth import grow as grow
     from certify.prove.leader import certify_leader as certify_leader
+    from certify.prove.lipschitz import LipschitzBound as LipschitzBound
+    from certify.prove.lipschitz import lipschitz as lipschitz
     from certify.prove.mirror_ascent import mirror_ascent as mirror_ascent
     from certify.prove.mismatch import MismatchError as MismatchError
     from certify.prove.monotone import certify_monotone as certify_monotone
@@ -160,6 +162,7 @@ _HOMES = {
         "prove.growth": ("grow",),
         "prove.noise": ("certify_mean_square",),
         "prove.leader": ("certify_leader",),
+        "prove.lipschitz": ("LipschitzBound", "lipschitz"),
         "prove.certify": ("certify",),
         "prove.closed_form": ("ClosedFormBounds", "certify_closed_form", "closed_form_bounds"),
         "prove.monotone": ("certify_monotone",),

@@ -1,0 +1,40 @@
+"""What is proved about the Lipschitz constant of a network."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from certify.problem.region import Ball, Box
+
+Norm = Literal["l2", "linf"]
+Method = Literal["auto", "product", "pivots", "lipsdp", "propagation"]
+
+
+@dataclass(frozen=True)
+class LipschitzBound:
+    """A bound on the Lipschitz constant of a network in its input.
+
+    For all x, y in the domain `|f(x) - f(y)| <= constant |x - y|`, with the same norm on both
+    sides. The network is that of the stored floats, taken as exact numbers, in exact arithmetic. It
+    is proved by this package, with every rounding error paid for; there is no file, so it is not
+    checked by the independent checker.
+
+    Attributes:
+        constant: The bound; infinite if none was found.
+        method: How it was proved: "product", "pivots", "lipsdp" or "propagation".
+        norm: "l2", Euclidean norms, or "linf", norms of the largest entry.
+        domain: The inputs it is about, or None for all of them.
+    """
+
+    constant: float
+    method: Method
+    norm: Norm
+    domain: Box | Ball | None = None
+
+    @property
+    def proved(self) -> bool:
+        """Whether there is a bound; one that is there is proved."""
+        return self.constant < float("inf")
+
+    def __str__(self) -> str:
+        where = "for all inputs" if self.domain is None else f"on a {type(self.domain).__name__}"
+        return f"Lipschitz constant at most {self.constant:.6g} in {self.norm} {where}, proved"
