@@ -70,7 +70,7 @@ def lipschitz(
         global_slopes(activation, units)
         for activation, units in zip(chain.activations, chain.sizes[1:], strict=False)
     ]
-    methods = [method] if method != "auto" else _methods(norm)
+    methods: list[Method] = [method] if method != "auto" else _methods(norm)
     found = [(_constant(chain, slopes, norm, each), each) for each in methods]
     constant, used = min(found, key=lambda pair: pair[0])
     return LipschitzBound(constant, used, norm, domain)
