@@ -35,6 +35,34 @@ class Activation(NamedTuple):
             return ACTIVATIONS[self.name](x)
         return ACTIVATIONS[self.name](self.sharpness * x) / self.sharpness
 
+    @property
+    def slopes(self) -> tuple[float, float]:
+        """The least and the largest slope, rounded outwards; they do not depend on the sharpness.
+
+        Of "groupsort" they are the least and the largest eigenvalue of the Jacobian.
+        """
+        return SLOPES[self.name]
+
+    @property
+    def steepest(self) -> float:
+        """The Lipschitz constant: the largest slope in absolute value, rounded up."""
+        return max(map(abs, self.slopes))
+
+
+def as_activation(activation: str | Activation) -> Activation:
+    """An activation function by name or as it is.
+
+    Raises:
+        ValueError: If there is none of this name, or if its sharpness is not positive.
+    """
+    activation = Activation(activation) if isinstance(activation, str) else activation
+    if activation.name not in ACTIVATIONS or not activation.sharpness > 0:
+        raise ValueError(
+            f"An activation is one of {', '.join(ACTIVATIONS)}, of positive sharpness; got "
+            f"{activation}"
+        )
+    return activation
+
 
 def _groupsort(x: Float[Array, " *shape"]) -> Float[Array, " *shape"]:
     """Sorts pairs smoothly: `log(exp(a) + exp(b))` in place of the larger one, the rest is left."""
@@ -59,3 +87,17 @@ ACTIVATIONS: dict[str, Callable] = {
     "identity": _identity,
 }
 """The activation functions by name."""
+
+# The extremes of silu and gelu are rounded outwards; gelu's are at plus and minus the root of two,
+# silu's where t tanh(t / 2) = 2. Those of the others have closed forms.
+SLOPES: dict[str, tuple[float, float]] = {
+    "tanh": (0.0, 1.0),
+    "softplus": (0.0, 1.0),
+    "sigmoid": (0.0, 0.25),
+    "silu": (-0.0998394, 1.0998394),
+    "gelu": (-0.1289043, 1.1289043),
+    "erf": (0.0, 1.1283792),
+    "sin": (-1.0, 1.0),
+    "groupsort": (-1.0, 1.0),
+    "identity": (1.0, 1.0),
+}
