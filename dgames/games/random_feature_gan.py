@@ -115,7 +115,7 @@ class RandomFeatureGAN(ZeroSum):
         z: Float[Array, "M d"],
         features: tuple[int, int] = (100, 1_000),
         *,
-        frequency: float = 0.5,
+        frequency: float = 0.2,
         activation: str = "sin",
         decay: tuple[float, float] = (1.0, 1.0),
         loss: AdversarialLoss = "wasserstein",

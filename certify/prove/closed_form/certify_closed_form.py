@@ -1,13 +1,14 @@
 """Proves convergence from the constants that a game has in closed form."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from typing import Any
 
 import jax
 import numpy as np
 
 import dgames as dg
+from certify.checker.steps import UNPROJECTED
 from certify.claims.closed_form import ClosedForm, ClosedFormConstants, ClosedFormEquilibrium
 from certify.enclosure.enclose import enclose, require_x64
 from certify.problem.exact_types import METHODS, is_as_made
@@ -103,7 +104,8 @@ def certify_closed_form(
     if reach < math.inf:
         basin = max(float(next_below(reach - float(next_above(2 * radius)))), 0.0)
     equilibrium = ClosedFormEquilibrium(center, radius, basin)
-    steps, without = _steps(names, constants, equilibrium, reach, len(blocks(center)))
+    excluded = UNPROJECTED if bounds.projected else set()
+    steps, without = _steps(names, constants, equilibrium, reach, len(blocks(center)), excluded)
     return ClosedForm("proved", (), constants, steps, without, equilibrium)
 
 
@@ -149,6 +151,7 @@ def _steps(
     equilibrium: ClosedFormEquilibrium,
     reach: float,
     players: int,
+    excluded: Set[str],
 ) -> tuple[dict[str, StepSize], dict[str, str]]:
     """Returns the steps that the theorems of `certify.steps` prove, and why there are none."""
     setting = Setting(
@@ -168,6 +171,10 @@ def _steps(
     for name in names:
         proposed = [step for rule in STEP_RULES[name] if (step := rule(setting))]
         proposed = [step for step in proposed if step["rate"] < 1 and step["best"] > 0]
+        if proposed and all(step["theorem"] in excluded for step in proposed):
+            without[name] = "its theorem does not cover steps onto strategy sets"
+            continue
+        proposed = [step for step in proposed if step["theorem"] not in excluded]
         if not proposed:
             without[name] = "no step of it was proved with a basin in the region"
             continue

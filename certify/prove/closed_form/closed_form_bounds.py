@@ -24,6 +24,8 @@ class ClosedFormBounds(NamedTuple):
             looks for it; None if there is no better way than such a run.
         like: A joint strategy of the right shapes, from which the run starts; None if the game does
             not know its shapes, so that the user has to give one.
+        projected: Whether the region is that of strategy sets, onto which steps are projected; then
+            the theorems on steps have to cover projections.
     """
 
     constants: ClosedFormConstants
@@ -31,6 +33,7 @@ class ClosedFormBounds(NamedTuple):
     residual: Callable[[Strategy], float] | None = None
     guess: Callable[[], Strategy] | None = None
     like: Strategy | None = None
+    projected: bool = False
 
 
 @functools.singledispatch
