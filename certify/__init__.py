@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from certify.claims.network_convergence import NetworkConvergence as NetworkConvergence
     from certify.claims.network_convergence import NetworkEquilibrium as NetworkEquilibrium
     from certify.claims.network_convergence import NetworkStep as NetworkStep
+    from certify.claims.neural_convergence import NeuralConvergence as NeuralConvergence
     from certify.claims.policy_contraction import PolicyContraction as PolicyContraction
     from certify.claims.policy_convergence import PolicyConvergence as PolicyConvergence
     from certify.claims.refutation import Refutation as Refutation
@@ -89,6 +90,7 @@ if TYPE_CHECKING:
     from certify.prove.monotone import certify_monotone as certify_monotone
     from certify.prove.network import certify_network as certify_network
     from certify.prove.network import network_constants as network_constants
+    from certify.prove.neural import certify_networks as certify_networks
     from certify.prove.noise import certify_mean_square as certify_mean_square
     from certify.prove.policies import certify_policies as certify_policies
     from certify.prove.unstable import certify_expansion as certify_expansion
@@ -132,6 +134,7 @@ _HOMES = {
         "claims.network_convergence": (
             *("NetworkConstants", "NetworkConvergence", "NetworkEquilibrium", "NetworkStep"),
         ),
+        "claims.neural_convergence": ("NeuralConvergence",),
         "claims.policy_contraction": ("PolicyContraction",),
         "claims.policy_convergence": ("PolicyConvergence",),
         "claims.refutation": ("Refutation",),
@@ -160,6 +163,7 @@ _HOMES = {
         "prove.graphon_transfer": ("GraphonTransfer", "graphon_transfer"),
         "prove.feedback_proof": ("certify_feedback",),
         "prove.growth": ("grow",),
+        "prove.neural": ("certify_networks",),
         "prove.noise": ("certify_mean_square",),
         "prove.leader": ("certify_leader",),
         "prove.lipschitz": ("LipschitzBound", "lipschitz"),

@@ -27,7 +27,7 @@ VALUES: tuple[Any, ...] = (
     *("convergence", "contraction", "policies", "coupling", "form", "zero", "equations"),
     *("equilibrium", "stackelberg", "active", "inactive", "equation", "lower", "upper"),
     *("feedback", "finite", "stationary", "all", "discrete", "continuous", "refutation"),
-    *("mean_square", "some"),
+    *("mean_square", "some", "neural", "outputs"),
     *("instability", "expansion", "flow", "alternating", "simultaneous"),
     *("monotone", "point", "compact", "anchored", "varying", "best_iterate"),
     *OPERANDS,
@@ -52,6 +52,14 @@ def sealed(data: Any) -> Any:
         return data
     data = dict(data)
     game = data.get("game")
+    value = game.get("value") if isinstance(game, dict) else None
+    if isinstance(value, dict):
+        graph = value.get("graph")
+        if isinstance(graph, dict) and {"hash", "nodes", "outputs"} <= graph.keys():
+            renewed = {**graph, "hash": graph_hash(graph["nodes"], graph["outputs"])}
+            value = {**value, "graph": renewed}
+        game = {**data["game"], "value": value}
+        data["game"] = {**game, "hash": game_hash(game)} if "hash" in game else game
     graph = game.get("graph") if isinstance(game, dict) else None
     if isinstance(graph, dict) and {"hash", "nodes", "outputs"} <= graph.keys():
         renewed = {**graph, "hash": graph_hash(graph["nodes"], graph["outputs"])}

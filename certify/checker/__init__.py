@@ -19,7 +19,9 @@ of file:
 - `repulsion` is for equilibria that repel a method, and uses `step_matrices`;
 - `leaving` is for regions that all runs leave, and uses it too;
 - `mean_square` is for methods on affine fields that are drawn at random, and uses `sampled_fields`,
-  `affine_methods` and `quadratic_graphs`.
+  `affine_methods` and `quadratic_graphs`;
+- `neural` is for zero-sum games of networks, and uses `neural_recursion`, `neural_activations` and,
+  by what the networks play for, `neural_outputs`.
 
 The claims are read by `claims`, `region`, `metric` and `sets`; `cells` has the cells of a region.
 All rest on `reader` (of files), `exact`, `matrices`, `sparse` and `semidefinite` (positive
@@ -29,8 +31,8 @@ These verify level 1: the inequalities, given the bounds on derivatives in the f
 needs python-flint: `rederive` finds these bounds again from the costs, which the file spells out as
 a `graph`, by truncated Taylor polynomials (`jets`, `series`, `intervals`); `rederive_terms` finds
 terms of rank one in it (`ridges`, `forms`, `univariate`), `rederive_functions` convex functions;
-`rederive_zero` is for zeros, `rederive_stackelberg` for files about a leader, and
-`rederive_nonconvexity` for refutations.
+`rederive_zero` is for zeros, `rederive_stackelberg` for files about a leader,
+`rederive_nonconvexity` for refutations, and `rederive_neural`, with `network_balls`, for networks.
 
 Run it as `python -m certify.checker [--level 2] FILE`. The folder is also a distribution of its
 own, `certify-checker`, see its README.
@@ -47,6 +49,7 @@ from .krawczyk import check_zero
 from .leaving import check_expansion
 from .mean_square import check_mean_square
 from .monotone import check_monotone
+from .neural import check_neural
 from .nonconvexity import check_nonconvexity
 from .policies import check_policies
 from .proof import check_convergence
@@ -59,6 +62,7 @@ from .reader import (
     INSTABILITY,
     MEAN_SQUARE,
     MONOTONE,
+    NEURAL,
     POLICIES,
     REFUTATION,
     STACKELBERG,
@@ -87,6 +91,7 @@ KINDS: dict[str, Callable[[Reader, int, Progress | None], tuple[str, ...]]] = {
     MEAN_SQUARE: check_mean_square,
     INSTABILITY: check_instability,
     EXPANSION: check_expansion,
+    NEURAL: check_neural,
 }
 
 

@@ -83,7 +83,10 @@ def read_claims(data: Contents) -> ConvergenceClaims:
         ends = _clipped(ends, game["sets"], sizes)
     point = strategy([_float(x) for x in center])
     basin = _float(claims["basin"]["radius"])
-    steps = {step["method"]: _step(step, basin, weights is None, names) for step in claims["steps"]}
+    steps = {
+        step["method"]: step_in_file(step, basin, weights is None, names)
+        for step in claims["steps"]
+    }
     return ConvergenceClaims(
         margin=_float(claims["margin"]),
         lipschitz=_float(claims["lipschitz"]),
@@ -145,7 +148,15 @@ def read_region(data: Contents) -> Region:
     return Ball(strategy(region["center"]), _float(region["radius"]))
 
 
-def _step(step: Contents, basin: float, is_matrix: bool, names: list[str]) -> StepSize:
+def step_in_file(step: Contents, basin: float, is_matrix: bool, names: list[str]) -> StepSize:
+    """Reads an entry of `claims.steps`.
+
+    Args:
+        step: The entry.
+        basin: The radius of the basin of methods that state none.
+        is_matrix: Whether the metric is a matrix that is not made of weights.
+        names: The players.
+    """
     momentum = [_float(x) for x in step.get("momentum", [])]
     scale = dict(zip(names, map(_float, step["inner"]), strict=True)) if "inner" in step else None
     return StepSize(

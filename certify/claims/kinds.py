@@ -17,6 +17,7 @@ from certify.claims.instability import Instability
 from certify.claims.isolated_zero import IsolatedZero
 from certify.claims.mean_square import MeanSquare
 from certify.claims.monotone_convergence import MonotoneConvergence
+from certify.claims.neural_convergence import NeuralConvergence
 from certify.claims.policy_convergence import PolicyConvergence
 from certify.claims.refutation import Refutation
 from certify.claims.stackelberg_optimum import StackelbergOptimum
@@ -31,6 +32,7 @@ KINDS: dict[str, type[Certificate]] = {
     for known in (
         *(Convergence, Contraction, PolicyConvergence),
         *(IsolatedZero, StackelbergOptimum, FeedbackEquilibrium, MeanSquare),
+        NeuralConvergence,
         *(Refutation, Instability, Expansion, MonotoneConvergence),
     )
 }
@@ -47,8 +49,8 @@ def load(path: str | Path, progress: Progress | None = None, *, level: int = 1) 
     Returns:
         A certificate with the status "proved", of the class of its kind: a `Convergence`, a
         `Contraction`, a `PolicyConvergence`, an `IsolatedZero`, a `StackelbergOptimum`, a
-        `FeedbackEquilibrium`, a `MeanSquare`, a `Refutation`, an `Instability`, an `Expansion` or a
-        `MonotoneConvergence`.
+        `FeedbackEquilibrium`, a `MeanSquare`, a `NeuralConvergence`, a `Refutation`, an
+        `Instability`, an `Expansion` or a `MonotoneConvergence`.
 
     Raises:
         ValueError: If the file cannot be read (`certify.checker.Unusable`), or the independent

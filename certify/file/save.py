@@ -106,7 +106,7 @@ def schema(kind: str = "convergence") -> Contents:
 
     Args:
         kind: "convergence", "contraction", "policies", "zero", "stackelberg", "feedback",
-            "mean_square", "refutation", "instability", "expansion" or "monotone", see
+            "mean_square", "neural", "refutation", "instability", "expansion" or "monotone", see
         `Certificate.kind`.
 
     Raises:

@@ -21,6 +21,7 @@ from certify.checker.reader import (
     INSTABILITY,
     MEAN_SQUARE,
     MONOTONE,
+    NEURAL,
     POLICIES,
     REFUTATION,
     STACKELBERG,
@@ -38,6 +39,7 @@ FLINT = {
     *("intervals.py", "series.py", "rederive.py"),
     *("univariate.py", "forms.py", "ridges.py", "rederive_terms.py", "rederive_functions.py"),
     *("rederive_zero.py", "rederive_stackelberg.py", "rederive_nonconvexity.py"),
+    *("network_balls.py", "rederive_neural.py"),
 }
 
 
@@ -183,7 +185,7 @@ def test_class_names_are_unique():
 
 def test_each_kind_has_its_check():
     kinds = {CONVERGENCE, CONTRACTION, POLICIES, ZERO, STACKELBERG, FEEDBACK, MEAN_SQUARE}
-    kinds |= {REFUTATION, INSTABILITY, EXPANSION, MONOTONE}
+    kinds |= {REFUTATION, INSTABILITY, EXPANSION, MONOTONE, NEURAL}
     assert certify.checker.KINDS.keys() == kinds
 
 

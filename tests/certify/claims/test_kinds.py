@@ -4,6 +4,7 @@ import copy
 import io
 import json
 
+import jax
 import jax.numpy as jnp
 import pytest
 from rich.console import Console
@@ -26,6 +27,9 @@ LED_REGION = certify.Box.around({"leader": 1.0, "followers": (1.0,)}, 0.5)
 SKEW = dg.zero_sum(lambda x, args: x[0] * x[1])
 ONE = jnp.eye(1)
 LQ = dg.dynamic.LQGame(ONE, {"a": ONE}, {"a": ONE}, {"a": ONE})
+NET = dg.nn.mlp((1, 2, 1), jax.random.key(0), start="antisymmetric")
+NETWORKS = dg.ZeroSumNetworks(dg.OutputValue(dg.neural.moment), (NET, NET), (1.0, 1.0))
+DATA = (jnp.ones((1, 1)), jnp.ones((1, 1)), jnp.zeros(1))  # the start is the equilibrium
 DOUBLED = certify.Outcomes([2.0, 0.0])
 RING = jnp.array([[1, 2], [2, 0], [0, 1]])
 
@@ -76,6 +80,7 @@ def of_each_kind(linear_certificate, linear_game):
         "mean square": certify.certify_mean_square(
             linear_game, dg.Simultaneous(0.01), {"fast": 0.0, "slow": 0.0}, DOUBLED
         ),
+        "neural": certify.certify_networks(NETWORKS, NETWORKS.start, 0.25, args=DATA),
         "refutation": bent(),
         "instability": certify.certify_instability(BENT, dg.Simultaneous(0.1), ORIGIN),
         "instability of the flow": certify.certify_instability(BENT, None, ORIGIN),
@@ -99,6 +104,7 @@ NUMBERS = {
 NAMES = [
     *("convergence", "convergence over policies", "contraction", "policies"),
     *("zero", "zero of an equilibrium", "stackelberg", "feedback", "mean square", "refutation"),
+    "neural",
     *("instability", "instability of the flow", "expansion", "expansion of the flow"),
     "monotone",
 ]
@@ -170,7 +176,7 @@ def test_schemas_of_every_kind(command):
     assert command("schema")[1] == command("schema", "convergence")[1]
     status, _, err = command("schema", "network")
     known = "convergence, contraction, policies, zero, stackelberg, feedback, mean_square, "
-    known += "refutation, instability, expansion or monotone"
+    known += "neural, refutation, instability, expansion or monotone"
     assert status == 2 and f"must be {known}" in err
 
 
@@ -187,6 +193,7 @@ def test_a_certificate_knows_its_game(certificate, of_each_kind, linear_game, tm
         "stackelberg": (LED, LED_REGION.center),
         "feedback": (LQ, linear),
         "mean square": (linear_game, linear),
+        "neural": (NETWORKS, NETWORKS.start),
         "refutation": (BENT, linear),
         "instability": (BENT, linear),
         "instability of the flow": (BENT, linear),
@@ -203,13 +210,15 @@ def test_a_certificate_knows_its_game(certificate, of_each_kind, linear_game, tm
         "feedback": dg.dynamic.LQGame(2 * ONE, LQ.B, LQ.Q, LQ.R),
         "convergence over policies": ENTROPIC,
         "monotone": dg.zero_sum(lambda x, args: 2 * x[0] * x[1]),
+        "neural": dg.ZeroSumNetworks(NETWORKS.value, (None, NET), (1.0, 1.0)),
     }.get(name, dg.game(lambda x, args: {key: value**2 for key, value in x.items()}))
-    certificate.require_game(game, x)
+    args = DATA if name == "neural" else None
+    certificate.require_game(game, x, args)
     with pytest.raises(ValueError, match="not of this game"):
-        certificate.require_game(other, x)
+        certificate.require_game(other, x, args)
     path = certificate.save(tmp_path / "c.json")
-    assert certify.check(path, game=game, like=x).ok
-    verdict = certify.check(path, game=other, like=x)
+    assert certify.check(path, game=game, args=args, like=x).ok
+    verdict = certify.check(path, game=other, args=args, like=x)
     assert not verdict.ok and verdict.reasons[0].startswith("the game is the one given: ")
 
 

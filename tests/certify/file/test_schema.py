@@ -52,7 +52,7 @@ def test_the_schemas_are_schemas(kind):
     assert certify.schema(kind)["properties"]["version"] == {"const": reader.VERSION}
     assert certify.schema(kind)["properties"]["kind"] == {"const": kind}
     known = "contraction, convergence, expansion, feedback, instability, mean_square, monotone, "
-    known += "policies, refutation, stackelberg, zero"
+    known += "neural, policies, refutation, stackelberg, zero"
     with pytest.raises(ValueError, match=f"must be one of {known}"):
         certify.schema(f"{kind}s")
 

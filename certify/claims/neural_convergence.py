@@ -1,0 +1,218 @@
+"""The certificate that training converges in a zero-sum game of networks."""
+
+from typing import Any, ClassVar, NamedTuple, final
+
+from certify.checker.reader import NEURAL
+from certify.claims.certificate import Certificate
+from certify.claims.convergence_claims import step_in_file
+from certify.claims.rows import Column, Row, Table, about, at_least, at_most, row
+from certify.claims.same_networks import networks_difference
+from certify.steps.enough import steps_enough
+from certify.steps.step_size import StepSize
+from dgames.strategy import Strategy
+
+
+class TrainedPoint(NamedTuple):
+    """The place of the one equilibrium in a region.
+
+    Attributes:
+        radius: The equilibrium is within this distance of the point of the certificate.
+        digests: The SHA-256 of the weights of each network at that point.
+    """
+
+    radius: float
+    digests: tuple[str, ...]
+
+
+class Training(NamedTuple):
+    """What is proved of training from the start.
+
+    Attributes:
+        distance: The start is within this distance of the point.
+        method: The name of the method.
+        step: Its step.
+        accuracy: How near the equilibrium it gets.
+        steps: How many steps are enough for that.
+    """
+
+    distance: float
+    method: str
+    step: float
+    accuracy: float
+    steps: int
+
+
+@final
+class NeuralConvergence(Certificate):
+    """A certificate of a zero-sum game of networks, from `certify.certify_networks`.
+
+    With status "proved", the pseudo-gradient is strongly monotone on a ball of weights; there is
+    exactly one equilibrium in it, near the point; and the flow and methods with safe steps converge
+    to it from every start in their basins, in the Euclidean distance of all weights. The argument
+    is in `certify/checker/neural.py`.
+    """
+
+    kind: ClassVar[str] = NEURAL
+    title: ClassVar[str] = "Convergence of training"
+
+    @property
+    def margin(self) -> float:
+        """Lower bound on the strong-monotonicity modulus."""
+        return float.fromhex(self.data["claims"]["margin"])
+
+    @property
+    def lipschitz(self) -> float:
+        """Upper bound on the Lipschitz constant of the pseudo-gradient."""
+        return float.fromhex(self.data["claims"]["lipschitz"])
+
+    @property
+    def radius(self) -> tuple[float, ...]:
+        """The radius of the region for each network."""
+        return tuple(map(float.fromhex, self.data["claims"]["region"]["radius"]))
+
+    @property
+    def equilibrium(self) -> TrainedPoint:
+        """Where the one equilibrium of the region is."""
+        stated = self.data["claims"]["equilibrium"]
+        return TrainedPoint(float.fromhex(stated["radius"]), tuple(stated["point"]))
+
+    @property
+    def basin(self) -> float:
+        """The radius of a ball around the point, from which flow and safe steps converge."""
+        return float.fromhex(self.data["claims"]["basin"]["radius"])
+
+    @property
+    def step_sizes(self) -> dict[str, StepSize]:
+        """Safe steps of each method, by name."""
+        names = [str(k) for k in range(len(self.data["game"]["networks"]))]
+        return {
+            step["method"]: step_in_file(step, self.basin, False, names)
+            for step in self.data["claims"]["steps"]
+        }
+
+    @property
+    def contains_start(self) -> bool:
+        """Whether the start is in the basin of a method: training from it converges."""
+        return "start" in self.data["claims"]
+
+    @property
+    def training(self) -> Training:
+        """What is proved of training from the start.
+
+        Raises:
+            ValueError: If nothing is, because no basin contains it.
+        """
+        if not self.contains_start:
+            raise ValueError("training: no basin of this certificate contains a start")
+        stated = self.data["claims"]["start"]
+        distance, accuracy = (float.fromhex(stated[key]) for key in ("distance", "accuracy"))
+        method = stated["method"]
+        return Training(distance, method, self.step_sizes[method].best, accuracy, stated["steps"])
+
+    @property
+    def checkable(self) -> int:
+        """The highest level at which a file can be checked: 2 if it has the weights, else 1."""
+        return 2 if "weights" in self.data["evidence"] else 1
+
+    @property
+    def weights(self) -> int:
+        """How many weights and biases the networks have."""
+        return sum(
+            after * (before + bias)
+            for net in self.data["game"]["networks"]
+            for before, after, bias in zip(
+                net["sizes"], net["sizes"][1:], net["biases"], strict=False
+            )
+        )
+
+    @property
+    def sentence(self) -> str:
+        """What is proved of training from the start, in one sentence.
+
+        Raises:
+            ValueError: If no basin contains the start.
+        """
+        found = self.training
+        return (
+            "Training from the start converges to the one equilibrium in this ball: "
+            f"{found.method} with steps of {found.step:.6g} is within {found.accuracy:.3g} of it "
+            f"after at most {found.steps:,} steps."
+        )
+
+    def iterations(self, accuracy: float, method: str | None = None) -> int:
+        """Returns after how many best steps a method is within an accuracy of the equilibrium.
+
+        Args:
+            accuracy: A positive number.
+            method: The name of a method; by default, the one that is stated for the start.
+
+        Raises:
+            ValueError: If no basin contains the start, or there is no step of this method.
+        """
+        found = self.training
+        name = found.method if method is None else method
+        if name not in self.step_sizes or not accuracy > 0:
+            raise ValueError(
+                f"iterations: the accuracy is positive, and the method one of "
+                f"{', '.join(self.step_sizes)}; got {accuracy} and {name}"
+            )
+        step = self.step_sizes[name]
+        if found.distance > step.basin:
+            raise ValueError(f"iterations: the start is not in the basin of {name}")
+        return steps_enough(
+            step.rate, step.constant, found.distance, self.equilibrium.radius, accuracy
+        )
+
+    def difference(self, game: Any, x: Strategy | None = None, args: Any = None) -> str | None:
+        """Says how a game, its starts or its data differ from those of the file."""
+        return networks_difference(self.data, game, args)
+
+    def claim_rows(self) -> list[Row]:
+        """Returns the claims: which networks, where, how strongly, and what follows."""
+        game, claims = self.data["game"], self.data["claims"]
+        nets = [" x ".join(map(str, net["sizes"])) for net in game["networks"]]
+        decays = [float.fromhex(net["decay"]) for net in game["networks"]]
+        parts: list[Any] = []
+        for k, (net, decay) in enumerate(zip(nets, decays, strict=True)):
+            where = "zero" if game["networks"][k]["start"] is None else "its start"
+            parts += [", " if k else "", f"{net}, decay ", about(decay), f" towards {where}"]
+        rows = [
+            row("networks", *parts, f"; {self.weights:,} weights"),
+            row("data", f"{game['data']['samples']} samples"),
+            row("region", "balls of weights of radius ", *_joined(self.radius)),
+            row("margin", at_least(self.margin)),
+            row("Lipschitz constant", "at most ", at_most(self.lipschitz)),
+            row("equilibrium", "one, within ", at_most(self.equilibrium.radius), " of the point"),
+            row("basin", "all weights within ", at_least(self.basin), " of the point"),
+        ]
+        if "start" in claims:
+            rows.append(row("training", self.sentence))
+        level = "1 and 2" if self.checkable == 2 else "1, as the file has no weights"
+        return [*rows, row("checked", f"at level {level}")]
+
+    def tables(self) -> list[Table]:
+        """Returns the safe steps of each method."""
+        columns = [
+            Column(title) for title in ("method", "largest step", "best step", "rate", "basin")
+        ]
+        rows = [
+            [[name], [at_least(s.max)], [about(s.best)], [at_most(s.rate)], [at_least(s.basin)]]
+            for name, s in self.step_sizes.items()
+        ]
+        return [Table("Safe steps", columns, rows)] if rows else []
+
+    def __repr__(self) -> str:
+        if self.status != "proved":
+            return f"NeuralConvergence(status={self.status!r}, reasons={self.reasons})"
+        return (
+            f"NeuralConvergence(status='proved', margin={self.margin:.6g}, "
+            f"lipschitz={self.lipschitz:.6g}, weights={self.weights})"
+        )
+
+
+def _joined(values: tuple[float, ...]) -> list[Any]:
+    distinct = values[:1] if len(set(values)) == 1 else values
+    parts: list[Any] = []
+    for k, value in enumerate(distinct):
+        parts += [", " if k else "", about(value)]
+    return parts

@@ -1,0 +1,64 @@
+"""Compares the game of a neural file with a given one, by its code, its data and its starts."""
+
+from typing import Any
+
+import dgames as dg
+from certify.checker import Unusable
+from certify.checker.neural import digest_of
+from certify.file.contents import Contents
+from certify.graph.builder import GraphError
+from certify.graph.output_graph import traced_outputs
+from certify.problem.exact_types import is_as_made
+from certify.problem.network_contents import flat_weights, network_of, require_network
+from certify.problem.network_data import output_arrays
+from dgames.strategy import blocks
+
+
+def networks_difference(data: Contents, game: Any, args: Any) -> str | None:
+    """Says how a game of networks, or its data, differs from that of a file.
+
+    Args:
+        data: The contents of the file.
+        game: The game.
+        args: The data.
+
+    Raises:
+        Unusable: If there are no data to compare.
+    """
+    said = data["game"]
+    if type(game) is not dg.ZeroSumNetworks or not is_as_made(game):
+        return "it is a game of networks"
+    if args is None:
+        raise Unusable("the file has data, to be given as args")
+    starts = game.start if isinstance(game.start, tuple | list) else blocks(game.start)
+    for network, decay, start in zip(said["networks"], game.decay, starts, strict=True):
+        if float(decay).hex() != network["decay"]:
+            return "its decay is another one"
+        if (start is None) != (network["start"] is None):
+            return "its networks decay to somewhere else"
+        if start is not None:
+            if list(require_network(start, "the start").sizes) != network["sizes"]:
+                return "its networks have other sizes"
+            if flat_weights(start).digest != network["start"]:
+                return "its networks decay to other weights"
+    return _DIFFERENCES[said["value"]["kind"]](said, game, args)
+
+
+def _outputs_difference(said: Contents, game: dg.ZeroSumNetworks, args: Any) -> str | None:
+    if type(game.value) is not dg.OutputValue:
+        return "its value is a mean of a function of outputs"
+    networks = [network_of(net) for net in said["networks"]]
+    try:
+        arrays = output_arrays(args, networks)
+        sizes = (networks[0].sizes[-1], networks[1].sizes[-1])
+        traced = traced_outputs(game.value.fn, sizes, arrays.first)
+    except (GraphError, ValueError) as error:
+        return str(error)
+    if traced.graph != said["value"]["graph"]:
+        return "its function of outputs is another one"
+    numbers = {"samples": arrays.samples, "digest": digest_of(arrays.numbers)}
+    return None if numbers == said["data"] else "its data are others"
+
+
+# For each kind of value: how its function and data are compared.
+_DIFFERENCES = {"outputs": _outputs_difference}

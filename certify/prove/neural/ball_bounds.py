@@ -1,0 +1,23 @@
+"""Networks in ball arithmetic, and balls as bounds of a file."""
+
+from fractions import Fraction
+
+from certify.checker.network_balls import Ball, BallNetwork
+from certify.file.contents import Contents
+from certify.problem.network_contents import FlatWeights, shape_of
+from certify.rounding import float_above
+
+# Bounds are stated larger by this share, so that a checker with other roundings confirms them.
+ROOM = Fraction(2**40 + 1, 2**40)
+
+
+def ball_network(contents: Contents, weights: FlatWeights) -> BallNetwork:
+    """Returns a network in ball arithmetic."""
+    return BallNetwork(shape_of(contents), weights.exact)
+
+
+def bound_in_file(ball: Ball) -> str:
+    """Returns a number of a file that bounds a ball from above, with some room for roundings."""
+    mantissa, exponent = ball.upper().man_exp()
+    upper = Fraction(int(mantissa)) * Fraction(2) ** int(exponent)
+    return (float_above(upper * ROOM) + 0.0).hex()

@@ -1,0 +1,94 @@
+"""What a neural file says of a value that is a mean over data of a function of outputs."""
+
+from typing import Any
+
+import dgames as dg
+from certify.checker.network_balls import Ball, BallNetwork, LayerScalars
+from certify.checker.neural_outputs import read_pass
+from certify.checker.neural_recursion import Layers, bend
+from certify.checker.reader import Reader
+from certify.checker.rederive_neural import (
+    OutputFunction,
+    output_data,
+    output_gradients,
+    outputs_of,
+)
+from certify.file.contents import Contents
+from certify.graph.output_graph import traced_outputs
+from certify.problem.network_contents import shape_of
+from certify.problem.network_data import output_arrays
+from certify.prove.neural.ball_bounds import bound_in_file
+from certify.rounding import float_above
+from dgames.nn import MLP
+
+
+class OutputProof:
+    """The parts of a proof that belong to a `dgames.OutputValue`.
+
+    Attributes:
+        section: The section `game.value` of the file.
+        numbers: All numbers of the data.
+        samples: How many samples there are.
+        promoted: What was not float64, sentences.
+
+    Args:
+        value: The value.
+        networks: Both networks, for their shapes.
+        described: Their descriptions in the file.
+        data: The data `(x, z, rest)`.
+
+    Raises:
+        ValueError: If the data do not fit the networks.
+        GraphError: If the function has no expression graph.
+        EnclosureError: If nothing can be proved of its code.
+    """
+
+    def __init__(
+        self, value: dg.OutputValue, networks: list[MLP], described: list[Contents], data: Any
+    ) -> None:
+        arrays = output_arrays(data, networks)
+        sizes = (networks[0].sizes[-1], networks[1].sizes[-1])
+        traced = traced_outputs(value.fn, sizes, arrays.first)
+        self.samples, self.numbers = arrays.samples, arrays.numbers
+        self.promoted = traced.promoted
+        self.section = {"kind": "outputs", "graph": traced.graph, "datum": traced.datum}
+        self._function = OutputFunction(Reader(self.section), [shape_of(x) for x in described])
+        exact = Reader(self.numbers).numbers(len(self.numbers))
+        inputs = [network.sizes[0] for network in networks]
+        self._data = output_data(exact, self.samples, inputs, traced.datum)
+
+    def start(self, centre: list[BallNetwork]) -> None:
+        """Runs the networks at the centre of the region, for all radii."""
+        passes = [net.run(x) for net, x in zip(centre, self._data.inputs, strict=True)]
+        self._outputs = outputs_of(passes, self.samples)
+        self._passes = [_scalars(net.scalars(at)) for net, at in zip(centre, passes, strict=True)]
+
+    def evidence(self, networks: list[Layers]) -> Contents:
+        """Returns the section `evidence.value` for a region."""
+        reach = []
+        for network, file in zip(networks, self._passes, strict=True):
+            scalars = read_pass(Reader(file), network.depth, self.samples)
+            reach.append([(float_above(bend(network, at).reach) + 0.0).hex() for at in scalars])
+        stated = [Reader(row).numbers(self.samples) for row in reach]
+        found = [
+            self._function.over(outputs, [row[n] for row in stated], self._data.datum[n])
+            for n, outputs in enumerate(self._outputs)
+        ]
+        function = {
+            name: [[bound_in_file(getattr(each, name)[i]) for each in found] for i in range(2)]
+            for name in ("slope", "concave", "size")
+        }
+        mixed = [bound_in_file(each.mixed) for each in found]
+        return {"passes": self._passes, "reach": reach, "function": {**function, "mixed": mixed}}
+
+    def gradients(self, point: list[BallNetwork]) -> list[list[Ball]]:
+        """Returns the gradients of both players' costs at a point, without decay."""
+        passes = [net.run(x) for net, x in zip(point, self._data.inputs, strict=True)]
+        return output_gradients(point, passes, self._function, self._data)
+
+
+def _scalars(found: LayerScalars) -> Contents:
+    return {
+        name: [[bound_in_file(x) for x in row] for row in rows]
+        for name, rows in found._asdict().items()
+    }

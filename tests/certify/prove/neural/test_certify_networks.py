@@ -1,0 +1,109 @@
+"""Games of networks: what is proved holds, and what is said of it agrees."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import certify
+import dgames as dg
+from dgames.strategy import ravel
+
+KEYS = jax.random.split(jax.random.key(0), 2)
+X = jnp.linspace(-1.0, 1.0, 6)[:, None]
+DATA = (X, X, jnp.sin(2 * X[:, 0]))
+
+
+def posed(width=32, decay=(1.0, 1.0), **kwargs):
+    """A moment game of two small networks, and its trained strategy."""
+    start = tuple(dg.nn.mlp((1, width, 1), key, start="antisymmetric", **kwargs) for key in KEYS)
+    game = dg.ZeroSumNetworks(dg.OutputValue(dg.neural.moment), start, decay)
+    run = dg.solve(game, dg.Extragradient(0.2), start, DATA, tol=1e-12)
+    return game, start, run.strategy
+
+
+@pytest.fixture(scope="module")
+def proved():
+    game, start, point = posed()
+    return game, start, point, certify.certify_networks(game, point, 0.5, args=DATA)
+
+
+def test_a_trained_point_is_proved(proved, tmp_path):
+    game, _, _, found = proved
+    assert found.status == "proved" and found.contains_start and found.checkable == 2
+    assert 0 < found.margin < 1 < found.lipschitz
+    path = found.save(tmp_path / "game.json")
+    assert certify.check(path, game=game, args=DATA, level=2).ok
+    assert certify.load(path).margin == found.margin
+    other = dg.ZeroSumNetworks(game.value, game.start, (1.0, 2.0))
+    assert "decay" in certify.check(path, game=other, args=DATA).reasons[0]
+    moved = (X, X, 2 * DATA[2])
+    assert "data" in certify.check(path, game=game, args=moved).reasons[0]
+
+
+def test_training_takes_at_most_the_proved_number_of_steps(proved):
+    """The real run, from the start, with the proved step, against a longer one."""
+    game, start, point, found = proved
+    steps = found.training.steps
+    run = dg.solve(
+        game, dg.Extragradient(found.training.step), start, DATA, tol=0.0, max_steps=steps
+    )
+    assert jnp.linalg.norm(ravel(run.strategy)[0] - ravel(point)[0]) < found.training.accuracy
+    assert found.iterations(1e-4) < found.iterations(1e-8) == steps
+    assert str(f"{steps:,}") in found.sentence
+
+
+def test_the_margin_and_lipschitz_constant_hold_on_pairs_of_points(proved):
+    game, _, point, found = proved
+    field, (vector, unravel) = dg.pseudo_gradient(game), ravel(point)
+    rng, sizes = np.random.default_rng(0), [ravel(block)[0].size for block in point]
+
+    def draw():
+        parts = [rng.normal(size=size) for size in sizes]
+        parts = [
+            r * part / np.linalg.norm(part) for r, part in zip(found.radius, parts, strict=True)
+        ]
+        return vector + np.concatenate(parts)
+
+    value = jax.jit(lambda v: ravel(field(unravel(v), DATA))[0])
+    for _ in range(10):
+        x, y = draw(), draw()
+        gap, change = x - y, value(x) - value(y)
+        assert gap @ change >= found.margin * gap @ gap
+        assert jnp.linalg.norm(change) <= found.lipschitz * jnp.linalg.norm(gap)
+
+
+def test_the_smallest_region_that_contains_the_start():
+    game, start, point = posed()
+    away = float(jnp.linalg.norm(ravel(start)[0] - ravel(point)[0]))
+    for around in ("point", "start"):
+        found = certify.certify_networks(game, point, "contains_start", args=DATA, around=around)
+        assert found.contains_start and max(found.radius) < 2.3 * away
+        assert found.step_sizes["extragradient"].basin >= away
+
+
+def test_too_large_a_region_is_undecided():
+    game, _, point = posed()
+    found = certify.certify_networks(game, point, 50.0, args=DATA)
+    assert found.status == "undecided" and "no margin is left" in found.reasons[0]
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"radius": -1.0}, "the radius is a positive number"),
+        ({"radius": "start"}, "contains_start"),
+        ({"around": "middle"}, "around is"),
+        ({"accuracy": 0.0}, "the accuracy is"),
+        ({"methods": (dg.Alternating,)}, "classes with theorems"),
+        ({"args": (X, X)}, "args are the data"),
+        ({"args": (X, X, jnp.arange(6))}, "finite real numbers"),
+        ({"args": (X, X[:, 0], DATA[2])}, "the data z have the shape"),
+        ({"args": (X, X[:4], DATA[2])}, "the same number of samples"),
+    ],
+)
+def test_messages(proved, change, words):
+    game, _, point, _ = proved
+    given = {"radius": 0.5, "args": DATA, **change}
+    with pytest.raises(ValueError, match=words):
+        certify.certify_networks(game, point, given.pop("radius"), **given)
