@@ -90,7 +90,9 @@ if TYPE_CHECKING:
     from certify.prove.monotone import certify_monotone as certify_monotone
     from certify.prove.network import certify_network as certify_network
     from certify.prove.network import network_constants as network_constants
+    from certify.prove.neural import NetworkBounds as NetworkBounds
     from certify.prove.neural import certify_networks as certify_networks
+    from certify.prove.neural import network_bounds as network_bounds
     from certify.prove.noise import certify_mean_square as certify_mean_square
     from certify.prove.policies import certify_policies as certify_policies
     from certify.prove.unstable import certify_expansion as certify_expansion
@@ -163,7 +165,7 @@ _HOMES = {
         "prove.graphon_transfer": ("GraphonTransfer", "graphon_transfer"),
         "prove.feedback_proof": ("certify_feedback",),
         "prove.growth": ("grow",),
-        "prove.neural": ("certify_networks",),
+        "prove.neural": ("NetworkBounds", "certify_networks", "network_bounds"),
         "prove.noise": ("certify_mean_square",),
         "prove.leader": ("certify_leader",),
         "prove.lipschitz": ("LipschitzBound", "lipschitz"),
