@@ -75,7 +75,8 @@ def mlp(
             and weights `N(0, 1)`; "standard": scales of one, and weights `N(0, 1 / inputs)`.
         start: "gaussian"; "orthogonal": square hidden matrices are multiples of orthogonal ones,
             whose norm is half that of a Gaussian; "antisymmetric": units come in pairs with equal
-            inputs and opposite outputs, so that the network is zero everywhere at first.
+            inputs and opposite outputs, so that the network is zero everywhere at first (computed
+            ones up to rounding).
         first_scale: Multiplies the weights of the first layer: low frequencies make a smooth
             function. By default 1 with "ntk".
         output_bias: Whether the last layer has a bias.
@@ -96,7 +97,7 @@ def mlp(
         weight = jax.random.normal(own, (outputs, inputs))
         if start == "orthogonal" and 0 < k < layers - 1:
             q, r = jnp.linalg.qr(weight if outputs >= inputs else weight.T)
-            q = q * jnp.sign(jnp.diagonal(r))
+            q = q * jnp.sign(jnp.diagonal(r))[None, :]
             weight = (q if outputs >= inputs else q.T) * math.sqrt(inputs)
         if scale == "standard":
             weight = weight / math.sqrt(inputs)

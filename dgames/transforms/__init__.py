@@ -1,4 +1,4 @@
-"""Momentum and extrapolation for games as plain optax transformations.
+"""Momentum and extrapolation for games, and limits of norms, as plain optax transformations.
 
 Everything here is an ordinary `optax.GradientTransformationExtraArgs`: it goes wherever an optax
 optimiser goes (`optax.chain`, `optax.partition`, `optax.MultiSteps`, `optax.inject_hyperparams`,
@@ -13,6 +13,8 @@ except that it begins with one step in place of two. By default it has Nesterov 
 which the paper has not.
 """
 
+from dgames.transforms.capped_muon import MUON_NORM as MUON_NORM
+from dgames.transforms.capped_muon import capped_muon as capped_muon
 from dgames.transforms.complex_momenta import (
     ScaleByComplexAdamState as ScaleByComplexAdamState,
 )
@@ -28,3 +30,7 @@ from dgames.transforms.complex_momenta import (
 from dgames.transforms.extrapolation import ExtragradientState as ExtragradientState
 from dgames.transforms.extrapolation import extra_adam as extra_adam
 from dgames.transforms.extrapolation import extragradient as extragradient
+from dgames.transforms.norm_limits import clip_by_spectral_norm as clip_by_spectral_norm
+from dgames.transforms.norm_limits import keep_spectral_norm as keep_spectral_norm
+from dgames.transforms.soft_cap import SoftCapState as SoftCapState
+from dgames.transforms.soft_cap import soft_cap as soft_cap
