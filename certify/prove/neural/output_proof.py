@@ -1,6 +1,8 @@
 """What a neural file says of a value that is a mean over data of a function of outputs."""
 
-from typing import Any
+from typing import Any, final
+
+from typing_extensions import override
 
 import dgames as dg
 from certify.checker.network_balls import Ball, BallNetwork, LayerScalars
@@ -18,31 +20,16 @@ from certify.graph.output_graph import traced_outputs
 from certify.problem.network_contents import shape_of
 from certify.problem.network_data import output_arrays
 from certify.prove.neural.ball_bounds import bound_in_file
+from certify.prove.neural.value_proof import AbstractValueProof
 from certify.rounding import float_above
 from dgames.nn import MLP
 
 
-class OutputProof:
-    """The parts of a proof that belong to a `dgames.OutputValue`.
+@final
+class OutputProof(AbstractValueProof):
+    """The parts of a proof that belong to a `dgames.OutputValue`; data are `(x, z, rest)`."""
 
-    Attributes:
-        section: The section `game.value` of the file.
-        numbers: All numbers of the data.
-        samples: How many samples there are.
-        promoted: What was not float64, sentences.
-
-    Args:
-        value: The value.
-        networks: Both networks, for their shapes.
-        described: Their descriptions in the file.
-        data: The data `(x, z, rest)`.
-
-    Raises:
-        ValueError: If the data do not fit the networks.
-        GraphError: If the function has no expression graph.
-        EnclosureError: If nothing can be proved of its code.
-    """
-
+    @override
     def __init__(
         self, value: dg.OutputValue, networks: list[MLP], described: list[Contents], data: Any
     ) -> None:
@@ -57,12 +44,14 @@ class OutputProof:
         inputs = [network.sizes[0] for network in networks]
         self._data = output_data(exact, self.samples, inputs, traced.datum)
 
+    @override
     def start(self, centre: list[BallNetwork]) -> None:
         """Runs the networks at the centre of the region, for all radii."""
         passes = [net.run(x) for net, x in zip(centre, self._data.inputs, strict=True)]
         self._outputs = outputs_of(passes, self.samples)
         self._passes = [_scalars(net.scalars(at)) for net, at in zip(centre, passes, strict=True)]
 
+    @override
     def evidence(self, networks: list[Layers]) -> Contents:
         """Returns the section `evidence.value` for a region."""
         reach = []
@@ -81,6 +70,7 @@ class OutputProof:
         mixed = [bound_in_file(each.mixed) for each in found]
         return {"passes": self._passes, "reach": reach, "function": {**function, "mixed": mixed}}
 
+    @override
     def gradients(self, point: list[BallNetwork]) -> list[list[Ball]]:
         """Returns the gradients of both players' costs at a point, without decay."""
         passes = [net.run(x) for net, x in zip(point, self._data.inputs, strict=True)]

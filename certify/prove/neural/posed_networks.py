@@ -1,0 +1,103 @@
+"""The question of a proof about networks, from the arguments of the call."""
+
+from collections.abc import Sequence
+from typing import Any, Literal, NamedTuple
+
+import dgames as dg
+from certify.problem.exact_types import is_as_made
+from certify.problem.network_contents import require_alike, require_network
+from dgames.nn import MLP
+from dgames.strategy import Strategy, blocks
+
+Around = Literal["point", "start"]
+Radius = float | Sequence[float] | Literal["contains_start"]
+
+
+class PosedNetworks(NamedTuple):
+    """The question.
+
+    Attributes:
+        point: The networks at the point.
+        centre: Those at the centre of the region: the point or the start.
+        start: Those at the start, or None.
+        decay_to: Those to which the weights decay, or None for zero, by network.
+        radius: The radius of the region of each network; None if it is to contain the start.
+    """
+
+    point: list[MLP]
+    centre: list[MLP]
+    start: list[MLP] | None
+    decay_to: list[MLP | None]
+    radius: tuple[float, ...] | None
+
+
+def posed_networks(
+    game: dg.ZeroSumNetworks, point: Strategy, start: Strategy | None, radius: Radius, around: str
+) -> PosedNetworks:
+    """Returns the question, after looking at what was given.
+
+    Args:
+        game: The game.
+        point: The pair of networks near the equilibrium.
+        start: The pair at the start, or None for that of the game.
+        radius: As in `certify_networks`.
+        around: As in `certify_networks`.
+
+    Raises:
+        ValueError: If the arguments do not fit together.
+    """
+    if type(game) is not dg.ZeroSumNetworks or not is_as_made(game):
+        raise ValueError(
+            f"certify_networks: the game is a dgames.ZeroSumNetworks; got {type(game).__name__}"
+        )
+    if around not in ("point", "start"):
+        raise ValueError(f'certify_networks: around is "point" or "start"; got {around!r}')
+    names = ("the first network", "the second network")
+    networks = _networks(point, "the point")
+    targets: list[MLP | None] = []
+    for network, target, name in zip(networks, _pair(game.start, "the start"), names, strict=True):
+        if target is not None:
+            require_alike(network, require_network(target, name), f"the start of {name}")
+        targets.append(target)
+    if start is None:
+        initial = None if None in targets else [each for each in targets if each is not None]
+    else:
+        initial = _networks(start, "the start")
+        for network, each in zip(networks, initial, strict=True):
+            require_alike(network, each, "the start")
+    if initial is None and (around == "start" or radius == "contains_start"):
+        raise ValueError("certify_networks: give the start; no start is known to which both decay")
+    centre = initial if around == "start" and initial is not None else networks
+    if any(decay < 0 for decay in game.decay):
+        raise ValueError(f"certify_networks: decay is not negative; got {game.decay}")
+    return PosedNetworks(networks, centre, initial, targets, _radii(radius))
+
+
+def _networks(x: Any, what: str) -> list[MLP]:
+    return [require_network(each, f"each player at {what}") for each in _pair(x, what)]
+
+
+def _pair(x: Any, what: str) -> tuple[Any, ...]:
+    found = x if isinstance(x, tuple | list) else blocks(x)
+    if len(found) != 2:
+        raise ValueError(f"certify_networks: {what} is a pair of networks; got {len(found)}")
+    return tuple(found)
+
+
+def _radii(radius: Radius) -> tuple[float, ...] | None:
+    if isinstance(radius, str):
+        if radius != "contains_start":
+            raise ValueError(
+                'certify_networks: the radius is a number, one per player, or "contains_start"; '
+                f"got {radius!r}"
+            )
+        return None
+    try:
+        found = (float(radius),) * 2  # pyright: ignore[reportArgumentType]
+    except TypeError:
+        found = tuple(float(x) for x in radius)  # pyright: ignore[reportGeneralTypeIssues]
+    if len(found) != 2 or not all(0 < x < float("inf") for x in found):
+        raise ValueError(
+            f"certify_networks: the radius is a positive number, or one per player; got {radius}"
+        )
+    return found
