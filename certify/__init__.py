@@ -109,13 +109,17 @@ if TYPE_CHECKING:
     from certify.report import report_page as report_page
     from certify.search.progress import Progress as Progress
     from certify.search.search_options import Search as Search
+    from certify.steps import BatchTraining as BatchTraining
     from certify.steps import BoundedNoise as BoundedNoise
     from certify.steps import GaussianNoise as GaussianNoise
     from certify.steps import StepSize as StepSize
     from certify.steps import SubGaussianNoise as SubGaussianNoise
+    from certify.steps import VarianceReducedRate as VarianceReducedRate
+    from certify.steps import batch_training as batch_training
     from certify.steps import noise_ball as noise_ball
     from certify.steps import noise_tail as noise_tail
     from certify.steps import staying_inside as staying_inside
+    from certify.steps import variance_reduced_rate as variance_reduced_rate
 
 # The module of each public name.
 _HOMES = {
@@ -185,7 +189,8 @@ _HOMES = {
         "search.search_options": ("Search",),
         "steps": (
             *("BoundedNoise", "GaussianNoise", "StepSize", "SubGaussianNoise", "noise_ball"),
-            *("noise_tail", "staying_inside"),
+            *("noise_tail", "staying_inside", "BatchTraining", "batch_training"),
+            *("VarianceReducedRate", "variance_reduced_rate"),
         ),
     }.items()
     for name in names

@@ -100,6 +100,7 @@ if _typing.TYPE_CHECKING:
 from dgames.finite_sum import Batches as Batches
 from dgames.finite_sum import FiniteSum as FiniteSum
 from dgames.finite_sum import FiniteSumField as FiniteSumField
+from dgames.finite_sum import Sampled as Sampled
 
 # Crowds of negligible players, and the games of N players with their data
 from dgames.crowds.mean_field import MeanFieldGame as MeanFieldGame
@@ -152,6 +153,8 @@ from dgames.methods import PrimalDual as PrimalDual
 from dgames.methods import RungeKutta4 as RungeKutta4
 from dgames.methods import Simultaneous as Simultaneous
 from dgames.methods import SSPRK3 as SSPRK3
+from dgames.methods import VarianceReduced as VarianceReduced
+from dgames.methods import VarianceReducedExtragradient as VarianceReducedExtragradient
 from dgames.methods import VarianceReducedHalpern as VarianceReducedHalpern
 from dgames.methods import VarianceReducedInexactHalpern as VarianceReducedInexactHalpern
 from dgames.methods import method_name as method_name

@@ -10,11 +10,14 @@ from typing_extensions import override
 
 from dgames.arrays import is_known
 from dgames.constraints.shared_constraints import SharedConstraints
+from dgames.fields.convert import as_field
 from dgames.fields.field import AbstractField
 from dgames.fields.pseudo_gradient import PseudoGradient
 from dgames.game import Game
 from dgames.sets import PlayerSets
-from dgames.strategy import Strategy
+from dgames.stacked import Player
+from dgames.stepwise import Stepwise
+from dgames.strategy import Block, Strategy
 
 
 class FiniteSum(Game):
@@ -119,6 +122,85 @@ class FiniteSumField(AbstractField):
         return self.field.shared_constraints(x)
 
 
+class Sampled(AbstractField):
+    r"""The field of a game whose costs are means over rows of data, on all rows or on some.
+
+    A `FiniteSum` is made of the game of one datum. The costs of a `ZeroSumNetworks`, and of much
+    other code, take all data at once, as arrays with one row per datum, and mini-batches are fewer
+    rows. As `args` this field takes None, for all rows, or the indices of a batch; the costs must
+    be means over rows, so that the mean of all batches is the whole. A batch costs one evaluation
+    of the game, and of a zero-sum game one backward pass.
+
+    `sampled.batches(key, 16)` are the `args` with which `dgames.solve` draws new rows in every
+    step; `VarianceReduced` draws them by itself.
+
+    Attributes:
+        game: A game or a field whose `args` are rows of data.
+        data: A pytree of arrays, one row per datum.
+
+    >>> import dgames as dg
+    >>> f, g = (dg.nn.mlp((1, 8, 1), jax.random.key(i), start="antisymmetric") for i in (0, 1))
+    >>> game = dg.ZeroSumNetworks(dg.OutputValue(dg.neural.moment), (f, g), decay=(0.2, 0.4))
+    >>> z = jax.random.normal(jax.random.key(2), (64, 1))
+    >>> sampled = Sampled(game, (z, z, jnp.sin(z[:, 0])))
+    >>> batches = sampled.batches(jax.random.key(3), batch=16, every=100)
+    >>> run = dg.solve(sampled, dg.Extragradient(0.1), (f, g), batches, max_steps=300)
+    >>> bool(run.residual < 0.3)
+    True
+    >>> reduced = dg.VarianceReduced(0.1, jax.random.key(4), batch=16)
+    >>> run = dg.solve(sampled, reduced, (f, g), tol=1e-3, max_steps=2000)
+    >>> run.result == dg.RESULTS.successful
+    Array(True, dtype=bool)
+    """
+
+    game: Any
+    data: PyTree[Array]
+
+    def __check_init__(self):
+        if not isinstance(self.game, Game | AbstractField):
+            raise ValueError(
+                "Sampled: the first argument is a game or a field whose args are rows of data; got "
+                f"{type(self.game).__name__}"
+            )
+        _size("Sampled", self.data)
+
+    @property
+    def size(self) -> int:
+        """The number n of rows."""
+        return _size("Sampled", self.data)
+
+    @override
+    def __call__(self, x: Strategy, args: PyTree = None) -> Strategy:
+        return as_field(self.game)(x, _rows(self.data, args))
+
+    @override
+    def block(self, x: Strategy, player: Player, args: PyTree = None) -> Block:
+        return as_field(self.game).block(x, player, _rows(self.data, args))
+
+    @override
+    def strategy_set(self, x: Strategy) -> PlayerSets:
+        return self.game.strategy_set(x)
+
+    @override
+    def shared_constraints(self, x: Strategy) -> SharedConstraints:
+        return self.game.shared_constraints(x)
+
+    def batches(
+        self, key: Key[Array, ""], batch: int, *, replace: bool = True, every: int = 1
+    ) -> Stepwise:
+        """Random rows in every step, as the `args` of `dgames.solve`.
+
+        The run is judged by the residual on all rows.
+
+        Args:
+            key: A random key.
+            batch: The number of rows in a step.
+            replace: Whether a row may be drawn twice for a step.
+            every: How often the residual is computed.
+        """
+        return Stepwise(Batches(key, self.size, batch, replace), mean=None, every=every)
+
+
 class Batches(eqx.Module):
     """Random batches of indices: a function of the step, so that a run can be repeated.
 
@@ -182,27 +264,32 @@ def number_of_components(field: AbstractField) -> int:
     """The number of data that a field is an average over.
 
     Args:
-        field: The pseudo-gradient of a `FiniteSum`, or a `FiniteSumField`.
+        field: The pseudo-gradient of a `FiniteSum`, a `FiniteSumField` or a `Sampled`.
 
     Raises:
-        ValueError: If it is neither.
+        ValueError: If it is none of these.
     """
     if isinstance(field, PseudoGradient) and isinstance(field.game, FiniteSum):
         return field.game.size
-    if isinstance(field, FiniteSumField):
+    if isinstance(field, FiniteSumField | Sampled):
         return field.size
     raise ValueError(
-        "variance reduction needs an average over data: a dgames.FiniteSum, or a "
+        "variance reduction needs an average over data: a dgames.FiniteSum, a dgames.Sampled or a "
         f"dgames.FiniteSumField; this is a {type(field).__name__}"
     )
 
 
 def _mean(fn: Any, data: PyTree[Array], indices: PyTree) -> PyTree:
     """Returns the mean of a function over all data, or over those with the given indices."""
-    if indices is not None:
-        _check_indices(indices, _size("FiniteSum", data))
-        data = jax.tree.map(lambda leaf: _chosen(jnp.asarray(leaf), indices), data)
-    return jax.tree.map(lambda leaf: jnp.mean(leaf, 0), jax.vmap(fn)(data))
+    return jax.tree.map(lambda leaf: jnp.mean(leaf, 0), jax.vmap(fn)(_rows(data, indices)))
+
+
+def _rows(data: PyTree[Array], indices: PyTree) -> PyTree[Array]:
+    """Returns all data, or those with the given indices."""
+    if indices is None:
+        return data
+    _check_indices(indices, _size("FiniteSum", data))
+    return jax.tree.map(lambda leaf: _chosen(jnp.asarray(leaf), indices), data)
 
 
 def _chosen(leaf: Array, indices: Int[Array, " batch"]) -> Array:

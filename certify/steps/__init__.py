@@ -16,6 +16,8 @@ from certify.steps import (
     runge_kutta,
     simultaneous,
 )
+from certify.steps.batch_training import BatchTraining as BatchTraining
+from certify.steps.batch_training import batch_training as batch_training
 from certify.steps.noise import noise_ball as noise_ball
 from certify.steps.noise_model import BoundedNoise as BoundedNoise
 from certify.steps.noise_model import GaussianNoise as GaussianNoise
@@ -26,6 +28,8 @@ from certify.steps.step_size import Setting as Setting
 from certify.steps.step_size import Step as Step
 from certify.steps.step_size import StepsByTerms as StepsByTerms
 from certify.steps.step_size import StepSize as StepSize
+from certify.steps.variance_reduced_rate import VarianceReducedRate as VarianceReducedRate
+from certify.steps.variance_reduced_rate import variance_reduced_rate as variance_reduced_rate
 
 STEP_RULES: dict[str, tuple[Callable[[Setting], Step | None], ...]] = {
     "simultaneous": (

@@ -61,7 +61,7 @@ from certify.steps.constants import constants, not_negative, number, positive, w
 from certify.steps.noise_model import EXACT, ROUGH, AbstractNoise, Arithmetic
 
 # Contraction in one step counts as no better than this, so that its logarithm is finite.
-_LEAST_FACTOR = Fraction(1, 2**20)
+LEAST_FACTOR = Fraction(1, 2**20)
 
 
 def noise_tail(
@@ -112,13 +112,13 @@ def noise_tail(
     """
     who = "noise_tail"
     known = constants(who, margin, lipschitz, cocoercivity)
-    h, noise = known.step(who, step_size), _noise(who, noise)
-    p = _probability(who, probability)
+    h, noise = known.step(who, step_size), checked_noise(who, noise)
+    p = checked_probability(who, probability)
     k = None if steps is None else whole(who, "steps", steps)
     far = not_negative(who, "start", start)
     within = None if radius is None else positive(who, "radius", radius)
-    walk = Walk(max(known.factor(h), _LEAST_FACTOR), h, noise, within)
-    return float_above(_smallest(walk, lambda at: at.tail(far, k, p)))
+    walk = Walk(max(known.factor(h), LEAST_FACTOR), h, noise, within)
+    return float_above(smallest(walk, lambda at: at.tail(far, k, p)))
 
 
 def staying_inside(
@@ -169,15 +169,15 @@ def staying_inside(
     """
     who = "staying_inside"
     known = constants(who, margin, lipschitz, cocoercivity)
-    h, noise = known.step(who, step_size), _noise(who, noise)
+    h, noise = known.step(who, step_size), checked_noise(who, noise)
     far, k = not_negative(who, "start", start), whole(who, "steps", steps)
-    q = max(known.factor(h), _LEAST_FACTOR)
+    q = max(known.factor(h), LEAST_FACTOR)
     if (radius is None) == (probability is None):
         raise ValueError(f"{who}: give a radius or a probability, and not both.")
     if radius is not None:
         within = positive(who, "radius", radius)
         return min(1.0, float_above(Walk(q, h, noise, within).leaving(far, k)))
-    return _radius(q, h, noise, far, k, _probability(who, probability))
+    return _radius(q, h, noise, far, k, checked_probability(who, probability))
 
 
 class Walk(NamedTuple):
@@ -200,7 +200,7 @@ class Walk(NamedTuple):
         assert self.radius is not None
         if self.radius <= start:
             return Fraction(1)
-        return min(Fraction(1), _smallest(self, lambda at: at.leaving(start, steps)))
+        return min(Fraction(1), smallest(self, lambda at: at.leaving(start, steps)))
 
     def points(self, to: Arithmetic, scale: Any, choice: Any) -> "Point | None":
         """Returns the numbers of the proof at `l`, or None if l is too large."""
@@ -291,9 +291,9 @@ class Point(NamedTuple):
         return self.to.exp_above(x) if x <= 700 else self.to.number(Fraction(10) ** 300)
 
 
-def _smallest(walk: Walk, bound: Any) -> Fraction:
+def smallest(walk: Walk, bound: Any) -> Fraction:
     """Returns about the smallest bound over all l and choices, exactly at what floats propose."""
-    best = [(value, scale, choice) for value, scale, choice in _searched(walk, bound)]
+    best = [(value, scale, choice) for value, scale, choice in searched(walk, bound)]
     best.sort(key=lambda item: item[0])
     for _, scale, choice in best[:3]:
         point = walk.points(EXACT, Fraction(scale), choice)
@@ -304,7 +304,7 @@ def _smallest(walk: Walk, bound: Any) -> Fraction:
     )
 
 
-def _searched(walk: Walk, bound: Any) -> Iterator[tuple[float, float, Any]]:
+def searched(walk: Walk, bound: Any) -> Iterator[tuple[float, float, Any]]:
     """Yields bounds in floating point, with their l and choice."""
     for choice in walk.noise.choices:
         top = _largest(walk, choice)
@@ -366,7 +366,8 @@ def _radius(
     return high
 
 
-def _noise(who: str, noise: Any) -> AbstractNoise:
+def checked_noise(who: str, noise: Any) -> AbstractNoise:
+    """Returns the noise; raises an error if it is none."""
     if not isinstance(noise, AbstractNoise):
         raise ValueError(
             f"{who}: noise is a GaussianNoise, a SubGaussianNoise or a BoundedNoise; got "
@@ -375,7 +376,8 @@ def _noise(who: str, noise: Any) -> AbstractNoise:
     return noise
 
 
-def _probability(who: str, value: Any) -> Fraction:
+def checked_probability(who: str, value: Any) -> Fraction:
+    """Returns a probability; raises an error if it is none, or 0 or 1."""
     p = number(who, "probability", value)
     if not 0 < p < 1:
         raise ValueError(f"{who}: probability is between 0 and 1; got {value!r}.")

@@ -20,6 +20,10 @@ from dgames.methods.extragradient import Extragradient as Extragradient
 from dgames.methods.fictitious_play import FictitiousPlay as FictitiousPlay
 from dgames.methods.halpern import Halpern as Halpern
 from dgames.methods.k_beam import KBeam as KBeam
+from dgames.methods.loopless import VarianceReduced as VarianceReduced
+from dgames.methods.loopless import (
+    VarianceReducedExtragradient as VarianceReducedExtragradient,
+)
 from dgames.methods.method import AbstractMethod as AbstractMethod
 from dgames.methods.method import method_name as method_name
 from dgames.methods.mirror import AbstractMirrorMethod as AbstractMirrorMethod

@@ -121,7 +121,7 @@ class VarianceReducedHalpern(AbstractMethod):
 
     @override
     def init(self, field: AbstractField, x: Strategy, args: PyTree = None) -> VarianceReducedState:
-        _check_args(args)
+        check_no_args(args)
         self.batch_size(number_of_components(field))
         zero = jnp.zeros((), int)
         return VarianceReducedState(x, x, jax.tree.map(jnp.zeros_like, x), zero, zero)
@@ -130,7 +130,7 @@ class VarianceReducedHalpern(AbstractMethod):
     def step(
         self, field: AbstractField, x: Strategy, state: State, args: PyTree = None
     ) -> tuple[Strategy, VarianceReducedState]:
-        _check_args(args)
+        check_no_args(args)
         size = number_of_components(field)
         batch = self.batch_size(size)
         k = state.steps.astype(self.step_size.dtype)
@@ -156,7 +156,7 @@ class VarianceReducedHalpern(AbstractMethod):
     def batch_size(self, size: int) -> int:
         """Returns b, for a number n of data."""
         batch = math.isqrt(size) if self.batch is None else self.batch
-        return _checked_batch("VarianceReducedHalpern", batch, size)
+        return checked_batch("VarianceReducedHalpern", batch, size)
 
     def probability(self, step: Float[Array, ""], size: int) -> Float[Array, ""]:
         """Returns `p_k`, for a number k of a step and a number n of data."""
@@ -264,7 +264,7 @@ class VarianceReducedInexactHalpern(AbstractMethod):
 
     @override
     def init(self, field: AbstractField, x: Strategy, args: PyTree = None) -> InexactHalpernState:
-        _check_args(args)
+        check_no_args(args)
         number_of_components(field)
         return InexactHalpernState(x, jnp.zeros((), int), jnp.zeros((), int))
 
@@ -272,7 +272,7 @@ class VarianceReducedInexactHalpern(AbstractMethod):
     def step(
         self, field: AbstractField, x: Strategy, state: State, args: PyTree = None
     ) -> tuple[Strategy, InexactHalpernState]:
-        _check_args(args)
+        check_no_args(args)
         size = number_of_components(field)
         k = state.steps.astype(self.step_size.dtype)
         key = jax.random.fold_in(self.key, state.steps)
@@ -329,7 +329,8 @@ def _chance(size: int) -> float:
     return 1 / max(size, 2)
 
 
-def _check_args(args: PyTree) -> None:
+def check_no_args(args: PyTree) -> None:
+    """Raises an error unless `args` are None, as methods that draw batches by themselves need."""
     if args is not None:
         raise ValueError(
             "variance reduction draws batches by itself and needs whole fields in between, so args "
@@ -337,7 +338,8 @@ def _check_args(args: PyTree) -> None:
         )
 
 
-def _checked_batch(who: str, batch: int, size: int) -> int:
+def checked_batch(who: str, batch: int, size: int) -> int:
+    """Returns the size of a batch; raises an error if it does not fit to the number of data."""
     if not 1 <= batch <= size:
         raise ValueError(
             f"{who}: a batch has at least one index and at most one for each of {size} data; got "
