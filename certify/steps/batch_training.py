@@ -87,7 +87,7 @@ def batch_training(
         >>> noise = BoundedNoise(bound=2.0, batch=64)
         >>> proof = batch_training(0.05, 3.0, noise, 20_000, start=0.4, radius=1.0)
         >>> round(proof.step_size, 4), round(proof.distance, 2), proof.failure <= 0.01
-        (0.0024, 0.2, True)
+        (0.002, 0.2, True)
     """
     who = "batch_training"
     known, noise = constants(who, margin, lipschitz), checked_noise(who, noise)
