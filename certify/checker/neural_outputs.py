@@ -12,12 +12,12 @@ sample, bounds over these boxes of outputs
     slope_f >= |v_f|,   concave_f >= lambda_max(-v_ff),   size_f >= ||v_ff||,    (not negative)
     slope_g >= |v_g|,   concave_g >= lambda_max(v_gg),    size_g >= ||v_gg||,    mixed >= ||v_fg||.
 
-By theorem B, `|<v_f, D^2 f[U, U]>| <= slope_f sum_ij H_ij u_i u_j` and `|D f U| <= sum_j A_j u_j`.
-So with `H` and `A` of each sample, without the index 0,
+By theorem B, `|<v_f, D^2 f[U, U]>| <= slope_f sum_ij H_ij u_i u_j` and `|D f U| <= sum_j g_j u_j`.
+So with `H` and `g` of each sample, without the index 0,
 
-    own_1 = || mean (slope_f H + concave_f A A') ||,
-    whole_1 = || mean (slope_f H + size_f A A') ||,
-    coupling = mean mixed |A^f| |A^g|,
+    own_1 = || mean (slope_f H + concave_f g g') ||,
+    whole_1 = || mean (slope_f H + size_f g g') ||,
+    coupling = mean mixed |g^f| |g^g|,
 
 and likewise for the second player, whose cost is -V. A function that is convex in f has
 `concave_f = 0`: such Gauss-Newton terms only help.
@@ -100,7 +100,7 @@ def assembled(bends: list[list[Bend]], bounds: OutputBounds) -> Curvature:
 
 
 def _mean_norm(found: list[Bend], slope: list[Fraction], size: list[Fraction]) -> Fraction:
-    """Returns `|| mean (slope H + size A A') ||`."""
+    """Returns `|| mean (slope H + size g g') ||`."""
     count = len(found[0].outputs) - 1
     total = [[Fraction(0)] * count for _ in range(count)]
     for each, p, q in zip(found, slope, size, strict=True):

@@ -32,13 +32,14 @@ and for k from L - 1 to 1, with `M_L = 1` and `dmu_L = 0`,
 Then on the region, with `H_ij = sum_(k<L) Q_k A_ki A_kj + [i<j] c_j M_j s_(j-1) A_(j-1)i + [j<i]
 (the same with i and j exchanged)`, where `s_0 A_00 = 1`,
 
-    |D^2 (u'a_L)[U, V]| <= sum_ij H_ij u_i v_j,     |D a_L[U]| <= sum_j A_Lj u_j.
+    |D^2 (u'a_L)[U, V]| <= sum_ij H_ij u_i v_j,     |D a_L[U]| <= sum_j g_j u_j,
+
+with `g_j = M_j t_j` for j > 0 and `g_0 = M_1 (w_1 + c_1 r_1)`, which are at most A_Lj.
 
 *Proof.* Forward. `D a_k[U] = c_k U_k x_(k-1) + (its bias) + c_k W_k D x_(k-1)[U]`; the first two
 are the matrix (U_k, bias) times the vector (c_k x_(k-1), 1), of norm at most `u_k t_k`; the norm of
 `c_k W_k` is at most `w_k + c_k r_k`, and `|D x_k| <= s_k |D a_k|`. So `|D a_k[U]|` is at most
-`sum_j A_kj u_j`.
-In the same way `a_k - a_k^c = (the change of (W_k, b_k)) (c_k x_(k-1), 1) + c_k W_k^c (x_(k-1) -
+`sum_j A_kj u_j`. In the same way `a_k - a_k^c = (the change of (W_k, b_k)) (c_k x_(k-1), 1) + c_k W_k^c (x_(k-1) -
 x_(k-1)^c)` is at most da_k, slopes between a_k^c and a_k are at most s_k as s' changes by at most
 s2 per unit, and so `|x_k - x_k^c| <= d_k`.
 
@@ -58,12 +59,14 @@ adjoints from the last layer to the first, these add up to
                         + sum_k c_k mu_k' (U_k D x_(k-1)[V] + V_k D x_(k-1)[U]),
 
 where the first terms are at most `Q_k |D a_k[U]| |D a_k[V]|`, and the others, as the spectral norm
-of U_k is at most u_k, at most `c_k M_k (u_k s_(k-1) |D a_(k-1)[V]| + ...)`. ∎
+of U_k is at most u_k, at most `c_k M_k (u_k s_(k-1) |D a_(k-1)[V]| + ...)`. In the same way
+`D (u'a_L)[U]` is the sum of all `mu_k'` times (U_k, bias) times (c_k x_(k-1), 1), each at most
+`M_k u_k t_k`, and of `mu_1' c_1 W_1 U_0`. ∎
 
 So `||D^2 (u'a_L)|| <= ||H||` in the weights (without row and column 0), and if the input varies
-alone, `|D_x a_L| <= A_L0` and `|D_x^2 (u'a_L)| <= H_00`. As the region is convex,
-`|a_L - a_L^c| <= sum_j A_Lj r_j + A_L0 d_0`; where the weights are also within R of the centre all
-together, and `d_0 = 0`, it is at most `R |(A_L1, ..., A_LL)|` as well.
+alone, `|D_x a_L| <= g_0` and `|D_x^2 (u'a_L)| <= H_00`. As the region is convex,
+`|a_L - a_L^c| <= sum_j g_j r_j + g_0 d_0`; where the weights are also within R of the centre all
+together, and `d_0 = 0`, it is at most `R |(g_1, ..., g_L)|` as well.
 
 Everything is made of sums, products, roots, minima and maxima of numbers that are not negative. So
 rounding every one of them up keeps all bounds.
@@ -123,7 +126,7 @@ class Bend(NamedTuple):
     """The bounds of theorem B for one input.
 
     Attributes:
-        outputs: The numbers A_Lj, j from 0 to L.
+        outputs: The numbers g_j, j from 0 to L.
         second: The matrix H, indices from 0 to L.
         reach: How far the outputs are from those at the centre.
     """
@@ -223,7 +226,8 @@ def bend(layers: Layers, at: Scalars, moved: Fraction = _ZERO) -> Bend:
         for i, x in enumerate(before):
             both = above(matrix[i][j + 1] + factor * x)
             matrix[i][j + 1] = matrix[j + 1][i] = both
-    outputs = rows[-1]
+    outputs = [above(adjoints[0] * wide[0])]
+    outputs += [above(x * row[-1]) for x, row in zip(adjoints, rows, strict=True)]
     reach = above(sum(map(Fraction.__mul__, outputs, [moved, *r]), _ZERO))
     if not moved:
         together = root_above(sum((x * x for x in outputs[1:]), _ZERO))
