@@ -41,8 +41,8 @@ Level 2 derives them again from the weights and the data, which the file has if 
 many; what they are is in any case said by their SHA-256.
 
 To add a kind of value, write a module with a function `(game, evidence, networks) -> Curvature` and
-list it in `VALUES`; write its counterpart for level 2 in `rederive_neural.VALUES`. `game` is the
-section of the file, of which `value` is the module's own; `evidence` is `evidence.value`, whose
+list it in `VALUES`; its counterpart for level 2 is listed in `rederive_neural.VALUES`. `game` is
+the section of the file, of which `value` is the module's own; `evidence` is `evidence.value`, whose
 fields the module defines and reads, all of them; `networks` are the networks with the region in
 them (`Layers`), for `read_pass` and `bend`. A value with other players than two networks also needs
 its own margin: `constants` and `check_place` are what to look at.
@@ -58,7 +58,7 @@ from .cells import Progress
 from .graph import game_hash
 from .neural_activations import Activation, read_activation
 from .neural_outputs import outputs_curvature
-from .neural_recursion import Curvature, Layers, above, norm_above, root_above
+from .neural_recursion import Curvature, Layers, above, norm_above, power_above, root_above
 from .reader import Reader, Unusable
 from .steps import check_steps
 from .verdict import require, require_all
@@ -306,22 +306,3 @@ def check_training(claims: NeuralClaims) -> None:
     require(away <= basin, f"{method.text()}: the start is in the basin")
     left = constant * power_above(step["rate"].number(), steps) * (away + claims.radius)
     require(left <= goal, f"{method.text()}: so many steps are enough")
-
-
-def power_above(rate: Fraction, exponent: int) -> Fraction:
-    """Bounds a power of a number between 0 and 1 from above, by squaring.
-
-    Example:
-        >>> power_above(Fraction(1, 2), 10)
-        Fraction(1, 1024)
-    """
-    result, square = Fraction(1), above(rate)
-    while exponent:
-        if exponent & 1:
-            result = above(result * square)
-        exponent >>= 1
-        if exponent:
-            square = above(square * square)
-            if square.denominator.bit_length() > 2**16:  # less than any accuracy
-                return square
-    return result

@@ -39,8 +39,8 @@ with `g_j = M_j t_j` for j > 0 and `g_0 = M_1 (w_1 + c_1 r_1)`, which are at mos
 *Proof.* Forward. `D a_k[U] = c_k U_k x_(k-1) + (its bias) + c_k W_k D x_(k-1)[U]`; the first two
 are the matrix (U_k, bias) times the vector (c_k x_(k-1), 1), of norm at most `u_k t_k`; the norm of
 `c_k W_k` is at most `w_k + c_k r_k`, and `|D x_k| <= s_k |D a_k|`. So `|D a_k[U]|` is at most
-`sum_j A_kj u_j`. In the same way `a_k - a_k^c = (the change of (W_k, b_k)) (c_k x_(k-1), 1) + c_k W_k^c (x_(k-1) -
-x_(k-1)^c)` is at most da_k, slopes between a_k^c and a_k are at most s_k as s' changes by at most
+`sum_j A_kj u_j`. In the same way `a_k - a_k^c`, which is the change of (W_k, b_k) times
+(c_k x_(k-1), 1) and `c_k W_k^c (x_(k-1) - x_(k-1)^c)`, is at most da_k, slopes between a_k^c and a_k are at most s_k as s' changes by at most
 s2 per unit, and so `|x_k - x_k^c| <= d_k`.
 
 Backward. `lam_k - lam_k^c` is the change of `c_(k+1) W_(k+1)` transposed times mu_(k+1), and
@@ -178,6 +178,25 @@ def root_above(x: Fraction) -> Fraction:
     digits = x.denominator.bit_length() - x.numerator.bit_length()
     scale = max(0, BITS + digits // 2 + 1)
     return above(Fraction(isqrt(ceil(x * 4**scale)) + 1, 2**scale))
+
+
+def power_above(rate: Fraction, exponent: int) -> Fraction:
+    """Bounds a power of a number between 0 and 1 from above, by squaring.
+
+    Example:
+        >>> power_above(Fraction(1, 2), 10)
+        Fraction(1, 1024)
+    """
+    result, square = _ONE, above(rate)
+    while exponent:
+        if exponent & 1:
+            result = above(result * square)
+        exponent >>= 1
+        if exponent:
+            square = above(square * square)
+            if square.denominator.bit_length() > 2**16:  # less than any accuracy
+                return square
+    return result
 
 
 def bend(layers: Layers, at: Scalars, moved: Fraction = _ZERO) -> Bend:

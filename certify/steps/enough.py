@@ -2,7 +2,7 @@
 
 from fractions import Fraction
 
-from certify.checker.neural import power_above
+from certify.checker.neural_recursion import power_above
 
 
 def steps_enough(rate: float, constant: float, away: float, radius: float, accuracy: float) -> int:

@@ -33,6 +33,11 @@ TRUSTED = (
 MAX_WEIGHTS, MAX_WORK = 2**18, 2**24
 
 
+def is_stored(weights: int, samples: int) -> bool:
+    """Says whether a file has its weights and data: if they are not too many for level 2."""
+    return weights <= MAX_WEIGHTS and weights * samples <= MAX_WORK
+
+
 class RegionBounds(NamedTuple):
     """What is proved of a region.
 
@@ -235,8 +240,7 @@ class NetworksProof:
         """Returns weights and data for the file, if they are not too many for level 2."""
         listed: list[FlatWeights] = [*self.point, *self.centre, *(self.start or [])]
         listed += [each for each in self.targets if each is not None]
-        count = sum(shape.weights for shape in self.shapes)
-        if count > MAX_WEIGHTS or count * self.value.samples > MAX_WORK:
+        if not is_stored(sum(shape.weights for shape in self.shapes), self.value.samples):
             return {}
         return {
             "weights": {each.digest: each.hexes for each in listed},

@@ -5,13 +5,13 @@ from typing import Any, final
 from typing_extensions import override
 
 import dgames as dg
-from certify.checker.network_balls import Ball, BallNetwork, LayerScalars
+from certify.checker.network_balls import Ball, BallNetwork
 from certify.checker.neural_outputs import read_pass
 from certify.checker.neural_recursion import Layers, bend
 from certify.checker.reader import Reader
-from certify.checker.rederive_neural import (
+from certify.checker.rederive_outputs import (
+    OutputData,
     OutputFunction,
-    output_data,
     output_gradients,
     outputs_of,
 )
@@ -19,7 +19,7 @@ from certify.file.contents import Contents
 from certify.graph.output_graph import traced_outputs
 from certify.problem.network_contents import shape_of
 from certify.problem.network_data import output_arrays
-from certify.prove.neural.ball_bounds import bound_in_file
+from certify.prove.neural.ball_bounds import bound_in_file, scalars_in_file
 from certify.prove.neural.value_proof import AbstractValueProof
 from certify.rounding import float_above
 from dgames.nn import MLP
@@ -39,17 +39,20 @@ class OutputProof(AbstractValueProof):
         self.samples, self.numbers = arrays.samples, arrays.numbers
         self.promoted = traced.promoted
         self.section = {"kind": "outputs", "graph": traced.graph, "datum": traced.datum}
-        self._function = OutputFunction(Reader(self.section), [shape_of(x) for x in described])
+        shapes = [shape_of(each) for each in described]
+        self._function = OutputFunction(Reader(self.section), shapes)
         exact = Reader(self.numbers).numbers(len(self.numbers))
-        inputs = [network.sizes[0] for network in networks]
-        self._data = output_data(exact, self.samples, inputs, traced.datum)
+        self._data = OutputData(exact, self.samples, shapes, traced.datum)
 
     @override
     def start(self, centre: list[BallNetwork]) -> None:
         """Runs the networks at the centre of the region, for all radii."""
-        passes = [net.run(x) for net, x in zip(centre, self._data.inputs, strict=True)]
-        self._outputs = outputs_of(passes, self.samples)
-        self._passes = [_scalars(net.scalars(at)) for net, at in zip(centre, passes, strict=True)]
+        self._outputs, scalars = [], [[], []]
+        for _, passes in self._data.runs(centre):
+            self._outputs += outputs_of(passes)
+            for found, network, at in zip(scalars, centre, passes, strict=True):
+                found.append(network.scalars(at))
+        self._passes = [scalars_in_file(*parts) for parts in scalars]
 
     @override
     def evidence(self, networks: list[Layers]) -> Contents:
@@ -73,12 +76,4 @@ class OutputProof(AbstractValueProof):
     @override
     def gradients(self, point: list[BallNetwork]) -> list[list[Ball]]:
         """Returns the gradients of both players' costs at a point, without decay."""
-        passes = [net.run(x) for net, x in zip(point, self._data.inputs, strict=True)]
-        return output_gradients(point, passes, self._function, self._data)
-
-
-def _scalars(found: LayerScalars) -> Contents:
-    return {
-        name: [[bound_in_file(x) for x in row] for row in rows]
-        for name, rows in found._asdict().items()
-    }
+        return output_gradients(point, self._function, self._data)

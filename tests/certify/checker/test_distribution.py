@@ -39,7 +39,7 @@ FLINT = {
     *("intervals.py", "series.py", "rederive.py"),
     *("univariate.py", "forms.py", "ridges.py", "rederive_terms.py", "rederive_functions.py"),
     *("rederive_zero.py", "rederive_stackelberg.py", "rederive_nonconvexity.py"),
-    *("network_balls.py", "rederive_neural.py"),
+    *("network_balls.py", "rederive_neural.py", "rederive_outputs.py"),
 }
 
 
