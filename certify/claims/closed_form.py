@@ -147,6 +147,8 @@ class ClosedForm(Certificate):
             ValueError: If there is no step for this method.
         """
         step = self._step_of(method)
+        if method is dg.MirrorDescent:
+            raise ValueError("safe_method: mirror maps are the game's; use game.method(step)")
         make = cast(Callable[..., dg.AbstractMethod], method)
         return make(step.best, *(() if step.momentum is None else (step.momentum,)))
 
@@ -172,7 +174,8 @@ class ClosedForm(Certificate):
         return math.ceil(math.log(share) / math.log(step.rate) * (1 + 1e-6))
 
     def _step_of(self, method: type[dg.AbstractMethod]) -> StepSize:
-        name = next((name for known, name in METHODS.items() if known is method), None)
+        known = {**METHODS, dg.MirrorDescent: "mirror_descent"}
+        name = next((name for cls, name in known.items() if cls is method), None)
         if name is None or name not in self._steps:
             why = self._without.get(name or "", "name it in certify_closed_form(methods=...)")
             raise ValueError(

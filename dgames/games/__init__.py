@@ -30,11 +30,13 @@ from dgames.games.matching_pennies import LogitPennies as LogitPennies
 from dgames.games.matrix import MatrixGame as MatrixGame
 from dgames.games.mixture import Mixture as Mixture
 from dgames.games.oligopoly import Oligopoly as Oligopoly
+from dgames.games.perturbed_regression import PerturbedRegression as PerturbedRegression
 from dgames.games.polymatrix import PolymatrixGame as PolymatrixGame
 from dgames.games.power_allocation import PowerAllocation as PowerAllocation
 from dgames.games.preference import PreferenceGame as PreferenceGame
 from dgames.games.quadratic import Quadratic as Quadratic
 from dgames.games.random_feature_gan import RandomFeatureGAN as RandomFeatureGAN
+from dgames.games.reweighted_regression import ReweightedRegression as ReweightedRegression
 from dgames.games.river_basin import RiverBasin as RiverBasin
 from dgames.games.roads import Roads as Roads
 from dgames.games.roads import RoadsInUse as RoadsInUse

@@ -23,7 +23,6 @@ from dgames.methods.method import (
     subtract,
 )
 from dgames.mirror_map import AbstractMirrorMap, EntropyMirror, PlayerMirrors, map_mirrors
-from dgames.neural import ZeroSumNetworks
 from dgames.policy_game import Regularised
 from dgames.sets import AbstractSet, map_sets
 from dgames.strategy import Block, Strategy
@@ -195,8 +194,9 @@ class AbstractMirrorMethod(AbstractMethod):
     ) -> tuple[Game | None, list[tuple[PyTree, Strategy]]]:
         """Returns the field's game without the pulls that are part of it, and these pulls."""
         game = field.game if isinstance(field, PseudoGradient) else None
-        if isinstance(game, ZeroSumNetworks):
-            rest, strengths, references = game.without_pulls(x, self.mirror)
+        without_pulls = getattr(game, "without_pulls", None)
+        if without_pulls is not None:
+            rest, strengths, references = without_pulls(x, self.mirror)
             return rest, [(real_hyperparameter(strengths), references)]
         if not isinstance(self.mirror, EntropyMirror):
             return None, []

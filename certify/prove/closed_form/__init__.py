@@ -14,7 +14,9 @@ from certify.claims.closed_form import ClosedForm as ClosedForm
 from certify.claims.closed_form import ClosedFormConstants as ClosedFormConstants
 from certify.claims.closed_form import ClosedFormEquilibrium as ClosedFormEquilibrium
 from certify.prove.closed_form import decayed_bilinear as decayed_bilinear
+from certify.prove.closed_form import perturbed_regression as perturbed_regression
 from certify.prove.closed_form import random_feature_gan as random_feature_gan
+from certify.prove.closed_form import reweighted_regression as reweighted_regression
 from certify.prove.closed_form.certify_closed_form import certify_closed_form as certify_closed_form
 from certify.prove.closed_form.closed_form_bounds import ClosedFormBounds as ClosedFormBounds
 from certify.prove.closed_form.closed_form_bounds import closed_form_bounds as closed_form_bounds

@@ -1,7 +1,7 @@
 """Proves convergence from the constants that a game has in closed form."""
 
 import math
-from collections.abc import Sequence, Set
+from collections.abc import Sequence
 from typing import Any
 
 import jax
@@ -50,8 +50,10 @@ def certify_closed_form(
     - *Steps.* By the theorems "lipschitz", "monotonicity" and "performance" of the mathematics,
       with the numbers a and b.
 
-    Costs are convex in the own strategy wherever the margin is positive, so the zero is a Nash
-    equilibrium of the game restricted to the region.
+    Where the region is the product of the strategy sets of the game, steps are projected onto it
+    and converge from all of it, and the equilibrium may be on its boundary. Costs are convex in the
+    own strategy wherever the margin is positive, so the equilibrium is one of Nash, of the game
+    restricted to the region.
 
     Args:
         game: A game of one of the classes that `certify.closed_form_bounds` knows. Numbers in lower
@@ -91,21 +93,36 @@ def certify_closed_form(
         reason = "no finite Lipschitz constant was proved"
         return ClosedForm("undecided", (reason,), constants)
     center = _found(game, bounds, like, args) if point is None else point
-    residual = bounds.residual or (lambda x: _enclosed_residual(game, x, args))
-    radius = float(next_above(residual(center) / margin))
     reach = math.inf if bounds.reach is None else bounds.reach(center)
-    if not (math.isfinite(radius) and radius < reach):
+    if bounds.distance is not None:
+        radius = bounds.distance(center)
+        proved = math.isfinite(radius)
+    else:
+        residual = bounds.residual or (lambda x: _enclosed_residual(game, x, args))
+        radius = float(next_above(residual(center) / margin))
+        proved = math.isfinite(radius) and radius < reach
+    if not proved:
         reason = (
             f"the ball of radius {radius:.6g} that would contain the equilibrium is not inside the "
             f"region: {constants.region}"
         )
         return ClosedForm("undecided", (reason,), constants)
-    basin = reach
-    if reach < math.inf:
+    basin = math.inf if bounds.projected else reach
+    if basin < math.inf:
         basin = max(float(next_below(reach - float(next_above(2 * radius)))), 0.0)
     equilibrium = ClosedFormEquilibrium(center, radius, basin)
-    excluded = UNPROJECTED if bounds.projected else set()
-    steps, without = _steps(names, constants, equilibrium, reach, len(blocks(center)), excluded)
+    if bounds.steps is not None:
+        without = {
+            name: "there is no theorem on its steps in this norm"
+            for name in names
+            if name not in bounds.steps
+        }
+        return ClosedForm("proved", (), constants, bounds.steps, without, equilibrium)
+    if bounds.projected and bounds.reach is None:
+        reach = 0.0  # No ball is known to be inside of the sets.
+    steps, without = _steps(
+        names, constants, equilibrium, reach, len(blocks(center)), projected=bounds.projected
+    )
     return ClosedForm("proved", (), constants, steps, without, equilibrium)
 
 
@@ -151,32 +168,29 @@ def _steps(
     equilibrium: ClosedFormEquilibrium,
     reach: float,
     players: int,
-    excluded: Set[str],
+    *,
+    projected: bool,
 ) -> tuple[dict[str, StepSize], dict[str, str]]:
-    """Returns the steps that the theorems of `certify.steps` prove, and why there are none."""
-    setting = Setting(
-        margin=constants.margin,
-        # The theorems take a Lipschitz constant that is at least the margin.
-        lipschitz=max(constants.lipschitz, constants.margin),
-        weights=np.ones(players),
-        constants=None,
-        gain=None,
-        radius=equilibrium.radius,
-        reach=reach,
-        reach_in=lambda weights: reach * float(np.sqrt(weights.min())) * (1 - 2.0**-40),
-        reach_of=lambda scale: reach / float(np.linalg.norm(scale)) * (1 - 2.0**-40),
-    )
+    """Returns the steps that the theorems of `certify.steps` prove, and why there are none.
+
+    Steps that are projected onto the region converge from all of it, by the theorems that are about
+    such steps. By the others they do from a basin where projections change nothing.
+    """
     steps: dict[str, StepSize] = {}
     without: dict[str, str] = {}
+    inside = _setting(constants, equilibrium.radius, reach, players)
+    anywhere = _setting(constants, equilibrium.radius, math.inf, players)
     for name in names:
-        proposed = [step for rule in STEP_RULES[name] if (step := rule(setting))]
-        proposed = [step for step in proposed if step["rate"] < 1 and step["best"] > 0]
-        if proposed and all(step["theorem"] in excluded for step in proposed):
-            without[name] = "its theorem does not cover steps onto strategy sets"
-            continue
-        proposed = [step for step in proposed if step["theorem"] not in excluded]
+        proposed, why = [], "no step of it was proved with a basin in the region"
+        for rule in STEP_RULES[name]:
+            step = rule(anywhere if projected else inside)
+            if step and projected and step["theorem"] in UNPROJECTED:
+                step = rule(inside) if reach > equilibrium.radius else None
+                why = "its theorem does not cover steps onto strategy sets"
+            if step and step["rate"] < 1 and step["best"] > 0:
+                proposed.append(step)
         if not proposed:
-            without[name] = "no step of it was proved with a basin in the region"
+            without[name] = why
             continue
         step = min(proposed, key=lambda step: step["rate"])
         momentum = step.get("momentum", [])
@@ -192,3 +206,18 @@ def _steps(
             momentum=complex(*momentum) if len(momentum) > 1 else next(iter(momentum), None),
         )
     return steps, without
+
+
+def _setting(constants: ClosedFormConstants, radius: float, reach: float, players: int) -> Setting:
+    return Setting(
+        margin=constants.margin,
+        # The theorems take a Lipschitz constant that is at least the margin.
+        lipschitz=max(constants.lipschitz, constants.margin),
+        weights=np.ones(players),
+        constants=None,
+        gain=None,
+        radius=radius,
+        reach=reach,
+        reach_in=lambda weights: reach * float(np.sqrt(weights.min())) * (1 - 2.0**-40),
+        reach_of=lambda scale: reach / float(np.linalg.norm(scale)) * (1 - 2.0**-40),
+    )

@@ -1,10 +1,11 @@
 """What a game has to say of itself for a proof by closed forms."""
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 from certify.claims.closed_form import ClosedFormConstants
+from certify.steps.step_size import StepSize
 from dgames.roles import minimiser_of
 from dgames.strategy import Strategy, join
 
@@ -15,25 +16,32 @@ class ClosedFormBounds(NamedTuple):
     Attributes:
         constants: Margin, Lipschitz constant, and where they hold. The norm has to be Euclidean
             for the steps of `certify.steps`.
+        projected: Whether the region is the product of the players' strategy sets, onto which steps
+            are projected.
         reach: Maps a joint strategy to the radius of a ball around it, in the Euclidean norm, that
             is inside the region, rounded down; negative or zero if there is none. None if the
             region is everywhere.
         residual: Maps a joint strategy c to an upper bound on `|F(c)|` with all rounding errors
             paid; None for an enclosure of the code of the costs, which takes longer.
+        distance: Maps a joint strategy to an upper bound on its distance from an equilibrium in the
+            region, which exists, in the norm of the constants; None for the rule that the ball of
+            radius `residual / margin` has to be in the region.
+        steps: Proved steps of methods, by name, that take the place of those of `certify.steps`.
+            They are needed in norms that are not Euclidean.
         guess: Returns a joint strategy near the equilibrium, to save the run of a method that
             looks for it; None if there is no better way than such a run.
         like: A joint strategy of the right shapes, from which the run starts; None if the game does
             not know its shapes, so that the user has to give one.
-        projected: Whether the region is that of strategy sets, onto which steps are projected; then
-            the theorems on steps have to cover projections.
     """
 
     constants: ClosedFormConstants
+    projected: bool = False
     reach: Callable[[Strategy], float] | None = None
     residual: Callable[[Strategy], float] | None = None
+    distance: Callable[[Strategy], float] | None = None
+    steps: Mapping[str, StepSize] | None = None
     guess: Callable[[], Strategy] | None = None
     like: Strategy | None = None
-    projected: bool = False
 
 
 @functools.singledispatch

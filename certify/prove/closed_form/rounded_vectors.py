@@ -11,9 +11,13 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import scipy.sparse
+import scipy.special
 from jaxtyping import Float
 
 from certify.rounding import EPSILON, TINY, next_above, raised
+
+# What is paid for an elementary function, in units in the last place.
+_ULPS = 16
 
 
 class Rounded(NamedTuple):
@@ -65,6 +69,29 @@ def product(matrix: Any, vector: Rounded) -> Rounded:
     sizes = (terms + 2) * EPSILON * np.abs(vector.value)
     error = np.asarray(abs(matrix) @ (sizes + vector.error))
     return Rounded(value, raised(error, terms + 4) + 4 * (terms + 2) * TINY)
+
+
+def multiplied(left: Rounded, right: Rounded) -> Rounded:
+    """Returns the matrix product of two arrays, of which the left one has two axes."""
+    terms = left.value.shape[1]
+    a, b = np.abs(left.value), np.abs(right.value)
+    error = a @ (right.error + (terms + 2) * EPSILON * b) + left.error @ (b + right.error)
+    return Rounded(left.value @ right.value, raised(error, 2 * terms + 6) + 4 * (terms + 2) * TINY)
+
+
+def transposed(matrix: Rounded) -> Rounded:
+    """Returns the transposed matrix."""
+    return Rounded(matrix.value.T, matrix.error.T)
+
+
+def sigmoid(vector: Rounded) -> Rounded:
+    """Returns `1 / (1 + exp(-t))`, whose derivative is at most a quarter.
+
+    SciPy's function is taken to be right up to `_ULPS` units in the last place, which is several
+    times what is measured.
+    """
+    value = scipy.special.expit(vector.value)
+    return Rounded(value, raised(vector.error / 4 + _ULPS * EPSILON * value, 4))
 
 
 def most_terms(matrix: Any) -> int:

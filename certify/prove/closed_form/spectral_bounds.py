@@ -127,6 +127,22 @@ def _by_gram(matrix: Float[np.ndarray, "rows columns"]) -> float:
     return float(next_above(np.sqrt(raised(top + raised(error, 4), 4))))
 
 
+def smallest_singular_value_below(matrix: Float[np.ndarray, "rows columns"]) -> float:
+    """Returns a lower bound on `min |A x| / |x|`, zero for matrices with too many columns.
+
+    Example:
+        >>> round(smallest_singular_value_below(np.array([[3.0], [4.0]])), 9)
+        5.0
+    """
+    matrix, unit = _of_order_one(matrix)
+    if not 0 < matrix.shape[1] <= min(matrix.shape[0], _LARGEST_GRAM):
+        return 0.0
+    gram = matrix.T @ matrix
+    error = raised((len(matrix) + 2) * EPSILON * square_above(matrix), 4)
+    low = next_below(smallest_eigenvalue_below((gram + gram.T) / 2) - error)
+    return float(next_below(next_below(np.sqrt(max(low, 0.0))) * unit))
+
+
 def square_above(matrix: Any) -> float:
     """Returns an upper bound on the sum of the squares of all entries."""
     values = matrix.data if scipy.sparse.issparse(matrix) else np.asarray(matrix, np.float64)
