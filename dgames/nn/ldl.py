@@ -52,9 +52,9 @@ class LDL(AbstractLipschitzLayer):
     ((1,), 3.0)
     """
 
-    weights: tuple[Float[Array, "outputs inputs"], ...]
-    log_multipliers: tuple[Float[Array, " outputs"], ...]
-    biases: tuple[Float[Array, " outputs"], ...]
+    weights: tuple[Float[Array, "_ _"], ...]
+    log_multipliers: tuple[Float[Array, " _"], ...]
+    biases: tuple[Float[Array, " _"], ...]
     activation: Activation = eqx.field(static=True, default="softplus", converter=as_activation)
     constant: float = eqx.field(static=True, default=1.0)
 
@@ -84,7 +84,7 @@ class LDL(AbstractLipschitzLayer):
             found.append(_contraction(self.weights[-1]) @ root.T)
         return tuple(found)
 
-    def multipliers(self) -> tuple[Float[Array, " outputs"], ...]:
+    def multipliers(self) -> tuple[Float[Array, " _"], ...]:
         """The diagonals of Lam_k, with which LipSDP holds."""
         return tuple(jnp.exp(logarithm) for logarithm in self.log_multipliers)
 

@@ -57,13 +57,9 @@ def capped_muon(
 
     Example:
         >>> import jax.numpy as jnp, optax
-        >>> tx = capped_muon(0.02, 1.0)
-        >>> params = {"weight": jnp.eye(3), "bias": jnp.zeros(3)}
-        >>> state = tx.init(params)
-        >>> updates, state = tx.update({"weight": -jnp.eye(3), "bias": jnp.ones(3)}, state, params)
-        >>> weight = optax.apply_updates(params, updates)["weight"]
-        >>> bool(jnp.linalg.norm(weight, ord=2) <= 1.0)
-        True
+        >>> schedule = optax.linear_schedule(0.02, 0.001, 1000)
+        >>> tx = capped_muon(schedule, 1.0, adam_learning_rate=1e-3)
+        >>> state = tx.init({"weight": jnp.eye(3), "bias": jnp.zeros(3)})
 
     References:
         Jordan et al., *Muon: An optimizer for hidden layers in neural networks*, 2024; Newhouse et

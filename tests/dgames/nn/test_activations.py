@@ -46,7 +46,8 @@ def test_derivatives_are_of_the_functions():
         np.testing.assert_allclose(found, expected, rtol=1e-12, atol=1e-14)
 
 
-@pytest.mark.parametrize("name", ["tanh", "softplus", "groupsort"])
+@pytest.mark.thin(3)
+@pytest.mark.parametrize("name", ["groupsort", "tanh", "softplus"])
 def test_sharpness_keeps_slopes_and_multiplies_curvatures(name):
     sharp, plain = nn.Activation(name, 4.0), nn.Activation(name)
     x = jnp.array([0.3, -0.2])
@@ -69,6 +70,7 @@ def test_groupsort_sorts_pairs_and_keeps_sums():
     np.testing.assert_allclose(sorted(values), [2 * p - 1, 1.0], atol=1e-12)
 
 
+@pytest.mark.thin(4)
 @pytest.mark.parametrize("name", list(nn.ACTIVATIONS))
 def test_activations_keep_the_precision_that_they_are_given(name):
     x = jnp.array([0.5, -1.0], jnp.float32)

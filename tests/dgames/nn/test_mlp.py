@@ -19,7 +19,8 @@ def test_perceptrons_compute_what_their_formula_says():
     assert net.activation == nn.Activation("tanh", 1.0)
 
 
-@pytest.mark.parametrize("width", [4, 64, 1024])
+@pytest.mark.thin(3)
+@pytest.mark.parametrize("width", [64, 4, 1024])
 def test_outputs_are_of_order_one_at_any_width(width, key):
     """A linear network of NTK scale has outputs of variance `|x|^2` at any width."""
     nets = jax.jit(
@@ -39,14 +40,15 @@ def test_scales_and_weights_multiply_to_the_same_function(scale, key):
     assert net.biases[1] is None and jnp.all(net.biases[0] == 0)
 
 
-def test_orthogonal_starts_are_orthogonal(key):
+@pytest.mark.thin(3)
+@pytest.mark.parametrize("sizes", [(2, 12, 6, 1), (2, 8, 8, 1), (2, 6, 12, 1)])
+def test_orthogonal_starts_are_orthogonal(sizes, key):
     """The matrix between hidden layers times its scale is, and only that one."""
-    for sizes in ((2, 8, 8, 1), (2, 12, 6, 1), (2, 6, 12, 1)):
-        net = nn.mlp(sizes, key, start="orthogonal")
-        matrix = np.asarray(net.scales[1] * net.weights[1])
-        values = np.linalg.svd(matrix, compute_uv=False)
-        np.testing.assert_allclose(values, 1.0, rtol=1e-12)
-        assert np.linalg.norm(net.weights[0], ord=2) > 1.2
+    net = nn.mlp(sizes, key, start="orthogonal")
+    matrix = np.asarray(net.scales[1] * net.weights[1])
+    values = np.linalg.svd(matrix, compute_uv=False)
+    np.testing.assert_allclose(values, 1.0, rtol=1e-12)
+    assert np.linalg.norm(net.weights[0], ord=2) > 1.2
 
 
 def test_antisymmetric_starts_are_zero_with_gradients(key):
@@ -67,6 +69,7 @@ def test_first_scales_and_output_biases(key):
     assert bias is not None and bias.shape == (2,) and jnp.all(bias == 0)
 
 
+@pytest.mark.full
 def test_perceptrons_are_modules_like_any_other(key, tmp_path):
     """Weights are replaced, mapped over, compiled, written to files, and cast."""
     net = nn.mlp((2, 4, 1), key)
