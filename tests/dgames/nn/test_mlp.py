@@ -57,7 +57,7 @@ def test_antisymmetric_starts_are_zero_with_gradients(key):
     assert jnp.max(jnp.abs(net(x))) < 1e-15
     assert jnp.array_equal(net.weights[0][:5], net.weights[0][5:])
     assert jnp.array_equal(net.weights[1][:, :5], -net.weights[1][:, 5:])
-    gradient = jax.grad(lambda net: net(x)[0])(net)
+    gradient = jax.jit(jax.grad(lambda net: net(x)[0]))(net)
     assert float(jnp.linalg.norm(gradient.weights[1])) > 0.3
 
 
