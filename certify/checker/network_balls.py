@@ -43,7 +43,7 @@ class NetworkPass(NamedTuple):
     Attributes:
         inputs: For each layer, what goes into it, (inputs, samples).
         first: For each hidden layer, `s'(a)`, row by row; of groupsort, the share p of each pair.
-        second: For each hidden layer, `s''(a)`; of groupsort, `p (1 - p)` of each pair.
+        second: For each hidden layer, `s''(a)`; of groupsort, `4 p (1 - p)` of each pair.
         outputs: The outputs, (outputs, samples).
     """
 
@@ -220,7 +220,7 @@ def _sorted(
             upper.append(larger)
             lower.append(a + b - larger)
             first.append(p)
-            second.append(sharpness * p * (1 - p))
+            second.append(4 * sharpness * p * (1 - p))
         values += upper + lower
     return values, first, second
 

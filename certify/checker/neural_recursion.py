@@ -40,8 +40,8 @@ with `g_j = M_j t_j` for j > 0 and `g_0 = M_1 (w_1 + c_1 r_1)`, which are at mos
 are the matrix (U_k, bias) times the vector (c_k x_(k-1), 1), of norm at most `u_k t_k`; the norm of
 `c_k W_k` is at most `w_k + c_k r_k`, and `|D x_k| <= s_k |D a_k|`. So `|D a_k[U]|` is at most
 `sum_j A_kj u_j`. In the same way `a_k - a_k^c`, which is the change of (W_k, b_k) times
-(c_k x_(k-1), 1) and `c_k W_k^c (x_(k-1) - x_(k-1)^c)`, is at most da_k, slopes between a_k^c and a_k are at most s_k as s' changes by at most
-s2 per unit, and so `|x_k - x_k^c| <= d_k`.
+(c_k x_(k-1), 1) and `c_k W_k^c (x_(k-1) - x_(k-1)^c)`, is at most da_k, slopes between a_k^c and
+a_k are at most s_k as s' changes by at most s2 per unit, and so `|x_k - x_k^c| <= d_k`.
 
 Backward. `lam_k - lam_k^c` is the change of `c_(k+1) W_(k+1)` transposed times mu_(k+1), and
 `c_(k+1) W_(k+1)^c` transposed times the change of mu_(k+1); that makes dlam_k, given the latter.

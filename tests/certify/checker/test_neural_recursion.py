@@ -1,0 +1,180 @@
+"""Theorem B in exact numbers, against derivatives of networks at points of the region."""
+
+from fractions import Fraction
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from flint import arb_mat, ctx
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from certify.checker.neural_recursion import (
+    BITS,
+    Layers,
+    Scalars,
+    above,
+    bend,
+    norm_above,
+    power_above,
+    root_above,
+)
+from certify.checker.rederive_neural import PRECISION
+from certify.problem.network_contents import flat_weights, network_contents, shape_of
+from certify.prove.neural.ball_bounds import ball_network, bound_in_file
+from dgames.nn import MLP, Activation, mlp
+from tests.certify.prove.neural.true_derivatives import derivatives, moved
+
+NUMBERS = st.fractions(min_value=0, max_value=2**40, max_denominator=2**40)
+
+
+def number(ball):
+    return Fraction(float.fromhex(bound_in_file(ball)))
+
+
+def bends(net, inputs, radii, input_radius=0.0):
+    """The bounds of all inputs, one per row."""
+    described = network_contents(net, 1.0, None)
+    shape = shape_of(described)
+    with ctx.workprec(PRECISION):
+        balls = ball_network(described, flat_weights(net))
+        at = balls.run(arb_mat(np.asarray(inputs).T.tolist()))
+        found = [[[number(x) for x in row] for row in rows] for rows in balls.scalars(at)]
+        norms = [number(x) for x in balls.norms()]
+    layers = Layers(
+        shape.scales,
+        shape.biases,
+        shape.activation,
+        norms,
+        [Fraction(float(r)) for r in radii],
+        Fraction(float(np.linalg.norm(radii))),
+    )
+    scalars = [Scalars(*([row[n] for row in rows] for rows in found)) for n in range(len(inputs))]
+    return [bend(layers, each, Fraction(input_radius)) for each in scalars]
+
+
+def violations(net, radius, input_radius, key, trials=8):
+    keys = jax.random.split(key, 4)
+    inputs = jax.random.normal(keys[0], (trials, net.sizes[0]))
+    radii = radius * np.asarray(jax.random.uniform(keys[1], (len(net.weights),))) ** 2
+    found = bends(net, inputs, radii, input_radius)
+    start = jax.vmap(net)(inputs)
+
+    @jax.vmap
+    def true(key, x, concentrated):
+        first, second, third = jax.random.split(key, 3)
+        near = moved(net, first, jnp.asarray(radii), concentrated)
+        step = jax.random.normal(second, x.shape)
+        unit = jax.random.normal(third, (net.sizes[-1],))
+        x = x + input_radius * step / jnp.linalg.norm(step)
+        return derivatives(near, x, unit / jnp.linalg.norm(unit))
+
+    jacobians, hessians, outputs = true(
+        jax.random.split(keys[2], trials), inputs, jnp.arange(trials) % 2 == 0
+    )
+    cuts, exceeded = np.cumsum([j.shape[2] for j in jacobians])[:-1].tolist(), 0
+    gradients = np.array([[float(x) for x in each.outputs] for each in found])
+    second = np.array([[[float(x) for x in row] for row in each.second] for each in found])
+    reach = np.array([float(each.reach) for each in found])
+    for j, jacobian in enumerate(jacobians):
+        norms = np.linalg.norm(np.asarray(jacobian), 2, (1, 2))
+        exceeded += int((norms > gradients[:, j] * (1 + 1e-9)).sum())
+    for i, rows in enumerate(np.split(np.asarray(hessians), cuts, 1)):
+        for j, block in enumerate(np.split(rows, cuts, 2)):
+            norms = np.linalg.norm(block, 2, (1, 2))
+            exceeded += int((norms > second[:, i, j] * (1 + 1e-9) + 1e-13).sum())
+    distance = np.linalg.norm(np.asarray(outputs - start), axis=1)
+    return exceeded + int((distance > reach * (1 + 1e-9) + 1e-13).sum())
+
+
+def drawn(sizes, activation, key, scale="ntk"):
+    """A network with biases, of which some make activations flat."""
+    net = mlp(sizes, key, activation=activation, scale=scale, output_bias=True)
+    keys = jax.random.split(key, len(net.biases))
+    biases = tuple(
+        jax.random.normal(k, b.shape)
+        for k, b in zip(keys, net.biases, strict=True)
+        if b is not None
+    )
+    return MLP(net.weights, biases, net.scales, net.activation)
+
+
+def test_derivatives_on_the_region_are_within_their_bounds():
+    for seed in range(4):
+        key = jax.random.key(seed)
+        net = drawn((2, 4, 4, 2), Activation("groupsort", 3.0), key)
+        assert violations(net, (0.0, 0.1, 1.0, 4.0)[seed], 0.3 * (seed % 2), key) == 0
+
+
+EVERY = ["tanh", "softplus", "sigmoid", "silu", "gelu", "erf", "sin", "groupsort", "identity"]
+
+
+@pytest.mark.full
+@pytest.mark.parametrize("activation", EVERY)
+def test_derivatives_of_every_activation(activation):
+    for seed in range(4):
+        key = jax.random.key(seed)
+        sizes = ((2, 6, 1), (2, 4, 6, 2))[seed % 2]
+        net = drawn(sizes, Activation(activation, (1.0, 3.0)[seed // 2]), key, "standard")
+        assert violations(net, 10.0 ** (seed % 3 - 2), 0.1 * (seed % 2), key) == 0
+
+
+def test_one_hidden_layer_is_nearly_exact_at_a_point():
+    """Bound over truth; the comparison of blocks of layers costs a little."""
+    net = mlp((2, 32, 1), jax.random.key(1), activation="tanh")
+    inputs = jax.random.normal(jax.random.key(2), (4, 2))
+    found = bends(net, inputs, [0.0, 0.0])
+    for x, each in zip(inputs, found, strict=True):
+        _, hessian, _ = derivatives(net, x, jnp.ones(1))
+        true = np.linalg.norm(np.asarray(hessian)[2:, 2:], 2)
+        bound = float(norm_above([row[1:] for row in each.second[1:]]))
+        assert true <= bound <= 1.35 * true
+        assert each.reach == 0
+
+
+def test_a_linear_network_does_not_bend():
+    """One layer: the output is linear in its weights, and in both together it is bilinear."""
+    net = mlp((3, 2), jax.random.key(0))
+    (found,) = bends(net, jnp.ones((1, 3)), [0.5], 0.25)
+    assert found.second[1][1] == 0 and found.second[0][1] == 1
+    wide = np.linalg.norm(np.asarray(net.weights[0]), 2) + 0.5
+    assert np.isclose(float(found.outputs[0]), wide)
+    assert np.isclose(float(found.outputs[1]), 3**0.5 + 0.25)
+
+
+@settings(max_examples=50, deadline=None)
+@given(x=NUMBERS, y=NUMBERS)
+def test_rounding_is_upward_and_small(x, y):
+    assert x <= above(x) <= x * (1 + Fraction(2, 2**BITS))
+    assert above(x).numerator.bit_length() <= BITS + 1 or above(x) == x
+    assert x <= root_above(x) ** 2 <= x * (1 + Fraction(1, 2**60))
+    assert (
+        (x / (1 + x)) ** 7 <= power_above(x / (1 + x), 7) <= (x / (1 + x)) ** 7 + Fraction(1, 2**80)
+    )
+    if x != y:
+        assert (above(x) <= above(y)) == (x < y) or above(x) == above(y)
+
+
+def test_powers_without_end():
+    assert 0 < power_above(Fraction(1, 2), 2**60) < Fraction(1, 2**1000)
+    assert power_above(Fraction(1, 3), 0) == 1 and power_above(Fraction(0), 5) == 0
+
+
+@settings(max_examples=30, deadline=None)
+@given(entries=st.lists(st.floats(0, 1e6), min_size=10, max_size=10))
+def test_norms_are_bounded_from_above_and_closely(entries):
+    matrix = np.zeros((4, 4))
+    matrix[np.triu_indices(4)] = entries
+    matrix = np.maximum(matrix, matrix.T)
+    true = np.linalg.norm(matrix, 2)
+    bound = float(norm_above([[Fraction(x) for x in row] for row in matrix.tolist()]))
+    assert true * (1 - 1e-12) <= bound
+    assert bound <= true * 1.5 + 1e-300
+
+
+def test_norms_of_positive_matrices_are_close():
+    matrix = np.random.default_rng(0).uniform(0.1, 1.0, (5, 5))
+    matrix = matrix + matrix.T
+    bound = norm_above([[Fraction(x) for x in row] for row in matrix.tolist()])
+    assert np.isclose(float(bound), np.linalg.norm(matrix, 2), rtol=1e-12)
