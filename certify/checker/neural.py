@@ -243,6 +243,8 @@ def check_neural(file: Reader, level: int, progress: Progress | None) -> tuple[s
     stored = [key for key in ("weights", "data") if key in file["evidence"]]
     file["evidence"].fields("networks", "value", *stored)
     claims = NeuralClaims(file)
+    if stored:
+        check_stored(file["evidence"], claims)
     require_all(
         lambda: check_constants(claims),
         lambda: check_place(claims),
@@ -251,7 +253,7 @@ def check_neural(file: Reader, level: int, progress: Progress | None) -> tuple[s
     )
     if level == 1:
         return ()
-    if len(stored) < 2:
+    if not stored:
         raise Unusable(
             "the file has no weights and data, which are too many for level 2: its claims can be "
             "checked given its bounds (level 1)"
@@ -261,6 +263,28 @@ def check_neural(file: Reader, level: int, progress: Progress | None) -> tuple[s
     except ImportError:
         raise Unusable("level 2 needs ball arithmetic: install python-flint") from None
     return rederive_neural(file, claims)
+
+
+def check_stored(evidence: Reader, claims: NeuralClaims) -> None:
+    """Verifies that weights and data in the file are those whose SHA-256 it states, and no others.
+
+    Raises:
+        Unusable: If one of them is missing.
+        Rejected: If they are others.
+    """
+    needed: dict[str, NetworkShape] = {}
+    for k, shape in enumerate(claims.shapes):
+        named = [claims.centre[k], claims.point[k], shape.start]
+        named += [] if claims.start is None else [claims.start[k]]
+        needed |= {digest: shape for digest in named if digest is not None}
+    vectors = evidence["weights"].fields(*needed)
+    for vector, (digest, shape) in zip(vectors, needed.items(), strict=True):
+        vector.numbers(shape.weights)
+        require(digest_of(vector.value) == digest, "weights are those of their hash")
+    data = evidence["data"]
+    count = len(data.value) if isinstance(data.value, list) else 0
+    data.numbers(count)
+    require(digest_of(data.value) == claims.data, "the data are those of the hash")
 
 
 def constants(shapes: list[NetworkShape], bounds: Curvature) -> tuple[Fraction, Fraction]:

@@ -3,7 +3,7 @@
 The networks are run at the centre in ball arithmetic (`network_balls`), which gives the norms of
 layers and the scalars of all samples, and at the point e, which gives the residual; what belongs to
 the value has a module for each kind (`VALUES`). What the file states has to be at least what is
-found, in each number. The weights and the data are those whose SHA-256 the file states.
+found, in each number. That weights and data are those of their SHA-256 was verified at level 1.
 """
 
 from collections.abc import Callable
@@ -13,11 +13,10 @@ from flint import arb, ctx  # pyright: ignore[reportMissingTypeStubs]
 
 from .intervals import exact
 from .network_balls import Ball, BallNetwork, split
-from .neural import NetworkShape, NeuralClaims, digest_of
+from .neural import NetworkShape, NeuralClaims
 from .neural_situation import Situation, require_bound
 from .reader import Reader
 from .rederive_outputs import rederive_outputs
-from .verdict import require
 
 # Bits of ball arithmetic.
 PRECISION = 128
@@ -64,9 +63,7 @@ def _rederived(file: Reader, claims: NeuralClaims) -> tuple[str, ...]:
     ):
         for found, number in zip(layer_distances(shape, here, middle), stated, strict=True):
             require_bound(found, number, "distances of the point from the centre")
-    numbers = evidence["data"]
-    require(digest_of(numbers.value) == claims.data, "the data are those of the hash (level 2)")
-    data = numbers.numbers(len(numbers.value) if isinstance(numbers.value, list) else 0)
+    data = evidence["data"].numbers(len(evidence["data"].value))
     situation = Situation(
         file["game"], evidence["value"], claims.shapes, at_centre, at_point, data, claims.samples
     )
@@ -95,10 +92,7 @@ class Weights:
 
     def of(self, digest: str, shape: NetworkShape) -> list[Fraction]:
         """Returns the weights of a network."""
-        numbers = self.file[digest]
-        found = numbers.numbers(shape.weights)
-        require(digest_of(numbers.value) == digest, "weights are those of their hash (level 2)")
-        return found
+        return self.file[digest].numbers(shape.weights)
 
 
 def layer_distances(shape: NetworkShape, here: list[Fraction], there: list[Fraction]) -> list[Ball]:

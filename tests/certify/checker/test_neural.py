@@ -117,9 +117,9 @@ def test_other_weights_and_data():
     weights = FILE["evidence"]["weights"]
     other = [(float.fromhex(x) + 1e-3).hex() for x in weights[digest]]
     words = "weights are those of their hash"
-    assert words in reason(changed(("evidence", "weights", digest), other), level=2)
+    assert words in reason(changed(("evidence", "weights", digest), other))
     data = [(0.25).hex(), *FILE["evidence"]["data"][1:]]
-    assert "the data are those of the hash" in reason(changed(("evidence", "data"), data), level=2)
+    assert "the data are those of the hash" in reason(changed(("evidence", "data"), data))
     # With all hashes renewed it is another game, of which the numbers are false.
     false = changed(("evidence", "data"), data)
     assert not check_data(changed(("game", "data", "digest"), digest_of(data), false), level=2).ok
@@ -156,6 +156,8 @@ def test_a_larger_activation_or_decay_is_another_game():
         (("claims", "region", "radii", 0), [], "a list of"),
         (("claims", "margins"), 1, "nothing but"),
         (("evidence", "proof"), 1, "nothing but"),
+        (("evidence", "weights", "0" * 64), [], "nothing but"),
+        (("evidence", "data"), {}, "a list of"),
         (("evidence", "value", "passes", 0, "slopes"), [[]], "list of"),
         (("evidence", "value", "reach"), None, "a list"),
         (("claims", "start", "method"), "optimistic", "a method with steps"),
@@ -182,6 +184,11 @@ def test_without_weights_level_2_says_so():
     assert check_data(data).ok
     with pytest.raises(Unusable, match="no weights and data"):
         check_data(data, level=2)
+    for name in ("weights", "data"):
+        data = copy.deepcopy(FILE)
+        del data["evidence"][name]
+        with pytest.raises(Unusable, match="missing"):
+            check_data(parse(json.dumps(sealed(data))))
 
 
 @pytest.mark.full
