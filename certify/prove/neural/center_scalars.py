@@ -14,6 +14,7 @@ Activations are elementwise but for groupsort. There `Mu_k = J' Lam_k` with the 
 `dgames.nn.activations.SUPREMA`.
 """
 
+import functools
 from typing import Any, NamedTuple
 
 import equinox as eqx
@@ -100,12 +101,12 @@ def _center_scalars(net: MLP, inputs: Float[Array, "N d"]) -> CenterScalars:
         norms.append(norm)
         before.append(a)
     hidden = []
-    adjoint = _last_adjoint(*layers[-1])
+    adjoint = _last_adjoint(*layers[-1], len(inputs))
     for a, layer in list(zip(before, layers, strict=True))[-2::-1]:
         found, adjoint = _backwards(net.activation, *layer, a, adjoint)
         hidden.insert(0, found)
     nothing = jnp.zeros((len(inputs), 0))
-    columns = [_columns(values, len(inputs)) for values in zip(*hidden, strict=True)]
+    columns = [jnp.stack(values, 1) for values in zip(*hidden, strict=True)]
     slopes, adjoint_norms, adjoints, curvatures = columns or [nothing] * 4
     return CenterScalars(
         weight_norms=jnp.stack([_weight_norm(*layer) for layer in layers]),
@@ -114,18 +115,13 @@ def _center_scalars(net: MLP, inputs: Float[Array, "N d"]) -> CenterScalars:
         adjoint_norms=adjoint_norms,
         adjoints=adjoints,
         curvatures=curvatures,
-        input_slopes=jnp.broadcast_to(_spectral(adjoint), len(inputs)),
+        input_slopes=_spectral(adjoint),
         outputs=before[-1],
     )
 
 
 def _in_float64(values: Array) -> Array:
     return values.astype(jnp.float64)
-
-
-def _columns(values: Any, samples: int) -> Float[Array, "N k"]:
-    """Returns values side by side; what is equal for all samples may come once."""
-    return jnp.stack([jnp.broadcast_to(value, (samples,)) for value in values], 1)
 
 
 # Each of these is compiled once per shape, in less time than all together.
@@ -164,10 +160,13 @@ def _activated(activation: Activation, a: Interval) -> Interval:
     return enclose(lambda a: value(a) if sharpness == 1.0 else value(sharpness * a) / sharpness)(a)
 
 
-@jax.jit
-def _last_adjoint(weight: Float[Array, "outputs inputs"], scale: Float[Array, ""]) -> Interval:
+@functools.partial(jax.jit, static_argnums=2)
+def _last_adjoint(
+    weight: Float[Array, "outputs inputs"], scale: Float[Array, ""], samples: int
+) -> Interval:
     """Encloses the adjoint of what enters the last layer, which is equal for all samples."""
-    return enclose(lambda weight, scale: (scale * weight.T)[None])(weight, scale)
+    adjoint = enclose(lambda weight, scale: scale * weight.T)(weight, scale)
+    return jax.tree.map(lambda end: jnp.broadcast_to(end, (samples, *end.shape)), adjoint)
 
 
 @eqx.filter_jit
