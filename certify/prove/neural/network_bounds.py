@@ -98,8 +98,8 @@ class NetworkBounds(eqx.Module):
         center: What was found at the centre.
     """
 
-    gradients: Float[Array, "N L+1"]
-    comparison: Float[Array, "N L+1 L+1"]
+    gradients: Float[Array, "N parts"]
+    comparison: Float[Array, "N parts parts"]
     outputs: Interval
     reach: Float[Array, " N"]
     center: CenterScalars
@@ -169,9 +169,9 @@ def _length(columns: Any) -> Float[Array, " N"]:
 def network_bounds(
     net: MLP,
     inputs: Float[Array, "N d"],
-    radius: float | Sequence[float] | Float[Array, " L"],
+    radius: float | Sequence[float] | Float[Array | np.ndarray, " L"],
     *,
-    input_radius: float | Float[Array, " N"] = 0.0,
+    input_radius: float | Float[Array | np.ndarray, " N"] = 0.0,
 ) -> NetworkBounds:
     """Bounds gradients, Hessians and outputs of a network on all weights near its own, proved.
 

@@ -107,7 +107,7 @@ def derivatives(net: MLP, vectors: list[np.ndarray], unit: np.ndarray):
     cuts = np.cumsum([vector.shape[1] for vector in vectors])[:-1].tolist()
     steps = np.split(steps.reshape(many * size, size), cuts, 1)
     _, moved = gradient(net, steps, np.repeat(unit, size, 0))
-    hessians = np.concatenate(moved, 1).imag.reshape(many, size, size) / _STEP
+    hessians = np.imag(np.concatenate(moved, 1)).reshape(many, size, size) / _STEP
     return rows[0][0], jacobians, hessians
 
 
