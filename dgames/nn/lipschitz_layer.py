@@ -18,7 +18,8 @@ class AbstractLipschitzLayer(eqx.Module):
     once for all inputs.
 
     The theorem is about exact arithmetic. What floating point makes of the matrices may exceed it
-    by rounding errors: `certify.lipschitz` proves a constant of the very numbers that are stored.
+    by rounding errors: `certify.lipschitz` proves a constant of the numbers that `matrices()`
+    returns, of all layers but the residual `SLL`.
     """
 
     @abc.abstractmethod

@@ -10,7 +10,7 @@ import numpy as np
 
 from certify.prove.lipschitz.ball_products import BallMatrix, product, rescaled, total
 from certify.prove.lipschitz.unit_slopes import SLOPES
-from dgames.nn import MLP, Activation
+from dgames.nn import LDL, MLP, AbstractAffineLayer, Activation, LipschitzNetwork, Sandwich
 
 
 class AffineMap(NamedTuple):
@@ -62,8 +62,9 @@ FUNCTIONS: dict[Callable, str] = {
 }
 
 _UNKNOWN = (
-    "lipschitz: {what} cannot be read; it is made of dgames.nn.MLP, or of equinox.nn.MLP, "
-    "Sequential, Linear, Identity and Lambda with an activation function among {known}"
+    "lipschitz: {what} cannot be read; it is made of dgames.nn.MLP, LDL, Cayley, AOL, "
+    "SpectralNormalised and Sandwich, or of equinox.nn.MLP, Sequential, Linear, Identity and "
+    "Lambda with an activation function among {known}"
 )
 
 
@@ -71,7 +72,9 @@ def chain_of(module: Any) -> NetworkChain:
     """Reads a network.
 
     Args:
-        module: A `dgames.nn.MLP`, an `equinox.nn.MLP`, a linear layer, or a sequence of layers.
+        module: A `dgames.nn.MLP`, a layer of `dgames.nn` that is not residual, an
+            `equinox.nn.MLP`, a linear layer, or a sequence of layers. Layers whose matrices are
+            computed count with the floats that their `matrices()` returns.
 
     Raises:
         ValueError: If it is none of these, its shapes do not fit, or a weight is not finite.
@@ -92,6 +95,17 @@ def _parts(module: Any) -> list[AffineMap | Activation]:
             parts += [module.activation] if k else []
             parts.append(_affine(weight, bias, scale, f"layer {k + 1}"))
         return parts
+    if isinstance(module, AbstractAffineLayer):
+        name = f"a {type(module).__name__} layer"
+        return [_affine(module.matrix(), module.bias, 1.0, name), module.activation]
+    if isinstance(module, LDL):
+        return _parts(module.as_mlp())
+    if isinstance(module, Sandwich):
+        return _sandwich(module)
+    if isinstance(module, LipschitzNetwork):
+        parts = _parts(module.layers)
+        outputs = [part.bias.centre.size for part in parts if isinstance(part, AffineMap)][-1]
+        return [*parts, _affine(np.eye(outputs), None, module.scale, "the end")]
     if isinstance(module, eqx.nn.Linear):
         return [_affine(module.weight, module.bias, 1.0, "a linear layer")]
     if isinstance(module, eqx.nn.MLP):
@@ -111,6 +125,26 @@ def _parts(module: Any) -> list[AffineMap | Activation]:
     if callable(module) and not isinstance(module, eqx.Module):
         return [_activation(module)]
     raise ValueError(_unreadable(f"a module of type {type(module).__name__}"))
+
+
+def _sandwich(layer: Sandwich) -> list[AffineMap | Activation]:
+    """`sqrt2 A' Psi s(sqrt2 Psi^(-1) B x + b)`, with balls that hold both products.
+
+    Each entry is three operations of floats away from them; the balls have room for eight.
+    """
+    a, b = (_floats(part, "the matrices of a Sandwich layer") for part in layer.matrices())
+    psi = _floats(jnp.exp(layer.log_psi), "the scales of a Sandwich layer")[:, None]
+    bias = _floats(layer.bias, "the bias of a Sandwich layer")
+    first, second = (
+        BallMatrix(centre, 8 * 2.0**-52 * np.abs(centre) + 2.0**-1000)
+        for centre in (np.sqrt(2) * b / psi, (np.sqrt(2) * psi * a).T)
+    )
+    none = np.zeros_like(bias)
+    return [
+        AffineMap(first, BallMatrix.exact(bias)),
+        layer.activation,
+        AffineMap(second, BallMatrix.exact(none)),
+    ]
 
 
 def _activation(function: Any) -> Activation:
