@@ -27,7 +27,7 @@ VALUES: tuple[Any, ...] = (
     *("convergence", "contraction", "policies", "coupling", "form", "zero", "equations"),
     *("equilibrium", "stackelberg", "active", "inactive", "equation", "lower", "upper"),
     *("feedback", "finite", "stationary", "all", "discrete", "continuous", "refutation"),
-    *("mean_square", "some", "neural", "outputs"),
+    *("mean_square", "some", "neural", "outputs", "adversarial", "wasserstein", "logistic"),
     *("instability", "expansion", "flow", "alternating", "simultaneous"),
     *("monotone", "point", "compact", "anchored", "varying", "best_iterate"),
     *OPERANDS,

@@ -62,7 +62,7 @@ class BallNetwork:
     """
 
     def __init__(self, shape: NetworkShape, weights: Sequence[Fraction]) -> None:
-        self.shape, self.matrices, self.biases = shape, [], []
+        self.shape, self.weights, self.matrices, self.biases = shape, weights, [], []
         parts, biases = split(shape, weights)
         for k, part in enumerate(parts):
             scale = exact(shape.scales[k])

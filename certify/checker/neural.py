@@ -57,6 +57,7 @@ from typing import Any, NamedTuple
 from .cells import Progress
 from .graph import game_hash
 from .neural_activations import Activation, read_activation
+from .neural_adversarial import adversarial_curvature
 from .neural_outputs import outputs_curvature
 from .neural_recursion import Curvature, Layers, above, norm_above, power_above, root_above
 from .reader import Reader, Unusable
@@ -70,6 +71,7 @@ MAX_LEVEL_1 = 2**22
 # For each kind of value: how many networks it has, and the function that bounds its derivatives.
 VALUES: dict[str, tuple[int, Callable[[Reader, Reader, list[Layers]], Curvature]]] = {
     "outputs": (2, outputs_curvature),
+    "adversarial": (2, adversarial_curvature),
 }
 
 

@@ -16,6 +16,7 @@ from .network_balls import Ball, BallNetwork, split
 from .neural import NetworkShape, NeuralClaims
 from .neural_situation import Situation, require_bound
 from .reader import Reader
+from .rederive_adversarial import rederive_adversarial
 from .rederive_outputs import rederive_outputs
 
 # Bits of ball arithmetic.
@@ -24,7 +25,10 @@ PRECISION = 128
 
 # For each kind of value: the function that derives its evidence again, and returns the gradients of
 # all players' costs at e, without decay.
-VALUES: dict[str, Callable[[Situation], list[list[Ball]]]] = {"outputs": rederive_outputs}
+VALUES: dict[str, Callable[[Situation], list[list[Ball]]]] = {
+    "outputs": rederive_outputs,
+    "adversarial": rederive_adversarial,
+}
 
 
 def rederive_neural(file: Reader, claims: NeuralClaims) -> tuple[str, ...]:

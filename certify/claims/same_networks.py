@@ -10,7 +10,7 @@ from certify.graph.builder import GraphError
 from certify.graph.output_graph import traced_outputs
 from certify.problem.exact_types import is_as_made
 from certify.problem.network_contents import flat_weights, network_of, require_network
-from certify.problem.network_data import output_arrays
+from certify.problem.network_data import adversarial_arrays, output_arrays
 from dgames.strategy import blocks
 
 
@@ -60,5 +60,21 @@ def _outputs_difference(said: Contents, game: dg.ZeroSumNetworks, args: Any) -> 
     return None if numbers == said["data"] else "its data are others"
 
 
+def _adversarial_difference(said: Contents, game: dg.ZeroSumNetworks, args: Any) -> str | None:
+    value, stated = game.value, said["value"]
+    if type(value) is not dg.Adversarial:
+        return "its value is that of an adversarial network"
+    if (value.loss, value.residual) != (stated["loss"], stated["residual"]):
+        return "its loss, or what its samples are, is another one"
+    networks = [network_of(net) for net in said["networks"]]
+    try:
+        arrays = adversarial_arrays(args, networks, value.residual)
+    except ValueError as error:
+        return str(error)
+    same = len(arrays.z) == stated["noise"] and len(arrays.x) == said["data"]["samples"]
+    same = same and digest_of(arrays.numbers) == said["data"]["digest"]
+    return None if same else "its data are others"
+
+
 # For each kind of value: how its function and data are compared.
-_DIFFERENCES = {"outputs": _outputs_difference}
+_DIFFERENCES = {"outputs": _outputs_difference, "adversarial": _adversarial_difference}

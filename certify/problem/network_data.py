@@ -69,3 +69,55 @@ def output_arrays(data: Any, networks: list[MLP]) -> OutputArrays:
             f"{[length[0] if length else 'a number' for length in lengths]}"
         )
     return OutputArrays(x, z, rest)
+
+
+class AdversarialArrays(NamedTuple):
+    """The data of an adversarial network, in float64.
+
+    Attributes:
+        x: The data, (data, inputs of the discriminator).
+        z: The noise, (samples, inputs of the generator).
+    """
+
+    x: np.ndarray
+    z: np.ndarray
+
+    @property
+    def numbers(self) -> list[str]:
+        """All numbers as a file has them: x, then z."""
+        return flat_hexes(self.x) + flat_hexes(self.z)
+
+
+def adversarial_arrays(data: Any, networks: list[MLP], residual: bool) -> AdversarialArrays:
+    """Returns the data `(x, z)` in float64, after looking at their shapes.
+
+    Raises:
+        ValueError: If they are no finite real numbers, or do not fit the networks.
+    """
+    if not isinstance(data, tuple | list) or len(data) != 2:
+        raise ValueError(
+            "certify_networks: args are the data (x, z) of the game: samples of the data, and noise"
+        )
+    generator, discriminator = (network.sizes for network in networks)
+    if generator[-1] != discriminator[0] or discriminator[-1] != 1:
+        raise ValueError(
+            "certify_networks: the discriminator takes what the generator makes, and has one "
+            f"output; got networks of sizes {generator} and {discriminator}"
+        )
+    if residual and generator[0] != generator[-1]:
+        raise ValueError(
+            "certify_networks: a residual generator has as many outputs as inputs; got sizes "
+            f"{generator}"
+        )
+    arrays = []
+    for name, values, size in zip(("x", "z"), data, (discriminator[0], generator[0]), strict=True):
+        array = np.asarray(values)
+        if array.dtype.kind != "f" or not np.isfinite(array).all():
+            raise ValueError("certify_networks: the data are finite real numbers, in float arrays")
+        if array.ndim != 2 or array.shape[1] != size or not len(array):
+            raise ValueError(
+                f"certify_networks: the data {name} have the shape (samples, {size}), the inputs "
+                f"of their network; got {array.shape}"
+            )
+        arrays.append(array.astype(np.float64))
+    return AdversarialArrays(*arrays)
