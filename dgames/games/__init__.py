@@ -2,6 +2,7 @@
 
 from dgames.games import generalised as generalised
 from dgames.games.anonymous import AnonymousGame as AnonymousGame
+from dgames.games.attenuation import Attenuation as Attenuation
 from dgames.games.bilinear import Bilinear as Bilinear
 from dgames.games.congestion import CongestionGame as CongestionGame
 from dgames.games.covariance import CovarianceEstimation as CovarianceEstimation

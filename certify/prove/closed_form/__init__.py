@@ -13,6 +13,7 @@ There is one file per game, with its proof in the docstring. A game is added in 
 from certify.claims.closed_form import ClosedForm as ClosedForm
 from certify.claims.closed_form import ClosedFormConstants as ClosedFormConstants
 from certify.claims.closed_form import ClosedFormEquilibrium as ClosedFormEquilibrium
+from certify.prove.closed_form import attenuation as attenuation
 from certify.prove.closed_form import decayed_bilinear as decayed_bilinear
 from certify.prove.closed_form import perturbed_regression as perturbed_regression
 from certify.prove.closed_form import random_feature_gan as random_feature_gan
