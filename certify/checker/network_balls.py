@@ -11,7 +11,7 @@ from typing import Any, NamedTuple, TypeAlias
 from flint import arb, arb_mat  # pyright: ignore[reportMissingTypeStubs]
 
 from .intervals import exact
-from .neural import NetworkShape
+from .neural import NetworkShape, squarings
 from .neural_activations import Activation
 
 # Balls, and matrices of them.
@@ -179,14 +179,6 @@ def norm_above(matrix: Balls) -> Ball:
         gram, power, size = gram * gram, 2 * power, (size * trace) ** 2
     frobenius = sum((x * x for x in gram.entries()), arb(0)).upper().sqrt()
     return ((size * frobenius).upper()).root(2 * power).upper()
-
-
-def squarings(size: int) -> int:
-    """Returns how often a Gram matrix of that size is squared.
-
-    After s squarings the bound is too large by a factor of at most `size^(1 / 2^(s + 2))`.
-    """
-    return 30 if size <= 16 else 20 if size <= 128 else 12 if size <= 512 else 8
 
 
 def _activated(

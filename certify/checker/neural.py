@@ -52,6 +52,7 @@ import hashlib
 import json
 from collections.abc import Callable
 from fractions import Fraction
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 from .cells import Progress
@@ -67,6 +68,9 @@ from .verdict import require, require_all
 MAX_LAYERS = 16
 # The most layers cubed times samples: exact arithmetic on them takes a few minutes.
 MAX_LEVEL_1 = 2**22
+# The most products of balls at level 2, some two minutes, and how many of them the derivatives and
+# scalars of one unit at one sample are worth.
+MAX_LEVEL_2, UNIT_PRODUCTS = 3 * 2**33, 2**11
 
 # For each kind of value: how many networks it has, and the function that bounds its derivatives.
 VALUES: dict[str, tuple[int, Callable[[Reader, Reader, list[Layers]], Curvature]]] = {
@@ -102,8 +106,33 @@ class NetworkShape(NamedTuple):
     @property
     def weights(self) -> int:
         """How many weights and biases there are."""
-        pairs = zip(self.sizes, self.sizes[1:], self.biases, strict=False)
-        return sum(after * (before + bias) for before, after, bias in pairs)
+        pairs = zip(pairwise(self.sizes), self.biases, strict=True)
+        return sum(after * (before + bias) for (before, after), bias in pairs)
+
+
+def squarings(size: int) -> int:
+    """Returns how often a Gram matrix of that size is squared for a bound on a norm.
+
+    After s squarings the bound is too large by a factor of at most `size^(1 / 2^(s + 2))`.
+    """
+    return 30 if size <= 16 else 16 if size <= 128 else 9 if size <= 512 else 7
+
+
+def level_2_work(shapes: list[NetworkShape], samples: int) -> int:
+    """Returns about how many products of balls level 2 takes.
+
+    Both at the centre and at the point e, networks are run forwards and backwards on all samples;
+    and the Gram matrices of layers are squared.
+    """
+    total = 0
+    for shape in shapes:
+        pairs = list(pairwise(shape.sizes))
+        total += 4 * samples * sum(before * after for before, after in pairs)
+        total += 2 * samples * sum(shape.sizes[1:-1]) * UNIT_PRODUCTS
+        for before, after in pairs:
+            small, large = sorted((before, after))
+            total += small**2 * (large + small * squarings(small))
+    return total
 
 
 def read_network(file: Reader) -> NetworkShape:
@@ -260,6 +289,8 @@ def check_neural(file: Reader, level: int, progress: Progress | None) -> tuple[s
             "the file has no weights and data, which are too many for level 2: its claims can be "
             "checked given its bounds (level 1)"
         )
+    if level_2_work(claims.shapes, claims.samples) > MAX_LEVEL_2:
+        raise Unusable("deriving its bounds again would take too much work (level 2)")
     try:
         from .rederive_neural import rederive_neural
     except ImportError:

@@ -5,7 +5,14 @@ from typing import Any, NamedTuple
 
 import dgames as dg
 from certify.checker.graph import game_hash
-from certify.checker.neural import VALUES, NetworkShape, constants, digest_of
+from certify.checker.neural import (
+    MAX_LEVEL_2,
+    VALUES,
+    NetworkShape,
+    constants,
+    digest_of,
+    level_2_work,
+)
 from certify.checker.neural_recursion import Curvature, Layers
 from certify.checker.neural_recursion import root_above as exact_root_above
 from certify.checker.reader import FORMAT, NEURAL, VERSION, Reader
@@ -29,13 +36,14 @@ TRUSTED = (
     "networks and their activation functions those of real arithmetic; so do steps.",
     "The checker and the Python interpreter that runs it.",
 )
-# The most weights, and the most products of weights with samples, of files for level 2.
-MAX_WEIGHTS, MAX_WORK = 2**18, 2**24
+# The most weights of files for level 2, which have them up to four times.
+MAX_WEIGHTS = 2**20
 
 
-def is_stored(weights: int, samples: int) -> bool:
+def is_stored(shapes: list[NetworkShape], samples: int) -> bool:
     """Says whether a file has its weights and data: if they are not too many for level 2."""
-    return weights <= MAX_WEIGHTS and weights * samples <= MAX_WORK
+    few = sum(shape.weights for shape in shapes) <= MAX_WEIGHTS
+    return few and level_2_work(shapes, samples) <= MAX_LEVEL_2
 
 
 class RegionBounds(NamedTuple):
@@ -240,7 +248,7 @@ class NetworksProof:
         """Returns weights and data for the file, if they are not too many for level 2."""
         listed: list[FlatWeights] = [*self.point, *self.centre, *(self.start or [])]
         listed += [each for each in self.targets if each is not None]
-        if not is_stored(sum(shape.weights for shape in self.shapes), self.value.samples):
+        if not is_stored(self.shapes, self.value.samples):
             return {}
         return {
             "weights": {each.digest: each.hexes for each in listed},

@@ -10,8 +10,8 @@ import pytest
 import certify
 import dgames as dg
 from certify.checker import Unusable, check_data
-from certify.checker.neural import digest_of
-from certify.checker.reader import decode, parse
+from certify.checker.neural import MAX_LEVEL_2, digest_of, level_2_work, read_network
+from certify.checker.reader import Reader, decode, parse
 from tests.certify.checker.test_fuzz import CORPUS
 from tools.edits import sealed
 
@@ -212,3 +212,16 @@ def test_games_of_all_shapes_are_accepted_at_both_levels():
     assert found.status == "proved", found.reasons
     assert found.check(level=2).ok
     assert found.difference(game, args=data) is None
+
+
+def test_too_much_work_is_said_before_it_is_done():
+    """The level 2 of many samples of wide networks; level 1 of many samples of deep ones."""
+    data = copy.deepcopy(FILE)
+    for network in data["game"]["networks"]:
+        network["sizes"] = [1, 2**24, 1]
+    del data["evidence"]["weights"], data["evidence"]["data"]
+    assert check_data(parse(json.dumps(sealed(data)))).ok
+    shapes = [read_network(Reader(each)) for each in data["game"]["networks"]]
+    assert level_2_work(shapes, 2**10) > MAX_LEVEL_2 > level_2_work(shapes, 1) / 100
+    with pytest.raises(Unusable, match="too many samples and layers"):
+        check_data(changed(("game", "data", "samples"), 2**20))
