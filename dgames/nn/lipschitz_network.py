@@ -47,7 +47,7 @@ class LipschitzNetwork(eqx.Module):
 
     @property
     def lipschitz(self) -> float:
-        """The Lipschitz constant in the Euclidean norm: the scale times those of the layers."""
+        """The Lipschitz constant in the Euclidean norm, the scale times those of the layers."""
         return self.scale * math.prod(layer.lipschitz for layer in self.layers)
 
     @classmethod
