@@ -3,14 +3,14 @@
 import math
 from typing import Any, get_args
 
-import numpy as np
-
 from certify.problem.region import Ball, Box
 from certify.prove.lipschitz.layer_norms import product_of_norms
 from certify.prove.lipschitz.lipschitz_bound import LipschitzBound, Method, Norm
 from certify.prove.lipschitz.network_chain import NetworkChain, chain_of
+from certify.prove.lipschitz.propagation import propagated_constant, slopes_on
 from certify.prove.lipschitz.sector_proof import sector_constant
-from certify.prove.lipschitz.unit_slopes import UnitSlopes, global_slopes
+from certify.prove.lipschitz.unit_slopes import UnitSlopes
+from certify.rounding import next_above
 
 
 def lipschitz(
@@ -25,14 +25,18 @@ def lipschitz(
     The methods, from quick and rough to slow and narrow:
 
     - "product": the norms of all layers, multiplied.
+    - "propagation": bounds on all entries of the Jacobian, by lines around activation functions and
+      their slopes (CROWN). Best on small sets of inputs, and for narrow networks.
     - "pivots": the sector inequality of LipSDP with diagonal multipliers, which are found without a
-      semidefinite solver, layer by layer and then together; in the 2-norm. It is the one for wide
-      networks: hundreds of units per layer take seconds.
+      semidefinite solver, layer by layer and then together. Best on large sets, and for wide
+      networks: hundreds of units per layer take seconds. It is about the 2-norm; in the other norm,
+      its constant is multiplied by the root of the number of inputs.
     - "lipsdp": the same inequality with multipliers of a semidefinite solver; for about a hundred
       units.
 
-    Whatever found the multipliers, they are a guess: what is claimed is that the matrix inequality
-    holds, which is proved afterwards with every rounding error paid for.
+    On a domain, all of them take the slopes that units have there. Whatever found the multipliers,
+    they are a guess: what is claimed is that the matrix inequality holds, which is proved
+    afterwards with every rounding error paid for.
 
     Args:
         module: The network: a `dgames.nn.MLP`, an `equinox.nn.MLP`, an `equinox.nn.Linear`, or a
@@ -40,7 +44,7 @@ def lipschitz(
         domain: The inputs that are meant, all by default: a `certify.Box` or `certify.Ball` with
             the input as its only block, such as `certify.Box((lower,), (upper,))`.
         norm: "l2", the Euclidean norm of inputs and outputs, or "linf", their largest entry.
-        method: One of those above; "auto" takes the smallest constant of the quick ones.
+        method: One of those above; "auto" takes the smallest constant of the first three.
 
     Returns:
         A `LipschitzBound`.
@@ -54,10 +58,16 @@ def lipschitz(
     >>> rough = certify.lipschitz(net, method="product").constant
     >>> certify.lipschitz(net).constant < 0.6 * rough
     True
+    >>> box = certify.Box.around((jax.numpy.ones(2),), 0.01)
+    >>> found = certify.lipschitz(net, box, norm="linf")
+    >>> gradient = jax.grad(lambda x: net(x)[0])(jax.numpy.ones(2))
+    >>> 1.0 < found.constant / float(abs(gradient).sum()) < 1.1
+    True
 
     References:
         Fazlyab et al., arXiv:1906.04893 (LipSDP); Xu and Sivaranjani, arXiv:2404.04375 (without a
-        solver); Prach and Lampert, arXiv:2208.03160 (diagonal scalings).
+        solver); Prach and Lampert, arXiv:2208.03160 (diagonal scalings); Shi et al.,
+        arXiv:2210.07394 (propagation).
     """
     _check(domain, norm, method)
     chain = chain_of(module)
@@ -66,29 +76,30 @@ def lipschitz(
             f"lipschitz: the domain has {domain.dimension} coordinates, but the network has "
             f"{chain.sizes[0]} inputs"
         )
-    slopes = [
-        global_slopes(activation, units)
-        for activation, units in zip(chain.activations, chain.sizes[1:], strict=False)
-    ]
-    methods: list[Method] = [method] if method != "auto" else _methods(norm)
-    found = [(_constant(chain, slopes, norm, each), each) for each in methods]
-    constant, used = min(found, key=lambda pair: pair[0])
-    return LipschitzBound(constant, used, norm, domain)
+    slopes = slopes_on(chain, domain)
+    methods: list[Method] = [method] if method != "auto" else _methods(norm, slopes)
+    found = [LipschitzBound(_constant(chain, slopes, norm, m), m, norm, domain) for m in methods]
+    return min(found, key=lambda bound: bound.constant)
 
 
-def _methods(norm: Norm) -> list[Method]:
-    return ["product", "pivots"] if norm == "l2" else ["product"]
+def _methods(norm: Norm, slopes: list[UnitSlopes]) -> list[Method]:
+    """The methods that apply and need no semidefinite solver."""
+    mixed = any(slope.tied > 1 for slope in slopes)
+    return ["product", "pivots"] if mixed else ["product", "propagation", "pivots"]
 
 
 def _constant(chain: NetworkChain, slopes: list[UnitSlopes], norm: Norm, method: Method) -> float:
     matrices = [part.matrix for part in chain.maps]
     if method == "product":
         found = product_of_norms(matrices, slopes, norm)
-    elif method in ("pivots", "lipsdp"):
-        found = sector_constant(matrices, slopes, method)
+    elif method == "propagation":
+        found = propagated_constant(matrices, slopes, norm)
     else:
-        raise ValueError(f"lipschitz: {method} is not there yet")
-    return found if np.isfinite(found) else math.inf
+        found = sector_constant(matrices, slopes, "lipsdp" if method == "lipsdp" else "pivots")
+        if norm == "linf":
+            # |f(x) - f(y)|_inf <= |f(x) - f(y)|_2 and |x - y|_2 <= sqrt(inputs) |x - y|_inf.
+            found = float(next_above(found * next_above(math.sqrt(chain.sizes[0]))))
+    return found if math.isfinite(found) else math.inf
 
 
 def _check(domain: Any, norm: Any, method: Any) -> None:
@@ -97,8 +108,6 @@ def _check(domain: Any, norm: Any, method: Any) -> None:
     if method not in get_args(Method):
         known = ", ".join(f'"{name}"' for name in get_args(Method))
         raise ValueError(f"lipschitz: the method is one of {known}; got {method!r}")
-    if norm == "linf" and method in ("pivots", "lipsdp"):
-        raise ValueError(f'lipschitz: method "{method}" is for norm="l2"; use "propagation"')
     if domain is not None and type(domain) not in (Box, Ball):
         raise ValueError(
             "lipschitz: the domain is a certify.Box or certify.Ball of inputs, or None; got an "

@@ -20,7 +20,7 @@ class LipschitzBound:
 
     Attributes:
         constant: The bound; infinite if none was found.
-        method: How it was proved: "product", "pivots", "lipsdp" or "propagation".
+        method: How it was proved: "product", "propagation", "pivots" or "lipsdp".
         norm: "l2", Euclidean norms, or "linf", norms of the largest entry.
         domain: The inputs it is about, or None for all of them.
     """

@@ -4,76 +4,105 @@ With `g = 1`, the pivots of M (see `sector_inequality`) are `S_0 = I`,
 
     A_k = S_k + C_(k+1)' P_(k+1) C_(k+1),    S_k = T_k - T_k m_k C_k A_(k-1)^(-1) C_k' m_k T_k,
 
-and `g = |C_L S_(L-1)^(-1) C_L'|` is the square of the constant of these multipliers. In the null
-vector of M, which is the network at its worst, its derivative by `T_kr` is the sector product of
-unit r times `g^2 / |C_L x_(L-1)|^2`. So multipliers are chosen layer after layer first, as
-in ECLipsE-Fast (Xu and Sivaranjani, arXiv:2404.04375), but diagonal, and then all together by a
-quasi-Newton method. That needs no semidefinite solver, and one step is a few products of matrices.
+and `g = |C_L S_(L-1)^(-1) C_L'|` is the square of the constant of these multipliers. They are
+chosen layer after layer first, as in ECLipsE-Fast (Xu and Sivaranjani, arXiv:2404.04375), but
+diagonal, and then all together by an interior-point method of first order, `log g - mu log det M`
+with smaller and smaller mu. Its derivatives are sector products in the mean over the normal
+distribution with covariance `M^(-1)`, whose blocks follow from the pivots backward, as in a Kalman
+smoother. So a step takes a few products of matrices per layer, and no semidefinite solver.
 """
 
 from typing import NamedTuple
 
 import numpy as np
 import scipy.linalg
-import scipy.optimize
 from jaxtyping import Float
 
+from certify.prove.lipschitz.quasi_newton import descent
 from certify.prove.lipschitz.sector_inequality import Multipliers
 from certify.prove.lipschitz.unit_slopes import UnitSlopes
 
 Centres = list[Float[np.ndarray, "outputs inputs"]]
 # Scales to try for the multipliers of a layer, relative to the largest one for slopes in [0, 1].
 _SCALES = np.geomspace(0.05, 4.0, 20)
-# The value of multipliers without a constant, in the search.
-_NONE = 1e6
+# The weights of the logarithm of the determinant, in all rows.
+_BARRIERS = (10.0, 1.0, 0.1, 0.01, 1e-4)
+# The fewest and the most steps for each of them.
+_ROUNDS = (40, 100)
 
 
-class Pivots(NamedTuple):
-    """What multipliers prove, in floating point.
-
-    Attributes:
-        square: The square of the Lipschitz constant; infinite if there is none.
-        gradient: Its derivatives by the logarithms of the multipliers, one array per layer.
-    """
-
-    square: float
-    gradient: Multipliers
-
-
-def evaluate(centres: Centres, slopes: list[UnitSlopes], multipliers: Multipliers) -> Pivots:
-    """Computes the constant of multipliers, and its derivatives.
+def squared_constant(centres: Centres, slopes: list[UnitSlopes], multipliers: Multipliers) -> float:
+    """Computes the square of the constant of multipliers; infinite if they have none.
 
     >>> ones = UnitSlopes(np.zeros(1), np.ones(1))
-    >>> found = evaluate([np.eye(1), np.eye(1)], [ones], [np.array([2.0])])
-    >>> found.square, found.gradient[0].tolist()
-    (1.0, [0.0])
+    >>> squared_constant([np.eye(1), np.eye(1)], [ones], [np.array([2.0])])
+    1.0
     """
     try:
-        factors, pivot = [], np.eye(centres[0].shape[1])
-        for matrix, slope, weight in zip(centres, slopes, multipliers, strict=False):
-            factor = _factor(pivot, matrix, slope, weight)
-            factors.append(factor)
-            middle = weight * _middle(slope)
-            solved = _half(factor, matrix.T * middle)
-            pivot = np.diag(weight) - solved.T @ solved
-        last = scipy.linalg.cho_factor(pivot, lower=True)
-        values, vectors = np.linalg.eigh(centres[-1] @ scipy.linalg.cho_solve(last, centres[-1].T))
-        square = float(values[-1])
-        if not (np.isfinite(square) and square > 0):
-            return Pivots(np.inf, [])
-        x = scipy.linalg.cho_solve(last, centres[-1].T @ vectors[:, -1])
-        share = square**2 / np.sum((centres[-1] @ x) ** 2)
-        gradient = []
-        for k in reversed(range(len(slopes))):
-            matrix, slope, weight = centres[k], slopes[k], multipliers[k]
-            before = _solved(factors[k], matrix.T @ (weight * _middle(slope) * x))
-            change = matrix @ before
-            products = (x - slope.lower * change) * (slope.upper * change - x)
-            gradient.append(weight * share * products)
-            x = before
+        pivot = _pivots(centres, slopes, multipliers)[0]
+        root = scipy.linalg.cholesky(pivot, lower=True)
+        square = float(np.linalg.norm(_half(root, centres[-1].T), 2)) ** 2
     except (np.linalg.LinAlgError, ValueError):
-        return Pivots(np.inf, [])
-    return Pivots(square, gradient[::-1])
+        return np.inf
+    return square if np.isfinite(square) and square > 0 else np.inf
+
+
+def _pivots(
+    centres: Centres, slopes: list[UnitSlopes], multipliers: Multipliers
+) -> tuple[np.ndarray, list[np.ndarray | None]]:
+    """The last pivot S, and the Cholesky factors of the pivots A before it."""
+    pivot, factors = np.eye(centres[0].shape[1]), []
+    for matrix, slope, weight in zip(centres, slopes, multipliers, strict=False):
+        factors.append(_factor(pivot, matrix, slope, weight))
+        solved = _half(factors[-1], matrix.T * (weight * _middle(slope)))
+        pivot = np.diag(weight) - solved.T @ solved
+    return pivot, factors
+
+
+class _Barrier(NamedTuple):
+    """The function that is minimised.
+
+    Attributes:
+        centres: The matrices.
+        slopes: The slopes.
+        weight: The number mu.
+    """
+
+    centres: Centres
+    slopes: list[UnitSlopes]
+    weight: float
+
+    def value(self, square: float, multipliers: Multipliers) -> tuple[float, np.ndarray]:
+        """The value, infinite where M is not definite, and derivatives by all logarithms.
+
+        The determinant is relative to the multipliers, as they have no scale.
+        """
+        last = self.centres[-1]
+        try:
+            pivot, factors = _pivots(self.centres, self.slopes, multipliers)
+            root = scipy.linalg.cholesky(pivot - last.T @ last / square, lower=True)
+        except (np.linalg.LinAlgError, ValueError):
+            return np.inf, np.zeros(0)
+        roots = [*(factor for factor in factors if factor is not None), root]
+        logs = 2 * sum(np.sum(np.log(np.diagonal(each))) for each in roots)
+        logs -= sum(np.sum(np.log(weight)) for weight in multipliers)
+        spread = scipy.linalg.cho_solve((root, True), np.eye(len(root)))
+        first = np.sum((last @ spread) * last) / square
+        parts = []
+        for k in reversed(range(len(self.slopes))):
+            matrix, own, weight = self.centres[k], self.slopes[k], multipliers[k]
+            back = _solved(factors[k], matrix.T * (weight * _middle(own)))
+            joint = back @ spread
+            before = joint @ back.T + _solved(factors[k], np.eye(len(back)))
+            mixed = np.sum(matrix * joint.T, 1)
+            curved = np.sum((matrix @ before) * matrix, 1)
+            means = np.diagonal(spread) - 2 * _middle(own) * mixed
+            parts.append(weight * (means + own.lower * own.upper * curved) - 1.0)
+            spread = before
+        found = np.log(square) - self.weight * logs
+        slope = np.concatenate([[first], *parts[::-1]]) * -self.weight
+        slope[0] += 1.0
+        return float(found), slope
 
 
 def _factor(
@@ -169,28 +198,35 @@ class _Layer(NamedTuple):
         return float(size), pivot
 
 
-def improved(
-    centres: Centres, slopes: list[UnitSlopes], multipliers: Multipliers, rounds: int
-) -> Multipliers:
-    """Improves multipliers of all layers together."""
-    sizes = np.cumsum([len(weight) for weight in multipliers])[:-1]
+def improved(centres: Centres, slopes: list[UnitSlopes], multipliers: Multipliers) -> Multipliers:
+    """Improves multipliers of all layers together, with fewer steps for wide networks."""
+    lengths = [len(weight) for weight in multipliers]
+    rounds = max(_ROUNDS[0], min(_ROUNDS[1], 20_000 // sum(lengths)))
+    places = np.cumsum([1, *lengths])[:-1]
     tied = [slope.tied for slope in slopes]
-    best = [evaluate(centres, slopes, multipliers).square, multipliers]
+
+    def unpacked(logs: np.ndarray) -> tuple[float, Multipliers]:
+        logs = np.clip(logs, -300, 300)
+        parts = zip(np.split(logs, places)[1:], tied, strict=True)
+        return float(np.exp(logs[0])), [np.exp(_shared(part, k)) for part, k in parts]
 
     def value(logs: np.ndarray) -> tuple[float, np.ndarray]:
-        parts = [_shared(part, k) for part, k in zip(np.split(logs, sizes), tied, strict=True)]
-        weights = [np.exp(np.clip(part, -300, 300)) for part in parts]
-        found = evaluate(centres, slopes, weights)
-        if not np.isfinite(found.square):
-            return _NONE, np.zeros_like(logs)
-        if found.square < best[0]:
-            best[:] = [found.square, weights]
-        slope = [_shared(part, k) for part, k in zip(found.gradient, tied, strict=True)]
-        return float(np.log(found.square)), np.concatenate(slope) / found.square
+        found, slope = barrier.value(*unpacked(logs))
+        if not np.isfinite(found):
+            return np.inf, logs
+        parts = np.split(slope, places)
+        shared = [_shared(part, k) for part, k in zip(parts[1:], tied, strict=True)]
+        return found, np.concatenate([parts[0], *shared])
 
-    start = np.log(np.concatenate(multipliers))
-    options = {"maxiter": rounds, "maxfun": 2 * rounds, "maxcor": 20, "ftol": 1e-10}
-    scipy.optimize.minimize(value, start, jac=True, method="L-BFGS-B", options=options)
+    best = (squared_constant(centres, slopes, multipliers), multipliers)
+    logs = np.log(np.concatenate([[2.0 * best[0]], *multipliers]))
+    for share in _BARRIERS:
+        barrier = _Barrier(centres, slopes, share / (centres[0].shape[1] + sum(lengths)))
+        logs = descent(value, logs, rounds)
+        found = unpacked(logs)[1]
+        square = squared_constant(centres, slopes, found)
+        if square < best[0]:
+            best = (square, found)
     return best[1]
 
 

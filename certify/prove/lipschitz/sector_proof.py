@@ -17,15 +17,12 @@ from certify.rounding import next_above, root_above
 
 # The square of a constant is raised by these shares until the inequality is proved.
 _SHARES = (2.0**-38, 2.0**-32, 2.0**-26, 2.0**-20, 2.0**-14, 2.0**-8, 2.0**-3)
-# Steps of the quasi-Newton method.
-_ROUNDS = 200
 
 
 def sector_constant(
     matrices: list[BallMatrix],
     slopes: list[UnitSlopes],
     method: Literal["pivots", "lipsdp"],
-    rounds: int = _ROUNDS,
 ) -> float:
     """Proves a constant in the 2-norm; infinite if no multipliers were found.
 
@@ -42,8 +39,11 @@ def sector_constant(
         matrix.scaled(-exponent) for matrix, exponent in zip(matrices, exponents, strict=True)
     ]
     centres = [matrix.centre for matrix in scaled]
-    for weights in _candidates(centres, slopes, method, rounds):
-        guess = pivots.evaluate(centres, slopes, weights).square
+    if centres[0].shape[1] > centres[0].shape[0]:
+        # The guess depends on `C_1 C_1'` only.
+        centres[0] = np.linalg.qr(centres[0].T)[1].T
+    for weights in _candidates(centres, slopes, method):
+        guess = pivots.squared_constant(centres, slopes, weights)
         if not math.isfinite(guess):
             continue
         for share in _SHARES:
@@ -70,7 +70,7 @@ def proves(
 
 
 def _candidates(
-    centres: pivots.Centres, slopes: list[UnitSlopes], method: str, rounds: int
+    centres: pivots.Centres, slopes: list[UnitSlopes], method: str
 ) -> Iterator[Multipliers]:
     """Multipliers to verify, the best ones first."""
     if method == "lipsdp":
@@ -80,7 +80,7 @@ def _candidates(
         for diagonal in (True, False)
         if (weights := pivots.by_layers(centres, slopes, diagonal=diagonal))
     ]
-    starts.sort(key=lambda weights: pivots.evaluate(centres, slopes, weights).square)
+    starts.sort(key=lambda weights: pivots.squared_constant(centres, slopes, weights))
     if starts:
-        yield pivots.improved(centres, slopes, starts[0], rounds)
+        yield pivots.improved(centres, slopes, starts[0])
     yield from starts

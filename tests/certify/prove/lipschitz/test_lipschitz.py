@@ -25,9 +25,11 @@ def test_samples_stay_below(activation):
     net = dg.nn.mlp((3, 8, 8, 2), jax.random.key(1), activation=activation)
     net = jax.tree.map(lambda x: 2.0 * x, net)
     below = sampled(net, jax.random.key(2))
-    constants = [certify.lipschitz(net, method=m).constant for m in ("product", "pivots", "auto")]
-    assert all(below <= constant for constant in constants)
-    assert constants[2] == min(constants[:2])
+    assert (
+        below
+        <= certify.lipschitz(net).constant
+        <= certify.lipschitz(net, method="product").constant
+    )
 
 
 def test_linear_networks_have_the_norm_of_their_matrix():
@@ -59,7 +61,7 @@ def test_units_do_not_matter(factor):
     for method in ("product", "pivots"):
         one = certify.lipschitz(net, method=method).constant
         other = certify.lipschitz(scaled, method=method).constant
-        assert other == pytest.approx(factor * one, rel=0.05 if method == "pivots" else 1e-12)
+        assert other == pytest.approx(factor * one, rel=1e-3 if method == "pivots" else 1e-12)
 
 
 def test_equinox_networks_are_read():
@@ -102,7 +104,6 @@ NET = dg.nn.mlp((2, 4, 1), jax.random.key(0))
             lambda: certify.lipschitz(NET, method="sampling"),  # pyright: ignore[reportArgumentType]
             "method is one of",
         ),
-        (lambda: certify.lipschitz(NET, norm="linf", method="pivots"), "for norm"),
         (
             lambda: certify.lipschitz(NET, certify.Everywhere((0.0, 0.0))),  # pyright: ignore[reportArgumentType]
             "domain is",
