@@ -4,6 +4,11 @@ import math
 from typing import Any, get_args
 
 from certify.problem.region import Ball, Box
+from certify.prove.lipschitz.constructed_layers import (
+    constructed_constant,
+    has_residual,
+    is_constructed,
+)
 from certify.prove.lipschitz.layer_norms import product_of_norms
 from certify.prove.lipschitz.lipschitz_bound import LipschitzBound, Method, Norm
 from certify.prove.lipschitz.network_chain import NetworkChain, chain_of
@@ -39,7 +44,9 @@ def lipschitz(
     afterwards with every rounding error paid for.
 
     Args:
-        module: The network: a `dgames.nn.MLP`, an `equinox.nn.MLP`, an `equinox.nn.Linear`, or a
+        module: The network: a `dgames.nn.MLP`, a layer of `dgames.nn` with a Lipschitz constant by
+            construction or a `dgames.nn.LipschitzNetwork` of them (whose theorems are verified for
+            the matrices that are computed), an `equinox.nn.MLP`, an `equinox.nn.Linear`, or a
             tuple, list or `equinox.nn.Sequential` of layers and activation functions.
         domain: The inputs that are meant, all by default: a `certify.Box` or `certify.Ball` with
             the input as its only block, such as `certify.Box((lower,), (upper,))`.
@@ -70,6 +77,13 @@ def lipschitz(
         arXiv:2210.07394 (propagation).
     """
     _check(domain, norm, method)
+    if has_residual(module):
+        if norm != "l2" or method not in ("auto", "product") or not is_constructed(module):
+            raise ValueError(
+                'lipschitz: residual layers, SLL, have a constant by method="product" in '
+                'norm="l2", alone or in a dgames.nn.LipschitzNetwork'
+            )
+        return LipschitzBound(constructed_constant(module), "product", norm, domain)
     chain = chain_of(module)
     if domain is not None and domain.dimension != chain.sizes[0]:
         raise ValueError(
@@ -79,6 +93,8 @@ def lipschitz(
     slopes = slopes_on(chain, domain)
     methods: list[Method] = [method] if method != "auto" else _methods(norm, slopes)
     found = [LipschitzBound(_constant(chain, slopes, norm, m), m, norm, domain) for m in methods]
+    if norm == "l2" and "product" in methods and is_constructed(module):
+        found.append(LipschitzBound(constructed_constant(module), "product", norm, domain))
     return min(found, key=lambda bound: bound.constant)
 
 

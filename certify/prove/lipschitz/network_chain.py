@@ -132,9 +132,9 @@ def _sandwich(layer: Sandwich) -> list[AffineMap | Activation]:
 
     Each entry is three operations of floats away from them; the balls have room for eight.
     """
-    a, b = (_floats(part, "the matrices of a Sandwich layer") for part in layer.matrices())
-    psi = _floats(jnp.exp(layer.log_psi), "the scales of a Sandwich layer")[:, None]
-    bias = _floats(layer.bias, "the bias of a Sandwich layer")
+    a, b = (as_floats(part, "the matrices of a Sandwich layer") for part in layer.matrices())
+    psi = as_floats(jnp.exp(layer.log_psi), "the scales of a Sandwich layer")[:, None]
+    bias = as_floats(layer.bias, "the bias of a Sandwich layer")
     first, second = (
         BallMatrix(centre, 8 * 2.0**-52 * np.abs(centre) + 2.0**-1000)
         for centre in (np.sqrt(2) * b / psi, (np.sqrt(2) * psi * a).T)
@@ -175,13 +175,13 @@ def _unreadable(what: str) -> str:
 
 def _affine(weight: Any, bias: Any, scale: float, where: str) -> AffineMap:
     """Takes the floats of a layer as exact numbers; their product with the scale is a ball."""
-    matrix = _floats(weight, f"the weights of {where}")
+    matrix = as_floats(weight, f"the weights of {where}")
     if matrix.ndim != 2:
         raise ValueError(
             f"lipschitz: the weights of {where} are a matrix (outputs, inputs); got shape "
             f"{matrix.shape}"
         )
-    offset = np.zeros(len(matrix)) if bias is None else _floats(bias, f"the bias of {where}")
+    offset = np.zeros(len(matrix)) if bias is None else as_floats(bias, f"the bias of {where}")
     if offset.shape != (len(matrix),):
         raise ValueError(
             f"lipschitz: the bias of {where} has shape {offset.shape}, but its weights have "
@@ -192,7 +192,12 @@ def _affine(weight: Any, bias: Any, scale: float, where: str) -> AffineMap:
     return AffineMap(rescaled(BallMatrix.exact(matrix), float(scale)), BallMatrix.exact(offset))
 
 
-def _floats(values: Any, what: str) -> np.ndarray:
+def as_floats(values: Any, what: str) -> np.ndarray:
+    """Takes numbers as float64, exactly.
+
+    Raises:
+        ValueError: If one is NaN or infinite, or they are no real floats.
+    """
     array = np.asarray(values)
     if not (np.issubdtype(array.dtype, np.floating) or array.dtype == jnp.bfloat16):
         raise ValueError(f"lipschitz: {what} are real floats; got {array.dtype}")

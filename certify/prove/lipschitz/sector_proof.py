@@ -22,12 +22,14 @@ _SHARES = (2.0**-38, 2.0**-32, 2.0**-26, 2.0**-20, 2.0**-14, 2.0**-8, 2.0**-3)
 def sector_constant(
     matrices: list[BallMatrix],
     slopes: list[UnitSlopes],
-    method: Literal["pivots", "lipsdp"],
+    method: Literal["pivots", "lipsdp", "given"],
+    given: Multipliers | None = None,
 ) -> float:
     """Proves a constant in the 2-norm; infinite if no multipliers were found.
 
-    Every matrix is divided by a power of two near its norm, and the constant multiplied by all of
-    them: units of hidden layers do not matter.
+    Multipliers may be given, for `g = 1`, and are believed no more than others. Every matrix is
+    divided by a power of two near its norm, and the constant multiplied by all of them: units of
+    hidden layers do not matter.
     """
     if not slopes:
         return spectral_norm(matrices[0])
@@ -39,10 +41,14 @@ def sector_constant(
         matrix.scaled(-exponent) for matrix, exponent in zip(matrices, exponents, strict=True)
     ]
     centres = [matrix.centre for matrix in scaled]
+    if given is not None:
+        # Units of layer k are smaller by the powers of two of the layers before it.
+        places = np.cumsum(exponents[:-1]).tolist()
+        given = [np.ldexp(part, 2 * place) for part, place in zip(given, places, strict=True)]
     if centres[0].shape[1] > centres[0].shape[0]:
         # The guess depends on `C_1 C_1'` only.
         centres[0] = np.linalg.qr(centres[0].T)[1].T
-    for weights in _candidates(centres, slopes, method):
+    for weights in _candidates(centres, slopes, method, given):
         guess = pivots.squared_constant(centres, slopes, weights)
         if not math.isfinite(guess):
             continue
@@ -70,9 +76,11 @@ def proves(
 
 
 def _candidates(
-    centres: pivots.Centres, slopes: list[UnitSlopes], method: str
+    centres: pivots.Centres, slopes: list[UnitSlopes], method: str, given: Multipliers | None
 ) -> Iterator[Multipliers]:
     """Multipliers to verify, the best ones first."""
+    if given is not None:
+        yield given
     if method == "lipsdp":
         yield lipsdp.best_multipliers(centres, slopes)
     starts = [

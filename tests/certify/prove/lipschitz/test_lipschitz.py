@@ -18,6 +18,7 @@ def sampled(net, key, count=200, spread=1.0):
     return float(np.linalg.norm(np.asarray(jacobians), 2, (1, 2)).max())
 
 
+@pytest.mark.thin(3)
 @pytest.mark.parametrize(
     "activation", ["tanh", "softplus", "sigmoid", "silu", "gelu", "erf", "sin", "groupsort"]
 )
@@ -50,7 +51,7 @@ def test_orthogonal_networks_are_nonexpansive():
     weights = tuple(jnp.asarray(np.linalg.qr(rng.standard_normal((6, 6)))[0]) for _ in range(3))
     net = dg.nn.MLP(weights, (None,) * 3, (1.0,) * 3, dg.nn.Activation("tanh", 3.0))
     for method in ("product", "pivots"):
-        assert 1.0 - 1e-14 <= certify.lipschitz(net, method=method).constant <= 1.0 + 1e-6
+        assert 1.0 - 1e-14 <= certify.lipschitz(net, method=method).constant <= 1.0 + 1e-5
 
 
 @pytest.mark.parametrize("factor", [1e-160, 1e-30, 1e30, 1e160])
