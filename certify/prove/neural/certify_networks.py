@@ -40,7 +40,11 @@ def certify_networks(
     `certify/checker/neural_recursion.py`.
 
     Args:
-        game: A `dgames.ZeroSumNetworks` with a value of outputs and positive decay.
+        game: A `dgames.ZeroSumNetworks` with positive decay, and a value of one of the kinds that
+            are known: `dgames.OutputValue`, or `dgames.Adversarial`. For the latter the
+            discriminator is best constant at the centre: take `around="start"`, and a start of the
+            discriminator with one hidden layer whose units cancel (`start="antisymmetric"` of
+            `dgames.nn.mlp`), with low frequencies (`first_scale`).
         point: A pair of networks near the equilibrium, such as the end of a run.
         radius: The radius of the ball of each network's weights, one number or one per player; or
             "contains_start": a ball whose basin contains the start, hardly larger than it has to

@@ -342,3 +342,24 @@ def test_a_discriminator_that_is_not_constant_is_found_out(certified):
     contents["evidence"] = {**contents["evidence"], "value": value}
     verdict = check_data(contents, level=2)
     assert not verdict.ok and "constant at the centre" in verdict.reasons[0]
+
+
+@pytest.mark.full
+def test_nine_thousand_weights_have_a_margin_around_the_start():
+    """All layers of 1,024 units are trained; the residual falls as proved, from the start."""
+    start = (
+        dg.nn.mlp((2, 1024, 2), KEYS[8], start="antisymmetric", first_scale=0.3),
+        dg.nn.mlp((2, 1024, 1), KEYS[9], start="antisymmetric", first_scale=0.3),
+    )
+    x = 0.3 * jax.random.normal(KEYS[10], (64, 2)) + jnp.array([[0.6, 0.0]])
+    data = (x, 0.5 * jax.random.normal(KEYS[11], (64, 2)))
+    game = dg.ZeroSumNetworks(dg.Adversarial(residual=True), start, (0.7, 0.7))
+    run = dg.solve(game, dg.Extragradient(0.5), start, data, tol=1e-12)
+    proof = certify.certify_networks(game, run.strategy, 0.713, args=data, around="start")
+    assert proof.weights == 9216 and proof.contains_start and proof.margin >= 0.25
+    # The field at x is at most the Lipschitz constant times the distance of x from its zero.
+    steps = proof.iterations(1e-10 / proof.lipschitz)
+    method = dg.Extragradient(proof.training.step)
+    run = dg.solve(game, method, start, data, tol=0.0, max_steps=steps)
+    residual = jnp.linalg.norm(dg.ravel(dg.pseudo_gradient(game)(run.strategy, data))[0])
+    assert residual <= 1e-10
