@@ -45,7 +45,8 @@ list it in `VALUES`; its counterpart for level 2 is listed in `rederive_neural.V
 the section of the file, of which `value` is the module's own; `evidence` is `evidence.value`, whose
 fields the module defines and reads, all of them; `networks` are the networks with the region in
 them (`Layers`), for `read_pass` and `bend`. A value with other players than two networks also needs
-its own margin: `constants` and `check_place` are what to look at.
+its own margin: `constants` and `check_place` are what to look at. (One has it: where the second
+player weighs the data, everything but the region is in `neural_robust`.)
 """
 
 import hashlib
@@ -61,6 +62,7 @@ from .neural_activations import Activation, read_activation
 from .neural_adversarial import adversarial_curvature
 from .neural_outputs import outputs_curvature
 from .neural_recursion import Curvature, Layers, above, norm_above, power_above, root_above
+from .neural_robust import RobustBounds, check_robust, robust_bounds
 from .reader import Reader, Unusable
 from .steps import check_steps
 from .verdict import require, require_all
@@ -73,9 +75,11 @@ MAX_LEVEL_1 = 2**22
 MAX_LEVEL_2, UNIT_PRODUCTS = 3 * 2**33, 2**11
 
 # For each kind of value: how many networks it has, and the function that bounds its derivatives.
-VALUES: dict[str, tuple[int, Callable[[Reader, Reader, list[Layers]], Curvature]]] = {
+Rule = Callable[[Reader, Reader, list[Layers]], Curvature | RobustBounds]
+VALUES: dict[str, tuple[int, Rule]] = {
     "outputs": (2, outputs_curvature),
     "adversarial": (2, adversarial_curvature),
+    "robust": (1, robust_bounds),
 }
 
 
@@ -276,12 +280,16 @@ def check_neural(file: Reader, level: int, progress: Progress | None) -> tuple[s
     claims = NeuralClaims(file)
     if stored:
         check_stored(file["evidence"], claims)
-    require_all(
-        lambda: check_constants(claims),
-        lambda: check_place(claims),
-        lambda: check_steps(claims),  # pyright: ignore[reportArgumentType]
-        lambda: check_training(claims),
-    )
+    bounds = claims.curvature
+    if isinstance(bounds, RobustBounds):
+        check_robust(claims, bounds)
+    else:
+        require_all(
+            lambda: check_constants(claims, bounds),
+            lambda: check_place(claims),
+            lambda: check_steps(claims),  # pyright: ignore[reportArgumentType]
+            lambda: check_training(claims),
+        )
     if level == 1:
         return ()
     if not stored:
@@ -328,9 +336,9 @@ def constants(shapes: list[NetworkShape], bounds: Curvature) -> tuple[Fraction, 
     return margin, norm_above([[one, bounds.coupling], [bounds.coupling, two]])
 
 
-def check_constants(claims: NeuralClaims) -> None:
+def check_constants(claims: NeuralClaims, bounds: Curvature) -> None:
     """Verifies the margin and the Lipschitz constant."""
-    margin, lipschitz = constants(claims.shapes, claims.curvature)
+    margin, lipschitz = constants(claims.shapes, bounds)
     require(claims.margin <= margin, "the margin is what decay leaves of the curvature")
     require(claims.lipschitz >= lipschitz, "the Lipschitz constant holds")
     require(claims.lipschitz >= claims.margin, "the Lipschitz constant is at least the margin")

@@ -14,10 +14,12 @@ from flint import arb, ctx  # pyright: ignore[reportMissingTypeStubs]
 from .intervals import exact
 from .network_balls import Ball, BallNetwork, split
 from .neural import NetworkShape, NeuralClaims
+from .neural_robust import RobustBounds
 from .neural_situation import Situation, require_bound
 from .reader import Reader
 from .rederive_adversarial import rederive_adversarial
 from .rederive_outputs import rederive_outputs
+from .rederive_robust import rederive_robust
 
 # Bits of ball arithmetic.
 PRECISION = 128
@@ -28,6 +30,7 @@ PRECISION = 128
 VALUES: dict[str, Callable[[Situation], list[list[Ball]]]] = {
     "outputs": rederive_outputs,
     "adversarial": rederive_adversarial,
+    "robust": rederive_robust,
 }
 
 
@@ -79,7 +82,10 @@ def _rederived(file: Reader, claims: NeuralClaims) -> tuple[str, ...]:
         require_bound(residual(shape, weights, target, gradient), stated, "residuals")
     if claims.start is not None and claims.training is not None:
         start = [stored.of(*pair) for pair in zip(claims.start, claims.shapes, strict=True)]
-        require_bound(distance(start, point), claims.training[0].number(), "distance of the start")
+        stated = claims.training[0].number()
+        if isinstance(claims.curvature, RobustBounds):
+            stated = claims.curvature.away or Fraction(0)  # its claim is about p, too
+        require_bound(distance(start, point), stated, "distance of the start")
     words = ("that norms and scalars of the networks at the centre are at most what is stated",)
     return (
         *words,

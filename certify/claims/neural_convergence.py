@@ -2,6 +2,7 @@
 
 from typing import Any, ClassVar, NamedTuple, final
 
+import dgames as dg
 from certify.checker.reader import NEURAL
 from certify.claims.certificate import Certificate
 from certify.claims.convergence_claims import step_in_file
@@ -110,6 +111,40 @@ class NeuralConvergence(Certificate):
         return Training(distance, method, self.step_sizes[method].best, accuracy, stated["steps"])
 
     @property
+    def geometry(self) -> float | None:
+        """The weight omega of the divergence of data weights, of a `dgames.Robust` value.
+
+        Distances are then roots of `|theta - theta'|^2 + 2 omega d(p, p')`, see
+        `certify/checker/neural_robust.py`; None for values of other kinds.
+        """
+        text = self.data["evidence"]["value"].get("geometry")
+        return None if text is None else float.fromhex(text)
+
+    def mirror_method(self, method: str | None = None) -> dg.MirrorDescent | dg.MirrorProx:
+        """Returns the method whose convergence is proved for a `dgames.Robust` value.
+
+        Args:
+            method: "mirror_descent" or "mirror_prox"; by default, the one with the best rate.
+
+        Raises:
+            ValueError: If the value is of another kind, or there is no step of this method.
+        """
+        steps = self.step_sizes
+        name = method or min(steps, key=lambda each: steps[each].rate, default=None)
+        if self.geometry is None or name is None or name not in steps:
+            raise ValueError(
+                "mirror_method: the certificate is of a dgames.Robust value, and the method one of "
+                f"{', '.join(steps)}; got {name}"
+            )
+        entropy = self.data["game"]["value"]["divergence"] == "entropy"
+        mirror = (dg.EuclideanMirror(), dg.EntropyMirror() if entropy else dg.EuclideanMirror())
+        h = steps[name].best
+        # The divergence of the proof is that of the Euclidean mirror map times this number.
+        count = 1 if entropy else len(self.data["evidence"]["value"]["weights"])
+        kind = dg.MirrorDescent if name == "mirror_descent" else dg.MirrorProx
+        return kind((h, h / (self.geometry * count)), mirror)
+
+    @property
     def checkable(self) -> int:
         """The highest level at which a file can be checked: 2 if it has the weights, else 1."""
         return 2 if "weights" in self.data["evidence"] else 1
@@ -133,6 +168,12 @@ class NeuralConvergence(Certificate):
             ValueError: If no basin contains the start.
         """
         found = self.training
+        if self.geometry is not None:
+            return (
+                "Training from the start and uniform weights of the data converges to the one "
+                f"equilibrium in this ball: {found.method} with steps of {found.step:.6g} is "
+                f"within {found.accuracy:.3g} of it after at most {found.steps:,} steps."
+            )
         return (
             "Training from the start converges to the one equilibrium in this ball: "
             f"{found.method} with steps of {found.step:.6g} is within {found.accuracy:.3g} of it "
@@ -160,7 +201,11 @@ class NeuralConvergence(Certificate):
         if found.distance > step.basin:
             raise ValueError(f"iterations: the start is not in the basin of {name}")
         return steps_enough(
-            step.rate, step.constant, found.distance, self.equilibrium.radius, accuracy
+            step.rate,
+            step.constant,
+            found.distance,
+            0.0 if self.geometry is not None else self.equilibrium.radius,
+            accuracy,
         )
 
     def difference(self, game: Any, x: Strategy | None = None, args: Any = None) -> str | None:
@@ -178,17 +223,43 @@ class NeuralConvergence(Certificate):
             parts += [", " if k else "", f"{net}, decay ", about(decay), f" towards {where}"]
         rows = [
             row("networks", *parts, f"; {self.weights:,} weights"),
-            row("data", f"{game['data']['samples']} samples"),
+            row("data", f"{game['data']['samples']} samples", *self._weighed()),
             row("region", "balls of weights of radius ", *_joined(self.radius)),
-            row("margin", at_least(self.margin)),
+            row("margin", at_least(self.margin), *self._everywhere()),
             row("Lipschitz constant", "at most ", at_most(self.lipschitz)),
             row("equilibrium", "one, within ", at_most(self.equilibrium.radius), " of the point"),
-            row("basin", "all weights within ", at_least(self.basin), " of the point"),
+            row(
+                "basin",
+                "all weights within ",
+                at_least(self.basin),
+                " of the point" if self.geometry is None else " of the equilibrium, p included",
+            ),
         ]
         if "start" in claims:
             rows.append(row("training", self.sentence))
         level = "1 and 2" if self.checkable == 2 else "1, as the file has no weights"
         return [*rows, row("checked", f"at level {level}")]
+
+    def _weighed(self) -> list[Any]:
+        if self.geometry is None:
+            return []
+        value, count = self.data["game"]["value"], len(self.data["evidence"]["value"]["weights"])
+        price = "entropy" if value["divergence"] == "entropy" else "chi-square"
+        return [
+            f", the {count} {'samples' if value['groups'] is None else 'groups'} weighed by the "
+            f"second player at a temperature of ",
+            about(float.fromhex(value["temperature"])),
+            f" ({price})",
+        ]
+
+    def _everywhere(self) -> list[Any]:
+        if self.geometry is None:
+            return []
+        return [
+            " for all weights of the data, in half the squared distance of networks plus ",
+            about(self.geometry),
+            " times the divergence of weights",
+        ]
 
     def tables(self) -> list[Table]:
         """Returns the safe steps of each method."""

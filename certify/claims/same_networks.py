@@ -11,6 +11,7 @@ from certify.graph.output_graph import traced_outputs
 from certify.problem.exact_types import is_as_made
 from certify.problem.network_contents import flat_weights, network_of, require_network
 from certify.problem.network_data import adversarial_arrays, output_arrays
+from certify.problem.robust_data import robust_arrays, robust_section
 from dgames.strategy import blocks
 
 
@@ -31,7 +32,9 @@ def networks_difference(data: Contents, game: Any, args: Any) -> str | None:
     if args is None:
         raise Unusable("the file has data, to be given as args")
     starts = game.start if isinstance(game.start, tuple | list) else blocks(game.start)
-    for network, decay, start in zip(said["networks"], game.decay, starts, strict=True):
+    count = len(said["networks"])  # a second player who weighs data is no network
+    players = zip(said["networks"], game.decay[:count], starts[:count], strict=True)
+    for network, decay, start in players:
         if float(decay).hex() != network["decay"]:
             return "its decay is another one"
         if (start is None) != (network["start"] is None):
@@ -76,5 +79,23 @@ def _adversarial_difference(said: Contents, game: dg.ZeroSumNetworks, args: Any)
     return None if same else "its data are others"
 
 
+def _robust_difference(said: Contents, game: dg.ZeroSumNetworks, args: Any) -> str | None:
+    if type(game.value) is not dg.Robust:
+        return "its value is a robust one"
+    try:
+        arrays = robust_arrays(game.value, network_of(said["networks"][0]), args)
+        section = robust_section(game.value)
+    except ValueError as error:
+        return str(error)
+    if section != said["value"]:
+        return "its loss, temperature, divergence or groups are others"
+    numbers = {"samples": len(arrays.x), "digest": digest_of(arrays.numbers)}
+    return None if numbers == said["data"] else "its data are others"
+
+
 # For each kind of value: how its function and data are compared.
-_DIFFERENCES = {"outputs": _outputs_difference, "adversarial": _adversarial_difference}
+_DIFFERENCES = {
+    "outputs": _outputs_difference,
+    "adversarial": _adversarial_difference,
+    "robust": _robust_difference,
+}

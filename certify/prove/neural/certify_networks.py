@@ -1,6 +1,6 @@
 """Makes checked certificates that training converges in zero-sum games of networks."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from flint import ctx  # pyright: ignore[reportMissingTypeStubs]
@@ -11,10 +11,12 @@ from certify.checker.rederive_neural import PRECISION
 from certify.claims.checked import Checked, NotAccepted
 from certify.claims.neural_convergence import NeuralConvergence
 from certify.enclosure.enclose import require_x64
+from certify.file.contents import Contents
 from certify.graph.builder import GraphError
 from certify.prove.neural.containing_region import containing
 from certify.prove.neural.networks_proof import NetworksProof
 from certify.prove.neural.posed_networks import Around, Radius, posed_networks
+from certify.prove.neural.robust_proof import robust_contents, robust_question
 from certify.prove.neural.training_steps import names_of
 from certify.prove.no_proof import NoProof
 from dgames.strategy import Strategy
@@ -28,7 +30,7 @@ def certify_networks(
     start: Strategy | None = None,
     args: Any = None,
     around: Around = "point",
-    methods: Sequence[type[dg.AbstractMethod]] = (dg.Extragradient, dg.Simultaneous),
+    methods: Sequence[type[dg.AbstractMethod]] | None = None,
     accuracy: float = 1e-8,
 ) -> NeuralConvergence:
     """Proves that training converges in a zero-sum game of networks, near a trained point.
@@ -39,13 +41,21 @@ def certify_networks(
     weights have proofs. The theorems are in `certify/checker/neural.py` and
     `certify/checker/neural_recursion.py`.
 
+    With a `dgames.Robust` value the second player weighs the data. Then the margin is the least of
+    `decay - curvature` and of a multiple of the temperature, for all weights of the data at once,
+    and the methods are `MirrorDescent` and `MirrorProx`, which take decay and temperature into
+    account implicitly (`certify/checker/neural_robust.py`); `mirror_method` of the certificate
+    returns them with their proved steps.
+
     Args:
         game: A `dgames.ZeroSumNetworks` with positive decay, and a value of one of the kinds that
-            are known: `dgames.OutputValue`, or `dgames.Adversarial`. For the latter the
-            discriminator is best constant at the centre: take `around="start"`, and a start of the
-            discriminator with one hidden layer whose units cancel (`start="antisymmetric"` of
-            `dgames.nn.mlp`), with low frequencies (`first_scale`).
-        point: A pair of networks near the equilibrium, such as the end of a run.
+            are known: `dgames.OutputValue`, `dgames.Adversarial`, or `dgames.Robust` with the loss
+            `dgames.neural.logistic` or `dgames.neural.softmax_cross_entropy`. For an adversarial
+            value the discriminator is best constant at the centre: take `around="start"`, and a
+            start of the discriminator with one hidden layer whose units cancel
+            (`start="antisymmetric"` of `dgames.nn.mlp`), with low frequencies (`first_scale`).
+        point: A pair of networks near the equilibrium, such as the end of a run; with a robust
+            value, a network and weights of the data.
         radius: The radius of the ball of each network's weights, one number or one per player; or
             "contains_start": a ball whose basin contains the start, hardly larger than it has to
             be.
@@ -53,7 +63,8 @@ def certify_networks(
             default those to which both networks decay, if they do.
         args: The data.
         around: Whether balls are around the point or around the start.
-        methods: Classes of methods to prove steps of.
+        methods: Classes of methods to prove steps of; by default `Extragradient` and
+            `Simultaneous`, or `MirrorDescent` and `MirrorProx`.
         accuracy: How near the equilibrium training should come, for the number of steps.
 
     Returns:
@@ -77,18 +88,29 @@ def certify_networks(
         ('proved', True, True)
     """
     require_x64()
-    names = names_of(methods)
     if not accuracy > 0:
         raise ValueError(f"certify_networks: the accuracy is {accuracy}; it must be positive")
+    if type(game) is dg.ZeroSumNetworks and type(game.value) is dg.Robust:
+        asked = robust_question(game, point, radius, start, around, methods, accuracy)
+        return _certificate(lambda: robust_contents(asked, args))
+    names = names_of((dg.Extragradient, dg.Simultaneous) if methods is None else methods)
     posed = posed_networks(game, point, start, radius, around)
-    try:
+
+    def contents() -> Contents:
         with ctx.workprec(PRECISION):
             proof = NetworksProof(game, posed, args)
             radii = posed.radius
             if radii is None:
                 radii = containing(proof, stretched="extragradient" in names)
-            found = proof.contents(radii, names, accuracy)
-            return NeuralConvergence("proved", contents=Checked(found))
+            return proof.contents(radii, names, accuracy)
+
+    return _certificate(contents)
+
+
+def _certificate(contents: Callable[[], Contents]) -> NeuralConvergence:
+    """Returns the certificate of contents that are proved, or one that says why there are none."""
+    try:
+        return NeuralConvergence("proved", contents=Checked(contents()))
     except NoProof as end:
         return NeuralConvergence("undecided", end.reasons)
     except (GraphError, Unusable) as end:

@@ -149,6 +149,7 @@ class NetworksProof:
         evidence = self.value.evidence(networks)
         _, rule = VALUES[self.value.section["kind"]]
         curvature = rule(Reader(self.game), Reader(evidence), networks)
+        assert isinstance(curvature, Curvature)
         return RegionBounds(evidence, curvature, *constants(self.shapes, curvature))
 
     def near(self, margin: float) -> float:

@@ -40,7 +40,7 @@ FLINT = {
     *("univariate.py", "forms.py", "ridges.py", "rederive_terms.py", "rederive_functions.py"),
     *("rederive_zero.py", "rederive_stackelberg.py", "rederive_nonconvexity.py"),
     *("network_balls.py", "rederive_neural.py", "rederive_outputs.py"),
-    *("neural_situation.py", "rederive_adversarial.py"),
+    *("neural_situation.py", "rederive_adversarial.py", "rederive_robust.py"),
 }
 
 

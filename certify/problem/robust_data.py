@@ -1,0 +1,77 @@
+"""Robust values and their data as a neural file has them."""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from certify.file.contents import Contents
+from certify.problem.lq_numbers import flat_hexes
+from dgames.neural import Robust, logistic, softmax_cross_entropy
+from dgames.nn import MLP
+
+# What a file calls the losses that are known.
+LOSSES = {logistic: "logistic", softmax_cross_entropy: "softmax"}
+
+
+class RobustArrays(NamedTuple):
+    """The data of a robust value.
+
+    Attributes:
+        x: Inputs, (samples, inputs).
+        labels: One number for each sample.
+    """
+
+    x: np.ndarray
+    labels: np.ndarray
+
+    @property
+    def numbers(self) -> list[str]:
+        """All numbers as a file has them: inputs, row by row, then labels."""
+        return flat_hexes(self.x) + flat_hexes(self.labels)
+
+
+def robust_arrays(value: Robust, network: MLP, data: Any) -> RobustArrays:
+    """Returns the data in float64, after looking at them.
+
+    Raises:
+        ValueError: If the loss is not known, or the data do not fit the network and the loss.
+    """
+    if value.loss not in LOSSES:
+        raise ValueError(
+            "certify_networks: the losses that are known are dgames.neural.logistic and "
+            f"dgames.neural.softmax_cross_entropy; got {value.loss!r}"
+        )
+    if not isinstance(data, tuple | list) or len(data) != 2:
+        raise ValueError("certify_networks: args are the data (x, y) of a dgames.Robust value")
+    x, labels = (np.asarray(each, np.float64) for each in data)
+    inputs, outputs = network.sizes[0], network.sizes[-1]
+    if x.ndim != 2 or x.shape[1] != inputs or not len(x) or not np.isfinite(x).all():
+        raise ValueError(
+            f"certify_networks: inputs x are finite numbers of shape (samples, {inputs}); got "
+            f"shape {x.shape}"
+        )
+    binary = value.loss is logistic
+    if outputs != 1 if binary else outputs < 2:
+        raise ValueError(
+            "certify_networks: dgames.neural.logistic is a loss of one output, and "
+            f"softmax_cross_entropy of two or more; the network has {outputs}"
+        )
+    allowed = np.array([-1.0, 1.0]) if binary else np.arange(float(outputs))
+    if labels.shape != x.shape[:1] or not np.isin(labels, allowed).all():
+        said = "-1 or 1" if binary else f"classes from 0 to {outputs - 1}"
+        raise ValueError(
+            f"certify_networks: labels are {said}, one for each of the {len(x)} samples; got "
+            f"shape {labels.shape} and values like {labels.ravel()[:3].tolist()}"
+        )
+    return RobustArrays(x, labels)
+
+
+def robust_section(value: Robust) -> Contents:
+    """Returns the section `game.value` of a file."""
+    return {
+        "kind": "robust",
+        "loss": LOSSES[value.loss],
+        "temperature": float(value.temperature).hex(),
+        "divergence": value.divergence,
+        "groups": None if value.groups is None else np.asarray(value.groups.labels).tolist(),
+    }
