@@ -19,7 +19,7 @@ class AbstractLipschitzLayer(eqx.Module):
 
     The theorem is about exact arithmetic. What floating point makes of the matrices may exceed it
     by rounding errors: `certify.lipschitz` proves a constant of the numbers that `matrices()`
-    returns, of all layers but the residual `SLL`.
+    returns.
     """
 
     @abc.abstractmethod
