@@ -7,6 +7,7 @@ from . import (
     enclosure_rules,
     mean_square_rules,
     monotone_rules,
+    neural_rules,
     step_rules,
     zero_rules,
 )
@@ -19,6 +20,7 @@ PARTS = (
     zero_rules,
     mean_square_rules,
     monotone_rules,
+    neural_rules,
 )
 CATALOGUE: list[Rule] = [rule for part in PARTS for rule in part.RULES]
 TESTS: dict[str, list[str]] = {

@@ -74,6 +74,9 @@ MAX_LEVEL_1 = 2**22
 # scalars of one unit at one sample are worth.
 MAX_LEVEL_2, UNIT_PRODUCTS = 3 * 2**33, 2**11
 
+# The theorems on steps that need nothing but the margin and the Lipschitz constant.
+THEOREMS = {"lipschitz", "monotonicity", "performance"}
+
 # For each kind of value: how many networks it has, and the function that bounds its derivatives.
 Rule = Callable[[Reader, Reader, list[Layers]], Curvature | RobustBounds]
 VALUES: dict[str, tuple[int, Rule]] = {
@@ -238,6 +241,9 @@ class NeuralClaims:
             begin, *self.training = rest[0].fields(*names)
             self.start = [read_digest(entry) for entry in begin.items(count)]
         self.steps = steps.items()
+        for step in self.steps:
+            if step["theorem"].text() not in THEOREMS:
+                step["theorem"].fail(f"one of {', '.join(sorted(THEOREMS))}")
         self.curvature = self._bounds(game, evidence["value"], self.networks)
 
     # What the rules of steps look at: there are no sets, no constraints, no bounds on blocks.

@@ -39,7 +39,7 @@ class OutputFunction:
     def __init__(self, value: Reader, shapes: list[NetworkShape]) -> None:
         self.sizes = [shape.sizes[-1] for shape in shapes]
         self.graph, self.datum = output_graph(value, self.sizes)
-        self.jets = {order: JetArithmetic(order) for order in (1, 2)}
+        self.jets = {order: JetArithmetic(order) for order in (0, 1, 2)}
 
     def _jet(self, order: int, box: list[BallInterval], datum: list[Fraction]) -> Jet:
         """Returns the jet in the outputs; data are constants."""
@@ -51,9 +51,15 @@ class OutputFunction:
         require(finite, "the function of outputs is defined and smooth (level 2)")
         return jet
 
+    def value(self, outputs: list[Ball], datum: list[Fraction]) -> Ball:
+        """Returns the value at a point."""
+        jet = self._jet(0, [BallInterval(x, x).sharp() for x in outputs], datum)
+        found = jet.get((), BallInterval.point(0))
+        return found.low.union(found.high)
+
     def gradient(self, outputs: list[Ball], datum: list[Fraction]) -> list[Ball]:
         """Returns the gradient in all outputs, at a point."""
-        box = [BallInterval(x, x) for x in outputs]
+        box = [BallInterval(x, x).sharp() for x in outputs]
         jet, zero = self._jet(1, box, datum), BallInterval.point(0)
         found = [jet.get((k,), zero) for k in range(len(outputs))]
         return [x.low.union(x.high) for x in found]

@@ -2,6 +2,8 @@
 
 from typing import Any, final
 
+import jax
+import numpy as np
 from typing_extensions import override
 
 import dgames as dg
@@ -19,6 +21,7 @@ from certify.file.contents import Contents
 from certify.graph.output_graph import traced_outputs
 from certify.problem.network_contents import shape_of
 from certify.problem.network_data import output_arrays
+from certify.prove.mismatch import require_same
 from certify.prove.neural.ball_bounds import bound_in_file, scalars_in_file
 from certify.prove.neural.value_proof import AbstractValueProof
 from certify.rounding import float_above
@@ -38,6 +41,7 @@ class OutputProof(AbstractValueProof):
         traced = traced_outputs(value.fn, sizes, arrays.first)
         self.samples, self.numbers = arrays.samples, arrays.numbers
         self.promoted = traced.promoted
+        self._fn, self._sizes, self._rest = value.fn, sizes, arrays.rest
         self.section = {"kind": "outputs", "graph": traced.graph, "datum": traced.datum}
         shapes = [shape_of(each) for each in described]
         self._function = OutputFunction(Reader(self.section), shapes)
@@ -53,6 +57,26 @@ class OutputProof(AbstractValueProof):
             for found, network, at in zip(scalars, centre, passes, strict=True):
                 found.append(network.scalars(at))
         self._passes = [scalars_in_file(*parts) for parts in scalars]
+        self._compare()
+
+    def _compare(self) -> None:
+        """Runs the function's code on the outputs at the centre, and compares it with its graph.
+
+        Raises:
+            MismatchError: If they differ.
+        """
+        outputs = np.array([[float(x) for x in row] for row in self._outputs])
+        first = self._sizes[0]
+        ran = np.asarray(
+            jax.vmap(self._fn)(outputs[:, :first], outputs[:, first:], self._rest), np.float64
+        )
+        pairs = zip(self._outputs, self._data.datum, strict=True)
+        read = np.array([float(self._function.value(*pair)) for pair in pairs])
+        slack = (2.0**-7 if self.promoted else 1e-9) * (1 + np.abs(read) + np.abs(outputs).sum(1))
+        columns = (each[:, None] for each in (ran, read, slack))
+        require_same(
+            "certify_networks", *columns, lambda k, _: f"the function of outputs at sample {k}"
+        )
 
     @override
     def evidence(self, networks: list[Layers]) -> Contents:

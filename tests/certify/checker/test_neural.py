@@ -162,6 +162,8 @@ def test_a_larger_activation_or_decay_is_another_game():
         (("evidence", "value", "reach"), None, "a list"),
         (("claims", "start", "method"), "optimistic", "a method with steps"),
         (("claims", "steps", 0, "method"), "adam", "no rule"),
+        (("claims", "steps", 0, "theorem"), "terms", "one of lipschitz"),
+        (("claims", "steps", 0, "theorem"), "small_gain", "one of lipschitz"),
     ],
 )
 def test_what_cannot_be_read_is_said(path, value, words):

@@ -107,3 +107,35 @@ def test_messages(proved, change, words):
     given = {"radius": 0.5, "args": DATA, **change}
     with pytest.raises(ValueError, match=words):
         certify.certify_networks(game, point, given.pop("radius"), **given)
+
+
+def test_a_start_that_is_a_point_of_symmetry():
+    """Outputs of zero, up to roundings, are no trouble for powers in the function of outputs."""
+    start = tuple(dg.nn.mlp((1, 4, 1), key, start="antisymmetric") for key in KEYS)
+    game = dg.ZeroSumNetworks(dg.OutputValue(dg.neural.moment), start, (4.0, 4.0))
+    found = certify.certify_networks(game, start, 1.0, args=DATA)
+    assert found.status == "proved" and found.equilibrium.radius > 1e-3
+    assert found.check(level=2).ok
+
+
+def test_an_impure_function_is_noticed(proved):
+    _, start, point, _ = proved
+    calls = []
+
+    def value(f, g, y):
+        calls.append(None)
+        return len(calls) * dg.neural.moment(f, g, y)
+
+    game = dg.ZeroSumNetworks(dg.OutputValue(value), start, (9.0, 9.0))
+    with pytest.raises(certify.MismatchError, match="the function of outputs at sample"):
+        certify.certify_networks(game, point, 0.1, args=DATA)
+
+
+@pytest.mark.full
+@pytest.mark.parametrize("method", [dg.Optimistic, dg.Heun, dg.Momentum])
+def test_methods_by_performance_estimation(proved, method):
+    game, _, point, _ = proved
+    found = certify.certify_networks(game, point, 0.5, args=DATA, methods=(method,))
+    (step,) = found.step_sizes.values()
+    assert found.status == "proved" and 0 < step.best <= step.max
+    assert found.check(level=2).ok
