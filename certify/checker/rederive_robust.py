@@ -161,7 +161,7 @@ def spread_of(value: RobustValue, means: list[Ball], weights: list[Fraction]) ->
     for p, x in zip(weights, slopes, strict=True):
         gap = x - middle if p else (middle - x).max(arb(0))
         total += gap * gap
-    return (total / count).sqrt().upper()
+    return (total / count).upper().sqrt().upper()
 
 
 def rederive_robust(situation: Situation) -> list[list[Ball]]:
