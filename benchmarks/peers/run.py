@@ -22,6 +22,7 @@ from benchmarks.peers import (
     equilibria,
     generalised,
     leaders,
+    lipschitz,
     rates,
     running_cost,
 )
@@ -37,13 +38,14 @@ COMPARISONS: dict[str, ModuleType] = {
     "generalised": generalised,
     "crowds": crowds,
     "leaders": leaders,
+    "lipschitz": lipschitz,
 }
 
 COMMAND = "python -m benchmarks --markdown docs/benchmarks.md"
 
 PACKAGES = (
     *("jax", "jaxlib", "equinox", "optax", "numpy", "scipy", "clarabel", "python-flint"),
-    *("torch", "immrax", "PEPit", "nashopt", "nashpy", "mfglib"),
+    *("torch", "auto_LiRPA", "immrax", "PEPit", "nashopt", "nashpy", "mfglib"),
 )
 
 INTRODUCTION = """\
