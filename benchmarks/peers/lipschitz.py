@@ -49,7 +49,7 @@ def sampled(net: eqx.nn.MLP, centre: Any, radius: float, norm: Norm) -> float:
     """The largest norm of the Jacobian at random points of a box: a lower bound."""
     key = jax.random.key(1)
     shifts = radius * jax.random.uniform(key, (500, *centre.shape), minval=-1.0, maxval=1.0)
-    found = np.asarray(jax.jit(jax.vmap(jax.jacobian(net)))(centre + shifts))
+    found = np.asarray(jax.jit(jax.vmap(jax.jacobian(net)))(centre[None] + shifts))
     if norm == "l2":
         return float(np.linalg.norm(found, 2, (1, 2)).max())
     return float(np.abs(found).sum(-1).max())

@@ -11,7 +11,7 @@ import optax
 import pytest
 
 import dgames as dg
-from benchmarks.peers import dynamics, equilibria, generalised, rates, run
+from benchmarks.peers import dynamics, equilibria, generalised, lipschitz, rates, run
 from benchmarks.peers.table import COLUMNS, Row, duration, markdown, missing, not_run
 from benchmarks.peers.timing import Comparison, compared, in_turns, timed
 
@@ -164,6 +164,14 @@ def test_peers_that_are_not_installed_are_named(monkeypatch):
     rows += [*rates.rows(quick=True), *equilibria.nashopt_rows(1)]
     assert all(row.time is None and "not installed" in row.cells()[-1] for row in rows)
     assert {"nashpy, Lemke-Howson", "PEPit", "nashopt"} == {row.peer for row in rows}
+
+
+def test_lipschitz_constants_agree_with_those_of_a_solver(monkeypatch):
+    monkeypatch.setattr(lipschitz, "missing", lambda peer: True)
+    rows = list(lipschitz.rows(quick=True))
+    assert [row.time is None for row in rows] == [True, False]
+    ours, theirs = re.findall(r"(?:ours|theirs) ([\d.]+)", rows[1].results)
+    assert float(ours) == pytest.approx(float(theirs), rel=0.01)
 
 
 # The command and its page.
