@@ -149,7 +149,7 @@ def _by(matrix: np.ndarray, rows: np.ndarray) -> Rounded:
 @partial(jax.jit)
 def _trajectory(
     A: Any, B: Any, D: Any, Q: Any, P: Any, x0: Any, u: Any, w: Any
-) -> tuple[Float[jax.Array, "T+1 n"], Float[jax.Array, "T n"]]:
+) -> tuple[Float[jax.Array, "_ n"], Float[jax.Array, "_ n"]]:
     """Returns about the states `x_0 ... x_T` and the costates of the times 1 to T."""
 
     def forward(x: Any, inputs: Any) -> tuple[Any, Any]:

@@ -33,7 +33,7 @@ _ROOM = 1e-12
 # What counts as settled; and by how much settled matrices are lowered, one after the other.
 _SETTLED, _LOWERED = 1e-12, (1e-10, 1e-8, 1e-6)
 
-Matrix = Float[np.ndarray, "rows columns"]
+Matrix = Float[np.ndarray, "_ _"]
 
 
 def proves_nonnegative(

@@ -26,7 +26,9 @@ def dense(game):
     return np.asarray(jax.jacobian(lambda z: dg.ravel(force(unravel(z)))[0])(flat))
 
 
-@pytest.mark.parametrize("horizon", [1, 9, pytest.param(40, marks=pytest.mark.full)])
+@pytest.mark.parametrize(
+    "horizon", [9, *(pytest.param(T, marks=pytest.mark.full) for T in (1, 40))]
+)
 def test_the_margin_is_that_of_the_dense_jacobian(horizon):
     game = attenuation(horizon)
     proof = certify.certify_closed_form(game)
@@ -109,6 +111,7 @@ def test_a_level_that_cannot_be_reached_is_undecided():
     assert proof.status == "undecided" and proof.margin < 0
 
 
+@pytest.mark.full
 def test_an_unstable_system_has_a_margin_on_a_short_horizon_only():
     def game(horizon):
         return Attenuation([[2.0]], [[1.0]], [[1.0]], [[1.0]], [[1.0]], 40.0, horizon, [1.0])

@@ -82,7 +82,7 @@ def test_what_is_not_known_is_an_error():
     class Other(DecayedBilinear):
         """Whatever it costs."""
 
-    with pytest.raises(ValueError, match="no closed form for Other, only for DecayedBilinear"):
+    with pytest.raises(ValueError, match=r"no closed form for Other, only for .*DecayedBilinear"):
         certify.certify_closed_form(Other([[1.0]], (1.0, 1.0), None, None))
     with pytest.raises(ValueError, match="there is no theorem for Halpern"):
         certify.certify_closed_form(DecayedBilinear([[1.0]], (1.0, 1.0)), methods=(dg.Halpern,))
