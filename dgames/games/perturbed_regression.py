@@ -6,10 +6,11 @@ from typing import Any, Literal
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float, PyTree
 from typing_extensions import override
 
-from dgames.arrays import as_float
+from dgames.arrays import as_float, is_known
 from dgames.game import ZeroSum
 from dgames.roles import in_roles, minimiser_of
 from dgames.sets import Ball, Balls, PlayerSets
@@ -44,7 +45,8 @@ class PerturbedRegression(ZeroSum):
         maximiser: The name of the other.
 
     Raises:
-        ValueError: If shapes do not fit, or a number is not positive.
+        ValueError: If shapes do not fit, a number is not positive, or logistic targets are not -1
+            and 1.
 
     Example:
         >>> game = PerturbedRegression([[1.0], [2.0]], [1.0, 2.0], 4.0, 0.1, bounds=(1.5, 0.5))
@@ -77,6 +79,9 @@ class PerturbedRegression(ZeroSum):
             raise ValueError(
                 f'PerturbedRegression: the loss is "square" or "logistic", not {self.loss!r}'
             )
+        labels = self.loss == "logistic" and is_known(self.targets)
+        if labels and not (np.abs(np.asarray(self.targets)) == 1).all():
+            raise ValueError("PerturbedRegression: targets of the logistic loss are -1 and 1")
 
     @override
     def payoff(self, x: Strategy, args: PyTree = None) -> Any:

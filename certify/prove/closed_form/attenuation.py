@@ -26,7 +26,11 @@ from certify.prove.closed_form.rounded_vectors import (
     plus,
     scaled,
 )
-from certify.prove.closed_form.spectral_bounds import skew_norm_above, spectral_norm_above
+from certify.prove.closed_form.spectral_bounds import (
+    skew_norm_above,
+    smallest_eigenvalue_below,
+    spectral_norm_above,
+)
 from certify.rounding import next_above, next_below, raised
 from dgames.games.attenuation import Attenuation
 from dgames.roles import in_roles
@@ -76,7 +80,7 @@ def _(game: Attenuation, like: Strategy | None = None, args: Any = None) -> Clos
     disturbance = float(next_below(square_below - attenuated))
     most = float(np.linalg.eigvalsh(R + B.T @ P @ B)[-1])
     largest = -largest_proved(lambda a: sums(B, -Q, -P, _minus(-R, a)), -most, unit)
-    controlled = float(next_above(largest - float(np.linalg.eigvalsh(R)[0]) + 1e-12 * unit))
+    controlled = float(next_above(largest - smallest_eigenvalue_below(R)))
     coupling = np.inf
     if semidefinite:
         coupling = float(raised(np.sqrt(max(controlled, 0.0) * max(attenuated, 0.0)), 6))

@@ -62,7 +62,8 @@ def _(
     Pang, 2003, proposition 6.3.1). If the ball of radius `|F(c)| / a` is in the sets, that is a
     bound as well.
     """
-    n, (most, move) = len(game.inputs), game.bounds
+    # Sets are those of floats: a ball may be larger than its bound by a rounding.
+    n, (most, move) = len(game.inputs), [float(raised(bound, 4)) for bound in game.bounds]
     kappa, rho = game.penalty, game.decay
     inputs, targets = np.asarray(game.inputs, np.float64), np.asarray(game.targets, np.float64)
     root_below, root_above = next_below(math.sqrt(n)), next_above(math.sqrt(n))
@@ -83,7 +84,7 @@ def _(
     constants = ClosedFormConstants(
         margin=margin,
         lipschitz=lipschitz,
-        region=f"|w| <= {most:g} and |delta_n| <= {move:g} for every n",
+        region=f"|w| <= {game.bounds[0]:g} and |delta_n| <= {game.bounds[1]:g} for every n",
         facts=(
             ("curvature of w", least, "lower"),
             ("curvature of xi", concave, "lower"),
@@ -111,21 +112,22 @@ def _(
         terms = xi.shape[1]
         return next_above(np.sqrt(raised(np.sum(xi**2, axis=1), terms + 2)))
 
-    radius = float(next_below(move / root_above))
+    # The radii of the strategy sets, as floats.
+    longest, radius = game.bounds[0], game.bounds[1] / math.sqrt(n)
 
     def inside(point: Strategy) -> tuple[np.ndarray, np.ndarray]:
         """Returns a point of the sets, which is the given one if that is in them."""
         w, xi = (np.asarray(block, np.float64) for block in in_roles(game, point))
         length = norm_above([exact(w)])
-        if length > most:
-            w = w * (most / length * (1 - 4 * w.size * EPSILON))
+        if length > longest:
+            w = w * (longest / length * (1 - 4 * w.size * EPSILON))
         lengths = rows(xi)
         shrink = np.where(lengths > radius, radius / lengths * (1 - 8 * xi.shape[1] * EPSILON), 1.0)
         return w, xi * shrink[:, None]
 
     def reach(point: Strategy) -> float:
         w, xi = inside(point)
-        own = next_below(most - norm_above([exact(w)]))
+        own = next_below(longest - norm_above([exact(w)]))
         return float(min(own, next_below(radius - rows(xi).max(initial=0.0))))
 
     def distance(point: Strategy) -> float:
@@ -141,7 +143,7 @@ def _(
             plus(exact(w), scaled(-step, own)),
             plus(exact(xi), scaled(-step, other)),
         )
-        ends = _onto_ball(moves[0], most), _onto_rows(moves[1], radius)
+        ends = _onto_ball(moves[0], longest), _onto_rows(moves[1], radius)
         error = norm_above(
             plus(exact(x), scaled(-1.0, end)) for x, end in zip((w, xi), ends, strict=True)
         )

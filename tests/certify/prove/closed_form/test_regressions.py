@@ -153,5 +153,7 @@ def test_wrong_data_are_errors():
         ReweightedRegression(INPUTS, TARGETS, 0.3, 0.2)
     with pytest.raises(ValueError, match="none may be empty"):
         ReweightedRegression(INPUTS, LABELS, 0.3, 0.2, groups=2 * GROUPS)
+    with pytest.raises(ValueError, match="targets of the logistic loss are -1 and 1"):
+        PerturbedRegression(INPUTS, TARGETS, 1.0, 0.1, bounds=(1.0, 1.0), loss="logistic")
     with pytest.raises(ValueError, match="rows, with one target each"):
         PerturbedRegression(INPUTS, TARGETS[1:], 1.0, 0.1, bounds=(1.0, 1.0))
