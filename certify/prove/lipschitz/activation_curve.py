@@ -16,7 +16,7 @@ from certify.prove.lipschitz.unit_slopes import UnitSlopes
 from certify.rounding import next_above, next_below
 from dgames.nn import Activation
 
-Ends = tuple[Float[np.ndarray, "*shape"], Float[np.ndarray, "*shape"]]
+Ends = tuple[Float[np.ndarray, "*_"], Float[np.ndarray, "*_"]]
 
 
 class Turn(NamedTuple):

@@ -7,7 +7,7 @@ the largest value over the domain is taken. Whatever a product of floats is off 
 largest values that it meets, is added to b (Zhang et al., arXiv:1811.00866, and with rounding).
 """
 
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Float
@@ -17,20 +17,7 @@ from certify.prove.lipschitz.linear_relaxation import Lines
 from certify.prove.lipschitz.network_chain import AffineMap
 from certify.rounding import EPSILON, TINY, next_above, raised
 
-Rows = Float[np.ndarray, "rows columns"]
-
-
-class Domain(Protocol):
-    """A set of vectors."""
-
-    @property
-    def size(self) -> Float[np.ndarray, " n"]:
-        """Bounds on the sizes of coordinates."""
-        ...
-
-    def largest(self, rows: Rows) -> Float[np.ndarray, " rows"]:
-        """Bounds `A x` from above over the set, for each row of A."""
-        ...
+Rows = Float[np.ndarray, "_ _"]
 
 
 class BoxDomain(NamedTuple):
@@ -78,6 +65,9 @@ class BallDomain(NamedTuple):
         reach = raised(self.radius * lengths, 6) + 4 * TINY
         found = rows @ self.centre + reach
         return next_above(found + _rounding(rows, self.size) + EPSILON * np.abs(found))
+
+
+Domain = BoxDomain | BallDomain
 
 
 def _rounding(rows: Rows, size: np.ndarray) -> np.ndarray:

@@ -22,7 +22,7 @@ from certify.prove.lipschitz.quasi_newton import descent
 from certify.prove.lipschitz.sector_inequality import Multipliers
 from certify.prove.lipschitz.unit_slopes import UnitSlopes
 
-Centres = list[Float[np.ndarray, "outputs inputs"]]
+Centres = list[Float[np.ndarray, "_ _"]]
 # Scales to try for the multipliers of a layer, relative to the largest one for slopes in [0, 1].
 _SCALES = np.geomspace(0.05, 4.0, 20)
 # The weights of the logarithm of the determinant, in all rows.

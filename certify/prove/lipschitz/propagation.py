@@ -97,7 +97,7 @@ def jacobian_rows(matrices: list[BallMatrix], slopes: list[UnitSlopes]) -> Jacob
 
 def _row(
     matrices: list[BallMatrix], slopes: list[UnitSlopes], last: BallMatrix
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+) -> tuple[np.ndarray, np.ndarray, float]:
     low, high = next_below(last.centre - last.radius), next_above(last.centre + last.radius)
     if not last.radius.any():
         low = high = last.centre
@@ -118,7 +118,7 @@ def _row(
         offset = raised(above[1].sum(), 2 * len(sizes))
         finer = upper_bounds(above[:1], maps, lines, domain)[0]
         total = np.minimum(total, next_above(finer + offset))
-    return low, high, total
+    return low, high, float(total)
 
 
 def _transposed(matrix: BallMatrix) -> AffineMap:

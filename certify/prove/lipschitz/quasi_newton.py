@@ -6,7 +6,7 @@ from collections.abc import Callable
 import numpy as np
 from jaxtyping import Float
 
-Vector = Float[np.ndarray, " n"]
+Vector = Float[np.ndarray, " _"]
 
 
 def descent(

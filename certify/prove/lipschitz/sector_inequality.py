@@ -29,7 +29,7 @@ from certify.prove.lipschitz.ball_products import BallMatrix, product
 from certify.prove.lipschitz.unit_slopes import UnitSlopes
 from certify.rounding import EPSILON, TINY, raised
 
-Multipliers = list[Float[np.ndarray, " units"]]
+Multipliers = list[Float[np.ndarray, " _"]]
 
 
 def sector_matrix(
