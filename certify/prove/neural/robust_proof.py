@@ -451,7 +451,7 @@ def _steps_of(choices: list[Choice]) -> tuple[bool, float]:
     if not choices:
         return True, math.inf
     found = choices[0].training
-    return False, math.inf if found is None else found[1]
+    return False, math.inf if found is None else float(found[1])
 
 
 def _why(region: RobustRegion) -> str:
