@@ -22,6 +22,14 @@ def exact(x: Fraction | int) -> Any:
     return arb(fmpq(x.numerator, x.denominator))
 
 
+def _whole_power(ball: Any, exponent: int) -> Any:
+    """Returns a positive power of a ball; python-flint knows nothing of it around a middle of 0."""
+    if ball.mid() != 0 or ball.is_exact():
+        return ball**exponent
+    radius = abs(ball).upper() ** exponent
+    return arb(0, radius)
+
+
 class BallInterval:
     """All real numbers from one in the ball `low` to one in the ball `high`."""
 
@@ -104,10 +112,10 @@ class BallInterval:
             low = 1 / self.high
             inverse = BallInterval(low, low if self.is_point else 1 / self.low)
             return inverse if exponent == -1 else inverse**-exponent
-        low = self.low**exponent
+        low = _whole_power(self.low, exponent)
         if self.is_point:
             return BallInterval(low, low)
-        high = self.high**exponent
+        high = _whole_power(self.high, exponent)
         if exponent % 2 or self.low >= 0:
             return BallInterval(low, high)
         if self.high <= 0:

@@ -7,7 +7,6 @@ import jax
 import numpy as np
 from jax.extend import core
 
-from certify.enclosure.programs.plain import plain
 from certify.graph.trace import expression_graph
 from certify.problem.traced_code import code_of
 
@@ -57,7 +56,7 @@ def traced_outputs(fn: Callable, sizes: tuple[int, int], example: Any) -> Output
     def numbers(v: Any) -> Any:
         parts = jax.numpy.split(v[first + second :], ends)
         pieces = [part.reshape(shape) for part, shape in zip(parts, shapes, strict=False)]
-        return plain(core.jaxpr_as_fun(code))(v[:first], v[first : first + second], *pieces)
+        return core.jaxpr_as_fun(code)(v[:first], v[first : first + second], *pieces)
 
     graph = expression_graph(numbers, first + second + sum(counts))
     return OutputGraph(graph, sum(counts), promoted)

@@ -13,7 +13,7 @@ from certify.checker.reader import Reader
 from certify.file.contents import Contents
 from certify.problem.exact_types import is_as_made
 from certify.problem.lq_numbers import flat_hexes
-from dgames.nn import MLP
+from dgames.nn import MLP, Activation
 
 
 class FlatWeights(NamedTuple):
@@ -54,11 +54,49 @@ def require_network(network: Any, what: str) -> MLP:
         raise ValueError(
             f"certify_networks: {what} is a dgames.nn.MLP; got {type(network).__name__}"
         )
+    if type(network.activation) is not Activation:
+        raise ValueError(
+            f"certify_networks: the activation function of {what} is a dgames.nn.Activation; got "
+            f"{type(network.activation).__name__}"
+        )
     for leaf in jax.tree.leaves(network):
         array = np.asarray(leaf)
         if array.dtype.kind != "f" or not np.isfinite(array).all():
-            raise ValueError(f"certify_networks: the weights of {what} are finite real numbers")
+            raise ValueError(
+                f"certify_networks: the weights of {what} are finite real numbers, in float arrays"
+            )
+    _require_layers(network, what)
     return network
+
+
+def _require_layers(network: MLP, what: str) -> None:
+    """Raises an error unless arrays have the shapes of layers, so that nothing is broadcast."""
+    shapes = [np.shape(weight) for weight in network.weights]
+    chained = bool(shapes) and all(len(shape) == 2 and min(shape) > 0 for shape in shapes)
+    chained = chained and all(one[0] == other[1] for one, other in pairwise(shapes))
+    lengths = {len(shapes), len(network.biases), len(network.scales)}
+    if not chained or len(lengths) != 1:
+        raise ValueError(
+            f"certify_networks: {what} has a matrix of shape (outputs, inputs), a bias or None, "
+            "and a scale for each of its layers, at least one, and takes as many inputs in each as "
+            f"the layer before has outputs; got matrices of shapes {shapes}, "
+            f"{len(network.biases)} biases and {len(network.scales)} scales"
+        )
+    for k, (bias, shape) in enumerate(zip(network.biases, shapes, strict=True)):
+        if bias is not None and np.shape(bias) != shape[:1]:
+            raise ValueError(
+                f"certify_networks: the bias of layer {k + 1} of {what} has the shape "
+                f"{shape[:1]}; got {np.shape(bias)}"
+            )
+    if not all(0 < scale < float("inf") for scale in network.scales):
+        raise ValueError(
+            f"certify_networks: the scales of {what} are positive numbers; got {network.scales}"
+        )
+    if not 0 < network.activation.sharpness < float("inf"):
+        raise ValueError(
+            f"certify_networks: the sharpness of {what} is a positive number; got "
+            f"{network.activation.sharpness}"
+        )
 
 
 def require_alike(network: MLP, other: MLP, what: str) -> None:

@@ -51,7 +51,7 @@ def output_arrays(data: Any, networks: list[MLP]) -> OutputArrays:
             "certify_networks: args are the data (x, z, rest) of the game: the inputs of both "
             "networks, and what else the function of outputs takes"
         )
-    arrays = jax.tree.map(np.asarray, tuple(data))
+    arrays = (*map(np.asarray, data[:2]), jax.tree.map(np.asarray, data[2]))
     for leaf in jax.tree.leaves(arrays):
         if leaf.dtype.kind != "f" or not np.isfinite(leaf).all():
             raise ValueError("certify_networks: the data are finite real numbers, in float arrays")

@@ -8,6 +8,7 @@ from flint import ctx  # pyright: ignore[reportMissingTypeStubs]
 import dgames as dg
 from certify.checker import Unusable
 from certify.checker.rederive_neural import PRECISION
+from certify.checker.verdict import Rejected
 from certify.claims.checked import Checked, NotAccepted
 from certify.claims.neural_convergence import NeuralConvergence
 from certify.enclosure.enclose import require_x64
@@ -88,8 +89,10 @@ def certify_networks(
         ('proved', True, True)
     """
     require_x64()
-    if not accuracy > 0:
-        raise ValueError(f"certify_networks: the accuracy is {accuracy}; it must be positive")
+    if not isinstance(accuracy, int | float) or not 0 < accuracy < float("inf"):
+        raise ValueError(
+            f"certify_networks: the accuracy is {accuracy!r}; it must be a positive number"
+        )
     if type(game) is dg.ZeroSumNetworks and type(game.value) is dg.Robust:
         asked = robust_question(game, point, radius, start, around, methods, accuracy)
         return _certificate(lambda: robust_contents(asked, args))
@@ -115,6 +118,8 @@ def _certificate(contents: Callable[[], Contents]) -> NeuralConvergence:
         return NeuralConvergence("undecided", end.reasons)
     except (GraphError, Unusable) as end:
         return NeuralConvergence("undecided", (str(end),))
+    except Rejected as end:  # by the checker's functions, which did the work
+        return NeuralConvergence("undecided", tuple(f"not proved: {each}" for each in end.args))
     except NotAccepted as end:
         return NeuralConvergence(
             "undecided", tuple(f"not proved: {each}" for each in end.verdict.reasons)

@@ -26,7 +26,7 @@ from certify.prove.neural.posed_networks import PosedNetworks
 from certify.prove.neural.training_steps import setting_of, steps_for, training
 from certify.prove.neural.value_table import proof_of
 from certify.prove.no_proof import NoProof
-from certify.rounding import float_above, float_below, root_above
+from certify.rounding import float_above, float_below
 
 TRUSTED = (
     "The norms, scalars, derivatives, distances and residuals that the file states, see "
@@ -44,6 +44,17 @@ def is_stored(shapes: list[NetworkShape], samples: int) -> bool:
     """Says whether a file has its weights and data: if they are not too many for level 2."""
     few = sum(shape.weights for shape in shapes) <= MAX_WEIGHTS
     return few and level_2_work(shapes, samples) <= MAX_LEVEL_2
+
+
+def near_of(radius: Fraction) -> float:
+    """Returns a bound on how far the equilibrium is from the point, as files have it.
+
+    Raises:
+        NoProof: If it is larger than all floating-point numbers.
+    """
+    if radius > 2**1000:
+        raise NoProof("the residual at the point is larger than floating-point numbers reach")
+    return max(float_above(radius), 2.0**-500)
 
 
 class RegionBounds(NamedTuple):
@@ -155,7 +166,7 @@ class NetworksProof:
     def near(self, margin: float) -> float:
         """Returns how far the equilibrium is from the point, at most."""
         square = sum((Fraction(float.fromhex(x)) ** 2 for x in self.residuals), Fraction(0))
-        return max(root_above(square / Fraction(margin) ** 2), 2.0**-500)
+        return near_of(exact_root_above(square) / Fraction(margin))
 
     def radii(self, size: float) -> tuple[float, ...]:
         """Returns radii of a region that contains a ball of that radius around the point."""

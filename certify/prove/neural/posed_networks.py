@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from typing import Any, Literal, NamedTuple
 
+import numpy as np
+
 import dgames as dg
 from certify.problem.exact_types import is_as_made
 from certify.problem.network_contents import require_alike, require_network
@@ -50,8 +52,7 @@ def posed_networks(
         raise ValueError(
             f"certify_networks: the game is a dgames.ZeroSumNetworks; got {type(game).__name__}"
         )
-    if around not in ("point", "start"):
-        raise ValueError(f'certify_networks: around is "point" or "start"; got {around!r}')
+    require_around(around)
     names = ("the first network", "the second network")
     networks = _networks(point, "the point")
     targets: list[MLP | None] = []
@@ -68,8 +69,7 @@ def posed_networks(
     if initial is None and (around == "start" or radius == "contains_start"):
         raise ValueError("certify_networks: give the start; no start is known to which both decay")
     centre = initial if around == "start" and initial is not None else networks
-    if any(decay < 0 for decay in game.decay):
-        raise ValueError(f"certify_networks: decay is not negative; got {game.decay}")
+    require_decay(game.decay)
     return PosedNetworks(networks, centre, initial, targets, _radii(radius))
 
 
@@ -84,6 +84,21 @@ def _pair(x: Any, what: str) -> tuple[Any, ...]:
     return tuple(found)
 
 
+def require_around(around: Any) -> None:
+    """Raises an error unless it is one of the two words."""
+    if around not in ("point", "start"):
+        raise ValueError(f'certify_networks: around is "point" or "start"; got {around!r}')
+
+
+def require_decay(decay: Any) -> None:
+    """Raises an error unless decay is two numbers that are not negative."""
+    numbers = decay if isinstance(decay, tuple | list) else ()
+    if len(numbers) != 2 or not all(np.ndim(x) == 0 and np.isreal(x) for x in numbers):
+        raise ValueError(f"certify_networks: decay is a number for each player; got {decay!r}")
+    if not all(0 <= x < float("inf") for x in numbers):
+        raise ValueError(f"certify_networks: decay is finite and not negative; got {decay!r}")
+
+
 def _radii(radius: Radius) -> tuple[float, ...] | None:
     if isinstance(radius, str):
         if radius != "contains_start":
@@ -93,9 +108,10 @@ def _radii(radius: Radius) -> tuple[float, ...] | None:
             )
         return None
     try:
-        found = (float(radius),) * 2  # pyright: ignore[reportArgumentType]
-    except TypeError:
-        found = tuple(float(x) for x in radius)  # pyright: ignore[reportGeneralTypeIssues]
+        listed = np.asarray(radius, float)
+        found = tuple(map(float, listed if listed.ndim else listed.repeat(2)))
+    except (TypeError, ValueError):
+        found = ()
     if len(found) != 2 or not all(0 < x < float("inf") for x in found):
         raise ValueError(
             f"certify_networks: the radius is a positive number, or one per player; got {radius}"

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Sequence
 from fractions import Fraction
+from numbers import Real
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -31,6 +32,7 @@ from certify.checker.rederive_outputs import OutputData, outputs_of
 from certify.checker.rederive_robust import at_point, loss_over
 from certify.file.contents import Contents
 from certify.file.provenance import provenance
+from certify.problem.exact_types import is_as_made
 from certify.problem.network_contents import (
     flat_weights,
     network_contents,
@@ -41,7 +43,8 @@ from certify.problem.network_contents import (
 from certify.problem.robust_data import RobustArrays, robust_arrays, robust_section
 from certify.prove.file_parts import hexadecimal
 from certify.prove.neural.ball_bounds import ball_network, bound_in_file, scalars_in_file
-from certify.prove.neural.networks_proof import is_stored
+from certify.prove.neural.networks_proof import is_stored, near_of
+from certify.prove.neural.posed_networks import require_around, require_decay
 from certify.prove.no_proof import NoProof
 from certify.rounding import float_above, float_below, root_above
 from certify.steps.enough import steps_enough
@@ -131,16 +134,27 @@ def robust_question(
     Raises:
         ValueError: If they do not fit together.
     """
+    if not (is_as_made(game) and is_as_made(game.value)):
+        raise ValueError("certify_networks: the game and its value have attributes of their own")
+    require_around(around)
+    require_decay(game.decay)
+    targets = game.start if isinstance(game.start, tuple | list) else ()
+    if len(targets) != 2:
+        raise ValueError(
+            "certify_networks: the start of the game is a pair, a network or None, and None; got "
+            f"{type(game.start).__name__}"
+        )
     pair = tuple(point) if isinstance(point, tuple | list) else ()
     if len(pair) != 2:
         raise ValueError("certify_networks: the point is a pair, a network and the weights of data")
     network = require_network(pair[0], "the first player at the point")
-    weights = np.asarray(pair[1], np.float64)
+    weights = np.asarray(pair[1])
+    weights = weights.astype(np.float64) if weights.dtype.kind == "f" else np.zeros(())
     if weights.ndim != 1 or not np.isfinite(weights).all() or weights.min() < 0:
         raise ValueError(
             "certify_networks: the second player at the point weighs data: numbers >= 0"
         )
-    target = game.start[0]
+    target = targets[0]
     if target is not None:
         require_alike(network, require_network(target, "the start"), "the start of the network")
     if game.decay[1]:
@@ -163,7 +177,7 @@ def robust_question(
                 f'certify_networks: the radius is a number or "contains_start"; got {radius!r}'
             )
     else:
-        size = float(radius)
+        size = float(radius) if isinstance(radius, Real) else math.nan
         if not 0 < size < math.inf:
             raise ValueError(f"certify_networks: the radius is a positive number; got {radius}")
     centre = initial if around == "start" and initial is not None else network
@@ -323,7 +337,7 @@ class RobustRegion(NamedTuple):
         margin = float_below(bounds.margin(decay))
         lipschitz = float_above(bounds.lipschitz)
         square = residual_square(Fraction(float.fromhex(proof.residual)), bounds)
-        near = max(root_above(square / Fraction(margin) ** 2), 2.0**-500)
+        near = near_of(exact_root_above(square) / Fraction(margin))
         room = self.room - Fraction(near)
         if room <= 0:
             return None

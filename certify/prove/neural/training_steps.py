@@ -40,14 +40,15 @@ def names_of(methods: Sequence[type[dg.AbstractMethod]]) -> list[str]:
         ValueError: If there is no theorem on one of them.
     """
     names = []
-    for method in methods:
+    for method in methods if isinstance(methods, tuple | list) else (methods,):
         name = known_method(method)
         if name is None or name == "alternating":
             raise ValueError(
                 "certify_networks: methods are classes with theorems: Extragradient, Simultaneous, "
                 f"Optimistic, Heun, SSPRK3, RungeKutta4, Momentum, ComplexMomentum; got {method!r}"
             )
-        names.append(name)
+        if name not in names:
+            names.append(name)
     return names
 
 

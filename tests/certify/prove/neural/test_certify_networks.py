@@ -2,11 +2,13 @@
 
 import jax
 import jax.numpy as jnp
+import jaxtyping
 import numpy as np
 import pytest
 
 import certify
 import dgames as dg
+from dgames.nn import MLP
 from dgames.strategy import ravel
 
 KEYS = jax.random.split(jax.random.key(0), 2)
@@ -139,3 +141,53 @@ def test_methods_by_performance_estimation(proved, method):
     (step,) = found.step_sizes.values()
     assert found.status == "proved" and 0 < step.best <= step.max
     assert found.check(level=2).ok
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"radius": None}, "the radius is a positive number"),
+        ({"accuracy": float("inf")}, "the accuracy is"),
+        ({"decay": (1.0,)}, "decay is a number for each player"),
+        ({"decay": (1.0, float("nan"))}, "decay is finite"),
+        ({"decay": (-1.0, 1.0)}, "not negative"),
+    ],
+)
+def test_messages_on_numbers(proved, change, words):
+    game, start, point, _ = proved
+    game = dg.ZeroSumNetworks(game.value, start, change.get("decay", game.decay))
+    given = {"radius": 0.5, "accuracy": 1e-8, **change}
+    given.pop("decay", None)
+    with pytest.raises((ValueError, jaxtyping.TypeCheckError), match=rf"{words}|Type-check error"):
+        certify.certify_networks(game, point, args=DATA, **given)
+
+
+@pytest.mark.parametrize(
+    "fn",
+    [
+        lambda f, g, y: dg.neural.moment(f, g, y) + jnp.abs(f[0]),
+        lambda f, g, y: dg.neural.moment(f, g, y) + jnp.sqrt(f[0]),
+    ],
+)
+def test_a_kink_that_outputs_reach_is_undecided(proved, fn):
+    _, start, point, _ = proved
+    game = dg.ZeroSumNetworks(dg.OutputValue(fn), start, (9.0, 9.0))
+    found = certify.certify_networks(game, point, 0.5, args=DATA)
+    assert found.status == "undecided" and "smooth" in found.reasons[0]
+
+
+def test_functions_of_outputs_have_the_usual_operations(proved):
+    _, start, _, _ = proved
+    value = dg.OutputValue(lambda f, g, y: 0.1 * jnp.tanh(f[0]) * jax.nn.sigmoid(g[0] * y))
+    game = dg.ZeroSumNetworks(value, start, (9.0, 9.0))
+    assert certify.certify_networks(game, start, 1.0, args=DATA).status == "proved"
+
+
+def test_bounds_below_and_above_all_floats():
+    """Derivatives of an activation far out have exponents that no number should be made of."""
+
+    far = MLP((jnp.full((2, 1), 1e150), jnp.ones((1, 2))), (None, None), (1.0, 1.0), "erf")
+    start = (far, far)
+    game = dg.ZeroSumNetworks(dg.OutputValue(dg.neural.moment), start, (9.0, 9.0))
+    found = certify.certify_networks(game, start, 1.0, args=(X + 2, X + 2, X[:, 0]))
+    assert found.status == "undecided"

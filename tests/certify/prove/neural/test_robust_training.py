@@ -201,3 +201,13 @@ def test_what_cannot_be_proved_is_said(proved):
     other = dataclasses.replace(game, value=Robust(lambda f, y: f[0] ** 2, TAU))
     with pytest.raises(ValueError, match="losses that are known"):
         certify.certify_networks(other, point, 1.0, args=data)
+
+
+def test_a_value_with_a_loss_of_its_own_is_refused(proved):
+    game, _, data, point, _ = proved
+    value = Robust(logistic, TAU)
+    object.__setattr__(value, "losses", lambda network, data: 2 * jnp.ones(COUNT))
+    with pytest.raises(ValueError, match="attributes of their own"):
+        certify.certify_networks(dataclasses.replace(game, value=value), point, 0.1, args=data)
+    with pytest.raises(ValueError, match="around is"):
+        certify.certify_networks(game, point, 0.1, args=data, around="middle")
