@@ -30,7 +30,7 @@ RULES = [
     ),
     Rule("proposed steps", "noise_ball", "2 * a - h * square", "2 * a"),
     Rule("proposed steps", "noise_ball", "h * square < 2 * a", "True"),
-    Rule("proposed steps", "noise_ball", "b**2 + g", "b**2"),
+    Rule("proposed steps", "noise_ball", "(known.square + g, s)", "(known.square, s)"),
     # The direct route: a step as a map of vectors.
     Rule("step maps", "_is_affine", "sum(moves) == 1", "True"),
     Rule("step maps", "_is_affine", 'params["y"] == 1', "True"),
