@@ -28,7 +28,7 @@ VALUES: tuple[Any, ...] = (
     *("equilibrium", "stackelberg", "active", "inactive", "equation", "lower", "upper"),
     *("feedback", "finite", "stationary", "all", "discrete", "continuous", "refutation"),
     *("mean_square", "some", "neural", "outputs", "adversarial", "wasserstein", "logistic"),
-    *("robust", "softmax", "mirror_prox"),
+    *("robust", "softmax", "mirror_prox", "perturbed", "function"),
     *("instability", "expansion", "flow", "alternating", "simultaneous"),
     *("monotone", "point", "compact", "anchored", "varying", "best_iterate"),
     *OPERANDS,

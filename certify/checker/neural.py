@@ -46,7 +46,9 @@ the section of the file, of which `value` is the module's own; `evidence` is `ev
 fields the module defines and reads, all of them; `networks` are the networks with the region in
 them (`Layers`), for `read_pass` and `bend`. A value with other players than two networks also needs
 its own margin: `constants` and `check_place` are what to look at. (One has it: where the second
-player weighs the data, everything but the region is in `neural_robust`.)
+player weighs the data, everything but the region is in `neural_robust`. Where the second player
+moves the inputs, `neural_perturbed`, a vector takes the place of a network: it is named by digests
+as weights are, its region is one ball, and its price is its decay.)
 """
 
 import hashlib
@@ -61,6 +63,7 @@ from .graph import game_hash
 from .neural_activations import Activation, read_activation
 from .neural_adversarial import adversarial_curvature
 from .neural_outputs import outputs_curvature
+from .neural_perturbed import Moves, PerturbedBounds, check_limit, perturbed_bounds
 from .neural_recursion import Curvature, Layers, above, norm_above, power_above, root_above
 from .neural_robust import RobustBounds, check_robust, robust_bounds
 from .reader import Reader, Unusable
@@ -78,12 +81,15 @@ MAX_LEVEL_2, UNIT_PRODUCTS = 3 * 2**33, 2**11
 THEOREMS = {"lipschitz", "monotonicity", "performance"}
 
 # For each kind of value: how many networks it has, and the function that bounds its derivatives.
-Rule = Callable[[Reader, Reader, list[Layers]], Curvature | RobustBounds]
+Rule = Callable[[Reader, Reader, list[Layers]], Curvature | RobustBounds | PerturbedBounds]
 VALUES: dict[str, tuple[int, Rule]] = {
     "outputs": (2, outputs_curvature),
     "adversarial": (2, adversarial_curvature),
     "robust": (1, robust_bounds),
+    "perturbed": (1, perturbed_bounds),
 }
+# The kinds in which the second player's strategy is a vector for each input, of its size.
+MOVED = {"perturbed"}
 
 
 def digest_of(numbers: list[str]) -> str:
@@ -185,9 +191,12 @@ class NeuralClaims:
         networks: The networks with the region.
         distances: For each network, `|e_k - c_k|` of each layer.
         residual: `|F_i(e)|` for each network.
-        centre: The digests of the centre's weights, by network.
+        centre: The digests of the centre's weights, by network; then that of the vector xi of a
+            second player who moves inputs.
         point: Those of e.
         start: Those of the start, or None.
+        moves: What is said of this vector, or None.
+        decays: The decay of each player.
     """
 
     def __init__(self, file: Reader) -> None:
@@ -196,6 +205,7 @@ class NeuralClaims:
         if kind.text() not in VALUES:
             kind.fail(f"one of the values {', '.join(VALUES)}")
         count, self._bounds = VALUES[kind.text()]
+        players = count + (kind.text() in MOVED)
         name, _, networks, data, stated = game.fields("name", "value", "networks", "data", "hash")
         name.text()
         require(stated.text() == game_hash(game.value), "the hash is that of the game")
@@ -217,10 +227,11 @@ class NeuralClaims:
         centre, radii, whole = region.fields("centre", "radii", "radius")
         point, _ = equilibrium.fields("point", "radius")
         self.centre, self.point = (
-            [read_digest(entry) for entry in entries.items(count)] for entries in (centre, point)
+            [read_digest(entry) for entry in entries.items(players)] for entries in (centre, point)
         )
+        sizes = whole.numbers(players)
         entries = evidence["networks"].items(count)
-        listed = zip(self.shapes, radii.items(count), whole.numbers(count), entries, strict=True)
+        listed = zip(self.shapes, radii.items(count), sizes[:count], entries, strict=True)
         self.networks, self.distances, self.residual = [], [], []
         for shape, each, together, entry in listed:
             layers = len(shape.scales)
@@ -239,15 +250,25 @@ class NeuralClaims:
         if rest:
             names = ("point", "distance", "method", "accuracy", "steps")
             begin, *self.training = rest[0].fields(*names)
-            self.start = [read_digest(entry) for entry in begin.items(count)]
+            self.start = [read_digest(entry) for entry in begin.items(players)]
         self.steps = steps.items()
         theorems = {"mixed"} if kind.text() == "robust" else THEOREMS
         for step in self.steps:
             if step["theorem"].text() not in theorems:
                 step["theorem"].fail(f"one of {', '.join(sorted(theorems))}")
-        self.curvature = self._bounds(game, evidence["value"], self.networks)
+        bounds = self._bounds(game, evidence["value"], self.networks)
+        self.moves: Moves | None = None
+        self.decays = [shape.decay for shape in self.shapes]
+        if isinstance(bounds, PerturbedBounds):
+            bounds, self.moves = bounds
+            require(sizes[1] == self.moves.radius, "the radius of moves is that of the region")
+            self.residual.append(self.moves.residual)
+            self.decays.append(self.moves.penalty)
+            self.sets = () if self.moves.limit is None else (self.moves.limit,)
+        self.curvature: Curvature | RobustBounds = bounds
 
-    # What the rules of steps look at: there are no sets, no constraints, no bounds on blocks.
+    # What the rules of steps look at: there are no sets (but limits on how far inputs are moved),
+    # no constraints, no bounds on blocks.
     sets: tuple[Any, ...] = ()
     shared = None
     cocoercivity = None
@@ -255,6 +276,8 @@ class NeuralClaims:
 
     def reaches(self, radius: Fraction) -> bool:
         """Says whether all points within that radius of e are in the region."""
+        if self.moves is not None and self.moves.distance + radius > self.moves.radius:
+            return False
         return all(
             x + radius <= r
             for network, distances in zip(self.networks, self.distances, strict=True)
@@ -320,14 +343,19 @@ def check_stored(evidence: Reader, claims: NeuralClaims) -> None:
         Unusable: If one of them is missing.
         Rejected: If they are others.
     """
-    needed: dict[str, NetworkShape] = {}
-    for k, shape in enumerate(claims.shapes):
-        named = [claims.centre[k], claims.point[k], shape.start]
+    needed: dict[str, int] = {}
+    for k in range(len(claims.centre)):
+        named = [claims.centre[k], claims.point[k]]
         named += [] if claims.start is None else [claims.start[k]]
-        needed |= {digest: shape for digest in named if digest is not None}
+        if k < len(claims.shapes):
+            named += [claims.shapes[k].start]
+            size = claims.shapes[k].weights
+        else:
+            size = claims.samples * claims.shapes[0].sizes[0]
+        needed |= {digest: size for digest in named if digest is not None}
     vectors = evidence["weights"].fields(*needed)
-    for vector, (digest, shape) in zip(vectors, needed.items(), strict=True):
-        vector.numbers(shape.weights)
+    for vector, (digest, size) in zip(vectors, needed.items(), strict=True):
+        vector.numbers(size)
         require(digest_of(vector.value) == digest, "weights are those of their hash")
     data = evidence["data"]
     count = len(data.value) if isinstance(data.value, list) else 0
@@ -335,9 +363,8 @@ def check_stored(evidence: Reader, claims: NeuralClaims) -> None:
     require(digest_of(data.value) == claims.data, "the data are those of the hash")
 
 
-def constants(shapes: list[NetworkShape], bounds: Curvature) -> tuple[Fraction, Fraction]:
+def constants(decays: list[Fraction], bounds: Curvature) -> tuple[Fraction, Fraction]:
     """Returns the largest margin and the least Lipschitz constant that follow from bounds."""
-    decays = [shape.decay for shape in shapes]
     margin = min(decay - own for decay, own in zip(decays, bounds.own, strict=True))
     one, two = (above(decay + size) for decay, size in zip(decays, bounds.whole, strict=True))
     return margin, norm_above([[one, bounds.coupling], [bounds.coupling, two]])
@@ -345,7 +372,7 @@ def constants(shapes: list[NetworkShape], bounds: Curvature) -> tuple[Fraction, 
 
 def check_constants(claims: NeuralClaims, bounds: Curvature) -> None:
     """Verifies the margin and the Lipschitz constant."""
-    margin, lipschitz = constants(claims.shapes, bounds)
+    margin, lipschitz = constants(claims.decays, bounds)
     require(claims.margin <= margin, "the margin is what decay leaves of the curvature")
     require(claims.lipschitz >= lipschitz, "the Lipschitz constant holds")
     require(claims.lipschitz >= claims.margin, "the Lipschitz constant is at least the margin")
@@ -359,6 +386,8 @@ def check_place(claims: NeuralClaims) -> None:
     )
     require(claims.reaches(claims.radius), "the equilibrium ball is inside the region")
     require(claims.reaches(claims.basin + 2 * claims.radius), "the basin is inside the region")
+    if claims.moves is not None:
+        check_limit(claims.moves, claims.radius)
 
 
 def check_training(claims: NeuralClaims) -> None:

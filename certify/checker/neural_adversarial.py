@@ -214,13 +214,13 @@ def adversarial_curvature(game: Reader, evidence: Reader, networks: list[Layers]
     ]
     p = [value.steep(above(size + each.reach)) for size, each in zip(limits[0], data, strict=True)]
     q = [
-        value.steep(above(size + _change(discriminator, each, given)))
+        value.steep(above(size + change_of(discriminator, each, given)))
         for size, each in zip(limits[1], moved, strict=True)
     ]
     return _assembled(value.curved, bends, data, moved, inputs, p, q)
 
 
-def _change(discriminator: Layers, each: Bend, given: Constant | None) -> Fraction:
+def change_of(discriminator: Layers, each: Bend, given: Constant | None) -> Fraction:
     """Bounds how far D at a sample is from what it is at the centre of weights and samples."""
     if given is None:
         return each.reach

@@ -21,6 +21,8 @@ class Situation(NamedTuple):
         point: The networks at e.
         data: All numbers of the data, in their order.
         samples: How many samples there are.
+        moves: The vectors xi of a second player who moves inputs, at the centre, at e and, if there
+            is one, at the start; or None.
     """
 
     game: Reader
@@ -30,6 +32,7 @@ class Situation(NamedTuple):
     point: list[BallNetwork]
     data: list[Fraction]
     samples: int
+    moves: list[list[Fraction]] | None = None
 
 
 def require_bound(found: Ball, stated: Fraction, what: str) -> None:

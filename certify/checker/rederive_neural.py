@@ -19,6 +19,7 @@ from .neural_situation import Situation, require_bound
 from .reader import Reader
 from .rederive_adversarial import rederive_adversarial
 from .rederive_outputs import rederive_outputs
+from .rederive_perturbed import rederive_perturbed
 from .rederive_robust import rederive_robust
 
 # Bits of ball arithmetic.
@@ -31,6 +32,7 @@ VALUES: dict[str, Callable[[Situation], list[list[Ball]]]] = {
     "outputs": rederive_outputs,
     "adversarial": rederive_adversarial,
     "robust": rederive_robust,
+    "perturbed": rederive_perturbed,
 }
 
 
@@ -55,33 +57,45 @@ def _rederived(file: Reader, claims: NeuralClaims) -> tuple[str, ...]:
     evidence, kind = file["evidence"], file["game"]["value"]["kind"].text()
     stored = Weights(evidence["weights"])
     centre, point = (
-        [stored.of(*pair) for pair in zip(digests, claims.shapes, strict=True)]
-        for digests in (claims.centre, claims.point)
+        [stored.of(digest) for digest in digests] for digests in (claims.centre, claims.point)
     )
     at_centre, at_point = (
-        [BallNetwork(*pair) for pair in zip(claims.shapes, weights, strict=True)]
+        [BallNetwork(*pair) for pair in zip(claims.shapes, weights, strict=False)]
         for weights in (centre, point)
     )
     for network, stated in zip(at_centre, claims.networks, strict=True):
         for found, number in zip(network.norms(), stated.norms, strict=True):
             require_bound(found, number, "norms of layers")
+    networks = len(claims.shapes)
     for shape, here, middle, stated in zip(
-        claims.shapes, point, centre, claims.distances, strict=True
+        claims.shapes, point[:networks], centre[:networks], claims.distances, strict=True
     ):
         for found, number in zip(layer_distances(shape, here, middle), stated, strict=True):
             require_bound(found, number, "distances of the point from the centre")
     data = evidence["data"].numbers(len(evidence["data"].value))
+    moves = None
+    if claims.moves is not None:
+        moves = [each[networks] for each in (centre, point)]
+        moves += [] if claims.start is None else [stored.of(claims.start[networks])]
     situation = Situation(
-        file["game"], evidence["value"], claims.shapes, at_centre, at_point, data, claims.samples
+        file["game"],
+        evidence["value"],
+        claims.shapes,
+        at_centre,
+        at_point,
+        data,
+        claims.samples,
+        moves,
     )
     gradients = VALUES[kind](situation)
-    for shape, weights, gradient, stated in zip(
-        claims.shapes, point, gradients, claims.residual, strict=True
+    targets = [None if shape.start is None else stored.of(shape.start) for shape in claims.shapes]
+    targets += [None] * (len(point) - networks)
+    for decay, weights, target, gradient, stated in zip(
+        claims.decays, point, targets, gradients, claims.residual, strict=True
     ):
-        target = None if shape.start is None else stored.of(shape.start, shape)
-        require_bound(residual(shape, weights, target, gradient), stated, "residuals")
+        require_bound(residual(decay, weights, target, gradient), stated, "residuals")
     if claims.start is not None and claims.training is not None:
-        start = [stored.of(*pair) for pair in zip(claims.start, claims.shapes, strict=True)]
+        start = [stored.of(digest) for digest in claims.start]
         stated = claims.training[0].number()
         if isinstance(claims.curvature, RobustBounds):
             stated = claims.curvature.away or Fraction(0)  # its claim is about p, too
@@ -100,9 +114,10 @@ class Weights:
     def __init__(self, file: Reader) -> None:
         self.file = file
 
-    def of(self, digest: str, shape: NetworkShape) -> list[Fraction]:
-        """Returns the weights of a network."""
-        return self.file[digest].numbers(shape.weights)
+    def of(self, digest: str) -> list[Fraction]:
+        """Returns a vector, whose length was verified at level 1."""
+        vector = self.file[digest]
+        return vector.numbers(len(vector.value))
 
 
 def layer_distances(shape: NetworkShape, here: list[Fraction], there: list[Fraction]) -> list[Ball]:
@@ -129,15 +144,15 @@ def distance(here: list[list[Fraction]], there: list[list[Fraction]]) -> Ball:
 
 
 def residual(
-    shape: NetworkShape,
+    decay: Fraction,
     weights: list[Fraction],
     target: list[Fraction] | None,
     gradient: list[Ball],
 ) -> Ball:
     """Returns `|gradient + decay (weights - target)|`."""
-    decay, total = exact(shape.decay), arb(0)
+    strength, total = exact(decay), arb(0)
     for k, (weight, slope) in enumerate(zip(weights, gradient, strict=True)):
         moved = exact(weight) - (exact(target[k]) if target is not None else 0)
-        entry = slope + decay * moved
+        entry = slope + strength * moved
         total += entry * entry
     return total.upper().sqrt().upper()

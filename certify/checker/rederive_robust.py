@@ -43,22 +43,20 @@ class LossValue(NamedTuple):
     gradient: list[Ball]
 
 
-def labels_of(value: RobustValue, numbers: Sequence[Fraction], outputs: int) -> list[int]:
+def labels_of(loss: str, numbers: Sequence[Fraction], outputs: int) -> list[int]:
     """Returns labels as integers.
 
     Args:
-        value: The value.
+        loss: The loss, "logistic" or "softmax".
         numbers: One number for each sample.
         outputs: How many outputs the network has.
     """
     whole = all(x.denominator == 1 for x in numbers)
-    allowed = (-1, 1) if value.loss == "logistic" else range(outputs)
+    allowed = (-1, 1) if loss == "logistic" else range(outputs)
     holds = whole and all(int(x) in allowed for x in numbers)
     require(holds, "labels are those of the loss (level 2)")
-    require(
-        value.loss != "logistic" or outputs == 1, "the logistic loss is of one output (level 2)"
-    )
-    require(value.loss != "softmax" or outputs >= 2, "softmax is of two outputs at least (level 2)")
+    require(loss != "logistic" or outputs == 1, "the logistic loss is of one output (level 2)")
+    require(loss != "softmax" or outputs >= 2, "softmax is of two outputs at least (level 2)")
     return [int(x) for x in numbers]
 
 
@@ -170,7 +168,7 @@ def rederive_robust(situation: Situation) -> list[list[Ball]]:
     value = read_robust(situation.game["value"], samples)
     (shape,) = situation.shapes
     data = OutputData(situation.data, samples, situation.shapes, 1)
-    labels = labels_of(value, [number for (number,) in data.datum], shape.sizes[-1])
+    labels = labels_of(value.loss, [number for (number,) in data.datum], shape.sizes[-1])
     reach, loss = evidence["reach"].numbers(samples), evidence["loss"]
     slope, size = (loss[name].numbers(samples) for name in ("slope", "size"))
     for batch, (middle,) in data.runs(situation.centre):

@@ -18,7 +18,8 @@ class TrainedPoint(NamedTuple):
 
     Attributes:
         radius: The equilibrium is within this distance of the point of the certificate.
-        digests: The SHA-256 of the weights of each network at that point.
+        digests: The SHA-256 of the strategy of each player at that point, such as the weights of a
+            network.
     """
 
     radius: float
@@ -68,7 +69,7 @@ class NeuralConvergence(Certificate):
 
     @property
     def radius(self) -> tuple[float, ...]:
-        """The radius of the region for each network."""
+        """The radius of the region for each player."""
         return tuple(map(float.fromhex, self.data["claims"]["region"]["radius"]))
 
     @property
@@ -85,7 +86,7 @@ class NeuralConvergence(Certificate):
     @property
     def step_sizes(self) -> dict[str, StepSize]:
         """Safe steps of each method, by name."""
-        names = [str(k) for k in range(len(self.data["game"]["networks"]))]
+        names = [str(k) for k in range(len(self.radius))]
         return {
             step["method"]: step_in_file(step, self.basin, False, names)
             for step in self.data["claims"]["steps"]
@@ -143,6 +144,12 @@ class NeuralConvergence(Certificate):
         count = 1 if entropy else len(self.data["evidence"]["value"]["weights"])
         kind = dg.MirrorDescent if name == "mirror_descent" else dg.MirrorProx
         return kind((h, h / (self.geometry * count)), mirror)
+
+    @property
+    def penalty(self) -> float | None:
+        """The penalty of moved inputs, of a `dgames.Perturbed` value; None for other kinds."""
+        value = self.data["game"]["value"]
+        return float.fromhex(value["penalty"]) if value["kind"] == "perturbed" else None
 
     @property
     def checkable(self) -> int:
@@ -223,14 +230,14 @@ class NeuralConvergence(Certificate):
             parts += [", " if k else "", f"{net}, decay ", about(decay), f" towards {where}"]
         rows = [
             row("networks", *parts, f"; {self.weights:,} weights"),
-            row("data", f"{game['data']['samples']} samples", *self._weighed()),
-            row("region", "balls of weights of radius ", *_joined(self.radius)),
+            row("data", f"{game['data']['samples']} samples", *self._weighed(), *self._moved()),
+            row("region", *self._balls()),
             row("margin", at_least(self.margin), *self._everywhere()),
             row("Lipschitz constant", "at most ", at_most(self.lipschitz)),
             row("equilibrium", "one, within ", at_most(self.equilibrium.radius), " of the point"),
             row(
                 "basin",
-                "all weights within ",
+                "all weights within " if self.penalty is None else "all strategies within ",
                 at_least(self.basin),
                 " of the point" if self.geometry is None else " of the equilibrium, p included",
             ),
@@ -239,6 +246,27 @@ class NeuralConvergence(Certificate):
             rows.append(row("training", self.sentence))
         level = "1 and 2" if self.checkable == 2 else "1, as the file has no weights"
         return [*rows, row("checked", f"at level {level}")]
+
+    def _moved(self) -> list[Any]:
+        if self.penalty is None:
+            return []
+        limit = self.data["game"]["value"]["limit"]
+        bound = [] if limit is None else [", by at most ", about(float.fromhex(limit))]
+        words = ", whose inputs the second player moves at a penalty of "
+        return [words, about(self.penalty), *bound]
+
+    def _balls(self) -> list[Any]:
+        if self.penalty is None:
+            return ["balls of weights of radius ", *_joined(self.radius)]
+        weights, moves = self.radius
+        words = " in the root of their mean square"
+        return [
+            "weights within ",
+            about(weights),
+            ", and moves of inputs within ",
+            about(moves),
+            words,
+        ]
 
     def _weighed(self) -> list[Any]:
         if self.geometry is None:

@@ -11,6 +11,7 @@ from certify.graph.output_graph import traced_outputs
 from certify.problem.exact_types import is_as_made
 from certify.problem.network_contents import flat_weights, network_of, require_network
 from certify.problem.network_data import adversarial_arrays, output_arrays
+from certify.problem.perturbed_data import perturbed_arrays, perturbed_section
 from certify.problem.robust_data import robust_arrays, robust_section
 from dgames.strategy import blocks
 
@@ -32,7 +33,7 @@ def networks_difference(data: Contents, game: Any, args: Any) -> str | None:
     if args is None:
         raise Unusable("the file has data, to be given as args")
     starts = game.start if isinstance(game.start, tuple | list) else blocks(game.start)
-    count = len(said["networks"])  # a second player who weighs data is no network
+    count = len(said["networks"])  # a second player who weighs or moves data is no network
     players = zip(said["networks"], game.decay[:count], starts[:count], strict=True)
     for network, decay, start in players:
         if float(decay).hex() != network["decay"]:
@@ -93,9 +94,27 @@ def _robust_difference(said: Contents, game: dg.ZeroSumNetworks, args: Any) -> s
     return None if numbers == said["data"] else "its data are others"
 
 
+def _perturbed_difference(said: Contents, game: dg.ZeroSumNetworks, args: Any) -> str | None:
+    if type(game.value) is not dg.Perturbed:
+        return "its second player moves the inputs of a network"
+    if game.decay[1]:
+        return "moves of inputs do not decay"
+    network = network_of(said["networks"][0])
+    try:
+        arrays = perturbed_arrays(game.value, network, args)
+        section = perturbed_section(game.value, network, arrays).contents
+    except (GraphError, ValueError) as error:
+        return str(error)
+    if section != said["value"]:
+        return "its loss, penalty or radius are others"
+    numbers = {"samples": len(arrays.x), "digest": digest_of(arrays.numbers)}
+    return None if numbers == said["data"] else "its data are others"
+
+
 # For each kind of value: how its function and data are compared.
 _DIFFERENCES = {
     "outputs": _outputs_difference,
     "adversarial": _adversarial_difference,
     "robust": _robust_difference,
+    "perturbed": _perturbed_difference,
 }

@@ -40,6 +40,12 @@ def flat_weights(network: MLP) -> FlatWeights:
     return FlatWeights(hexes, digest_of(hexes))
 
 
+def flat_moves(moves: np.ndarray) -> FlatWeights:
+    """Returns moves of inputs, row by row, as a file has them."""
+    hexes = flat_hexes(moves)
+    return FlatWeights(hexes, digest_of(hexes))
+
+
 def require_network(network: Any, what: str) -> MLP:
     """Returns a network that proofs know, a `dgames.nn.MLP` with finite real weights.
 

@@ -1,5 +1,6 @@
 """Robust values and their data as a neural file has them."""
 
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -36,13 +37,27 @@ def robust_arrays(value: Robust, network: MLP, data: Any) -> RobustArrays:
     Raises:
         ValueError: If the loss is not known, or the data do not fit the network and the loss.
     """
-    if value.loss not in LOSSES:
-        raise ValueError(
-            "certify_networks: the losses that are known are dgames.neural.logistic and "
-            f"dgames.neural.softmax_cross_entropy; got {value.loss!r}"
-        )
     if not isinstance(data, tuple | list) or len(data) != 2:
         raise ValueError("certify_networks: args are the data (x, y) of a dgames.Robust value")
+    return labelled_arrays(value.loss, network, data)
+
+
+def labelled_arrays(loss: Callable, network: MLP, data: Sequence[Any]) -> RobustArrays:
+    """Returns inputs and labels in float64, after looking at them.
+
+    Args:
+        loss: One of the losses that are known.
+        network: The network.
+        data: The pair of inputs and labels.
+
+    Raises:
+        ValueError: If the loss is not known, or they do not fit the network and the loss.
+    """
+    if loss not in LOSSES:
+        raise ValueError(
+            "certify_networks: the losses that are known are dgames.neural.logistic and "
+            f"dgames.neural.softmax_cross_entropy; got {loss!r}"
+        )
     x, labels = (np.asarray(each, np.float64) for each in data)
     inputs, outputs = network.sizes[0], network.sizes[-1]
     if x.ndim != 2 or x.shape[1] != inputs or not len(x) or not np.isfinite(x).all():
@@ -50,7 +65,7 @@ def robust_arrays(value: Robust, network: MLP, data: Any) -> RobustArrays:
             f"certify_networks: inputs x are finite numbers of shape (samples, {inputs}); got "
             f"shape {x.shape}"
         )
-    binary = value.loss is logistic
+    binary = loss is logistic
     if outputs != 1 if binary else outputs < 2:
         raise ValueError(
             "certify_networks: dgames.neural.logistic is a loss of one output, and "

@@ -66,7 +66,7 @@ class AdversarialProof(AbstractValueProof):
         }
 
     @override
-    def evidence(self, networks: list[Layers]) -> Contents:
+    def evidence(self, networks: list[Layers], radius: tuple[float, ...]) -> Contents:
         """Returns the section `evidence.value`, which does not depend on the region."""
         return self._evidence
 

@@ -48,20 +48,26 @@ def certify_networks(
     account implicitly (`certify/checker/neural_robust.py`); `mirror_method` of the certificate
     returns them with their proved steps.
 
+    With a `dgames.Perturbed` value the second player moves the inputs of a network. The penalty
+    takes the place of the second decay, and the margin is the least of what is left of both; the
+    region is a ball of all moves together, of the root of their mean square, in which a single
+    input may be far away (`certify/checker/neural_perturbed.py`).
+
     Args:
         game: A `dgames.ZeroSumNetworks` with positive decay, and a value of one of the kinds that
-            are known: `dgames.OutputValue`, `dgames.Adversarial`, or `dgames.Robust` with the loss
-            `dgames.neural.logistic` or `dgames.neural.softmax_cross_entropy`. For an adversarial
-            value the discriminator is best constant at the centre: take `around="start"`, and a
-            start of the discriminator with one hidden layer whose units cancel
+            are known: `dgames.OutputValue`, `dgames.Adversarial`, `dgames.Perturbed`, or
+            `dgames.Robust` with the loss `dgames.neural.logistic` or
+            `dgames.neural.softmax_cross_entropy`. With inputs that move, the network (of an
+            adversarial value the discriminator) is best constant at the centre: take
+            `around="start"`, and a start with one hidden layer whose units cancel
             (`start="antisymmetric"` of `dgames.nn.mlp`), with low frequencies (`first_scale`).
         point: A pair of networks near the equilibrium, such as the end of a run; with a robust
-            value, a network and weights of the data.
-        radius: The radius of the ball of each network's weights, one number or one per player; or
-            "contains_start": a ball whose basin contains the start, hardly larger than it has to
-            be.
-        start: The initial weights, of which is said whether training from them converges; by
-            default those to which both networks decay, if they do.
+            value, a network and weights of the data, and with moved inputs, a network and xi.
+        radius: The radius of the ball of each network's weights (and of xi), one number or one per
+            player; or "contains_start": a ball whose basin contains the start, hardly larger than
+            it has to be.
+        start: The initial strategies, of which is said whether training from them converges; by
+            default the weights to which networks decay, if they do, and no moves of inputs.
         args: The data.
         around: Whether balls are around the point or around the start.
         methods: Classes of methods to prove steps of; by default `Extragradient` and

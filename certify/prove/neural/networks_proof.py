@@ -13,16 +13,25 @@ from certify.checker.neural import (
     digest_of,
     level_2_work,
 )
+from certify.checker.neural_perturbed import PerturbedBounds
 from certify.checker.neural_recursion import Curvature, Layers
 from certify.checker.neural_recursion import root_above as exact_root_above
 from certify.checker.reader import FORMAT, NEURAL, VERSION, Reader
 from certify.checker.rederive_neural import distance, layer_distances, residual
+from certify.checker.rederive_perturbed import length_of
+from certify.checker.steps import UNPROJECTED
 from certify.file.contents import Contents
 from certify.file.provenance import provenance
-from certify.problem.network_contents import FlatWeights, flat_weights, network_contents, shape_of
+from certify.problem.network_contents import (
+    FlatWeights,
+    flat_moves,
+    flat_weights,
+    network_contents,
+    shape_of,
+)
 from certify.prove.file_parts import hexadecimal
 from certify.prove.neural.ball_bounds import ball_network, bound_in_file
-from certify.prove.neural.posed_networks import PosedNetworks
+from certify.prove.neural.posed_networks import PosedMoves, PosedNetworks
 from certify.prove.neural.training_steps import setting_of, steps_for, training
 from certify.prove.neural.value_table import proof_of
 from certify.prove.no_proof import NoProof
@@ -93,9 +102,10 @@ class NetworksProof:
     def __init__(self, game: dg.ZeroSumNetworks, posed: PosedNetworks, args: Any) -> None:
         described = [
             network_contents(*each)
-            for each in zip(posed.point, game.decay, posed.decay_to, strict=True)
+            for each in zip(posed.point, game.decay, posed.decay_to, strict=False)
         ]
         self.shapes: list[NetworkShape] = [shape_of(each) for each in described]
+        self.decays = [shape.decay for shape in self.shapes]
         self.value = proof_of(game.value)(game.value, posed.point, described, args)
         section = {
             "name": type(game).__name__,
@@ -109,28 +119,46 @@ class NetworksProof:
         )
         self.start = None if posed.start is None else [flat_weights(each) for each in posed.start]
         self.targets = [None if each is None else flat_weights(each) for each in posed.decay_to]
-        balls = [ball_network(*pair) for pair in zip(described, self.centre, strict=True)]
+        if posed.moves is not None:
+            self._add_moves(game, posed.moves)
+        balls = [ball_network(*pair) for pair in zip(described, self.centre, strict=False)]
         self.norms = [[bound_in_file(x) for x in net.norms()] for net in balls]
         self.value.start(balls)
         at_point = balls
         if self.point != self.centre:
-            at_point = [ball_network(*pair) for pair in zip(described, self.point, strict=True)]
+            at_point = [ball_network(*pair) for pair in zip(described, self.point, strict=False)]
         pairs = [
             (shape, here.exact, there.exact)
-            for shape, here, there in zip(self.shapes, self.point, self.centre, strict=True)
+            for shape, here, there in zip(self.shapes, self.point, self.centre, strict=False)
         ]
         self.distances = [[bound_in_file(x) for x in layer_distances(*each)] for each in pairs]
+        if posed.moves is not None:
+            ends = (each[-1].exact for each in (self.centre, self.point))
+            self.distances.append([bound_in_file(length_of(*ends))])
         gradients = self.value.gradients(at_point)
         self.residuals = [
-            bound_in_file(residual(shape, here.exact, None if to is None else to.exact, gradient))
-            for shape, here, to, gradient in zip(
-                self.shapes, self.point, self.targets, gradients, strict=True
+            bound_in_file(residual(decay, here.exact, None if to is None else to.exact, gradient))
+            for decay, here, to, gradient in zip(
+                self.decays, self.point, self.targets, gradients, strict=True
             )
         ]
         self.away = 0.0
         if self.start is not None:
             exact = [[each.exact for each in side] for side in (self.start, self.point)]
             self.away = float.fromhex(bound_in_file(distance(*exact)))
+
+    def _add_moves(self, game: dg.ZeroSumNetworks, moves: PosedMoves) -> None:
+        """Adds the strategy of a second player who moves inputs: a vector with a price."""
+        assert isinstance(game.value, dg.Perturbed)
+        self.point.append(flat_moves(moves.point))
+        self.centre.append(flat_moves(moves.centre))
+        if self.start is not None and moves.start is not None:
+            self.start.append(flat_moves(moves.start))
+        self.targets.append(None)
+        self.decays.append(Fraction(game.value.penalty))
+        self.value.moves = [self.centre[-1], self.point[-1]]
+        if self.start is not None:
+            self.value.moves.append(self.start[-1])
 
     def layers(self, radius: tuple[float, ...]) -> list[Layers]:
         """Returns the networks with a region."""
@@ -143,7 +171,9 @@ class NetworksProof:
                 [Fraction(r)] * len(norms),
                 Fraction(r),
             )
-            for shape, norms, r in zip(self.shapes, self.norms, radius, strict=True)
+            for shape, norms, r in zip(
+                self.shapes, self.norms, radius[: len(self.shapes)], strict=True
+            )
         ]
 
     def reach(self, radius: tuple[float, ...]) -> Fraction:
@@ -157,11 +187,16 @@ class NetworksProof:
     def bounds(self, radius: tuple[float, ...]) -> RegionBounds:
         """Returns what is proved of a region of that radius for each network."""
         networks = self.layers(radius)
-        evidence = self.value.evidence(networks)
+        evidence = self.value.evidence(networks, radius)
+        if self.value.moves is not None:
+            evidence["moves"]["distance"] = self.distances[-1][0]
+            evidence["moves"]["residual"] = self.residuals[-1]
         _, rule = VALUES[self.value.section["kind"]]
         curvature = rule(Reader(self.game), Reader(evidence), networks)
+        if isinstance(curvature, PerturbedBounds):
+            curvature = curvature.curvature
         assert isinstance(curvature, Curvature)
-        return RegionBounds(evidence, curvature, *constants(self.shapes, curvature))
+        return RegionBounds(evidence, curvature, *constants(self.decays, curvature))
 
     def near(self, margin: float) -> float:
         """Returns how far the equilibrium is from the point, at most."""
@@ -188,10 +223,11 @@ class NetworksProof:
         found = self.bounds(radius)
         least, most = found.margin, found.lipschitz
         if least <= 0:
-            parts = zip(self.shapes, found.curvature.own, strict=True)
+            names = ["decay", "decay" if self.value.moves is None else "penalty"]
+            parts = zip(names, self.decays, found.curvature.own, strict=True)
             words = " and ".join(
-                f"{float_above(own):.6g} of a decay of {float(shape.decay):.6g}"
-                for shape, own in parts
+                f"{float_above(own):.6g} of a {name} of {float(decay):.6g}"
+                for name, decay, own in parts
             )
             raise NoProof(
                 f"own curvature takes up to {words} on a region of radius "
@@ -211,11 +247,13 @@ class NetworksProof:
         away = self.away
         setting = setting_of(margin, lipschitz, near, float_below(reach))
         steps = steps_for(names, setting, away)
+        if self.value.section.get("limit"):  # then steps are projected
+            steps = {k: v for k, v in steps.items() if v["theorem"] not in UNPROJECTED}
         without = [name for name in names if name not in steps]
         claims = {
             "region": {
                 "centre": [each.digest for each in self.centre],
-                "radii": [[r] * len(norms) for r, norms in zip(radius, self.norms, strict=True)],
+                "radii": [[r] * len(norms) for r, norms in zip(radius, self.norms, strict=False)],
                 "radius": list(radius),
             },
             "margin": margin,
@@ -248,7 +286,7 @@ class NetworksProof:
                 "networks": [
                     {"norms": norms, "distances": distances, "residual": size}
                     for norms, distances, size in zip(
-                        self.norms, self.distances, self.residuals, strict=True
+                        self.norms, self.distances, self.residuals, strict=False
                     )
                 ],
                 "value": found.evidence,

@@ -79,7 +79,7 @@ class OutputProof(AbstractValueProof):
         )
 
     @override
-    def evidence(self, networks: list[Layers]) -> Contents:
+    def evidence(self, networks: list[Layers], radius: tuple[float, ...]) -> Contents:
         """Returns the section `evidence.value` for a region."""
         reach = []
         for network, file in zip(networks, self._passes, strict=True):

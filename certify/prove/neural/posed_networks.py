@@ -15,6 +15,14 @@ Around = Literal["point", "start"]
 Radius = float | Sequence[float] | Literal["contains_start"]
 
 
+class PosedMoves(NamedTuple):
+    """The strategy xi of a second player who moves inputs: at the point, the centre, the start."""
+
+    point: np.ndarray
+    centre: np.ndarray
+    start: np.ndarray | None
+
+
 class PosedNetworks(NamedTuple):
     """The question.
 
@@ -23,7 +31,8 @@ class PosedNetworks(NamedTuple):
         centre: Those at the centre of the region: the point or the start.
         start: Those at the start, or None.
         decay_to: Those to which the weights decay, or None for zero, by network.
-        radius: The radius of the region of each network; None if it is to contain the start.
+        radius: The radius of the region of each player; None if it is to contain the start.
+        moves: The strategies of a second player who moves inputs, or None.
     """
 
     point: list[MLP]
@@ -31,6 +40,7 @@ class PosedNetworks(NamedTuple):
     start: list[MLP] | None
     decay_to: list[MLP | None]
     radius: tuple[float, ...] | None
+    moves: PosedMoves | None = None
 
 
 def posed_networks(
@@ -40,7 +50,7 @@ def posed_networks(
 
     Args:
         game: The game.
-        point: The pair of networks near the equilibrium.
+        point: The pair of strategies near the equilibrium.
         start: The pair at the start, or None for that of the game.
         radius: As in `certify_networks`.
         around: As in `certify_networks`.
@@ -54,33 +64,67 @@ def posed_networks(
         )
     require_around(around)
     names = ("the first network", "the second network")
-    networks = _networks(point, "the point")
+    moved = type(game.value) is dg.Perturbed
+    count = 1 if moved else 2
+    networks = _networks(point, "the point", count)
     targets: list[MLP | None] = []
-    for network, target, name in zip(networks, _pair(game.start, "the start"), names, strict=True):
+    decayed = _pair(game.start, "the start")[:count]
+    for network, target, name in zip(networks, decayed, names[:count], strict=True):
         if target is not None:
             require_alike(network, require_network(target, name), f"the start of {name}")
         targets.append(target)
     if start is None:
         initial = None if None in targets else [each for each in targets if each is not None]
     else:
-        initial = _networks(start, "the start")
+        initial = _networks(start, "the start", count)
         for network, each in zip(networks, initial, strict=True):
             require_alike(network, each, "the start")
     if initial is None and (around == "start" or radius == "contains_start"):
         raise ValueError("certify_networks: give the start; no start is known to which both decay")
     centre = initial if around == "start" and initial is not None else networks
     require_decay(game.decay)
-    return PosedNetworks(networks, centre, initial, targets, _radii(radius))
+    moves = None
+    if moved:
+        if game.decay[1]:
+            raise ValueError(
+                "certify_networks: moves of inputs do not decay, they have a penalty; got a decay "
+                f"of {game.decay[1]} for the second player"
+            )
+        here = _moves(_pair(point, "the point")[1], "the point")
+        there = None
+        if initial is not None:
+            there = np.zeros_like(here)
+            if start is not None:
+                there = _moves(_pair(start, "the start")[1], "the start")
+            if there.shape != here.shape:
+                raise ValueError(
+                    "certify_networks: moves of inputs at the start have the shape of those at the "
+                    f"point, {here.shape}; got {there.shape}"
+                )
+        middle = here if around == "point" or there is None else there
+        moves = PosedMoves(here, middle, there)
+    return PosedNetworks(networks, centre, initial, targets, _radii(radius), moves)
 
 
-def _networks(x: Any, what: str) -> list[MLP]:
-    return [require_network(each, f"each player at {what}") for each in _pair(x, what)]
+def _networks(x: Any, what: str, count: int) -> list[MLP]:
+    given = _pair(x, what)[:count]
+    return [require_network(each, f"each player at {what}") for each in given]
+
+
+def _moves(x: Any, what: str) -> np.ndarray:
+    array = np.asarray(x)
+    if array.dtype.kind != "f" or array.ndim != 2 or not np.isfinite(array).all():
+        raise ValueError(
+            f"certify_networks: the second player at {what} moves inputs: finite real numbers of "
+            f"shape (samples, inputs); got shape {array.shape}"
+        )
+    return array.astype(np.float64)
 
 
 def _pair(x: Any, what: str) -> tuple[Any, ...]:
     found = x if isinstance(x, tuple | list) else blocks(x)
     if len(found) != 2:
-        raise ValueError(f"certify_networks: {what} is a pair of networks; got {len(found)}")
+        raise ValueError(f"certify_networks: {what} is a pair of strategies; got {len(found)}")
     return tuple(found)
 
 

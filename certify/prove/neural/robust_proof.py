@@ -229,7 +229,7 @@ class RobustProof:
         self.weights = [Fraction(x, total) for x in self.integers]
         found = at_point(self.value, at, data, self.labels, self.weights)
         to = None if target is None else target.exact
-        self.residual = bound_in_file(residual(self.shape, here, to, found.gradient))
+        self.residual = bound_in_file(residual(self.shape.decay, here, to, found.gradient))
         self.spread = bound_in_file(found.spread)
         self.away = None
         if self.start is not None:

@@ -6,6 +6,7 @@ from typing import Any
 from certify.checker.network_balls import Ball, BallNetwork
 from certify.checker.neural_recursion import Layers
 from certify.file.contents import Contents
+from certify.problem.network_contents import FlatWeights
 from dgames.nn import MLP
 
 
@@ -22,6 +23,8 @@ class AbstractValueProof(abc.ABC):
         numbers: All numbers of the data, as a file has them.
         samples: How many samples there are.
         promoted: What was not float64, sentences.
+        moves: Of a second player who moves inputs, the strategies at the centre, at the point and,
+            if there is one, at the start; they are set before anything else is asked for.
 
     Args:
         value: The value.
@@ -39,6 +42,7 @@ class AbstractValueProof(abc.ABC):
     numbers: list[str]
     samples: int
     promoted: tuple[str, ...] = ()
+    moves: list[FlatWeights] | None = None
 
     @abc.abstractmethod
     def __init__(
@@ -50,8 +54,13 @@ class AbstractValueProof(abc.ABC):
         """Runs the networks at the centre of the region, before any region is asked for."""
 
     @abc.abstractmethod
-    def evidence(self, networks: list[Layers]) -> Contents:
-        """Returns the section `evidence.value` for networks with a region."""
+    def evidence(self, networks: list[Layers], radius: tuple[float, ...]) -> Contents:
+        """Returns the section `evidence.value` for a region.
+
+        Args:
+            networks: The networks with their region.
+            radius: The radius of the region for each player.
+        """
 
     @abc.abstractmethod
     def gradients(self, point: list[BallNetwork]) -> list[list[Ball]]:

@@ -4,11 +4,13 @@ import dgames as dg
 from certify.problem.exact_types import is_as_made
 from certify.prove.neural.adversarial_proof import AdversarialProof
 from certify.prove.neural.output_proof import OutputProof
+from certify.prove.neural.perturbed_proof import PerturbedProof
 from certify.prove.neural.value_proof import AbstractValueProof
 
 VALUE_PROOFS: dict[type, type[AbstractValueProof]] = {
     dg.OutputValue: OutputProof,
     dg.Adversarial: AdversarialProof,
+    dg.Perturbed: PerturbedProof,
 }
 
 

@@ -41,6 +41,7 @@ FLINT = {
     *("rederive_zero.py", "rederive_stackelberg.py", "rederive_nonconvexity.py"),
     *("network_balls.py", "rederive_neural.py", "rederive_outputs.py"),
     *("neural_situation.py", "rederive_adversarial.py", "rederive_robust.py"),
+    "rederive_perturbed.py",
 }
 
 

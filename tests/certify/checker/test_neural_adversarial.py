@@ -192,7 +192,7 @@ def test_second_derivatives_of_the_value_are_bounded_where_ascent_looks(loss, re
     proof.start([balls_of(net) for net in nets])
     game = {"value": proof.section, "networks": described, "data": {"samples": 3}}
     layers = [layers_of(net, radii, radius) for net in nets]
-    evidence = Reader(proof.evidence(layers))
+    evidence = Reader(proof.evidence(layers, (radius, radius)))
     found = adversarial_curvature(Reader(game), evidence, layers)
 
     def place(free):
