@@ -317,7 +317,9 @@ def _by_adam(model: MLP, table: Split, steps: int) -> Data:
         def advance(model: Any, state: Any) -> Any:
             def step(carry: Any, _: None) -> Any:
                 model, state = carry
-                updates, state = optimiser.update(jax.grad(loss)(model), state)
+                slope = jax.grad(loss)(model)
+                with jax.numpy_dtype_promotion("standard"):  # optax counts in integers
+                    updates, state = optimiser.update(slope, state)
                 return (optax.apply_updates(model, updates), state), None
 
             return jax.lax.scan(step, (model, state), length=max(1, steps // 20))[0]
