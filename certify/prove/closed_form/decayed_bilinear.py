@@ -69,9 +69,30 @@ def _(game: DecayedBilinear, like: Strategy | None = None, args: Any = None) -> 
 
 
 def as_matrix(matrix: Any) -> Any:
-    """Returns a matrix as a float64 NumPy array or, of a sparse one of JAX, as a SciPy matrix."""
-    if hasattr(matrix, "indices"):
-        indices, data = np.asarray(matrix.indices), np.asarray(matrix.data, np.float64)
-        entries = (data, (indices[:, 0], indices[:, 1]))
-        return scipy.sparse.coo_matrix(entries, shape=matrix.shape).tocsr()
-    return np.asarray(matrix, np.float64)
+    """Returns a matrix as a float64 NumPy array or, of a sparse one of JAX, as a SciPy matrix.
+
+    Raises:
+        ValueError: If a number is not finite, or a sparse matrix has two numbers at one place,
+            whose sum would be rounded.
+    """
+    if not hasattr(matrix, "indices"):
+        found = np.asarray(matrix, np.float64)
+        _require_finite(found)
+        return found
+    indices, data = np.asarray(matrix.indices), np.asarray(matrix.data, np.float64)
+    _require_finite(data)
+    # JAX pads sparse matrices with places outside, which count for nothing.
+    there = (indices < np.asarray(matrix.shape)).all(1)
+    indices, data = indices[there], data[there]
+    if len(np.unique(indices, axis=0)) < len(indices):
+        raise ValueError(
+            "certify_closed_form: the sparse matrix has several numbers at one place; call its "
+            "method sum_duplicates() before"
+        )
+    entries = (data, (indices[:, 0], indices[:, 1]))
+    return scipy.sparse.coo_matrix(entries, shape=matrix.shape).tocsr()
+
+
+def _require_finite(values: np.ndarray) -> None:
+    if not np.isfinite(values).all():
+        raise ValueError("certify_closed_form: the matrix contains NaN or infinity")

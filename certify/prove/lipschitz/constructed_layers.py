@@ -11,9 +11,10 @@ import equinox as eqx
 import jax
 import numpy as np
 
+from certify.problem.exact_types import is_as_made
 from certify.prove.lipschitz.ball_products import BallMatrix
 from certify.prove.lipschitz.layer_norms import spectral_norm
-from certify.prove.lipschitz.network_chain import as_floats, chain_of
+from certify.prove.lipschitz.network_chain import AFFINE_LAYERS, as_floats, chain_of
 from certify.prove.lipschitz.sector_proof import sector_constant
 from certify.prove.lipschitz.unit_slopes import global_slopes
 from certify.rounding import EPSILON, next_above
@@ -22,6 +23,7 @@ from dgames.nn import (
     SLL,
     AbstractAffineLayer,
     AbstractLipschitzLayer,
+    Activation,
     LipschitzNetwork,
     Sandwich,
 )
@@ -51,30 +53,37 @@ def constructed_constant(module: eqx.Module) -> float:
     Raises:
         ValueError: If a number in it is NaN or infinite, or a layer is of another class.
     """
-    if isinstance(module, LipschitzNetwork):
+    kind = type(module)
+    if not is_as_made(module):
+        raise ValueError(
+            f"lipschitz: the layer {kind.__name__} has other attributes than its class"
+        )
+    known = type(getattr(module, "activation", None)) is Activation
+    if type(module) is LipschitzNetwork:
         found = float(module.scale)
         for layer in module.layers:
             found = float(next_above(found * constructed_constant(layer)))
         return found
-    if isinstance(module, AbstractAffineLayer):
+    if isinstance(module, AbstractAffineLayer) and kind in AFFINE_LAYERS and known:
         norm = spectral_norm(BallMatrix.exact(as_floats(module.matrix(), "the matrix of a layer")))
         steepest = float(global_slopes(module.activation, 1).size[0])
         return norm if steepest == 1.0 else float(next_above(norm * steepest))
-    if isinstance(module, Sandwich):
+    if type(module) is Sandwich and known:
         halves = [as_floats(half, "the matrices of a Sandwich") for half in module.matrices()]
         norm = spectral_norm(BallMatrix.exact(np.concatenate(halves, 1)))
         return float(next_above(next_above(norm * norm) * (1 + 2 * EPSILON)))
-    if isinstance(module, SLL):
+    if type(module) is SLL and known:
         weight, scales = (as_floats(part, "the matrices of an SLL") for part in module.matrices())
         scaled = np.sqrt(scales)[:, None] * weight
         norm = spectral_norm(BallMatrix(scaled, np.abs(scaled) * 4 * EPSILON))
         return max(1.0, float(next_above(2 * next_above(norm * norm) - 1)))
-    if isinstance(module, LDL):
+    if type(module) is LDL:
         chain = chain_of(module)
         slopes = [global_slopes(module.activation, n) for n in chain.sizes[1:-1]]
         own = [as_floats(part, "the multipliers of an LDL") for part in module.multipliers()]
         weights = [2 * part / module.constant**2 for part in own]
         return sector_constant([part.matrix for part in chain.maps], slopes, "given", weights)
     raise ValueError(
-        f"lipschitz: the layer {type(module).__name__} is not one of dgames.nn; give one of those"
+        f"lipschitz: the layer {kind.__name__}, or its activation function, is not one of "
+        "dgames.nn; give one of those"
     )

@@ -8,9 +8,20 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from certify.problem.exact_types import is_as_made
 from certify.prove.lipschitz.ball_products import BallMatrix, product, rescaled, total
 from certify.prove.lipschitz.unit_slopes import SLOPES
-from dgames.nn import LDL, MLP, AbstractAffineLayer, Activation, LipschitzNetwork, Sandwich
+from dgames.nn import (
+    AOL,
+    LDL,
+    MLP,
+    AbstractAffineLayer,
+    Activation,
+    Cayley,
+    LipschitzNetwork,
+    Sandwich,
+    SpectralNormalised,
+)
 
 
 class AffineMap(NamedTuple):
@@ -42,6 +53,9 @@ class NetworkChain(NamedTuple):
         shapes = [part.matrix.centre.shape for part in self.maps]
         return (shapes[0][1], *(shape[0] for shape in shapes))
 
+
+# Layers of an affine map and an activation function.
+AFFINE_LAYERS = (AOL, Cayley, SpectralNormalised)
 
 # Activation functions of other libraries' layers, by the function itself.
 FUNCTIONS: dict[Callable, str] = {
@@ -87,41 +101,47 @@ def chain_of(module: Any) -> NetworkChain:
 
 
 def _parts(module: Any) -> list[AffineMap | Activation]:
-    """The parts of a network in the order in which they act."""
-    if isinstance(module, MLP):
+    """The parts of a network in the order in which they act.
+
+    Classes are looked at exactly: a class that is derived from one of them may do anything.
+    """
+    kind = type(module)
+    if type(module) is Activation:
+        return [module]
+    if isinstance(module, eqx.Module) and not is_as_made(module):
+        raise ValueError(_unreadable(f"a module of type {kind.__name__} with other attributes"))
+    if type(module) is MLP:
         parts: list[AffineMap | Activation] = []
         layers = zip(module.weights, module.biases, module.scales, strict=True)
         for k, (weight, bias, scale) in enumerate(layers):
-            parts += [module.activation] if k else []
+            parts += [_activation(module.activation)] if k else []
             parts.append(_affine(weight, bias, scale, f"layer {k + 1}"))
         return parts
-    if isinstance(module, AbstractAffineLayer):
-        name = f"a {type(module).__name__} layer"
-        return [_affine(module.matrix(), module.bias, 1.0, name), module.activation]
-    if isinstance(module, LDL):
+    if isinstance(module, AbstractAffineLayer) and kind in AFFINE_LAYERS:
+        name = f"a {kind.__name__} layer"
+        return [_affine(module.matrix(), module.bias, 1.0, name), _activation(module.activation)]
+    if type(module) is LDL:
         return _parts(module.as_mlp())
-    if isinstance(module, Sandwich):
+    if type(module) is Sandwich:
         return _sandwich(module)
-    if isinstance(module, LipschitzNetwork):
+    if type(module) is LipschitzNetwork:
         parts = _parts(module.layers)
         outputs = [part.bias.centre.size for part in parts if isinstance(part, AffineMap)][-1]
         return [*parts, _affine(np.eye(outputs), None, module.scale, "the end")]
-    if isinstance(module, eqx.nn.Linear):
+    if type(module) is eqx.nn.Linear:
         return [_affine(module.weight, module.bias, 1.0, "a linear layer")]
-    if isinstance(module, eqx.nn.MLP):
+    if type(module) is eqx.nn.MLP:
         parts = []
         for k, layer in enumerate(module.layers):
             parts += [_activation(module.activation)] if k else []
             parts += _parts(layer)
         return [*parts, _activation(module.final_activation)]
-    if isinstance(module, eqx.nn.Sequential | tuple | list):
+    if type(module) is eqx.nn.Sequential or type(module) is tuple or type(module) is list:
         return [part for layer in module for part in _parts(layer)]
-    if isinstance(module, eqx.nn.Identity):
+    if type(module) is eqx.nn.Identity:
         return [Activation("identity")]
-    if isinstance(module, eqx.nn.Lambda):
+    if type(module) is eqx.nn.Lambda:
         return [_activation(module.fn)]
-    if isinstance(module, Activation):
-        return [module]
     if callable(module) and not isinstance(module, eqx.Module):
         return [_activation(module)]
     raise ValueError(_unreadable(f"a module of type {type(module).__name__}"))
@@ -142,13 +162,13 @@ def _sandwich(layer: Sandwich) -> list[AffineMap | Activation]:
     none = np.zeros_like(bias)
     return [
         AffineMap(first, BallMatrix.exact(bias)),
-        layer.activation,
+        _activation(layer.activation),
         AffineMap(second, BallMatrix.exact(none)),
     ]
 
 
 def _activation(function: Any) -> Activation:
-    if isinstance(function, Activation):
+    if type(function) is Activation:
         return function
     try:
         name = FUNCTIONS.get(function)

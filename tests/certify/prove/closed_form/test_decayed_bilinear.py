@@ -1,6 +1,7 @@
 """Matrix games with decay: closed forms, the general engine, sampled quotients, and runs."""
 
 import jax
+import jax.experimental.sparse
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -95,3 +96,16 @@ def test_what_is_not_known_is_an_error():
         proof.save("never.json")
     with pytest.raises(ValueError, match="no step for Heun, only for simultaneous"):
         proof.safe_method(dg.Heun)
+
+
+def test_numbers_at_one_place_are_not_summed_with_roundings():
+    """The sum is 1, but 0 in floating point."""
+    places = jnp.array([[0, 0], [0, 0], [0, 0]])
+    twice = jax.experimental.sparse.BCOO((jnp.array([1e16, 1.0, -1e16]), places), shape=(1, 1))
+    with pytest.raises(ValueError, match="sum_duplicates"):
+        certify.certify_closed_form(DecayedBilinear(twice, (0.01, 0.01)))
+    padded = jax.experimental.sparse.BCOO(
+        (jnp.array([3.0, 9.0]), jnp.array([[0, 0], [1, 1]])), shape=(1, 1)
+    )
+    found = certify.certify_closed_form(DecayedBilinear(padded, (4.0, 4.0)))
+    assert found.lipschitz == pytest.approx(5.0)

@@ -9,6 +9,7 @@ import pytest
 
 import certify
 import dgames as dg
+from dgames.nn import MLP, Activation
 
 
 def sampled(net, key, count=200, spread=1.0):
@@ -119,3 +120,45 @@ NET = dg.nn.mlp((2, 4, 1), jax.random.key(0))
 def test_errors_are_clear(call, words):
     with pytest.raises((ValueError, jaxtyping.TypeCheckError), match=rf"{words}|Type-check error"):
         call()
+
+
+class Lies(MLP):
+    """Another function with the weights of a network."""
+
+    def __call__(self, x):
+        return 100 * super().__call__(x)
+
+
+class LyingActivation(Activation):
+    """Another function under the name of an activation function."""
+
+    def __call__(self, x):
+        return 100 * x
+
+
+class LyingLinear(eqx.nn.Linear):
+    """Another function with the weights of a linear layer."""
+
+    def __call__(self, x, *, key=None):
+        return 100 * x
+
+
+def test_derived_classes_may_do_anything():
+    net = dg.nn.mlp((2, 4, 1), jax.random.key(0))
+    parts = net.weights, net.biases, net.scales
+    linear = LyingLinear(2, 2, key=jax.random.key(0))
+    changed = dg.nn.mlp((2, 4, 1), jax.random.key(0))
+    object.__setattr__(changed, "__call__", lambda x: 100 * x)
+    for module in (Lies(*parts, "tanh"), MLP(*parts, LyingActivation("tanh")), linear, changed):
+        with pytest.raises(ValueError, match="cannot be read"):
+            certify.lipschitz(module)
+        with pytest.raises(ValueError, match="cannot be read"):
+            certify.lipschitz((net, module))
+
+
+def test_activation_functions_in_sequences():
+    linear = eqx.nn.Linear(2, 2, key=jax.random.key(0))
+    found, same = (
+        certify.lipschitz((linear, function)) for function in (Activation("tanh", 2.0), jnp.tanh)
+    )
+    assert found.constant == same.constant
