@@ -114,7 +114,8 @@ def run(
 
     FILE.py defines `game` (or NAME) and may define `region`, `methods`, `x0`
     and `args`; options win over the file. Coordinates are comma-separated,
-    player after player; one number stands for all.
+    player after player; one number stands for all. A game of networks
+    (`dgames.ZeroSumNetworks`) is trained first, from `x0` or from its start.
     """
     console, errors = Console(), Console(stderr=True)
     try:
@@ -207,6 +208,21 @@ def _certificate(
     user = load_user_file(target)
     if any(file is not None and _same(file, user.path) for file in files):
         raise ValueError(f"the output would replace {user.path}, which defines the game")
+    if isinstance(user.game, dg.ZeroSumNetworks):
+        if monotone or box is not None or around is not None or user.region is not None:
+            raise ValueError(
+                "games of networks have balls of weights around the end of training as regions: "
+                "leave out --monotone, --box, --around and the file's region; --radius is for them"
+            )
+        from certify.command.training import trained
+        from certify.prove.neural import certify_networks
+
+        say("training")
+        point = trained(user.game, user.x0, user.args)
+        say("bounding curvatures over balls of weights")
+        named = {} if user.methods == (dg.Simultaneous,) else {"methods": user.methods}
+        reach: Any = "contains_start" if radius is None else radius
+        return certify_networks(user.game, point, reach, start=user.x0, args=user.args, **named)
     like = user.x0 if user.x0 is not None else getattr(user.region, "example", None)
     region = user.region
     if box is not None:
