@@ -9,7 +9,12 @@ from certify.file.contents import Contents
 from certify.graph.builder import GraphError
 from certify.graph.output_graph import traced_outputs
 from certify.problem.exact_types import is_as_made
-from certify.problem.network_contents import flat_weights, network_of, require_network
+from certify.problem.network_contents import (
+    flat_weights,
+    network_of,
+    require_alike,
+    require_network,
+)
 from certify.problem.network_data import adversarial_arrays, output_arrays
 from certify.problem.perturbed_data import perturbed_arrays, perturbed_section
 from certify.problem.robust_data import robust_arrays, robust_section
@@ -28,12 +33,16 @@ def networks_difference(data: Contents, game: Any, args: Any) -> str | None:
         Unusable: If there are no data to compare.
     """
     said = data["game"]
-    if type(game) is not dg.ZeroSumNetworks or not is_as_made(game):
+    if type(game) is not dg.ZeroSumNetworks or not (is_as_made(game) and is_as_made(game.value)):
         return "it is a game of networks"
     if args is None:
         raise Unusable("the file has data, to be given as args")
     starts = game.start if isinstance(game.start, tuple | list) else blocks(game.start)
+    if not isinstance(game.decay, tuple | list) or len(game.decay) != 2 or len(starts) != 2:
+        return "it has two players, each with a decay and a start"
     count = len(said["networks"])  # a second player who weighs or moves data is no network
+    if any(game.decay[count:]):
+        return "its decay is another one"
     players = zip(said["networks"], game.decay[:count], starts[:count], strict=True)
     for network, decay, start in players:
         if float(decay).hex() != network["decay"]:
@@ -41,8 +50,10 @@ def networks_difference(data: Contents, game: Any, args: Any) -> str | None:
         if (start is None) != (network["start"] is None):
             return "its networks decay to somewhere else"
         if start is not None:
-            if list(require_network(start, "the start").sizes) != network["sizes"]:
-                return "its networks have other sizes"
+            try:
+                require_alike(network_of(network), require_network(start, "the start"), "the start")
+            except ValueError:
+                return "its networks have other sizes, scales, biases or activation functions"
             if flat_weights(start).digest != network["start"]:
                 return "its networks decay to other weights"
     return _DIFFERENCES[said["value"]["kind"]](said, game, args)

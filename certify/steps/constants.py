@@ -72,6 +72,7 @@ def constants(who: str, margin: Any, lipschitz: Any = None, cocoercivity: Any = 
                 "out."
             )
         certificate, margin = margin, margin.margin
+        _require_euclidean(who, certificate)
         lipschitz = certificate.lipschitz
         cocoercivity = getattr(certificate, "cocoercivity", None)
     if lipschitz is None:
@@ -84,6 +85,21 @@ def constants(who: str, margin: Any, lipschitz: Any = None, cocoercivity: Any = 
             "must be positive and in this order."
         )
     return Constants(a, b, c)
+
+
+def _require_euclidean(who: str, certificate: Any) -> None:
+    """Raises an error if constants are about Bregman divergences, with other steps."""
+    if not hasattr(certificate, "lipschitz"):
+        raise ValueError(
+            f"{who}: the certificate has no Lipschitz constant; give numbers, margin and lipschitz."
+        )
+    norm = getattr(getattr(certificate, "constants", None), "norm", "Euclidean")
+    of_policies = getattr(certificate, "kind", None) == "policies"
+    if of_policies or norm != "Euclidean" or getattr(certificate, "geometry", None) is not None:
+        raise ValueError(
+            f"{who}: the certificate is about steps in the geometry of a divergence, not about "
+            "simultaneous ones; give one in a Euclidean norm, or with weights."
+        )
 
 
 def number(who: str, name: str, value: Any) -> Fraction:

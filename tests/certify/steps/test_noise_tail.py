@@ -4,10 +4,12 @@ import math
 from fractions import Fraction
 from typing import Any
 
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
 import certify
+import dgames as dg
 from certify.rounding import exp_above, exp_below, log_above, log_below
 from certify.steps.noise_model import EXACT, ROUGH
 
@@ -205,3 +207,12 @@ def test_a_radius_or_a_probability():
     for wrong in (lambda: certify.GaussianNoise(0.0, 2), lambda: certify.BoundedNoise(-1.0)):
         with pytest.raises(ValueError, match="positive"):
             wrong()
+
+
+def test_constants_of_mirror_steps_are_refused():
+    """They are about divergences; of the entropy's part F is not even Lipschitz."""
+    game = dg.games.ReweightedRegression(jnp.eye(2), jnp.array([1.0, -1.0]), 1.0, 1.0)
+    proof = certify.certify_closed_form(game)
+    assert proof.status == "proved"
+    with pytest.raises(ValueError, match="geometry of a divergence"):
+        certify.noise_tail(proof, None, 0.01, certify.GaussianNoise(0.1, 4), 0.01)

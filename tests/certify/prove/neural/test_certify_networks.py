@@ -191,3 +191,21 @@ def test_bounds_below_and_above_all_floats():
     game = dg.ZeroSumNetworks(dg.OutputValue(dg.neural.moment), start, (9.0, 9.0))
     found = certify.certify_networks(game, start, 1.0, args=(X + 2, X + 2, X[:, 0]))
     assert found.status == "undecided"
+
+
+def test_games_that_differ_in_what_is_fixed_are_told_apart(proved):
+    game, start, _, found = proved
+    net = start[0]
+    others = [MLP(net.weights, net.biases, net.scales, "tanh")]
+    others.append(MLP(net.weights, net.biases, (2.0, 1.0), net.activation))
+    for other in others:
+        moved = dg.ZeroSumNetworks(game.value, (other, start[1]), game.decay)
+        assert "activation" in found.difference(moved, None, DATA)
+    value = dg.OutputValue(dg.neural.moment)
+    object.__setattr__(value, "fn", lambda f, g, y: 2 * dg.neural.moment(f, g, y))
+    assert "function" in found.difference(dg.ZeroSumNetworks(value, start, game.decay), None, DATA)
+    object.__setattr__(value, "other", None)
+    assert found.difference(dg.ZeroSumNetworks(value, start, game.decay), None, DATA) is not None
+    short = dg.ZeroSumNetworks(game.value, start, (1.0,))
+    assert "two players" in found.difference(short, None, DATA)
+    assert found.difference(game, None, DATA) is None

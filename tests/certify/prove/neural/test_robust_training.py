@@ -211,3 +211,10 @@ def test_a_value_with_a_loss_of_its_own_is_refused(proved):
         certify.certify_networks(dataclasses.replace(game, value=value), point, 0.1, args=data)
     with pytest.raises(ValueError, match="around is"):
         certify.certify_networks(game, point, 0.1, args=data, around="middle")
+
+
+def test_a_decay_of_the_weights_of_data_is_another_game(proved):
+    game, _, data, _, found = proved
+    assert found.difference(game, None, data) is None
+    other = dataclasses.replace(game, decay=(RHO, 0.5))
+    assert "decay" in found.difference(other, None, data)
