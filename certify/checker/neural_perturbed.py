@@ -320,7 +320,7 @@ def _multiplier(values: list[list[float]], lengths: list[float], square: float) 
     """
     if len(lengths) == 1:
         return 0.0
-    low, high = 0.0, 1 / lengths[1] if lengths[1] else 1.0
+    low, high = 0.0, 1 / max(lengths[1], 2.0**-500)
     for _ in range(24):
         beta = (low + high) / 2
         taken = 0.0

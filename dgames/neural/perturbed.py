@@ -30,6 +30,9 @@ class Perturbed(AbstractNetworkValue):
     not depend on the number of data, nor has a game of many data small steps. The second player has
     no weight decay of its own: `decay=(rho, 0.0)`.
 
+    `certify.certify_networks` proves that training converges, for the losses of `dgames.neural` and
+    for others whose code has an expression graph.
+
     Data are a pair `(x, y)`: inputs of shape (N, inputs), and anything with N entries along its
     first axes.
 

@@ -210,6 +210,7 @@ def test_other_moves_are_not_those_of_the_hash(proved):
     assert "hash" in check_data(edited(contents, path, times(2.0))).reasons[0]
 
 
+@pytest.mark.full
 def test_limits_are_kept(proved):
     """Those that hold at the equilibrium: inputs go no farther then, and margins are larger."""
     _, net, point, free, _ = proved
@@ -230,6 +231,7 @@ def test_limits_are_kept(proved):
         assert words in check_data(file).reasons[0]
 
 
+@pytest.mark.full
 def test_a_loss_may_be_any_function_with_a_graph():
     """Around the point, where the network is not constant; data of two entries."""
     net = network(6, start="gaussian")
@@ -257,3 +259,41 @@ def test_what_does_not_fit_is_an_error(proved):
         certify.certify_networks(decaying, point, 0.1, args=(X, Y))
     wide = certify.certify_networks(game, point, 30.0, args=(X, Y))
     assert wide.status == "undecided" and "penalty of 2" in wide.reasons[0]
+
+
+@pytest.mark.full
+def test_softmax_and_two_hidden_layers_are_proved():
+    """No bound on units is given there: the recursion alone bounds derivatives in the inputs."""
+    net = dg.nn.mlp((2, 4, 4, 3), KEYS[2], activation="tanh", start="gaussian")
+    data = (X, jnp.array([0.0, 1.0, 2.0, 1.0]))
+    value = dg.Perturbed(dg.neural.softmax_cross_entropy, 12.0)
+    game = dg.ZeroSumNetworks(value, (None, None), (12.0, 0.0))
+    field, start, unravel = field_of(game, (net, 0 * X), data)
+    point = unravel(extragradient(field, start, 0.05, 200))
+    found = certify.certify_networks(game, point, 0.05, args=data)
+    assert found.status == "proved" and check_data(found.data, level=2).ok
+    changed = edited(found.data, ("evidence", "value", "constant"), lambda _: CONSTANT)
+    with pytest.raises(Unusable, match="one hidden layer"):
+        check_data(changed)
+
+
+CONSTANT = dict.fromkeys(("fourth", "weighted", "second", "row", "entry"), (1.0).hex())
+
+
+@pytest.mark.full
+def test_four_thousand_weights_have_a_margin_from_the_start():
+    """All layers of 1,024 units are trained against moves of 64 inputs in the plane."""
+    keys = jax.random.split(jax.random.key(0), 3)
+    net = dg.nn.mlp(
+        (2, 1024, 1), keys[0], activation="softplus", start="antisymmetric", first_scale=0.5
+    )
+    x = jax.random.normal(keys[1], (64, 2))
+    y = jnp.sign(x[:, 0] + 0.3 * x[:, 1])
+    value = dg.Perturbed(dg.neural.logistic, 2.0, 0.5)
+    game = dg.ZeroSumNetworks(value, (net, None), (0.3, 0.0))
+    run = dg.solve(game, dg.Extragradient(0.2), (net, 0 * x), (x, y), tol=1e-12)
+    found = certify.certify_networks(
+        game, run.strategy, "contains_start", args=(x, y), around="start"
+    )
+    assert found.weights == 4096 and found.contains_start and found.margin >= 0.15
+    assert found.training.steps <= 1000 and check_data(found.data, level=2).ok
