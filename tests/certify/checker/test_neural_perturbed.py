@@ -297,3 +297,10 @@ def test_four_thousand_weights_have_a_margin_from_the_start():
     )
     assert found.weights == 4096 and found.contains_start and found.margin >= 0.15
     assert found.training.steps <= 1000 and check_data(found.data, level=2).ok
+
+
+def test_levels_that_are_tiny_overflow_nothing():
+    """Any multiplier proves something, and files may have any levels."""
+    values = [[Fraction(1)] * 2, [Fraction(2)] * 2]
+    for least in (Fraction(1, 10**160), Fraction(1, 2**1074)):
+        assert mean_above(values, [least, Fraction(1)], Fraction(1)) >= 1
