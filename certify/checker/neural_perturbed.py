@@ -289,9 +289,9 @@ def mean_above(values: list[list[Fraction]], levels: list[Fraction], radius: Fra
     Example:
         One of two inputs may move far, or both a little; phi(t) = t^2 at most, R = 1.
 
-        >>> levels = [Fraction(1), Fraction(3, 2)]
+        >>> levels = [Fraction(k, 4) for k in range(1, 7)]
         >>> values = [[level**2] * 2 for level in levels]
-        >>> 1 < mean_above(values, levels, Fraction(1)) < Fraction(9, 4)
+        >>> 1 < mean_above(values, levels, Fraction(1)) < Fraction(7, 4)
         True
     """
     far, size = levels[-1], max(map(max, values))
