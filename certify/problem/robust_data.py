@@ -58,7 +58,13 @@ def labelled_arrays(loss: Callable, network: MLP, data: Sequence[Any]) -> Robust
             "certify_networks: the losses that are known are dgames.neural.logistic and "
             f"dgames.neural.softmax_cross_entropy; got {loss!r}"
         )
-    x, labels = (np.asarray(each, np.float64) for each in data)
+    arrays = [np.asarray(each) for each in data]
+    if any(each.dtype.kind not in "fiub" for each in arrays):
+        raise ValueError(
+            "certify_networks: the data are real numbers; got arrays of the types "
+            f"{', '.join(str(each.dtype) for each in arrays)}"
+        )
+    x, labels = (each.astype(np.float64) for each in arrays)
     inputs, outputs = network.sizes[0], network.sizes[-1]
     if x.ndim != 2 or x.shape[1] != inputs or not len(x) or not np.isfinite(x).all():
         raise ValueError(

@@ -124,6 +124,9 @@ def _certificate(contents: Callable[[], Contents]) -> NeuralConvergence:
         return NeuralConvergence("undecided", end.reasons)
     except (GraphError, Unusable) as end:
         return NeuralConvergence("undecided", (str(end),))
+    except OverflowError:
+        reason = "bounds on the region are larger than all floating-point numbers"
+        return NeuralConvergence("undecided", (reason,))
     except Rejected as end:  # by the checker's functions, which did the work
         return NeuralConvergence("undecided", tuple(f"not proved: {each}" for each in end.args))
     except NotAccepted as end:

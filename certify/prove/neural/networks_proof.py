@@ -290,13 +290,18 @@ class NetworksProof:
                     )
                 ],
                 "value": found.evidence,
-                **self.stored(),
+                **self.stored(start="start" in claims),
             },
         }
 
-    def stored(self) -> Contents:
-        """Returns weights and data for the file, if they are not too many for level 2."""
-        listed: list[FlatWeights] = [*self.point, *self.centre, *(self.start or [])]
+    def stored(self, *, start: bool) -> Contents:
+        """Returns weights and data for the file, if they are not too many for level 2.
+
+        Args:
+            start: Whether the file says something of the start, whose weights it then has.
+        """
+        listed: list[FlatWeights] = [*self.point, *self.centre]
+        listed += self.start if start and self.start is not None else []
         listed += [each for each in self.targets if each is not None]
         if not is_stored(self.shapes, self.value.samples):
             return {}

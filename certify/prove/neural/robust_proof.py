@@ -99,13 +99,14 @@ def robust_methods(methods: Sequence[type[dg.AbstractMethod]] | None) -> list[st
     """
     if methods is None:
         return ["mirror_descent", "mirror_prox"]
-    for method in methods:
+    listed: list[Any] = list(methods) if isinstance(methods, tuple | list) else [methods]
+    for method in listed:
         if method not in METHODS:
             raise ValueError(
                 "certify_networks: with a dgames.Robust value, methods are MirrorDescent and "
                 f"MirrorProx; got {method!r}"
             )
-    return [METHODS[method] for method in methods]
+    return [METHODS[method] for method in dict.fromkeys(listed)]
 
 
 def robust_game(game: dg.ZeroSumNetworks, network: MLP, arrays: RobustArrays) -> Contents:

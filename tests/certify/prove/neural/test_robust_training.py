@@ -6,6 +6,7 @@ import json
 
 import jax
 import jax.numpy as jnp
+import jaxtyping
 import numpy as np
 import pytest
 
@@ -209,7 +210,8 @@ def test_a_value_with_a_loss_of_its_own_is_refused(proved):
     object.__setattr__(value, "losses", lambda network, data: 2 * jnp.ones(COUNT))
     with pytest.raises(ValueError, match="attributes of their own"):
         certify.certify_networks(dataclasses.replace(game, value=value), point, 0.1, args=data)
-    with pytest.raises(ValueError, match="around is"):
+    errors = (ValueError, jaxtyping.TypeCheckError)
+    with pytest.raises(errors, match="around is|Type-check error"):
         certify.certify_networks(game, point, 0.1, args=data, around="middle")
 
 
@@ -218,3 +220,10 @@ def test_a_decay_of_the_weights_of_data_is_another_game(proved):
     assert found.difference(game, None, data) is None
     other = dataclasses.replace(game, decay=(RHO, 0.5))
     assert "decay" in found.difference(other, None, data)
+
+
+def test_data_and_regions_out_of_range(proved):
+    game, _, data, point, _ = proved
+    with pytest.raises(ValueError, match="real numbers"):
+        certify.certify_networks(game, point, 0.1, args=(np.asarray(data[0]) + 1j, data[1]))
+    assert certify.certify_networks(game, point, 1e300, args=data).status == "undecided"
