@@ -211,7 +211,7 @@ def test_a_value_with_a_loss_of_its_own_is_refused(proved):
     with pytest.raises(ValueError, match="attributes of their own"):
         certify.certify_networks(dataclasses.replace(game, value=value), point, 0.1, args=data)
     errors = (ValueError, jaxtyping.TypeCheckError)
-    with pytest.raises(errors, match="around is|Type-check error"):
+    with pytest.raises(errors, match=r"around is|Type-check error"):
         certify.certify_networks(game, point, 0.1, args=data, around="middle")
 
 
