@@ -222,13 +222,17 @@ class NeuralConvergence(Certificate):
     def claim_rows(self) -> list[Row]:
         """Returns the claims: which networks, where, how strongly, and what follows."""
         game, claims = self.data["game"], self.data["claims"]
-        nets = [" x ".join(map(str, net["sizes"])) for net in game["networks"]]
+        nets = [
+            " x ".join(map(str, net["sizes"])) + f" ({_activation(net)})"
+            for net in game["networks"]
+        ]
         decays = [float.fromhex(net["decay"]) for net in game["networks"]]
         parts: list[Any] = []
         for k, (net, decay) in enumerate(zip(nets, decays, strict=True)):
             where = "zero" if game["networks"][k]["start"] is None else "its start"
-            parts += [", " if k else "", f"{net}, decay ", about(decay), f" towards {where}"]
+            parts += ["; " if k else "", f"{net}, decay ", about(decay), f" towards {where}"]
         rows = [
+            row("value", _value(game["value"])),
             row("networks", *parts, f"; {self.weights:,} weights"),
             row("data", f"{game['data']['samples']} samples", *self._weighed(), *self._moved()),
             row("region", *self._balls()),
@@ -257,7 +261,10 @@ class NeuralConvergence(Certificate):
 
     def _balls(self) -> list[Any]:
         if self.penalty is None:
-            return ["balls of weights of radius ", *_joined(self.radius)]
+            point = self.data["claims"]["equilibrium"]["point"]
+            stands = self.data["claims"]["region"]["centre"] == point
+            centre = " around the point" if stands else " around the start"
+            return ["balls of weights of radius ", *_joined(self.radius), centre]
         weights, moves = self.radius
         words = " in the root of their mean square"
         return [
@@ -307,6 +314,26 @@ class NeuralConvergence(Certificate):
             f"NeuralConvergence(status='proved', margin={self.margin:.6g}, "
             f"lipschitz={self.lipschitz:.6g}, weights={self.weights})"
         )
+
+
+def _activation(network: Any) -> str:
+    name, sharpness = (network["activation"][key] for key in ("name", "sharpness"))
+    sharp = float.fromhex(sharpness)
+    return name if sharp == 1 else f"{name} of sharpness {sharp:.6g}"
+
+
+def _value(value: Any) -> str:
+    """What the players play for, in words."""
+    kind = value["kind"]
+    if kind == "adversarial":
+        residual = ", samples are noise plus outputs" if value["residual"] else ""
+        return f"generator against discriminator, {value['loss']} loss{residual}"
+    if kind == "outputs":
+        return "the mean of a function of both networks' outputs"
+    if kind == "robust":
+        loss = {"softmax": "softmax cross-entropy"}.get(value["loss"], value["loss"])
+        return f"the {loss} loss of data that the second player weighs"
+    return "the loss on inputs that the second player moves"
 
 
 def _joined(values: tuple[float, ...]) -> list[Any]:

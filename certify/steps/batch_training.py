@@ -72,6 +72,7 @@ def batch_training(
         steps: The number K of steps.
         start: A bound on the distance of the start from the equilibrium.
         radius: The region contains all strategies that are within this distance of the equilibrium.
+            With a certificate of networks, at most its `basin`.
         probability: How often the promise may fail.
         step_size: A step size, or None for about the best one.
 
@@ -93,6 +94,11 @@ def batch_training(
     known, noise = constants(who, margin, lipschitz), checked_noise(who, noise)
     k, far = whole(who, "steps", steps), not_negative(who, "start", start)
     within, p = positive(who, "radius", radius), checked_probability(who, probability)
+    if getattr(margin, "kind", None) == "neural" and within > Fraction(margin.basin):
+        raise ValueError(
+            f"{who}: the constants of the certificate hold within {margin.basin:.6g} of the "
+            f"equilibrium, its basin; got a radius of {radius}"
+        )
     if within <= far:
         raise ValueError(
             f"{who}: the start is up to {start} from the equilibrium, but the region only {radius}."

@@ -334,7 +334,8 @@ def check_no_args(args: PyTree) -> None:
     if args is not None:
         raise ValueError(
             "variance reduction draws batches by itself and needs whole fields in between, so args "
-            "must be None; what else the costs depend on belongs to the game or its data"
+            "must be None; what else the costs depend on belongs to the game or its data, and "
+            "costs that take rows of data as args are those of dgames.Sampled(game, data)"
         )
 
 

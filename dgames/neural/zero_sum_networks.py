@@ -30,11 +30,30 @@ class ZeroSumNetworks(ZeroSum):
         start: A pair of strategies to which the weights decay; None for a player who decays to
             zero.
         decay: A number per player, not negative; zero for a player who is not a network.
+
+    Raises:
+        ValueError: If the value is of another kind, or start or decay are no pairs.
     """
 
     value: AbstractNetworkValue
     start: Any
     decay: tuple[float, float] = eqx.field(static=True)
+
+    def __check_init__(self):
+        if not isinstance(self.value, AbstractNetworkValue):
+            raise ValueError(
+                "ZeroSumNetworks: the value is one of dgames.neural, for example "
+                f"dgames.OutputValue(fn); got {self.value!r}"
+            )
+        if type(self.start) not in (tuple, list) or len(self.start) != 2:
+            raise ValueError(
+                "ZeroSumNetworks: the start is a pair of strategies, or None for a player who "
+                f"decays to zero; got {type(self.start).__name__}"
+            )
+        if not isinstance(self.decay, tuple | list):
+            raise ValueError(
+                f"ZeroSumNetworks: decay is a number for each of the two players; got {self.decay!r}"
+            )
 
     @override
     def payoff(self, x: Strategy, args: PyTree = None) -> Any:

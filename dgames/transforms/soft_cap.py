@@ -4,12 +4,17 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
+from jax import core
 from jax.typing import ArrayLike
 
 # The polynomial rises up to k as long as its coefficient times k^2 is at most a third, which is the
 # case as long as the cap is at least this share of k.
 _LEAST_SHARE = 62 / 81
+
+# By what share first matrices may be above the cap: rounding, and parameters of lower precision.
+_SLACK = 0.01
 
 
 class SoftCapState(NamedTuple):
@@ -58,7 +63,8 @@ def soft_cap(
         A gradient transformation whose `update` needs the parameters.
 
     Raises:
-        ValueError: If a number is out of its range.
+        ValueError: If a number is out of its range; and from `init`, if a matrix is more than a
+            per cent above the cap, where the polynomial would diverge.
 
     Example:
         >>> import jax.numpy as jnp, optax
@@ -80,7 +86,8 @@ def soft_cap(
         check_positive("soft_cap", "update_norm", update_norm)
 
     def init(params):
-        del params
+        for weight in jax.tree.leaves(params):
+            _require_below(weight, w_max)
         return SoftCapState(jnp.zeros([], jnp.int32))
 
     def update(updates, state, params=None, **extra_args):
@@ -105,6 +112,19 @@ def soft_cap(
         )
 
     return optax.GradientTransformationExtraArgs(init, update)
+
+
+def _require_below(weight: jax.Array, w_max: float) -> None:
+    """Raises a ValueError if a matrix is above the cap, where the polynomial would diverge."""
+    if jnp.ndim(weight) != 2 or isinstance(weight, core.Tracer):
+        return
+    norm = float(np.linalg.norm(np.asarray(weight, np.float64), 2))
+    if norm > w_max * (1 + _SLACK):
+        raise ValueError(
+            f"soft_cap: a first matrix of shape {weight.shape} has the norm {norm:.6g}, above the "
+            f"cap of {w_max}; take a larger cap, or bring it below with "
+            "dgames.transforms.keep_spectral_norm"
+        )
 
 
 def cap_coefficient(largest: jax.Array, w_max: float) -> jax.Array:

@@ -198,6 +198,13 @@ class NetworksProof:
         assert isinstance(curvature, Curvature)
         return RegionBounds(evidence, curvature, *constants(self.decays, curvature))
 
+    def _what_helps(self) -> str:
+        """Returns what to try where there is no margin."""
+        words = "a smaller radius, more decay or wider networks"
+        if self.value.section["kind"] == "adversarial" and self.point == self.centre:
+            return f'around="start" with a discriminator that is zero at first, {words}'
+        return words
+
     def near(self, margin: float) -> float:
         """Returns how far the equilibrium is from the point, at most."""
         square = sum((Fraction(float.fromhex(x)) ** 2 for x in self.residuals), Fraction(0))
@@ -231,8 +238,8 @@ class NetworksProof:
             )
             raise NoProof(
                 f"own curvature takes up to {words} on a region of radius "
-                f"{', '.join(f'{r:.6g}' for r in sorted(set(radius)))}, so that no margin is left; "
-                "a smaller radius, more decay or wider networks may help"
+                f"{', '.join(f'{r:.6g}' for r in dict.fromkeys(radius))}, so that no margin is "
+                f"left; {self._what_helps()} may help"
             )
         margin, lipschitz = float_below(least), float_above(most)
         near = self.near(margin)

@@ -55,3 +55,16 @@ def test_what_cannot_be_promised():
         certify.batch_training(
             0.1, 2.0, noise, 10**6, start=0.1, radius=0.15, probability=1e-6, step_size=0.01
         )
+
+
+def test_a_radius_beyond_the_basin_of_networks_is_refused():
+    class Claimed:
+        kind, margin, lipschitz, basin = "neural", 0.5, 1.0, 0.6
+
+    def trained(radius):
+        noise = certify.BoundedNoise(0.1, batch=64)
+        return certify.batch_training(Claimed(), None, noise, 100, start=0.1, radius=radius)
+
+    assert trained(0.6).radius == 0.6
+    with pytest.raises(ValueError, match=r"hold within 0\.6 of the equilibrium"):
+        trained(0.61)

@@ -194,3 +194,10 @@ def test_rescaling_bounds_what_it_is_given():
 def test_errors_say_what_is_wrong(make, words):
     with pytest.raises((ValueError, TypeCheckError), match=rf"{words}|Type-check error"):
         make()
+
+
+def test_a_first_matrix_above_the_cap_is_refused():
+    tx = dgt.capped_muon(0.02, 1.5)
+    with pytest.raises(ValueError, match=r"has the norm 2, above the cap of 1\.5"):
+        tx.init({"weight": 2 * jnp.eye(3), "bias": jnp.full(3, 9.0)})
+    jax.eval_shape(tx.init, {"weight": 2 * jnp.eye(3)})  # traced matrices are not looked at
