@@ -52,7 +52,8 @@ class ZeroSumNetworks(ZeroSum):
             )
         if not isinstance(self.decay, tuple | list):
             raise ValueError(
-                f"ZeroSumNetworks: decay is a number for each of the two players; got {self.decay!r}"
+                "ZeroSumNetworks: decay is a number for each of the two players; got "
+                f"{self.decay!r}"
             )
 
     @override

@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
-from jax import core
+from jax.core import Tracer
 from jax.typing import ArrayLike
 
 # The polynomial rises up to k as long as its coefficient times k^2 is at most a third, which is the
@@ -116,7 +116,7 @@ def soft_cap(
 
 def _require_below(weight: jax.Array, w_max: float) -> None:
     """Raises a ValueError if a matrix is above the cap, where the polynomial would diverge."""
-    if jnp.ndim(weight) != 2 or isinstance(weight, core.Tracer):
+    if jnp.ndim(weight) != 2 or isinstance(weight, Tracer):
         return
     norm = float(np.linalg.norm(np.asarray(weight, np.float64), 2))
     if norm > w_max * (1 + _SLACK):
