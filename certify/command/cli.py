@@ -220,7 +220,8 @@ def _certificate(
         say("training")
         point = trained(user.game, user.x0, user.args)
         say("bounding curvatures over balls of weights")
-        named = {} if user.methods == (dg.Simultaneous,) else {"methods": user.methods}
+        # Files that name no methods have those of the call.
+        named: Any = {} if user.methods == (dg.Simultaneous,) else {"methods": user.methods}
         reach: Any = "contains_start" if radius is None else radius
         return certify_networks(user.game, point, reach, start=user.x0, args=user.args, **named)
     like = user.x0 if user.x0 is not None else getattr(user.region, "example", None)
