@@ -1,6 +1,9 @@
 """The certificate that training converges in a zero-sum game of networks."""
 
-from typing import Any, ClassVar, NamedTuple, final
+from collections.abc import Callable
+from typing import Any, ClassVar, NamedTuple, cast, final
+
+from jaxtyping import Array, Bool
 
 import dgames as dg
 from certify.checker.reader import NEURAL
@@ -8,6 +11,8 @@ from certify.claims.certificate import Certificate
 from certify.claims.convergence_claims import step_in_file
 from certify.claims.rows import Column, Row, Table, about, at_least, at_most, row
 from certify.claims.same_networks import networks_difference
+from certify.claims.weight_balls import WeightBalls, distance, networks_in_file
+from certify.problem.exact_types import described_class, is_pseudo_gradient, known_method
 from certify.steps.enough import steps_enough
 from certify.steps.step_size import StepSize
 from dgames.strategy import Strategy
@@ -146,6 +151,62 @@ class NeuralConvergence(Certificate):
         return kind((h, h / (self.geometry * count)), mirror)
 
     @property
+    def region(self) -> WeightBalls:
+        """The region, of games of two networks.
+
+        Raises:
+            ValueError: If the second player is not a network, or the file has no weights.
+        """
+        self._require_networks("region")
+        stated = self.data["claims"]["region"]
+        radii = tuple(tuple(map(float.fromhex, each)) for each in stated["radii"])
+        return WeightBalls(networks_in_file(self.data, stated["centre"]), radii, self.radius)
+
+    def safe_method(self, method: type[dg.AbstractMethod]) -> dg.AbstractMethod:
+        """Returns a method with its best proved step.
+
+        `dgames.solve(game, Method, x0, data, step_size=certificate)` uses it.
+
+        Args:
+            method: One of the classes that the certificate was made for.
+
+        Raises:
+            ValueError: If there is no step for this method, or a player is not a network.
+        """
+        self._require_networks("safe_method")
+        make = cast(Callable[..., dg.AbstractMethod], method)
+        step = self._step(method)
+        return make(step.best, *(() if step.momentum is None else (step.momentum,)))
+
+    def in_basin(self, method: type[dg.AbstractMethod], x: Strategy) -> Bool[Array, ""]:
+        """Says whether a start is in a method's proved basin; traceable.
+
+        Args:
+            method: One of the classes that the certificate was made for.
+            x: A pair of networks.
+        """
+        point = networks_in_file(self.data, list(self.equilibrium.digests))
+        return distance(x, point) <= self._step(method).basin
+
+    def _step(self, method: type[dg.AbstractMethod]) -> StepSize:
+        name = known_method(method)
+        if name is None or name not in self.step_sizes:
+            raise ValueError(
+                f"the certificate has no step for {described_class(method)}, only for "
+                f"{', '.join(self.step_sizes)}; name it in certify_networks(methods=...)"
+            )
+        return self.step_sizes[name]
+
+    def _require_networks(self, what: str) -> None:
+        if self.geometry is not None:
+            raise ValueError(f"{what}: mirror_method() is the method of a dgames.Robust value")
+        if self.penalty is not None:
+            raise ValueError(
+                f"{what}: the second player is not a network; give the step as a number, such as "
+                "certificate.step_sizes[...].best"
+            )
+
+    @property
     def penalty(self) -> float | None:
         """The penalty of moved inputs, of a `dgames.Perturbed` value; None for other kinds."""
         value = self.data["game"]["value"]
@@ -217,7 +278,8 @@ class NeuralConvergence(Certificate):
 
     def difference(self, game: Any, x: Strategy | None = None, args: Any = None) -> str | None:
         """Says how a game, its starts or its data differ from those of the file."""
-        return networks_difference(self.data, game, args)
+        inner = game.game if is_pseudo_gradient(game) else game
+        return networks_difference(self.data, inner, args)
 
     def claim_rows(self) -> list[Row]:
         """Returns the claims: which networks, where, how strongly, and what follows."""

@@ -55,6 +55,27 @@ def test_training_takes_at_most_the_proved_number_of_steps(proved):
     assert str(f"{steps:,}") in found.sentence
 
 
+def test_a_run_takes_its_step_from_the_certificate(proved):
+    game, start, point, found = proved
+    method = found.safe_method(dg.Extragradient)
+    assert method.step_size == found.training.step
+    run = dg.solve(game, dg.Extragradient, start, DATA, step_size=found, tol=1e-9)
+    assert run.result == dg.RESULTS.successful
+    far = jax.tree.map(lambda leaf: leaf + 1.0, point)
+    assert bool(found.region.contains(start)) and not bool(found.region.contains(far))
+    assert bool(found.in_basin(dg.Extragradient, start))
+    one_layer = (MLP((point[0].weights[0] + 0.4, point[0].weights[1]), *_rest(point[0])), point[1])
+    assert not bool(found.region.contains(one_layer))
+    with pytest.raises(ValueError, match="its data are others"):
+        dg.solve(game, dg.Extragradient, start, (X, X, 1 + DATA[2]), step_size=found)
+    with pytest.raises(ValueError, match="no step for"):
+        found.safe_method(dg.Optimistic)
+
+
+def _rest(network):
+    return network.biases, network.scales, network.activation
+
+
 def test_the_margin_and_lipschitz_constant_hold_on_pairs_of_points(proved):
     game, _, point, found = proved
     field, (vector, unravel) = dg.pseudo_gradient(game), ravel(point)
