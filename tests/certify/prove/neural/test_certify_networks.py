@@ -36,7 +36,7 @@ def test_a_trained_point_is_proved(proved, tmp_path):
     assert 0 < found.margin < 1 < found.lipschitz
     path = found.save(tmp_path / "game.json")
     assert certify.check(path, game=game, args=DATA, level=2).ok
-    assert certify.load(path).margin == found.margin
+    assert certify.load(path).margin == found.margin  # pyright: ignore[reportAttributeAccessIssue]
     other = dg.ZeroSumNetworks(game.value, game.start, (1.0, 2.0))
     assert "decay" in certify.check(path, game=other, args=DATA).reasons[0]
     moved = (X, X, 2 * DATA[2])
@@ -227,7 +227,7 @@ def test_games_that_differ_in_what_is_fixed_are_told_apart(proved):
     assert "function" in found.difference(dg.ZeroSumNetworks(value, start, game.decay), None, DATA)
     object.__setattr__(value, "other", None)
     assert found.difference(dg.ZeroSumNetworks(value, start, game.decay), None, DATA) is not None
-    assert found.difference(game, None, DATA) is None
+    assert found.difference(game, None, DATA) is None  # pyright: ignore[reportArgumentType]
 
 
 def test_a_start_outside_of_all_basins_is_not_in_the_file(proved):
