@@ -36,10 +36,13 @@ if TYPE_CHECKING:
     from certify.claims.network_convergence import NetworkEquilibrium as NetworkEquilibrium
     from certify.claims.network_convergence import NetworkStep as NetworkStep
     from certify.claims.neural_convergence import NeuralConvergence as NeuralConvergence
+    from certify.claims.neural_convergence import TrainedPoint as TrainedPoint
+    from certify.claims.neural_convergence import Training as Training
     from certify.claims.policy_contraction import PolicyContraction as PolicyContraction
     from certify.claims.policy_convergence import PolicyConvergence as PolicyConvergence
     from certify.claims.refutation import Refutation as Refutation
     from certify.claims.stackelberg_optimum import StackelbergOptimum as StackelbergOptimum
+    from certify.claims.weight_balls import WeightBalls as WeightBalls
     from certify.enclosure import EnclosureError as EnclosureError
     from certify.enclosure import Interval as Interval
     from certify.enclosure import enclose as enclose
@@ -90,6 +93,7 @@ if TYPE_CHECKING:
     from certify.prove.monotone import certify_monotone as certify_monotone
     from certify.prove.network import certify_network as certify_network
     from certify.prove.network import network_constants as network_constants
+    from certify.prove.neural import CenterScalars as CenterScalars
     from certify.prove.neural import NetworkBounds as NetworkBounds
     from certify.prove.neural import certify_networks as certify_networks
     from certify.prove.neural import network_bounds as network_bounds
@@ -140,7 +144,8 @@ _HOMES = {
         "claims.network_convergence": (
             *("NetworkConstants", "NetworkConvergence", "NetworkEquilibrium", "NetworkStep"),
         ),
-        "claims.neural_convergence": ("NeuralConvergence",),
+        "claims.neural_convergence": ("NeuralConvergence", "TrainedPoint", "Training"),
+        "claims.weight_balls": ("WeightBalls",),
         "claims.policy_contraction": ("PolicyContraction",),
         "claims.policy_convergence": ("PolicyConvergence",),
         "claims.refutation": ("Refutation",),
@@ -169,7 +174,9 @@ _HOMES = {
         "prove.graphon_transfer": ("GraphonTransfer", "graphon_transfer"),
         "prove.feedback_proof": ("certify_feedback",),
         "prove.growth": ("grow",),
-        "prove.neural": ("NetworkBounds", "certify_networks", "network_bounds"),
+        "prove.neural": (
+            *("CenterScalars", "NetworkBounds", "certify_networks", "network_bounds"),
+        ),
         "prove.noise": ("certify_mean_square",),
         "prove.leader": ("certify_leader",),
         "prove.lipschitz": ("LipschitzBound", "lipschitz"),

@@ -64,6 +64,7 @@ from dgames.policy_game import Regularised as Regularised
 from dgames.mirror_map import AbstractMirrorMap as AbstractMirrorMap
 from dgames.mirror_map import EntropyMirror as EntropyMirror
 from dgames.mirror_map import EuclideanMirror as EuclideanMirror
+from dgames.mirror_map import Pull as Pull
 from dgames.mirror_map import divergence as divergence
 
 # Fields: which way each player would move

@@ -99,7 +99,7 @@ class NeuralConvergence(Certificate):
 
     @property
     def contains_start(self) -> bool:
-        """Whether the start is in the basin of a method: training from it converges."""
+        """Whether the basin of a method contains the start, so that training from it converges."""
         return "start" in self.data["claims"]
 
     @property
@@ -214,7 +214,7 @@ class NeuralConvergence(Certificate):
 
     @property
     def checkable(self) -> int:
-        """The highest level at which a file can be checked: 2 if it has the weights, else 1."""
+        """The highest level of checks of the file, which is 2 if it has the weights, and else 1."""
         return 2 if "weights" in self.data["evidence"] else 1
 
     @property

@@ -1,5 +1,6 @@
 """What is proved about the Lipschitz constant of a network."""
 
+import decimal
 from dataclasses import dataclass
 from typing import Literal
 
@@ -37,4 +38,6 @@ class LipschitzBound:
 
     def __str__(self) -> str:
         where = "for all inputs" if self.domain is None else f"on a {type(self.domain).__name__}"
-        return f"Lipschitz constant at most {self.constant:.6g} in {self.norm} {where}, proved"
+        digits = decimal.Context(prec=6, rounding=decimal.ROUND_CEILING)
+        shown = digits.create_decimal_from_float(self.constant)  # what is shown is a bound, too
+        return f"Lipschitz constant at most {shown} in {self.norm} {where}, proved"

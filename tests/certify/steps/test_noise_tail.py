@@ -5,6 +5,7 @@ from fractions import Fraction
 from typing import Any
 
 import jax.numpy as jnp
+import jaxtyping
 import numpy as np
 import pytest
 
@@ -192,10 +193,11 @@ def test_certificates_give_their_constants():
 )
 def test_numbers_out_of_range(change, message):
     given = dict(margin=0.2, lipschitz=1.0, step_size=0.1, noise=certify.GaussianNoise(0.1, 2))
-    with pytest.raises(ValueError, match=message):
+    wrong = (ValueError, jaxtyping.TypeCheckError)
+    with pytest.raises(wrong, match=f"{message}|Type-check error"):
         certify.noise_tail(**{**given, "probability": 0.1, **change})
     if "probability" not in change:
-        with pytest.raises(ValueError, match=message):
+        with pytest.raises(wrong, match=f"{message}|Type-check error"):
             certify.staying_inside(**{**given, "probability": 0.1, "steps": 10, **change})
 
 
