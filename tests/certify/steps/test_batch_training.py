@@ -9,7 +9,7 @@ import certify
 @pytest.mark.full
 def test_runs_within_a_region_keep_the_promise():
     """A field that is monotone within the region and explodes outside, on batches of signs."""
-    a, b, radius, steps, runs = 0.5, 1.0, 1.0, 400, 4000
+    a, b, radius, steps, runs = 0.5, 1.0, 1.0, 200, 4000
     noise = certify.BoundedNoise(1.0, batch=8)
     proof = certify.batch_training(a, b, noise, steps, start=0.5, radius=radius, probability=0.05)
     assert 0 < proof.leaving <= 0.025 and proof.distance < 0.4 and proof.failure == 0.05
@@ -30,7 +30,7 @@ def test_runs_within_a_region_keep_the_promise():
 def test_larger_batches_end_nearer():
     found = [
         certify.batch_training(
-            0.1, 2.0, certify.BoundedNoise(1.0, batch=n), 5000, start=0.1, radius=0.8
+            0.1, 2.0, certify.BoundedNoise(1.0, batch=n), 300, start=0.1, radius=0.8, step_size=0.02
         ).distance
         for n in (8, 128)
     ]
@@ -63,7 +63,9 @@ def test_a_radius_beyond_the_basin_of_networks_is_refused():
 
     def trained(radius):
         noise = certify.BoundedNoise(0.1, batch=64)
-        return certify.batch_training(Claimed(), None, noise, 100, start=0.1, radius=radius)
+        return certify.batch_training(
+            Claimed(), None, noise, 100, start=0.1, radius=radius, step_size=0.1
+        )
 
     assert trained(0.6).radius == 0.6
     with pytest.raises(ValueError, match=r"hold within 0\.6 of the equilibrium"):

@@ -101,7 +101,7 @@ def inverse(m):
 
 @pytest.mark.full
 def test_long_horizons_take_no_longer_and_margins_decrease_to_a_limit():
-    margins = [certify.certify_closed_form(attenuation(T)).margin for T in (5, 20_000)]
+    margins = [certify.certify_closed_form(attenuation(T)).margin for T in (5, 2_000)]
     assert margins[0] >= margins[1] > 0.99 * margins[0]
 
 
