@@ -40,7 +40,7 @@ from certify.prove.proof_task import ProofTask
 from certify.prove.question import method_names
 from certify.search.search_options import Search
 from certify.search.stages import OutOfTime, Stages
-from dgames.strategy import player_names
+from dgames.strategy import dimensions, player_names
 
 # Coordinates from which on terms are tried before cells.
 _MANY = 8
@@ -133,6 +133,7 @@ def certify(
     if normalised is not None:
         metric = _of_notion(normalised, metric, region)
     search, region = search.filled(10_000, 0.97), check_region("certify", region, MOST_OF_TERMS)
+    _require_no_networks(game, region)
     names, budget = method_names(check_methods(methods)), search.budget
     stages, promoted = Stages(budget, search.progress), ()
     try:
@@ -154,6 +155,20 @@ def certify(
     except NoProof as end:
         refutation = end.refutation and Refutation("proved", contents=end.refutation)
         return Convergence(end.status, end.reasons, promoted=promoted, refutation=refutation)
+
+
+def _require_no_networks(game: dg.Game | dg.AbstractField, region: Region) -> None:
+    """Refuses games of networks with more weights than cells can do anything for.
+
+    Raises:
+        ValueError: If there are that many; the message names the call that proves such games.
+    """
+    size = sum(dimensions(region.example))
+    if isinstance(game, dg.ZeroSumNetworks) and size > AffineArithmetic.most:
+        raise ValueError(
+            f"certify: a game of networks with {size} weights is proved by "
+            "certify.certify_networks, which bounds own curvature; cells would take too long"
+        )
 
 
 def _of_notion(weights: tuple[float, ...], metric: MetricOption, region: Region) -> Weights:

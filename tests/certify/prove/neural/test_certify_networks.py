@@ -236,3 +236,9 @@ def test_a_start_outside_of_all_basins_is_not_in_the_file(proved):
     found = certify.certify_networks(game, point, 0.4, args=DATA, start=far)
     assert found.status == "proved" and not found.contains_start
     assert found.check(level=2).ok
+
+
+def test_cells_are_refused_where_networks_have_too_many_weights(proved):
+    game, start, _, _ = proved
+    with pytest.raises(ValueError, match=r"certify\.certify_networks"):
+        certify.certify(game, certify.Ball(start, 0.1), args=DATA)
