@@ -51,7 +51,7 @@ def check_files(paths: list[str], level: int = 1) -> int:
         if verdict.ok:
             print(f"accepted: {path} ({verdict.seconds:.2f} s)")
             for sentence in verdict.rederived:
-                print(f"  re-derived from the costs: {sentence}")
+                print(f"  re-derived: {sentence}")
         else:
             print(f"rejected: {path}: " + "; ".join(verdict.reasons))
             status = max(status, 1)
