@@ -17,7 +17,8 @@ from certify.graph.builder import GraphError
 from certify.prove.neural.containing_region import containing
 from certify.prove.neural.networks_proof import NetworksProof
 from certify.prove.neural.posed_networks import Around, Radius, posed_networks
-from certify.prove.neural.robust_proof import robust_contents, robust_question
+from certify.prove.neural.robust_proof import robust_contents
+from certify.prove.neural.robust_question import robust_question
 from certify.prove.neural.training_steps import names_of
 from certify.prove.no_proof import NoProof
 from dgames.strategy import Strategy

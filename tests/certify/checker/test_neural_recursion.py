@@ -82,7 +82,8 @@ def violations(net, radius, input_radius, seed, trials=8):
 
 def drawn(sizes, activation, seed, scale="ntk"):
     """A network with biases, of which some make activations flat."""
-    net = mlp(sizes, jax.random.key(seed), activation=activation, scale=scale, output_bias=True)
+    key = jax.random.key(seed)
+    net = mlp(sizes, key, activation=activation, scale=scale, output_bias=True)  # pyright: ignore[reportArgumentType]
     generator = np.random.default_rng(seed)
     biases = [generator.normal(size=len(weight)) for weight in net.weights]
     return MLP(net.weights, tuple(map(jnp.asarray, biases)), net.scales, net.activation)

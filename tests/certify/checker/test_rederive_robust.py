@@ -89,8 +89,8 @@ def test_best_replies_have_no_spread():
 
 
 def bounds(divergence, p):
-    numbers = (Fraction(x) for x in (0.125, 0.5, 0.75, 0.5, 0.25))
-    return RobustBounds(*numbers, value(divergence, len(p)), p, Fraction(0), None)
+    a, b, c, d, e = (Fraction(x) for x in (0.125, 0.5, 0.75, 0.5, 0.25))
+    return RobustBounds(a, b, c, d, e, value(divergence, len(p)), p, Fraction(0), None)
 
 
 def test_divergence_from_uniform_weights():

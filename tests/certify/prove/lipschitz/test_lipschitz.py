@@ -146,7 +146,7 @@ class LyingLinear(eqx.nn.Linear):
 def test_derived_classes_may_do_anything():
     net = dg.nn.mlp((2, 4, 1), jax.random.key(0))
     parts = net.weights, net.biases, net.scales
-    linear = LyingLinear(2, 2, key=jax.random.key(0))
+    linear = LyingLinear(2, 2, key=jax.random.key(0))  # pyright: ignore[reportCallIssue]
     changed = dg.nn.mlp((2, 4, 1), jax.random.key(0))
     object.__setattr__(changed, "__call__", lambda x: 100 * x)
     for module in (Lies(*parts, "tanh"), MLP(*parts, LyingActivation("tanh")), linear, changed):

@@ -212,7 +212,7 @@ def test_a_value_with_a_loss_of_its_own_is_refused(proved):
         certify.certify_networks(dataclasses.replace(game, value=value), point, 0.1, args=data)
     errors = (ValueError, jaxtyping.TypeCheckError)
     with pytest.raises(errors, match=r"around is|Type-check error"):
-        certify.certify_networks(game, point, 0.1, args=data, around="middle")
+        certify.certify_networks(game, point, 0.1, args=data, around="middle")  # pyright: ignore[reportArgumentType]
 
 
 def test_a_decay_of_the_weights_of_data_is_another_game(proved):
