@@ -1,6 +1,6 @@
 """What a neural file says of a value that is a mean over data of a function of outputs."""
 
-from typing import Any, cast, final
+from typing import Any, final
 
 import jax
 import numpy as np
@@ -67,15 +67,18 @@ class OutputProof(AbstractValueProof):
         """
         outputs = np.array([[float(x) for x in row] for row in self._outputs])
         first = self._sizes[0]
-        each = cast(Any, jax.vmap(self._fn))
-        ran = np.asarray(each(outputs[:, :first], outputs[:, first:], self._rest), np.float64)
+        ran = np.asarray(
+            jax.vmap(self._fn)(outputs[:, :first], outputs[:, first:], self._rest), np.float64
+        )
         pairs = zip(self._outputs, self._data.datum, strict=True)
         read = np.array([float(self._function.value(*pair)) for pair in pairs])
         slack = (2.0**-7 if self.promoted else 1e-9) * (1 + np.abs(read) + np.abs(outputs).sum(1))
-        columns = (column[:, None] for column in (ran, read, slack))
-        require_same(
-            "certify_networks", *columns, lambda k, _: f"the function of outputs at sample {k}"
-        )
+        ran, read, slack = ran[:, None], read[:, None], slack[:, None]
+
+        def where(k: int, _: int) -> str:
+            return f"the function of outputs at sample {k}"
+
+        require_same("certify_networks", ran, read, slack, where)
 
     @override
     def evidence(self, networks: list[Layers], radius: tuple[float, ...]) -> Contents:
