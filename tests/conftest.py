@@ -24,10 +24,14 @@ import jaxtyping
 import certify  # nothing but a table of lazy names
 
 # Compiled code is shared by all processes of one run: the workers of pytest, and the commands that
-# tests start. Every program is still compiled afresh once in each run.
+# tests start. Every program is still compiled afresh once in each run, or once for both tiers where
+# COMPILED_FOR_TESTS names a folder: `.ci/run` makes one.
 if "PYTEST_XDIST_WORKER" not in os.environ:
-    _compiled = tempfile.mkdtemp(prefix="compiled-for-tests-")
-    atexit.register(shutil.rmtree, _compiled, ignore_errors=True)
+    _compiled = os.environ.get("COMPILED_FOR_TESTS", "")
+    if not _compiled:
+        _compiled = tempfile.mkdtemp(prefix="compiled-for-tests-")
+        atexit.register(shutil.rmtree, _compiled, ignore_errors=True)
+    Path(_compiled).mkdir(parents=True, exist_ok=True)
     os.environ["JAX_COMPILATION_CACHE_DIR"] = _compiled
     os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0"
     os.environ["JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES"] = "0"
