@@ -330,7 +330,7 @@ def test_ten_thousand_runs_do_not_beat_the_bound(batch):
             bound = d[0] @ found.metric @ d[0]
         squares = np.einsum("ri,ij,rj->r", d, found.metric, d)
         error = squares.std() / count**0.5
-        assert squares.mean() <= bound + 5 * error
+        assert squares.mean() <= bound * (1 + 1e-12) + 5 * error  # at first they are the same
         bound = found.rate * bound + found.noise
         size.append(np.sum(d**2, axis=1))
     last = np.mean(size[-100:])  # of 100 steps, which depend on each other
