@@ -238,6 +238,7 @@ PRINTS = re.compile(r"^\s*print\(.*\)  # (?P<output>.*)$")
         ("crowds.md", 12),
         ("zeros.md", 4),
         ("trajectories.md", 8),
+        ("neural.md", 11),
     ],
 )
 def test_examples_of_a_page_print_what_they_say(page, least, tmp_path, monkeypatch):
