@@ -60,8 +60,15 @@ PROBLEMS = {
 }
 
 
+# On some processors, whose linear algebra rounds otherwise, the solver does not find A.7.
+ROUNDED = pytest.mark.xfail(raises=RuntimeError, strict=False, reason="depends on roundings")
+
+
 @pytest.mark.thin(20)
-@pytest.mark.parametrize("name", PROBLEMS)
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(name, marks=ROUNDED if name == "A.7" else ()) for name in PROBLEMS],
+)
 def test_problems_of_the_literature(name):
     game, start, solution, multipliers = PROBLEMS[name]
     point = dg.solve_kkt(game, start)
