@@ -29,14 +29,12 @@ that errors of the outputs have moved, too, and is to find the structural functi
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 import matplotlib.pyplot as plt
 import numpy as np
-import optax
 from flint import ctx  # pyright: ignore[reportMissingTypeStubs]
 from jaxtyping import Array, Float
 from matplotlib.figure import Figure
@@ -47,15 +45,14 @@ from certify.checker.rederive_neural import PRECISION
 from certify.prove.neural.containing_region import containing
 from certify.prove.neural.networks_proof import NetworksProof
 from certify.prove.neural.posed_networks import posed_networks
-from dgames.nn import MLP
 from dgames.plot import COLOURS
 from experiments.data.splits import Split, split
+from experiments.neural.classifiers import accuracies, by_adam
+from experiments.neural.moment_games import Posed, posed, structural
 from experiments.stages import Run
 from experiments.storage import Data
 from experiments.study import Study
 
-# The decay of the critic, in units of that of the model: own curvatures have about this ratio.
-RATIO = 2.0
 # Regions that are tried for the largest one with a margin, up to so many times what is needed.
 BISECTIONS, WIDEST = 7, 32.0
 
@@ -142,53 +139,10 @@ class Config:
     samples: int = 64
 
 
-class Posed(NamedTuple):
-    """A game of networks with its start and its data."""
-
-    game: dg.ZeroSumNetworks
-    start: tuple[MLP, MLP]
-    data: tuple[Array, Array, Array]
-
-
-def posed(
-    inputs: Any,
-    instruments: Any,
-    outputs: Any,
-    units: int,
-    decay: float,
-    activation: str,
-    seed: int,
-) -> Posed:
-    """Returns the moment game on these data, of two networks of that many hidden units."""
-    keys = jax.random.split(jax.random.key(seed), 2)
-    sizes = inputs.shape[1], instruments.shape[1]
-    model, critic = (
-        dg.nn.mlp((size, units, 1), key, activation=activation, start="antisymmetric")
-        for size, key in zip(sizes, keys, strict=True)
-    )
-    value = dg.OutputValue(dg.neural.moment)
-    game = dg.ZeroSumNetworks(value, (model, critic), (decay, RATIO * decay))
-    data = jnp.asarray(inputs), jnp.asarray(instruments), jnp.asarray(outputs)
-    return Posed(game, (model, critic), data)
-
-
 def classification(config: Config, table: Split, units: int, labels: float, decay: float) -> Posed:
     """Returns the game on a data set, of a model and a critic that see the same features."""
     outputs = labels * (table.labels - table.labels.mean())
     return posed(table.rows, table.rows, outputs, units, decay, "softplus", config.seed)
-
-
-def accuracy(model: Any, rows: Any, labels: Any) -> float:
-    """The share of rows whose label is the sign of the model."""
-    return float(np.mean(np.sign(jax.vmap(model)(jnp.asarray(rows))[:, 0]) == labels))
-
-
-def accuracies(model: Any, table: Split) -> Data:
-    """The accuracy on the rows learnt from, and on those held out."""
-    return {
-        "learnt": accuracy(model, table.rows, table.labels),
-        "held out": accuracy(model, table.held_rows, table.held_labels),
-    }
 
 
 def distance(x: Any, y: Any) -> Float[Array, ""]:
@@ -231,7 +185,7 @@ def certified(config: Config, run: Run) -> Data:
             "steps": trained.history.steps,
             "distances": trained.history.saved,
             "residual": trained.residual,
-            "Adam": _by_adam(start[0], table, config.adam),
+            "Adam": by_adam(start[0], table, config.adam),
         }
 
     return run.each(config.settings, one)
@@ -294,43 +248,10 @@ def robust(config: Config, run: Run) -> Data:
             "largest weight, of the mean": float(point[1].max() * len(labels)),
             "accuracy": accuracies(trained[0], table),
             "left": float(distance(trained[0], point[0])),
-            "Adam": _by_adam(first, table, config.adam),
+            "Adam": by_adam(first, table, config.adam),
         }
 
     return run.each(config.robust, one)
-
-
-def _by_adam(model: MLP, table: Split, steps: int) -> Data:
-    """The best accuracy on held-out rows of the model that Adam has trained, by its loss.
-
-    It is taken over the whole run, which favours Adam.
-    """
-    rows, labels = jnp.asarray(table.rows), jnp.asarray(table.labels)
-    optimiser = optax.adam(1e-2)
-    losses = {
-        "logistic": lambda f: jnp.mean(jax.nn.softplus(-labels * jax.vmap(f)(rows)[:, 0])),
-        "squares": lambda f: jnp.mean((labels - jax.vmap(f)(rows)[:, 0]) ** 2),
-    }
-
-    def best(loss: Any) -> float:
-        @eqx.filter_jit
-        def advance(model: Any, state: Any) -> Any:
-            def step(carry: Any, _: None) -> Any:
-                model, state = carry
-                slope = jax.grad(loss)(model)
-                with jax.numpy_dtype_promotion("standard"):  # optax counts in integers
-                    updates, state = optimiser.update(slope, state)
-                return (optax.apply_updates(model, updates), state), None
-
-            return jax.lax.scan(step, (model, state), length=max(1, steps // 20))[0]
-
-        carry, found = (model, optimiser.init(eqx.filter(model, eqx.is_array))), 0.0
-        for _ in range(20):
-            carry = advance(*carry)
-            found = max(found, accuracy(carry[0], table.held_rows, table.held_labels))
-        return found
-
-    return {name: best(loss) for name, loss in losses.items()}
 
 
 def region_bounds(game: Posed, point: Any) -> Data:
@@ -380,11 +301,6 @@ def frontier(config: Config, run: Run) -> Data:
         }
 
     return run.each([(curve, decay) for curve in config.curves for decay in config.decays], one)
-
-
-def structural(inputs: Any) -> Any:
-    """The function behind the outputs of the games with instruments."""
-    return jnp.sin(3 * inputs[:, 0])
 
 
 def instrumented(config: Config) -> tuple[Any, Any, Any]:

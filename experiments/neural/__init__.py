@@ -1,1 +1,1 @@
-"""Parts of the study of a small neural game: the game, and training runs on it."""
+"""Parts of the studies of neural games: the games, and training runs on them."""

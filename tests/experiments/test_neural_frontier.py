@@ -6,7 +6,9 @@ import pytest
 
 from experiments import expected
 from experiments.data.splits import split
-from experiments.neural_frontier import Config, accuracy, instrumented, structural
+from experiments.neural.classifiers import accuracy
+from experiments.neural.moment_games import structural
+from experiments.neural_frontier import Config, instrumented
 
 
 class TestSplits:
