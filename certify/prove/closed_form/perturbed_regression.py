@@ -3,6 +3,7 @@
 import math
 from typing import Any
 
+import jax
 import numpy as np
 
 from certify.claims.closed_form import ClosedFormConstants
@@ -13,12 +14,12 @@ from certify.prove.closed_form.closed_form_bounds import (
 )
 from certify.prove.closed_form.rounded_vectors import (
     Rounded,
+    applied,
     exact,
     multiplied,
     norm_above,
     plus,
     scaled,
-    sigmoid,
     times,
     transposed,
 )
@@ -99,7 +100,9 @@ def _(
         if square:
             slopes = plus(outputs, exact(-targets))
         else:
-            slopes = times(exact(-targets), sigmoid(times(exact(-targets), outputs)))
+            slopes = times(
+                exact(-targets), applied(jax.nn.sigmoid, times(exact(-targets), outputs))
+            )
         share = Rounded(np.asarray(1 / n), np.asarray(EPSILON / n))
         own = plus(times(share, multiplied(transposed(moved), slopes)), scaled(rho, w))
         column = Rounded(slopes.value[:, None], slopes.error[:, None])

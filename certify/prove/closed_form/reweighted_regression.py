@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import scipy.optimize
@@ -14,18 +15,17 @@ from certify.prove.closed_form.closed_form_bounds import (
     joined,
 )
 from certify.prove.closed_form.rounded_vectors import (
-    _ULPS,
     Rounded,
+    applied,
     exact,
     norm_above,
     plus,
     product,
     scaled,
-    sigmoid,
     times,
 )
 from certify.prove.closed_form.spectral_bounds import spectral_norm_above
-from certify.rounding import EPSILON, TINY, next_above, next_below, raised
+from certify.rounding import EPSILON, next_above, next_below, raised
 from certify.steps.step_size import StepSize
 from dgames.games.reweighted_regression import ReweightedRegression
 from dgames.roles import in_roles
@@ -126,10 +126,9 @@ def _(
     def losses(w: np.ndarray) -> tuple[Rounded, Rounded]:
         """Returns the losses of all data, and their derivatives in the outputs."""
         margins = times(exact(labels), product(inputs, exact(w)))
-        value = np.logaddexp(0.0, -margins.value)
-        error = raised(margins.error + _ULPS * EPSILON * value, 4) + TINY
-        slopes = times(exact(-labels), sigmoid(scaled(-1.0, margins)))
-        return Rounded(value, error), slopes
+        against = scaled(-1.0, margins)
+        slopes = times(exact(-labels), applied(jax.nn.sigmoid, against))
+        return applied(jax.nn.softplus, against), slopes
 
     def distance(point: Strategy) -> float:
         w, p = (np.asarray(block, np.float64) for block in in_roles(game, point))
@@ -149,8 +148,7 @@ def _(
         if entropy:
             if not (p > 0).all():
                 return np.inf
-            logs = np.log(p)
-            pull = scaled(tau, Rounded(logs, _ULPS * EPSILON * np.abs(logs)))
+            pull = scaled(tau, applied(jnp.log, exact(p)))
             force = plus(scaled(-1.0, each), pull)
             high, low = (force.value + force.error).max(), (force.value - force.error).min()
             dual = raised((high - low) / 2, 4)

@@ -6,18 +6,18 @@ subnormal number per operation (Higham, *Accuracy and Stability of Numerical Alg
 3.1). Here twice that is paid, which covers the rounding of the bounds themselves.
 """
 
-from collections.abc import Iterable
+import functools
+from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
+import jax
 import numpy as np
 import scipy.sparse
-import scipy.special
 from jaxtyping import Float
 
-from certify.rounding import EPSILON, TINY, next_above, raised
-
-# What is paid for an elementary function, in units in the last place.
-_ULPS = 16
+from certify.enclosure.enclose import enclose
+from certify.enclosure.interval import Interval
+from certify.rounding import EPSILON, TINY, next_above, next_below, raised
 
 
 class Rounded(NamedTuple):
@@ -84,14 +84,23 @@ def transposed(matrix: Rounded) -> Rounded:
     return Rounded(matrix.value.T, matrix.error.T)
 
 
-def sigmoid(vector: Rounded) -> Rounded:
-    """Returns `1 / (1 + exp(-t))`, whose derivative is at most a quarter.
+def applied(function: Callable, vector: Rounded) -> Rounded:
+    """Returns the values of an elementary function of JAX, enclosed as everywhere in `certify`.
 
-    SciPy's function is taken to be right up to `_ULPS` units in the last place, which is several
-    times what is measured.
+    Args:
+        function: Such as `jax.nn.sigmoid`.
+        vector: Its arguments.
     """
-    value = scipy.special.expit(vector.value)
-    return Rounded(value, raised(vector.error / 4 + _ULPS * EPSILON * value, 4))
+    ends = next_below(vector.value - vector.error), next_above(vector.value + vector.error)
+    found = _enclosed(function)(Interval(*map(jax.numpy.asarray, ends)))
+    low, high = np.asarray(found.lower), np.asarray(found.upper)
+    middle = low + (high - low) / 2
+    return Rounded(middle, next_above(np.maximum(high - middle, middle - low)))
+
+
+@functools.cache
+def _enclosed(function: Callable) -> Callable:
+    return jax.jit(enclose(function))
 
 
 def most_terms(matrix: Any) -> int:
