@@ -99,9 +99,7 @@ class VarianceReduced(AbstractMethod):
         self, field: AbstractField, x: Strategy, state: State, args: PyTree = None
     ) -> tuple[Strategy, SnapshotState]:
         check_no_args(args)
-        size = number_of_components(field)
-        coin, lot = jax.random.split(jax.random.fold_in(self.key, state.steps))
-        indices = draw(lot, size, self.batch, self.replace)
+        size, coin, indices = _drawn(self, field, state)
         change = subtract(field(x, indices), field(state.snapshot, indices))
         new = field.project(subtract(x, scale(self.step_size, add(state.force, change))))
         p = _chance(self.probability, self.batch / size)
@@ -161,15 +159,22 @@ class VarianceReducedExtragradient(AbstractMethod):
         self, field: AbstractField, x: Strategy, state: State, args: PyTree = None
     ) -> tuple[Strategy, SnapshotState]:
         check_no_args(args)
-        size = number_of_components(field)
-        coin, lot = jax.random.split(jax.random.fold_in(self.key, state.steps))
+        size, coin, indices = _drawn(self, field, state)
         p = _chance(self.probability, min(self.batch / size, 0.5))
         middle = towards(x, state.snapshot, p)
         y = field.project(subtract(middle, scale(self.step_size, state.force)))
-        indices = draw(lot, size, self.batch, self.replace)
         change = subtract(field(y, indices), field(state.snapshot, indices))
         new = field.project(subtract(middle, scale(self.step_size, add(state.force, change))))
         return new, _renewed(field, new, state, jax.random.bernoulli(coin, p), self.batch, size)
+
+
+def _drawn(
+    method: VarianceReduced | VarianceReducedExtragradient, field: AbstractField, state: State
+) -> tuple[int, Key[Array, ""], Int[Array, " batch"]]:
+    """Returns the number of data, a key for the coin, and the batch of a step."""
+    size = number_of_components(field)
+    coin, lot = jax.random.split(jax.random.fold_in(method.key, state.steps))
+    return size, coin, draw(lot, size, method.batch, method.replace)
 
 
 def _chance(given: Array | None, default: float) -> Float[Array, ""]:
