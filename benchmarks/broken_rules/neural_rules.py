@@ -33,7 +33,7 @@ RULES = [
     Rule("neural", "outputs_curvature", "each.reach <= x", "True"),
     Rule("neural", "require_bound", "bool(found <= exact(stated))", "True"),
     Rule("neural", "_sorted", "4 * sharpness * p * (1 - p)", "sharpness * p * (1 - p)"),
-    Rule("neural", "residual", "slope + decay * moved", "slope"),
+    Rule("neural", "residual", "slope + strength * moved", "slope"),
 ]
 
 TESTS = {
