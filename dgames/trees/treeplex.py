@@ -1,0 +1,196 @@
+"""Treeplexes: the strategies of one player of a tree, in sequence form."""
+
+from collections.abc import Callable
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Bool, Float, Int, Key
+from typing_extensions import override
+
+from dgames.sets import AbstractSet
+from dgames.strategy import Block
+
+
+class Treeplex(AbstractSet):
+    r"""The strategies of one player of an extensive-form game with perfect recall.
+
+    A *sequence* is what the player has done up to a point: sequence 0 is empty, and every other one
+    ends with an action a at an information set j. A strategy q holds, for each sequence, the
+    product of the probabilities of its actions:
+
+        q_0 = 1,    sum_a q_ja = q_p(j),    q >= 0,
+
+    where `p(j)` is the sequence with which the player comes to j. That is a polytope, and costs are
+    linear in it. Its vertices are the (reduced) pure strategies; the *behaviour* at j is
+    `x_ja = q_ja / q_p(j)`. A simplex is the treeplex of one information set, but for `q_0`.
+
+    Information sets are in the order of their level, the number of information sets of the player
+    that lead to them; sequences are in the order of their information sets, the actions of each one
+    after the other. So all passes up and down the tree are one gather and one scatter per level.
+
+    Attributes:
+        parents: `p(j)` of each information set.
+        counts: How many actions each information set has.
+        levels: The numbers of the first information sets of all levels, and the number of all.
+        sequences: The number of sequences, the empty one included.
+        width: The largest number of actions.
+
+    Args:
+        parents: `p(j)`, of shape `(infosets,)`.
+        counts: The numbers of actions, of shape `(infosets,)`, at least one each.
+
+    Raises:
+        ValueError: If a parent is no earlier sequence, information sets are not in the order of
+            their level, or one has no action.
+
+    Example:
+        >>> tree = Treeplex(parents=[0, 1], counts=[2, 2])  # two actions; after the first, two more
+        >>> tree.sequence_form(tree.uniform_behaviour()).tolist()
+        [1.0, 0.5, 0.5, 0.25, 0.25]
+
+    References:
+        Koller, Megiddo and von Stengel, *Efficient computation of equilibria for extensive
+        two-person games*, Games and Economic Behavior 14 (1996); Hoda, Gilpin, Peña and Sandholm,
+        *Smoothing techniques for computing Nash equilibria of sequential games*, Mathematics of
+        Operations Research 35 (2010), for the name.
+    """
+
+    parents: Int[Array, " infosets"]
+    counts: Int[Array, " infosets"]
+    levels: tuple[int, ...] = eqx.field(static=True)
+    sequences: int = eqx.field(static=True)
+    width: int = eqx.field(static=True)
+
+    def __init__(self, parents: Any, counts: Any):
+        parent, count = np.asarray(parents, int), np.asarray(counts, int)
+        if parent.ndim != 1 or parent.shape != count.shape or not (count > 0).all():
+            raise ValueError(
+                "Treeplex: each information set has one parent sequence and at least one action; "
+                f"got {parent.shape} parents and {count.shape} counts"
+            )
+        first = 1 + np.concatenate([[0], np.cumsum(count)]).astype(int)
+        if not ((parent >= 0) & (parent < first[:-1])).all():
+            raise ValueError("Treeplex: the parent of an information set is an earlier sequence")
+        owner = np.concatenate([[-1], np.repeat(np.arange(len(count)), count)])
+        level = np.zeros(len(count), int)
+        for j, p in enumerate(parent.tolist()):
+            level[j] = 0 if p == 0 else level[owner[p]] + 1
+        if not (np.diff(level) >= 0).all():
+            raise ValueError("Treeplex: information sets are in the order of their level")
+        last = int(level[-1]) + 1 if len(level) else 0
+        self.parents, self.counts = jnp.asarray(parent), jnp.asarray(count)
+        self.levels = tuple(np.searchsorted(level, np.arange(last + 1)).tolist())
+        self.sequences = int(first[-1])
+        self.width = int(count.max(initial=0))
+
+    @property
+    def infosets(self) -> int:
+        """The number of information sets."""
+        return self.levels[-1]
+
+    @property
+    def mask(self) -> Bool[Array, "infosets width"]:
+        """Which entries of a table of all actions, padded to the same width, are actions."""
+        return jnp.arange(self.width) < self.counts[:, None]
+
+    @property
+    def table(self) -> Int[Array, "infosets width"]:
+        """The sequences of all actions; padded with the number of sequences, which is none."""
+        first = 1 + jnp.cumsum(self.counts) - self.counts
+        return jnp.where(self.mask, first[:, None] + jnp.arange(self.width), self.sequences)
+
+    def uniform_behaviour(self) -> Float[Array, "infosets width"]:
+        """The behaviour in which all actions of an information set are equally likely."""
+        return jnp.where(self.mask, 1 / self.counts[:, None].astype(float), 0)
+
+    def uniform(self) -> Float[Array, " sequences"]:
+        """The strategy of uniform behaviour."""
+        return self.sequence_form(self.uniform_behaviour())
+
+    def sequence_form(
+        self, behaviour: Float[Array, "infosets width"]
+    ) -> Float[Array, " sequences"]:
+        """The strategy of a behaviour, from the root down.
+
+        Args:
+            behaviour: Probabilities of actions; what pads the table is not read.
+        """
+        table, q = self.table, jnp.zeros(self.sequences, behaviour.dtype).at[0].set(1)
+        for rows in self._levels():
+            mass = q[self.parents[rows]][:, None] * behaviour[rows]
+            q = q.at[table[rows]].set(mass, mode="drop")
+        return q
+
+    def behaviour(self, q: Float[Array, " sequences"]) -> Float[Array, "infosets width"]:
+        """The behaviour of a strategy; uniform where an information set is not reached."""
+        mass = self.rows(q, 0)
+        total = jnp.sum(mass, -1, keepdims=True)
+        reached = total > 0
+        return jnp.where(
+            reached, mass / jnp.where(reached, total, 1), self.uniform_behaviour().astype(q.dtype)
+        )
+
+    def rows(
+        self, values: Float[Array, " sequences"], fill: float
+    ) -> Float[Array, "infosets width"]:
+        """Values of sequences as a table of all actions, padded with `fill`."""
+        return values.at[self.table].get(mode="fill", fill_value=fill)
+
+    def upward(
+        self,
+        values: Float[Array, " sequences"],
+        reduce: Callable[[Float[Array, "rows width"]], Float[Array, " rows"]],
+        fill: float,
+    ) -> Float[Array, " sequences"]:
+        """Adds to the value of each sequence what the information sets below it are worth.
+
+        From the leaves up: `total_s = values_s + sum of reduce(total_j) over all j with p(j) = s`.
+
+        Args:
+            values: A value for each sequence.
+            reduce: What an information set is worth, given the totals of its actions, row by row.
+            fill: What pads rows, such as `inf` for a minimum.
+
+        Returns:
+            The totals; that of the empty sequence is the value of the tree.
+        """
+        table, total = self.table, values
+        for rows in reversed(self._levels()):
+            own = total.at[table[rows]].get(mode="fill", fill_value=fill)
+            total = total.at[self.parents[rows]].add(reduce(own))
+        return total
+
+    def best_response(self, cost: Float[Array, " sequences"]) -> Float[Array, " sequences"]:
+        """A pure strategy of least cost `<cost, q>`; the first action where several are best.
+
+        >>> tree = Treeplex(parents=[0, 1], counts=[2, 2])
+        >>> tree.best_response(jnp.array([0.0, 3.0, 0.5, -1.0, -2.0])).tolist()
+        [1.0, 0.0, 1.0, 0.0, 0.0]
+        """
+        total = self.upward(cost, lambda own: jnp.min(own, -1), jnp.inf)
+        best = jnp.argmin(self.rows(total, jnp.inf), -1)
+        return self.sequence_form(jax.nn.one_hot(best, self.width, dtype=cost.dtype))
+
+    def least(self, cost: Float[Array, " sequences"]) -> Float[Array, ""]:
+        """The least cost `<cost, q>` of a strategy."""
+        return self.upward(cost, lambda own: jnp.min(own, -1), jnp.inf)[0]
+
+    @override
+    def project(self, x: Block) -> Block:
+        raise NotImplementedError  # to be written
+
+    @override
+    def contains(self, x: Block, tolerance: float = 0.0) -> Bool[Array, ""]:
+        sums = jnp.sum(self.rows(x, 0), -1) - x[self.parents]
+        flow = jnp.abs(jnp.concatenate([sums, x[:1] - 1]))
+        return jnp.all(x >= -tolerance) & jnp.all(flow <= tolerance)
+
+    @override
+    def sample(self, key: Key[Array, ""], like: Block) -> Block:
+        raise NotImplementedError  # to be written
+
+    def _levels(self) -> list[slice]:
+        return [slice(a, b) for a, b in zip(self.levels[:-1], self.levels[1:], strict=True)]
