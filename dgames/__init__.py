@@ -67,6 +67,15 @@ from dgames.mirror_map import EuclideanMirror as EuclideanMirror
 from dgames.mirror_map import Pull as Pull
 from dgames.mirror_map import divergence as divergence
 
+# Trees: strategies in sequence form, their set and geometry, and games in extensive form
+from dgames.trees.treeplex import Treeplex as Treeplex
+from dgames.trees.dilated_entropy import DilatedEntropy as DilatedEntropy
+from dgames.trees.regularised_tree import RegularisedTree as RegularisedTree
+from dgames.trees.extensive_form import Chance as Chance
+from dgames.trees.extensive_form import Decision as Decision
+from dgames.trees.extensive_form import ExtensiveForm as ExtensiveForm
+from dgames.trees.extensive_form import Leaf as Leaf
+
 # Fields: which way each player would move
 from dgames.fields import AbstractField as AbstractField
 from dgames.fields import FunctionField as FunctionField

@@ -26,6 +26,7 @@ from dgames.games.iterated_prisoners_dilemma import (
 from dgames.games.iterated_prisoners_dilemma import (
     SmallIteratedPrisonersDilemma as SmallIteratedPrisonersDilemma,
 )
+from dgames.games.kuhn_poker import kuhn_poker as kuhn_poker
 from dgames.games.markov import MarkovGame as MarkovGame
 from dgames.games.matching_pennies import LogitPennies as LogitPennies
 from dgames.games.matrix import MatrixGame as MatrixGame
@@ -46,3 +47,5 @@ from dgames.games.tandem import Tandem as Tandem
 from dgames.games.terminal_crowd import TerminalCrowd as TerminalCrowd
 from dgames.games.trajectory import StateRows as StateRows
 from dgames.games.trajectory import Trajectory as Trajectory
+from dgames.games.tree import GameTree as GameTree
+from dgames.games.tree import TreeGame as TreeGame

@@ -12,6 +12,7 @@ from dgames.arrays import as_float
 from dgames.game import Game
 from dgames.sets import Product
 from dgames.strategy import Strategy, blocks, join
+from dgames.trees.dilated_entropy import DilatedEntropy
 from dgames.trees.treeplex import Treeplex
 
 
@@ -99,3 +100,7 @@ class TreeGame(Game):
     def uniform(self) -> tuple[Float[Array, " sequences"], ...]:
         """The joint strategy of uniform behaviour."""
         return tuple(treeplex.uniform() for treeplex in self.treeplexes)
+
+    def dilated_entropies(self) -> tuple[DilatedEntropy, ...]:
+        """The mirror map of each player, for `MirrorDescent` and its kin."""
+        return tuple(DilatedEntropy(treeplex) for treeplex in self.treeplexes)

@@ -12,6 +12,7 @@ from typing_extensions import override
 
 from dgames.sets import AbstractSet
 from dgames.strategy import Block
+from dgames.trees.tree_projection import nearest
 
 
 class Treeplex(AbstractSet):
@@ -34,9 +35,12 @@ class Treeplex(AbstractSet):
     Attributes:
         parents: `p(j)` of each information set.
         counts: How many actions each information set has.
+        table: The sequences of all actions, padded with the number of sequences, which is none.
+        owners: The information set of the last action of each sequence; -1 of the empty one.
         levels: The numbers of the first information sets of all levels, and the number of all.
+        starts: The numbers of the first sequences of all levels, and the number of all.
         sequences: The number of sequences, the empty one included.
-        width: The largest number of actions.
+        width: The largest number of actions, at least one.
 
     Args:
         parents: `p(j)`, of shape `(infosets,)`.
@@ -60,7 +64,10 @@ class Treeplex(AbstractSet):
 
     parents: Int[Array, " infosets"]
     counts: Int[Array, " infosets"]
+    table: Int[Array, "infosets width"]
+    owners: Int[Array, " sequences"]
     levels: tuple[int, ...] = eqx.field(static=True)
+    starts: tuple[int, ...] = eqx.field(static=True)
     sequences: int = eqx.field(static=True)
     width: int = eqx.field(static=True)
 
@@ -83,8 +90,12 @@ class Treeplex(AbstractSet):
         last = int(level[-1]) + 1 if len(level) else 0
         self.parents, self.counts = jnp.asarray(parent), jnp.asarray(count)
         self.levels = tuple(np.searchsorted(level, np.arange(last + 1)).tolist())
+        self.starts = tuple(first[np.asarray(self.levels)].tolist())
         self.sequences = int(first[-1])
-        self.width = int(count.max(initial=0))
+        self.width = int(count.max(initial=1))
+        actions = np.arange(self.width)
+        table = np.where(actions < count[:, None], first[:-1, None] + actions, self.sequences)
+        self.table, self.owners = jnp.asarray(table), jnp.asarray(owner)
 
     @property
     def infosets(self) -> int:
@@ -94,17 +105,12 @@ class Treeplex(AbstractSet):
     @property
     def mask(self) -> Bool[Array, "infosets width"]:
         """Which entries of a table of all actions, padded to the same width, are actions."""
-        return jnp.arange(self.width) < self.counts[:, None]
-
-    @property
-    def table(self) -> Int[Array, "infosets width"]:
-        """The sequences of all actions; padded with the number of sequences, which is none."""
-        first = 1 + jnp.cumsum(self.counts) - self.counts
-        return jnp.where(self.mask, first[:, None] + jnp.arange(self.width), self.sequences)
+        return self.table < self.sequences
 
     def uniform_behaviour(self) -> Float[Array, "infosets width"]:
         """The behaviour in which all actions of an information set are equally likely."""
-        return jnp.where(self.mask, 1 / self.counts[:, None].astype(float), 0)
+        actions = self.mask.astype(float)
+        return actions / jnp.sum(actions, -1, keepdims=True)
 
     def uniform(self) -> Float[Array, " sequences"]:
         """The strategy of uniform behaviour."""
@@ -119,7 +125,7 @@ class Treeplex(AbstractSet):
             behaviour: Probabilities of actions; what pads the table is not read.
         """
         table, q = self.table, jnp.zeros(self.sequences, behaviour.dtype).at[0].set(1)
-        for rows in self._levels():
+        for rows in self.rows_of_levels():
             mass = q[self.parents[rows]][:, None] * behaviour[rows]
             q = q.at[table[rows]].set(mass, mode="drop")
         return q
@@ -158,7 +164,7 @@ class Treeplex(AbstractSet):
             The totals; that of the empty sequence is the value of the tree.
         """
         table, total = self.table, values
-        for rows in reversed(self._levels()):
+        for rows in reversed(self.rows_of_levels()):
             own = total.at[table[rows]].get(mode="fill", fill_value=fill)
             total = total.at[self.parents[rows]].add(reduce(own))
         return total
@@ -180,7 +186,8 @@ class Treeplex(AbstractSet):
 
     @override
     def project(self, x: Block) -> Block:
-        raise NotImplementedError  # to be written
+        """The nearest strategy, exact up to rounding; see `dgames.trees.tree_projection`."""
+        return nearest(self, x)
 
     @override
     def contains(self, x: Block, tolerance: float = 0.0) -> Bool[Array, ""]:
@@ -190,7 +197,42 @@ class Treeplex(AbstractSet):
 
     @override
     def sample(self, key: Key[Array, ""], like: Block) -> Block:
-        raise NotImplementedError  # to be written
+        """A random strategy, uniform in the polytope.
 
-    def _levels(self) -> list[slice]:
+        Behaviours are independent, each with a Dirichlet law: the parameter of an action is one
+        more than the dimension of what lies below it, since the volume there is that power of the
+        probability to get there.
+        """
+        free = 1 - jnp.zeros(self.sequences).at[self.parents].add(1)
+        parameters = self.rows(self.upward(free, lambda own: jnp.sum(own, -1), 0), 1)
+        weights = jnp.where(self.mask, jax.random.gamma(key, parameters), 0)
+        behaviour = weights / jnp.sum(weights, -1, keepdims=True)
+        return self.sequence_form(behaviour.astype(like.dtype))
+
+    @property
+    def pure_strategies(self) -> int:
+        """The number of reduced pure strategies, which say nothing where they do not lead.
+
+        >>> Treeplex(parents=[0, 1], counts=[2, 2]).pure_strategies
+        3
+        """
+        numbers = [1] * self.sequences
+        table, counts, parents = (
+            np.asarray(x).tolist() for x in (self.table, self.counts, self.parents)
+        )
+        for j in reversed(range(self.infosets)):
+            numbers[parents[j]] *= sum(numbers[s] for s in table[j][: counts[j]])
+        return numbers[0]
+
+    @property
+    def largest_norm(self) -> Float[Array, ""]:
+        """The largest sum of the entries of a strategy, `max |q|_1`.
+
+        >>> float(Treeplex(parents=[0, 1], counts=[2, 2]).largest_norm)
+        3.0
+        """
+        return self.upward(jnp.ones(self.sequences), lambda own: jnp.max(own, -1), -jnp.inf)[0]
+
+    def rows_of_levels(self) -> list[slice]:
+        """The information sets of each level, from the root down."""
         return [slice(a, b) for a, b in zip(self.levels[:-1], self.levels[1:], strict=True)]
