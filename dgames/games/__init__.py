@@ -27,6 +27,8 @@ from dgames.games.iterated_prisoners_dilemma import (
     SmallIteratedPrisonersDilemma as SmallIteratedPrisonersDilemma,
 )
 from dgames.games.kuhn_poker import kuhn_poker as kuhn_poker
+from dgames.games.leduc_poker import leduc_poker as leduc_poker
+from dgames.games.liars_dice import liars_dice as liars_dice
 from dgames.games.markov import MarkovGame as MarkovGame
 from dgames.games.matching_pennies import LogitPennies as LogitPennies
 from dgames.games.matrix import MatrixGame as MatrixGame
