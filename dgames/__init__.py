@@ -138,6 +138,7 @@ from dgames.methods import AnchoredExtragradient as AnchoredExtragradient
 from dgames.methods import Averaged as Averaged
 from dgames.methods import CompetitiveAdam as CompetitiveAdam
 from dgames.methods import ComplexMomentum as ComplexMomentum
+from dgames.methods import CounterfactualRegret as CounterfactualRegret
 from dgames.methods import Extragradient as Extragradient
 from dgames.methods import FastExtragradient as FastExtragradient
 from dgames.methods import FictitiousPlay as FictitiousPlay
@@ -178,6 +179,8 @@ if _typing.TYPE_CHECKING:
     from dgames.flow import Trajectory as Trajectory
     from dgames.flow import flow as flow
 from dgames.history import History as History
+from dgames.iteration import Iterates as Iterates
+from dgames.iteration import iterate as iterate
 from dgames.results import RESULTS as RESULTS
 from dgames.stepwise import Stepwise as Stepwise
 

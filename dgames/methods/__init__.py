@@ -12,6 +12,13 @@ from dgames.methods.anchored import AnchoredExtragradient as AnchoredExtragradie
 from dgames.methods.anchored import FastExtragradient as FastExtragradient
 from dgames.methods.averaged import Averaged as Averaged
 from dgames.methods.competitive_adam import CompetitiveAdam as CompetitiveAdam
+from dgames.methods.counterfactual_regret import CounterfactualRegret as CounterfactualRegret
+from dgames.methods.counterfactual_regret import RegretState as RegretState
+from dgames.methods.counterfactual_regret import cfr as cfr
+from dgames.methods.counterfactual_regret import cfr_plus as cfr_plus
+from dgames.methods.counterfactual_regret import discounted_cfr as discounted_cfr
+from dgames.methods.counterfactual_regret import linear_cfr as linear_cfr
+from dgames.methods.counterfactual_regret import predictive_cfr_plus as predictive_cfr_plus
 from dgames.methods.dual_averaging import (
     AdaptiveOptimisticDualAveraging as AdaptiveOptimisticDualAveraging,
 )

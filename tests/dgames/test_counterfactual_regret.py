@@ -1,0 +1,175 @@
+"""Counterfactual regret minimisation: published digits, the textbook's recursion, bounds."""
+
+import math
+from collections import defaultdict
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import dgames as dg
+from dgames import methods
+
+FORM = dg.games.kuhn_poker()
+GAME = FORM.game()
+
+
+def gaps_at(game, method, marks):
+    run, found = dg.iterate(game, method, game.uniform(), steps=0), []
+    for steps, before in zip(marks, (0, *marks), strict=False):
+        run = dg.iterate(game, method, run.strategy, steps=steps - before, state=run.state)
+        found.append(float(dg.exploitability(game, run.strategy)))
+    return found
+
+
+# OpenSpiel's C++ solvers have the same four digits for CFR and CFR+.
+KUHN = {
+    "cfr": (6.870e-2, 8.226e-3, 9.376e-4, 1.133e-4),
+    "cfr_plus": (3.269e-2, 1.194e-3, 8.737e-5, 9.633e-6),
+    "predictive_cfr_plus": (2.021e-2, 2.323e-5, 2.354e-8),
+}
+
+
+@pytest.mark.parametrize("name", KUHN)
+def test_published_digits_on_kuhn_poker(name):
+    published = KUHN[name]
+    found = gaps_at(GAME, getattr(methods, name)(), (10, 100, 1000, 10_000)[: len(published)])
+    assert [f"{value:.3e}" for value in found] == [f"{value:.3e}" for value in published]
+
+
+def textbook(form, steps, settings, alternating):
+    """The recursion over histories, with tables by the names of information sets."""
+    positive, negative, averaging, predictive = settings
+    regrets, now = defaultdict(lambda: np.zeros(2)), defaultdict(lambda: np.full(2, 0.5))
+    total = defaultdict(lambda: np.zeros(2))
+
+    def walk(node, player, behaviour, reach, others, out):
+        """The expected payoff of a player from a node on."""
+        if isinstance(node, dg.Leaf):
+            return node.payoffs[player]
+        if isinstance(node, dg.Chance):
+            return sum(
+                float(p) * walk(child, player, behaviour, reach, others * float(p), out)
+                for p, child in zip(node.probabilities, node.children, strict=True)
+            )
+        x, own = behaviour[node.player, node.infoset], node.player == player
+        values = [
+            walk(
+                child,
+                player,
+                behaviour,
+                reach * p if own else reach,
+                others if own else others * p,
+                out,
+            )
+            for p, child in zip(x, node.children, strict=True)
+        ]
+        if own:
+            new, weights = out[node.player, node.infoset]
+            new += others * (np.array(values) - x @ values)
+            weights[:] = reach * x
+        return x @ values
+
+    def discount(t, exponent):
+        return float(exponent > 0) if math.isinf(exponent) else t**exponent / (t**exponent + 1)
+
+    for t in range(1, steps + 1):
+        before = now.copy()
+        for player in range(2):
+            out = defaultdict(lambda: (np.zeros(2), np.zeros(2)))
+            walk(form.root, player, now if alternating else before, 1.0, 1.0, out)
+            for key, (new, weights) in out.items():
+                total[key] += t**averaging * weights
+                summed = regrets[key] + new
+                regrets[key] = summed * np.where(
+                    summed > 0, discount(t, positive), discount(t, negative)
+                )
+                basis = np.maximum(regrets[key] + predictive * new, 0)
+                now[key] = basis / basis.sum() if basis.sum() > 0 else np.full(2, 0.5)
+    return {key: value / value.sum() for key, value in total.items()}
+
+
+CASES = {
+    "cfr": (math.inf, math.inf, 0, 0),
+    "cfr_plus": (math.inf, -math.inf, 1, 0),
+    "linear_cfr": (1, 1, 1, 0),
+    "discounted_cfr": (1.5, 0, 2, 0),
+    "predictive_cfr_plus": (math.inf, -math.inf, 2, 1),
+}
+
+
+@pytest.mark.parametrize("alternating", [True, False])
+@pytest.mark.parametrize("name", CASES)
+def test_recursion_over_histories(name, alternating):
+    method = getattr(methods, name)(alternating=alternating)
+    run = dg.iterate(GAME, method, GAME.uniform(), steps=7)
+    expected = textbook(FORM, 7, CASES[name], alternating)
+    for i, (tree, q) in enumerate(zip(GAME.treeplexes, run.strategy, strict=True)):
+        rows = [expected[i, infoset] for infoset, _ in FORM.infosets(i)]
+        np.testing.assert_allclose(tree.behaviour(q), rows, rtol=1e-12, atol=1e-14)
+
+
+def test_gap_is_below_the_bound_of_the_paper():
+    # Payoffs are from -2 to 2, and each of six information sets has two actions.
+    for steps in (1, 10, 100, 1000):
+        found = gaps_at(GAME, methods.cfr(alternating=False), (steps,))[0]
+        assert 0 < found <= 4 * 6 * math.sqrt(2) / math.sqrt(steps)
+
+
+def test_a_treeplex_of_one_information_set_is_a_simplex():
+    payoffs = np.array([[0.0, 1.0, -2.0], [-1.0, 0.0, 1.0], [2.0, -1.0, 0.5]])
+    rows, columns = np.indices((3, 3)).reshape(2, -1)
+    tree = dg.Treeplex([0], [3])
+    pairs = (payoffs.ravel(), -payoffs.ravel())
+    sequences = dg.games.TreeGame(pairs, (rows + 1, columns + 1), (tree, tree))
+    matrix = dg.games.MatrixGame(payoffs, -payoffs)
+    method = methods.predictive_cfr_plus()
+    ours = dg.iterate(sequences, method, sequences.uniform(), steps=50)
+    theirs = dg.iterate(matrix, method, matrix.uniform(), steps=50)
+    for q, p in zip(ours.strategy, theirs.strategy, strict=True):
+        np.testing.assert_allclose(q[1:], p, rtol=1e-12)
+    assert dg.exploitability(matrix, theirs.strategy) < 1e-3
+
+
+def test_continued_runs_and_records():
+    method, x = methods.cfr_plus(), GAME.uniform()
+    whole = dg.iterate(GAME, method, x, steps=30, save=lambda x, state: x[0], every=10)
+    part = dg.iterate(GAME, method, x, steps=10)
+    assert jnp.array_equal(whole.saved[0], part.strategy[0])
+    rest = dg.iterate(GAME, method, part.strategy, steps=20, state=part.state)
+    assert jnp.array_equal(whole.strategy[1], rest.strategy[1])
+
+
+def test_exponents_are_batched_and_short_floats_stay_short():
+    x = GAME.uniform()
+
+    def play(averaging, x):
+        method = dg.CounterfactualRegret(negative=-jnp.inf, averaging=averaging)
+        return dg.iterate(GAME, method, x, steps=20).strategy
+
+    both = jax.vmap(lambda w: play(w, x))(jnp.array([1.0, 2.0]))
+    for k, w in enumerate((1.0, 2.0)):
+        np.testing.assert_allclose(both[0][k], play(w, x)[0], rtol=1e-12)
+    short = play(1.0, jax.tree.map(lambda q: q.astype(jnp.float32), x))
+    assert short[0].dtype == jnp.float32
+    np.testing.assert_allclose(short[0], both[0][0], atol=1e-5)
+
+
+def test_other_sets_are_refused():
+    game = dg.game(lambda x, args: (x[0] * x[1], -x[0] * x[1]), dg.Box(-1.0, 1.0))
+    with pytest.raises(ValueError, match="player '0' is Box"):
+        dg.iterate(game, methods.cfr(), (jnp.array(0.5), jnp.array(0.5)), steps=1)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"steps": -1}, "steps must be a whole number"),
+        ({"steps": 10, "every": 3, "save": lambda x, state: x}, "divides the number of steps"),
+        ({"steps": 10, "every": 5}, "save and every go together"),
+    ],
+)
+def test_options_of_iterate(options, message):
+    with pytest.raises(ValueError, match=message):
+        dg.iterate(GAME, methods.cfr(), GAME.uniform(), **options)
