@@ -236,6 +236,15 @@ from dgames.nash_loss import sample_profile as sample_profile
 from dgames.quantal_response import QuantalResponses as QuantalResponses
 from dgames.quantal_response import quantal_responses as quantal_responses
 
+# Populations of strategies
+if _typing.TYPE_CHECKING:
+    from dgames.populations import BestResponse as BestResponse
+    from dgames.populations import NashAverage as NashAverage
+    from dgames.populations import Population as Population
+    from dgames.populations import alpha_rank as alpha_rank
+    from dgames.populations import expected_cardinality as expected_cardinality
+    from dgames.populations import nash_averaging as nash_averaging
+
 # Games read from other formats and packages
 from dgames.nfg import NormalForm as NormalForm
 from dgames.nfg import read_nfg as read_nfg
@@ -277,6 +286,14 @@ _LATER = {
             "feasible_point",
         ),
         "constraints.kkt": ("KKTPoint", "kkt_residual", "solve_kkt"),
+        "populations": (
+            "BestResponse",
+            "NashAverage",
+            "Population",
+            "alpha_rank",
+            "expected_cardinality",
+            "nash_averaging",
+        ),
         "root_finder": ("MethodRootFinder", "as_root_finder"),
         "solution": ("Solution",),
         "solve": ("solve",),

@@ -10,9 +10,12 @@ from dgames.games.crowds import BeachBar as BeachBar
 from dgames.games.crowds import LeftRight as LeftRight
 from dgames.games.crowds import RockPaperScissors as RockPaperScissors
 from dgames.games.crowds import SusceptibleInfected as SusceptibleInfected
+from dgames.games.cyclic_hills import CyclicHills as CyclicHills
 from dgames.games.decayed_bilinear import DecayedBilinear as DecayedBilinear
 from dgames.games.dirac_gan import DiracGAN as DiracGAN
+from dgames.games.disc import DiscGame as DiscGame
 from dgames.games.first_price_auction import FirstPriceAuction as FirstPriceAuction
+from dgames.games.game_of_skill import random_game_of_skill as random_game_of_skill
 from dgames.games.graphon_crowds import EpidemicCrowd as EpidemicCrowd
 from dgames.games.graphon_crowds import GraphonCrowd as GraphonCrowd
 from dgames.games.graphon_crowds import InvestmentCrowd as InvestmentCrowd

@@ -1,0 +1,546 @@
+"""Populations: members of each side, what they pay each other, and what mixture they play."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float, Key, PyTree
+
+from dgames.constraints.shared_constraints import refuse_shared
+from dgames.game import Game
+from dgames.populations.best_response import BestResponse, Replies, Task, replies
+from dgames.populations.checked_payoffs import Payoffs, zero_sum_matrix
+from dgames.populations.linear_program import newest_equilibrium
+from dgames.populations.meta_solvers import MetaSolver, mixtures
+from dgames.populations.sides import (
+    Member,
+    Pool,
+    Sides,
+    costs_against,
+    padded,
+    pool_of,
+    room,
+    with_member,
+)
+from dgames.sets import check_sets
+from dgames.stacked import is_stacked
+from dgames.strategy import (
+    Strategy,
+    as_strategy,
+    blocks,
+    brief_names,
+    check_strategy,
+    join,
+    player_names,
+    position,
+    split,
+)
+
+# Of an anytime mixture: the most replies of the unrestricted side, and when it cannot gain more.
+_MOST_REPLIES = 30
+_SETTLED = 1e-9
+
+
+class Population(eqx.Module):
+    r"""Strategies of each player, what they pay each other, and the mixture that they play.
+
+    A population grows by `expand`: a meta-solver chooses a mixture of the members of each side, an
+    oracle replies to what the others mix, and the replies become members. With exact replies and
+    Nash mixtures that is the double oracle method of McMahan, Gordon and Blum (2003), with learned
+    ones PSRO (Lanctot and others, 2017).
+
+        pop = dg.Population(game, {"a": x0, "b": y0})
+        for _ in range(20):
+            pop = pop.expand(meta="nash", oracle=dg.BestResponse(steps=200, starts=8))
+        pop.payoffs, pop.mixture, pop.gap
+
+    A population is a value: `expand` returns a new one. Members lie in arrays with room for more,
+    which is doubled when it is used up, so that the oracle is compiled a few times only.
+
+    Attributes:
+        payoffs: What each side receives, minus its cost, by the members that all sides play: shape
+            `(sides, *members)`, as of a `MatrixGame`.
+
+    >>> import dgames as dg
+    >>> start = (jnp.array([1.0, 0.0]),) * 2
+    >>> pop = Population(dg.games.DiscGame(), start, symmetric=True)
+    >>> for _ in range(2):
+    ...     pop = pop.expand(meta="max_entropy", oracle=BestResponse(steps=20))
+    >>> pop.sizes, pop.mixture[0].round(6).tolist()
+    ((3, 3), [0.5, 0.0, 0.5])
+    >>> round(pop.gap, 6)
+    0.0
+    """
+
+    payoffs: Payoffs
+    symmetric: bool
+    _sides: Sides
+    _pools: tuple[Pool, ...]
+    _weights: tuple[Float[np.ndarray, " members"], ...]
+    _gaps: tuple[float, ...]
+    _found: tuple[Replies, ...] | None
+    _additions: tuple[tuple[Member, ...], ...] | None
+    _asked: Any
+    _unit: float
+
+    def __init__(
+        self,
+        game: Game,
+        x: Strategy,
+        *,
+        symmetric: bool = False,
+        teams: Sequence[Sequence[str | int]] | None = None,
+        args: PyTree = None,
+    ):
+        """Makes a population with one member for each side.
+
+        Args:
+            game: The game.
+            x: A joint strategy: the first member of each player.
+            symmetric: Whether both of two players choose from one pool, in a zero-sum game that
+                changes nothing but the signs when they change places. The first pool holds both
+                strategies of `x`, or one if they are equal.
+            teams: Players who share their members: a list of teams, each a list of players by name
+                or position, who must have equal costs. Players who are in no team are sides of
+                their own.
+            args: Passed to the costs.
+
+        Raises:
+            ValueError: If the game or the strategy is malformed, teammates have different costs,
+                or the game is not symmetric although it is said to be.
+        """
+        if is_stacked(x):
+            raise ValueError("Population: give each player's strategy by itself, not as a Stacked")
+        x = as_strategy(x)
+        check_strategy(x)
+        check_sets(game.strategy_set(x), x)
+        refuse_shared(
+            game.shared_constraints(x),
+            "Population: members of one side would depend on those of others through the shared "
+            "constraints of this game",
+        )
+        like, rest = split(x)
+        sides = Sides(game, args, like, rest, _teams(x, teams))
+        self.symmetric, self._sides = symmetric, sides
+        self._unit = _check_alike(sides) if symmetric else 0.0
+        given = tuple(tuple(blocks(like)[p] for p in team) for team in sides.teams)
+        members = (given[0],) * 2 if symmetric else given
+        self._pools = tuple(map(pool_of, members))
+        first = np.asarray(costs_against(sides, 0, members[0], self._pools), np.float64)
+        own = first[(slice(None), *(slice(1),) * (len(members) - 1))]
+        self.payoffs = _side_payoffs(sides, own[:, None])
+        self._weights = (np.ones(1),) * len(members)
+        self._gaps = (np.nan,) * len(members)
+        self._found = self._additions = self._asked = None
+        if symmetric:
+            _check_antisymmetric(self.payoffs, self._unit)
+            if not _same(*given):
+                grown = self._with(((given[1],), ()))
+                self.payoffs, self._pools = grown.payoffs, grown._pools
+                self._weights = (np.full(2, 0.5),) * 2
+
+    @property
+    def sizes(self) -> tuple[int, ...]:
+        """How many members each side has."""
+        return self.payoffs.shape[1:]
+
+    @property
+    def members(self) -> PyTree:
+        """The members: for each player a block whose arrays have a leading axis, of all members."""
+        own: list[Any] = [None] * len(blocks(self._sides.like))
+        for team, pool, count in zip(self._sides.teams, self._pools, self.sizes, strict=True):
+            for player, block in zip(team, pool, strict=True):
+                own[player] = jax.tree.map(lambda leaf, n=count: leaf[:n], block)
+        return eqx.combine(join(self._sides.like, tuple(own)), self._sides.rest)
+
+    @property
+    def mixture(self) -> PyTree[Float[Array, " members"]]:
+        """The weights of the members, for each player; teammates choose their members together."""
+        return self._by_player(tuple(map(jnp.asarray, self._weights)))
+
+    @property
+    def gaps(self) -> PyTree[float]:
+        """What each player could save by the oracle's reply to the mixture, by player.
+
+        Each is an *estimate*: a lower bound, up to rounding, on what the best reply would save,
+        which `certify.gap` bounds from both sides. NaN before the first expansion.
+        """
+        return self._by_player(self._gaps)
+
+    @property
+    def gap(self) -> float:
+        """The sum of the gaps of all sides: an estimate, from below, of their exploitability."""
+        return float(sum(self._gaps))
+
+    @property
+    def game(self) -> Game:
+        """The game."""
+        return self._sides.game
+
+    @property
+    def args(self) -> PyTree:
+        """What is passed to the costs."""
+        return self._sides.args
+
+    @property
+    def teams(self) -> tuple[tuple[int, ...], ...]:
+        """The positions of the players of each side."""
+        return self._sides.teams
+
+    def expand(
+        self,
+        meta: MetaSolver = "nash",
+        oracle: BestResponse | str | None = None,
+        key: Key[Array, ""] | None = None,
+    ) -> "Population":
+        """Adds the oracle's replies to the mixture of a meta-solver, and mixes again.
+
+        Args:
+            meta: "nash" (a linear program; of several equilibria, the one with most weight on new
+                members), "mirror_prox" (a run of this method), "max_entropy" (Nash averaging),
+                "uniform" (fictitious play), "last" (self-play), "alpha_rank", or a function that
+                maps the payoffs to one distribution for each side. "anytime" restricts a side to
+                its members and lets the others play anything, which never makes it more
+                exploitable than before (McAleer and others, Anytime PSRO, arXiv:2201.07700).
+            oracle: A `BestResponse`, or "sequential" for one whose teammates reply one after the
+                other.
+            key: For random starts; by default, one that depends on the numbers of members alone.
+
+        Returns:
+            The larger population, with its mixture and gaps by the same meta-solver and oracle.
+
+        Raises:
+            ValueError: If the meta-solver is unknown or does not apply, or new members show that
+                the game is not symmetric.
+        """
+        oracle = _as_oracle(oracle)
+        key = jax.random.key(sum(self.sizes)) if key is None else key
+        first, second, third = jax.random.split(key, 3)
+        asked = self._asked is not None and bool(eqx.tree_equal(self._asked, (meta, oracle)))
+        pop = self if asked else self.measure(meta, oracle, first)
+        return pop._with(pop._news(meta, oracle, second)).measure(meta, oracle, third)
+
+    def measure(
+        self,
+        meta: MetaSolver = "nash",
+        oracle: BestResponse | str | None = None,
+        key: Key[Array, ""] | None = None,
+    ) -> "Population":
+        """Returns this population with the mixture of a meta-solver and its gaps by an oracle.
+
+        Args:
+            meta: As for `expand`.
+            oracle: As for `expand`.
+            key: As for `expand`.
+
+        Raises:
+            ValueError: As `expand`.
+        """
+        oracle = _as_oracle(oracle)
+        key = jax.random.key(sum(self.sizes)) if key is None else key
+        additions = None
+        if isinstance(meta, str) and meta == "anytime":
+            weights, additions = _anytime(self, oracle, key)
+        else:
+            weights = mixtures(meta, self.payoffs)
+        found = [
+            self._replies(oracle.plain, side, weights, jax.random.fold_in(key, side))
+            for side in range(1 if self.symmetric else len(weights))
+        ]
+        gaps = [self._paid(side, weights) - float(r.costs[0]) for side, r in enumerate(found)]
+        if self.symmetric:
+            found, gaps = found * 2, gaps * 2
+        return eqx.tree_at(
+            lambda pop: (pop._weights, pop._gaps, pop._found, pop._additions, pop._asked),
+            self,
+            (weights, tuple(gaps), tuple(found), additions, (meta, oracle)),
+            is_leaf=lambda leaf: leaf is None,
+        )
+
+    def _news(
+        self, meta: MetaSolver, oracle: BestResponse, key: Key[Array, ""]
+    ) -> tuple[tuple[Member, ...], ...]:
+        """Returns the members to add to each side."""
+        asking = range(1 if self.symmetric else len(self.sizes))
+        if self._additions is not None:
+            return self._additions
+        if oracle.rectified:
+            news = [self._rectified(oracle, side, jax.random.fold_in(key, side)) for side in asking]
+            return tuple(news) + ((),) * (len(self.sizes) - len(news))
+        assert self._found is not None
+        found = list(self._found)
+        if oracle.diversity:
+            for side in asking:
+                own = jax.random.fold_in(key, side)
+                found[side] = self._replies(oracle, side, self._weights, own)
+        news = [(found[side].best(),) for side in asking]
+        news += [()] * (len(self.sizes) - len(news))
+        if oracle.candidates > 1:
+            for side in asking:
+                news[side] = (self._least_exploitable(meta, oracle, side, found[side], news, key),)
+        return tuple(news)
+
+    def _rectified(
+        self, oracle: BestResponse, side: int, key: Key[Array, ""]
+    ) -> tuple[Member, ...]:
+        """Returns a reply of each member that is played to the opponents it does not lose to."""
+        if len(self.sizes) != 2:
+            raise ValueError("rectified replies are defined for two sides")
+        other = 1 - side
+        payoffs = self.payoffs[side] if side == 0 else self.payoffs[side].T
+        news = []
+        for k in np.flatnonzero(self._weights[side] > 1e-9):
+            against = np.where(payoffs[k] >= 0, self._weights[other], 0.0)
+            if against.sum() > 0:
+                weights = list(self._weights)
+                weights[other] = against / against.sum()
+                own = jax.random.fold_in(key, int(k))
+                start = jax.tree.map(lambda leaf, k=k: leaf[k], self._pools[side])
+                found = self._replies(oracle, side, tuple(weights), own, start)
+                news.append(found.best())
+        return tuple(news)
+
+    def _least_exploitable(
+        self,
+        meta: MetaSolver,
+        oracle: BestResponse,
+        side: int,
+        found: Replies,
+        news: list[tuple[Member, ...]],
+        key: Key[Array, ""],
+    ) -> Member:
+        """Returns the candidate after whose addition the mixture has the smallest gap."""
+        best, least = found.best(), np.inf
+        for k in _distinct(found, oracle.candidates):
+            tried = [*news[:side], (found.best(k),), *news[side + 1 :]]
+            gap = self._with(tuple(tried)).measure(meta, oracle.plain, key).gap
+            if gap < least:
+                best, least = found.best(k), gap
+        return best
+
+    def _replies(
+        self,
+        oracle: BestResponse,
+        side: int,
+        weights: tuple[Float[np.ndarray, " members"], ...],
+        key: Key[Array, ""],
+        last: Member | None = None,
+    ) -> Replies:
+        newest = self.sizes[side] - 1
+        last = last or jax.tree.map(lambda leaf: leaf[newest], self._pools[side])
+        rooms = tuple(map(room, self._pools))
+        mixed = tuple(padded(own, size) for own, size in zip(weights, rooms, strict=True))
+        own = np.moveaxis(self.payoffs[side], side, 0)
+        others = [size for k, size in enumerate(rooms) if k != side]
+        there = [own.shape[1:][k] for k in range(len(others))]
+        gaps = [(0, n - m) for n, m in zip((rooms[side], *others), own.shape, strict=True)]
+        table = np.pad(own, gaps).reshape(rooms[side], -1)
+        present = np.pad(np.ones(there, bool), gaps[1:]).reshape(-1)
+        task = Task(side, self._pools, mixed, jnp.asarray(table), jnp.asarray(present))
+        assert last is not None
+        return replies(oracle, self._sides, task, last, key)
+
+    def _paid(self, side: int, weights: tuple[Float[np.ndarray, " members"], ...]) -> float:
+        """What a side pays if all play their mixtures."""
+        payoff = self.payoffs[side]
+        for own in reversed(weights):
+            payoff = payoff @ own
+        return -float(payoff)
+
+    def _with(self, news: tuple[tuple[Member, ...], ...]) -> "Population":
+        """Returns a population with more members, without a mixture for them."""
+        pools, payoffs = self._pools, self.payoffs
+        for side, members in enumerate(news):
+            for member in members:
+                if not _is_there(member, pools[side], payoffs.shape[1 + side]):
+                    grown = range(2) if self.symmetric else (side,)
+                    for own in grown:
+                        pools, payoffs = _grown(self._sides, pools, payoffs, own, member)
+        if self.symmetric:
+            _check_antisymmetric(payoffs, self._unit)
+        return eqx.tree_at(lambda pop: (pop._pools, pop.payoffs), self, (pools, payoffs))
+
+    def _by_player(self, values: tuple[Any, ...]) -> PyTree:
+        own: list[Any] = [None] * len(blocks(self._sides.like))
+        for team, value in zip(self._sides.teams, values, strict=True):
+            for player in team:
+                own[player] = value
+        return join(self._sides.like, tuple(own))
+
+
+def _grown(
+    sides: Sides,
+    pools: tuple[Pool, ...],
+    payoffs: Payoffs,
+    side: int,
+    member: Member,
+) -> tuple[tuple[Pool, ...], Float[np.ndarray, "..."]]:
+    """Adds a member to one side; what it pays is computed against all members of the others."""
+    count = payoffs.shape[1 + side]
+    costs = np.asarray(costs_against(sides, side, member, pools), np.float64)
+    there = [n for k, n in enumerate(payoffs.shape[1:]) if k != side]
+    costs = costs[(slice(None), *(slice(n) for n in there))]
+    slab = np.expand_dims(_side_payoffs(sides, costs), 1 + side)
+    if not np.isfinite(slab).all():
+        raise ValueError("Population: the costs of a new member are not finite")
+    pool = with_member(pools[side], count, member)
+    return (
+        (*pools[:side], pool, *pools[side + 1 :]),
+        np.concatenate([payoffs, slab], axis=1 + side),
+    )
+
+
+def _side_payoffs(sides: Sides, costs: Payoffs) -> Payoffs:
+    """Returns what sides receive from what players pay; teammates must pay the same."""
+    own = []
+    for team in sides.teams:
+        spread = np.ptp(costs[list(team)], axis=0).max()
+        if spread > 1e-5 * max(float(np.abs(costs).max()), 1e-300):
+            names = ", ".join(player_names(sides.like)[player] for player in team)
+            raise ValueError(
+                f"Population: a team has one cost, but the costs of {names} differ by {spread:.3g}"
+            )
+        own.append(-costs[team[0]])
+    return np.stack(own)
+
+
+def _teams(x: Strategy, teams: Sequence[Sequence[str | int]] | None) -> tuple[tuple[int, ...], ...]:
+    """Returns the positions of the players of each side, sides by their first players."""
+    found = [
+        tuple(position(x, player, "a member of a team") for player in team) for team in teams or ()
+    ]
+    named = [player for team in found for player in team]
+    if len(set(named)) != len(named) or not all(found):
+        raise ValueError(
+            f"Population: each player is in one team at most, and no team is empty; got {teams}"
+        )
+    alone = [(p,) for p in range(len(blocks(x))) if p not in named]
+    sides = tuple(sorted([*found, *alone]))
+    if len(sides) < 2:
+        raise ValueError(
+            f"Population: there must be two sides at least, but {brief_names(x)} make up one"
+        )
+    return sides
+
+
+def _check_alike(sides: Sides) -> float:
+    """Raises an error unless both players are alike, and returns the size of some payoffs."""
+    if len(sides.teams) != 2 or any(len(team) > 1 for team in sides.teams):
+        raise ValueError("Population: symmetric=True is for two players without teams")
+    first, second = ((block,) for block in blocks(sides.like))
+    shapes = [jax.tree.map(lambda leaf: (jnp.shape(leaf), leaf.dtype), m) for m in (first, second)]
+    if shapes[0] != shapes[1]:
+        raise ValueError(
+            "Population: symmetric=True needs strategies of one structure and shape for both "
+            f"players; got {shapes[0]} and {shapes[1]}"
+        )
+    pool = _probes(sides, first)
+    rows = [
+        costs_against(sides, 0, jax.tree.map(lambda leaf, k=k: leaf[k], pool), (pool, pool))
+        for k in range(3)
+    ]
+    payoffs = -np.stack([np.asarray(row, np.float64)[:, :3] for row in rows], axis=1)
+    _check_antisymmetric(payoffs, 0.0)
+    return float(np.abs(payoffs).max())
+
+
+def _check_antisymmetric(payoffs: Float[np.ndarray, "sides members members"], unit: float) -> None:
+    """Raises an error unless the second player's payoffs are the first one's, places changed.
+
+    Payoffs may be the differences of larger numbers, of the size of `unit`.
+    """
+    first, second = payoffs
+    scale = max(float(np.abs(payoffs).max()), unit, 1e-300)
+    errors = np.abs(first + first.T), np.abs(second - first.T)
+    if not max(error.max() for error in errors) <= 1e-5 * scale:
+        worst = max(errors, key=lambda error: error.max())
+        i, j = np.unravel_index(np.argmax(worst), worst.shape)
+        raise ValueError(
+            "Population: symmetric=True is for games whose payoffs change their signs when the "
+            f"players change places, but of two strategies the first player receives "
+            f"{first[i, j]:.6g} one way and {first[j, i]:.6g} the other way, and the second "
+            f"player {second[i, j]:.6g} and {second[j, i]:.6g}"
+        )
+
+
+@eqx.filter_jit
+def _probes(sides: Sides, first: Member) -> Pool:
+    """Returns random strategies of the first player, as many as a new pool has room for."""
+    (own,) = sides.sets(0)
+    size = room(pool_of(first))
+    keys = jax.random.split(jax.random.key(0), size)
+    return (jax.vmap(lambda key: own.sample(key, first[0]))(keys),)
+
+
+def _as_oracle(oracle: BestResponse | str | None) -> BestResponse:
+    if oracle is None:
+        return BestResponse()
+    if isinstance(oracle, str) and oracle == "sequential":
+        return BestResponse(sequential=True)
+    if not isinstance(oracle, BestResponse):
+        raise ValueError(
+            f"Population: the oracle is a BestResponse or 'sequential', not {oracle!r}"
+        )
+    return oracle
+
+
+def _same(one: Member, other: Member) -> bool:
+    return all(map(np.array_equal, jax.tree.leaves(one), jax.tree.leaves(other)))
+
+
+def _is_there(member: Member, pool: Pool, count: int) -> bool:
+    """Whether a member is one of the first ones of a pool, to the last bit."""
+    found = np.ones(count, bool)
+    for leaf, own in zip(jax.tree.leaves(pool), jax.tree.leaves(member), strict=True):
+        found &= (np.asarray(leaf[:count]) == np.asarray(own)).reshape(count, -1).all(1)
+    return bool(found.any())
+
+
+def _distinct(found: Replies, most: int) -> list[int]:
+    """Returns the places of at most so many replies that are different, the best first."""
+    rows = np.concatenate(
+        [np.asarray(leaf).reshape(len(leaf), -1) for leaf in jax.tree.leaves(found.members)], axis=1
+    )
+    unit = 1e-3 * max(float(np.abs(rows).max()), 1e-300)
+    kept: list[int] = []
+    for k, row in enumerate(rows):
+        if len(kept) < most and all(np.abs(row - rows[other]).max() > unit for other in kept):
+            kept.append(k)
+    return kept
+
+
+def _anytime(
+    pop: Population, oracle: BestResponse, key: Key[Array, ""]
+) -> tuple[tuple[Float[np.ndarray, " members"], ...], tuple[tuple[Member, ...], ...]]:
+    """Returns the least exploitable mixtures of the members, and replies to what exploits them.
+
+    For one side after the other, its opponent may play anything: it adds replies of its own to the
+    game until no reply gains more. The side's mixture is optimal against all of them, and the side
+    replies to the opponent's optimal mixture of them, which becomes its new member.
+    """
+    zero_sum_matrix("meta='anytime'", pop.payoffs)
+    weights, news = [], []
+    for side in range(1 if pop.symmetric else 2):
+        other = 1 - side
+        # Only the opponent's pool grows here.
+        free = eqx.tree_at(lambda own: own.symmetric, pop, False)
+        for k in range(_MOST_REPLIES):
+            matrix = free.payoffs[side] if side == 0 else free.payoffs[side].T
+            own, mixed = newest_equilibrium(matrix)
+            both = (own, mixed) if side == 0 else (mixed, own)
+            first, second = jax.random.split(jax.random.fold_in(key, 2 * k + side))
+            found = free._replies(oracle.plain, other, both, first)
+            theirs = free.payoffs[other].T if side == 0 else free.payoffs[other]
+            gain = -float(found.costs[0]) - float((theirs @ own).max())
+            settled = gain <= _SETTLED * max(float(np.abs(matrix).max()), 1e-300)
+            if settled or k == _MOST_REPLIES - 1:
+                weights.append(own)
+                news.append((free._replies(oracle.plain, side, both, second).best(),))
+                break
+            free = free._with(((), (found.best(),)) if side == 0 else ((found.best(),), ()))
+    if pop.symmetric:
+        weights, news = weights * 2, [news[0], ()]
+    return tuple(weights), tuple(news)
