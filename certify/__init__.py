@@ -99,6 +99,9 @@ if TYPE_CHECKING:
     from certify.prove.neural import network_bounds as network_bounds
     from certify.prove.noise import certify_mean_square as certify_mean_square
     from certify.prove.policies import certify_policies as certify_policies
+    from certify.prove.quantal import QuantalPath as QuantalPath
+    from certify.prove.quantal import TurningPoint as TurningPoint
+    from certify.prove.quantal import quantal_path as quantal_path
     from certify.prove.unstable import certify_expansion as certify_expansion
     from certify.prove.unstable import certify_instability as certify_instability
     from certify.prove.zero import certify_kkt as certify_kkt
@@ -185,6 +188,7 @@ _HOMES = {
         "prove.monotone": ("certify_monotone",),
         "prove.network": ("certify_network", "network_constants"),
         "prove.policies": ("certify_policies",),
+        "prove.quantal": ("QuantalPath", "TurningPoint", "quantal_path"),
         "prove.unstable": ("certify_expansion", "certify_instability"),
         "prove.zero": ("certify_kkt", "certify_stackelberg", "certify_zero"),
         "rates": (

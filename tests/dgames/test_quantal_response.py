@@ -14,7 +14,7 @@ from dgames.games import MatrixGame
 
 pytestmark = pytest.mark.thin(3)
 
-# McKelvey's example: the branch turns back at a precision of about 1.34 and on again at 0.77.
+# McKelvey's example: the branch turns back at a precision of 1.348 and on again at 1.324.
 LOOP = MatrixGame([[6.0, 6.0], [7.32, 1.0]], [[7.0, 7.0], [6.0, 4.0]])
 PLAIN = MatrixGame([[1.244, 6.162], [2.712, 3.852]], [[1.738, 7.622], [8.545, 1.328]])
 
