@@ -12,6 +12,8 @@ from dgames.diagnose.residual import residual as residual
 from dgames.diagnose.step_jacobian import step_jacobian as step_jacobian
 
 from dgames.diagnose.lyapunov import lyapunov_exponents as lyapunov_exponents
+from dgames.diagnose.lyapunov_spectrum import LyapunovSpectrum as LyapunovSpectrum
+from dgames.diagnose.lyapunov_spectrum import lyapunov_spectrum as lyapunov_spectrum
 from dgames.diagnose.lyapunov import exponent_objective as exponent_objective
 from dgames.diagnose.gradient_growth import GradientGrowth as GradientGrowth
 from dgames.diagnose.gradient_growth import gradient_growth as gradient_growth

@@ -106,12 +106,21 @@ class MatrixGame(MultilinearGame):
         return cls(*table)
 
     @classmethod
-    def rock_paper_scissors(cls) -> "MatrixGame":
+    def rock_paper_scissors(cls, ties: tuple[float, float] = (0.0, 0.0)) -> "MatrixGame":
         """Rock, paper, scissors; its unique equilibrium is uniform.
 
         The interior is a centre: descent circles.
+
+        Args:
+            ties: What each player receives in a tie. With `(e, -e)` the game is zero-sum, and
+                learning in it is Hamiltonian and, for e other than 0, partly chaotic (Sato, Akiyama
+                and Farmer, *Chaos in learning a simple two-person game*, PNAS 99, 2002).
+
+        >>> MatrixGame.rock_paper_scissors((0.5, -0.5)).payoffs[1, 0].tolist()
+        [-0.5, 1.0, -1.0]
         """
-        return cls([[0, -1, 1], [1, 0, -1], [-1, 1, 0]])
+        cycle = np.array([[0.0, -1.0, 1.0], [1.0, 0.0, -1.0], [-1.0, 1.0, 0.0]])
+        return cls(cycle + ties[0] * np.eye(3), -cycle + ties[1] * np.eye(3))
 
     @classmethod
     def matching_pennies(cls) -> "MatrixGame":
