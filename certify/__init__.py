@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from certify.claims.closed_form import ClosedFormEquilibrium as ClosedFormEquilibrium
     from certify.claims.contraction import Contraction as Contraction
     from certify.claims.convergence import Convergence as Convergence
+    from certify.claims.equilibrium_count import EnclosedPoint as EnclosedPoint
+    from certify.claims.equilibrium_count import EquilibriumCount as EquilibriumCount
     from certify.claims.expanding_region import Expansion as Expansion
     from certify.claims.feedback_equilibrium import FeedbackEquilibrium as FeedbackEquilibrium
     from certify.claims.instability import Instability as Instability
@@ -75,6 +77,8 @@ if TYPE_CHECKING:
     from certify.prove.closed_form import ClosedFormBounds as ClosedFormBounds
     from certify.prove.closed_form import certify_closed_form as certify_closed_form
     from certify.prove.closed_form import closed_form_bounds as closed_form_bounds
+    from certify.prove.count import all_equilibria as all_equilibria
+    from certify.prove.count import all_zeros as all_zeros
     from certify.prove.direct.contracting_step import contraction as contraction
     from certify.prove.direct.contracting_step import is_same_step as is_same_step
     from certify.prove.direct.largest_step import DirectStep as DirectStep
@@ -138,6 +142,7 @@ _HOMES = {
         "claims.contraction": ("Contraction",),
         "claims.convergence": ("Convergence",),
         "claims.instability": ("Instability",),
+        "claims.equilibrium_count": ("EnclosedPoint", "EquilibriumCount"),
         "claims.expanding_region": ("Expansion",),
         "claims.isolated_zero": ("IsolatedZero",),
         "claims.feedback_equilibrium": ("FeedbackEquilibrium",),
@@ -171,6 +176,7 @@ _HOMES = {
         "problem.region": ("Ball", "Box", "Everywhere", "Policies"),
         "prove.mirror_ascent": ("mirror_ascent",),
         "prove.mismatch": ("MismatchError",),
+        "prove.count": ("all_equilibria", "all_zeros"),
         "prove.direct.contracting_step": ("contraction", "is_same_step"),
         "prove.direct.largest_step": ("DirectStep", "largest_step"),
         "prove.estimate": ("Estimate", "estimate"),

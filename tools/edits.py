@@ -31,6 +31,7 @@ VALUES: tuple[Any, ...] = (
     *("robust", "softmax", "mirror_prox", "perturbed", "function"),
     *("instability", "expansion", "flow", "alternating", "simultaneous"),
     *("monotone", "point", "compact", "anchored", "varying", "best_iterate"),
+    *("count", "costs", "field", "local", "descent", "unsettled"),
     *OPERANDS,
     *SCHEMES,
     *METHODS,

@@ -44,6 +44,7 @@ from pathlib import Path
 
 from .cells import Progress
 from .contraction import check_contraction
+from .count import check_count
 from .feedback import check_feedback
 from .krawczyk import check_zero
 from .leaving import check_expansion
@@ -56,6 +57,7 @@ from .proof import check_convergence
 from .reader import (
     CONTRACTION,
     CONVERGENCE,
+    COUNT,
     EXPANSION,
     FEEDBACK,
     FORMAT,
@@ -87,6 +89,7 @@ KINDS: dict[str, Callable[[Reader, int, Progress | None], tuple[str, ...]]] = {
     STACKELBERG: check_stackelberg,
     FEEDBACK: check_feedback,
     MONOTONE: check_monotone,
+    COUNT: check_count,
     REFUTATION: check_nonconvexity,
     MEAN_SQUARE: check_mean_square,
     INSTABILITY: check_instability,

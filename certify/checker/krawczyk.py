@@ -38,6 +38,7 @@ and if nothing is uncertain (`R_S = 0`) they are decided exactly. `systems` says
 """
 
 from fractions import Fraction
+from typing import Protocol
 
 from .cells import Corner, Progress, cells_of
 from .exact import Work, family_positive_definite
@@ -85,6 +86,30 @@ def read_game(game: Reader) -> tuple[System, Graph]:
         "the hash is that of the game: its players, its system and its graph",
     )
     return system, graph
+
+
+class Enclosure(Protocol):
+    """What is claimed of one zero: the test of Krawczyk needs no more."""
+
+    @property
+    def system(self) -> System:
+        """The system of equations."""
+        ...
+
+    @property
+    def box(self) -> tuple[Corner, Corner]:
+        """The corners of the box Z."""
+        ...
+
+    @property
+    def zero(self) -> tuple[Corner, Corner]:
+        """The corners of the smaller box X."""
+        ...
+
+    @property
+    def center(self) -> Corner:
+        """The point c."""
+        ...
 
 
 class ZeroClaims:
@@ -151,7 +176,7 @@ def check_zero_claims(
         check_region(fields["cells"], claims, unit, work, progress)
 
 
-def check_contained(fields: dict[str, Reader], claims: ZeroClaims, unit: int, work: Work) -> None:
+def check_contained(fields: dict[str, Reader], claims: Enclosure, unit: int, work: Work) -> None:
     """Verifies that `K(Z)` is in the interior of Z, and `K(X)` in that of X."""
     n = claims.system.unknowns
     residual = fields["residual"].numbers(n)

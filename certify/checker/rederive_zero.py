@@ -45,6 +45,7 @@ class SystemBounds:
         whole = [jet for pair in (*found, *obliged) for jet in (pair.middle, pair.box)]
         self.is_smooth = all(x.is_finite() for jet in whole for x in jet.values())
         self.jets: list[Jet] = [pair.box for pair in found]
+        self.middles: list[Jet] = [pair.middle for pair in found]
         self.unknowns = [BallInterval.of(a, b) for a, b in zip(*unknowns, strict=True)]
         # The input that is an unknown; None for multipliers.
         self.input_of: list[int | None] = [None] * system.unknowns
@@ -54,10 +55,17 @@ class SystemBounds:
 
     def value(self, terms: list[DerivativeTerm]) -> BallInterval:
         """Returns bounds on a sum."""
+        return self._sum(terms, self.jets)
+
+    def value_in_the_middle(self, terms: list[DerivativeTerm]) -> BallInterval:
+        """Returns bounds on a sum without multipliers, in the middle of the box alone."""
+        return self._sum(terms, self.middles)
+
+    def _sum(self, terms: list[DerivativeTerm], jets: list[Jet]) -> BallInterval:
         self.expansions.wide.spend(len(terms))
         result = ZERO
         for sign, output, along, factor in terms:
-            part = self._derivative(output, along).times(sign)
+            part = _derivative(jets[output], along).times(sign)
             result = result + (part if factor is None else self.unknowns[factor] * part)
         return result
 
@@ -93,12 +101,13 @@ class SystemBounds:
             for i in range(form.rows)
         ]
 
-    def _derivative(self, output: int, along: tuple[int, ...]) -> BallInterval:
-        """Returns a derivative: a coefficient times the factorials of its exponents."""
-        monomial, jet = tuple(sorted(along)), self.jets[output]
-        if monomial not in jet:
-            return ZERO
-        return jet[monomial].times(prod(factorial(monomial.count(k)) for k in set(monomial)))
+
+def _derivative(jet: Jet, along: tuple[int, ...]) -> BallInterval:
+    """Returns a derivative: a coefficient times the factorials of its exponents."""
+    monomial = tuple(sorted(along))
+    if monomial not in jet:
+        return ZERO
+    return jet[monomial].times(prod(factorial(monomial.count(k)) for k in set(monomial)))
 
 
 def bounds_over(

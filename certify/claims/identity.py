@@ -88,13 +88,23 @@ def field_difference(
     data: Contents, game: dg.Game | dg.AbstractField, x: Strategy, args: Any
 ) -> str | None:
     """Says whether a field differs from that of a file about the equations `F(x) = 0`."""
-    field, said = dg.as_field(game), data["game"]
+    field = dg.as_field(game)
+    return function_difference(data, lambda x, args: [ravel(field(x, args))[0]], x, args, "field")
+
+
+def function_difference(
+    data: Contents, functions: Callable, x: Strategy, args: Any, name: str = "functions"
+) -> str | None:
+    """Says whether functions, as a list of arrays, differ from those that a file spells out."""
+    said = data["game"]
     players = [(player["name"], player["size"]) for player in said["players"]]
     found = [*zip(player_names(x), dimensions(x), strict=True)]
     if players != found:
         return f"its players and coordinates are {_counted(players)}, not {_counted(found)}"
-    code, _ = code_of(lambda x, args: [ravel(field(x, args))[0]], x, args, "the functions")
-    return None if same_function(said, code, x) else "its field is another function"
+    code, _ = code_of(functions, x, args, "the functions")
+    verb = "are other" if name == "functions" else "is another"
+    noun = "functions" if name == "functions" else "function"
+    return None if same_function(said, code, x) else f"its {name} {verb} {noun}"
 
 
 def same_function(said: Contents, code: core.ClosedJaxpr, x: Strategy) -> bool:

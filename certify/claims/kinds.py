@@ -11,6 +11,7 @@ from certify.claims.certificate import Certificate
 from certify.claims.checked import Checked, NotAccepted
 from certify.claims.contraction import Contraction
 from certify.claims.convergence import Convergence
+from certify.claims.equilibrium_count import EquilibriumCount
 from certify.claims.expanding_region import Expansion
 from certify.claims.feedback_equilibrium import FeedbackEquilibrium
 from certify.claims.instability import Instability
@@ -33,7 +34,7 @@ KINDS: dict[str, type[Certificate]] = {
         *(Convergence, Contraction, PolicyConvergence),
         *(IsolatedZero, StackelbergOptimum, FeedbackEquilibrium, MeanSquare),
         NeuralConvergence,
-        *(Refutation, Instability, Expansion, MonotoneConvergence),
+        *(Refutation, Instability, Expansion, MonotoneConvergence, EquilibriumCount),
     )
 }
 
@@ -50,7 +51,7 @@ def load(path: str | Path, progress: Progress | None = None, *, level: int = 1) 
         A certificate with the status "proved", of the class of its kind: a `Convergence`, a
         `Contraction`, a `PolicyConvergence`, an `IsolatedZero`, a `StackelbergOptimum`, a
         `FeedbackEquilibrium`, a `MeanSquare`, a `NeuralConvergence`, a `Refutation`, an
-        `Instability`, an `Expansion` or a `MonotoneConvergence`.
+        `Instability`, an `Expansion`, a `MonotoneConvergence` or an `EquilibriumCount`.
 
     Raises:
         ValueError: If the file cannot be read (`certify.checker.Unusable`), or the independent

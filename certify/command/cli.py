@@ -38,7 +38,7 @@ METRICS = ("auto", "weights", "block", "full")
 OBJECTIVES = ("basin", "margin", "step", "rate")
 # The kinds of files, `certify.claims.kinds.KINDS`, repeated for the same reason.
 KINDS = ("convergence", "contraction", "policies", "zero", "stackelberg", "feedback")
-KINDS += ("mean_square", "neural", "refutation", "instability", "expansion", "monotone")
+KINDS += ("mean_square", "neural", "refutation", "instability", "expansion", "monotone", "count")
 
 
 class Interrupted(Exception):

@@ -89,6 +89,7 @@ def posed(
     description: dict[str, Any],
     point: np.ndarray,
     sets: list[Any] | None = None,
+    read: Callable[[Reader, list[int]], System] = read_system,
 ) -> PosedSystem:
     """Traces functions, and poses a system of equations that is made of them.
 
@@ -101,6 +102,7 @@ def posed(
         description: What the file says of the system.
         point: A guess of the inputs, as a vector.
         sets: What the file says of strategy sets; None if it says nothing.
+        read: What reads the description of the system.
 
     Raises:
         NoProof: If the functions cannot be spelled out as a graph.
@@ -144,8 +146,8 @@ def posed(
     }
     game["hash"] = game_hash(game)
     try:
-        system = read_system(Reader(game, "game"), list(field.sizes))
-        read = read_graph(Reader(graph), system.inputs, system.outputs)
+        system = read(Reader(game, "game"), list(field.sizes))
+        functions_read = read_graph(Reader(graph), system.inputs, system.outputs)
     except Unusable as error:
         raise NoProof(str(error)) from None
-    return PosedSystem(game, system, read, field, run, point)
+    return PosedSystem(game, system, functions_read, field, run, point)

@@ -16,6 +16,7 @@ import certify.checker
 from certify.checker.reader import (
     CONTRACTION,
     CONVERGENCE,
+    COUNT,
     EXPANSION,
     FEEDBACK,
     INSTABILITY,
@@ -41,7 +42,7 @@ FLINT = {
     *("rederive_zero.py", "rederive_stackelberg.py", "rederive_nonconvexity.py"),
     *("network_balls.py", "rederive_neural.py", "rederive_outputs.py"),
     *("neural_situation.py", "rederive_adversarial.py", "rederive_robust.py"),
-    "rederive_perturbed.py",
+    *("rederive_perturbed.py", "rederive_count.py"),
 }
 
 
@@ -187,7 +188,7 @@ def test_class_names_are_unique():
 
 def test_each_kind_has_its_check():
     kinds = {CONVERGENCE, CONTRACTION, POLICIES, ZERO, STACKELBERG, FEEDBACK, MEAN_SQUARE}
-    kinds |= {REFUTATION, INSTABILITY, EXPANSION, MONOTONE, NEURAL}
+    kinds |= {REFUTATION, INSTABILITY, EXPANSION, MONOTONE, NEURAL, COUNT}
     assert certify.checker.KINDS.keys() == kinds
 
 

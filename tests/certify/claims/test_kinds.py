@@ -55,6 +55,7 @@ BENT = dg.zero_sum(
 PULLED = dg.zero_sum(lambda x, args: x["fast"] * x["slow"], minimiser="fast")
 PUSHED = dg.game(lambda x, args: {"fast": -(x["fast"] ** 2), "slow": -(x["slow"] ** 2)})
 ORIGIN = {"fast": 0.0, "slow": 0.0}
+CUBIC = dg.game(lambda x, args: (x[0] ** 3 - 3.0 * x[0],))
 AROUND = certify.Box.around(ORIGIN, 1.0)
 
 
@@ -85,6 +86,7 @@ def of_each_kind(linear_certificate, linear_game):
         "instability": certify.certify_instability(BENT, dg.Simultaneous(0.1), ORIGIN),
         "instability of the flow": certify.certify_instability(BENT, None, ORIGIN),
         "monotone": certify.certify_monotone(SKEW, certify.Box.around((0.0, 0.0), 1.0)),
+        "count": certify.all_equilibria(CUBIC, certify.Box((-2.0,), (2.0,))),
         "expansion": certify.certify_expansion(PULLED, dg.Simultaneous(0.5), AROUND),
         "expansion of the flow": certify.certify_expansion(PUSHED, None, AROUND),
     }
@@ -100,13 +102,14 @@ NUMBERS = {
     "instability": "growth",
     "monotone": "lipschitz",
     "expansion": "growth",
+    "count": "at_least",
 }
 NAMES = [
     *("convergence", "convergence over policies", "contraction", "policies"),
     *("zero", "zero of an equilibrium", "stackelberg", "feedback", "mean square", "refutation"),
     "neural",
     *("instability", "instability of the flow", "expansion", "expansion of the flow"),
-    "monotone",
+    *("monotone", "count"),
 ]
 
 
@@ -176,7 +179,7 @@ def test_schemas_of_every_kind(command):
     assert command("schema")[1] == command("schema", "convergence")[1]
     status, _, err = command("schema", "network")
     known = "convergence, contraction, policies, zero, stackelberg, feedback, mean_square, "
-    known += "neural, refutation, instability, expansion or monotone"
+    known += "neural, refutation, instability, expansion, monotone or count"
     assert status == 2 and f"must be {known}" in err
 
 
@@ -198,6 +201,7 @@ def test_a_certificate_knows_its_game(certificate, of_each_kind, linear_game, tm
         "instability": (BENT, linear),
         "instability of the flow": (BENT, linear),
         "monotone": (SKEW, (0.0, 0.0)),
+        "count": (CUBIC, (0.0,)),
         "expansion": (PULLED, linear),
         "expansion of the flow": (PUSHED, linear),
     }[name]
@@ -210,6 +214,7 @@ def test_a_certificate_knows_its_game(certificate, of_each_kind, linear_game, tm
         "feedback": dg.dynamic.LQGame(2 * ONE, LQ.B, LQ.Q, LQ.R),
         "convergence over policies": ENTROPIC,
         "monotone": dg.zero_sum(lambda x, args: 2 * x[0] * x[1]),
+        "count": dg.game(lambda x, args: (x[0] ** 3,)),
         "neural": dg.ZeroSumNetworks(NETWORKS.value, (None, NET), (1.0, 1.0)),
     }.get(name, dg.game(lambda x, args: {key: value**2 for key, value in x.items()}))
     args = DATA if name == "neural" else None
@@ -250,6 +255,8 @@ def test_false_contents_cannot_be_checked(certificate):
             "lower": data["evidence"]["center"],
             "upper": data["evidence"]["center"],
         }
+    elif "count" in data["claims"]:
+        data["claims"]["count"] += 1
     else:
         names = ("rate", "curvature", "growth", "margin", "lipschitz")
         key = next(k for k in names if k in data["claims"])

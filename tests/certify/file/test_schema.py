@@ -51,7 +51,9 @@ def test_the_schemas_are_schemas(kind):
     Draft202012Validator.check_schema(certify.schema(kind))
     assert certify.schema(kind)["properties"]["version"] == {"const": reader.VERSION}
     assert certify.schema(kind)["properties"]["kind"] == {"const": kind}
-    known = "contraction, convergence, expansion, feedback, instability, mean_square, monotone, "
+    known = (
+        "contraction, convergence, count, expansion, feedback, instability, mean_square, monotone, "
+    )
     known += "neural, policies, refutation, stackelberg, zero"
     with pytest.raises(ValueError, match=f"must be one of {known}"):
         certify.schema(f"{kind}s")
@@ -67,7 +69,7 @@ def test_every_kind_has_a_schema_and_a_file():
 def test_real_files_fit(name):
     data = REAL[name]
     assert fits(data), next(VALIDATORS[data["kind"]].iter_errors(data)).message
-    needs_graph = ("zero", "mean_square", "instability", "expansion")
+    needs_graph = ("zero", "mean_square", "instability", "expansion", "count")
     if "graph" in data["game"] and data["kind"] not in needs_graph:
         assert fits(data | {"game": {k: v for k, v in data["game"].items() if k != "graph"}})
 
