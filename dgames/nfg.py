@@ -5,17 +5,17 @@ outcome variant lists outcomes first and then the number of each profile's outco
 first player's action changes fastest.
 """
 
-import codecs
 import math
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import NamedTuple
 
 import jax.numpy as jnp
 import numpy as np
 
+from dgames.file_words import NUMBER, Words, braces, decoded, fault, quoted, shown
 from dgames.games.matrix import MatrixGame
 
 
@@ -54,7 +54,7 @@ def read_nfg(path: str | Path) -> NormalForm:
     Raises:
         ValueError: If the file is no such game, or no text in UTF-8; it says in which line.
     """
-    return parse_nfg(_decoded(Path(path).read_bytes()))
+    return parse_nfg(decoded(Path(path).read_bytes(), ".nfg"))
 
 
 def write_nfg(
@@ -88,11 +88,11 @@ def parse_nfg(text: str) -> NormalForm:
     >>> pennies.payoffs[0].tolist()
     [[1.0, -1.0], [-1.0, 1.0]]
     """
-    words = _Words(text)
+    words = Words(text, ".nfg")
     for expected in ("NFG", "1", ("R", "D")):
         words.take("symbol" if expected != "1" else "number", expected)
     title = words.take("text")
-    players = _read_players(words)
+    players = words.players()
     actions = _read_actions(words, len(players))
     sizes = tuple(names if isinstance(names, int) else len(names) for names in actions)
     comment = words.take("text") if words.kind == "text" else ""
@@ -121,17 +121,21 @@ def format_nfg(game: MatrixGame | NormalForm, *, title: str = "", outcomes: bool
         raise ValueError("an .nfg file holds finite payoffs only")
     table = np.moveaxis(form.payoffs, 0, -1).reshape(-1, len(form.players), order="F").tolist()
     head = [
-        f"NFG 1 R {_quoted(form.title)} {_braces(map(_quoted, form.players))}",
-        _braces(_format_actions(form.actions)),
-        *([_quoted(form.comment)] if form.comment else []),
+        f"NFG 1 R {quoted(form.title)} {braces(map(quoted, form.players))}",
+        braces(_format_actions(form.actions)),
+        *([quoted(form.comment)] if form.comment else []),
         "",
     ]
     if outcomes:
-        body = ["{", *(_braces(['""', ", ".join(map(repr, row))]) for row in table), "}"]
+        body = ["{", *(braces(['""', ", ".join(map(repr, row))]) for row in table), "}"]
         body += [" ".join(_numbers(len(table)))]
     else:
         body = [" ".join(map(repr, row)) for row in table]
     return "\n".join([*head, *body, ""])
+
+
+_fault = partial(fault, ".nfg")
+_OUTCOME = re.compile(r"""[\s,]*\{[\s,]*"(?:[^"\\]|\\.)*"(?P<payoffs>[^{}"]*)\}""", re.DOTALL)
 
 
 def _numbers(count: int) -> tuple[str, ...]:
@@ -147,58 +151,10 @@ def _with_numbers_for_names(game: MatrixGame, title: str) -> NormalForm:
 def _format_actions(actions: tuple[tuple[str, ...], ...]) -> list[str]:
     if all(names == _numbers(len(names)) for names in actions):
         return [str(len(names)) for names in actions]
-    return [_braces(map(_quoted, names)) for names in actions]
+    return [braces(map(quoted, names)) for names in actions]
 
 
-def _quoted(text: str) -> str:
-    escaped = text.replace("\\", "\\\\").replace('"', '\\"')
-    return f'"{escaped}"'
-
-
-def _braces(items: Iterable[str]) -> str:
-    return f"{{ {' '.join(items)} }}"
-
-
-def _decoded(data: bytes) -> str:
-    """Decodes a file, with newlines as in Python."""
-    for mark, name in (
-        (codecs.BOM_UTF8, ""),
-        (codecs.BOM_UTF16_LE, " of UTF-16"),
-        (codecs.BOM_UTF16_BE, " of UTF-16"),
-    ):
-        if data.startswith(mark):
-            raise _fault(1, f"it begins with a byte order mark{name}; save it as plain UTF-8")
-    try:
-        text = data.decode("utf-8")
-    except UnicodeDecodeError as error:
-        line, byte = 1 + data.count(b"\n", 0, error.start), data[error.start]
-        what = "UTF-8, but perhaps UTF-16" if b"\0" in data else "UTF-8"
-        raise _fault(
-            line, f"the byte 0x{byte:02x} is no {what}; save the file as plain UTF-8"
-        ) from error
-    return text.replace("\r\n", "\n").replace("\r", "\n") if "\r" in text else text
-
-
-def _fault(line: int, what: str) -> ValueError:
-    return ValueError(f"line {line} of the .nfg file: {what}")
-
-
-def _shown(word: str) -> str:
-    """Shortens a word for a message."""
-    word = word if len(word) <= 40 else word[:37] + "..."
-    return word if word.isprintable() else ascii(word)
-
-
-def _read_players(words: "_Words") -> tuple[str, ...]:
-    words.take("{")
-    players = tuple(words.while_of("text"))
-    if not players and words.kind == "}":
-        raise _fault(words.line, "there are no players")
-    words.take("}")
-    return players
-
-
-def _read_actions(words: "_Words", players: int) -> list[int | tuple[str, ...]]:
+def _read_actions(words: Words, players: int) -> list[int | tuple[str, ...]]:
     """The names of actions, or how many, from `{ { "a" "b" } ... }` or `{ 2 ... }`."""
     words.take("{")
     actions: list[int | tuple[str, ...]] = []
@@ -212,7 +168,7 @@ def _read_actions(words: "_Words", players: int) -> list[int | tuple[str, ...]]:
             count = words.take("number")
             if not re.fullmatch(r"\d{1,18}", count):
                 raise _fault(
-                    line, f"a number of actions must be a whole number, got {_shown(count)}"
+                    line, f"a number of actions must be a whole number, got {shown(count)}"
                 )
             own = int(count)
         if not own:
@@ -227,7 +183,7 @@ def _read_actions(words: "_Words", players: int) -> list[int | tuple[str, ...]]:
     return actions
 
 
-def _read_payoffs(words: "_Words", players: int, sizes: tuple[int, ...]) -> np.ndarray:
+def _read_payoffs(words: Words, players: int, sizes: tuple[int, ...]) -> np.ndarray:
     """Reads all payoffs, one row for each profile."""
     body, line = words.rest()
     comma = re.search(r"[0-9.],[0-9.]", body)
@@ -242,7 +198,7 @@ def _read_payoffs(words: "_Words", players: int, sizes: tuple[int, ...]) -> np.n
         shape = " x ".join(map(str, sizes))
         need = f"{shape} profiles of {players} players have {expected} payoffs"
         if len(numbers) > expected:
-            what = f"expected the end of the file, got {_shown(numbers[expected])}"
+            what = f"expected the end of the file, got {shown(numbers[expected])}"
         else:
             need += f", not {len(numbers)}"
             what = "expected a number, got the end of the file"
@@ -250,7 +206,7 @@ def _read_payoffs(words: "_Words", players: int, sizes: tuple[int, ...]) -> np.n
     return values.reshape(-1, players)
 
 
-def _read_outcomes(words: "_Words", players: int, profiles: int) -> np.ndarray:
+def _read_outcomes(words: Words, players: int, profiles: int) -> np.ndarray:
     """Reads the payoffs of each profile; outcome 0 pays nothing."""
     words.take("{")
     body, line = words.rest()
@@ -282,11 +238,11 @@ def _read_outcomes(words: "_Words", players: int, profiles: int) -> np.ndarray:
         i = rows.index(-1)
         last = len(table) - 1
         options = " or ".join(places) if last < 3 else f"a number from 0 to {last}"
-        raise _fault(_line(body, i, line), f"expected {options}, got {_shown(chosen[i])}")
+        raise _fault(_line(body, i, line), f"expected {options}, got {shown(chosen[i])}")
     if len(chosen) != profiles:
         more = len(chosen) > profiles
         what = "the end of the file" if more else "the number of an outcome"
-        got = _shown(chosen[profiles]) if more else "the end of the file"
+        got = shown(chosen[profiles]) if more else "the end of the file"
         raise _fault(
             _line(body, profiles, line),
             f"expected {what}, got {got}: there are {profiles} profiles, with an outcome each",
@@ -336,106 +292,12 @@ def _value(word: str) -> float:
 
 def _examined(index: int, word: str) -> tuple[int, str]:
     """Returns an index, and what is wrong with the number there, or an empty text."""
-    if not _NUMBER.fullmatch(word):
-        return index, f"expected a number, got {_shown(word)}"
+    if not NUMBER.fullmatch(word):
+        return index, f"expected a number, got {shown(word)}"
     try:
         finite = math.isfinite(_value(word))
     except ZeroDivisionError:
-        return index, f"the number {_shown(word)} divides by zero"
+        return index, f"the number {shown(word)} divides by zero"
     except (ValueError, OverflowError):
         finite = False
-    return index, "" if finite else f"the number {_shown(word)} is too large for float64"
-
-
-_NAMES = {
-    "text": "a text in quotation marks",
-    "number": "a number",
-    "symbol": "a word",
-    "{": "{",
-    "}": "}",
-    "end": "the end of the file",
-}
-
-
-class _Word(NamedTuple):
-    kind: str
-    text: str
-    line: int
-    start: int
-
-
-_NUMERAL = r"[+-]?(?:[0-9]+/[0-9]+|(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?)"
-_NUMBER = re.compile(_NUMERAL)
-_PATTERN = re.compile(
-    rf"""
-    (?P<space>[\s,]+)
-  | (?P<text>"(?:[^"\\]|\\.)*")
-  | (?P<number>{_NUMERAL}(?![^\s{{}}",]))
-  | (?P<brace>[{{}}])
-  | (?P<symbol>[^\s{{}}",]+)
-    """,
-    re.VERBOSE | re.DOTALL,
-)
-_OUTCOME = re.compile(r"""[\s,]*\{[\s,]*"(?:[^"\\]|\\.)*"(?P<payoffs>[^{}"]*)\}""", re.DOTALL)
-
-
-class _Words:
-    """Reads the words of a file, one after the other."""
-
-    def __init__(self, text: str):
-        if text.startswith("\ufeff"):
-            raise _fault(1, "it begins with a byte order mark; save it as plain UTF-8")
-        self._text, self._end, self._line = text, 0, 1
-        self._next = self._read()
-
-    @property
-    def kind(self) -> str:
-        """The kind of the next word: "text", "number", "symbol", "{", "}" or "end"."""
-        return self._next.kind
-
-    @property
-    def line(self) -> int:
-        """The line of the next word."""
-        return self._next.line
-
-    def take(self, kind: str, expected: str | tuple[str, ...] = ()) -> str:
-        """Takes the next word, which must be of a kind, and one of those expected, if any."""
-        word = self._next
-        options = (expected,) if isinstance(expected, str) else expected
-        if word.kind != kind or (options and word.text not in options):
-            wanted = " or ".join(options) or _NAMES[kind]
-            what = _shown(word.text) or _NAMES[word.kind]
-            raise _fault(word.line, f"expected {wanted}, got {what}")
-        if kind != "end":
-            self._next = self._read()
-        return word.text
-
-    def while_of(self, kind: str) -> Iterator[str]:
-        """Takes the next words as long as they are of a kind."""
-        while self.kind == kind:
-            yield self.take(kind)
-
-    def rest(self) -> tuple[str, int]:
-        """Returns the remaining text, and the line in which it begins."""
-        return self._text[self._next.start :], self._next.line
-
-    def move(self, text: str, position: int, line: int) -> None:
-        """Continues at a position of a text, which lies in a given line."""
-        self._text, self._end, self._line = text, position, line
-        self._next = self._read()
-
-    def _read(self) -> _Word:
-        while self._end < len(self._text):
-            start, line = self._end, self._line
-            match = _PATTERN.match(self._text, start)
-            if match is None:
-                raise _fault(line, "a text without end")
-            kind, word = match.lastgroup or "", match.group()
-            self._end, self._line = match.end(), line + word.count("\n")
-            if kind == "text":
-                word = re.sub(r"\\(.)", r"\1", word[1:-1], flags=re.DOTALL)
-            if kind == "symbol" and "\0" in word:
-                raise _fault(line, "a zero byte: is it UTF-16, or no text? Save it as plain UTF-8")
-            if kind != "space":
-                return _Word(word if kind == "brace" else kind, word, line, start)
-        return _Word("end", "", self._line, self._end)
+    return index, "" if finite else f"the number {shown(word)} is too large for float64"
