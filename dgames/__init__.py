@@ -246,6 +246,8 @@ if _typing.TYPE_CHECKING:
     from dgames.populations import nash_averaging as nash_averaging
 
 # Games read from other formats and packages
+from dgames.trees.efg import read_efg as read_efg
+from dgames.trees.efg import write_efg as write_efg
 from dgames.nfg import NormalForm as NormalForm
 from dgames.nfg import read_nfg as read_nfg
 from dgames.nfg import write_nfg as write_nfg

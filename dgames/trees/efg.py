@@ -128,6 +128,7 @@ class _Reader:
     def __init__(self, words: Words, players: tuple[str, ...]) -> None:
         self.words, self.players = words, players
         self.infosets: dict[tuple[int, int], _Infoset] = {}  # by player and number; 0 is chance
+        self.comma = 0  # the line of the last comma between digits, which may mean a decimal
         self.outcomes: dict[int, tuple[Number, ...]] = {0: (0,) * len(players)}
 
     def tree(self) -> Node:
@@ -195,11 +196,12 @@ class _Reader:
                 raise words.fault(line, f"{what} had another name before, {shown(known.name)}")
             return
         words.take("{")
-        actions, probabilities = [], []
+        self.comma, actions, probabilities = 0, [], []
         while words.kind == "text":
             actions.append(words.take("text"))
             if not mover:
                 probabilities.append(self._number())
+                self._refuse_comma()
         self._close(f"{what} has names of actions" + ("" if mover else " and probabilities"))
         if not actions:
             raise words.fault(line, f"{what} has no actions")
@@ -243,15 +245,22 @@ class _Reader:
             raise words.fault(line, "outcome 0 pays nothing, so it has no payoffs")
         words.take("{")
         payoffs, line = [], words.line
+        self.comma = 0
         while words.kind == "number":
             payoffs.append(self._number())
         self._close(f"outcome {number} has payoffs")
         if len(payoffs) != len(self.players):
+            self._refuse_comma()
             told = f"{len(self.players)} payoffs, one per player, got {len(payoffs)}"
             raise words.fault(line, f"an outcome has {told}")
         if self.outcomes.setdefault(number, tuple(payoffs)) != tuple(payoffs):
             raise words.fault(line, f"outcome {number} has had other payoffs before")
         return self.outcomes[number]
+
+    def _refuse_comma(self) -> None:
+        if self.comma:
+            told = "a comma within a number; decimals are written with a point"
+            raise self.words.fault(self.comma, told)
 
     def _close(self, what: str) -> None:
         """Takes a closing brace."""
@@ -272,8 +281,7 @@ class _Reader:
         words, line = self.words, self.words.line
         word = words.take("number")
         if words.after_comma:
-            told = "a comma within a number; decimals are written with a point"
-            raise words.fault(line, told)
+            self.comma = line
         try:
             if any(int(power) > 5000 for power in _EXPONENT.findall(word)):
                 raise OverflowError
