@@ -81,6 +81,7 @@ from dgames.fields import AbstractField as AbstractField
 from dgames.fields import FunctionField as FunctionField
 from dgames.fields import NaturalGradient as NaturalGradient
 from dgames.fields import PseudoGradient as PseudoGradient
+from dgames.fields import Replicator as Replicator
 from dgames.fields import as_field as as_field
 from dgames.fields import check_game as check_game
 from dgames.fields import pseudo_gradient as pseudo_gradient
@@ -245,6 +246,23 @@ if _typing.TYPE_CHECKING:
     from dgames.populations import expected_cardinality as expected_cardinality
     from dgames.populations import nash_averaging as nash_averaging
 
+# Equilibria of finite games in exact arithmetic
+if _typing.TYPE_CHECKING:
+    from dgames.equilibria import BimatrixEquilibria as BimatrixEquilibria
+    from dgames.equilibria import Commitment as Commitment
+    from dgames.equilibria import CorrelatedEquilibrium as CorrelatedEquilibrium
+    from dgames.equilibria import ExactEquilibrium as ExactEquilibrium
+    from dgames.equilibria import LemkeHowsonPath as LemkeHowsonPath
+    from dgames.equilibria import NashComponent as NashComponent
+    from dgames.equilibria import NashSubset as NashSubset
+    from dgames.equilibria import RestPoint as RestPoint
+    from dgames.equilibria import RestPoints as RestPoints
+    from dgames.equilibria import bimatrix_equilibria as bimatrix_equilibria
+    from dgames.equilibria import commitment as commitment
+    from dgames.equilibria import correlated_equilibrium as correlated_equilibrium
+    from dgames.equilibria import lemke_howson as lemke_howson
+    from dgames.equilibria import rest_points as rest_points
+
 # Games read from other formats and packages
 from dgames.trees.efg import read_efg as read_efg
 from dgames.trees.efg import write_efg as write_efg
@@ -276,6 +294,22 @@ _LATER = {
             "UnrolledGradient",
             "stackelberg_point",
             "value_of_leading",
+        ),
+        "equilibria": (
+            "BimatrixEquilibria",
+            "Commitment",
+            "CorrelatedEquilibrium",
+            "ExactEquilibrium",
+            "LemkeHowsonPath",
+            "NashComponent",
+            "NashSubset",
+            "RestPoint",
+            "RestPoints",
+            "bimatrix_equilibria",
+            "commitment",
+            "correlated_equilibrium",
+            "lemke_howson",
+            "rest_points",
         ),
         "methods.optax": ("Optax",),
         "transforms": ("transforms",),

@@ -21,6 +21,7 @@ from dgames.fields.opponent_shaping import LookAhead as LookAhead
 from dgames.fields.opponent_shaping import StableOpponentShaping as StableOpponentShaping
 from dgames.fields.pseudo_gradient import PseudoGradient as PseudoGradient
 from dgames.fields.pseudo_gradient import pseudo_gradient as pseudo_gradient
+from dgames.fields.replicator import Replicator as Replicator
 from dgames.fields.rescaled import Rescaled as Rescaled
 from dgames.fields.shared import AugmentedField as AugmentedField
 from dgames.fields.shared import ExtendedField as ExtendedField
