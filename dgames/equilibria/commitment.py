@@ -73,8 +73,8 @@ def _best_with_reply(a: np.ndarray, b: np.ndarray, reply: int) -> SimplexOptimum
     """Returns the best strategy of the leader to which an action is a best response."""
     target = a[:, reply]
     exact = (b - b[:, [reply]]).T
-    rows = [integers(row) if any(row) else row for row in exact]
-    whole = integers(target) if any(target) else target
+    rows = [integers(row) for row in exact]
+    whole = integers(target)
     found = best_in_simplex(whole, np.array(rows, object).reshape(exact.shape))
     unit = scale_of(target, whole)
     multipliers = [

@@ -84,8 +84,8 @@ def correlated_equilibrium(
     payoffs = exact_payoffs(game)
     target = _objective(payoffs, objective)
     constraints = incentives(payoffs, coarse=coarse)
-    rows = [integers(row) if any(row) else row for row in constraints]
-    scaled = integers(target.ravel()) if any(target.ravel()) else target.ravel()
+    rows = [integers(row) for row in constraints]
+    scaled = integers(target.ravel())
     G = np.array(rows, object).reshape(-1, target.size)
     optimum = best_in_simplex(scaled, G)
     assert optimum.point is not None, "every game has a correlated equilibrium"

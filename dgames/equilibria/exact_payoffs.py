@@ -5,12 +5,13 @@ from collections.abc import Sequence
 from fractions import Fraction
 from typing import Any, TypeAlias
 
+import jax
 import numpy as np
 
 from dgames.games.matrix import MatrixGame
 from dgames.nfg import NormalForm
 
-FiniteGame: TypeAlias = MatrixGame | NormalForm | Sequence[Any]
+FiniteGame: TypeAlias = MatrixGame | NormalForm | Sequence[Any] | np.ndarray | jax.Array
 
 
 def exact_payoffs(game: FiniteGame, *, players: int | None = None) -> list[np.ndarray]:
@@ -18,7 +19,7 @@ def exact_payoffs(game: FiniteGame, *, players: int | None = None) -> list[np.nd
 
     Args:
         game: A game whose payoffs are floats, each of which is the rational number that it is; or
-            one nested list or array of numbers per player, in which `fractions.Fraction(1, 3)` is
+            one nested list or array of numbers per player, where `fractions.Fraction(1, 3)` is
             exact too.
         players: How many players there must be, if that matters.
 
