@@ -7,6 +7,7 @@ program_checks.py   whether an enclosure of one of them misses a point
 probes.py           functions that use one feature of JAX each
 coverage.py         whether a probe can be enclosed
 random_games.py     random games, and whether what is proved of them is so
+tiny_steps.py       the branch of quantal responses in tiny steps
 edits.py            random edits of certificate files
 mutants/            certificate files with one thing changed, and an oracle that judges them
 """

@@ -90,7 +90,8 @@ def softmax(logits: BallArray) -> BallArray:
     slack = 4 * (len(lower) + 4) * EPSILON
     with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
         least = lower / (lower + others_upper) * (1 - slack) - TINY
-        most = upper / (upper + others_lower) * (1 + slack) + TINY
+        total = upper + others_lower
+        most = np.where(np.isfinite(total), upper / total * (1 + slack) + TINY, 1.0)
     return between(np.maximum(least, 0.0), np.minimum(most, 1.0))
 
 

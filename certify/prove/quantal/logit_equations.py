@@ -112,9 +112,27 @@ class LogitEquations:
         at, slopes = self.differences(middle), self.slopes(box)
         return Linearised(self._value(middle, at), self._jacobian(box, at, slopes))
 
-    def value(self, z: np.ndarray) -> np.ndarray:
-        """H at a point, as a float."""
-        return self._value(exactly(z), self.differences(exactly(z))).middle
+    def in_floats(self, z: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """H at a point and its derivatives, for guesses: nothing is bounded."""
+        p = []
+        for span in self.spans:
+            weights = np.exp(np.append(z[span], 0.0) - max(z[span].max(initial=0.0), 0.0))
+            p.append(weights / weights.sum())
+        differences, slopes = np.zeros(self.count), np.zeros((self.count, self.count))
+        for (player, *others), (rows, _) in self.terms:
+            span, total = self.spans[player], rows
+            for other in reversed(others):
+                total = total @ p[other]
+            differences[span] += total
+            for place, j in enumerate(others):
+                part = np.moveaxis(rows, place + 1, 1)
+                for other in reversed([*others[:place], *others[place + 1 :]]):
+                    part = part @ p[other]
+                average = (part @ p[j])[:, None]
+                slopes[span, self.spans[j]] += (p[j] * (part - average))[:, :-1]
+        jacobian = np.eye(self.count) - z[-1] * slopes
+        value = z[:-1] - z[-1] * differences
+        return value, np.concatenate([jacobian, -differences[:, None]], 1)
 
     def _value(self, z: BallArray, differences: BallArray) -> BallArray:
         logits, precision = _parts(z)
@@ -164,6 +182,41 @@ class LogitEquations:
                 total = _added_at(total, (self.spans[first], self.spans[player]), block)
         return total
 
+    def bending(self, z: BallArray, tangent: BallArray) -> BallArray:
+        """Encloses the second derivatives of H in the direction of a tangent.
+
+        Along `z + e t`, with `y_i` moving by `e n_i` and n the average of `n_i`, probabilities have
+        the derivatives `p_i (n_i - n)` and `p_i ((n_i - n)^2 - average of (n_i - n)^2)`, and D is
+        multilinear in them.
+        """
+        (moves, faster), (_, precision) = _parts(tangent), _parts(z)
+        p = self.strategies(z)
+        first, second = [], []
+        for own, span in zip(p, self.spans, strict=True):
+            way = BallArray(*(np.concatenate([part[span], np.zeros(1)]) for part in moves))
+            centred = subtracted(way, _averaged(way, own))
+            squares = multiplied(centred, centred)
+            first.append(multiplied(own, centred))
+            second.append(multiplied(own, subtracted(squares, _averaged(squares, own))))
+        slopes = contracted("ij,j->i", self.slopes(z), moves, self.count)
+        total = exactly(np.zeros(self.count))
+        for (player, *others), rows in self.terms:
+            for changed in itertools.combinations_with_replacement(range(len(others)), 2):
+                part = rows
+                for place in reversed(range(len(others))):
+                    j = others[place]
+                    if place not in changed:
+                        part = _averaged(part, p[j])
+                    else:
+                        weights = second[j] if changed[0] == changed[1] else first[j]
+                        part = contracted("...b,b->...", part, weights, self.sizes[j])
+                times = 1.0 if changed[0] == changed[1] else 2.0
+                part = BallArray(times * part.middle, times * part.radius)
+                total = _added_at(total, self.spans[player], part)
+        twice = BallArray(2 * faster.middle, 2 * faster.radius)
+        inside = added(multiplied(precision, total), multiplied(twice, slopes))
+        return BallArray(-inside.middle, inside.radius)
+
 
 def _parts(z: BallArray) -> tuple[BallArray, BallArray]:
     """Logit differences, and the precision."""
@@ -178,8 +231,8 @@ def _averaged(table: BallArray, p: BallArray) -> BallArray:
     if table.middle.size == 0:
         return exactly(np.zeros(table.middle.shape[:-1]))
     centre = 0.5 * (table.middle.max(-1) + table.middle.min(-1))
-    offsets = subtracted(table, exactly(centre[..., None]))
-    return added(exactly(centre), contracted("...b,b->...", offsets, p, len(p.middle)))
+    offsets = subtracted(table, exactly(np.asarray(centre)[..., None]))
+    return added(exactly(np.asarray(centre)), contracted("...b,b->...", offsets, p, len(p.middle)))
 
 
 def _added_at(total: BallArray, place: Any, part: BallArray) -> BallArray:

@@ -8,6 +8,7 @@ from jaxtyping import Float
 from certify.prove.quantal.ball_arrays import BallArray, exactly
 from certify.prove.quantal.logit_equations import LogitEquations
 from certify.prove.quantal.tubes import Tube, find_tangent, find_tube
+from certify.rounding import next_above, next_below, raised
 
 # Relative to the size of a point: the least radii of tubes, and the least step.
 _FLOOR, _SHORTEST = 2.0**-44, 2.0**-26
@@ -42,11 +43,9 @@ class QuantalPath(NamedTuple):
             (precisions, actions); 0 and 1 where nothing was proved.
         logits: Bounds on differences of logits to the last action, in the same way: a pair of
             arrays for each player, infinite where nothing was proved.
-        turns: Changes of direction that were proved between uniform play and each first pass (or
-            the end of what was proved).
-        turning_points: These changes in order, along all that was proved. A turn that goes back and
-            forth within one tube, of which nothing is seen at its ends, would not be counted.
-        monotone: Whether the branch was proved to have no other turns than these.
+        turns: How often the branch turns between uniform play and each first pass (or the end of
+            what was proved): exactly so often.
+        turning_points: All turns of the branch, in order, along all that was proved.
         followed: The precision at the end of the last tube, up to rounding.
         tubes: The number of tubes.
         length: An estimate of the length of the branch in logits and scaled precisions.
@@ -63,7 +62,6 @@ class QuantalPath(NamedTuple):
     logits: tuple[tuple[np.ndarray, np.ndarray], ...]
     turns: np.ndarray
     turning_points: tuple[TurningPoint, ...]
-    monotone: bool
     followed: float
     tubes: int
     length: float
@@ -110,10 +108,10 @@ def quantal_path(game: Any, precisions: Any, *, max_tubes: int = 20_000) -> Quan
 
     All the conditions are tested with ball arithmetic in which every rounding error is paid for.
     Steps that fail are shortened. Where branches meet no step is short enough, and the answer is
-    "undecided": what was proved before stays proved. Turns are proved from the signs of tangents
-    that are enclosed at the ends of tubes; a pair of turns within one tube shows only in
-    `monotone`, which is True if every tube without a counted turn has precisions that rise or fall
-    in all of it, and each one with a turn has exactly one.
+    "undecided": what was proved before stays proved. All turns are found: a tube is accepted only
+    if the derivative of the precision by the pivot is proved to have one sign in all of it, or its
+    second derivative is. In the latter case the first one is monotone, and the precision turns
+    exactly once if it has different signs at the two ends, and not at all if it has the same.
 
     Args:
         game: A `MatrixGame`, `PolymatrixGame` or `PreferenceGame`, or one whose tables are
@@ -158,7 +156,6 @@ class _Walk:
         self.scaled = goals * equations.unit
         self.step, self.tubes, self.length = _FIRST_STEP, 0, 0.0
         self.turning: list[TurningPoint] = []
-        self.monotone = True
         self.found: list[tuple[BallArray, int]] = []
         self.reason: str | None = None
 
@@ -232,19 +229,22 @@ class _Walk:
         there = _end(equations, tube, to, side)
         if there is None:
             return False
-        self._accept(tube, there, near)
+        turn = None
+        slope = tube.slopes
+        if pivot != last and not abs(slope.middle[last]) > slope.radius[last]:
+            signs = [_sign(t.middle[last], t.radius[last]) for t in (tangent, there.tangent)]
+            bend = tube.curvatures(equations)
+            if bend is None or 0 in signs or not _sign(bend.middle[last], bend.radius[last]):
+                return False
+            if signs[0] != signs[1]:
+                least = float(np.abs(bend.middle[last]) - bend.radius[last])
+                turn = self._turn(tube, next_below(least), rising=signs[1] > 0)
+        self._accept(there, turn, near)
         return True
 
-    def _accept(self, tube: Tube, there: _Node, near: bool) -> None:
-        last = self.equations.count
-        slope = tube.slopes
-        if tube.pivot != last and not abs(slope.middle[last]) > slope.radius[last]:
-            before, after = self.node.tangent, there.tangent
-            signs = [_sign(t.middle[last], t.radius[last]) for t in (before, after)]
-            if 0 not in signs and signs[0] != signs[1]:
-                lower, upper = self._turn(tube, rising=signs[1] > 0)
-                self.turning.append(TurningPoint(lower, upper, bool(signs[1] > 0)))
-            self.monotone = False
+    def _accept(self, there: _Node, turn: TurningPoint | None, near: bool) -> None:
+        if turn is not None:
+            self.turning.append(turn)
         self.length += float(np.linalg.norm(there.point.middle - self.node.point.middle))
         self.tubes += 1
         self.node = there
@@ -253,10 +253,38 @@ class _Walk:
         else:
             self.step = min(1.4 * self.step, _LONGEST * self._size())
 
-    def _turn(self, tube: Tube, *, rising: bool) -> tuple[float, float]:
-        """Bounds the extreme precision in a tube."""
+    def _turn(self, tube: Tube, bend: float, *, rising: bool) -> TurningPoint:
+        """Bounds the extreme precision in a tube, where second derivatives are at least `bend`.
+
+        With slices nearer and nearer to the turn: from one where the precision has the slope s, it
+        is at a distance of at most `|s| / bend`, and differs by at most `s^2 / bend`.
+        """
         last, unit = self.equations.count, self.equations.unit
-        return float(tube.hull.lower[last] / unit), float(tube.hull.upper[last] / unit)
+        lower, upper = float(tube.hull.lower[last]), float(tube.hull.upper[last])
+        ends = self.node.point.middle[tube.pivot], 2 * tube.centre[tube.pivot]
+        low, high = sorted([float(ends[0]), float(ends[1] - ends[0])])
+        sign = 1.0 if rising else -1.0
+        for _ in range(60):
+            at = 0.5 * (low + high)
+            guess = tube.centre + (at - tube.centre[tube.pivot]) * tube.direction
+            guess[tube.pivot] = at
+            to = _newton(self.equations, guess, tube.pivot)
+            here = None if to is None else _end(self.equations, tube, to, 1.0)
+            if here is None:
+                break
+            slope, error = float(here.tangent.middle[last]), float(here.tangent.radius[last])
+            away = float(raised((abs(slope) + error) ** 2 / bend, 8))
+            lower = max(lower, float(here.point.lower[last]) - rising * away)
+            upper = min(upper, float(here.point.upper[last]) + (not rising) * away)
+            if away < 1e-10 * (1 + abs(upper)):
+                break
+            # Slopes rise along the pivot if the precision is convex in it.
+            low, high = (at, high) if sign * slope < 0 else (low, at)
+        return TurningPoint(
+            float(next_below(next_below(lower) / unit)),
+            float(next_above(next_above(upper) / unit)),
+            rising,
+        )
 
     def result(self) -> QuantalPath:
         """Sums up what was proved."""
@@ -286,7 +314,6 @@ class _Walk:
             logits=tuple(bounds),
             turns=np.array(turns, int),
             turning_points=tuple(self.turning),
-            monotone=self.monotone,
             followed=float(self.node.point.middle[-1] / equations.unit),
             tubes=self.tubes,
             length=self.length,
@@ -297,7 +324,7 @@ class _Walk:
     def _meeting(self) -> float | None:
         """Estimates where the Jacobian, bordered by the tangent, is singular."""
         z, tangent = self.node.point.middle, self.node.tangent.middle
-        jacobian = self.equations.linearised(exactly(z)).jacobian.middle
+        _, jacobian = self.equations.in_floats(z)
         bordered = np.concatenate([jacobian, tangent[None] / np.linalg.norm(tangent)])
         if not np.all(np.isfinite(bordered)):
             return None
@@ -315,9 +342,9 @@ def _newton(equations: LogitEquations, guess: np.ndarray, pivot: int) -> np.ndar
     others = np.arange(len(guess)) != pivot
     z = guess.copy()
     for _ in range(8):
-        at = equations.linearised(exactly(z))
+        value, jacobian = equations.in_floats(z)
         try:
-            move = np.linalg.solve(at.jacobian.middle[:, others], at.value.middle)
+            move = np.linalg.solve(jacobian[:, others], value)
         except np.linalg.LinAlgError:
             return None
         z[others] -= move
@@ -349,7 +376,7 @@ def _slice_zero(equations: LogitEquations, to: np.ndarray, pivot: int) -> BallAr
 def _node(equations: LogitEquations, point: BallArray, pivot: int, side: float) -> _Node | None:
     """Encloses the tangent at a zero in a box, of which the coordinate k has the sign `side`."""
     others = np.arange(len(point.middle)) != pivot
-    jacobian = equations.linearised(exactly(point.middle)).jacobian.middle
+    _, jacobian = equations.in_floats(point.middle)
     try:
         direction = np.zeros(len(others))
         direction[others] = np.linalg.solve(jacobian[:, others], -jacobian[:, pivot])

@@ -27,6 +27,10 @@ smooth curve over [a, b]: near each of them H has no others. The derivative v' o
 coordinates fulfils `A_v v' + A_k = 0` with the Jacobian A at the zero; with `v' = d + e` that is `Y
 A_v e = -Y A d`, so `e = (I - Y A_v) e - Y A d` and `|e| <= q |e| + s`; in the norm above this is
 the bound.
+
+*The second derivative.* With `t = (v', 1)`, differentiating once more gives `A_v v'' + B = 0` for
+`B = D^2 H[t, t]` at the zero. So `v'' = (I - Y A_v) v'' - Y B`, and with `w >= |Y B|` it is within
+`q |v''|` of `-Y B`, where `|v''| <= max_j w_j / rho_j / (1 - max_j (q rho)_j / rho_j) rho`.
 """
 
 from typing import NamedTuple
@@ -47,23 +51,46 @@ class Tube(NamedTuple):
 
     Attributes:
         pivot: The coordinate k, by which the curve is parametrised.
+        ends: a and b.
         centre: A point c of the line in the middle.
         direction: d, the direction of that line, with `d_k = 1`.
         radius: rho, with 0 at k.
         hull: A box with the tube in it.
         slopes: Encloses the derivatives of the curve by its coordinate k, all of it.
+        inverse: Y.
+        by: q.
     """
 
     pivot: int
+    ends: tuple[float, float]
     centre: Float[np.ndarray, " n"]
     direction: Float[np.ndarray, " n"]
     radius: Float[np.ndarray, " n"]
     hull: BallArray
     slopes: BallArray
+    inverse: Float[np.ndarray, "m m"]
+    by: Float[np.ndarray, "m m"]
+
+    def curvatures(self, equations: LogitEquations) -> BallArray | None:
+        """Encloses the second derivatives of the curve by its coordinate k, all of it."""
+        others = np.arange(len(self.direction)) != self.pivot
+        bend = equations.bending(self.hull, self.slopes)
+        bend = contracted("ij,j->i", exactly(self.inverse), bend, len(self.inverse))
+        size = _fixed_bound(bend.magnitude, self.by, self.radius[others])
+        if size is None:
+            return None
+        middle, radius = np.zeros(len(others)), np.zeros(len(others))
+        middle[others] = -bend.middle
+        radius[others] = raised(bend.radius + raised(self.by @ size, len(size) + 2), 2)
+        return BallArray(middle, radius)
 
     def contains(self, box: BallArray) -> bool:
-        """Whether a box, whose coordinate k is within the tube's, is inside."""
+        """Whether a box is inside."""
         k, d = self.pivot, self.direction
+        middle, radius = box.middle[k], box.radius[k]
+        lower, upper = (box.lower[k], box.upper[k]) if radius else (middle, middle)
+        if not (self.ends[0] <= lower and upper <= self.ends[1]):
+            return False
         offset = np.abs(box.middle[k] - self.centre[k]) + box.radius[k]
         away = np.abs(box.middle - (self.centre + (box.middle[k] - self.centre[k]) * d))
         sizes = np.abs(box.middle) + np.abs(self.centre) + 4 * offset * np.abs(d)
@@ -109,12 +136,13 @@ def find_tube(
             own = radius[others]
             shrunk = raised(by @ own, len(own) + 2)
             if np.all(raised(needed + shrunk, 2) < own):
-                slopes = _slopes(drift, by, own)
-                if slopes is None:
+                error = _fixed_bound(drift, by, own)
+                if error is None:
                     return None
                 spread = np.zeros(len(centre))
-                spread[others] = slopes
-                return Tube(pivot, centre, direction, radius, hull, BallArray(direction, spread))
+                spread[others] = error
+                slopes = BallArray(direction, spread)
+                return Tube(pivot, ends, centre, direction, radius, hull, slopes, inverse, by)
             needed = needed + shrunk
         if not np.all(np.isfinite(needed)):
             return None
@@ -135,7 +163,7 @@ def find_tangent(
     if inverse is None:
         return None
     by = preconditioned(inverse, jacobian, others)
-    error = _slopes(_applied(inverse, _along(jacobian, direction)), by, np.ones(len(inverse)))
+    error = _fixed_bound(_applied(inverse, _along(jacobian, direction)), by, np.ones(len(inverse)))
     if error is None:
         return None
     radius = np.zeros(len(direction))
@@ -143,17 +171,18 @@ def find_tangent(
     return radius
 
 
-def _slopes(drift: np.ndarray, by: np.ndarray, radius: np.ndarray) -> np.ndarray | None:
-    """Bounds `|e|` of the theorem, and once more from itself; None if the bound is not finite."""
-    factor = float(np.max(raised(by @ radius, len(radius) + 2) / radius, initial=0)) * (
-        1 + 4 * EPSILON
-    )
-    left = next_below(1 - factor)
+def _fixed_bound(size: np.ndarray, by: np.ndarray, radius: np.ndarray) -> np.ndarray | None:
+    """Bounds all e with `|e| <= q |e| + size`, in the norm of the radii; None if that is infinite.
+
+    What is a bound is put into the right side once, which may improve it.
+    """
+    ratios = raised(raised(by @ radius, len(radius) + 2) / radius, 2)
+    left = next_below(1 - float(np.max(ratios, initial=0)))
     if not left > 0:
         return None
-    most = float(np.max(raised(drift / radius, 2), initial=0))
+    most = float(np.max(raised(size / radius, 2), initial=0))
     error = raised(most / left * radius, 6)
-    return np.minimum(error, raised(drift + by @ error, len(radius) + 4))
+    return np.minimum(error, raised(size + by @ error, len(radius) + 4))
 
 
 def preconditioned(inverse: np.ndarray, jacobian: BallArray, others: np.ndarray) -> np.ndarray:

@@ -6,7 +6,8 @@ from numpy.testing import assert_allclose
 
 import certify
 import dgames as dg
-from dgames.games import MatrixGame
+from dgames.games import MatrixGame, PolymatrixGame
+from tools.tiny_steps import followed
 
 # McKelvey's game, whose branch turns back at 1.348 and on again a little below.
 LOOP = MatrixGame([[6.0, 6.0], [7.32, 1.0]], [[7.0, 7.0], [6.0, 4.0]])
@@ -20,14 +21,38 @@ def holds(path, place, player, value):
     return np.all(lower - 1e-12 <= value) and np.all(value <= upper + 1e-12)
 
 
+def loop_precision(p, guess):
+    """The precision near a guess at which the first player of the loop mixes with probability p."""
+    for _ in range(50):
+        q = 1 / (1 + np.exp(-2 * guess * (1 - p)))
+        value = guess * (5 - 6.32 * q) - np.log(p / (1 - p))
+        slope = 5 - 6.32 * q - guess * 6.32 * q * (1 - q) * 2 * (1 - p)
+        guess = guess - value / slope
+    return guess
+
+
+def extreme_precision(p, sign):
+    """The extreme of `loop_precision` near p."""
+    width = 0.02
+    for _ in range(60):
+        around = np.array([p - width, p, p + width])
+        values = sign * np.array([loop_precision(x, 1.33) for x in around])
+        p, width = around[np.argmax(values)], width * 0.7
+    return loop_precision(p, 1.33)
+
+
 def test_a_branch_that_turns_back():
     """At 1.5 one equation in one unknown has one root, which is the equilibrium."""
     path = certify.quantal_path(LOOP, [1.0, 1.5, 2.0])
     assert path.status == "proved"
     assert path.turns.tolist() == [0, 2, 2]
     back, on = path.turning_points
-    assert back.lower < 1.3485 < back.upper and not back.rising
-    assert on.lower < 1.3242 < on.upper and on.rising
+    assert not back.rising and on.rising
+    assert 0 < back.upper - back.lower < 1e-9 and 0 < on.upper - on.lower < 1e-9
+    # The precision is a function of one probability, whose extreme values are these.
+    highest, lowest = (extreme_precision(p, sign) for p, sign in ((0.718, 1), (0.57, -1)))
+    assert back.lower - 1e-9 < highest < back.upper + 1e-9
+    assert on.lower - 1e-9 < lowest < on.upper + 1e-9
 
     def root(precision):
         p = np.linspace(0.01, 0.99, 99)
@@ -81,6 +106,36 @@ def test_payoff_units_do_not_matter():
     path = certify.quantal_path(scaled, [2 / unit])
     assert path.status == "proved"
     assert abs(path.lower[0][0, 0] - 0.08972428) < 1e-8
+
+
+def test_pairs_of_players():
+    """A polymatrix game of three, and the same as one table."""
+    first, second = np.array([[1.0, 0.0], [0.0, 2.0]]), np.array([[0.0, 3.0], [1.0, 0.0]])
+    pairs = PolymatrixGame([[None, first, second], [second, None, None], [None, first, None]])
+    table = np.zeros((3, 2, 2, 2))
+    table[0] = first[:, :, None] + second[:, None, :]
+    table[1] = second.T[:, :, None]
+    table[2] = first.T[None]
+    paths = [certify.quantal_path(game, [0.7]) for game in (pairs, MatrixGame(*table))]
+    assert paths[0].status == paths[1].status == "proved"
+    for one, other in zip(paths[0].lower, paths[1].upper, strict=True):
+        assert_allclose(one, other, atol=1e-9)
+
+
+@pytest.mark.full
+@pytest.mark.parametrize("sizes", ((2, 2), (3, 3), (2, 2, 2)))
+def test_random_games(sizes):
+    """What is proved holds the equilibria that a continuation in tiny steps finds."""
+    payoffs = np.random.default_rng(8).uniform(0, 10, (4, len(sizes), *sizes))
+    goals = [0.2, 1.0, 2.0]
+    ends = np.cumsum([size - 1 for size in sizes])[:-1]
+    tiny = np.split(followed(payoffs, goals), ends, -1)
+    for k, own in enumerate(payoffs):
+        path = certify.quantal_path(MatrixGame(*own), goals)
+        assert path.status == "proved"
+        for (lower, upper), found in zip(path.logits, tiny, strict=True):
+            assert np.all(lower - 1e-6 <= found[k]) and np.all(found[k] <= upper + 1e-6)
+            assert np.all(upper - lower < 1e-9)
 
 
 def test_bad_questions():
