@@ -15,6 +15,7 @@ from types import ModuleType
 import jax
 
 from benchmarks.peers import (
+    all_equilibria,
     certificates,
     crowds,
     dynamics,
@@ -35,6 +36,7 @@ COMPARISONS: dict[str, ModuleType] = {
     "enclosures": enclosures,
     "rates": rates,
     "equilibria": equilibria,
+    "all_equilibria": all_equilibria,
     "generalised": generalised,
     "crowds": crowds,
     "leaders": leaders,
@@ -45,7 +47,7 @@ COMMAND = "python -m benchmarks --markdown docs/benchmarks.md"
 
 PACKAGES = (
     *("jax", "jaxlib", "equinox", "optax", "numpy", "scipy", "clarabel", "python-flint"),
-    *("torch", "auto_LiRPA", "immrax", "PEPit", "nashopt", "nashpy", "mfglib"),
+    *("torch", "auto_LiRPA", "immrax", "PEPit", "nashopt", "nashpy", "pygambit", "mfglib"),
 )
 
 INTRODUCTION = """\

@@ -11,7 +11,15 @@ import optax
 import pytest
 
 import dgames as dg
-from benchmarks.peers import dynamics, equilibria, generalised, lipschitz, rates, run
+from benchmarks.peers import (
+    all_equilibria,
+    dynamics,
+    equilibria,
+    generalised,
+    lipschitz,
+    rates,
+    run,
+)
 from benchmarks.peers.table import COLUMNS, Row, duration, markdown, missing, not_run
 from benchmarks.peers.timing import Comparison, compared, in_turns, timed
 
@@ -164,6 +172,28 @@ def test_peers_that_are_not_installed_are_named(monkeypatch):
     rows += [*rates.rows(quick=True), *equilibria.nashopt_rows(1)]
     assert all(row.time is None and "not installed" in row.cells()[-1] for row in rows)
     assert {"nashpy, Lemke-Howson", "PEPit", "nashopt"} == {row.peer for row in rows}
+
+
+def test_all_equilibria_are_compared_as_sets(monkeypatch):
+    sets: dict = {"ours": None}
+
+    def peer(tables):
+        found = dg.bimatrix_equilibria(tables)
+        sets["ours"] = [(e.x, e.y) for e in found]
+        return lambda: sets["ours"][1:] + [("another", "pair")] * sets["more"]
+
+    monkeypatch.setattr(all_equilibria, "by_gambit", peer)
+    found = []
+    for more, kind in enumerate(all_equilibria.KINDS):
+        sets["more"] = more
+        for tables in all_equilibria.draws(1, kind):
+            assert tables.shape[0] == 2 and max(tables.shape) <= 6
+            found.append(all_equilibria.compare(tables, "pygambit"))
+    assert [(one.lacks, one.more) for one in found] == [(1, 0), (1, 1), (1, 1)]
+    assert "the same sets in 0; others in" in all_equilibria.summary(found)
+    assert "lack 3 equilibria and have 2 more" in all_equilibria.summary(found)
+    same = [all_equilibria.Found((1.0, 1.0), False, 0, 0)]
+    assert all_equilibria.summary(same) == "1 games, 0 degenerate: the same sets"
 
 
 def test_lipschitz_constants_agree_with_those_of_a_solver(monkeypatch):
