@@ -44,6 +44,9 @@ if TYPE_CHECKING:
     from certify.claims.policy_convergence import PolicyConvergence as PolicyConvergence
     from certify.claims.refutation import Refutation as Refutation
     from certify.claims.stackelberg_optimum import StackelbergOptimum as StackelbergOptimum
+    from certify.claims.tree_convergence import Exploitability as Exploitability
+    from certify.claims.tree_convergence import TreeConvergence as TreeConvergence
+    from certify.claims.tree_convergence import TreeEquilibrium as TreeEquilibrium
     from certify.claims.weight_balls import WeightBalls as WeightBalls
     from certify.enclosure import EnclosureError as EnclosureError
     from certify.enclosure import Interval as Interval
@@ -106,6 +109,7 @@ if TYPE_CHECKING:
     from certify.prove.quantal import QuantalPath as QuantalPath
     from certify.prove.quantal import TurningPoint as TurningPoint
     from certify.prove.quantal import quantal_path as quantal_path
+    from certify.prove.trees import certify_tree as certify_tree
     from certify.prove.unstable import certify_expansion as certify_expansion
     from certify.prove.unstable import certify_instability as certify_instability
     from certify.prove.zero import certify_kkt as certify_kkt
@@ -158,6 +162,7 @@ _HOMES = {
         "claims.policy_convergence": ("PolicyConvergence",),
         "claims.refutation": ("Refutation",),
         "claims.stackelberg_optimum": ("StackelbergOptimum",),
+        "claims.tree_convergence": ("Exploitability", "TreeConvergence", "TreeEquilibrium"),
         "enclosure": (
             *("EnclosureError", "Interval", "enclose", "enclose_hessian", "enclose_jacobian"),
         ),
@@ -195,6 +200,7 @@ _HOMES = {
         "prove.network": ("certify_network", "network_constants"),
         "prove.policies": ("certify_policies",),
         "prove.quantal": ("QuantalPath", "TurningPoint", "quantal_path"),
+        "prove.trees": ("certify_tree",),
         "prove.unstable": ("certify_expansion", "certify_instability"),
         "prove.zero": ("certify_kkt", "certify_stackelberg", "certify_zero"),
         "rates": (

@@ -9,6 +9,8 @@ of file:
   with kinks, `steps`, `performance` and `schemes`;
 - `contraction` is for single steps of a method;
 - `policies` is for games on simplices, over all policies, and uses `payoffs` and `logarithm`;
+- `trees` is for extensive-form games of two players, over all play, and uses `tree_game` and
+  `tree_couplings`;
 - `krawczyk` is for zeros of systems of equations, generalised Nash equilibria among them, and uses
   `systems`;
 - `stackelberg` is for a leader and followers, and uses `answer_tube` and `interval_matrices`;
@@ -68,6 +70,7 @@ from .reader import (
     POLICIES,
     REFUTATION,
     STACKELBERG,
+    TREE,
     ZERO,
     Reader,
     Unusable,
@@ -75,6 +78,7 @@ from .reader import (
 )
 from .repulsion import check_instability
 from .stackelberg import check_stackelberg
+from .trees import check_tree
 from .verdict import Rejected, Verdict
 
 __version__ = "0.1.0"
@@ -95,6 +99,7 @@ KINDS: dict[str, Callable[[Reader, int, Progress | None], tuple[str, ...]]] = {
     INSTABILITY: check_instability,
     EXPANSION: check_expansion,
     NEURAL: check_neural,
+    TREE: check_tree,
 }
 
 

@@ -29,6 +29,7 @@ REFUTATION, INSTABILITY, EXPANSION = "refutation", "instability", "expansion"
 MEAN_SQUARE = "mean_square"  # stability or instability of a method under noise
 NEURAL = "neural"  # zero-sum games of networks
 COUNT = "count"  # all stationary points in a box, or all equilibria
+TREE = "tree"  # extensive-form games of two players, over all play
 MONOTONE = "monotone"  # how fast the residual of a merely monotone field falls
 # Limits on the unpacked text, and on the values in it: whatever they are, reading takes up to 1 GiB
 # of memory. An integer is one value; what takes more memory counts for up to nine, see `_values`.

@@ -22,6 +22,7 @@ from certify.claims.neural_convergence import NeuralConvergence
 from certify.claims.policy_convergence import PolicyConvergence
 from certify.claims.refutation import Refutation
 from certify.claims.stackelberg_optimum import StackelbergOptimum
+from certify.claims.tree_convergence import TreeConvergence
 from dgames.dynamic import LQGame
 from dgames.strategy import Strategy
 
@@ -33,7 +34,7 @@ KINDS: dict[str, type[Certificate]] = {
     for known in (
         *(Convergence, Contraction, PolicyConvergence),
         *(IsolatedZero, StackelbergOptimum, FeedbackEquilibrium, MeanSquare),
-        NeuralConvergence,
+        *(NeuralConvergence, TreeConvergence),
         *(Refutation, Instability, Expansion, MonotoneConvergence, EquilibriumCount),
     )
 }
@@ -50,8 +51,9 @@ def load(path: str | Path, progress: Progress | None = None, *, level: int = 1) 
     Returns:
         A certificate with the status "proved", of the class of its kind: a `Convergence`, a
         `Contraction`, a `PolicyConvergence`, an `IsolatedZero`, a `StackelbergOptimum`, a
-        `FeedbackEquilibrium`, a `MeanSquare`, a `NeuralConvergence`, a `Refutation`, an
-        `Instability`, an `Expansion`, a `MonotoneConvergence` or an `EquilibriumCount`.
+        `FeedbackEquilibrium`, a `MeanSquare`, a `NeuralConvergence`, a `TreeConvergence`, a
+        `Refutation`, an `Instability`, an `Expansion`, a `MonotoneConvergence` or an
+        `EquilibriumCount`.
 
     Raises:
         ValueError: If the file cannot be read (`certify.checker.Unusable`), or the independent

@@ -38,7 +38,8 @@ METRICS = ("auto", "weights", "block", "full")
 OBJECTIVES = ("basin", "margin", "step", "rate")
 # The kinds of files, `certify.claims.kinds.KINDS`, repeated for the same reason.
 KINDS = ("convergence", "contraction", "policies", "zero", "stackelberg", "feedback")
-KINDS += ("mean_square", "neural", "refutation", "instability", "expansion", "monotone", "count")
+KINDS += ("mean_square", "neural", "tree", "refutation", "instability", "expansion", "monotone")
+KINDS += ("count",)
 
 
 class Interrupted(Exception):

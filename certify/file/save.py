@@ -106,8 +106,8 @@ def schema(kind: str = "convergence") -> Contents:
 
     Args:
         kind: "convergence", "contraction", "policies", "zero", "stackelberg", "feedback",
-            "mean_square", "neural", "refutation", "instability", "expansion", "monotone" or
-            "count", see `Certificate.kind`.
+            "mean_square", "neural", "tree", "refutation", "instability", "expansion",
+            "monotone" or "count", see `Certificate.kind`.
 
     Raises:
         ValueError: If there is no such kind of file.

@@ -26,6 +26,7 @@ from certify.checker.reader import (
     POLICIES,
     REFUTATION,
     STACKELBERG,
+    TREE,
     ZERO,
     digest,
 )
@@ -188,7 +189,7 @@ def test_class_names_are_unique():
 
 def test_each_kind_has_its_check():
     kinds = {CONVERGENCE, CONTRACTION, POLICIES, ZERO, STACKELBERG, FEEDBACK, MEAN_SQUARE}
-    kinds |= {REFUTATION, INSTABILITY, EXPANSION, MONOTONE, NEURAL, COUNT}
+    kinds |= {REFUTATION, INSTABILITY, EXPANSION, MONOTONE, NEURAL, COUNT, TREE}
     assert certify.checker.KINDS.keys() == kinds
 
 

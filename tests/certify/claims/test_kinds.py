@@ -31,6 +31,14 @@ NET = dg.nn.mlp((1, 2, 1), jax.random.key(0), start="antisymmetric")
 NETWORKS = dg.ZeroSumNetworks(dg.OutputValue(dg.neural.moment), (NET, NET), (1.0, 1.0))
 DATA = (jnp.ones((1, 1)), jnp.ones((1, 1)), jnp.zeros(1))  # the start is the equilibrium
 DOUBLED = certify.Outcomes([2.0, 0.0])
+# Pennies one after the other, where the second player does not see what the first one took.
+PENNY = [
+    dg.Decision(1, "blind", ("heads", "tails"), tuple(dg.Leaf((x, -x)) for x in row))
+    for row in ((1, -1), (-1, 1))
+]
+HIDDEN = dg.ExtensiveForm(
+    "pennies", ("first", "second"), dg.Decision(0, "start", ("heads", "tails"), tuple(PENNY))
+).game()
 RING = jnp.array([[1, 2], [2, 0], [0, 1]])
 
 
@@ -82,6 +90,7 @@ def of_each_kind(linear_certificate, linear_game):
             linear_game, dg.Simultaneous(0.01), {"fast": 0.0, "slow": 0.0}, DOUBLED
         ),
         "neural": certify.certify_networks(NETWORKS, NETWORKS.start, 0.25, args=DATA),
+        "tree": certify.certify_tree(HIDDEN, 1.0),
         "refutation": bent(),
         "instability": certify.certify_instability(BENT, dg.Simultaneous(0.1), ORIGIN),
         "instability of the flow": certify.certify_instability(BENT, None, ORIGIN),
@@ -107,7 +116,7 @@ NUMBERS = {
 NAMES = [
     *("convergence", "convergence over policies", "contraction", "policies"),
     *("zero", "zero of an equilibrium", "stackelberg", "feedback", "mean square", "refutation"),
-    "neural",
+    *("neural", "tree"),
     *("instability", "instability of the flow", "expansion", "expansion of the flow"),
     *("monotone", "count"),
 ]
@@ -179,7 +188,7 @@ def test_schemas_of_every_kind(command):
     assert command("schema")[1] == command("schema", "convergence")[1]
     status, _, err = command("schema", "network")
     known = "convergence, contraction, policies, zero, stackelberg, feedback, mean_square, "
-    known += "neural, refutation, instability, expansion, monotone or count"
+    known += "neural, tree, refutation, instability, expansion, monotone or count"
     assert status == 2 and f"must be {known}" in err
 
 
@@ -197,6 +206,7 @@ def test_a_certificate_knows_its_game(certificate, of_each_kind, linear_game, tm
         "feedback": (LQ, linear),
         "mean square": (linear_game, linear),
         "neural": (NETWORKS, NETWORKS.start),
+        "tree": (dg.RegularisedTree(HIDDEN, 1.0), HIDDEN.uniform()),
         "refutation": (BENT, linear),
         "instability": (BENT, linear),
         "instability of the flow": (BENT, linear),
@@ -211,6 +221,7 @@ def test_a_certificate_knows_its_game(certificate, of_each_kind, linear_game, tm
         return
     other = {
         "policies": dg.Regularised(PENNIES, 2.0),
+        "tree": dg.RegularisedTree(HIDDEN, 2.0),
         "feedback": dg.dynamic.LQGame(2 * ONE, LQ.B, LQ.Q, LQ.R),
         "convergence over policies": ENTROPIC,
         "monotone": dg.zero_sum(lambda x, args: 2 * x[0] * x[1]),

@@ -54,7 +54,7 @@ def test_the_schemas_are_schemas(kind):
     known = (
         "contraction, convergence, count, expansion, feedback, instability, mean_square, monotone, "
     )
-    known += "neural, policies, refutation, stackelberg, zero"
+    known += "neural, policies, refutation, stackelberg, tree, zero"
     with pytest.raises(ValueError, match=f"must be one of {known}"):
         certify.schema(f"{kind}s")
 

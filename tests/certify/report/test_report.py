@@ -581,6 +581,7 @@ def test_every_kind_of_file_has_a_table_and_a_page(name, command, tmp_path):
     plain = " ".join(out.split())
     others = ("contraction", "policies", "zero", "stackelberg", "feedback", "mean_square")
     others += ("refutation", "instability", "expansion", "monotone", "neural", "count")
+    others += ("tree",)
     if not name.startswith(tuple(f"valid_{kind}" for kind in others)):
         assert ("stationary" in plain) == (not sets)
         assert ("variational inequality" in plain) == sets
