@@ -263,6 +263,15 @@ if _typing.TYPE_CHECKING:
     from dgames.equilibria import lemke_howson as lemke_howson
     from dgames.equilibria import rest_points as rest_points
 
+# Play against a model of the opponent
+if _typing.TYPE_CHECKING:
+    from dgames.opponents import OpponentResponse as OpponentResponse
+    from dgames.opponents import ResponseFrontier as ResponseFrontier
+    from dgames.opponents import RestrictedResponse as RestrictedResponse
+    from dgames.opponents import SafeResponse as SafeResponse
+    from dgames.opponents import response_frontier as response_frontier
+    from dgames.opponents import safe_response as safe_response
+
 # Games read from other formats and packages
 from dgames.trees.efg import read_efg as read_efg
 from dgames.trees.efg import write_efg as write_efg
@@ -310,6 +319,14 @@ _LATER = {
             "correlated_equilibrium",
             "lemke_howson",
             "rest_points",
+        ),
+        "opponents": (
+            "OpponentResponse",
+            "ResponseFrontier",
+            "RestrictedResponse",
+            "SafeResponse",
+            "response_frontier",
+            "safe_response",
         ),
         "methods.optax": ("Optax",),
         "transforms": ("transforms",),
