@@ -140,12 +140,13 @@ def test_false_frontiers_are_refused():
     """A corner less, multipliers of another edge, or an end that is not the safest."""
     seen = ModelledGame.of("test", MatrixGame(RPS), ROCK, 0)
     corners = dg.response_frontier(MatrixGame(RPS), ROCK).responses[::-1]
-    edges = [[0, 0, HALF], [0, 1, 1]]  # what a safer worst case costs, by hand
+    zero, one = Fraction(0), Fraction(1)
+    edges = [[zero, zero, HALF], [zero, one, one]]  # what a safer worst case costs, by hand
     verify(seen, corners, edges)
     for wrong in (
-        (corners[::2], [[0, HALF, HALF]]),
+        (corners[::2], [[zero, HALF, HALF]]),
         (corners, edges[::-1]),
-        (corners, [[0, 0, HALF], [1, 1, 0]]),
+        (corners, [[zero, zero, HALF], [one, one, zero]]),
         (corners[:2], edges[:1]),
         (corners[1:], edges[1:]),
     ):
