@@ -89,6 +89,9 @@ if TYPE_CHECKING:
     from certify.prove.estimate import Estimate as Estimate
     from certify.prove.estimate import estimate as estimate
     from certify.prove.feedback_proof import certify_feedback as certify_feedback
+    from certify.prove.gap import ExploitabilityBound as ExploitabilityBound
+    from certify.prove.gap import PlayerGap as PlayerGap
+    from certify.prove.gap import gap as gap
     from certify.prove.graphon_transfer import GraphonTransfer as GraphonTransfer
     from certify.prove.graphon_transfer import graphon_transfer as graphon_transfer
     from certify.prove.growth import grow as grow
@@ -185,6 +188,7 @@ _HOMES = {
         "prove.direct.contracting_step": ("contraction", "is_same_step"),
         "prove.direct.largest_step": ("DirectStep", "largest_step"),
         "prove.estimate": ("Estimate", "estimate"),
+        "prove.gap": ("ExploitabilityBound", "PlayerGap", "gap"),
         "prove.graphon_transfer": ("GraphonTransfer", "graphon_transfer"),
         "prove.feedback_proof": ("certify_feedback",),
         "prove.growth": ("grow",),
