@@ -14,6 +14,7 @@ from dgames.complex_strategy import has_complex
 from dgames.fields import AbstractField, check_field, check_not_costs, prepared
 from dgames.game import Game
 from dgames.methods import AbstractMethod
+from dgames.run import strong
 from dgames.stepwise import Stepwise
 from dgames.strategy import Strategy, check_strategy
 
@@ -91,10 +92,18 @@ def iterate(
     field, x, rest = prepared(game, x0)
     check_strategy(x)
     check_not_costs(asked, x, args)
+    if state is None:
+        state = _begun(field, method, x, args)
     records = None if every is None else steps // every
     start = (x, state)
     x, state, saved = _run(field, method, start, args, counts[0], counts[1], records, save, rest)
     return Iterates(eqx.combine(x, rest), state, jnp.asarray(steps, int), saved)
+
+
+@eqx.filter_jit
+def _begun(field: AbstractField, method: AbstractMethod, x: Strategy, args: PyTree) -> PyTree:
+    check_field(field, x, args)  # shapes, when this is compiled
+    return strong(method.init(field, x, args))
 
 
 @eqx.filter_jit
@@ -109,13 +118,9 @@ def _run(
     save: Callable | None,
     rest: PyTree,
 ) -> tuple[Strategy, PyTree, PyTree]:
-    x, state = start
-    check_field(field, x, args)  # shapes, when the run is compiled
-    state = method.init(field, x, args) if state is None else state
-
     def step(_: Array, carry: tuple) -> tuple:
         x, state = carry
-        return method.step(field, x, state, args)
+        return strong(method.step(field, x, state, args))
 
     def stretch(carry: tuple, _: None) -> tuple:
         assert every is not None and save is not None
@@ -123,8 +128,8 @@ def _run(
         return carry, save(eqx.combine(carry[0], rest), carry[1])
 
     if records is None:
-        return *jax.lax.fori_loop(0, steps, step, (x, state)), None
-    carry, saved = jax.lax.scan(stretch, (x, state), None, records)
+        return *jax.lax.fori_loop(0, steps, step, start), None
+    carry, saved = jax.lax.scan(stretch, start, None, records)
     return *carry, saved
 
 

@@ -50,8 +50,8 @@ class CounterfactualRegret(AbstractMethod):
         x_ja = [R_ja + o r_ja]_+ / sum_b [R_jb + o r_jb]_+          (uniform, if all are zero)
 
     with the exponents p and n, where infinity means that nothing is forgotten and minus infinity
-    that everything is, and with the optimism o, which is 0 or 1: the last regret predicts the next
-    one. A simplex is one information set, so that this is regret matching in matrix games.
+    that everything is, and with the optimism o: at 1 the last regret predicts the next one. A
+    simplex is one information set, so that this is regret matching in matrix games.
 
     The strategy that a step returns is the *average* of all strategies that were played so far, the
     t-th with the weight `t^w`. It is what converges; that it plays next is `state.last`. The
@@ -67,7 +67,7 @@ class CounterfactualRegret(AbstractMethod):
         positive: The exponent p of positive regrets.
         negative: The exponent n of negative regrets.
         averaging: The exponent w of weights: 0 is the plain mean, 1 linear, 2 quadratic.
-        predictive: Whether the optimism is 1.
+        optimism: The optimism o.
         alternating: Whether each player sees the moves of the players before.
 
     Raises:
@@ -89,7 +89,7 @@ class CounterfactualRegret(AbstractMethod):
     positive: Array = eqx.field(default=jnp.inf, converter=real_hyperparameter)
     negative: Array = eqx.field(default=jnp.inf, converter=real_hyperparameter)
     averaging: Array = eqx.field(default=0.0, converter=real_hyperparameter)
-    predictive: bool = eqx.field(default=False, static=True)
+    optimism: Array = eqx.field(default=0.0, converter=real_hyperparameter)
     alternating: bool = eqx.field(default=True, static=True)
 
     @override
@@ -107,6 +107,9 @@ class CounterfactualRegret(AbstractMethod):
         forces = None if self.alternating else field(state.last, args)
         keep, forget = _discount(count, self.positive), _discount(count, self.negative)
 
+        def expect(total: Array, regret: Array) -> Array:
+            return total + self.optimism.astype(total.dtype) * regret
+
         def turn(i: Any, carry: tuple) -> tuple:
             last, behaviour, regrets = carry
             force = field.block(last, i, args) if forces is None else block(forces, i)
@@ -118,8 +121,7 @@ class CounterfactualRegret(AbstractMethod):
                 return share * (total + regret)
 
             total = jax.tree.map(add, block(regrets, i), new)
-            basis = jax.tree.map(jnp.add, total, new) if self.predictive else total
-            present = _matched(own, basis)
+            present = _matched(own, jax.tree.map(expect, total, new))
             return (
                 replace(last, i, _strategy(own, present)),
                 replace(behaviour, i, present),
@@ -218,7 +220,7 @@ def predictive_cfr_plus(*, alternating: bool = True) -> CounterfactualRegret:
         AAAI 2021, arXiv:2007.14358.
     """
     return CounterfactualRegret(
-        negative=-jnp.inf, averaging=2.0, predictive=True, alternating=alternating
+        negative=-jnp.inf, averaging=2.0, optimism=1.0, alternating=alternating
     )
 
 

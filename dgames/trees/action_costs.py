@@ -28,9 +28,16 @@ def action_costs(
     >>> action_costs(tree, costs, tree.uniform_behaviour()).tolist()
     [[1.5, 0.5], [-1.0, -2.0]]
     """
-    table, total = treeplex.table, cost
-    for start, end in reversed([*zip(treeplex.levels[:-1], treeplex.levels[1:], strict=True)]):
-        own = total.at[table[start:end]].get(mode="fill", fill_value=0)
-        worth = jnp.sum(behaviour[start:end] * own, -1)
-        total = total.at[treeplex.parents[start:end]].add(worth)
-    return treeplex.rows(total, 0)
+    own, parents = treeplex.rows(cost, 0), treeplex.places[treeplex.parents]
+    levels, width = treeplex.rows_of_levels(), treeplex.width
+    tables, below = [own[:0]], 0
+    for level in reversed(range(len(levels))):
+        rows = levels[level]
+        tables.append(own[rows] + below)
+        if level:
+            # The parents of a level are all in the level above.
+            first = treeplex.levels[level - 1]
+            worth = jnp.sum(behaviour[rows] * tables[-1], -1)
+            above = jnp.zeros((rows.start - first) * width, cost.dtype)
+            below = above.at[parents[rows] - first * width].add(worth).reshape(-1, width)
+    return jnp.concatenate(tables[::-1])

@@ -107,6 +107,13 @@ class Treeplex(AbstractSet):
         """Which entries of a table of all actions, padded to the same width, are actions."""
         return self.table < self.sequences
 
+    @property
+    def places(self) -> Int[Array, " sequences"]:
+        """Where sequences are in a table of all actions that is made flat; 0 for the empty one."""
+        own = jnp.maximum(self.owners, 0)
+        first = self.table[own, 0] if self.infosets else jnp.zeros_like(own)
+        return jnp.maximum(own * self.width + jnp.arange(self.sequences) - first, 0)
+
     def uniform_behaviour(self) -> Float[Array, "infosets width"]:
         """The behaviour in which all actions of an information set are equally likely."""
         actions = self.mask.astype(float)
@@ -124,11 +131,13 @@ class Treeplex(AbstractSet):
         Args:
             behaviour: Probabilities of actions; what pads the table is not read.
         """
-        table, q = self.table, jnp.zeros(self.sequences, behaviour.dtype).at[0].set(1)
-        for rows in self.rows_of_levels():
-            mass = q[self.parents[rows]][:, None] * behaviour[rows]
-            q = q.at[table[rows]].set(mass, mode="drop")
-        return q
+        own, over = behaviour.ravel()[self.places], self.parents[self.owners]
+        masses, before = [jnp.ones(1, behaviour.dtype)], 0
+        # The parents of a level are all in the level before, so that nothing has to be scattered.
+        for start, end in zip(self.starts[:-1], self.starts[1:], strict=True):
+            masses.append(own[start:end] * masses[-1][over[start:end] - before])
+            before = start
+        return jnp.concatenate(masses)
 
     def behaviour(self, q: Float[Array, " sequences"]) -> Float[Array, "infosets width"]:
         """The behaviour of a strategy; uniform where an information set is not reached."""

@@ -110,6 +110,40 @@ def test_recursion_over_histories(name, alternating):
         np.testing.assert_allclose(tree.behaviour(q), rows, rtol=1e-12, atol=1e-14)
 
 
+LARGER = {
+    "leduc": (
+        dg.games.leduc_poker,
+        {
+            "cfr": ("8.886e-01", "9.572e-02", "1.182e-02"),
+            "cfr_plus": ("6.104e-01", "1.342e-02", 2.5e-4),  # ties decide the last one
+            "predictive_cfr_plus": ("5.368e-01", "1.980e-02", 7.1e-4),
+        },
+    ),
+    "dice": (
+        lambda: dg.games.liars_dice(4),
+        {
+            "cfr": ("1.416e-01", "1.704e-02", "1.727e-03"),
+            "cfr_plus": ("1.066e-01", "2.295e-03", "4.533e-05"),
+            "predictive_cfr_plus": ("1.020e-01", "1.594e-03", "1.459e-06"),
+        },
+    ),
+}
+
+
+@pytest.mark.full
+@pytest.mark.parametrize("name", LARGER)
+def test_published_digits_on_larger_games(name):
+    build, published = LARGER[name]
+    game = build().game()
+    for solver, digits in published.items():
+        found = gaps_at(game, getattr(methods, solver)(), (10, 100, 1000))
+        for value, digit in zip(found, digits, strict=True):
+            if isinstance(digit, str):
+                assert f"{value:.3e}" == digit
+            else:
+                assert value == pytest.approx(digit, rel=0.1)
+
+
 def test_gap_is_below_the_bound_of_the_paper():
     # Payoffs are from -2 to 2, and each of six information sets has two actions.
     for steps in (1, 10, 100, 1000):
@@ -142,11 +176,12 @@ def test_continued_runs_and_records():
 
 
 def test_exponents_are_batched_and_short_floats_stay_short():
-    x = GAME.uniform()
+    game = dg.games.MatrixGame.rock_paper_scissors()
+    x = (jnp.array([0.5, 0.3, 0.2]), jnp.array([0.1, 0.6, 0.3]))
 
     def play(averaging, x):
         method = dg.CounterfactualRegret(negative=-jnp.inf, averaging=averaging)
-        return dg.iterate(GAME, method, x, steps=20).strategy
+        return dg.iterate(game, method, x, steps=20).strategy
 
     both = jax.vmap(lambda w: play(w, x))(jnp.array([1.0, 2.0]))
     for k, w in enumerate((1.0, 2.0)):
