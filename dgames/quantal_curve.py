@@ -1,0 +1,123 @@
+"""All of a branch of quantal responses at once: its points, in order, and others between them."""
+
+from collections.abc import Callable
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float, Int, PyTree
+
+from dgames.game import Game
+from dgames.logits import logits
+from dgames.quantal_response import (
+    _advance,
+    _Branch,
+    _branch,
+    _corrected,
+    _direction,
+    _Point,
+    _stuck,
+)
+from dgames.strategy import Strategy, ravel
+
+
+class Curve(eqx.Module):
+    """Points of a branch that was followed from one end.
+
+    Attributes:
+        z: Logit differences and, last, scaled precisions: points in order, then copies of the last.
+        tangents: Unit tangents in the direction of the branch.
+        count: The number of points.
+        stuck: Whether no step was short enough, as where branches meet.
+        scale: Scaled precisions are precisions times this.
+    """
+
+    z: Float[Array, "points n"]
+    tangents: Float[Array, "points n"]
+    count: Int[Array, ""]
+    stuck: Array
+    scale: Float[Array, ""]
+
+
+def equations_of(
+    game: Game, like: Strategy, args: PyTree
+) -> tuple[_Branch, Array, Array, Callable[[Array], Strategy]]:
+    """The branch of a game, the scale of its precisions, uniform logits, and their structure."""
+    start, unravel = ravel(jax.tree.map(jnp.zeros_like, logits(like)))
+    branch, scale = _branch(game, start, unravel, args)
+    return branch, scale, start, unravel
+
+
+@eqx.filter_jit
+def follow_curve(
+    game: Game,
+    like: Strategy,
+    args: PyTree,
+    start: Array | None,
+    tangent: Array | None,
+    largest: Array,
+    points: int,
+) -> Curve:
+    """Follows a branch to the first point outside precisions from 0 to the largest.
+
+    Args:
+        game: See `dgames.quantal_responses`.
+        like: Strategies, for their shapes.
+        args: Passed to the costs.
+        start: A point of the branch, or None for the uniform strategies at precision zero.
+        tangent: A direction there along the branch, or None for rising precisions.
+        largest: A scaled precision.
+        points: The number of points to return.
+    """
+    branch, scale, uniform, _ = equations_of(game, like, args)
+    z = jnp.append(uniform, 0.0) if start is None else start
+    ahead = jnp.zeros_like(z).at[-1].set(1) if tangent is None else tangent
+    jacobian = branch.equations(z)[1]
+    zero = jnp.zeros((), int)
+    first = _Point(
+        z=z,
+        jacobian=jacobian,
+        tangent=_direction(jacobian, ahead),
+        stride=jnp.full((), 0.1, z.dtype),
+        turns=zero,
+        tries=zero,
+        there=jnp.array(False),
+    )
+    zs = jnp.zeros((points, z.size), z.dtype).at[0].set(z)
+    tangents = jnp.zeros_like(zs).at[0].set(first.tangent)
+
+    def going(carry: Any) -> Array:
+        point, _, _, count = carry
+        precision = point.z[-1]
+        inside = (precision < largest) & (precision >= 0)
+        return inside & ~_stuck(point) & (count < points) & (point.tries < 20 * points)
+
+    def step(carry: Any) -> Any:
+        point, zs, tangents, count = carry
+        on = _advance(branch, point, jnp.full((), jnp.inf, z.dtype))
+        moved = jnp.any(on.z != point.z)
+        # A step that was refused is written where the next point will be.
+        zs, tangents = zs.at[count].set(on.z), tangents.at[count].set(on.tangent)
+        return on, zs, tangents, count + moved.astype(int)
+
+    point, zs, tangents, count = jax.lax.while_loop(
+        going, step, (first, zs, tangents, jnp.ones((), int))
+    )
+    after = jnp.arange(points)[:, None] >= count
+    return Curve(
+        jnp.where(after, point.z, zs),
+        jnp.where(after, point.tangent, tangents),
+        count,
+        _stuck(point),
+        scale,
+    )
+
+
+def between(branch: _Branch, first: Array, second: Array, share: Array) -> Array:
+    """The point of the branch across the chord of two points, a share of the way along it."""
+    chord = second - first
+    length = jnp.linalg.norm(chord)
+    normal = chord / jnp.where(length > 0, length, 1)
+    normal = jnp.where(length > 0, normal, jnp.zeros_like(chord).at[-1].set(1))
+    return _corrected(branch, first + share * chord, normal)[0]
