@@ -7,7 +7,7 @@ import numpy as np
 from jaxtyping import Float
 
 from dgames.equilibria.exact_payoffs import FiniteGame, exact_payoffs, integers, scale_of
-from dgames.equilibria.simplex_program import SimplexOptimum, best_in_simplex, is_optimal
+from dgames.equilibria.simplex_program import SimplexOptimum, best_in_simplex
 
 
 @dataclass(frozen=True)
@@ -70,18 +70,12 @@ def commitment(game: FiniteGame, leader: int = 0) -> Commitment:
 
 
 def _best_with_reply(a: np.ndarray, b: np.ndarray, reply: int) -> SimplexOptimum:
-    """Returns the best strategy of the leader to which an action is a best response."""
+    """Returns the best strategy of the leader to which an action is a best response.
+
+    The multipliers are of payoffs as integers.
+    """
     target = a[:, reply]
-    exact = (b - b[:, [reply]]).T
-    rows = [integers(row) for row in exact]
     whole = integers(target)
-    found = best_in_simplex(whole, np.array(rows, object).reshape(exact.shape))
-    unit = scale_of(target, whole)
-    multipliers = [
-        y * unit / scale_of(row, own)
-        for y, row, own in zip(found.multipliers, exact, rows, strict=True)
-    ]
-    optimum = SimplexOptimum(found.point, found.value * unit, multipliers)
-    if not is_optimal(target, exact, optimum):
-        raise RuntimeError("a linear program was not solved exactly; please report this game")
-    return optimum
+    table = integers(b)
+    found = best_in_simplex(whole, (table - table[:, [reply]]).T)
+    return found._replace(value=found.value * scale_of(target, whole))

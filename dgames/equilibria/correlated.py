@@ -15,7 +15,7 @@ from dgames.equilibria.exact_payoffs import (
     integers,
     scale_of,
 )
-from dgames.equilibria.simplex_program import SimplexOptimum, best_in_simplex, is_optimal
+from dgames.equilibria.simplex_program import best_in_simplex
 
 
 @dataclass(frozen=True)
@@ -26,9 +26,10 @@ class CorrelatedEquilibrium:
         distribution: The probability of every profile of actions: fractions, of shape `actions`.
         payoffs: What every player expects.
         value: The objective, the largest that is possible.
-        multipliers: Of the incentive constraints, in the order of `incentives`: with them
-            `value >= objective - sum multipliers * incentives` everywhere, which proves that no
-            correlated equilibrium is better.
+        multipliers: One number for what each deviation gains: in every profile of actions the
+            objective less the sum of `multiplier * gain` is at most `value`, which proves that no
+            correlated equilibrium is better. They are ordered by player, by the action that is told
+            (unless coarse), and by the deviation.
         coarse: Whether constraints are those of coarse correlated equilibria.
     """
 
@@ -83,45 +84,45 @@ def correlated_equilibrium(
     """
     payoffs = exact_payoffs(game)
     target = _objective(payoffs, objective)
-    constraints = incentives(payoffs, coarse=coarse)
-    rows = [integers(row) for row in constraints]
-    scaled = integers(target.ravel())
-    G = np.array(rows, object).reshape(-1, target.size)
-    optimum = best_in_simplex(scaled, G)
+    whole = integers(target.ravel())
+    rows, sizes = [], []
+    for player, own in enumerate(payoffs):
+        table = integers(own)
+        gains = incentives(table, player, coarse=coarse)
+        rows += gains
+        sizes += [scale_of(own.ravel(), table.ravel())] * len(gains)
+    optimum = best_in_simplex(whole, np.array(rows, object).reshape(-1, target.size))
     assert optimum.point is not None, "every game has a correlated equilibrium"
-    unit = scale_of(target.ravel(), scaled)
-    value = optimum.value * unit
-    multipliers = [
-        y * unit / scale_of(row, whole)
-        for y, row, whole in zip(optimum.multipliers, constraints, rows, strict=True)
-    ]
-    exact = np.array(constraints, object).reshape(-1, target.size)
-    if not is_optimal(target.ravel(), exact, SimplexOptimum(optimum.point, value, multipliers)):
-        raise RuntimeError("a linear program was not solved exactly; please report this game")
+    unit = scale_of(target.ravel(), whole)
+    multipliers = tuple(y * unit / k for y, k in zip(optimum.multipliers, sizes, strict=True))
     p = np.array(optimum.point, object).reshape(target.shape)
     expected = tuple(Fraction((own * p).sum()) for own in payoffs)
-    return CorrelatedEquilibrium(p, expected, value, tuple(multipliers), coarse)
+    return CorrelatedEquilibrium(p, expected, optimum.value * unit, multipliers, coarse)
 
 
-def incentives(payoffs: Sequence[np.ndarray], *, coarse: bool = False) -> list[np.ndarray]:
+def incentives(own: np.ndarray, player: int, *, coarse: bool = False) -> list[np.ndarray]:
     """Returns what deviations gain at every profile: vectors g with `g.p <= 0` in equilibrium.
 
-    They are ordered by player, by the action that is told (unless coarse), and by the deviation.
+    They are ordered by the action that is told (unless coarse), and by the deviation.
+
+    Args:
+        own: The payoffs of a player.
+        player: The player's number.
+        coarse: Whether deviations ignore what is told.
     """
+    actions = range(own.shape[player])
     rows = []
-    for player, own in enumerate(payoffs):
-        actions = range(own.shape[player])
-        for told in (None,) if coarse else actions:
-            for other in actions:
-                if other == told:
-                    continue
-                gain = np.expand_dims(own.take(other, player), player) - own
-                if told is not None:
-                    kept = np.zeros_like(gain)
-                    place = tuple(told if k == player else slice(None) for k in range(own.ndim))
-                    kept[place] = gain[place]
-                    gain = kept
-                rows.append(gain.ravel())
+    for told in (None,) if coarse else actions:
+        for other in actions:
+            if other == told:
+                continue
+            gain = np.expand_dims(own.take(other, player), player) - own
+            if told is not None:
+                kept = np.zeros_like(gain)
+                place = tuple(told if k == player else slice(None) for k in range(own.ndim))
+                kept[place] = gain[place]
+                gain = kept
+            rows.append(gain.ravel())
     return rows
 
 

@@ -8,6 +8,8 @@ otherwise has `sum p = 1`, since a shorter p could be scaled up. Its dual has mu
 `y >= 0` and v with `v + (G'y)_a >= c_a` for all a; then `c.p <= v` for every feasible p.
 """
 
+import math
+from collections.abc import Sequence
 from fractions import Fraction
 from typing import NamedTuple
 
@@ -42,15 +44,14 @@ def best_in_simplex(c: np.ndarray, G: np.ndarray) -> SimplexOptimum:
     Args:
         c: Integers, of shape (n,).
         G: Integers, of shape (rows, n).
+
+    Raises:
+        RuntimeError: If what was found is not optimal: this is broken then.
     """
-    shifted = c - c.min() + 1
-    guess = _from_highs(shifted, G)
-    point, value, multipliers = guess if guess is not None else _by_pivots(shifted, G)
-    if not _verified(shifted, G, point, value, multipliers):
+    optimum = _from_highs(c, G) or _by_pivots(c, G)
+    if not is_optimal(c, G, optimum):
         raise RuntimeError("a linear program was not solved exactly; please report this game")
-    if not any(point):
-        return SimplexOptimum(None, Fraction(0), multipliers)
-    return SimplexOptimum(point, value + c.min() - 1, multipliers)
+    return optimum
 
 
 def is_optimal(c: np.ndarray, G: np.ndarray, optimum: SimplexOptimum) -> bool:
@@ -59,45 +60,62 @@ def is_optimal(c: np.ndarray, G: np.ndarray, optimum: SimplexOptimum) -> bool:
     If there is no point, they must prove that: `G'y > 0` then, and `p >= 0`, `G p <= 0` imply
     `0 >= y'G p`, which leaves p = 0.
     """
-    point, value, y = optimum
-    if min(y, default=0) < 0:
+    point, value, multipliers = optimum
+    if min(multipliers, default=0) < 0:
         return False
-    push = (G.T * np.array(y, object)).sum(1) if len(y) else np.zeros(len(c), object)
+    push, unit = _product(G.T, multipliers)
     if point is None:
         return bool((push > 0).all())
+    gains, _ = _product(G, point)
+    reached, parts = _product(c[None], point)
     return (
         min(point) >= 0
         and sum(point) == 1
-        and all((G * np.array(point, object)).sum(1) <= 0)
-        and bool((value + push >= c).all())
-        and value == (c * np.array(point, object)).sum()
+        and bool((gains <= 0).all())
+        and bool((push >= (c - value) * unit).all())
+        and value * parts == reached[0]
     )
 
 
-def _verified(c, G, p, v, y) -> bool:
-    push = (G.T * np.array(y, object)).sum(1) if len(y) else np.zeros(len(c), object)
-    primal = min(p) >= 0 and sum(p) <= 1 and all((G * np.array(p, object)).sum(1) <= 0)
-    dual = min([v, *y]) >= 0 and all(v + push >= c)
-    return primal and dual and v == sum(c * np.array(p, object))
+def _product(matrix: np.ndarray, vector: Sequence[Fraction]) -> tuple[np.ndarray, int]:
+    """Returns a product times a positive number, and that number: integers if the matrix is."""
+    unit = math.lcm(*(value.denominator for value in vector))
+    used = [k for k, value in enumerate(vector) if value]
+    if not used:
+        return np.zeros(len(matrix), object), unit
+    whole = np.empty(len(used), object)
+    whole[:] = [vector[k].numerator * (unit // vector[k].denominator) for k in used]
+    return matrix[:, used] @ whole, unit
 
 
-def _from_highs(c, G):
-    """Returns a verified triple of `p`, `v` and `y` from the zeros of HiGHS's, or None."""
+def _shift(c: np.ndarray) -> int:
+    """What is added to the objective to make it positive, and of one order of magnitude."""
+    return int(c.max()) - 2 * int(c.min()) + 1
+
+
+def _optimum(
+    c: np.ndarray, point: list[Fraction], value: Fraction, multipliers: list[Fraction]
+) -> SimplexOptimum:
+    """Turns a solution of the program with `sum p <= 1` into one of the program asked for."""
+    if not any(point):
+        return SimplexOptimum(None, Fraction(0), multipliers)
+    return SimplexOptimum(point, value - _shift(c), multipliers)
+
+
+def _from_highs(c: np.ndarray, G: np.ndarray) -> SimplexOptimum | None:
+    """Returns a verified optimum with the zeros of that of HiGHS, or None."""
     from scipy.optimize import linprog
 
-    cost = np.array([float(Fraction(value, c.max())) for value in c.tolist()])
+    shifted = c + _shift(c)
     size = np.maximum(np.abs(G).max(1, initial=0), 1)
-    scaled = [
-        [float(Fraction(g, s)) for g in row]
-        for row, s in zip(G.tolist(), size.tolist(), strict=True)
-    ]
-    rows = np.array([*scaled, [1.0] * len(c)])
+    rows = np.array([*_ratios(G, size), [1.0] * len(c)])
+    (cost,) = _ratios(shifted[None], [shifted.max()])
     right = np.array([0.0] * len(G) + [1.0])
-    found = linprog(-cost, rows, right, bounds=(0, None), method="highs-ds")
+    found = linprog(-np.array(cost), rows, right, bounds=(0, None), method="highs-ds")
     if found.status != 0:
         return None
     slack, dual, reduced = found.slack, -found.ineqlin.marginals, found.lower.marginals
-    exact = np.concatenate([G, np.ones((1, len(c)), object)])
+    exact = np.concatenate([G, np.ones((1, len(c)), int).astype(object)])
     for tolerance in _TOLERANCES:
         used = np.flatnonzero(found.x > tolerance)
         tight = np.flatnonzero(slack <= tolerance)
@@ -105,13 +123,19 @@ def _from_highs(c, G):
         free = np.flatnonzero(reduced <= tolerance)
         one = [int(k == len(G)) for k in tight]
         p = _solution(exact[np.ix_(tight, used)], one)
-        y = _solution(exact[np.ix_(held, free)].T, c[free].tolist())
+        y = _solution(exact[np.ix_(held, free)].T, shifted[free].tolist())
         if p is None or y is None:
             continue
         p, y = _spread(p, used, len(c)), _spread(y, held, len(exact))
-        if _verified(c, G, p, y[-1], y[:-1]):
-            return p, y[-1], y[:-1]
+        optimum = _optimum(c, p, y[-1], y[:-1])
+        if is_optimal(c, G, optimum):
+            return optimum
     return None
+
+
+def _ratios(rows: np.ndarray, sizes: Sequence[int] | np.ndarray) -> list[list[float]]:
+    """Returns integers, which may be beyond floats, divided by one per row."""
+    return [[g / size for g in row] for row, size in zip(rows.tolist(), sizes, strict=True)]
 
 
 def _solution(matrix: np.ndarray, right: list[int]) -> list[Fraction] | None:
@@ -142,12 +166,12 @@ def _spread(values: list[Fraction], places: np.ndarray, size: int) -> list[Fract
     return result
 
 
-def _by_pivots(c, G):
-    """Returns the optimum `p`, `v`, `y` by the lexicographic simplex method in integers."""
+def _by_pivots(c: np.ndarray, G: np.ndarray) -> SimplexOptimum:
+    """Returns the optimum by the lexicographic simplex method in integers."""
     size = len(c)
     matrix = [*G.tolist(), [1] * size]
     tableau = Tableau.of(matrix, [0] * len(G) + [1])
-    cost = [*c.tolist()] + [0] * len(matrix)
+    cost = [*(c + _shift(c)).tolist()] + [0] * len(matrix)
     while True:
         # Reduced costs of all variables, times the denominator.
         reduced = [value * tableau.denominator for value in cost]
@@ -161,4 +185,4 @@ def _by_pivots(c, G):
         assert row is not None, "probability vectors are bounded"
         tableau = tableau.pivoted(row, column)
     y = [Fraction(-value, tableau.denominator) for value in reduced[size:]]
-    return tableau.values()[:size], y[-1], y[:-1]
+    return _optimum(c, tableau.values()[:size], y[-1], y[:-1])

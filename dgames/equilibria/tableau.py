@@ -43,7 +43,7 @@ class Tableau:
         It is the first one to become zero, once `b_i` is `b_i + e^i`; there are no ties.
         """
         rows = self.rows
-        best, candidates = None, [r for r, row in enumerate(rows) if row[column] > 0]
+        candidates = [r for r, row in enumerate(rows) if row[column] > 0]
         for q in self._order:
             if len(candidates) <= 1:
                 break

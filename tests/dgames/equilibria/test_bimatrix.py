@@ -5,6 +5,7 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
+from scipy.optimize import nnls
 
 import dgames as dg
 from dgames.games import MatrixGame
@@ -83,7 +84,9 @@ def test_its_degenerate_variant_has_a_component():
     (edge,) = [c for c in found.components if not c.is_point]
     (subset,) = edge.subsets
     assert subset.xs == ((1, 0, 0),) and subset.ys == ((F(2, 3), F(1, 3)), (1, 0))
-    assert edge.index == 0 or len(found.components) > 1
+    # At x_1 = 1 the equilibria of indices 1 and -1 of the game above have merged.
+    assert [component.index for component in found.components] == [1, 0]
+    assert edge is found.components[1]
 
 
 def test_a_third_is_a_third_only_in_fractions():
@@ -113,6 +116,74 @@ def test_indices_of_games_in_which_everything_or_much_is_an_equilibrium():
     check(game, found)
     assert [(e.x[0], e.index) for e in found] == [(0, None), (1, 1)]
     assert [component.index for component in found.components] == [0, 1]
+
+
+def test_an_outside_option_can_have_an_index_of_minus_two():
+    """It cuts mixed coordination off, and leaves three strict equilibria of index 1."""
+    a = [[3, 0, 0], [0, 3, 0], [0, 0, 3], [2, 2, 2]]
+    b = [[3, 0, 0], [0, 3, 0], [0, 0, 3], [0, 0, 0]]
+    found = dg.bimatrix_equilibria((a, b))
+    check((a, b), found)
+    points = [component for component in found.components if component.is_point]
+    (out,) = [component for component in found.components if not component.is_point]
+    assert [point.index for point in points] == [1, 1, 1] and out.index == -2
+    assert all(found[k].x == (0, 0, 0, 1) for k in out.equilibria)
+    # Shares of at most 2/3 each: a triangle with its corners cut off.
+    (subset,) = out.subsets
+    assert sorted(subset.ys) == sorted(set(itertools.permutations((F(2, 3), F(1, 3), F(0)))))
+
+
+def test_indices_of_components_are_those_of_equilibria_near_them():
+    """Any game nearby will do: here one with other small payoffs added than the theorem's."""
+    rng = np.random.default_rng(4)
+    for _ in range(6):
+        game = rng.integers(0, 3, (2, 3, 3))
+        found = dg.bimatrix_equilibria(game)
+        moved = dg.bimatrix_equilibria(game + 1e-7 * rng.normal(size=game.shape))
+        assert not moved.degenerate
+        sums = [0] * len(found.components)
+        for e in moved.equilibria:
+            distances = [nearest(component, e) for component in found.components]
+            assert min(distances) < 1e-5
+            sums[int(np.argmin(distances))] += e.index or 0
+        assert sums == [component.index for component in found.components]
+
+
+def nearest(component, equilibrium):
+    """How far an equilibrium is from a component: from the hulls of its subsets, by least squares.
+
+    The sum of the weights is held to one by a large weight of its own.
+    """
+    return min(
+        max(
+            nnls(np.vstack([np.array(hull, float).T, np.full(len(hull), 1e3)]), [*own, 1e3])[1]
+            for hull, own in zip((s.xs, s.ys), equilibrium.strategies(), strict=True)
+        )
+        for s in component.subsets
+    )
+
+
+def test_the_game_of_von_stengel_has_75_equilibria():
+    """*New maximal numbers of equilibria in bimatrix games* (1999): of dual cyclic polytopes."""
+    a = [
+        [9504, -660, 19976, -20526, 1776, -8976],
+        [-111771, 31680, -130944, 168124, -8514, 52764],
+        [397584, -113850, 451176, -586476, 29216, -178761],
+        [171204, -45936, 208626, -263076, 14124, -84436],
+        [1303104, -453420, 1227336, -1718376, 72336, -461736],
+        [737154, -227040, 774576, -1039236, 48081, -300036],
+    ]
+    b = [
+        [72336, 48081, 29216, 14124, 1776, -8514],
+        [-461736, -300036, -178761, -84436, -8976, 52764],
+        [1227336, 774576, 451176, 208626, 19976, -130944],
+        [-1718376, -1039236, -586476, -263076, -20526, 168124],
+        [1303104, 737154, 397584, 171204, 9504, -111771],
+        [-453420, -227040, -113850, -45936, -660, 31680],
+    ]
+    found = dg.bimatrix_equilibria((a, b))
+    assert len(found) == 75 and not found.degenerate
+    assert sum(e.index or 0 for e in found) == 1
 
 
 def test_two_algorithms_agree_on_small_games():

@@ -65,7 +65,8 @@ def test_random_games_of_two_and_three_players(coarse):
         welfare = sum(payoffs[1:], payoffs[0])
         assert (p * welfare).sum() == best.value == sum(best.payoffs)
         # The multipliers prove that no other is better.
-        rows = np.array(incentives(payoffs, coarse=coarse), object).reshape(-1, p.size)
+        rows = [incentives(own, player, coarse=coarse) for player, own in enumerate(payoffs)]
+        rows = np.array([row for own in rows for row in own], object).reshape(-1, p.size)
         y = np.array(best.multipliers, object)
         assert min(best.multipliers) >= 0
         assert ((welfare.ravel() - (y[:, None] * rows).sum(0)) <= best.value).all()
@@ -80,15 +81,15 @@ def test_random_games_of_two_and_three_players(coarse):
         np.testing.assert_allclose(float(best.value), -found.fun, rtol=1e-7, atol=1e-7)
 
 
-def test_a_coarse_equilibrium_may_be_better():
-    """Rock, paper, scissors with a penalty for ties (Moulin and Vial, 1978: their game)."""
-    tables = (
-        np.array([[0, 1, 2], [2, 0, 1], [1, 2, 0]]),
-        np.array([[0, 2, 1], [1, 0, 2], [2, 1, 0]]),
-    )
-    fine, coarse = (dg.correlated_equilibrium(tables, coarse=c) for c in (False, True))
-    assert coarse.value == 3  # no ties, and nobody expects more from an action of their own
-    assert fine.value <= coarse.value
+def test_coarse_equilibria_may_be_better():
+    """A mediator can have player 0 win always, as long as the loser does not know the own action.
+
+    Told it, the loser knows the winner's and gains by leaving; with uniform shares of the three
+    profiles in which player 0 wins, every fixed action earns the loser 1 in the mean, as it is.
+    """
+    game = [[[0, 1, 2], [2, 0, 1], [1, 2, 0]], [[0, 2, 1], [1, 0, 2], [2, 1, 0]]]
+    assert dg.correlated_equilibrium(game, 0, coarse=True).value == 2
+    assert 1 < dg.correlated_equilibrium(game, 0).value < 2
 
 
 def test_the_simplex_method_in_integers_finds_the_same(monkeypatch):

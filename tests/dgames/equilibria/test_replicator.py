@@ -2,6 +2,7 @@
 
 from fractions import Fraction
 
+import equinox as eqx
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -44,6 +45,19 @@ def test_it_is_the_natural_gradient_in_logits():
         assert_allclose(jnp.sum(grown), 0, atol=1e-15)
 
 
+def test_shares_grow_by_what_they_earn_above_the_average():
+    rng = np.random.default_rng(1)
+    a, b = rng.normal(size=(2, 3, 4))
+    x, y = np.array([0.5, 0.5, 0.0]), rng.dirichlet(np.ones(4))
+    first, second = eqx.filter_jit(dg.Replicator(MatrixGame(a, b)))(
+        (jnp.asarray(x), jnp.asarray(y))
+    )
+    assert_allclose(first, -x * (a @ y - x @ a @ y), atol=1e-14)
+    assert_allclose(second, -y * (x @ b - x @ b @ y), atol=1e-14)
+    assert first[2] == 0
+
+
+@pytest.mark.full
 def test_a_regularised_game_rests_on_faces_too():
     game = dg.Regularised(MatrixGame.matching_pennies(), 0.5)
     corner = jnp.array([1.0, 0.0])
