@@ -30,6 +30,7 @@ VALUES: tuple[Any, ...] = (
     *("mean_square", "some", "neural", "outputs", "adversarial", "wasserstein", "logistic"),
     *("robust", "softmax", "mirror_prox", "perturbed", "function"),
     *("instability", "expansion", "flow", "alternating", "simultaneous"),
+    *("tree", "pairs", "first", "second"),
     *("monotone", "point", "compact", "anchored", "varying", "best_iterate"),
     *("count", "costs", "field", "local", "descent", "unsettled"),
     *OPERANDS,

@@ -9,6 +9,7 @@ from . import (
     monotone_rules,
     neural_rules,
     step_rules,
+    tree_rules,
     zero_rules,
 )
 from .source import NotFoundError, Rule
@@ -21,6 +22,7 @@ PARTS = (
     mean_square_rules,
     monotone_rules,
     neural_rules,
+    tree_rules,
 )
 CATALOGUE: list[Rule] = [rule for part in PARTS for rule in part.RULES]
 TESTS: dict[str, list[str]] = {

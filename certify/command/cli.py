@@ -116,7 +116,8 @@ def run(
     FILE.py defines `game` (or NAME) and may define `region`, `methods`, `x0`
     and `args`; options win over the file. Coordinates are comma-separated,
     player after player; one number stands for all. A game of networks
-    (`dgames.ZeroSumNetworks`) is trained first, from `x0` or from its start.
+    (`dgames.ZeroSumNetworks`) is trained first, from `x0` or from its start. A
+    tree (`dgames.RegularisedTree`) is certified over all play.
     """
     console, errors = Console(), Console(stderr=True)
     try:
@@ -225,6 +226,21 @@ def _certificate(
         named: Any = {} if user.methods == (dg.Simultaneous,) else {"methods": user.methods}
         reach: Any = "contains_start" if radius is None else radius
         return certify_networks(user.game, point, reach, start=user.x0, args=user.args, **named)
+    if isinstance(user.game, dg.RegularisedTree | dg.games.TreeGame):
+        if monotone or radius is not None or not box is around is user.region is None:
+            raise ValueError(
+                "certificates of trees are about all play: leave out --monotone, --box, --around, "
+                "--radius and the file's region"
+            )
+        if not isinstance(user.game, dg.RegularisedTree):
+            raise ValueError(
+                f"{target} defines a tree without a temperature: write "
+                "game = dgames.RegularisedTree(game, temperature)"
+            )
+        from certify.prove.trees import certify_tree
+
+        say("proving convergence over all play")
+        return certify_tree(user.game)
     like = user.x0 if user.x0 is not None else getattr(user.region, "example", None)
     region = user.region
     if box is not None:

@@ -94,7 +94,7 @@ def _require_euclidean(who: str, certificate: Any) -> None:
             f"{who}: the certificate has no Lipschitz constant; give numbers, margin and lipschitz."
         )
     norm = getattr(getattr(certificate, "constants", None), "norm", "Euclidean")
-    of_policies = getattr(certificate, "kind", None) == "policies"
+    of_policies = getattr(certificate, "kind", None) in ("policies", "tree")
     if of_policies or norm != "Euclidean" or getattr(certificate, "geometry", None) is not None:
         raise ValueError(
             f"{who}: the certificate is about steps in the geometry of a divergence, not about "

@@ -160,6 +160,7 @@ TREE = ("game", "tree")
         ((*TREE, "sequences", 1), 0, "where no player moves"),
         ((*TREE, "sequences", 2), 0, "but the empty ones"),
         ((*TREE, "sequences", 2), 3, "perfect recall"),
+        ((*TREE, "sequences", 2), 2, "perfect recall"),  # the action of its neighbour
         ((*TREE, "sequences", 2), 13, "of those who move"),
         ((*TREE, "movers"), [], "a list of"),
         (("game", "extra"), 1, "nothing can verify extra"),
@@ -180,6 +181,32 @@ def test_malformed_files_are_unusable(files, path, value, message):
     node[path[-1]] = value
     with pytest.raises(Unusable, match=message):
         check_data(data)
+
+
+def test_strategies_have_no_negative_entries(files):
+    """Nor zeros in the centre, even where everything adds up."""
+    for path, least in (
+        (("claims", "equilibrium", "center", 0), 0),
+        (("evidence", "strategies", 1), -1),
+    ):
+        data = changed(
+            files["zero-sum"], path, lambda own: [*own[:-2], own[-2] + own[-1] - least, least]
+        )
+        with pytest.raises(Unusable, match="adds up"):
+            check_data(data)
+
+
+@pytest.mark.parametrize("player", [0, 1])
+def test_either_player_bounds_the_lipschitz_constant(player):
+    """Pennies that one of them counts threefold, in weights of one."""
+    scales = [1.0, -1.0]
+    scales[player] *= 3
+    pennies = np.array([1.0, -1.0, -1.0, 1.0])
+    plex = dg.Treeplex([0], [2])
+    game = TreeGame(np.outer(scales, pennies), [[1, 1, 2, 2], [1, 2, 1, 2]], (plex, plex))
+    data = certify.certify_tree(game, 5.0, weights=(1.0, 1.0)).data
+    assert float.fromhex(data["claims"]["lipschitz"]) == 3.0
+    assert not check_data(changed(data, ("claims", "lipschitz"), down)).ok
 
 
 def test_players_who_forget_are_unusable(files):
