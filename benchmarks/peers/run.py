@@ -26,6 +26,7 @@ from benchmarks.peers import (
     lipschitz,
     rates,
     running_cost,
+    trees,
 )
 from benchmarks.peers.table import Row, markdown
 
@@ -41,6 +42,7 @@ COMPARISONS: dict[str, ModuleType] = {
     "crowds": crowds,
     "leaders": leaders,
     "lipschitz": lipschitz,
+    "trees": trees,
 }
 
 COMMAND = "python -m benchmarks --markdown docs/benchmarks.md"
@@ -48,6 +50,7 @@ COMMAND = "python -m benchmarks --markdown docs/benchmarks.md"
 PACKAGES = (
     *("jax", "jaxlib", "equinox", "optax", "numpy", "scipy", "clarabel", "python-flint"),
     *("torch", "auto_LiRPA", "immrax", "PEPit", "nashopt", "nashpy", "pygambit", "mfglib"),
+    "open_spiel",
 )
 
 INTRODUCTION = """\
