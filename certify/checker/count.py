@@ -16,7 +16,8 @@ is not re-derived at level 1 is
       each of the points the statement (B) of `krawczyk`, on the system of its free coordinates
       (`stationary_points`), and bounds on second derivatives of costs at the point.
 
-Level 2 derives all of it from the graph (`rederive_count`).
+Level 2 derives all of it from the graph (`rederive_count`). A file about a game in normal form has
+an argument of its own, and is exact (`count_profiles`).
 
 The cells are the leaves of a tree. A "split" cuts a cell in two, which have the border in common. A
 "pin" goes from a cell to a part of it: where a cell reaches the face of coordinate k at the lower
@@ -62,6 +63,7 @@ from fractions import Fraction
 from typing import NamedTuple
 
 from .cells import MAX_DEPTH, MAX_ENDS, Corner, Progress
+from .count_profiles import check_profiles
 from .exact import Work
 from .graph import Graph, game_hash, read_graph
 from .krawczyk import IntervalMatrix, check_contained, corners_of, definite
@@ -232,6 +234,8 @@ def check_count(file: Reader, level: int, progress: Progress | None) -> tuple[st
     Returns:
         What was re-derived from the graph, at level 2; nothing at level 1.
     """
+    if "terms" in file["game"]:
+        return check_profiles(file, progress)
     claims = CountClaims(file)
     work = Work()
     for point in claims.points:

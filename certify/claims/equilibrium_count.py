@@ -6,7 +6,9 @@ import jax
 import numpy as np
 
 import dgames as dg
+from certify.checker.cells import Corner
 from certify.checker.count import CountClaims, counted_cells
+from certify.checker.count_profiles import EnclosedProfile, ProfileClaims, profile_cells
 from certify.checker.reader import COUNT, Reader
 from certify.claims.certificate import Certificate, Status
 from certify.claims.checked import Checked
@@ -16,9 +18,11 @@ from certify.claims.rows import Cell, Column, Row, Table, about, intervals, row
 from certify.problem.constraints import Constraints
 from certify.problem.corners import corner
 from certify.problem.exact_types import is_pseudo_gradient
+from certify.problem.payoff_tables import game_terms, tables_data
 from certify.problem.region import Box
 from certify.problem.stationary_functions import costs_in_list, values_in_list
 from certify.problem.structure import rebuild
+from certify.rounding import float_above, float_below
 from dgames.strategy import Strategy
 
 # The most coordinates of a box that are written out.
@@ -103,14 +107,24 @@ class EquilibriumCount(Certificate):
         return self.at_least
 
     @property
+    def is_of_tables(self) -> bool:
+        """Whether it is about all Nash equilibria of a game in normal form."""
+        return "terms" in self.data["game"]
+
+    @property
     def region(self) -> StrategyBox:
-        """The box that all of this is about."""
+        """The box that all of this is about; for a game in normal form, all probabilities."""
+        if self.is_of_tables:
+            ends = [np.zeros(size) for size in self._sizes], [np.ones(size) for size in self._sizes]
+            return StrategyBox(*map(tuple, ends))
         region = self.data["claims"]["region"]
         return StrategyBox(*(self._rebuilt(_floats(region[end])) for end in ("lower", "upper")))
 
     @property
     def points(self) -> list[EnclosedPoint]:
         """The points in the region, in the order in which they were found."""
+        if self.is_of_tables:
+            return [self._profile(point) for point in ProfileClaims(Reader(self.data)).points]
         claims = CountClaims(Reader(self.data))
         found = []
         for point in claims.points:
@@ -123,6 +137,13 @@ class EquilibriumCount(Certificate):
     @property
     def open_cells(self) -> list[StrategyBox]:
         """The cells in which there may be other points."""
+        if self.is_of_tables:
+            tables = ProfileClaims(Reader(self.data))
+            return [
+                StrategyBox(*self._probabilities(cell.lower, cell.upper))
+                for node, cell in profile_cells(tables.nodes, tables.game)
+                if "open" in node
+            ]
         claims = CountClaims(Reader(self.data))
         return [
             StrategyBox(*(self._rebuilt(np.array([float(x) for x in end])) for end in cell[:2]))
@@ -133,7 +154,9 @@ class EquilibriumCount(Certificate):
     @property
     def cells(self) -> int:
         """The number of cells of the region."""
-        return sum(not {"split", "pin"} & set(node) for node in self.data["evidence"]["cells"])
+        return sum(
+            "split" not in node and "pin" not in node for node in self.data["evidence"]["cells"]
+        )
 
     def difference(
         self, game: dg.Game | dg.AbstractField, x: Strategy | None = None, args: Any = None
@@ -144,6 +167,11 @@ class EquilibriumCount(Certificate):
         function there is nothing to compare: count its zeros again.
         """
         said, given = self.data["game"], dg.as_field(game)
+        if self.is_of_tables:
+            inner = given.game if is_pseudo_gradient(given) else game
+            if isinstance(inner, dg.Game) and type(inner) in game_terms.registry:
+                return None if tables_data(inner) == said else "its payoffs are others"
+            return "its payoffs are others"
         x = described_strategy(self.data) if x is None else corner("like", x)
         of_costs = is_pseudo_gradient(given)
         if (said["system"]["of"] == "costs") != of_costs:
@@ -158,11 +186,16 @@ class EquilibriumCount(Certificate):
 
     def claim_rows(self) -> list[Row]:
         """Returns the claims: how many points, where, and what they are."""
-        lower, upper = (_floats(self.data["claims"]["region"][end]) for end in ("lower", "upper"))
+        if self.is_of_tables:
+            where: Cell = ["all profiles of ", ", ".join(map(str, self._sizes)), " actions"]
+        else:
+            region = self.data["claims"]["region"]
+            low, high = (_floats(region[end]).tolist() for end in ("lower", "upper"))
+            where = intervals(low, high, _MOST_SHOWN)
         exact = "exactly " if self.is_complete else "at least "
         rows = [
             row("points", exact, str(self.at_least)),
-            row("region", *intervals(lower.tolist(), upper.tolist(), _MOST_SHOWN)),
+            row("region", *where),
             row("cells", str(self.cells)),
         ]
         if not self.is_complete:
@@ -177,6 +210,21 @@ class EquilibriumCount(Certificate):
             rows.append([[str(number)], _vector(center), [point.nature]])
         columns = [Column("point"), Column("about"), Column("nature")]
         return [Table("The points", columns, rows)] if rows else []
+
+    @property
+    def _sizes(self) -> list[int]:
+        return self.data["game"]["sizes"]
+
+    def _profile(self, point: EnclosedProfile) -> EnclosedPoint:
+        corners = self._probabilities(*point.system.whole(*point.zero))
+        absent = tuple(k for k, out in enumerate(point.system.pinned) if out)
+        return EnclosedPoint(*corners, "equilibrium", absent)
+
+    def _probabilities(self, lower: Corner, upper: Corner) -> tuple[Strategy, Strategy]:
+        """Returns the ends of a box of probabilities, rounded outward, by players."""
+        ends = np.cumsum(self._sizes)[:-1]
+        low, high = [*map(float_below, lower)], [*map(float_above, upper)]
+        return tuple(np.split(np.array(low), ends)), tuple(np.split(np.array(high), ends))
 
     def _rebuilt(self, vector: np.ndarray) -> Strategy:
         return rebuild(self.data["game"]["structure"], np.asarray(vector))

@@ -89,26 +89,47 @@ def _(game: PreferenceGame) -> list[PayoffTable]:
     ]
 
 
+def tables_data(game: dg.Game) -> dict[str, Any]:
+    """Returns the payoff tables of a game, as a file has them.
+
+    Raises:
+        ValueError: If its class is not known, or a number is not finite.
+    """
+    if type(game) not in game_terms.registry:
+        raise _unknown(game)
+    if not is_as_made(game):
+        raise ValueError(
+            f"certify_policies: this {type(game).__name__} has attributes that its class does "
+            "not declare, which may hide its costs; prove it in logits with certify.certify."
+        )
+    tables = game_terms(game)
+    sizes = {
+        player: size
+        for table in tables
+        for player, size in zip(table.players, table.payoffs.shape, strict=True)
+    }
+    return {
+        "name": type(game).__name__,
+        "sizes": [sizes[player] for player in sorted(sizes)],
+        "terms": [
+            {
+                "players": list(table.players),
+                "divisor": table.divisor,
+                "payoffs": hexes(table.payoffs),
+            }
+            for table in tables
+        ],
+    }
+
+
 def game_data(game: dg.Regularised) -> dict[str, Any]:
     """Returns the description of a game for a file of policies.
 
     Raises:
         ValueError: If its class is not known, or a number is not finite.
     """
-    if type(game.game) not in game_terms.registry:
-        raise _unknown(game.game)
-    if not is_as_made(game.game):
-        raise ValueError(
-            f"certify_policies: this {type(game.game).__name__} has attributes that its class does "
-            "not declare, which may hide its costs; prove it in logits with certify.certify."
-        )
-    tables = game_terms(game.game)
-    sizes = {
-        player: size
-        for table in tables
-        for player, size in zip(table.players, table.payoffs.shape, strict=True)
-    }
-    actions = [sizes[player] for player in sorted(sizes)]
+    tables = tables_data(game.game)
+    actions = tables["sizes"]
     if game.reference is None:
         reference = [np.ones(size) for size in actions]
     else:
@@ -121,16 +142,7 @@ def game_data(game: dg.Regularised) -> dict[str, Any]:
                 f"{[leaf.shape for leaf in reference]}"
             )
     return {
-        "name": type(game.game).__name__,
-        "sizes": actions,
-        "terms": [
-            {
-                "players": list(table.players),
-                "divisor": table.divisor,
-                "payoffs": hexes(table.payoffs),
-            }
-            for table in tables
-        ],
+        **tables,
         "temperature": hexes(_exact(game.temperature))[0],
         "reference": [hexes(leaf) for leaf in reference],
     }

@@ -12,7 +12,9 @@ import numpy as np
 import dgames as dg
 from certify.checker import Unusable
 from certify.checker.count import Faces
-from certify.checker.reader import COUNT, FORMAT, VERSION
+from certify.checker.count_profiles import NormalForm
+from certify.checker.payoffs import Payoffs
+from certify.checker.reader import COUNT, FORMAT, VERSION, Reader
 from certify.checker.stationary_points import StationarySystem, read_stationary
 from certify.claims.checked import Checked, NotAccepted
 from certify.claims.equilibrium_count import EquilibriumCount
@@ -22,12 +24,15 @@ from certify.problem.corners import coordinates
 from certify.problem.exact_types import is_pseudo_gradient
 from certify.problem.naming import game_name
 from certify.problem.no_shared import require_no_shared
+from certify.problem.payoff_tables import KNOWN, game_terms, tables_data
 from certify.problem.region import Box
 from certify.problem.stationary_functions import costs_in_list, values_in_list
 from certify.prove.arguments import check_search
 from certify.prove.count.cell_search import CellSearch
+from certify.prove.count.profile_search import ProfileSearch
 from certify.prove.file_parts import hexadecimal
 from certify.prove.no_proof import NoProof
+from certify.prove.policies.all_policies import require_same_costs
 from certify.prove.zero.posed_system import PosedSystem, posed
 from certify.prove.zero.zero_file import corners_in_file
 from certify.search.search_options import Search
@@ -44,6 +49,7 @@ TRUSTED = (
     "exactly.",
     "The checker and the Python interpreter that runs it.",
 )
+_TABLES = "The payoffs in this file being those of the game that is meant."
 
 
 def all_zeros(
@@ -108,7 +114,12 @@ def all_zeros(
 def all_equilibria(
     game: dg.Game, region: Box | None = None, *, args: Any = None, search: Search = Search()
 ) -> EquilibriumCount:
-    """Encloses all stationary points of a game in a box, and says what is known of each.
+    """Encloses all Nash equilibria of a game in normal form, or all stationary points in a box.
+
+    For a `MatrixGame` of two or more players (or another game that `game_terms` knows) and no
+    region, these are the equilibria in mixed strategies. The tree of cells prunes actions that are
+    worse than another one on a cell, so no supports are listed; everything is exact, and the file
+    needs no level 2 (see `certify/checker/count_profiles.py`). Otherwise:
 
     A joint strategy is stationary if no player's cost falls to first order along any feasible move:
     where costs are convex in the own strategy, these are the Nash equilibria, and in general all
@@ -121,8 +132,8 @@ def all_equilibria(
     is zero there) leave the status "undecided"; `partial` then holds what is proved.
 
     Args:
-        game: Costs of smooth primitives.
-        region: A box; its part in the strategy sets counts. Not needed where these are bounded.
+        game: A game with tables of payoffs, or one with costs of smooth primitives.
+        region: A box; its part in the strategy sets counts. None for tables of payoffs.
         args: Passed to the costs; fixed.
         search: How long and how finely the region is cut into cells. By default: up to 4096 cells.
 
@@ -141,7 +152,11 @@ def all_equilibria(
         >>> found = certify.all_equilibria(game, certify.Box((-2.0, -2.0), (2.0, 2.0)))
         >>> found.count, sorted(point.nature for point in found.points)
         (3, ['descent', 'local', 'local'])
+        >>> certify.all_equilibria(dg.games.MatrixGame.matching_pennies()).count
+        1
     """
+    if region is None and type(game) in game_terms.registry:
+        return profiles(game, search)
     if not isinstance(game, dg.Game | dg.AbstractField):
         raise ValueError("all_equilibria: give a game; for a function there is all_zeros")
     region = _check("all_equilibria", region, search)
@@ -235,6 +250,40 @@ def _searched(
         "evidence": {"zeros": [point.evidence for point in cells.points], "cells": nodes},
     }
     return finished(data, cells.reason)
+
+
+def profiles(game: dg.Game, search: Search) -> EquilibriumCount:
+    """Searches for all equilibria of a game with tables of payoffs."""
+    caller, began = "all_equilibria", time.perf_counter()
+    check_search(caller, search)
+    search.require_unused(caller, "tightness", "checkpoint", "batch_size", "n_jobs")
+    data = tables_data(game)
+    file = Reader(data, "game")
+    try:
+        payoffs = Payoffs(file["sizes"], file["terms"])
+        if type(game) not in KNOWN:
+            require_same_costs(game, payoffs)
+        cells = ProfileSearch(
+            NormalForm(payoffs), search.filled(_CELLS, 0.5).budget, search.progress
+        )
+        nodes = cells.run()
+    except Unusable as end:
+        return EquilibriumCount("undecided", (str(end),))
+    contents = {
+        "format": FORMAT,
+        "version": VERSION,
+        "kind": COUNT,
+        "game": data,
+        "claims": {
+            "zeros": [point.claim for point in cells.points],
+            "count": len(cells.points),
+            "open": len(cells.open),
+        },
+        "trusted": [_TABLES, TRUSTED[-1]],
+        "provenance": {**provenance(), "seconds": f"{time.perf_counter() - began:.2f}"},
+        "evidence": {"zeros": [point.evidence for point in cells.points], "cells": nodes},
+    }
+    return finished(contents, cells.reason)
 
 
 def finished(data: dict[str, Any], reason: str) -> EquilibriumCount:

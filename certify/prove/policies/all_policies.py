@@ -13,6 +13,7 @@ from typing_extensions import override
 import dgames as dg
 from certify.checker import Unusable
 from certify.checker.exact import Work, root_above
+from certify.checker.payoffs import Payoffs
 from certify.checker.policies import Couplings, RegularisedGame, form_holds, integers
 from certify.checker.reader import FORMAT, POLICIES, VERSION, Reader
 from certify.claims.checked import Checked, NotAccepted
@@ -103,7 +104,7 @@ def certify_policies(
     regularised = _regularised(game, temperature)
     data = game_data(regularised)
     setting = RegularisedGame(Reader(data, "game"))
-    _require_same_costs(regularised.game, setting)
+    require_same_costs(regularised.game, setting.payoffs)
     tau = float(setting.temperature)
     try:
         choices = (
@@ -161,33 +162,29 @@ def _require_temperature(temperature: Any) -> None:
         )
 
 
-def _require_same_costs(game: dg.Game, setting: RegularisedGame) -> None:
+def require_same_costs(game: dg.Game, payoffs: Payoffs) -> None:
     """Compares gradients with those of the tables, since registered tables may be wrong.
 
     The comparison proves nothing; that the tables are those of the game is trusted. Policies are
     random, some near vertices, the first one in the middle.
     """
-    sizes, generator = setting.payoffs.sizes, np.random.default_rng(0)
+    sizes, generator = payoffs.sizes, np.random.default_rng(0)
     points = 1 if type(game) in KNOWN else 12
     for k in range(points):
         heavy = generator.integers(1, 1000, len(sizes)) if k % 2 else np.ones(len(sizes), int)
         whole = [generator.integers(1, 1000, size) for size in sizes]
         for own, weight in zip(whole, heavy, strict=True):
             own[generator.integers(len(own))] *= weight
-        _require_same_gradients(game, setting, whole)
+        _require_same_gradients(game, payoffs, whole)
 
 
-def _require_same_gradients(
-    game: dg.Game, setting: RegularisedGame, whole: list[np.ndarray]
-) -> None:
+def _require_same_gradients(game: dg.Game, payoffs: Payoffs, whole: list[np.ndarray]) -> None:
     """Compares gradients at the policies in proportion to some integers."""
     field = dg.pseudo_gradient(game)(tuple(jnp.asarray(own / own.sum()) for own in whole))
     tolerance = 1e3 * max(float(jnp.finfo(own.dtype).eps) for own in blocks(field))
     found = [np.asarray(own, np.float64) for own in blocks(field)]
     exact = [own.tolist() for own in whole]
-    said = [
-        np.array([float(g) for g in setting.payoffs.gradient(i, exact)]) for i in range(len(whole))
-    ]
+    said = [np.array([float(g) for g in payoffs.gradient(i, exact)]) for i in range(len(whole))]
     size = max(float(np.abs(own).max()) for own in (*found, *said))
     for i, (mine, theirs) in enumerate(zip(said, found, strict=True)):
         offset = mine - theirs

@@ -22,8 +22,8 @@ FACE = next(k for k, zero in enumerate(DATA["claims"]["zeros"]) if zero["fixed"]
 ONE, TINY = (1.0).hex(), (1e-3).hex()
 
 
-def changed(path, new):
-    data = copy.deepcopy(DATA)
+def changed(path, new, data=DATA):
+    data = copy.deepcopy(data)
     part = data
     for key in path[:-1]:
         part = part[key]
@@ -107,3 +107,47 @@ def test_what_is_not_of_the_graph_is_rejected_at_level_2(path, new, reason):
     assert verdict(data).ok
     found = verdict(data, 2)
     assert not found.ok and reason in found.reasons[0], found.reasons
+
+
+PROFILES = parse(decode((FILE.parent / "valid_count_profiles.json.gz").read_bytes()))
+NODES = PROFILES["evidence"]["cells"]
+
+
+def where(key):
+    return next(k for k, node in enumerate(NODES) if key in node)
+
+
+@pytest.mark.parametrize(
+    ("path", "new", "reason"),
+    [
+        (("claims", "count"), 4, "the count is the number"),
+        (("claims", "open"), 1, "as many cells are open"),
+        (
+            ("game", "terms", 0, "payoffs", 0),
+            (99.0).hex(),
+            "pays more|equilibrium|Krawczyk|no zero",
+        ),
+        (("claims", "zeros", 0, "support"), [[0], [0], [0]], "strict|numbers"),
+        (
+            ("claims", "zeros", 0, "zero"),
+            lambda box: {"lower": box["upper"], "upper": box["upper"]},
+            "in each other|Krawczyk",
+        ),
+        (("evidence", "cells", where("better"), "better"), lambda b: 1 - b, "pays more"),
+        (
+            ("evidence", "cells", where("weights"), "weights"),
+            lambda w: [(0.0).hex()] * len(w),
+            "no zero",
+        ),
+        (("evidence", "cells", where("weights")), {"zero": 0}, "in the box of its point"),
+        (("evidence", "cells", where("zero")), {"weights": []}, "no zero|played or pinned"),
+        (("evidence", "cells"), lambda cells: cells[:-1], "cover all profiles"),
+    ],
+)
+def test_what_is_false_of_tables_is_rejected_at_level_1(path, new, reason):
+    assert verdict(PROFILES).ok
+    try:
+        found = verdict(changed(path, new, PROFILES))
+    except Unusable:
+        return
+    assert not found.ok and re.search(reason, found.reasons[0]), found.reasons

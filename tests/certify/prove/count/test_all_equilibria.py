@@ -48,6 +48,7 @@ def test_points_inside_and_on_faces(walls):
     assert ravel(walls.region.upper)[0].tolist() == [1.5, 1.0]
 
 
+@pytest.mark.full
 def test_himmelblau_has_nine_critical_points():
     region = certify.Box((jnp.full(2, -6.0),), (jnp.full(2, 6.0),))
     found = certify.all_equilibria(dg.game(himmelblau), region)
