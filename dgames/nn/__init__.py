@@ -13,6 +13,9 @@ from dgames.nn.lipschitz_layer import AbstractLipschitzLayer as AbstractLipschit
 from dgames.nn.lipschitz_network import LipschitzNetwork as LipschitzNetwork
 from dgames.nn.mlp import MLP as MLP
 from dgames.nn.mlp import mlp as mlp
+
+# Networks that read games
+from dgames.nn.normal_form_network import NormalFormNetwork as NormalFormNetwork
 from dgames.nn.sandwich import Sandwich as Sandwich
 from dgames.nn.sll import SLL as SLL
 from dgames.nn.spectral_norm import spectral_norm_bound as spectral_norm_bound
