@@ -234,6 +234,10 @@ from dgames.nash_loss import estimated_nash_loss as estimated_nash_loss
 from dgames.nash_loss import nash_loss as nash_loss
 from dgames.nash_loss import nash_loss_bound as nash_loss_bound
 from dgames.nash_loss import sample_profile as sample_profile
+from dgames.quantal_branches import QuantalBranch as QuantalBranch
+from dgames.quantal_branches import QuantalBranches as QuantalBranches
+from dgames.quantal_branches import QuantalMeeting as QuantalMeeting
+from dgames.quantal_branches import quantal_branches as quantal_branches
 from dgames.quantal_fit import PrecisionFit as PrecisionFit
 from dgames.quantal_fit import fit_precision as fit_precision
 from dgames.quantal_response import QuantalResponses as QuantalResponses

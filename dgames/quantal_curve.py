@@ -42,11 +42,17 @@ class Curve(eqx.Module):
 
 def equations_of(
     game: Game, like: Strategy, args: PyTree
-) -> tuple[_Branch, Array, Array, Callable[[Array], Strategy]]:
-    """The branch of a game, the scale of its precisions, uniform logits, and their structure."""
+) -> tuple[_Branch, Array, Callable[[Array], Strategy]]:
+    """The branch of a game, the scale of its precisions, and the structure of logits."""
     start, unravel = ravel(jax.tree.map(jnp.zeros_like, logits(like)))
     branch, scale = _branch(game, start, unravel, args)
-    return branch, scale, start, unravel
+    return branch, scale, unravel
+
+
+def beginning(like: Strategy) -> tuple[Array, Array]:
+    """The uniform strategies at precision zero, and the direction of rising precisions."""
+    start = jnp.append(jnp.zeros_like(ravel(logits(like))[0]), 0.0)
+    return start, jnp.zeros_like(start).at[-1].set(1)
 
 
 @eqx.filter_jit
@@ -54,8 +60,8 @@ def follow_curve(
     game: Game,
     like: Strategy,
     args: PyTree,
-    start: Array | None,
-    tangent: Array | None,
+    start: Array,
+    tangent: Array,
     largest: Array,
     points: int,
 ) -> Curve:
@@ -65,20 +71,19 @@ def follow_curve(
         game: See `dgames.quantal_responses`.
         like: Strategies, for their shapes.
         args: Passed to the costs.
-        start: A point of the branch, or None for the uniform strategies at precision zero.
-        tangent: A direction there along the branch, or None for rising precisions.
+        start: A point of the branch, such as `beginning(like)`.
+        tangent: A direction there along the branch.
         largest: A scaled precision.
         points: The number of points to return.
     """
-    branch, scale, uniform, _ = equations_of(game, like, args)
-    z = jnp.append(uniform, 0.0) if start is None else start
-    ahead = jnp.zeros_like(z).at[-1].set(1) if tangent is None else tangent
+    branch, scale, _ = equations_of(game, like, args)
+    z = start
     jacobian = branch.equations(z)[1]
     zero = jnp.zeros((), int)
     first = _Point(
         z=z,
         jacobian=jacobian,
-        tangent=_direction(jacobian, ahead),
+        tangent=_direction(jacobian, tangent),
         stride=jnp.full((), 0.1, z.dtype),
         turns=zero,
         tries=zero,
@@ -121,3 +126,23 @@ def between(branch: _Branch, first: Array, second: Array, share: Array) -> Array
     normal = chord / jnp.where(length > 0, length, 1)
     normal = jnp.where(length > 0, normal, jnp.zeros_like(chord).at[-1].set(1))
     return _corrected(branch, first + share * chord, normal)[0]
+
+
+@eqx.filter_jit
+def corrected_to(
+    game: Game, like: Strategy, args: PyTree, guesses: Array, normals: Array
+) -> tuple[Array, Array, Array]:
+    """Points of branches in planes through guesses, whether they were found, and the Jacobians.
+
+    Where a normal is zero, a guess stays as it is.
+    """
+    branch, _, _ = equations_of(game, like, args)
+
+    def one(guess: Array, normal: Array) -> tuple[Array, Array, Array]:
+        z, settled = _corrected(branch, guess, normal)
+        z = jnp.where(jnp.any(normal != 0), z, guess)
+        value, jacobian = branch.equations(z)
+        near = jnp.linalg.norm(value) <= 1e-6 * (1 + jnp.linalg.norm(z))
+        return z, settled & near & jnp.all(jnp.isfinite(z)), jacobian
+
+    return jax.vmap(one)(guesses, normals)

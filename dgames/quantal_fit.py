@@ -12,7 +12,7 @@ from dgames.arrays import as_float
 from dgames.constraints.shared_constraints import refuse_shared
 from dgames.game import Game
 from dgames.logits import log_policies, policies
-from dgames.quantal_curve import Curve, between, equations_of, follow_curve
+from dgames.quantal_curve import Curve, beginning, between, equations_of, follow_curve
 from dgames.strategy import Strategy
 
 _PARTS = 8
@@ -137,10 +137,12 @@ class _Fit:
 
         self.data = (game, counts, like, args)
         self.level, self.drop = level, 0.5 * float(scipy.stats.chi2.ppf(level, 1))
-        _, scale, _, _ = equations_of(game, like, args)
+        _, scale, _ = equations_of(game, like, args)
         self.scale = float(scale)
         self.limit = 1e4 if largest is None else largest * self.scale
-        self.curve = follow_curve(game, like, args, None, None, jnp.asarray(self.limit), _POINTS)
+        self.curve = follow_curve(
+            game, like, args, *beginning(like), jnp.asarray(self.limit), _POINTS
+        )
         count = int(self.curve.count)
         z, values = _on_grid(*self.data, self.curve)
         steps = (count - 1) * _PARTS + 1
@@ -176,7 +178,7 @@ class _Fit:
             error = float(1 / np.sqrt(-bend)) if bend < 0 else float("nan")
         precision = float(z[-1]) / self.scale
         game, _, like, args = self.data
-        unravel = equations_of(game, like, args)[3]
+        unravel = equations_of(game, like, args)[2]
         rising = np.diff(self.precisions[: int(np.ceil(place)) + 1]) > 0
         return PrecisionFit(
             precision={"flat": np.nan, "zero": 0.0, "infinity": np.inf}.get(
@@ -275,7 +277,7 @@ def _at_place(
 def _point(
     game: Game, counts: Strategy, like: Strategy, args: PyTree, curve: Curve, place: Array
 ) -> tuple[Array, Array]:
-    branch, _, _, unravel = equations_of(game, like, args)
+    branch, _, unravel = equations_of(game, like, args)
     whole = jnp.clip(jnp.floor(place), 0, curve.z.shape[0] - 2)
     step = whole.astype(int)
     z = between(branch, curve.z[step], curve.z[step + 1], place - whole)
@@ -292,7 +294,7 @@ def _improved(
     derivative of that at the old one. Two steps of Newton's method from the old point are, as
     functions of the precision, the branch up to terms of fourth order.
     """
-    branch, _, _, unravel = equations_of(game, like, args)
+    branch, _, unravel = equations_of(game, like, args)
 
     def near(precision: Any, x: Array) -> Array:
         for _ in range(2):

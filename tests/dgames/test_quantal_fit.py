@@ -4,6 +4,8 @@ import jax.numpy as jnp
 import jaxtyping
 import numpy as np
 import pytest
+from numpy.testing import assert_allclose
+from scipy.optimize import brentq
 from scipy.stats import chi2
 
 import dgames as dg
@@ -29,19 +31,27 @@ def test_a_published_experiment():
     assert np.allclose(fit.strategies[0], [0.615651314427859, 0.3843486855721409], atol=1e-8)
     assert np.allclose(fit.strategies[1], [0.38329094004562914, 0.6167090599543709], atol=1e-8)
     assert fit.boundary is None and fit.complete and fit.turns == 0
-    # The interval ends where the likelihood has fallen by half a quantile.
-    for end in fit.interval:
-        at = dg.quantal_responses(OCHS, [end], OCHS.uniform()).strategies
-        value = sum(float(jnp.sum(n * jnp.log(p[0]))) for n, p in zip(counts, at, strict=True))
-        assert abs(fit.log_likelihood - value - chi2.ppf(0.95, 1) / 2) < 1e-6
-    # The observed information, by differences of the likelihood.
-    step, values = 0.05, []
-    at = dg.quantal_responses(OCHS, fit.precision + step * jnp.arange(-2, 3.0), OCHS.uniform())
-    for k in range(5):
-        logs = (jnp.sum(n * jnp.log(p[k])) for n, p in zip(counts, at.strategies, strict=True))
-        values.append(float(sum(logs)))
-    second = np.dot([-1, 16, -30, 16, -1], values) / 12 / step**2
+    # The likelihood by equations of the game itself.
+    around = fit.precision + 0.05 * np.arange(-2, 3)
+    values = [ochs_likelihood(precision, counts) for precision in (*fit.interval, *around)]
+    assert_allclose(fit.log_likelihood - np.array(values[:2]), chi2.ppf(0.95, 1) / 2, atol=1e-6)
+    second = np.dot([-1, 16, -30, 16, -1], values[2:]) / 12 / 0.05**2
     assert abs(fit.standard_error * np.sqrt(-second) - 1) < 1e-4
+
+
+def ochs_likelihood(precision, counts):
+    """Of the only response: one answer rises with the other player's, the other falls."""
+
+    def answer(p):
+        return 1 / (1 + np.exp(-precision * 1.1141 * (1 - 2 * p)))
+
+    def miss(p):
+        q = answer(p)
+        return p - 1 / (1 + np.exp(-precision * (1.1141 * q - 0.2785 * (1 - q))))
+
+    p = float(np.asarray(brentq(miss, 0, 1, xtol=1e-15)))
+    probabilities = ([p, 1 - p], [answer(p), 1 - answer(p)])
+    return float(sum(n @ np.log(own) for n, own in zip(counts, probabilities, strict=True)))
 
 
 @pytest.mark.full
