@@ -11,7 +11,7 @@ from certify.problem.payoff_tables import LARGEST, hexes
 from dgames.games import TreeGame
 
 
-def tree_data(game: TreeGame, temperature: Any, reference: Any = None) -> dict[str, Any]:
+def tree_data(game: Any, temperature: Any, reference: Any = None) -> dict[str, Any]:
     """Returns the description of a game in sequence form for a file of the kind "tree".
 
     Args:
@@ -80,7 +80,7 @@ def tree_difference(data: dict[str, Any], game: dg.Game | dg.AbstractField) -> s
     return "its tree, payoffs, temperature or reference are others"
 
 
-def regularised_parts(game: Any) -> tuple[TreeGame, Any, Any] | None:
+def regularised_parts(game: Any) -> tuple[Any, Any, Any] | None:
     """Returns the game, the temperature and the reference of a regularised tree; None of others."""
     if type(game) is not dg.RegularisedTree or not is_as_made(game):
         return None

@@ -32,7 +32,6 @@ from certify.prove.trees.tree_response import (
     value_strategies,
 )
 from certify.rounding import float_above, float_below
-from dgames.games import TreeGame
 
 TRUSTED = (
     "That the payoffs, the temperature and the reference in this file are those of the game that "
@@ -44,6 +43,9 @@ TRUSTED = (
 # The least Lipschitz constant, in margins: a field that hardly depends on the other player would
 # allow steps of any size.
 _LEAST_LIPSCHITZ = 2.0**-20
+# From so many leaves on, bounds by rows are not tried beside that by the tree: they take longer, and
+# are worse where players move often.
+_MANY = 10_000
 # Ratios of weights that are tried in games that are not zero-sum, as powers of two.
 _RATIOS = 33
 
@@ -103,7 +105,7 @@ def certify_tree(
         return TreeConvergence("undecided", (str(error),))
 
 
-def _parts(game: Any, temperature: Any) -> tuple[TreeGame, Any, Any]:
+def _parts(game: Any, temperature: Any) -> tuple[Any, Any, Any]:
     parts = regularised_parts(game)
     if parts is not None:
         if temperature is not None:
@@ -156,7 +158,10 @@ class _Constants(NamedTuple):
 def _constants(setting: RegularisedTreeGame, given: Any) -> _Constants:
     """Returns nearly the best constants in the best weights found, or in given ones."""
     game, tau = setting.game, setting.temperature
-    bounds = [_least(game, own) for own in game.payoffs]
+    first, second = game.payoffs
+    bounds = [_least(game, first)]
+    opposed = all(x == -y for x, y in zip(first, second, strict=True))
+    bounds.append(bounds[0] if opposed else _least(game, second))
     couplings = [game.unit * bound / 4 for _, bound in bounds]
     weights = _weights(game, given)
     w = [Fraction(x) for x in weights]
@@ -258,6 +263,8 @@ def _least(game: SequenceGame, payoffs: list[int]) -> tuple[str, int]:
         if kind == "tree" and game.nodes is None:
             continue
         if kind == "pairs" and not few:
+            continue
+        if kind in ("first", "second") and game.nodes is not None and len(payoffs) > _MANY:
             continue
         try:
             found.append((coupling_bound(game, payoffs, kind, Work()), kind))

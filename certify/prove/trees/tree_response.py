@@ -16,6 +16,8 @@ from certify.checker.tree_game import SequenceGame, Treeplex
 # How many bits of an integer strategy its smallest entry has.
 _BITS = 64
 _BLOCK = 50
+# How long a linear program may take.
+_SECONDS = 60.0
 
 
 class Passes:
@@ -176,7 +178,7 @@ def _share(mass: int, log: float) -> int:
 def value_strategies(game: SequenceGame) -> list[list[int]] | None:
     """Returns strategies, in integers, that about guarantee the value of a zero-sum game.
 
-    They solve the linear programs of the sequence form; None if the solver fails.
+    They solve the linear programs of the sequence form; None if the solver fails, or takes long.
     """
     found = []
     for i in range(2):
@@ -207,7 +209,14 @@ def _secure(game: SequenceGame, i: int, own: Treeplex, other: Treeplex) -> np.nd
     cost[own.sequences] = -1
     bounds = [(0, 1)] * own.sequences + [(None, None)] * sets
     result = scipy.optimize.linprog(
-        cost, upper, np.zeros(other.sequences), equal, right, bounds, method="highs"
+        cost,
+        upper,
+        np.zeros(other.sequences),
+        equal,
+        right,
+        bounds,
+        method="highs",
+        options={"time_limit": _SECONDS},
     )
     return result.x[: own.sequences] if result.status == 0 else None
 

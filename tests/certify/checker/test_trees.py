@@ -183,17 +183,18 @@ def test_malformed_files_are_unusable(files, path, value, message):
         check_data(data)
 
 
-def test_strategies_have_no_negative_entries(files):
+@pytest.mark.parametrize(
+    ("path", "least"),
+    [(("claims", "equilibrium", "center", 0), 0), (("evidence", "strategies", 1), -1)],
+)
+def test_strategies_have_no_negative_entries(files, path, least):
     """Nor zeros in the centre, even where everything adds up."""
-    for path, least in (
-        (("claims", "equilibrium", "center", 0), 0),
-        (("evidence", "strategies", 1), -1),
-    ):
-        data = changed(
-            files["zero-sum"], path, lambda own: [*own[:-2], own[-2] + own[-1] - least, least]
-        )
-        with pytest.raises(Unusable, match="adds up"):
-            check_data(data)
+
+    def lowered(own):
+        return [*own[:-2], own[-2] + own[-1] - least, least]
+
+    with pytest.raises(Unusable, match="adds up"):
+        check_data(changed(files["zero-sum"], path, lowered))
 
 
 @pytest.mark.parametrize("player", [0, 1])

@@ -7,10 +7,17 @@ from numpy.testing import assert_allclose
 
 import certify
 import dgames as dg
-from dgames.games import MatrixGame, TreeGame, kuhn_poker
+from dgames.games import MatrixGame, TreeGame, kuhn_poker, leduc_poker, liars_dice
 
 KUHN = kuhn_poker().game()
-PLEXES = [(np.asarray(own.parents), np.asarray(own.counts)) for own in KUHN.treeplexes]
+
+
+def plexes(game):
+    """The parents and numbers of actions of the information sets of each player."""
+    return [(np.asarray(own.parents), np.asarray(own.counts)) for own in game.treeplexes]
+
+
+PLEXES = plexes(KUHN)
 # Sequences of the quantal response equilibrium at temperature 0.1, sorted, as Gambit finds them in
 # the reduced normal form: from the tests of OpenSpiel, `mmd_dilated_test.py`, to 1e-7 or so.
 GAMBIT = [
@@ -30,10 +37,10 @@ def kuhn():
     return certify.certify_tree(KUHN, 0.1)
 
 
-def matrix():
+def matrix(game=KUHN):
     """The payoffs of the first player for all pairs of sequences."""
-    found = np.zeros([own.sequences for own in KUHN.treeplexes])
-    np.add.at(found, tuple(np.asarray(KUHN.sequences)), np.asarray(KUHN.payoffs[0]))
+    found = np.zeros([own.sequences for own in game.treeplexes])
+    np.add.at(found, tuple(np.asarray(game.sequences)), np.asarray(game.payoffs[0]))
     return found
 
 
@@ -52,27 +59,25 @@ def answer(plex, y):
     return logs, q
 
 
-def worst_factor(certificate, step, starts, steps):
+def worst_factor(certificate, step, starts, steps, game=KUHN):
     """The largest factor by which one step changes V(q*; q), of all steps from all starts."""
-    payoffs, tau = matrix(), certificate.temperature
+    payoffs, own, tau = matrix(game), plexes(game), certificate.temperature
     rng = np.random.default_rng(0)
     play = []
-    for plex in PLEXES:
+    for plex in own:
         scale = rng.choice([0.3, 2.0, 6.0], (starts, 1))
         play.append(answer(plex, scale * rng.standard_normal((starts, 1 + plex[1].sum()))))
     centers = certificate.equilibrium.center
-    stars = [answer(PLEXES[i], _logs(PLEXES[i], centers[i])[None])[0] for i in range(2)]
+    stars = [answer(own[i], _logs(own[i], centers[i])[None])[0] for i in range(2)]
 
     def divergence(play):
         triples = zip(centers, stars, play, strict=True)
-        return np.sum([(c * (s - own[0])).sum(-1) for c, s, own in triples], axis=0)
+        return np.sum([(c * (star - now[0])).sum(-1) for c, star, now in triples], axis=0)
 
     worst, before = 0.0, divergence(play)
     for _ in range(steps):
         force = [-play[1][1] @ payoffs.T, play[0][1] @ payoffs]
-        play = [
-            answer(PLEXES[i], (play[i][0] - step * force[i]) / (1 + step * tau)) for i in range(2)
-        ]
+        play = [answer(own[i], (play[i][0] - step * force[i]) / (1 + step * tau)) for i in range(2)]
         after = divergence(play)
         worst = max(worst, float((after / before)[before > 1e-9].max()))
         before = after
@@ -251,3 +256,31 @@ def test_play_too_rare_for_a_file_is_undecided():
     tilted = np.array([[1.0, 0.0], [2.0, 1.0]])
     found = certify.certify_tree(as_tree(MatrixGame(tilted, -tilted)), 1e-4)
     assert found.status == "undecided" and "too rare" in found.reasons[0]
+
+
+@pytest.mark.full
+@pytest.mark.parametrize(
+    ("game", "lipschitz", "value"),
+    [(liars_dice(4), 1.0, 1 / 16), (leduc_poker(), 9.8, -0.085606424078)],
+    ids=["liar's dice", "Leduc"],
+)
+def test_larger_games(game, lipschitz, value):
+    """Players who know everything part once: by 4 in liar's dice, and by 39.2 in Leduc poker."""
+    tree = game.game()
+    found = certify.certify_tree(tree, 0.1)
+    assert found.status == "proved" and found.margin == 0.1
+    assert_allclose(found.lipschitz, lipschitz, rtol=1e-14)
+    assert found.equilibrium.radius < 1e-11
+    assert found.value is not None
+    assert_allclose(found.value, value, atol=1e-12)
+    assert found.value[1] - found.value[0] < 1e-12
+    assert found.check().seconds < 5
+    assert found.exploitability.equilibrium <= found.exploitability.general
+
+
+@pytest.mark.full
+def test_no_step_of_liars_dice_is_slower_than_proved():
+    game = liars_dice(4).game()
+    found = certify.certify_tree(game, 0.1)
+    assert_allclose(found.step.rate, 1 / 1.01, rtol=1e-14)
+    assert worst_factor(found, found.step.best, 100, 6, game) <= found.step.rate
