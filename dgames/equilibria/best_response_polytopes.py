@@ -12,7 +12,6 @@ games*, Handbook of Game Theory 3, 2002, sections 2.3 and 2.6).
 """
 
 from dataclasses import dataclass
-from fractions import Fraction
 
 import numpy as np
 
@@ -24,13 +23,14 @@ class Vertices:
     """The vertices of one polytope.
 
     Attributes:
-        points: Each vertex in fractions, the origin included.
+        points: The direction of each vertex, as coprime integers; zeros for the origin. A ray
+            from the origin meets no other vertex, since all constraints but `x >= 0` bound it.
         labels: The labels of each, as the bits of an integer.
         bases: Of the perturbed polytope, which is simple: the labels of each of its vertices, and
             the vertex here that it tends to as the perturbation vanishes.
     """
 
-    points: list[tuple[Fraction, ...]]
+    points: list[tuple[int, ...]]
     labels: list[int]
     bases: dict[int, int]
 
@@ -74,13 +74,13 @@ def vertices(start: Tableau, budget: int) -> Vertices:
     size = len(start.rows)
     columns = len(start.rows[0]) - 1 - size
     every = (1 << (columns + size)) - 1
-    points: dict[tuple[Fraction, ...], int] = {}
+    points: dict[tuple[int, ...], int] = {}
     labels, bases = [], {}
     seen, waiting = {_bits(start.basis)}, [start]
     while waiting:
         tableau = waiting.pop()
         basic = _bits(tableau.basis)
-        point = tuple(tableau.values()[:columns])
+        point = tableau.direction()
         if point not in points:
             points[point] = len(labels)
             labels.append(tableau.zeros())

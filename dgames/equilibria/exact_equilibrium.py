@@ -101,7 +101,7 @@ def _index(
     return determinant_sign(*positive_payoffs(a, b), own, other)
 
 
-def normalised(x: Sequence[Fraction]) -> tuple[Fraction, ...]:
+def normalised(x: Sequence[Fraction] | Sequence[int]) -> tuple[Fraction, ...]:
     """Returns a vector divided by its sum."""
     total = sum(x)
-    return tuple(value / total for value in x)
+    return tuple(Fraction(value, total) for value in x)

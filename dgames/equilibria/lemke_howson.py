@@ -1,6 +1,7 @@
 """The algorithm of Lemke and Howson, in integers."""
 
 from fractions import Fraction
+from numbers import Integral
 from typing import Literal, NamedTuple, overload
 
 from dgames.equilibria.best_response_polytopes import polytopes
@@ -63,14 +64,14 @@ def lemke_howson(
     """
     a, b = exact_payoffs(game, players=2)
     m, n = a.shape
-    if label != "all" and not (isinstance(label, int) and 0 <= label < m + n):
+    if label != "all" and not (isinstance(label, Integral) and 0 <= label < m + n):
         raise ValueError(
             f'a label is an integer from 0 to {m + n - 1}, or "all"; labels from {m} on are the '
             f"column player's actions; got {label!r}"
         )
     positive = positive_payoffs(a, b)
     paths = []
-    for dropped in range(m + n) if label == "all" else (label,):
+    for dropped in range(m + n) if label == "all" else (int(label),):
         x, y, length = _path(polytopes(*positive), dropped, m, n, budget)
         paths.append(LemkeHowsonPath(dropped, equilibrium_of(a, b, x, y), length))
     return tuple(paths) if label == "all" else paths[0]
@@ -100,5 +101,5 @@ def _path(
         if label == dropped:
             break
         side = 1 - side
-    x, y = tableaux[0].values()[:m], tableaux[1].values()[:n]
-    return normalised(x), normalised(y), length
+    x, y = (normalised(tableau.direction()) for tableau in tableaux)
+    return x, y, length

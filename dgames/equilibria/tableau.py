@@ -9,6 +9,7 @@ lexicographic rule of Dantzig, Orden and Wolfe, 1955). With `e` tiny enough no b
 zero then: the basic solutions are vertices of a simple polytope near the one that is asked for.
 """
 
+import math
 from collections.abc import Sequence
 from fractions import Fraction
 
@@ -86,6 +87,15 @@ class Tableau:
         for row, variable in zip(self.rows, self.basis, strict=True):
             result[variable] = Fraction(row[-1], self.denominator)
         return result
+
+    def direction(self) -> tuple[int, ...]:
+        """Returns x at the basis, times a positive number: coprime integers, or zeros."""
+        result = [0] * self._columns
+        for row, variable in zip(self.rows, self.basis, strict=True):
+            if variable < self._columns:
+                result[variable] = row[-1]
+        common = math.gcd(*result) or 1
+        return tuple(value // common for value in result)
 
     def zeros(self) -> int:
         """Returns which variables are zero at the basis, as the bits of an integer."""

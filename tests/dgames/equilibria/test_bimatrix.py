@@ -211,6 +211,13 @@ def test_shapes_and_special_games():
     assert all(e.index == (-1) ** (len(e.supports[0]) + 1) for e in found)
 
 
+def test_ties_that_are_never_best_make_no_game_degenerate():
+    a, b = [[1, 2, 2], [3, 0, 0]], [[3, 0, 0], [2, 1, 1]]
+    assert not dg.bimatrix_equilibria((a, b)).degenerate
+    better = [[3, 3, 3], [2, 1, 1]]  # both columns are best responses to the first row
+    assert dg.bimatrix_equilibria((a, better)).degenerate
+
+
 @pytest.mark.parametrize(
     ("game", "words"),
     [

@@ -102,21 +102,26 @@ def test_the_simplex_method_in_integers_finds_the_same(monkeypatch):
 
 
 def test_a_wrong_optimum_is_noticed():
-    c, G = np.array([1, 2], object), np.array([[1, -1]], object)
-    best = simplex_program.best_in_simplex(c, G)
-    assert best.point == [0, 1] and best.value == 2
-    assert simplex_program.is_optimal(c, G, best)
-    for wrong in (
-        best._replace(value=F(3)),
-        best._replace(point=[F(1, 2), F(1, 2)]),
-        best._replace(point=[F(-1), F(2)]),
-        best._replace(multipliers=[F(-1)]),
-        best._replace(point=None),
-    ):
+    G = np.array([[-1, 1]], object)  # the second share is at most the first
+    rising, falling = np.array([1, 2], object), np.array([2, 1], object)
+    best = simplex_program.best_in_simplex(rising, G)
+    assert best == ([F(1, 2), F(1, 2)], F(3, 2), [F(1, 2)])
+    optimum = simplex_program.SimplexOptimum
+    # Each breaks one condition, and no other.
+    for c, wrong in [
+        (rising, optimum([F(0), F(1)], F(2), [F(0)])),  # a constraint
+        (rising, optimum([F(1), F(0)], F(1), [F(0)])),  # the bound
+        (rising, optimum([F(3, 4), F(3, 4)], F(9, 4), [F(0)])),  # the sum
+        (falling, optimum([F(2), F(-1)], F(3), [F(0)])),  # signs of shares
+        (falling, optimum([F(1), F(0)], F(3), [F(0)])),  # the value reached
+        (falling, optimum([F(1), F(0)], F(2), [F(-1)])),  # signs of multipliers
+        (rising, optimum(None, F(0), [F(1)])),  # no proof that there is none
+    ]:
         assert not simplex_program.is_optimal(c, G, wrong)
-    none = simplex_program.best_in_simplex(c, np.array([[1, 1]], object))
+    assert simplex_program.is_optimal(falling, G, optimum([F(1), F(0)], F(2), [F(0)]))
+    none = simplex_program.best_in_simplex(rising, np.array([[1, 1]], object))
     assert none.point is None
-    assert simplex_program.is_optimal(c, np.array([[1, 1]], object), none)
+    assert simplex_program.is_optimal(rising, np.array([[1, 1]], object), none)
 
 
 def test_commitment_in_the_first_example_of_conitzer_and_sandholm():
