@@ -44,8 +44,8 @@ RULES = [
     Rule(
         "trees",
         "SequenceGame._require_recall",
-        "sorted(edges) != [*range(*own.starts[j : j + 2])]",
-        "False",
+        "sorted(edges) == [*range(start, stop)]",
+        "True",
     ),
     Rule("trees", "SequenceGame._read_tree", "own != [lasts[k][i] for k in self.places]", "False"),
     Rule("trees", "_by_tree", "max(own[c] for c in children)", "0"),

@@ -226,7 +226,9 @@ class SequenceGame:
         if min(edges) < 1 or max(edges) >= own.sequences:
             tree.fail("sequences of those who move, but the empty ones")
         j = own.owners[edges[0]]
-        if own.parents[j] != last or sorted(edges) != [*range(*own.starts[j : j + 2])]:
+        start, stop = own.starts[j : j + 2]
+        complete = len(edges) == stop - start and sorted(edges) == [*range(start, stop)]
+        if own.parents[j] != last or not complete:
             tree.fail(
                 "players who have all actions of one information set and remember what they did: "
                 "perfect recall"
