@@ -1,5 +1,6 @@
 """Oracles: how a side finds a reply to what the others mix."""
 
+import dataclasses
 import math
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -7,13 +8,14 @@ from typing import Any, NamedTuple
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Bool, Float, Key
 
 from dgames.fields import pseudo_gradient
 from dgames.game import game
 from dgames.methods import AbstractMethod
 from dgames.populations.expected_cardinality import expected_cardinality
-from dgames.populations.sides import Member, Pool, Sides
+from dgames.populations.sides import Member, Pool, Sides, picked
 from dgames.sets import AbstractSet, Euclidean
 from dgames.strategy import inner_product
 
@@ -95,7 +97,12 @@ class BestResponse(eqx.Module):
     @property
     def plain(self) -> "BestResponse":
         """The oracle that minimises the cost and nothing else, by which gaps are measured."""
-        return eqx.tree_at(lambda own: own.diversity, self, 0.0) if self.diversity else self
+        return dataclasses.replace(self.single, diversity=0.0)
+
+    @property
+    def single(self) -> "BestResponse":
+        """The oracle that gives one reply to one mixture, for which it is compiled."""
+        return dataclasses.replace(self, rectified=False, candidates=1)
 
 
 class Replies(NamedTuple):
@@ -111,7 +118,7 @@ class Replies(NamedTuple):
 
     def best(self, k: int = 0) -> Member:
         """Returns the reply in place k."""
-        return jax.tree.map(lambda leaf: leaf[k], self.members)
+        return picked(self.members, k)
 
 
 class Task(NamedTuple):
@@ -128,15 +135,32 @@ class Task(NamedTuple):
 
     side: int
     pools: tuple[Pool, ...]
-    weights: tuple[Float[Array, " room"], ...]
-    payoffs: Float[Array, "room opponents"]
-    present: Bool[Array, " opponents"]
+    weights: tuple[Float[np.ndarray, " room"], ...]
+    payoffs: Float[np.ndarray, "room opponents"]
+    present: Bool[np.ndarray, " opponents"]
+
+
+class Draws(NamedTuple):
+    """Where random numbers come from: a key, and a number that tells its uses apart.
+
+    The number is folded into the key where it is used, for which nothing else is compiled.
+    """
+
+    key: Key[Array, ""]
+    number: np.uint32 = np.uint32(0)
+
+    def at(self, place: int) -> "Draws":
+        """Returns the draws for one of several uses.
+
+        >>> draws = Draws(jax.random.key(0))
+        >>> draws.at(0).number != draws.at(1).number != draws.at(1).at(0).number
+        True
+        """
+        return Draws(self.key, np.uint32((int(self.number) * 1_000_003 + place + 1) % 2**32))
 
 
 @eqx.filter_jit
-def replies(
-    oracle: BestResponse, sides: Sides, task: Task, last: Member, key: Key[Array, ""]
-) -> Replies:
+def replies(oracle: BestResponse, sides: Sides, task: Task, last: Member, draws: Draws) -> Replies:
     """Seeks replies from all starts; compiled once for each side and room.
 
     Args:
@@ -144,19 +168,22 @@ def replies(
         sides: The sides.
         task: What a reply is sought to.
         last: The member near which it may start.
-        key: For the random starts.
+        draws: For the random starts.
     """
+    key = jax.random.fold_in(draws.key, draws.number)
     own_sets = sides.sets(task.side)
 
+    weights = tuple(map(jnp.asarray, task.weights))
+
     def cost(member: Member) -> Array:
-        return sides.mixed_cost(task.side, member, task.pools, task.weights)
+        return sides.mixed_cost(task.side, member, task.pools, weights)
 
     def objective(member: Member) -> Array:
         if not oracle.diversity:
             return cost(member)
         table = sides.table(task.side, member, task.pools)[sides.teams[task.side][0]]
         row = jnp.where(task.present, -table.reshape(-1), 0)
-        rows = jnp.concatenate([task.payoffs.astype(row.dtype), row[None]])
+        rows = jnp.concatenate([jnp.asarray(task.payoffs, row.dtype), row[None]])
         return cost(member) - oracle.diversity * expected_cardinality(rows)
 
     def from_start(start: Member) -> Member:
@@ -277,7 +304,7 @@ def _random_block(own: AbstractSet, last: Any, key: Key[Array, ""], spread: floa
 
 def _fusion(oracle: BestResponse, task: Task) -> Member:
     """The average of the members with the largest weights."""
-    own = task.weights[task.side]
+    own = jnp.asarray(task.weights[task.side])
     top, places = jax.lax.top_k(own, min(oracle.top, math.prod(own.shape)))
     shares = top / jnp.sum(top)
     return jax.tree.map(

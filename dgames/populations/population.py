@@ -11,16 +11,18 @@ from jaxtyping import Array, Float, Key, PyTree
 
 from dgames.constraints.shared_constraints import refuse_shared
 from dgames.game import Game
-from dgames.populations.best_response import BestResponse, Replies, Task, replies
+from dgames.populations.best_response import BestResponse, Draws, Replies, Task, replies
 from dgames.populations.checked_payoffs import Payoffs, zero_sum_matrix
 from dgames.populations.linear_program import newest_equilibrium
 from dgames.populations.meta_solvers import MetaSolver, mixtures
 from dgames.populations.sides import (
+    ROOM,
     Member,
     Pool,
     Sides,
     costs_against,
     padded,
+    picked,
     pool_of,
     room,
     with_member,
@@ -153,7 +155,7 @@ class Population(eqx.Module):
         own: list[Any] = [None] * len(blocks(self._sides.like))
         for team, pool, count in zip(self._sides.teams, self._pools, self.sizes, strict=True):
             for player, block in zip(team, pool, strict=True):
-                own[player] = jax.tree.map(lambda leaf, n=count: leaf[:n], block)
+                own[player] = jax.tree.map(lambda leaf, n=count: jnp.asarray(leaf[:n]), block)
         return eqx.combine(join(self._sides.like, tuple(own)), self._sides.rest)
 
     @property
@@ -217,11 +219,10 @@ class Population(eqx.Module):
                 the game is not symmetric.
         """
         oracle = _as_oracle(oracle)
-        key = jax.random.key(sum(self.sizes)) if key is None else key
-        first, second, third = jax.random.split(key, 3)
+        draws = self._draws(key)
         asked = self._asked is not None and bool(eqx.tree_equal(self._asked, (meta, oracle)))
-        pop = self if asked else self.measure(meta, oracle, first)
-        return pop._with(pop._news(meta, oracle, second)).measure(meta, oracle, third)
+        pop = self if asked else self._measured(meta, oracle, draws.at(0))
+        return pop._with(pop._news(meta, oracle, draws.at(1)))._measured(meta, oracle, draws.at(2))
 
     def measure(
         self,
@@ -239,15 +240,21 @@ class Population(eqx.Module):
         Raises:
             ValueError: As `expand`.
         """
-        oracle = _as_oracle(oracle)
-        key = jax.random.key(sum(self.sizes)) if key is None else key
+        return self._measured(meta, _as_oracle(oracle), self._draws(key).at(0))
+
+    def _draws(self, key: Key[Array, ""] | None) -> Draws:
+        if key is not None:
+            return Draws(key)
+        return Draws(jax.random.key(0)).at(sum(self.sizes))
+
+    def _measured(self, meta: MetaSolver, oracle: BestResponse, draws: Draws) -> "Population":
         additions = None
         if isinstance(meta, str) and meta == "anytime":
-            weights, additions = _anytime(self, oracle, key)
+            weights, additions = _anytime(self, oracle, draws.at(0))
         else:
             weights = mixtures(meta, self.payoffs)
         found = [
-            self._replies(oracle.plain, side, weights, jax.random.fold_in(key, side))
+            self._replies(oracle.plain, side, weights, draws.at(1 + side))
             for side in range(1 if self.symmetric else len(weights))
         ]
         gaps = [self._paid(side, weights) - float(r.costs[0]) for side, r in enumerate(found)]
@@ -261,45 +268,45 @@ class Population(eqx.Module):
         )
 
     def _news(
-        self, meta: MetaSolver, oracle: BestResponse, key: Key[Array, ""]
+        self, meta: MetaSolver, oracle: BestResponse, draws: Draws
     ) -> tuple[tuple[Member, ...], ...]:
         """Returns the members to add to each side."""
         asking = range(1 if self.symmetric else len(self.sizes))
         if self._additions is not None:
             return self._additions
         if oracle.rectified:
-            news = [self._rectified(oracle, side, jax.random.fold_in(key, side)) for side in asking]
+            news = [self._rectified(oracle, side, draws.at(side)) for side in asking]
             return tuple(news) + ((),) * (len(self.sizes) - len(news))
         assert self._found is not None
         found = list(self._found)
         if oracle.diversity:
             for side in asking:
-                own = jax.random.fold_in(key, side)
-                found[side] = self._replies(oracle, side, self._weights, own)
+                found[side] = self._replies(oracle, side, self._weights, draws.at(side))
         news = [(found[side].best(),) for side in asking]
         news += [()] * (len(self.sizes) - len(news))
         if oracle.candidates > 1:
             for side in asking:
-                news[side] = (self._least_exploitable(meta, oracle, side, found[side], news, key),)
+                news[side] = (
+                    self._least_exploitable(meta, oracle, side, found[side], news, draws),
+                )
         return tuple(news)
 
-    def _rectified(
-        self, oracle: BestResponse, side: int, key: Key[Array, ""]
-    ) -> tuple[Member, ...]:
+    def _rectified(self, oracle: BestResponse, side: int, draws: Draws) -> tuple[Member, ...]:
         """Returns a reply of each member that is played to the opponents it does not lose to."""
         if len(self.sizes) != 2:
             raise ValueError("rectified replies are defined for two sides")
         other = 1 - side
         payoffs = self.payoffs[side] if side == 0 else self.payoffs[side].T
         news = []
+        # Ties count, such as that with oneself, which roundings may have turned into losses.
+        least = -1e-9 * max(float(np.abs(payoffs).max()), self._unit)
         for k in np.flatnonzero(self._weights[side] > 1e-9):
-            against = np.where(payoffs[k] >= 0, self._weights[other], 0.0)
+            against = np.where(payoffs[k] >= least, self._weights[other], 0.0)
             if against.sum() > 0:
                 weights = list(self._weights)
                 weights[other] = against / against.sum()
-                own = jax.random.fold_in(key, int(k))
-                start = jax.tree.map(lambda leaf, k=k: leaf[k], self._pools[side])
-                found = self._replies(oracle, side, tuple(weights), own, start)
+                start = picked(self._pools[side], int(k))
+                found = self._replies(oracle, side, tuple(weights), draws.at(int(k)), start)
                 news.append(found.best())
         return tuple(news)
 
@@ -310,13 +317,13 @@ class Population(eqx.Module):
         side: int,
         found: Replies,
         news: list[tuple[Member, ...]],
-        key: Key[Array, ""],
+        draws: Draws,
     ) -> Member:
         """Returns the candidate after whose addition the mixture has the smallest gap."""
         best, least = found.best(), np.inf
         for k in _distinct(found, oracle.candidates):
             tried = [*news[:side], (found.best(k),), *news[side + 1 :]]
-            gap = self._with(tuple(tried)).measure(meta, oracle.plain, key).gap
+            gap = self._with(tuple(tried))._measured(meta, oracle.plain, draws.at(2)).gap
             if gap < least:
                 best, least = found.best(k), gap
         return best
@@ -326,11 +333,10 @@ class Population(eqx.Module):
         oracle: BestResponse,
         side: int,
         weights: tuple[Float[np.ndarray, " members"], ...],
-        key: Key[Array, ""],
+        draws: Draws,
         last: Member | None = None,
     ) -> Replies:
-        newest = self.sizes[side] - 1
-        last = last or jax.tree.map(lambda leaf: leaf[newest], self._pools[side])
+        last = last or picked(self._pools[side], self.sizes[side] - 1)
         rooms = tuple(map(room, self._pools))
         mixed = tuple(padded(own, size) for own, size in zip(weights, rooms, strict=True))
         own = np.moveaxis(self.payoffs[side], side, 0)
@@ -339,9 +345,8 @@ class Population(eqx.Module):
         gaps = [(0, n - m) for n, m in zip((rooms[side], *others), own.shape, strict=True)]
         table = np.pad(own, gaps).reshape(rooms[side], -1)
         present = np.pad(np.ones(there, bool), gaps[1:]).reshape(-1)
-        task = Task(side, self._pools, mixed, jnp.asarray(table), jnp.asarray(present))
-        assert last is not None
-        return replies(oracle, self._sides, task, last, key)
+        task = Task(side, self._pools, mixed, table, present)
+        return jax.device_get(replies(oracle.single, self._sides, task, last, draws))
 
     def _paid(self, side: int, weights: tuple[Float[np.ndarray, " members"], ...]) -> float:
         """What a side pays if all play their mixtures."""
@@ -437,11 +442,15 @@ def _check_alike(sides: Sides) -> float:
             "Population: symmetric=True needs strategies of one structure and shape for both "
             f"players; got {shapes[0]} and {shapes[1]}"
         )
-    pool = _probes(sides, first)
-    rows = [
-        costs_against(sides, 0, jax.tree.map(lambda leaf, k=k: leaf[k], pool), (pool, pool))
-        for k in range(3)
-    ]
+    generator = np.random.default_rng(0)
+
+    def around(leaf: np.ndarray) -> np.ndarray:
+        noise, relative = 0.1 * generator.normal(size=(2, ROOM, *leaf.shape))
+        return (leaf * (1 + relative) + noise).astype(leaf.dtype)
+
+    near = jax.tree.map(lambda leaf: around(np.asarray(leaf)), first)
+    pool = jax.device_get(_projected(sides, near))
+    rows = [costs_against(sides, 0, picked(pool, k), (pool, pool)) for k in range(3)]
     payoffs = -np.stack([np.asarray(row, np.float64)[:, :3] for row in rows], axis=1)
     _check_antisymmetric(payoffs, 0.0)
     return float(np.abs(payoffs).max())
@@ -467,12 +476,10 @@ def _check_antisymmetric(payoffs: Float[np.ndarray, "sides members members"], un
 
 
 @eqx.filter_jit
-def _probes(sides: Sides, first: Member) -> Pool:
-    """Returns random strategies of the first player, as many as a new pool has room for."""
+def _projected(sides: Sides, pool: Pool) -> Pool:
+    """Returns the nearest strategies that the first player may choose."""
     (own,) = sides.sets(0)
-    size = room(pool_of(first))
-    keys = jax.random.split(jax.random.key(0), size)
-    return (jax.vmap(lambda key: own.sample(key, first[0]))(keys),)
+    return (jax.vmap(own.project)(pool[0]),)
 
 
 def _as_oracle(oracle: BestResponse | str | None) -> BestResponse:
@@ -513,7 +520,7 @@ def _distinct(found: Replies, most: int) -> list[int]:
 
 
 def _anytime(
-    pop: Population, oracle: BestResponse, key: Key[Array, ""]
+    pop: Population, oracle: BestResponse, draws: Draws
 ) -> tuple[tuple[Float[np.ndarray, " members"], ...], tuple[tuple[Member, ...], ...]]:
     """Returns the least exploitable mixtures of the members, and replies to what exploits them.
 
@@ -531,14 +538,13 @@ def _anytime(
             matrix = free.payoffs[side] if side == 0 else free.payoffs[side].T
             own, mixed = newest_equilibrium(matrix)
             both = (own, mixed) if side == 0 else (mixed, own)
-            first, second = jax.random.split(jax.random.fold_in(key, 2 * k + side))
-            found = free._replies(oracle.plain, other, both, first)
+            found = free._replies(oracle.plain, other, both, draws.at(2 * k))
             theirs = free.payoffs[other].T if side == 0 else free.payoffs[other]
             gain = -float(found.costs[0]) - float((theirs @ own).max())
             settled = gain <= _SETTLED * max(float(np.abs(matrix).max()), 1e-300)
             if settled or k == _MOST_REPLIES - 1:
                 weights.append(own)
-                news.append((free._replies(oracle.plain, side, both, second).best(),))
+                news.append((free._replies(oracle.plain, side, both, draws.at(2 * k + 1)).best(),))
                 break
             free = free._with(((), (found.best(),)) if side == 0 else ((found.best(),), ()))
     if pop.symmetric:

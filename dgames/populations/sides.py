@@ -5,6 +5,7 @@ from typing import Any, TypeAlias
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float, PyTree
 
 from dgames.game import Game
@@ -19,6 +20,9 @@ Pool: TypeAlias = tuple[Block, ...]
 
 # What all players pay, by the members of the sides but one.
 CostTable: TypeAlias = Float[Array, "players *room"]  # noqa: F821 (a shape)
+
+# How many members a new pool has room for.
+ROOM = 16
 
 
 class Sides(eqx.Module):
@@ -94,19 +98,26 @@ def costs_against(sides: Sides, side: int, member: Member, pools: tuple[Pool, ..
 def room(pool: Pool) -> int:
     """Returns how many members a pool has room for.
 
-    >>> room((jnp.zeros((8, 2)),))
+    >>> room((np.zeros((8, 2)),))
     8
     """
     return jax.tree.leaves(pool)[0].shape[0]
 
 
-def pool_of(member: Member, size: int = 16) -> Pool:
+def pool_of(member: Member, size: int = ROOM) -> Pool:
     """Returns a pool with one member; the room for others is filled with it too.
 
-    >>> room(pool_of((jnp.zeros(2),)))
+    Pools are NumPy arrays: that members are added and picked out compiles nothing.
+
+    >>> room(pool_of((np.zeros(2),)))
     16
     """
-    return jax.tree.map(lambda leaf: jnp.broadcast_to(leaf, (size, *jnp.shape(leaf))), member)
+    return jax.tree.map(lambda leaf: np.repeat(np.asarray(leaf)[None], size, axis=0), member)
+
+
+def picked(pool: Pool, place: int) -> Member:
+    """Returns one member of a pool."""
+    return jax.tree.map(lambda leaf: np.asarray(leaf)[place], pool)
 
 
 def with_member(pool: Pool, count: int, member: Member) -> Pool:
@@ -117,13 +128,19 @@ def with_member(pool: Pool, count: int, member: Member) -> Pool:
         count: How many members it has.
         member: The new one.
     """
-    if count == room(pool):
-        pool = jax.tree.map(lambda leaf: jnp.concatenate([leaf, leaf]), pool)
-    place = jnp.asarray(count)
-    return jax.tree.map(lambda leaf, own: leaf.at[place].set(own), pool, member)
+
+    def entered(leaf: np.ndarray, own: np.ndarray) -> np.ndarray:
+        wider = np.concatenate([leaf, leaf]) if count == len(leaf) else leaf.copy()
+        wider[count] = own
+        return wider
+
+    return jax.tree.map(entered, pool, member)
 
 
-def padded(weights: Any, size: int) -> Float[Array, " room"]:
-    """Returns weights with zeros for the members that are not there."""
-    own = jnp.asarray(weights, jnp.result_type(float))
-    return jnp.pad(own, (0, size - own.shape[0]))
+def padded(weights: np.ndarray, size: int) -> np.ndarray:
+    """Returns weights with zeros for the members that are not there.
+
+    >>> padded(np.ones(1), 3).tolist()
+    [1.0, 0.0, 0.0]
+    """
+    return np.pad(weights, (0, size - len(weights)))
