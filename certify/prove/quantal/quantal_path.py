@@ -162,7 +162,7 @@ class _Walk:
     def run(self) -> None:
         """Follows the branch to the last of the precisions, or as far as possible."""
         last = self.equations.count
-        start = _node(self.equations, exactly(self.equations.start), last, 1)
+        start = _node(self.equations, exactly(self.equations.start), last, 1.0)
         if start is None or not np.all(np.isfinite(self.scaled)):
             self.reason = "payoffs or precisions are too large for floating point"
             self.node = _Node(exactly(self.equations.start), exactly(np.eye(last + 1)[last]))
