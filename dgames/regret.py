@@ -11,6 +11,7 @@ from dgames.fields import AbstractField, own_sets, prepared
 from dgames.game import Game
 from dgames.sets import AbstractSet, Ball, Box, Euclidean, Simplex, map_sets
 from dgames.strategy import Block, Strategy, inner_product, map_players, norm
+from dgames.trees.treeplex import Treeplex
 
 
 @functools.singledispatch
@@ -20,7 +21,7 @@ def least_linear_cost(own_set: AbstractSet, slope: Block) -> Float[Array, ""]:
     `least_linear_cost.register` adds classes of sets.
 
     Args:
-        own_set: A box, ball, simplex or the whole space.
+        own_set: A box, ball, simplex, treeplex or the whole space.
         slope: A block.
 
     Raises:
@@ -67,6 +68,11 @@ def _(own_set: Simplex, slope: Block) -> Float[Array, ""]:
     )
 
 
+@least_linear_cost.register
+def _(own_set: Treeplex, slope: Block) -> Float[Array, ""]:
+    return own_set.least(slope)
+
+
 def regret(
     game: Game | AbstractField | Callable, plays: Strategy, args: PyTree = None
 ) -> PyTree[Float[Array, "*plays"]]:
@@ -80,8 +86,8 @@ def regret(
     average strategies is exactly the sum of regrets over T.
 
     Args:
-        game: A game, or any field, with boxes, balls or simplices. A player without bounds has
-            infinite regret unless the forces add up to zero.
+        game: A game, or any field, with boxes, balls, simplices or treeplexes. A player without
+            bounds has infinite regret unless the forces add up to zero.
         plays: Joint strategies stacked along a new first axis, such as `history.strategy` of a
             `dgames.solve` with `save_every=1`.
         args: Passed to the field.

@@ -149,7 +149,7 @@ class Treeplex(AbstractSet):
         )
 
     def rows(
-        self, values: Float[Array, " sequences"], fill: float
+        self, values: Float[Array, " sequences"], fill: float | int
     ) -> Float[Array, "infosets width"]:
         """Values of sequences as a table of all actions, padded with `fill`."""
         return values.at[self.table].get(mode="fill", fill_value=fill)
@@ -158,7 +158,7 @@ class Treeplex(AbstractSet):
         self,
         values: Float[Array, " sequences"],
         reduce: Callable[[Float[Array, "rows width"]], Float[Array, " rows"]],
-        fill: float,
+        fill: float | int,
     ) -> Float[Array, " sequences"]:
         """Adds to the value of each sequence what the information sets below it are worth.
 

@@ -1,8 +1,10 @@
 """Counterfactual regret minimisation: published digits, the textbook's recursion, bounds."""
 
+import functools
 import math
 from collections import defaultdict
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -14,12 +16,17 @@ from dgames import methods
 FORM = dg.games.kuhn_poker()
 GAME = FORM.game()
 
+# Compiled as a whole: operation by operation, compilation would take most of the time.
+exploitability = eqx.filter_jit(dg.exploitability)
+uniform = functools.cache(lambda: eqx.filter_jit(GAME.uniform)())
+
 
 def gaps_at(game, method, marks):
-    run, found = dg.iterate(game, method, game.uniform(), steps=0), []
+    x, state, found = uniform() if game is GAME else eqx.filter_jit(game.uniform)(), None, []
     for steps, before in zip(marks, (0, *marks), strict=False):
-        run = dg.iterate(game, method, run.strategy, steps=steps - before, state=run.state)
-        found.append(float(dg.exploitability(game, run.strategy)))
+        run = dg.iterate(game, method, x, steps=steps - before, state=state)
+        x, state = run.strategy, run.state
+        found.append(float(exploitability(game, run.strategy)))
     return found
 
 
@@ -103,7 +110,7 @@ CASES = {
 @pytest.mark.parametrize("name", CASES)
 def test_recursion_over_histories(name, alternating):
     method = getattr(methods, name)(alternating=alternating)
-    run = dg.iterate(GAME, method, GAME.uniform(), steps=7)
+    run = dg.iterate(GAME, method, uniform(), steps=7)
     expected = textbook(FORM, 7, CASES[name], alternating)
     for i, (tree, q) in enumerate(zip(GAME.treeplexes, run.strategy, strict=True)):
         rows = [expected[i, infoset] for infoset, _ in FORM.infosets(i)]
@@ -144,11 +151,34 @@ def test_published_digits_on_larger_games(name):
                 assert value == pytest.approx(digit, rel=0.1)
 
 
-def test_gap_is_below_the_bound_of_the_paper():
+def test_regrets_are_below_the_bound_of_the_paper_and_make_up_the_gap():
+    steps, x = 300, uniform()
+    save = lambda x, state: (x, state.last)  # noqa: E731
+    run = dg.iterate(GAME, methods.cfr(alternating=False), x, steps=steps, save=save, every=1)
+    averages, after = run.saved
+    plays = jax.tree.map(lambda first, rest: jnp.concatenate([first[None], rest[:-1]]), x, after)
+    np.testing.assert_allclose(run.strategy[0], jnp.mean(plays[0], 0), rtol=1e-12)
+    regrets = np.array(jax.jit(lambda plays: dg.regret(GAME, plays))(plays))
     # Payoffs are from -2 to 2, and each of six information sets has two actions.
-    for steps in (1, 10, 100, 1000):
-        found = gaps_at(GAME, methods.cfr(alternating=False), (steps,))[0]
-        assert 0 < found <= 4 * 6 * math.sqrt(2) / math.sqrt(steps)
+    bound = 4 * 6 * np.sqrt(2 * np.arange(1, steps + 1))
+    assert (regrets > -1e-12).all() and (regrets <= bound).all()
+    gaps = jax.jit(jax.vmap(lambda x: dg.nash_gap(GAME, x)))(averages)
+    np.testing.assert_allclose(gaps, regrets.sum(0) / np.arange(1, steps + 1), atol=1e-12)
+
+
+def test_the_unit_of_payoffs_does_not_matter():
+    """Probabilities are quotients of regrets; a power of two changes no rounding."""
+    other = dg.games.TreeGame(8 * GAME.payoffs, GAME.sequences, GAME.treeplexes, GAME.tree)
+    for method in (methods.discounted_cfr(), methods.predictive_cfr_plus()):
+        ours, theirs = (dg.iterate(g, method, uniform(), steps=50) for g in (GAME, other))
+        assert jnp.array_equal(ours.strategy[0], theirs.strategy[0])
+        assert jnp.array_equal(ours.strategy[1], theirs.strategy[1])
+
+
+def test_predictions_are_ahead_and_both_are_ahead_of_plain_regrets():
+    names = ("predictive_cfr_plus", "cfr_plus", "linear_cfr", "cfr")
+    found = [gaps_at(GAME, getattr(methods, name)(), (1000,))[0] for name in names]
+    assert found == sorted(found) and found[0] < 1e-3 * found[1] and found[1] < 0.2 * found[3]
 
 
 def test_a_treeplex_of_one_information_set_is_a_simplex():
@@ -159,20 +189,23 @@ def test_a_treeplex_of_one_information_set_is_a_simplex():
     sequences = dg.games.TreeGame(pairs, (rows + 1, columns + 1), (tree, tree))
     matrix = dg.games.MatrixGame(payoffs, -payoffs)
     method = methods.predictive_cfr_plus()
-    ours = dg.iterate(sequences, method, sequences.uniform(), steps=50)
+    ours = dg.iterate(sequences, method, eqx.filter_jit(sequences.uniform)(), steps=50)
     theirs = dg.iterate(matrix, method, matrix.uniform(), steps=50)
     for q, p in zip(ours.strategy, theirs.strategy, strict=True):
         np.testing.assert_allclose(q[1:], p, rtol=1e-12)
-    assert dg.exploitability(matrix, theirs.strategy) < 1e-3
+    assert exploitability(matrix, theirs.strategy) < 1e-3
 
 
 def test_continued_runs_and_records():
-    method, x = methods.cfr_plus(), GAME.uniform()
-    whole = dg.iterate(GAME, method, x, steps=30, save=lambda x, state: x[0], every=10)
-    part = dg.iterate(GAME, method, x, steps=10)
+    game, method = dg.games.MatrixGame.rock_paper_scissors(), methods.cfr_plus()
+    x = (jnp.array([0.5, 0.3, 0.2]), jnp.array([0.1, 0.6, 0.3]))
+    whole = dg.iterate(game, method, x, steps=30, save=lambda x, state: x[0], every=10)
+    part = dg.iterate(game, method, x, steps=10)
     assert jnp.array_equal(whole.saved[0], part.strategy[0])
-    rest = dg.iterate(GAME, method, part.strategy, steps=20, state=part.state)
+    rest = dg.iterate(game, method, part.strategy, steps=20, state=part.state)
     assert jnp.array_equal(whole.strategy[1], rest.strategy[1])
+    solved = dg.solve(game, method, x, tol=0, max_steps=30)
+    np.testing.assert_allclose(solved.strategy[0], rest.strategy[0], rtol=1e-14)
 
 
 def test_exponents_are_batched_and_short_floats_stay_short():
@@ -207,4 +240,4 @@ def test_other_sets_are_refused():
 )
 def test_options_of_iterate(options, message):
     with pytest.raises(ValueError, match=message):
-        dg.iterate(GAME, methods.cfr(), GAME.uniform(), **options)
+        dg.iterate(GAME, methods.cfr(), uniform(), **options)
