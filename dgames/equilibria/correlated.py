@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from numbers import Integral
 from typing import Any
 
 import numpy as np
@@ -134,7 +133,7 @@ def _objective(payoffs: list[np.ndarray], objective: Any) -> np.ndarray:
                 f'an objective is "welfare", a player\'s number or an array, got {objective!r}'
             )
         return sum(payoffs[1:], payoffs[0])
-    if isinstance(objective, Integral):
+    if isinstance(objective, int | np.integer):
         if not 0 <= objective < len(payoffs):
             raise ValueError(f"there is no player {objective}; they are 0 to {len(payoffs) - 1}")
         return payoffs[int(objective)]

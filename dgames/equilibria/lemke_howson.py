@@ -1,8 +1,9 @@
 """The algorithm of Lemke and Howson, in integers."""
 
 from fractions import Fraction
-from numbers import Integral
 from typing import Literal, NamedTuple, overload
+
+import numpy as np
 
 from dgames.equilibria.best_response_polytopes import polytopes
 from dgames.equilibria.exact_equilibrium import ExactEquilibrium, equilibrium_of, normalised
@@ -64,7 +65,7 @@ def lemke_howson(
     """
     a, b = exact_payoffs(game, players=2)
     m, n = a.shape
-    if label != "all" and not (isinstance(label, Integral) and 0 <= label < m + n):
+    if label != "all" and not (isinstance(label, int | np.integer) and 0 <= label < m + n):
         raise ValueError(
             f'a label is an integer from 0 to {m + n - 1}, or "all"; labels from {m} on are the '
             f"column player's actions; got {label!r}"

@@ -115,8 +115,8 @@ def _rest_point(a: np.ndarray, used: tuple[int, ...], shares: list[Fraction]) ->
     growth = payoffs - (x * payoffs).sum()
     own = np.array(shares, np.float64)
     table = a[np.ix_(used, used)].astype(np.float64)
-    # The Jacobian within the face at a rest point, on vectors that sum to zero.
-    jacobian = own[:, None] * (table - own @ (table + table.T))
+    # The Jacobian on vectors that sum to zero; payoffs are equal, so that these do not change them.
+    jacobian = own[:, None] * (table - own @ table)
     basis = np.linalg.qr(np.eye(len(used)) - 1 / len(used))[0][:, : len(used) - 1]
     eigenvalues = np.linalg.eigvals(basis.T @ jacobian @ basis).astype(complex)
     return RestPoint(tuple(x.tolist()), tuple(growth.tolist()), np.sort_complex(eigenvalues))

@@ -88,6 +88,13 @@ def test_rest_points_of_rock_paper_scissors():
     assert_allclose(centre.eigenvalues, [-1j / np.sqrt(3), 1j / np.sqrt(3)], atol=1e-12)
 
 
+def test_a_corner_at_which_payoffs_tie_is_listed_once():
+    a = np.array([[0, 1], [0, 2]])  # equal payoffs where the second share is zero
+    found = dg.rest_points((a, a.T))
+    assert [point.x for point in found] == [(0, 1), (1, 0)] and not found.singular
+    assert found[1].growth == (0, 0) and found[1].is_nash
+
+
 def test_games_that_are_not_symmetric_have_no_single_population():
     with pytest.raises(ValueError, match="transpose"):
         dg.rest_points(([[1, 0], [0, 1]], [[1, 0], [2, 1]]))
