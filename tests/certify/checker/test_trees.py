@@ -160,7 +160,7 @@ TREE = ("game", "tree")
         ((*TREE, "sequences", 1), 0, "where no player moves"),
         ((*TREE, "sequences", 2), 0, "but the empty ones"),
         ((*TREE, "sequences", 2), 3, "perfect recall"),
-        ((*TREE, "sequences", 2), 2, "perfect recall"),  # the action of its neighbour
+        ((*TREE, "sequences", 7), 1, "perfect recall"),  # the action of its neighbour
         ((*TREE, "sequences", 2), 13, "of those who move"),
         ((*TREE, "movers"), [], "a list of"),
         (("game", "extra"), 1, "nothing can verify extra"),

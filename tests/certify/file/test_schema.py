@@ -208,10 +208,30 @@ def structural():
         yield f"policies: unknown field in {path}", extra(policies, *path)
         for key in policies["claims"][path[1]]:
             yield f"policies: no {path}.{key}", without(policies, *path, key)
+    yield from structural_trees()
     yield from structural_zeros()
     yield from structural_refutations()
     yield from structural_instabilities()
     yield "contraction: no strategy", changed(contraction(1), "coordinates", "strategy", to=0)
+
+
+def structural_trees():
+    """The same of trees."""
+    tree = REAL["valid_tree.json"]
+    paths = [("game",), ("claims",), ("evidence",), ("game", "tree"), ("game", "treeplexes", 0)]
+    paths += [("claims", name) for name in ("step", "equilibrium", "exploitability", "value")]
+    for path in paths:
+        yield f"tree: unknown field in {path}", extra(tree, *path)
+        for key in at(tree, path)[1]:
+            yield f"tree: no {path}.{key}", without(tree, *path, key)
+    yield "tree: a third player", mutated(tree, ("game", "treeplexes"), lambda own: own + own[:1])
+    yield "tree: a set without actions", changed(tree, *paths[4], "counts", 0, to=0)
+    yield "tree: a parent of -1", changed(tree, *paths[4], "parents", 0, to=-1)
+    yield "tree: a payoff of 1", changed(tree, "game", "payoffs", 0, 0, to=1)
+    yield "tree: a mover of 3", changed(tree, "game", "tree", "movers", 0, to=3)
+    yield "tree: another bound", changed(tree, "evidence", "couplings", 0, to="guess")
+    yield "tree: a float in the centre", changed(tree, *paths[6], "center", 0, 0, to=ONE)
+    yield "tree: a zero in the centre", changed(tree, *paths[6], "center", 0, -1, to=0)
 
 
 def structural_zeros():
