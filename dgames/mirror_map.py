@@ -134,6 +134,7 @@ class EntropyMirror(AbstractMirrorMap):
         if not isinstance(own, Simplex):
             raise ValueError(
                 f"the entropy needs probability vectors (dgames.Simplex), not {type(own).__name__}"
+                f"{_of_trees(own)}"
             )
         return jax.tree.map(lambda leaf: jax.nn.log_softmax(leaf, -1), y)
 
@@ -148,6 +149,11 @@ class EntropyMirror(AbstractMirrorMap):
     @override
     def recall(self, x: Block, kept: Block) -> Block:
         return kept
+
+
+def _of_trees(own: AbstractSet) -> str:
+    hint = "; on a tree the mirror maps are those of game.dilated_entropies()"
+    return hint if type(own).__name__ == "Treeplex" else ""
 
 
 class Pull(NamedTuple):

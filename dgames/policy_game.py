@@ -91,6 +91,7 @@ class Regularised(PolicyGame):
     reference: Strategy = None
 
     def __check_init__(self):
+        _refuse_trees("Regularised", self.game, "regularise it with dgames.RegularisedTree")
         if is_known(self.temperature) and not float(self.temperature) > 0:
             raise ValueError(f"the temperature must be positive, got {self.temperature}")
         for leaf in jax.tree.leaves(self.reference):
@@ -159,6 +160,9 @@ class InLogits(Game):
     game: Game
     gauge: AbstractGauge = LogitDifferences()
 
+    def __check_init__(self):
+        _refuse_trees("InLogits", self.game, "play it with dgames.DilatedEntropy")
+
     @override
     def costs(self, x: Strategy, args: PyTree = None) -> PyTree:
         x = jax.tree.map(jnp.asarray, x)
@@ -174,3 +178,12 @@ def policy_costs(game: Game, p: Strategy, log_p: Strategy, args: PyTree = None) 
     if isinstance(game, PolicyGame):
         return game.policy_costs(p, log_p, args)
     return game.costs(p, args)
+
+
+def _refuse_trees(who: str, game: Game, hint: str) -> None:
+    """Raises an error if strategies are no probability vectors but those of a tree."""
+    if hasattr(game, "treeplexes"):
+        raise ValueError(
+            f"{who} is of games on simplices, and a strategy of {type(game).__name__} is in "
+            f"sequence form: {hint}"
+        )

@@ -36,8 +36,9 @@ def liars_dice(sides: int = 6) -> ExtensiveForm:
     """
     if sides < 1:
         raise ValueError(f"liars_dice: a die has at least one face, got {sides}")
-    rolls = tuple(product(range(1, sides + 1), repeat=2))
-    bids = tuple(product((1, 2), range(1, sides + 1)))
+    faces = range(1, sides + 1)
+    rolls = tuple(product(faces, faces))
+    bids = tuple(product((1, 2), faces))
     return ExtensiveForm(
         f"Liar's dice with {sides} sides",
         ("first", "second"),

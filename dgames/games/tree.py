@@ -1,5 +1,6 @@
 """Extensive-form games in sequence form."""
 
+import math
 from typing import Any
 
 import equinox as eqx
@@ -8,8 +9,9 @@ import numpy as np
 from jaxtyping import Array, Float, Int, PyTree
 from typing_extensions import override
 
-from dgames.arrays import as_float
+from dgames.arrays import as_float, is_known
 from dgames.game import Game
+from dgames.games.matrix import MatrixGame
 from dgames.sets import Product
 from dgames.strategy import Strategy, blocks, join
 from dgames.trees.dilated_entropy import DilatedEntropy
@@ -80,6 +82,8 @@ class TreeGame(Game):
                 f"for each of {count} treeplexes; got {self.payoffs.shape} and "
                 f"{self.sequences.shape}"
             )
+        if is_known(self.payoffs) and not jnp.isfinite(self.payoffs).all():
+            raise ValueError("TreeGame: payoffs are finite numbers")
         for i, (own, treeplex) in enumerate(
             zip(np.asarray(sequences), self.treeplexes, strict=True)
         ):
@@ -88,6 +92,13 @@ class TreeGame(Game):
 
     @override
     def costs(self, x: Strategy, args: PyTree = None) -> PyTree:
+        shapes = [jnp.shape(block) for block in blocks(x)]
+        if shapes != [(treeplex.sequences,) for treeplex in self.treeplexes]:
+            raise ValueError(
+                "TreeGame: strategies are in sequence form, one number for each of "
+                f"{', '.join(str(t.sequences) for t in self.treeplexes)} sequences; got shapes "
+                f"{', '.join(map(str, shapes))}"
+            )
         reach = jnp.ones_like(self.payoffs[0], dtype=blocks(x)[0].dtype)
         for own, q in zip(self.sequences, blocks(x), strict=True):
             reach = reach * q[own]
@@ -104,3 +115,34 @@ class TreeGame(Game):
     def dilated_entropies(self) -> tuple[DilatedEntropy, ...]:
         """The mirror map of each player, for `MirrorDescent` and its kin."""
         return tuple(DilatedEntropy(treeplex) for treeplex in self.treeplexes)
+
+    def normal_form(self, limit: int = 1_000_000) -> MatrixGame:
+        """The reduced normal form: payoffs of all profiles of reduced pure strategies.
+
+        Actions are in the order of `Treeplex.vertices`.
+
+        Args:
+            limit: The largest number of profiles that is enumerated.
+
+        Raises:
+            ValueError: If there are more.
+
+        >>> from dgames.games import kuhn_poker
+        >>> kuhn_poker().game().normal_form().payoffs.shape
+        (2, 27, 64)
+        """
+        counts = [treeplex.pure_strategies for treeplex in self.treeplexes]
+        if math.prod(counts) > limit:
+            raise ValueError(
+                f"TreeGame: the normal form has {' x '.join(map(_brief, counts))} profiles, more "
+                f"than the limit {limit}"
+            )
+        parts: list[Any] = [np.asarray(self.payoffs), [0, 1]]
+        for i, (own, treeplex) in enumerate(zip(self.sequences, self.treeplexes, strict=True)):
+            parts += [np.asarray(treeplex.vertices(limit))[:, np.asarray(own)], [i + 2, 1]]
+        axes = [0, *range(2, len(counts) + 2)]
+        return MatrixGame.from_table(np.einsum(*parts, axes, optimize=True))
+
+
+def _brief(count: int) -> str:
+    return str(count) if count < 10**9 else f"1e{len(str(count)) - 1}"

@@ -1,11 +1,15 @@
 """Extensive-form games as trees of nodes, from which the sequence form is derived."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from fractions import Fraction
-from typing import TypeAlias
+from functools import cached_property
+from typing import Any, TypeAlias
 
+import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Array, Float
 
 from dgames.games.tree import GameTree, TreeGame
 from dgames.trees.treeplex import Treeplex
@@ -36,7 +40,7 @@ class Chance:
 
     actions: tuple[str, ...]
     probabilities: tuple[Number, ...]
-    children: tuple["Node", ...]
+    children: tuple["Node", ...] = field(repr=False)
 
 
 @dataclass(frozen=True)
@@ -54,7 +58,7 @@ class Decision:
     player: int
     infoset: str
     actions: tuple[str, ...]
-    children: tuple["Node", ...]
+    children: tuple["Node", ...] = field(repr=False)
 
 
 Node: TypeAlias = Leaf | Chance | Decision
@@ -68,23 +72,119 @@ class ExtensiveForm:
         title: Its title.
         players: The names of the players.
         root: The first node.
+
+    Example:
+        >>> after = Decision(1, "seen", ("left", "right"), (Leaf((2, 1)), Leaf((0, 0))))
+        >>> root = Decision(0, "start", ("in", "out"), (after, Leaf((1, 3))))
+        >>> form = ExtensiveForm("entry", ("A", "B"), root)
+        >>> form.infosets(1)
+        (('seen', ('left', 'right')),)
+        >>> q = form.strategy("A", {"start": {"in": 0.25, "out": 0.75}})
+        >>> q.tolist(), form.policy("A", q)
+        ([1.0, 0.25, 0.75], {'start': {'in': 0.25, 'out': 0.75}})
     """
 
     title: str
     players: tuple[str, ...]
-    root: Node
+    root: Node = field(repr=False)
 
-    def infosets(self, player: int) -> tuple[tuple[str, tuple[str, ...]], ...]:
-        """The names of the information sets of a player with their actions, in the game's order."""
-        return tuple((own.name, own.actions) for own in _Sequences(self).ordered[player])
+    def infosets(self, player: int | str) -> tuple[tuple[str, tuple[str, ...]], ...]:
+        """The names of the information sets of a player with their actions, in the game's order.
+
+        Args:
+            player: Its position, or its name.
+
+        Raises:
+            ValueError: As `game`; or if there is no such player.
+        """
+        own = self._found.ordered[self._position(player)]
+        return tuple((each.name, each.actions) for each in own)
 
     def game(self) -> TreeGame:
         """The game in sequence form.
 
         Raises:
-            ValueError: If a player forgets (perfect recall is needed), or the tree is malformed.
+            ValueError: If a player forgets (perfect recall is needed), nodes of an information set
+                have different actions, or the tree is malformed: it has no player or a player has
+                no name, a node has not one child for each action, actions have equal names, a
+                player is not there, a number is not finite, probabilities of chance are negative or
+                do not add up to one, or a leaf has not one payoff for each player.
         """
-        return _Sequences(self).game()
+        return self._found.game()
+
+    def strategy(
+        self, player: int | str, policy: Mapping[str, Mapping[str, float]]
+    ) -> Float[Array, " sequences"]:
+        """The strategy of a player, in sequence form, from its policy.
+
+        Args:
+            player: Its position, or its name.
+            policy: The probabilities of actions, by the names of information sets and actions.
+                Actions that are not named have probability zero; information sets that are not
+                named are played uniformly.
+
+        Raises:
+            ValueError: If there is no such name, a probability is negative, or those of an
+                information set do not add up to one.
+        """
+        i = self._position(player)
+        own = {each.name: each for each in self._found.ordered[i]}
+        for name in policy:
+            if name not in own:
+                raise ValueError(
+                    f"player {self.players[i]!r} has no information set {name!r}; it has "
+                    f"{_brief(own)}"
+                )
+        q = np.zeros(1 + sum(len(each.actions) for each in own.values()))
+        q[0] = 1
+        for name, each in own.items():
+            behaviour = np.full(len(each.actions), 1 / len(each.actions))
+            if name in policy:
+                behaviour = _probabilities(f"information set {name!r}", each, policy[name])
+            first = self._found.first[i][name]
+            reached = q[self._found.sequence(i, each.parent)]
+            q[first : first + len(each.actions)] = reached * behaviour
+        return jnp.asarray(q)
+
+    def policy(self, player: int | str, q: Any) -> dict[str, dict[str, float]]:
+        """The policy of a player, by names: what it plays at each information set.
+
+        It is uniform where the player's own actions do not lead.
+
+        Args:
+            player: Its position, or its name.
+            q: The player's strategy in sequence form, of shape `(sequences,)`.
+
+        Raises:
+            ValueError: If there is no such player, or the strategy is not of that shape.
+        """
+        i, q = self._position(player), np.asarray(q, float)
+        own = self._found.ordered[i]
+        if q.shape != (count := 1 + sum(len(each.actions) for each in own),):
+            raise ValueError(
+                f"player {self.players[i]!r} has {count} sequences; got an array of shape {q.shape}"
+            )
+        named = {}
+        for each in own:
+            first, actions = self._found.first[i][each.name], len(each.actions)
+            mass = q[first : first + actions]
+            total = mass.sum()
+            behaviour = mass / total if total > 0 else np.full(actions, 1 / actions)
+            named[each.name] = dict(zip(each.actions, behaviour.tolist(), strict=True))
+        return named
+
+    def _position(self, player: int | str) -> int:
+        if isinstance(player, str):
+            if player not in self.players:
+                raise ValueError(f"there is no player {player!r}; there are {_brief(self.players)}")
+            return self.players.index(player)
+        if not 0 <= player < len(self.players):
+            raise ValueError(f"there are {len(self.players)} players; got the position {player}")
+        return player
+
+    @cached_property
+    def _found(self) -> "_Sequences":
+        return _Sequences(self)
 
 
 @dataclass
@@ -100,8 +200,11 @@ class _Sequences:
 
     def __init__(self, form: ExtensiveForm) -> None:
         self.form, count = form, len(form.players)
+        if not count or not isinstance(form.players, tuple | list):
+            raise ValueError(f"a game has a tuple of players' names; got {form.players!r}")
         self.known: list[dict[str, _Infoset]] = [{} for _ in range(count)]
         for node, lasts, _ in _walk(form.root, count):
+            _check(node, count)
             if isinstance(node, Decision):
                 self._meet(node, lasts[node.player])
         self.ordered = [sorted(own.values(), key=lambda each: each.level) for own in self.known]
@@ -149,6 +252,66 @@ class _Sequences:
                 payoffs.append([float(weight * value) for value in node.payoffs])
         tree = GameTree(np.array(parents), np.array(movers), np.array(edges))
         return TreeGame(np.array(payoffs).T, np.array(leaves).T, treeplexes, tree)
+
+
+def _check(node: Node, players: int) -> None:
+    """Raises an error unless a node is well formed."""
+    if isinstance(node, Leaf):
+        if len(node.payoffs) != players:
+            raise ValueError(
+                f"a leaf has one payoff for each of {players} players; got {tuple(node.payoffs)}"
+            )
+        if not all(math.isfinite(payoff) for payoff in node.payoffs):
+            raise ValueError(f"payoffs are finite numbers; got {tuple(node.payoffs)}")
+        return
+    if not isinstance(node, Chance | Decision):
+        raise ValueError(
+            f"a node is a Leaf, a Chance or a Decision; got one of type {type(node).__name__}"
+        )
+    if isinstance(node, Decision):
+        who = f"information set {node.infoset!r}"
+        if not 0 <= node.player < players:
+            raise ValueError(f"{who} is of player {node.player}, but there are {players} players")
+        # Outcomes of chance may share a name, such as those of an .efg file.
+        if len(set(node.actions)) != len(node.actions):
+            raise ValueError(f"{who} has two actions of one name, in {tuple(node.actions)}")
+    else:
+        who = f"the move of chance with the outcomes {_brief(node.actions)}"
+        if len(node.probabilities) != len(node.actions):
+            raise ValueError(f"{who} has {len(node.probabilities)} probabilities")
+        _check_probabilities(who, node.probabilities)
+    if not node.actions or len(node.actions) != len(node.children):
+        raise ValueError(
+            f"{who} has {len(node.actions)} actions and {len(node.children)} children; there is "
+            "one child for each action, and at least one"
+        )
+
+
+def _check_probabilities(who: str, probabilities: Sequence[Number]) -> None:
+    if not all(math.isfinite(each) and each >= 0 for each in probabilities):
+        raise ValueError(f"{who}: a probability is negative or not finite, in {probabilities}")
+    # Floats may miss one by their rounding errors; fractions add up exactly.
+    exact = all(isinstance(each, int | Fraction) for each in probabilities)
+    total = sum(probabilities)
+    if abs(total - 1) > (0 if exact else 1e-9):
+        raise ValueError(f"{who}: probabilities add up to {total}, not to one")
+
+
+def _probabilities(
+    who: str, own: "_Infoset", given: Mapping[str, float]
+) -> Float[np.ndarray, " actions"]:
+    for action in given:
+        if action not in own.actions:
+            raise ValueError(f"{who} has no action {action!r}; it has {_brief(own.actions)}")
+    _check_probabilities(who, tuple(given.values()))
+    behaviour = np.array([float(given.get(action, 0)) for action in own.actions])
+    return behaviour / behaviour.sum()
+
+
+def _brief(names: Any, most: int = 6) -> str:
+    names = [repr(name) for name in names]
+    more = f", and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + more
 
 
 def _mover(node: Node, players: int) -> int:

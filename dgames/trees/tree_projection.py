@@ -1,10 +1,11 @@
-"""The Euclidean projection onto a treeplex, by one pass up the tree and one down."""
+"""The Euclidean projection onto a treeplex: policy iteration with passes up and down the tree."""
 
 from typing import TYPE_CHECKING, NamedTuple
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Float, Int
+from jaxtyping import Array, Bool, Float
 
 if TYPE_CHECKING:
     from dgames.trees.treeplex import Treeplex
@@ -13,155 +14,142 @@ if TYPE_CHECKING:
 def nearest(tree: "Treeplex", x: Float[Array, " sequences"]) -> Float[Array, " sequences"]:
     r"""The strategy nearest to x, exact up to rounding; differentiable where it is.
 
-    Let `c_j(t)` be the least half squared distance that the sequences of information set j and
-    below it can have if j is reached with mass t. Its derivative `m_j(t)` is the multiplier of the
-    constraint `sum_a q_ja = t`, and it is increasing, concave and piecewise linear, as is shown
-    from the leaves up: an action takes the mass q with
+    Let `c_j(t)` be the least half squared distance that the sequences below the information set j
+    can have if j is reached with mass t. Its derivative `m_j(t)` is the multiplier of the
+    constraint `sum_a q_ja = t`. From the leaves up,
 
-        q - x_ja + sum of m_j'(q) over all j' with p(j') = ja  =  m      (0 where the left is more)
+        h_ja(q) = q - x_ja + sum of m_j'(q) over all j' with p(j') = ja,
 
-    whose left side is increasing and concave, so q is an increasing convex function of m, a sum of
-    hinges `slope max(0, m - position)`; and so is the mass of j, the sum over its actions, whose
-    inverse is `m_j`. A pass up computes the hinges of all functions, level by level, by sorting: of
-    each sequence there is one. A pass down, from mass one, finds which sequences have any mass.
-    Given these, the projection is the solution of a linear system in the shape of the tree.
+    and an action takes the mass q with `h_ja(q) = m`, or none where `h_ja(0) >= m`. So by induction
+    `m_j` is increasing, concave and piecewise linear: `m_j(t)` is the least of `m_j^A(t)` over all
+    sets A of sequences that have something of every information set, where `m_j^A` are the linear
+    functions of the equations without signs in which the sequences outside A have no mass.
+
+    The projection is found by policy iteration: for a set A, a pass up gives the linear functions
+    and a pass down, from mass one, multipliers and masses, where those that would be negative count
+    as zero; the next A are the sequences with `h_ja^A(0) < m_j`. Multipliers of the first level
+    never increase: if A' is next, each of its actions can take at least its mass at the multiplier
+    of before, since the functions below it are not larger there (by induction), and actions that
+    leave had none; so all can take at least the mass of j together, and `m_j^A'(t) <= m_j^A(t)`.
+    Where they are equal, masses stay, and the same holds on the next level. There are finitely many
+    sets, so it ends, and then signs and equations hold together. On a simplex it is the method of
+    Michelot; in practice it takes a few rounds.
 
     Args:
         tree: The strategies.
         x: Any vector.
+
+    References:
+        Michelot, *A finite algorithm for finding the projection of a point onto the canonical
+        simplex of R^n*, J. Optim. Theory Appl. 50 (1986).
     """
     wide = x.astype(jnp.float32) if x.dtype.itemsize < 4 else x
-    active = _active(tree, jax.lax.stop_gradient(wide))
-    return _on_face(tree, wide, active).astype(x.dtype)
+    return _nearest(tree, wide).astype(x.dtype) if tree.infosets else jnp.ones_like(x)
 
 
-class _Hinges(NamedTuple):
-    """Of one level: the hinges of its sequences, in the order of information sets.
+@eqx.filter_custom_jvp
+def _nearest(tree: "Treeplex", x: Float[Array, " sequences"]) -> Float[Array, " sequences"]:
+    return _iterate(tree, x)[1].strategy
+
+
+@_nearest.def_jvp
+def _(primals: tuple, tangents: tuple) -> tuple[Array, Array]:
+    (tree, x), (_, dx) = primals, tangents
+    active, found = _iterate(tree, x)
+    if dx is None:
+        dx = jnp.zeros_like(x)
+    return found.strategy, _along_face(tree, dx, active)
+
+
+class _Round(NamedTuple):
+    """What one set of active sequences leads to.
 
     Attributes:
-        sequences: The sequence of each hinge.
-        infosets: The information set of that.
-        positions: Where each hinge starts.
-        slopes: By how much the slope of masses changes there.
-        masses: What mass the information set has there.
-        bends: By how much the slope of the multiplier changes there.
+        strategy: The masses of sequences.
+        excess: By how much multipliers are larger than where sequences begin to have mass.
     """
 
-    sequences: Int[Array, " hinges"]
-    infosets: Int[Array, " hinges"]
-    positions: Float[Array, " hinges"]
-    slopes: Float[Array, " hinges"]
-    masses: Float[Array, " hinges"]
-    bends: Float[Array, " hinges"]
+    strategy: Float[Array, " sequences"]
+    excess: Float[Array, " sequences"]
 
 
-def _active(tree: "Treeplex", x: Float[Array, " sequences"]) -> Bool[Array, " sequences"]:
-    """Which sequences have mass in the projection."""
-    levels = list(zip(tree.starts[:-1], tree.starts[1:], strict=True))
-    start = -x  # from where on a sequence has mass
-    below = None
-    passed: list[_Hinges] = []
-    for first, end in reversed(levels):
-        own = jnp.arange(first, end)
-        sequences, masses, bends = (
-            own,
-            jnp.zeros(end - first, x.dtype),
-            jnp.zeros_like(x[first:end]),
-        )
-        if below is not None:
-            least = _least(below, tree, x.dtype)
-            start = start.at[tree.parents].add(jnp.where(jnp.isfinite(least), least, 0))
-            sequences = jnp.concatenate([own, tree.parents[below.infosets]])
-            masses = jnp.concatenate([masses, below.masses])
-            bends = jnp.concatenate([bends, below.bends])
-        order = jnp.lexsort((masses, sequences))
-        sequences, masses, bends = sequences[order], masses[order], bends[order]
-        steep = 1 + _running(bends, sequences)
-        positions = start[sequences] + _integral(steep, masses, sequences)
-        slopes = _differences(1 / steep, sequences)
-        infosets = tree.owners[sequences]
-        order = jnp.lexsort((positions, infosets))
-        sequences, infosets = sequences[order], infosets[order]
-        positions, slopes = positions[order], slopes[order]
-        steep = _running(slopes, infosets)
-        masses = _integral(steep, positions, infosets)
-        below = _Hinges(
-            sequences, infosets, positions, slopes, masses, _differences(1 / steep, infosets)
-        )
-        passed.append(below)
-    mass = jnp.zeros_like(x).at[0].set(1)
-    active = jnp.zeros(x.shape, bool).at[0].set(True)
-    for hinges, (first, end) in zip(reversed(passed), levels, strict=True):
-        least = _least(hinges, tree, x.dtype)
-        reached = mass[tree.parents][hinges.infosets]
-        more = hinges.bends * jnp.maximum(reached - hinges.masses, 0)
-        multiplier = least + jnp.zeros_like(least).at[hinges.infosets].add(more)
-        share = hinges.slopes * jnp.maximum(multiplier[hinges.infosets] - hinges.positions, 0)
-        mass = mass.at[hinges.sequences].add(share)
-        own = tree.owners[first:end]
-        begins = start[first:end]
-        has = (begins < multiplier[own]) | (begins <= least[own])
-        active = active.at[first:end].set(active[tree.parents[own]] & has)
-    return active
+def _iterate(
+    tree: "Treeplex", x: Float[Array, " sequences"]
+) -> tuple[Bool[Array, " sequences"], _Round]:
+    """The last set of active sequences, and what it leads to."""
+    rounding = 16 * (1 + len(tree.levels)) * jnp.finfo(x.dtype).eps * (1 + jnp.max(jnp.abs(x)))
+
+    def goes_on(carry: tuple[Array, _Round, Array, Array]) -> Array:
+        *_, changed, rounds = carry
+        return changed & (rounds < tree.sequences + 8)
+
+    def improve(carry: tuple[Array, _Round, Array, Array]) -> tuple[Array, _Round, Array, Array]:
+        active, last, _, rounds = carry
+        active = jnp.where(rounds == 0, active, _next(tree, last))
+        found = _pass(tree, x, active)
+        changed = jnp.any((_next(tree, found) != active) & (jnp.abs(found.excess) > rounding))
+        return active, found, changed, rounds + 1
+
+    start = (jnp.ones(x.shape, bool), _Round(x, x), jnp.array(True), jnp.array(0))
+    active, found, *_ = jax.lax.while_loop(goes_on, improve, start)
+    return active, found
 
 
-def _least(hinges: _Hinges, tree: "Treeplex", dtype) -> Float[Array, " infosets"]:
-    nowhere = jnp.full(tree.infosets, jnp.inf, dtype)
-    return nowhere.at[hinges.infosets].min(hinges.positions)
+def _next(tree: "Treeplex", found: _Round) -> Bool[Array, " sequences"]:
+    # One action that begins first is always there: with no mass, none has to be above zero.
+    most = jnp.max(tree.rows(found.excess, -jnp.inf), -1)
+    return (found.excess > 0) | (found.excess >= most[jnp.maximum(tree.owners, 0)])
 
 
-def _running(values: Array, group: Array) -> Array:
-    """Sums from the start of each group, in which values are contiguous."""
-
-    def add(total: Array, value: tuple[Array, Array]) -> tuple[Array, Array]:
-        total = jnp.where(value[0], 0, total) + value[1]
-        return total, total
-
-    return jax.lax.scan(add, jnp.zeros((), values.dtype), (_firsts(group), values))[1]
-
-
-def _firsts(group: Array) -> Bool[Array, " values"]:
-    return jnp.concatenate([jnp.ones(1, bool), group[1:] != group[:-1]])
-
-
-def _differences(values: Array, group: Array) -> Array:
-    """Differences to the value before, which is zero before the first one of a group."""
-    before = jnp.concatenate([jnp.zeros(1, values.dtype), values[:-1]])
-    return values - jnp.where(_firsts(group), 0, before)
-
-
-def _integral(steep: Array, at: Array, group: Array) -> Array:
-    """The values at `at` of functions that are zero at the first one, steep from each one on."""
-    before = jnp.concatenate([jnp.zeros(1, steep.dtype), steep[:-1]])
-    width = jnp.where(_firsts(group), 0, at - jnp.concatenate([at[:1], at[:-1]]))
-    return _running(before * width, group)
-
-
-def _on_face(
+def _pass(
     tree: "Treeplex", x: Float[Array, " sequences"], active: Bool[Array, " sequences"]
-) -> Float[Array, " sequences"]:
-    """The nearest vector on the face of the treeplex whose other entries are zero."""
-    table = tree.table
-    at_zero, steep = -x, jnp.ones_like(x)  # the multiplier as a function of mass, of a sequence
-    bases, slopes = jnp.zeros(tree.infosets, x.dtype), jnp.zeros(tree.infosets, x.dtype)
+) -> _Round:
+    table, on = tree.table, tree.rows(active, False)
+    # Multipliers as linear functions of masses: of sequences, and of information sets.
+    at_zero, steep = -x, jnp.ones_like(x)
+    bases = slopes = jnp.zeros(tree.infosets, x.dtype)
     for rows in reversed(tree.rows_of_levels()):
-        on = active.at[table[rows]].get(mode="fill", fill_value=False)
-        easy = jnp.where(on, 1 / steep.at[table[rows]].get(mode="fill", fill_value=1), 0)
-        total = jnp.sum(easy, -1)
-        slope = jnp.where(total > 0, 1 / jnp.where(total > 0, total, 1), 0)
-        base = slope * jnp.sum(easy * at_zero.at[table[rows]].get(mode="fill", fill_value=0), -1)
+        ease = jnp.where(on[rows], 1 / steep.at[table[rows]].get(mode="fill", fill_value=1), 0)
+        slope = 1 / jnp.sum(ease, -1)
+        base = slope * jnp.sum(ease * at_zero.at[table[rows]].get(mode="fill", fill_value=0), -1)
         at_zero = at_zero.at[tree.parents[rows]].add(base)
         steep = steep.at[tree.parents[rows]].add(slope)
         bases, slopes = bases.at[rows].set(base), slopes.at[rows].set(slope)
-    q = jnp.zeros_like(x).at[0].set(1)
+    begin, steep = tree.rows(at_zero, 0), tree.rows(steep, 1)
+    masses, multipliers = jnp.zeros_like(x).at[0].set(1), jnp.zeros(tree.infosets, x.dtype)
+    q = masses
     for rows in tree.rows_of_levels():
-        on = active.at[table[rows]].get(mode="fill", fill_value=False)
-        mass = q[tree.parents[rows]]
-        multiplier = bases[rows] + slopes[rows] * mass
-        own = multiplier[:, None] - at_zero.at[table[rows]].get(mode="fill", fill_value=0)
-        own = own / steep.at[table[rows]].get(mode="fill", fill_value=1)
-        own = jnp.where(on, jnp.maximum(own, 0), 0)
-        total = jnp.sum(own, -1)
+        multiplier = bases[rows] + slopes[rows] * masses[tree.parents[rows]]
+        own = jnp.maximum(multiplier[:, None] - begin[rows], 0) / steep[rows]
+        masses = masses.at[table[rows]].set(own, mode="drop")
+        multipliers = multipliers.at[rows].set(multiplier)
+        # Rounding errors of sums are not handed on to the strategy.
+        own = jnp.where(on[rows], own, 0)
+        total, mass = jnp.sum(own, -1), q[tree.parents[rows]]
         scale = jnp.where(total > 0, mass / jnp.where(total > 0, total, 1), 0)
         q = q.at[table[rows]].set(scale[:, None] * own, mode="drop")
-    return q
+    excess = multipliers[tree.owners] - at_zero
+    return _Round(q, excess)
+
+
+def _along_face(
+    tree: "Treeplex", dx: Float[Array, " sequences"], active: Bool[Array, " sequences"]
+) -> Float[Array, " sequences"]:
+    """The derivative of the projection: that onto the directions of its face, which is linear."""
+    table, on = tree.table, tree.rows(active, False)
+    at_zero, steep = -dx, jnp.ones_like(dx)
+    bases = slopes = jnp.zeros(tree.infosets, dx.dtype)
+    for rows in reversed(tree.rows_of_levels()):
+        ease = jnp.where(on[rows], 1 / steep.at[table[rows]].get(mode="fill", fill_value=1), 0)
+        slope = 1 / jnp.sum(ease, -1)
+        base = slope * jnp.sum(ease * at_zero.at[table[rows]].get(mode="fill", fill_value=0), -1)
+        at_zero = at_zero.at[tree.parents[rows]].add(base)
+        steep = steep.at[tree.parents[rows]].add(slope)
+        bases, slopes = bases.at[rows].set(base), slopes.at[rows].set(slope)
+    begin, steep = tree.rows(at_zero, 0), tree.rows(steep, 1)
+    moved = jnp.zeros_like(dx)
+    for rows in tree.rows_of_levels():
+        multiplier = bases[rows] + slopes[rows] * moved[tree.parents[rows]]
+        own = jnp.where(on[rows], (multiplier[:, None] - begin[rows]) / steep[rows], 0)
+        moved = moved.at[table[rows]].set(own, mode="drop")
+    return moved

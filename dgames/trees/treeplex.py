@@ -111,7 +111,7 @@ class Treeplex(AbstractSet):
     def places(self) -> Int[Array, " sequences"]:
         """Where sequences are in a table of all actions that is made flat; 0 for the empty one."""
         own = jnp.maximum(self.owners, 0)
-        first = self.table[own, 0] if self.infosets else jnp.zeros_like(own)
+        first = self.table[own, 0] if self.infosets else own
         return jnp.maximum(own * self.width + jnp.arange(self.sequences) - first, 0)
 
     def uniform_behaviour(self) -> Float[Array, "infosets width"]:
@@ -131,6 +131,8 @@ class Treeplex(AbstractSet):
         Args:
             behaviour: Probabilities of actions; what pads the table is not read.
         """
+        if not self.infosets:
+            return jnp.ones(1, behaviour.dtype)
         own, over = behaviour.ravel()[self.places], self.parents[self.owners]
         masses, before = [jnp.ones(1, behaviour.dtype)], 0
         # The parents of a level are all in the level before, so that nothing has to be scattered.
@@ -226,12 +228,45 @@ class Treeplex(AbstractSet):
         3
         """
         numbers = [1] * self.sequences
-        table, counts, parents = (
-            np.asarray(x).tolist() for x in (self.table, self.counts, self.parents)
-        )
-        for j in reversed(range(self.infosets)):
-            numbers[parents[j]] *= sum(numbers[s] for s in table[j][: counts[j]])
+        parents, counts = np.asarray(self.parents).tolist(), np.asarray(self.counts).tolist()
+        end = self.sequences
+        for parent, actions in zip(reversed(parents), reversed(counts), strict=True):
+            numbers[parent] *= sum(numbers[end - actions : end])
+            end -= actions
         return numbers[0]
+
+    def vertices(self, limit: int = 100_000) -> Float[Array, "strategies sequences"]:
+        """All reduced pure strategies: the vertices of the polytope.
+
+        The choice at the first information set changes last.
+
+        Args:
+            limit: The largest number of them that is enumerated.
+
+        Raises:
+            ValueError: If there are more.
+
+        >>> Treeplex(parents=[0, 1], counts=[2, 2]).vertices().tolist()
+        [[1.0, 1.0, 0.0, 1.0, 0.0], [1.0, 1.0, 0.0, 0.0, 1.0], [1.0, 0.0, 1.0, 0.0, 0.0]]
+        """
+        if (count := self.pure_strategies) > limit:
+            raise ValueError(
+                f"Treeplex: there are {count if count < 10**9 else 'more than a billion'} pure "
+                f"strategies, more than the limit {limit}"
+            )
+        parents, counts = np.asarray(self.parents).tolist(), np.asarray(self.counts).tolist()
+        below = {}  # what may follow a sequence
+        nothing, each = np.zeros((1, self.sequences)), np.eye(self.sequences)
+        end = self.sequences
+        for parent, actions in zip(reversed(parents), reversed(counts), strict=True):
+            own = [
+                below.pop(s, nothing) + np.broadcast_to(each[s], (1, self.sequences))
+                for s in range(end - actions, end)
+            ]
+            end -= actions
+            rest = below.get(parent, nothing)
+            below[parent] = (np.concatenate(own)[:, None] + rest[None]).reshape(-1, self.sequences)
+        return jnp.asarray(below.get(0, nothing) + each[:1])
 
     @property
     def largest_norm(self) -> Float[Array, ""]:
