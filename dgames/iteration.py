@@ -14,7 +14,7 @@ from dgames.complex_strategy import has_complex
 from dgames.fields import AbstractField, check_field, check_not_costs, prepared
 from dgames.game import Game
 from dgames.methods import AbstractMethod
-from dgames.run import strong
+from dgames.run import fitting, strong
 from dgames.stepwise import Stepwise
 from dgames.strategy import Strategy, check_strategy
 
@@ -92,8 +92,8 @@ def iterate(
     field, x, rest = prepared(game, x0)
     check_strategy(x)
     check_not_costs(asked, x, args)
-    if state is None:
-        state = _begun(field, method, x, args)
+    fresh = _begun(field, method, x, args)
+    state = fresh if state is None else fitting(state, fresh, method, "iterate")
     records = None if every is None else steps // every
     start = (x, state)
     x, state, saved = _run(field, method, start, args, counts[0], counts[1], records, save, rest)

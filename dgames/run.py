@@ -43,10 +43,10 @@ class Run(eqx.Module):
     def begun(self, field: AbstractField, args: PyTree) -> PyTree:
         """Returns the method's state to start from."""
         fresh = self.method.init(field, self.x0, args)
-        return fresh if self.state is None else _fitting(self.state, fresh, self.method)
+        return fresh if self.state is None else fitting(self.state, fresh, self.method)
 
 
-def _fitting(state: PyTree, fresh: PyTree, method: AbstractMethod) -> PyTree:
+def fitting(state: PyTree, fresh: PyTree, method: AbstractMethod, who: str = "solve") -> PyTree:
     """Returns a given state as arrays; raises an error unless it fits method and strategy."""
     state = jax.tree.map(lambda leaf: jnp.asarray(leaf) if eqx.is_array_like(leaf) else leaf, state)
     same = jax.tree.structure(state) == jax.tree.structure(fresh) and all(
@@ -55,7 +55,7 @@ def _fitting(state: PyTree, fresh: PyTree, method: AbstractMethod) -> PyTree:
     )
     if not same:
         raise ValueError(
-            f"solve: this is not a state of {type(method).__name__} for such a strategy; give the "
+            f"{who}: this is not a state of {type(method).__name__} for such a strategy; give the "
             "state of a Solution of the same method and players, or none"
         )
     return state

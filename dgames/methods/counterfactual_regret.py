@@ -54,7 +54,7 @@ class CounterfactualRegret(AbstractMethod):
     simplex is one information set, so that this is regret matching in matrix games.
 
     The strategy that a step returns is the *average* of all strategies that were played so far, the
-    t-th with the weight `t^w`. It is what converges; that it plays next is `state.last`. The
+    t-th with the weight `t^w`. It is what converges; what is played next is `state.last`. The
     average of T strategies is as far from equilibrium as the players' average regrets add up to, in
     two-player zero-sum games; see the functions of `dgames.methods`, which have the names of
     papers, for bounds.
@@ -174,6 +174,10 @@ def cfr_plus(*, alternating: bool = True) -> CounterfactualRegret:
 def linear_cfr(*, alternating: bool = True) -> CounterfactualRegret:
     """Linear CFR: regrets and strategies of step t have the weight t.
 
+    With simultaneous updates its bound is that of `cfr`, `2 / sqrt(3)` times: the sum of squares of
+    the regrets in an information set grows by no more than `t^2 A_j D^2` in step t, so that the
+    weighted mean of regrets is at most `D sum_j sqrt(A_j) sqrt(sum t^2) / sum t`.
+
     Args:
         alternating: Whether each player sees the moves of the players before.
 
@@ -191,7 +195,7 @@ def discounted_cfr(
     *,
     alternating: bool = True,
 ) -> CounterfactualRegret:
-    """Discounted CFR with the exponents of its paper.
+    """Discounted CFR with the exponents of its paper, for which it has a bound like that of `cfr`.
 
     Args:
         positive: The exponent of positive regrets.
@@ -250,7 +254,14 @@ def _checked(field: AbstractField, x: Strategy) -> PlayerSets:
 
 
 def _behaviour(own: AbstractSet, x: Block) -> PyTree:
-    return own.behaviour(x) if isinstance(own, Treeplex) else x
+    if not isinstance(own, Treeplex):
+        return x
+    if jnp.shape(x) != (own.sequences,):
+        raise ValueError(
+            f"CounterfactualRegret: a strategy of this treeplex has {own.sequences} sequences; got "
+            f"an array of shape {jnp.shape(x)}"
+        )
+    return own.behaviour(x)
 
 
 def _strategy(own: AbstractSet, behaviour: PyTree) -> Block:

@@ -204,8 +204,6 @@ def test_continued_runs_and_records():
     assert jnp.array_equal(whole.saved[0], part.strategy[0])
     rest = dg.iterate(game, method, part.strategy, steps=20, state=part.state)
     assert jnp.array_equal(whole.strategy[1], rest.strategy[1])
-    solved = dg.solve(game, method, x, tol=0, max_steps=30)
-    np.testing.assert_allclose(solved.strategy[0], rest.strategy[0], rtol=1e-14)
 
 
 def test_exponents_are_batched_and_short_floats_stay_short():
@@ -222,6 +220,47 @@ def test_exponents_are_batched_and_short_floats_stay_short():
     short = play(1.0, jax.tree.map(lambda q: q.astype(jnp.float32), x))
     assert short[0].dtype == jnp.float32
     np.testing.assert_allclose(short[0], both[0][0], atol=1e-5)
+
+
+@pytest.mark.full
+@pytest.mark.parametrize("alternating", [True, False])
+def test_stacked_players_play_like_players_one_by_one(alternating):
+    payoffs = jnp.array([[0.0, 1.0, -2.0], [-1.0, 0.0, 1.0], [2.0, -1.0, 0.5]])
+
+    def costs(x, args):
+        a, b, c = dg.blocks(x)
+        return dg.join(x, (a @ (payoffs @ b), b @ (payoffs @ c), c @ (payoffs @ a)))
+
+    game, method = dg.game(costs, dg.Simplex()), methods.linear_cfr(alternating=alternating)
+    x = (jnp.array([0.5, 0.3, 0.2]), jnp.array([0.1, 0.6, 0.3]), jnp.array([0.2, 0.2, 0.6]))
+    apart = dg.iterate(game, method, x, steps=9)
+    together = dg.iterate(game, method, dg.stack(x), steps=9)
+    np.testing.assert_allclose(together.strategy.blocks, jnp.stack(apart.strategy), rtol=1e-12)
+
+
+@pytest.mark.full
+def test_solve_takes_the_same_steps_and_stops_at_a_residual():
+    x, method = uniform(), methods.cfr_plus()
+    solved = dg.solve(GAME, method, x, tol=1e-3, max_steps=2000)
+    assert solved.result == dg.RESULTS.successful
+    run = dg.iterate(GAME, method, x, steps=int(solved.steps))
+    np.testing.assert_allclose(solved.strategy[0], run.strategy[0], atol=1e-13)
+
+
+@pytest.mark.full
+def test_trees_in_single_precision_and_with_names():
+    x = dict(zip("ab", (q.astype(jnp.float32) for q in uniform()), strict=True))
+    run = dg.iterate(GAME, methods.cfr(), x, steps=100)
+    assert run.strategy["a"].dtype == jnp.float32
+    assert float(exploitability(GAME, run.strategy)) == pytest.approx(8.226e-3, rel=1e-3)
+
+
+def test_states_and_strategies_of_other_games_are_refused():
+    x = uniform()
+    with pytest.raises(ValueError, match="13 sequences; got an array of shape"):
+        methods.cfr().init(dg.pseudo_gradient(GAME), (x[0], x[1][1:]))
+    with pytest.raises(ValueError, match="iterate: this is not a state of CounterfactualRegret"):
+        dg.iterate(GAME, methods.cfr(), x, steps=1, state=(x, x))
 
 
 def test_other_sets_are_refused():
