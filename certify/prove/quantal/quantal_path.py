@@ -142,10 +142,10 @@ def quantal_path(game: Any, precisions: Any, *, max_tubes: int = 20_000) -> Quan
         raise ValueError(
             f"quantal_path: precisions are positive and increasing numbers, not {precisions}."
         )
-    walk = _Walk(LogitEquations(game), goals, max_tubes)
     with np.errstate(all="ignore"):
+        walk = _Walk(LogitEquations(game), goals, max_tubes)
         walk.run()
-    return walk.result()
+        return walk.result()
 
 
 class _Walk:
@@ -163,8 +163,8 @@ class _Walk:
         """Follows the branch to the last of the precisions, or as far as possible."""
         last = self.equations.count
         start = _node(self.equations, exactly(self.equations.start), last, 1.0)
-        if start is None or not np.all(np.isfinite(self.scaled)):
-            self.reason = "payoffs or precisions are too large for floating point"
+        if start is None or not np.all(self.scaled / self.equations.unit == self.goals):
+            self.reason = "payoffs or precisions are too large or too small for floating point"
             self.node = _Node(exactly(self.equations.start), exactly(np.eye(last + 1)[last]))
             return
         self.node = start

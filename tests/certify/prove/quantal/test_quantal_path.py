@@ -150,3 +150,11 @@ def test_few_tubes_are_said_to_be_few():
     path = certify.quantal_path(LOOP, [2.0], max_tubes=3)
     assert path.status == "undecided" and "3 tubes" in str(path.reason)
     assert path.meeting is None
+
+
+def test_precisions_beyond_floats_are_undecided():
+    """In units of payoffs they overflow, or lose digits."""
+    for unit, precision in ((1e100, 1e250), (1e-20, 1e-300)):
+        game = MatrixGame(*(np.asarray(LOOP.payoffs) * unit))
+        path = certify.quantal_path(game, [precision])
+        assert path.status == "undecided" and "floating point" in str(path.reason)
