@@ -44,6 +44,7 @@ from dgames.games.preference import PreferenceGame as PreferenceGame
 from dgames.games.quadratic import Quadratic as Quadratic
 from dgames.games.random_feature_gan import RandomFeatureGAN as RandomFeatureGAN
 from dgames.games.reweighted_regression import ReweightedRegression as ReweightedRegression
+from dgames.games.risk_averse import RiskAverse as RiskAverse
 from dgames.games.river_basin import RiverBasin as RiverBasin
 from dgames.games.roads import Roads as Roads
 from dgames.games.roads import RoadsInUse as RoadsInUse
