@@ -37,6 +37,8 @@ from dgames.games.matching_pennies import LogitPennies as LogitPennies
 from dgames.games.matrix import MatrixGame as MatrixGame
 from dgames.games.mixture import Mixture as Mixture
 from dgames.games.oligopoly import Oligopoly as Oligopoly
+from dgames.games.persuasion import Persuasion as Persuasion
+from dgames.games.persuasion import PersuasionOptimum as PersuasionOptimum
 from dgames.games.perturbed_regression import PerturbedRegression as PerturbedRegression
 from dgames.games.polymatrix import PolymatrixGame as PolymatrixGame
 from dgames.games.power_allocation import PowerAllocation as PowerAllocation

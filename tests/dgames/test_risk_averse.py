@@ -45,7 +45,7 @@ def test_one_variance_is_convex_in_the_own_strategy_and_the_other_concave():
     payoffs = rng.normal(size=(2, 3, 3))
     y = rng.dirichlet(np.ones(3))
     for risk, sign in (("others", 1), ("total", -1)):
-        game = RiskAverse(MatrixGame(*payoffs), 1.0, risk)
+        game = RiskAverse(MatrixGame(*payoffs), 1.0, risk)  # pyright: ignore
         bends = []
         for _ in range(10):
             a, b = rng.dirichlet(np.ones(3)), rng.dirichlet(np.ones(3))
