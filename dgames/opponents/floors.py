@@ -28,8 +28,8 @@ def raised_floors(
         multipliers of the columns on the way to it from the one before: what a higher floor costs.
     """
     rows, columns = payoffs.shape
-    whole = integers(payoffs) if payoffs.any() else payoffs
-    own = integers(gains) if gains.any() else gains
+    whole = integers(payoffs)
+    own = integers(gains)
     price = scale_of(gains, own) / scale_of(payoffs.ravel(), whole.ravel())
     tableau = _start(whole, own)
     while True:

@@ -85,8 +85,8 @@ def best_above(game: ModelledGame, floor: Fraction) -> tuple[np.ndarray, list[Fr
         floor: At most the value of the game.
     """
     gains, exact = game.gains, (floor - game.payoffs).T
-    rows = [integers(row) if any(row) else row for row in exact]
-    whole = integers(gains) if any(gains) else gains
+    rows = [integers(row) for row in exact]
+    whole = integers(gains)
     found = best_in_simplex(whole, np.array(rows, object).reshape(exact.shape))
     unit = scale_of(gains, whole)
     multipliers = [
