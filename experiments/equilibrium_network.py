@@ -95,7 +95,7 @@ def training(config: Config, run: Run) -> Data:
     weights, keys, tests = jax.random.split(jax.random.key(config.seed), 3)
     net = NormalFormNetwork(config.width, config.rounds, weights)
     schedule = optax.cosine_decay_schedule(config.rate, config.stage * config.stages)
-    optimiser = optax.adam(schedule)
+    optimiser: Any = optax.adam(schedule)
     state = optimiser.init(net)
     sets = {
         shape: drawn(key, config.games, shape)

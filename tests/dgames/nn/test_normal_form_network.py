@@ -1,5 +1,7 @@
 """A network that reads games: equivariance, invariance, and that learning lowers the gap."""
 
+from typing import Any
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -44,7 +46,7 @@ def test_training_lowers_the_gap_of_games_that_it_has_not_seen():
         games = jax.random.normal(key, (32, 2, 2, 2))
         return jnp.mean(jax.vmap(lambda own: dg.nash_gap(MatrixGame(*own), net(own)))(games))
 
-    optimiser = optax.adam(1e-2)
+    optimiser: Any = optax.adam(1e-2)
 
     def step(carry, key):
         slope = jax.grad(loss)(carry[0], key)
