@@ -97,7 +97,7 @@ def training(config: Config, run: Run) -> Data:
     schedule = optax.cosine_decay_schedule(config.rate, config.stage * config.stages)
     optimiser: Any = optax.adam(schedule)
     state = optimiser.init(net)
-    sets = {
+    sets: dict[tuple[int, ...], Array] = {
         shape: drawn(key, config.games, shape)
         for shape, key in zip((TRAINED, WIDER, THREE), jax.random.split(tests, 3), strict=True)
     }
