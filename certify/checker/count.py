@@ -74,8 +74,8 @@ from .verdict import require
 
 _UNITS = -1200, 1000
 NATURES = ("local", "descent", "unsettled")
-# The most points of a file.
-MAX_POINTS = 2**12
+# The most points of a file, and the most ends of boxes of all pairs of them.
+MAX_POINTS, MAX_PAIRS = 2**12, 2**24
 
 
 class CountedCell(NamedTuple):
@@ -204,6 +204,8 @@ class CountClaims:
         entries = zeros.items()
         if len(entries) > MAX_POINTS:
             zeros.fail(f"at most {MAX_POINTS} points")
+        if len(entries) ** 2 * self.all_free.inputs > MAX_PAIRS:
+            raise Unusable("checking it would take too much work: too many points")
         pairs = zip(entries, points.items(len(entries)), strict=True)
         self.points = [Point(claim, own, self.all_free, self.faces) for claim, own in pairs]
         self.count = count.integer_within(0, MAX_POINTS)

@@ -398,6 +398,7 @@ class ProfileClaims:
         entries = zeros.items()
         if len(entries) > MAX_EQUILIBRIA:
             zeros.fail(f"at most {MAX_EQUILIBRIA} points")
+        self.game.work.pay(len(entries) ** 2 * self.game.starts[-1])
         pairs = zip(entries, points.items(len(entries)), strict=True)
         self.points = [EnclosedProfile(self.game, *pair) for pair in pairs]
         self.count, self.open = count.integer(), opened.integer()

@@ -18,7 +18,7 @@ from certify.file.cells import integers
 from certify.prove.file_parts import hexadecimal
 from certify.prove.no_proof import NoProof
 from certify.prove.zero.evidence_of_zero import KrawczykSearch, conditions_at, interval_matrix
-from certify.prove.zero.newton import bounds_on, exact_corners, near_zero
+from certify.prove.zero.newton import bounds_on, exact_corners, linearised, near_zero
 from certify.prove.zero.posed_system import PosedSystem
 from certify.prove.zero.zero_file import corners_in_file
 
@@ -26,6 +26,8 @@ from certify.prove.zero.zero_file import corners_in_file
 _UNIT = -100
 # Directions of descent are rounded to so many steps.
 _STEPS = 2**20
+# Newton's method is given up unless so many steps shrink them to this share.
+_TRIALS, _FAST = 4, 0.02
 
 
 @dataclass(frozen=True)
@@ -87,7 +89,7 @@ def point_in(
     system = StationarySystem(all_free.sizes, all_free.of_costs, pins, ends)
     posed = posed._replace(system=system)
     if system.unknowns:
-        near = near_zero(posed, start)
+        near = near_zero(posed, _attracted(posed, start))
         for other in known:
             if other.pins == pins and other.has(near):
                 return other
@@ -136,6 +138,28 @@ def point_in(
         },
         evidence | {"bounds": hexadecimal(conditions), "curvature": curvature},
     )
+
+
+def _attracted(posed: PosedSystem, point: np.ndarray) -> np.ndarray:
+    """Returns where a few steps of Newton's method come to.
+
+    Raises:
+        NoProof: If they do not converge as fast as they do to a regular zero.
+    """
+    sizes = []
+    for _ in range(_TRIALS):
+        value, jacobian = linearised(posed, point)
+        try:
+            step = np.linalg.solve(jacobian, value)
+        except np.linalg.LinAlgError:
+            raise NoProof("the Jacobian is singular on the way to a zero") from None
+        point = point - step
+        sizes.append(np.abs(step).max())
+        if not np.isfinite(point).all():
+            break
+    if not sizes[-1] <= _FAST * sizes[0] + 1e-12 * (1 + np.abs(point).max()):
+        raise NoProof("Newton's method is slow, or does not converge")
+    return point
 
 
 def _is_inside(
