@@ -135,7 +135,7 @@ class Task(NamedTuple):
 
     side: int
     pools: tuple[Pool, ...]
-    weights: tuple[Float[np.ndarray, " room"], ...]
+    weights: tuple[Float[np.ndarray, " _"], ...]
     payoffs: Float[np.ndarray, "room opponents"]
     present: Bool[np.ndarray, " opponents"]
 

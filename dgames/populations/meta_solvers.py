@@ -11,7 +11,7 @@ from dgames.populations.checked_payoffs import Payoffs, zero_sum_matrix
 from dgames.populations.linear_program import as_distribution, newest_equilibrium
 from dgames.populations.nash_averaging import nash_averaging
 
-Mixtures: TypeAlias = tuple[Float[np.ndarray, " members"], ...]
+Mixtures: TypeAlias = tuple[Float[np.ndarray, " _"], ...]
 # A name, or a function of the payoffs.
 MetaSolver: TypeAlias = str | Callable[[Any], Any]
 

@@ -81,7 +81,7 @@ class Population(eqx.Module):
     symmetric: bool
     _sides: Sides
     _pools: tuple[Pool, ...]
-    _weights: tuple[Float[np.ndarray, " members"], ...]
+    _weights: tuple[Float[np.ndarray, " _"], ...]
     _gaps: tuple[float, ...]
     _found: tuple[Replies, ...] | None
     _additions: tuple[tuple[Member, ...], ...] | None
@@ -332,7 +332,7 @@ class Population(eqx.Module):
         self,
         oracle: BestResponse,
         side: int,
-        weights: tuple[Float[np.ndarray, " members"], ...],
+        weights: tuple[Float[np.ndarray, " _"], ...],
         draws: Draws,
         last: Member | None = None,
     ) -> Replies:
@@ -348,7 +348,7 @@ class Population(eqx.Module):
         task = Task(side, self._pools, mixed, table, present)
         return jax.device_get(replies(oracle.single, self._sides, task, last, draws))
 
-    def _paid(self, side: int, weights: tuple[Float[np.ndarray, " members"], ...]) -> float:
+    def _paid(self, side: int, weights: tuple[Float[np.ndarray, " _"], ...]) -> float:
         """What a side pays if all play their mixtures."""
         payoff = self.payoffs[side]
         for own in reversed(weights):
@@ -398,7 +398,7 @@ def _grown(
     )
 
 
-def _side_payoffs(sides: Sides, costs: Payoffs) -> Payoffs:
+def _side_payoffs(sides: Sides, costs: Payoffs) -> Float[np.ndarray, "..."]:
     """Returns what sides receive from what players pay; teammates must pay the same."""
     own = []
     for team in sides.teams:
@@ -521,7 +521,7 @@ def _distinct(found: Replies, most: int) -> list[int]:
 
 def _anytime(
     pop: Population, oracle: BestResponse, draws: Draws
-) -> tuple[tuple[Float[np.ndarray, " members"], ...], tuple[tuple[Member, ...], ...]]:
+) -> tuple[tuple[Float[np.ndarray, " _"], ...], tuple[tuple[Member, ...], ...]]:
     """Returns the least exploitable mixtures of the members, and replies to what exploits them.
 
     For one side after the other, its opponent may play anything: it adds replies of its own to the

@@ -63,7 +63,7 @@ class Sides(eqx.Module):
         side: int,
         member: Member,
         pools: tuple[Pool, ...],
-        weights: tuple[Float[Array, " room"], ...],
+        weights: tuple[Float[Array, " _"], ...],
     ) -> Float[Array, ""]:
         """What one side pays with a member if the others mix."""
         table = self.table(side, member, pools)[self.teams[side][0]]
@@ -129,7 +129,7 @@ def with_member(pool: Pool, count: int, member: Member) -> Pool:
         member: The new one.
     """
 
-    def entered(leaf: np.ndarray, own: np.ndarray) -> np.ndarray:
+    def entered(leaf: np.ndarray, own: Any) -> np.ndarray:
         wider = np.concatenate([leaf, leaf]) if count == len(leaf) else leaf.copy()
         wider[count] = own
         return wider

@@ -154,6 +154,7 @@ class _Best:
 
     def enter(self, points: Float[np.ndarray, "k n"], values: Float[np.ndarray, " k"]) -> None:
         """Enters points of the region, and bounds from above on what they pay."""
+        values = np.where(np.isnan(values), np.inf, values)
         if len(values) and values.min() < self.value:
             place = int(np.argmin(values))
             self.value, self.point = float(values[place]), points[place]
@@ -178,6 +179,7 @@ def _measure(
         best.try_points(region.inward(center[~inside]))
     from_center = _mean_value(center_low, slope_low, slope_high, lower, center, upper)
     bound = np.maximum(least, from_center)
+    bound = np.where(np.isnan(bound), -np.inf, bound)  # nothing is known
     whole = region.whole_cells(lower, upper)[:, None]
     rising, falling = whole & (slope_low >= 0), whole & (slope_high <= 0)
     # Where both hold the cost does not change, and either face will do.

@@ -68,7 +68,7 @@ def test_rectified_replies_are_to_those_whom_a_member_does_not_lose_to():
     # The first player receives x_1 y_2 - x_2 y_1: each beats those who are ahead by half a turn.
     for k, reply in enumerate(np.asarray(pop.members["a"])[3:]):
         against = points[k:].sum(0)  # whom it beats, and itself
-        assert np.allclose(reply, [against[1], -against[0]] / np.linalg.norm(against), atol=1e-6)
+        assert np.allclose(reply * np.linalg.norm(against), [against[1], -against[0]], atol=1e-6)
     assert pop.sizes == (6, 6)
 
 
@@ -194,7 +194,7 @@ def test_the_gaps_on_the_hills_are_those_of_global_replies():
     assert np.allclose(gaps[:7], known, atol=6e-5) and gaps[-1] < 1e-8
     played = np.asarray(pop.mixture[0]) > 1e-3
     weights, members = np.asarray(pop.mixture[0])[played], np.asarray(pop.members[0])[played]
-    centers = np.asarray(pop.game.centers)
+    centers = np.asarray(dg.games.CyclicHills().centers)
     distance = np.linalg.norm(members[:, None] - centers, axis=-1)
     assert distance.min(1).max() < 0.006 and set(distance.argmin(1)) == set(range(7))
     shares = np.bincount(distance.argmin(1), weights)
@@ -206,7 +206,9 @@ def test_the_gaps_on_the_hills_are_those_of_global_replies():
         gaps.append(pop.gaps[0])
     known = [1.6181, 1.4481, 0.2013, 0.4169, 0.0687, 0.0982, 0.0147]
     assert np.allclose(gaps[:7], known, atol=6e-5) and gaps[12] < 1e-4
-    heights = np.stack([pop.game.heights(point) for point in pop.members[0]])
+    heights = np.stack(
+        [dg.games.CyclicHills(sharpness=0.54).heights(point) for point in pop.members[0]]
+    )
     features = np.asarray(pop.mixture[0]) @ heights
     centers = [0.2051, 0.2090, 0.2019, 0.1983, 0.2107, 0.2020, 0.2022]
     assert np.allclose(features, centers, atol=4e-4)

@@ -77,6 +77,10 @@ def test_what_is_no_mixture_in_the_region_is_refused():
         certify.gap(DISC, {"a": points, "b": points})
 
 
+def sum_of(parts):
+    return np.sum(list(parts), axis=0)
+
+
 class Waves(dg.Game):
     """Costs with many minima and kinks, of a plane and a line."""
 
@@ -105,12 +109,12 @@ def test_no_point_of_a_dense_grid_pays_less_than_is_proved():
         bound = certify.gap(Waves(), given, region, args=args, tolerance=1e-3)
         p, q, r = map(float, args)
         x, y = np.meshgrid(*(np.linspace(low[k], high[k], 301) for k in range(2)))
-        own = sum(
+        own = sum_of(
             w * (np.sin(p * x + z) * y + np.abs(x - q * y) + r * np.maximum(x, y) * z)
             for w, z in zip(shares[1], b, strict=True)
         )
         z = np.linspace(low[2], high[2], 2001)
-        other = sum(
+        other = sum_of(
             w * (np.cos(p * z + u) + r * z * v) for w, (u, v) in zip(shares[0], a, strict=True)
         )
         assert bound.status == "proved"
@@ -120,7 +124,7 @@ def test_no_point_of_a_dense_grid_pays_less_than_is_proved():
             assert least[1] - least[0] <= 1e-3
         # The reply in the result pays what is said of it.
         u, v = np.asarray(bound.players["a"].reply)
-        reply = sum(
+        reply = sum_of(
             w * (np.sin(p * u + z) * v + abs(u - q * v) + r * max(u, v) * z)
             for w, z in zip(shares[1], b, strict=True)
         )

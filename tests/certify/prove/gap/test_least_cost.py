@@ -74,15 +74,17 @@ def saddle():
     ],
 )
 def test_the_bounds_meet_at_the_minimum(cost, region, minimum):
-    found = solved(*cost, region)
+    value, least, slopes = cost
+    found = solved(value, least, slopes, region)
     assert found.lower <= minimum + 1e-15 and minimum - 1e-15 <= found.upper
     assert found.upper - found.lower <= 1e-6 and found.reason == ""
-    assert cost[0](found.point[None])[0] <= found.upper
+    assert value(found.point[None])[0] <= found.upper
     assert region.surely_contains(found.point[None])[0]
 
 
 def test_a_small_budget_leaves_bounds_that_hold():
-    found = solved(*saddle(), DISC, tolerance=1e-12, cells=40)
+    value, least, slopes = saddle()
+    found = solved(value, least, slopes, DISC, tolerance=1e-12, cells=40)
     assert found.lower <= -0.5 <= found.upper and found.upper - found.lower > 1e-12
     assert "40 cells" in found.reason
 
@@ -99,15 +101,15 @@ def test_nothing_is_claimed_where_nothing_is_known():
 
 def test_cells_are_trimmed_to_what_they_have_in_common_with_the_ball():
     rng = np.random.default_rng(0)
-    region = OwnRegion(np.full(3, -1.2), np.full(3, 1.2), np.array([0.1, 0.0, -0.1]), 1.0)
+    center = np.array([0.1, 0.0, -0.1])
+    region = OwnRegion(np.full(3, -1.2), np.full(3, 1.2), center, 1.0)
     lower = rng.uniform(-1.2, 1.0, (300, 3))
     upper = lower + rng.uniform(0, 0.6, (300, 3))
     low, high, kept = region.trimmed(lower, upper)
     place = np.cumsum(kept) - 1
-    points = region.center + rng.normal(size=(4000, 3))
-    points = region.center + (points - region.center) / np.linalg.norm(
-        points - region.center, axis=1, keepdims=True
-    ) * rng.uniform(0, 1, (4000, 1)) ** (1 / 9)
+    points = rng.normal(size=(4000, 3))
+    points *= rng.uniform(0, 1, (4000, 1)) ** (1 / 9) / np.linalg.norm(points, axis=1)[:, None]
+    points += center
     for k in range(300):
         here = ((lower[k] <= points) & (points <= upper[k])).all(1)
         if here.any():
