@@ -100,11 +100,9 @@ class VarianceReducedHalpern(AbstractMethod):
     >>> import dgames as dg
     >>> nearest = dg.game(lambda x, datum: ((x[0] - datum) ** 2,))
     >>> field = dg.pseudo_gradient(dg.FiniteSum(nearest, jnp.arange(16.0)))
-    >>> x, method = (jnp.array(0.0),), VarianceReducedHalpern(0.125, jax.random.key(0))
-    >>> state = method.init(field, x)
-    >>> for _ in range(100):
-    ...     x, state = method.step(field, x, state)
-    >>> abs(float(x[0]) - 7.5) < 0.6, int(state.evaluations) < 100 * 16
+    >>> method = VarianceReducedHalpern(0.125, jax.random.key(0))
+    >>> run = dg.iterate(field, method, (jnp.array(0.0),), steps=100)
+    >>> abs(float(run.strategy[0]) - 7.5) < 0.6, int(run.state.evaluations) < 100 * 16
     (True, True)
 
     References:
@@ -243,11 +241,8 @@ class VarianceReducedInexactHalpern(AbstractMethod):
     >>> field = dg.pseudo_gradient(dg.FiniteSum(matching, jnp.linspace(0.5, 1.5, 16)))
     >>> s = VarianceReducedInexactHalpern.largest_step(4.0, 1.05, 16)
     >>> method = VarianceReducedInexactHalpern(4.0, s, jax.random.key(0), effort=1.0)
-    >>> x = (jnp.array(1.0), jnp.array(1.0))
-    >>> state = method.init(field, x)
-    >>> for _ in range(20):
-    ...     x, state = method.step(field, x, state)
-    >>> float(dg.residual(field, x)) < 0.1
+    >>> run = dg.iterate(field, method, (1.0, 1.0), steps=20)
+    >>> float(dg.residual(field, run.strategy)) < 0.1
     True
 
     References:
