@@ -87,7 +87,7 @@ class Gate(eqx.Module):
         self,
         temperature: Float[Array, ""],
         value: Float[Array, ""],
-        payoffs: Float[Array, " actions"],
+        payoffs: Float[Array, "*states actions"],
     ) -> Float[Array, ""]:
         """Returns the next temperature, which is the present one or lower.
 
@@ -97,7 +97,8 @@ class Gate(eqx.Module):
         Args:
             temperature: The present one.
             value: What the protagonist is paid now.
-            payoffs: What the adversary is paid for each of his actions now.
+            payoffs: What the adversary is paid for each of his actions now; of a Markov game in
+                each state, where divergences are added.
         """
         now, last = 1 / temperature, 1 / self.target
         old = jax.nn.log_softmax(now * payoffs)
