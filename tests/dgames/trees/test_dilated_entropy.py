@@ -90,6 +90,7 @@ def test_step_of_magnetic_mirror_descent(game):
             assert_allclose(new[i], tree.sequence_form(jnp.asarray(x)), rtol=1e-12)
 
 
+@pytest.mark.full
 def test_probabilities_may_underflow():
     tree = dg.Treeplex([0, 1], [2, 2])
     mirror = dg.DilatedEntropy(tree)

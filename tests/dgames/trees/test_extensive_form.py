@@ -57,6 +57,7 @@ def test_players_are_there():
         kuhn.policy(0, jnp.ones((6, 2)))
 
 
+@pytest.mark.full
 def test_three_players_and_their_normal_form():
     """Each of three players, who see nothing, says 0 or 1 (the third only if the first said 1)."""
 

@@ -26,6 +26,7 @@ def test_vertices_are_all_pure_strategies(vertices):
         TREE.vertices(limit=10)
 
 
+@pytest.mark.full
 def test_best_responses(vertices, key):
     cost = jax.random.normal(key, (TREE.sequences,))
     assert_allclose(TREE.least(cost), (vertices @ cost).min(), rtol=1e-14)
