@@ -153,8 +153,8 @@ class Draws(NamedTuple):
         """Returns the draws for one of several uses.
 
         >>> draws = Draws(jax.random.key(0))
-        >>> draws.at(0).number != draws.at(1).number != draws.at(1).at(0).number
-        True
+        >>> len({int(own.number) for own in (draws, draws.at(0), draws.at(1), draws.at(1).at(0))})
+        4
         """
         return Draws(self.key, np.uint32((int(self.number) * 1_000_003 + place + 1) % 2**32))
 
