@@ -63,11 +63,9 @@ def test_loops_by_hand_follow_the_same_path(name):
 @pytest.mark.parametrize(
     "name",
     [
-        "adaptive dual averaging, loop, same work",
         "K-beam, 4 candidates, loop, same work",
         "variance-reduced Halpern, 16 data, loop, same work",
         "LOLA, loop, same work",
-        "competitive, loop, lineax",
     ],
 )
 def test_loops_by_hand_follow_the_same_path_on_networks(name):
