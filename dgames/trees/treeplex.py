@@ -121,7 +121,7 @@ class Treeplex(AbstractSet):
 
     def uniform(self) -> Float[Array, " sequences"]:
         """The strategy of uniform behaviour."""
-        return self.sequence_form(self.uniform_behaviour())
+        return _uniform(self)
 
     def sequence_form(
         self, behaviour: Float[Array, "infosets width"]
@@ -280,3 +280,9 @@ class Treeplex(AbstractSet):
     def rows_of_levels(self) -> list[slice]:
         """The information sets of each level, from the root down."""
         return [slice(a, b) for a, b in zip(self.levels[:-1], self.levels[1:], strict=True)]
+
+
+@eqx.filter_jit
+def _uniform(treeplex: Treeplex) -> Float[Array, " sequences"]:
+    # Operation by operation, every level would be compiled by itself, which takes seconds.
+    return treeplex.sequence_form(treeplex.uniform_behaviour())
