@@ -89,12 +89,12 @@ def test_what_is_wrong_is_said(weight, risk, message):
 
 @pytest.mark.full
 def test_learning_in_logits_is_certified():
-    """Players who fear what others do pull to the middle: the margin grows with the weight."""
+    """In a box around uniform play: the proof takes a game with variance as it is."""
     import certify
 
     game = RiskAverse(MatrixGame.matching_pennies(), 0.5)
     game = dg.InLogits(dg.Regularised(game, 0.5))
-    half = (jnp.full(1, 0.5),) * 2
-    found = certify.certify(game, certify.Box(tuple(-h for h in half), half))
+    edge = (jnp.full(1, 0.25),) * 2
+    found = certify.certify(game, certify.Box(tuple(-e for e in edge), edge))
     assert found.status == "proved"
-    assert 0.24 < found.margin < 0.5
+    assert 0.33 < found.margin < 0.5
