@@ -7,7 +7,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Bool, Float, Int, Key
+from jaxtyping import Array, Bool, Float, Int, Key, Shaped
 from typing_extensions import override
 
 from dgames.sets import AbstractSet
@@ -151,8 +151,8 @@ class Treeplex(AbstractSet):
         )
 
     def rows(
-        self, values: Float[Array, " sequences"], fill: float | int
-    ) -> Float[Array, "infosets width"]:
+        self, values: Shaped[Array, " sequences"], fill: float | int
+    ) -> Shaped[Array, "infosets width"]:
         """Values of sequences as a table of all actions, padded with `fill`."""
         return values.at[self.table].get(mode="fill", fill_value=fill)
 
