@@ -234,14 +234,14 @@ from dgames.nash_loss import estimated_nash_loss as estimated_nash_loss
 from dgames.nash_loss import nash_loss as nash_loss
 from dgames.nash_loss import nash_loss_bound as nash_loss_bound
 from dgames.nash_loss import sample_profile as sample_profile
-from dgames.quantal_branches import QuantalBranch as QuantalBranch
-from dgames.quantal_branches import QuantalBranches as QuantalBranches
-from dgames.quantal_branches import QuantalMeeting as QuantalMeeting
-from dgames.quantal_branches import quantal_branches as quantal_branches
-from dgames.quantal_fit import PrecisionFit as PrecisionFit
-from dgames.quantal_fit import fit_precision as fit_precision
-from dgames.quantal_response import QuantalResponses as QuantalResponses
-from dgames.quantal_response import quantal_responses as quantal_responses
+from dgames.quantal import QuantalBranch as QuantalBranch
+from dgames.quantal import QuantalBranches as QuantalBranches
+from dgames.quantal import QuantalMeeting as QuantalMeeting
+from dgames.quantal import quantal_branches as quantal_branches
+from dgames.quantal import PrecisionFit as PrecisionFit
+from dgames.quantal import fit_precision as fit_precision
+from dgames.quantal import QuantalResponses as QuantalResponses
+from dgames.quantal import quantal_responses as quantal_responses
 
 # Populations of strategies
 if _typing.TYPE_CHECKING:

@@ -1,19 +1,16 @@
-"""Logit quantal response equilibria, followed from full randomness towards a Nash equilibrium."""
+"""A branch of logit equilibria as the zeros of equations: its tangents, and steps along it."""
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int, PyTree
 
-from dgames.arrays import as_float, is_known
-from dgames.constraints.shared_constraints import refuse_shared
 from dgames.fields import NaturalGradient
 from dgames.game import Game
-from dgames.logits import LogitDifferences, log_policies, logits, policies
-from dgames.strategy import Strategy, as_strategy, ravel
+from dgames.logits import LogitDifferences, log_policies, logits
+from dgames.strategy import Strategy, ravel
 
 _NEWTON_STEPS = 8
 # How much a step may change the Jacobian, relative to itself; the logarithm of a probability that
@@ -22,46 +19,24 @@ _JACOBIAN, _LOGARITHM, _NEGLIGIBLE = 0.5, 0.5, 0.01
 _PROBES = 16
 
 
-class QuantalResponses(eqx.Module):
-    """Equilibria along the principal branch, as `quantal_responses` returns them.
-
-    Attributes:
-        precisions: The precisions that were asked for.
-        logits: Joint strategies in `LogitDifferences`, with a leading axis of precisions.
-        reached: Whether the branch was followed that far, every step of it verified; where it was
-            not, logits are those of the last point of the branch.
-        followed: The precisions of the points returned: the one asked for where it was reached, and
-            otherwise that of the last point of the branch.
-        turns: The number of times that the branch has turned, from rising to falling precisions or
-            back, before each point returned.
-    """
-
-    precisions: Float[Array, " precisions"]
-    logits: Strategy
-    reached: Bool[Array, " precisions"]
-    followed: Float[Array, " precisions"]
-    turns: Int[Array, " precisions"]
-
-    @property
-    def strategies(self) -> Strategy:
-        """The equilibria as probabilities, with a leading axis of precisions."""
-        return policies(self.logits)
-
-
-class _Branch(NamedTuple):
+class LogitBranch(NamedTuple):
     """The branch as the zeros of equations in points `z = (logits, scaled precision)`.
 
     Attributes:
         equations: The values of the equations, which are zero on the branch, and their Jacobian.
         change: How much probabilities change along the straight line between two points, relative
             to what a step may change.
+        scale: The size of payoffs: scaled precisions are precisions times this.
+        unravel: Makes a joint strategy of logits.
     """
 
     equations: Callable[[Array], tuple[Array, Array]]
     change: Callable[[Array, Array], Array]
+    scale: Float[Array, ""]
+    unravel: Callable[[Array], Strategy]
 
 
-class _Point(NamedTuple):
+class BranchPoint(NamedTuple):
     """A point `z` of the branch, the Jacobian and the tangent there, and the next stride."""
 
     z: Float[Array, " n"]
@@ -73,107 +48,9 @@ class _Point(NamedTuple):
     there: Bool[Array, ""]
 
 
-def quantal_responses(
-    game: Game, precisions: Any, like: Strategy, args: PyTree = None, *, max_tries: int = 2000
-) -> QuantalResponses:
-    r"""Logit quantal response equilibria along the principal branch.
-
-    In logit differences x they are the zeros of
-
-        H(x, precision) = x + precision N(x)
-
-    with N the natural gradient of the game: `x_i` is proportional to the expected payoffs. The
-    branch starts at the uniform strategies with precision zero and is followed by pseudo-arclength
-    continuation (Newton steps normal to a predicted point), through turning points. As the
-    precision grows it tends to a Nash equilibrium, for almost all games to one and only one (the
-    logit solution). Precision is `1 / temperature` of `dgames.Regularised`.
-
-    A step from z0 to z1 is accepted only if points between the two show no sign that they lie on
-    different branches: with M the Jacobian of H, bordered by the tangent at z0,
-
-        |M(z0)^-1 M(z) - I| <= 1/2
-
-    at z1 and halfway (if M is invertible along the whole way, z1 is the only solution in its
-    plane), and no probability that matters changes by more than a factor of `e^(1/2)`. Steps that
-    fail are shortened. Where branches meet, as they do in games with symmetries, no step is short
-    enough: the branch ends there, and greater precisions are not reached.
-
-    Args:
-        game: A game on simplices, not regularised.
-        precisions: Positive and increasing. Where the branch passes one several times, its first
-            pass is meant.
-        like: A joint strategy, for its structure and shapes, such as `game.uniform()`.
-        args: Passed to the costs.
-        max_tries: The number of predictions to try between two precisions.
-
-    Raises:
-        ValueError: If the precisions are not positive and increasing.
-
-    Example:
-        >>> from dgames.games import MatrixGame
-        >>> pennies = MatrixGame([[9.0, 0.0], [0.0, 1.0]], [[0.0, 1.0], [1.0, 0.0]])
-        >>> branch = quantal_responses(pennies, [1.0, 1e3], pennies.uniform())
-        >>> [f"{p:.6f}" for p in branch.strategies[0][:, 0]], branch.reached.all().item()
-        (['0.893576', '0.501099'], True)
-
-        In a game with a symmetry branches meet: here at precision 2, where the run stops.
-
-        >>> meet = MatrixGame([[1.0, 0.0], [0.0, 1.0]], [[1.0, 0.0], [0.0, 1.0]])
-        >>> branch = quantal_responses(meet, [1.0, 3.0], meet.uniform())
-        >>> branch.reached.tolist(), [f"{precision:.3f}" for precision in branch.followed]
-        ([True, False], ['1.000', '2.000'])
-
-    References:
-        McKelvey and Palfrey, *Quantal response equilibria for normal form games*, Games and
-        Economic Behavior 10 (1995); Turocy, *A dynamic homotopy interpretation of the logistic
-        quantal response equilibrium correspondence*, Games and Economic Behavior 51 (2005).
-    """
-    start, _ = ravel(logits(as_strategy(like)))
-    refuse_shared(
-        game.shared_constraints(as_strategy(like)),
-        "quantal_responses: logit responses know no shared constraints",
-    )
-    goals = as_float(precisions).astype(start.dtype)
-    if goals.ndim != 1 or (is_known(goals) and not (jnp.diff(goals, prepend=0) > 0).all()):
-        raise ValueError(f"precisions are positive and increasing numbers, not {precisions}")
-    return _follow(game, goals, as_strategy(like), args, max_tries)
-
-
-@eqx.filter_jit
-def _follow(
-    game: Game, goals: Array, like: Strategy, args: PyTree, max_tries: int
-) -> QuantalResponses:
+def logit_branch(game: Game, like: Strategy, args: PyTree) -> LogitBranch:
+    """The equations of a game, with strategies for their structure and shapes."""
     start, unravel = ravel(jax.tree.map(jnp.zeros_like, logits(like)))
-    branch, scale = _branch(game, start, unravel, args)
-
-    def follow(point: _Point, goal: Array) -> tuple[_Point, tuple[Any, ...]]:
-        point = point._replace(tries=jnp.zeros((), int), there=jnp.array(False))
-        point = jax.lax.while_loop(
-            lambda p: ~p.there & ~_stuck(p) & (p.tries < max_tries),
-            lambda p: _advance(branch, p, goal),
-            point,
-        )
-        return point, (unravel(point.z[:-1]), point.there, point.z[-1], point.turns)
-
-    z = jnp.concatenate([start, jnp.zeros(1, start.dtype)])
-    jacobian = branch.equations(z)[1]
-    first = _Point(
-        z=z,
-        jacobian=jacobian,
-        tangent=_direction(jacobian, jnp.zeros_like(z).at[-1].set(1)),
-        stride=jnp.full((), 0.1, z.dtype),
-        turns=jnp.zeros((), int),
-        tries=jnp.zeros((), int),
-        there=jnp.array(False),
-    )
-    _, (points, reached, last, turns) = jax.lax.scan(follow, first, scale * goals)
-    return QuantalResponses(goals, points, reached, jnp.where(reached, goals, last / scale), turns)
-
-
-def _branch(
-    game: Game, start: Array, unravel: Callable[[Array], Strategy], args: PyTree
-) -> tuple[_Branch, Array]:
-    """Returns the branch, and the unit of payoffs in which its precisions are measured."""
     field = NaturalGradient(game)
 
     def natural(x: Array) -> Array:
@@ -201,7 +78,27 @@ def _branch(
         each = jax.tree.map(lambda a, b: _change(a, b, precision), *ends)
         return jax.tree.reduce(jnp.maximum, each, jnp.zeros((), z.dtype))
 
-    return _Branch(equations, change), scale
+    return LogitBranch(equations, change, scale, unravel)
+
+
+def beginning(like: Strategy) -> tuple[Array, Array]:
+    """The uniform strategies at precision zero, and the direction of rising precisions."""
+    start = jnp.append(jnp.zeros_like(ravel(logits(like))[0]), 0.0)
+    return start, jnp.zeros_like(start).at[-1].set(1)
+
+
+def first_point(branch: LogitBranch, z: Array, tangent: Array) -> BranchPoint:
+    """A point to go on from, in about the direction of a tangent."""
+    jacobian = branch.equations(z)[1]
+    return BranchPoint(
+        z=z,
+        jacobian=jacobian,
+        tangent=_direction(jacobian, tangent),
+        stride=jnp.full((), 0.1, z.dtype),
+        turns=jnp.zeros((), int),
+        tries=jnp.zeros((), int),
+        there=jnp.array(False),
+    )
 
 
 def _change(x: Array, on: Array, precision: Array) -> Array:
@@ -225,7 +122,7 @@ def _change(x: Array, on: Array, precision: Array) -> Array:
     return jnp.max(jnp.minimum(grows, matters), initial=0)
 
 
-def _advance(branch: _Branch, point: _Point, goal: Array) -> _Point:
+def advance(branch: LogitBranch, point: BranchPoint, goal: Array) -> BranchPoint:
     """One prediction and its correction: on the branch, or at the goal if that is near."""
     z, tangent, stride = point.z, point.tangent, point.stride
     left = goal - z[-1]
@@ -234,7 +131,7 @@ def _advance(branch: _Branch, point: _Point, goal: Array) -> _Point:
     predicted = z + length * tangent
     # Corrections move in the plane through the prediction, or in that of the goal's precision.
     normal = jnp.where(near, jnp.zeros_like(z).at[-1].set(1), tangent)
-    corrected, settled = _corrected(branch, predicted, normal)
+    corrected, settled = correct(branch, predicted, normal)
 
     _, jacobians = jax.vmap(branch.equations)(jnp.stack([(z + corrected) / 2, corrected]))
     strain = jnp.maximum(
@@ -251,7 +148,7 @@ def _advance(branch: _Branch, point: _Point, goal: Array) -> _Point:
     strain = jnp.where(jnp.isfinite(strain) & ~bent, strain, jnp.inf)
     longer = length * jnp.clip(0.7 / strain, 0.5, 2)
     shorter = length * jnp.clip(0.7 / strain, 0.1, 0.5)
-    return _Point(
+    return BranchPoint(
         z=jnp.where(good, corrected, z),
         jacobian=jnp.where(good, jacobians[1], point.jacobian),
         tangent=jnp.where(good, on, tangent),
@@ -262,7 +159,7 @@ def _advance(branch: _Branch, point: _Point, goal: Array) -> _Point:
     )
 
 
-def _corrected(branch: _Branch, predicted: Array, normal: Array) -> tuple[Array, Array]:
+def correct(branch: LogitBranch, predicted: Array, normal: Array) -> tuple[Array, Array]:
     """The point of the branch in a plane through a prediction, and whether Newton settled there."""
     enough = jnp.sqrt(jnp.finfo(predicted.dtype).eps)
 
@@ -310,7 +207,7 @@ def _highest(z: Array, tangent: Array, on: Array, tangent_on: Array) -> Array:
     return jnp.where(turns, meeting, jnp.maximum(z[-1], on[-1]))
 
 
-def _stuck(point: _Point) -> Array:
+def is_stuck(point: BranchPoint) -> Array:
     """Returns whether no step is short enough."""
     return point.stride < jnp.finfo(point.z.dtype).eps ** (2 / 3) * _size(point.z)
 

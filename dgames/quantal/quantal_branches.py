@@ -12,7 +12,8 @@ from jaxtyping import Array, Float, PRNGKeyArray, PyTree
 from dgames.constraints.shared_constraints import refuse_shared
 from dgames.game import Game
 from dgames.logits import policies
-from dgames.quantal_curve import beginning, corrected_to, equations_of, follow_curve
+from dgames.quantal.logit_branch import beginning, logit_branch
+from dgames.quantal.quantal_curve import corrected_to, follow_curve
 from dgames.strategy import Strategy, as_strategy
 
 _POINTS = 1000
@@ -184,8 +185,8 @@ class _Search:
         self, game: Game, like: Strategy, args: PyTree, largest: float | None, most: int
     ) -> None:
         self.problem = (game, like, args)
-        _, scale, self.unravel = equations_of(*self.problem)
-        self.scale, self.most = float(scale), most
+        branch = logit_branch(*self.problem)
+        self.scale, self.unravel, self.most = float(branch.scale), branch.unravel, most
         self.limit = _LARGEST if largest is None else largest * self.scale
         self.branches: list[_Followed] = []
         self.meetings: list[tuple[np.ndarray, int, float]] = []

@@ -12,7 +12,8 @@ from dgames.arrays import as_float
 from dgames.constraints.shared_constraints import refuse_shared
 from dgames.game import Game
 from dgames.logits import log_policies, policies
-from dgames.quantal_curve import Curve, beginning, between, equations_of, follow_curve
+from dgames.quantal.logit_branch import beginning, logit_branch
+from dgames.quantal.quantal_curve import Curve, between, follow_curve
 from dgames.strategy import Strategy
 
 _PARTS = 8
@@ -137,8 +138,8 @@ class _Fit:
 
         self.data = (game, counts, like, args)
         self.level, self.drop = level, 0.5 * float(scipy.stats.chi2.ppf(level, 1))
-        _, scale, _ = equations_of(game, like, args)
-        self.scale = float(scale)
+        branch = logit_branch(game, like, args)
+        self.scale, self.unravel = float(branch.scale), branch.unravel
         self.limit = 1e4 if largest is None else largest * self.scale
         self.curve = follow_curve(
             game, like, args, *beginning(like), jnp.asarray(self.limit), _POINTS
@@ -177,15 +178,13 @@ class _Fit:
             z, value, bend = self._polished(z, value)
             error = float(1 / np.sqrt(-bend)) if bend < 0 else float("nan")
         precision = float(z[-1]) / self.scale
-        game, _, like, args = self.data
-        unravel = equations_of(game, like, args)[2]
         rising = np.diff(self.precisions[: int(np.ceil(place)) + 1]) > 0
         return PrecisionFit(
             precision={"flat": np.nan, "zero": 0.0, "infinity": np.inf}.get(
                 boundary or "", precision
             ),
             boundary=boundary,
-            strategies=policies(unravel(jnp.asarray(z)[:-1])),
+            strategies=policies(self.unravel(jnp.asarray(z)[:-1])),
             log_likelihood=value,
             standard_error=error,
             interval=(0.0, np.inf) if flat else self._interval(place, value),
@@ -277,11 +276,11 @@ def _at_place(
 def _point(
     game: Game, counts: Strategy, like: Strategy, args: PyTree, curve: Curve, place: Array
 ) -> tuple[Array, Array]:
-    branch, _, unravel = equations_of(game, like, args)
+    branch = logit_branch(game, like, args)
     whole = jnp.clip(jnp.floor(place), 0, curve.z.shape[0] - 2)
     step = whole.astype(int)
     z = between(branch, curve.z[step], curve.z[step + 1], place - whole)
-    return z, _log_likelihood(counts, unravel(z[:-1]))
+    return z, _log_likelihood(counts, branch.unravel(z[:-1]))
 
 
 @eqx.filter_jit
@@ -294,7 +293,7 @@ def _improved(
     derivative of that at the old one. Two steps of Newton's method from the old point are, as
     functions of the precision, the branch up to terms of fourth order.
     """
-    branch, _, unravel = equations_of(game, like, args)
+    branch = logit_branch(game, like, args)
 
     def near(precision: Any, x: Array) -> Array:
         for _ in range(2):
@@ -303,7 +302,7 @@ def _improved(
         return x
 
     def value(precision: Any) -> Array:
-        return _log_likelihood(counts, unravel(near(precision, z[:-1])))
+        return _log_likelihood(counts, branch.unravel(near(precision, z[:-1])))
 
     def slope(precision: Any) -> Array:
         return jax.jvp(value, (precision,), (jnp.ones_like(z[-1]),))[1]
@@ -311,4 +310,4 @@ def _improved(
     steep, bend = jax.jvp(slope, (z[-1],), (jnp.ones_like(z[-1]),))
     precision = z[-1] - jnp.where(bend < 0, steep / jnp.where(bend < 0, bend, 1), 0)
     x = near(precision, z[:-1])
-    return jnp.append(x, precision), _log_likelihood(counts, unravel(x)), bend
+    return jnp.append(x, precision), _log_likelihood(counts, branch.unravel(x)), bend

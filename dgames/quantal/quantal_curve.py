@@ -1,6 +1,5 @@
 """All of a branch of quantal responses at once: its points, in order, and others between them."""
 
-from collections.abc import Callable
 from typing import Any
 
 import equinox as eqx
@@ -9,17 +8,15 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Int, PyTree
 
 from dgames.game import Game
-from dgames.logits import logits
-from dgames.quantal_response import (
-    _advance,
-    _Branch,
-    _branch,
-    _corrected,
-    _direction,
-    _Point,
-    _stuck,
+from dgames.quantal.logit_branch import (
+    LogitBranch,
+    advance,
+    correct,
+    first_point,
+    is_stuck,
+    logit_branch,
 )
-from dgames.strategy import Strategy, ravel
+from dgames.strategy import Strategy
 
 
 class Curve(eqx.Module):
@@ -30,29 +27,12 @@ class Curve(eqx.Module):
         tangents: Unit tangents in the direction of the branch.
         count: The number of points.
         stuck: Whether no step was short enough, as where branches meet.
-        scale: Scaled precisions are precisions times this.
     """
 
     z: Float[Array, "points n"]
     tangents: Float[Array, "points n"]
     count: Int[Array, ""]
     stuck: Array
-    scale: Float[Array, ""]
-
-
-def equations_of(
-    game: Game, like: Strategy, args: PyTree
-) -> tuple[_Branch, Array, Callable[[Array], Strategy]]:
-    """The branch of a game, the scale of its precisions, and the structure of logits."""
-    start, unravel = ravel(jax.tree.map(jnp.zeros_like, logits(like)))
-    branch, scale = _branch(game, start, unravel, args)
-    return branch, scale, unravel
-
-
-def beginning(like: Strategy) -> tuple[Array, Array]:
-    """The uniform strategies at precision zero, and the direction of rising precisions."""
-    start = jnp.append(jnp.zeros_like(ravel(logits(like))[0]), 0.0)
-    return start, jnp.zeros_like(start).at[-1].set(1)
 
 
 @eqx.filter_jit
@@ -76,19 +56,8 @@ def follow_curve(
         largest: A scaled precision.
         points: The number of points to return.
     """
-    branch, scale, _ = equations_of(game, like, args)
-    z = start
-    jacobian = branch.equations(z)[1]
-    zero = jnp.zeros((), int)
-    first = _Point(
-        z=z,
-        jacobian=jacobian,
-        tangent=_direction(jacobian, tangent),
-        stride=jnp.full((), 0.1, z.dtype),
-        turns=zero,
-        tries=zero,
-        there=jnp.array(False),
-    )
+    branch = logit_branch(game, like, args)
+    first, z = first_point(branch, start, tangent), start
     zs = jnp.zeros((points, z.size), z.dtype).at[0].set(z)
     tangents = jnp.zeros_like(zs).at[0].set(first.tangent)
 
@@ -96,11 +65,11 @@ def follow_curve(
         point, _, _, count = carry
         precision = point.z[-1]
         inside = (precision < largest) & (precision >= 0)
-        return inside & ~_stuck(point) & (count < points) & (point.tries < 20 * points)
+        return inside & ~is_stuck(point) & (count < points) & (point.tries < 20 * points)
 
     def step(carry: Any) -> Any:
         point, zs, tangents, count = carry
-        on = _advance(branch, point, jnp.full((), jnp.inf, z.dtype))
+        on = advance(branch, point, jnp.full((), jnp.inf, z.dtype))
         moved = jnp.any(on.z != point.z)
         # A step that was refused is written where the next point will be.
         zs, tangents = zs.at[count].set(on.z), tangents.at[count].set(on.tangent)
@@ -114,18 +83,17 @@ def follow_curve(
         jnp.where(after, point.z, zs),
         jnp.where(after, point.tangent, tangents),
         count,
-        _stuck(point),
-        scale,
+        is_stuck(point),
     )
 
 
-def between(branch: _Branch, first: Array, second: Array, share: Array) -> Array:
+def between(branch: LogitBranch, first: Array, second: Array, share: Array) -> Array:
     """The point of the branch across the chord of two points, a share of the way along it."""
     chord = second - first
     length = jnp.linalg.norm(chord)
     normal = chord / jnp.where(length > 0, length, 1)
     normal = jnp.where(length > 0, normal, jnp.zeros_like(chord).at[-1].set(1))
-    return _corrected(branch, first + share * chord, normal)[0]
+    return correct(branch, first + share * chord, normal)[0]
 
 
 @eqx.filter_jit
@@ -136,10 +104,10 @@ def corrected_to(
 
     Where a normal is zero, a guess stays as it is.
     """
-    branch, _, _ = equations_of(game, like, args)
+    branch = logit_branch(game, like, args)
 
     def one(guess: Array, normal: Array) -> tuple[Array, Array, Array]:
-        z, settled = _corrected(branch, guess, normal)
+        z, settled = correct(branch, guess, normal)
         z = jnp.where(jnp.any(normal != 0), z, guess)
         value, jacobian = branch.equations(z)
         near = jnp.linalg.norm(value) <= 1e-6 * (1 + jnp.linalg.norm(z))
