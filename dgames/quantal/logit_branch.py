@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import NamedTuple
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int, PyTree
@@ -26,13 +27,11 @@ class LogitBranch(NamedTuple):
         equations: The values of the equations, which are zero on the branch, and their Jacobian.
         change: How much probabilities change along the straight line between two points, relative
             to what a step may change.
-        scale: The size of payoffs: scaled precisions are precisions times this.
         unravel: Makes a joint strategy of logits.
     """
 
     equations: Callable[[Array], tuple[Array, Array]]
     change: Callable[[Array, Array], Array]
-    scale: Float[Array, ""]
     unravel: Callable[[Array], Strategy]
 
 
@@ -48,21 +47,29 @@ class BranchPoint(NamedTuple):
     there: Bool[Array, ""]
 
 
-def logit_branch(game: Game, like: Strategy, args: PyTree) -> LogitBranch:
-    """The equations of a game, with strategies for their structure and shapes."""
+@eqx.filter_jit
+def payoff_scale(game: Game, like: Strategy, args: PyTree) -> Float[Array, ""]:
+    """The size of payoffs: scaled precisions are precisions times this.
+
+    Nothing depends on the scale of payoffs if precisions are measured in units of one over it. It
+    is estimated at the start, where forces may vanish, and at fixed other policies.
+    """
     start, unravel = ravel(jax.tree.map(jnp.zeros_like, logits(like)))
+    field = NaturalGradient(game)
+    probes = 3 * jax.random.normal(jax.random.key(0), (_PROBES, start.size), start.dtype)
+    probes = jnp.concatenate([start[None], probes])
+    natural = jax.vmap(lambda x: ravel(field(unravel(x), args))[0])
+    largest = jnp.max(jnp.abs(natural(probes)), initial=0)
+    return jnp.where(largest > 0, largest, 1)
+
+
+def logit_branch(game: Game, like: Strategy, args: PyTree, scale: Array) -> LogitBranch:
+    """The equations of a game, with strategies for their structure and the scale of payoffs."""
+    _, unravel = ravel(logits(like))
     field = NaturalGradient(game)
 
     def natural(x: Array) -> Array:
         return ravel(field(unravel(x), args))[0]
-
-    # Precisions are measured in units of one over the payoffs, so that nothing depends on the scale
-    # of payoffs. It is estimated at the start, where forces may vanish, and at fixed other
-    # policies.
-    probes = 3 * jax.random.normal(jax.random.key(0), (_PROBES, start.size), start.dtype)
-    probes = jnp.concatenate([start[None], probes])
-    largest = jnp.max(jnp.abs(jax.vmap(natural)(probes)), initial=0)
-    scale = jnp.where(largest > 0, largest, 1)
 
     def homotopy(z: Array) -> tuple[Array, Array]:
         value = z[:-1] + z[-1] * (natural(z[:-1]) / scale)
@@ -78,7 +85,7 @@ def logit_branch(game: Game, like: Strategy, args: PyTree) -> LogitBranch:
         each = jax.tree.map(lambda a, b: _change(a, b, precision), *ends)
         return jax.tree.reduce(jnp.maximum, each, jnp.zeros((), z.dtype))
 
-    return LogitBranch(equations, change, scale, unravel)
+    return LogitBranch(equations, change, unravel)
 
 
 def beginning(like: Strategy) -> tuple[Array, Array]:

@@ -11,10 +11,10 @@ from jaxtyping import Array, Float, PRNGKeyArray, PyTree
 
 from dgames.constraints.shared_constraints import refuse_shared
 from dgames.game import Game
-from dgames.logits import policies
-from dgames.quantal.logit_branch import beginning, logit_branch
+from dgames.logits import logits, policies
+from dgames.quantal.logit_branch import beginning, payoff_scale
 from dgames.quantal.quantal_curve import corrected_to, follow_curve
-from dgames.strategy import Strategy, as_strategy
+from dgames.strategy import Strategy, as_strategy, ravel
 
 _POINTS = 1000
 # Starts that are corrected at once, so that nothing is compiled again.
@@ -184,9 +184,10 @@ class _Search:
     def __init__(
         self, game: Game, like: Strategy, args: PyTree, largest: float | None, most: int
     ) -> None:
-        self.problem = (game, like, args)
-        branch = logit_branch(*self.problem)
-        self.scale, self.unravel, self.most = float(branch.scale), branch.unravel, most
+        scale = payoff_scale(game, like, args)
+        self.problem = (game, like, args, scale)
+        self.scale, self.most = float(scale), most
+        self.unravel = ravel(logits(like))[1]
         self.limit = _LARGEST if largest is None else largest * self.scale
         self.branches: list[_Followed] = []
         self.meetings: list[tuple[np.ndarray, int, float]] = []
@@ -254,7 +255,7 @@ class _Search:
 
     def from_equilibria(self, key: PRNGKeyArray | None, count: int) -> None:
         """Follows branches that reach the largest precision, from equilibria found there."""
-        _, like, _ = self.problem
+        _, like, _, _ = self.problem
         sizes = [int(np.shape(leaf)[-1]) for leaf in jax.tree.leaves(like)]
         profiles = list(itertools.islice(itertools.product(*map(range, sizes)), _MOST_PROFILES))
         precision = 0.999 * self.limit

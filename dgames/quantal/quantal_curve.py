@@ -40,6 +40,7 @@ def follow_curve(
     game: Game,
     like: Strategy,
     args: PyTree,
+    scale: Array,
     start: Array,
     tangent: Array,
     largest: Array,
@@ -51,12 +52,13 @@ def follow_curve(
         game: See `dgames.quantal_responses`.
         like: Strategies, for their shapes.
         args: Passed to the costs.
+        scale: Of payoffs, by `payoff_scale`.
         start: A point of the branch, such as `beginning(like)`.
         tangent: A direction there along the branch.
         largest: A scaled precision.
         points: The number of points to return.
     """
-    branch = logit_branch(game, like, args)
+    branch = logit_branch(game, like, args, scale)
     first, z = first_point(branch, start, tangent), start
     zs = jnp.zeros((points, z.size), z.dtype).at[0].set(z)
     tangents = jnp.zeros_like(zs).at[0].set(first.tangent)
@@ -98,13 +100,13 @@ def between(branch: LogitBranch, first: Array, second: Array, share: Array) -> A
 
 @eqx.filter_jit
 def corrected_to(
-    game: Game, like: Strategy, args: PyTree, guesses: Array, normals: Array
+    game: Game, like: Strategy, args: PyTree, scale: Array, guesses: Array, normals: Array
 ) -> tuple[Array, Array, Array]:
     """Points of branches in planes through guesses, whether they were found, and the Jacobians.
 
     Where a normal is zero, a guess stays as it is.
     """
-    branch = logit_branch(game, like, args)
+    branch = logit_branch(game, like, args, scale)
 
     def one(guess: Array, normal: Array) -> tuple[Array, Array, Array]:
         z, settled = correct(branch, guess, normal)

@@ -1,7 +1,5 @@
 """The precision of quantal responses that fits observed play best."""
 
-from typing import Any
-
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -11,13 +9,15 @@ from jaxtyping import Array, PyTree
 from dgames.arrays import as_float
 from dgames.constraints.shared_constraints import refuse_shared
 from dgames.game import Game
-from dgames.logits import log_policies, policies
-from dgames.quantal.logit_branch import beginning, logit_branch
+from dgames.logits import log_policies, logits, policies
+from dgames.quantal.logit_branch import beginning, correct, logit_branch, payoff_scale
 from dgames.quantal.quantal_curve import Curve, between, follow_curve
-from dgames.strategy import Strategy
+from dgames.strategy import Strategy, ravel
 
 _PARTS = 8
 _POINTS = 1000
+# Places on the branch that are looked at together, and how often among ever nearer ones.
+_BATCH, _ROUNDS = 256, 4
 # Likelihoods that differ less than this, relative to their size, say nothing.
 _SAME = 1e-9
 
@@ -136,31 +136,41 @@ class _Fit:
     ) -> None:
         import scipy.stats
 
-        self.data = (game, counts, like, args)
         self.level, self.drop = level, 0.5 * float(scipy.stats.chi2.ppf(level, 1))
-        branch = logit_branch(game, like, args)
-        self.scale, self.unravel = float(branch.scale), branch.unravel
+        scale = payoff_scale(game, like, args)
+        self.data = (game, counts, like, args, scale)
+        self.scale, self.unravel = float(scale), ravel(logits(like))[1]
         self.limit = 1e4 if largest is None else largest * self.scale
         self.curve = follow_curve(
-            game, like, args, *beginning(like), jnp.asarray(self.limit), _POINTS
+            game, like, args, scale, *beginning(like), jnp.asarray(self.limit), _POINTS
         )
         count = int(self.curve.count)
-        z, values = _on_grid(*self.data, self.curve)
-        steps = (count - 1) * _PARTS + 1
-        self.precisions, self.values = np.asarray(z)[:steps, -1], np.asarray(values)[:steps]
+        z, self.values = self.at(np.arange((count - 1) * _PARTS + 1))
+        self.precisions = z[:, -1]
         self.end = float(self.precisions[-1])
 
-    def at(self, place: float) -> tuple[np.ndarray, float]:
-        """The point of the branch at a place along the grid, and the log-likelihood there."""
-        z, value = _at_place(*self.data, self.curve, jnp.asarray(place / _PARTS))
-        return np.asarray(z), float(value)
+    def at(self, places: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Points of the branch at places along the grid, and the log-likelihoods there."""
+        parts = []
+        for first in range(0, len(places), _BATCH):
+            own = places[first : first + _BATCH] / _PARTS
+            padded = jnp.asarray(np.pad(own, (0, _BATCH - len(own)), mode="edge"))
+            found = _at_places(*self.data, self.curve, padded)
+            parts.append([np.asarray(part)[: len(own)] for part in found])
+        points, values = (np.concatenate(part) for part in zip(*parts, strict=True))
+        return points, values
+
+    def at_one(self, place: float) -> tuple[np.ndarray, float]:
+        """The point of the branch at one place, and the log-likelihood there."""
+        z, value = self.at(np.array([place]))
+        return z[0], float(value[0])
 
     def result(self) -> PrecisionFit:
         """Finds the maximum and what is near it in likelihood."""
         best = int(np.argmax(self.values))
         last = len(self.values) - 1
         place, flat = self._maximum(best), False
-        z, value = self.at(place)
+        z, value = self.at_one(place)
         spread = float(np.max(self.values) - np.min(self.values))
         boundary = None
         if spread <= _SAME * (1 + abs(value)):
@@ -170,7 +180,7 @@ class _Fit:
         elif self.end >= self.limit and np.all(
             self.values[int(place) :] >= value - 1e-3 * _SAME * (1 + abs(value))
         ):
-            boundary, (z, value) = "infinity", self.at(last)
+            boundary, (z, value) = "infinity", self.at_one(last)
         elif place > last - 1e-3:
             boundary = "end"
         error = float("nan")
@@ -195,23 +205,16 @@ class _Fit:
         )
 
     def _maximum(self, best: int) -> float:
-        """Golden sections around the best point of the grid."""
-        low, high = float(max(best - 1, 0)), float(min(best + 1, len(self.values) - 1))
-        ratio = (5**0.5 - 1) / 2
-        inner = [high - ratio * (high - low), low + ratio * (high - low)]
-        value = [self.at(x)[1] for x in inner]
-        for _ in range(40):
-            if value[0] >= value[1]:
-                high, inner[1], value[1] = inner[1], inner[0], value[0]
-                inner[0] = high - ratio * (high - low)
-                value[0] = self.at(inner[0])[1]
-            else:
-                low, inner[0], value[0] = inner[0], inner[1], value[1]
-                inner[1] = low + ratio * (high - low)
-                value[1] = self.at(inner[1])[1]
-        # Ends of the branch are met exactly.
-        places = [0.5 * (low + high), float(best)]
-        return max(places, key=lambda place: self.at(place)[1] - (place != best) * 1e-12)
+        """The best of many places around the best point of the grid, again and again."""
+        place, width, last = float(best), 1.0, len(self.values) - 1
+        for _ in range(_ROUNDS):
+            places = np.linspace(max(place - width, 0), min(place + width, last), _BATCH)
+            values = self.at(places)[1]
+            # Ends of the branch, and points of the grid, are met exactly.
+            if np.max(values) > self.at_one(place)[1] + 1e-12:
+                place = float(places[np.argmax(values)])
+            width *= 2 / (_BATCH - 1)
+        return place
 
     def _polished(self, z: np.ndarray, value: float) -> tuple[np.ndarray, float, float]:
         """Steps of Newton's method in the precision, if they are small and do no harm.
@@ -230,7 +233,7 @@ class _Fit:
     def _interval(self, place: float, value: float) -> tuple[float, float]:
         """The least and the greatest precision that are likely enough."""
         enough = self.values >= value - self.drop
-        found = [float(self.at(place)[0][-1])]
+        found = [float(self.at_one(place)[0][-1])]
         for k in range(len(self.values) - 1):
             if enough[k]:
                 found.append(float(self.precisions[k]))
@@ -244,10 +247,12 @@ class _Fit:
         """The precision between two points of the grid at which the likelihood has a level."""
         low, high = float(k), float(k + 1)
         above = self.values[k] >= level
-        for _ in range(30):
-            middle = 0.5 * (low + high)
-            low, high = (middle, high) if (self.at(middle)[1] >= level) == above else (low, middle)
-        return float(self.at(0.5 * (low + high))[0][-1])
+        for _ in range(_ROUNDS):
+            places = np.linspace(low, high, _BATCH)
+            beyond = (self.at(places)[1] >= level) != above
+            first = max(int(np.argmax(beyond)), 1) if np.any(beyond) else _BATCH - 1
+            low, high = float(places[first - 1]), float(places[first])
+        return float(self.at_one(0.5 * (low + high))[0][-1])
 
 
 def _log_likelihood(counts: Strategy, x: Strategy) -> Array:
@@ -258,56 +263,58 @@ def _log_likelihood(counts: Strategy, x: Strategy) -> Array:
 
 
 @eqx.filter_jit
-def _on_grid(
-    game: Game, counts: Strategy, like: Strategy, args: PyTree, curve: Curve
+def _at_places(
+    game: Game,
+    counts: Strategy,
+    like: Strategy,
+    args: PyTree,
+    scale: Array,
+    curve: Curve,
+    places: Array,
 ) -> tuple[Array, Array]:
-    """Points of the branch, several in each of its steps, and their likelihoods."""
-    places = jnp.arange((curve.z.shape[0] - 1) * _PARTS + 1) / _PARTS
-    return jax.vmap(lambda place: _point(game, counts, like, args, curve, place))(places)
+    """Points of the branch at places in units of its steps, and their likelihoods."""
+    branch = logit_branch(game, like, args, scale)
 
+    def one(place: Array) -> tuple[Array, Array]:
+        whole = jnp.clip(jnp.floor(place), 0, curve.z.shape[0] - 2)
+        step = whole.astype(int)
+        z = between(branch, curve.z[step], curve.z[step + 1], place - whole)
+        return z, _log_likelihood(counts, branch.unravel(z[:-1]))
 
-@eqx.filter_jit
-def _at_place(
-    game: Game, counts: Strategy, like: Strategy, args: PyTree, curve: Curve, place: Array
-) -> tuple[Array, Array]:
-    return _point(game, counts, like, args, curve, place)
-
-
-def _point(
-    game: Game, counts: Strategy, like: Strategy, args: PyTree, curve: Curve, place: Array
-) -> tuple[Array, Array]:
-    branch = logit_branch(game, like, args)
-    whole = jnp.clip(jnp.floor(place), 0, curve.z.shape[0] - 2)
-    step = whole.astype(int)
-    z = between(branch, curve.z[step], curve.z[step + 1], place - whole)
-    return z, _log_likelihood(counts, branch.unravel(z[:-1]))
+    return jax.vmap(one)(places)
 
 
 @eqx.filter_jit
 def _improved(
-    game: Game, counts: Strategy, like: Strategy, args: PyTree, z: Array
+    game: Game, counts: Strategy, like: Strategy, args: PyTree, scale: Array, z: Array
 ) -> tuple[Array, Array, Array]:
     """A step of Newton's method to the maximum of the likelihood by the scaled precision.
 
     Returns the point of the branch at the new precision, its log-likelihood, and the second
-    derivative of that at the old one. Two steps of Newton's method from the old point are, as
-    functions of the precision, the branch up to terms of fourth order.
+    derivative of that at the old one. Along the branch H(x, precision) = 0, so that with
+    v = (x', 1), the derivative by the precision,
+
+        H_x x' = -H_precision,    H_x x'' = -H''[v, v]
     """
-    branch = logit_branch(game, like, args)
+    branch = logit_branch(game, like, args, scale)
+    up = jnp.zeros_like(z).at[-1].set(1)
 
-    def near(precision: Any, x: Array) -> Array:
-        for _ in range(2):
-            miss, jacobian = branch.equations(jnp.append(x, precision))
-            x = x - jnp.linalg.solve(jacobian[:, :-1], miss)
-        return x
+    def solve(values: Array) -> Array:
+        return jnp.linalg.solve(branch.equations(z)[1][:, :-1], values)
 
-    def value(precision: Any) -> Array:
-        return _log_likelihood(counts, branch.unravel(near(precision, z[:-1])))
+    def value(x: Array) -> Array:
+        return _log_likelihood(counts, branch.unravel(x))
 
-    def slope(precision: Any) -> Array:
-        return jax.jvp(value, (precision,), (jnp.ones_like(z[-1]),))[1]
+    first = -solve(branch.equations(z)[1][:, -1])
+    v = jnp.append(first, 1.0)
+    second = -solve(jax.jvp(lambda at: branch.equations(at)[1] @ v, (z,), (v,))[1])
 
-    steep, bend = jax.jvp(slope, (z[-1],), (jnp.ones_like(z[-1]),))
-    precision = z[-1] - jnp.where(bend < 0, steep / jnp.where(bend < 0, bend, 1), 0)
-    x = near(precision, z[:-1])
-    return jnp.append(x, precision), _log_likelihood(counts, branch.unravel(x)), bend
+    def slope(x: Array, way: Array) -> Array:
+        return jax.jvp(value, (x,), (way,))[1]
+
+    steep, bend = jax.jvp(slope, (z[:-1], first), (first, second))
+    step = -jnp.where(bend < 0, steep / jnp.where(bend < 0, bend, 1), 0)
+    guess = jnp.append(z[:-1] + step * first + step**2 / 2 * second, z[-1] + step)
+    on, settled = correct(branch, guess, up)
+    on = jnp.where(settled, on, z)
+    return on, value(on[:-1]), bend

@@ -18,6 +18,7 @@ from dgames.quantal.logit_branch import (
     first_point,
     is_stuck,
     logit_branch,
+    payoff_scale,
 )
 from dgames.strategy import Strategy, as_strategy, ravel
 
@@ -118,7 +119,8 @@ def quantal_responses(
 def _follow(
     game: Game, goals: Array, like: Strategy, args: PyTree, max_tries: int
 ) -> QuantalResponses:
-    branch = logit_branch(game, like, args)
+    scale = payoff_scale(game, like, args)
+    branch = logit_branch(game, like, args, scale)
 
     def follow(point: BranchPoint, goal: Array) -> tuple[BranchPoint, tuple[Any, ...]]:
         point = point._replace(tries=jnp.zeros((), int), there=jnp.array(False))
@@ -130,6 +132,6 @@ def _follow(
         return point, (branch.unravel(point.z[:-1]), point.there, point.z[-1], point.turns)
 
     first = first_point(branch, *beginning(like))
-    _, (points, reached, last, turns) = jax.lax.scan(follow, first, branch.scale * goals)
-    followed = jnp.where(reached, goals, last / branch.scale)
+    _, (points, reached, last, turns) = jax.lax.scan(follow, first, scale * goals)
+    followed = jnp.where(reached, goals, last / scale)
     return QuantalResponses(goals, points, reached, followed, turns)

@@ -13,7 +13,6 @@ ALIKE = MatrixGame([[1.0, 0.0], [0.0, 1.0]], [[1.0, 0.0], [0.0, 1.0]])
 THREE = MatrixGame(np.eye(3), np.eye(3))
 
 
-@pytest.mark.full
 def test_two_who_want_to_do_alike():
     """The branches are p = 1/2, and log(p / (1 - p)) = precision (2 p - 1) for both."""
     found = dg.quantal_branches(ALIKE, ALIKE.uniform())
@@ -35,7 +34,6 @@ def test_two_who_want_to_do_alike():
         assert precisions[-1] >= 100
 
 
-@pytest.mark.full
 def test_a_branch_apart():
     """A little more for one equilibrium: the branches come apart, and the other one turns."""
     nearly = MatrixGame([[1.1, 0.0], [0.0, 1.0]], [[1.0, 0.0], [0.0, 1.0]])
@@ -70,7 +68,6 @@ def test_three_actions_alike():
     assert len(found.branches) == 8 and len(ends) == 7
 
 
-@pytest.mark.full
 def test_random_starts_find_nothing_twice():
     found = dg.quantal_branches(ALIKE, ALIKE.uniform(), key=jax.random.key(1))
     assert len(found.branches) == 4

@@ -21,7 +21,6 @@ def play(first, second):
     return jnp.array(first, float), jnp.array(second, float)
 
 
-@pytest.mark.full
 def test_a_published_experiment():
     """The documentation of Gambit has 1.8456097536855862 and -174.76453191087444."""
     counts = play([128 * 0.527, 128 * 0.473], [128 * 0.366, 128 * 0.634])
@@ -54,7 +53,6 @@ def ochs_likelihood(precision, counts):
     return float(sum(n @ np.log(own) for n, own in zip(counts, probabilities, strict=True)))
 
 
-@pytest.mark.full
 def test_a_choice_alone():
     """Of two actions whose payoffs differ by one: log(k / (n - k)), with n p (1 - p)."""
     fit = dg.fit_precision(ALONE, play([0, 0], [25, 75]), level=0.9)
@@ -67,7 +65,6 @@ def test_a_choice_alone():
         assert abs(best - value - chi2.ppf(0.9, 1) / 2) < 1e-7
 
 
-@pytest.mark.full
 def test_maxima_at_the_ends():
     zero = dg.fit_precision(ALONE, play([0, 0], [75, 25]))
     assert zero.precision == 0 and zero.boundary == "zero" and zero.interval[0] == 0
@@ -83,7 +80,6 @@ def test_maxima_at_the_ends():
     assert flat.boundary == "flat" and np.isnan(flat.precision) and flat.interval == (0, np.inf)
 
 
-@pytest.mark.full
 def test_the_middle_of_a_branch_that_turns():
     """Between its two turns, where a precision is not enough to name an equilibrium."""
     fit = dg.fit_precision(LOOP, play([640, 360], [715, 285]))
@@ -109,7 +105,6 @@ def test_the_middle_of_a_branch_that_turns():
     assert abs(best[1] - precision) < 1e-4
 
 
-@pytest.mark.full
 def test_a_branch_that_ends():
     """Where branches meet, the part before is searched, and it is said so."""
     alike = MatrixGame([[1.0, 0.0], [0.0, 1.0]], [[1.0, 0.0], [0.0, 1.0]])
