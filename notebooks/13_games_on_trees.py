@@ -142,7 +142,7 @@ right.loglog(temperatures, gaps, "o-", color="C3")
 right.set(xlabel="temperature", ylabel="exploitability, proved bound")
 for ax in (left, right):
     ax.set_xticks(temperatures, map(str, temperatures))
-    ax.minorticks_off()
+    ax.set_xticks([], minor=True)
 plt.show()
 for each, bound in zip(temperatures, gaps, strict=True):
     print(f"temperature {each:<4}: exploitability at most {np.ceil(1e6 * bound) / 1e6:.6f}")
