@@ -164,23 +164,7 @@ class PolicyConvergence(Certificate):
             row("temperature", about(self.temperature)),
             row("where", "all positive policies; V = sum_i w_i KL(x*_i || x_i)"),
             row("weights w", *shortened(weights, _MOST_SHOWN, total=False)),
-            row(
-                "margin",
-                "relatively strongly monotone with modulus at least ",
-                at_least(self.margin),
-                ", the rate at which V decays along the mirror flow",
-            ),
-            row("Lipschitz constant", "at most ", at_most(self.lipschitz), ", without regulariser"),
-            row(
-                "steps",
-                "magnetic mirror descent with every step below ",
-                at_least(step.max),
-                "; with ",
-                about(step.best),
-                " V shrinks by 1 / (1 + ",
-                at_least(step.gain),
-                ") or more each time",
-            ),
+            *descent_rows(self.margin, self.lipschitz, step),
             row(
                 "equilibrium",
                 "exactly one quantal response equilibrium, within ",
@@ -196,6 +180,29 @@ class PolicyConvergence(Certificate):
             f"PolicyConvergence(status='proved', margin={self.margin:.6g}, "
             f"temperature={self.temperature:.6g}, step={self.step.best:.6g})"
         )
+
+
+def descent_rows(margin: float, lipschitz: float, step: PolicyStep) -> list[Row]:
+    """How a divergence V decays, in continuous time and under magnetic mirror descent."""
+    return [
+        row(
+            "margin",
+            "relatively strongly monotone with modulus at least ",
+            at_least(margin),
+            ", the rate at which V decays along the mirror flow",
+        ),
+        row("Lipschitz constant", "at most ", at_most(lipschitz), ", without regulariser"),
+        row(
+            "steps",
+            "magnetic mirror descent with every step below ",
+            at_least(step.max),
+            "; with ",
+            about(step.best),
+            " V shrinks by 1 / (1 + ",
+            at_least(step.gain),
+            ") or more each time",
+        ),
+    ]
 
 
 def _float(text: str) -> float:

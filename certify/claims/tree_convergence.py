@@ -13,7 +13,7 @@ from certify.checker.exact import root_above
 from certify.checker.reader import TREE, Reader
 from certify.checker.tree_game import Treeplex
 from certify.claims.certificate import Certificate
-from certify.claims.policy_convergence import AllPolicies, PolicyStep
+from certify.claims.policy_convergence import AllPolicies, PolicyStep, descent_rows
 from certify.claims.rows import Row, about, at_least, at_most, row
 from certify.problem.tree_data import tree_difference
 from certify.rounding import float_above
@@ -175,23 +175,7 @@ class TreeConvergence(Certificate):
             row("temperature", about(self.temperature)),
             row("where", "all positive strategies; V = sum_i w_i D(q*_i; q_i)"),
             row("weights w", about(self.weights[0]), " and ", about(self.weights[1])),
-            row(
-                "margin",
-                "relatively strongly monotone with modulus at least ",
-                at_least(self.margin),
-                ", the rate at which V decays along the mirror flow",
-            ),
-            row("Lipschitz constant", "at most ", at_most(self.lipschitz), ", without regulariser"),
-            row(
-                "steps",
-                "magnetic mirror descent with every step below ",
-                at_least(step.max),
-                "; with ",
-                about(step.best),
-                " V shrinks by 1 / (1 + ",
-                at_least(step.gain),
-                ") or more each time",
-            ),
+            *descent_rows(self.margin, self.lipschitz, step),
             row(
                 "equilibrium",
                 "exactly one quantal response equilibrium, every entry within ",

@@ -168,21 +168,6 @@ def _spread(values: list[Fraction], places: np.ndarray, size: int) -> list[Fract
 
 def _by_pivots(c: np.ndarray, G: np.ndarray) -> SimplexOptimum:
     """Returns the optimum by the lexicographic simplex method in integers."""
-    size = len(c)
-    matrix = [*G.tolist(), [1] * size]
-    tableau = Tableau.of(matrix, [0] * len(G) + [1])
-    cost = [*(c + _shift(c)).tolist()] + [0] * len(matrix)
-    while True:
-        # Reduced costs of all variables, times the denominator.
-        reduced = [value * tableau.denominator for value in cost]
-        for row, variable in zip(tableau.rows, tableau.basis, strict=True):
-            if cost[variable]:
-                reduced = [r - cost[variable] * a for r, a in zip(reduced, row, strict=False)]
-        column = max(range(len(reduced)), key=reduced.__getitem__)
-        if reduced[column] <= 0:
-            break
-        row = tableau.leaving(column)
-        assert row is not None, "probability vectors are bounded"
-        tableau = tableau.pivoted(row, column)
-    y = [Fraction(-value, tableau.denominator) for value in reduced[size:]]
-    return _optimum(c, tableau.values()[:size], y[-1], y[:-1])
+    matrix = [*G.tolist(), [1] * len(c)]
+    tableau, y = Tableau.of(matrix, [0] * len(G) + [1]).maximised((c + _shift(c)).tolist())
+    return _optimum(c, tableau.values()[: len(c)], y[-1], y[:-1])

@@ -81,6 +81,30 @@ class Tableau:
         basis[row] = column
         return Tableau(rows, basis, pivot, self._columns)
 
+    def maximised(self, cost: Sequence[int]) -> tuple["Tableau", list[Fraction]]:
+        """Maximises a linear function that is bounded, by the simplex method.
+
+        Args:
+            cost: Its coefficients: integers, one for each variable of `x`.
+
+        Returns:
+            The tableau at a maximum, and the multipliers of the rows, which prove it.
+        """
+        tableau, whole = self, [*cost, *[0] * len(self.rows)]
+        while True:
+            # Reduced costs of all variables, times the denominator.
+            reduced = [value * tableau.denominator for value in whole]
+            for row, variable in zip(tableau.rows, tableau.basis, strict=True):
+                if whole[variable]:
+                    reduced = [r - whole[variable] * a for r, a in zip(reduced, row, strict=False)]
+            column = max(range(len(reduced)), key=reduced.__getitem__)
+            if reduced[column] <= 0:
+                break
+            leaving = tableau.leaving(column)
+            assert leaving is not None, "the function is bounded"
+            tableau = tableau.pivoted(leaving, column)
+        return tableau, [Fraction(-r, tableau.denominator) for r in reduced[self._columns :]]
+
     def values(self) -> list[Fraction]:
         """Returns the values of all variables at the basis."""
         result = [Fraction(0)] * (self._columns + len(self.rows))

@@ -93,20 +93,8 @@ def maximin(payoffs: np.ndarray) -> Maximin:
     """
     rows, columns = payoffs.shape
     tableau = Tableau.of(integers(payoffs, least=1).tolist(), [1] * rows)
-    cost = [1] * columns + [0] * rows
-    while True:
-        reduced = [value * tableau.denominator for value in cost]
-        for row, variable in zip(tableau.rows, tableau.basis, strict=True):
-            if cost[variable]:
-                reduced = [r - a for r, a in zip(reduced, row, strict=False)]
-        column = max(range(len(reduced)), key=reduced.__getitem__)
-        if reduced[column] <= 0:
-            break
-        row = tableau.leaving(column)
-        assert row is not None, "sums of w are bounded by B w <= 1"
-        tableau = tableau.pivoted(row, column)
-    strategy = _normalised([-value for value in reduced[columns:]])
-    guard = _normalised(tableau.values()[:columns])
+    tableau, multipliers = tableau.maximised([1] * columns)
+    strategy, guard = _normalised(multipliers), _normalised(tableau.values()[:columns])
     found = Maximin(strategy, guard, (payoffs.T * strategy).sum(1).min())
     if not proves_value(payoffs, found):
         raise RuntimeError("a matrix game was not solved exactly; please report this game")

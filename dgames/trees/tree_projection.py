@@ -101,11 +101,15 @@ def _next(tree: "Treeplex", found: _Round) -> Bool[Array, " sequences"]:
     return (found.excess > 0) | (found.excess >= most[jnp.maximum(tree.owners, 0)])
 
 
-def _pass(
-    tree: "Treeplex", x: Float[Array, " sequences"], active: Bool[Array, " sequences"]
-) -> _Round:
-    table, on = tree.table, tree.rows(active, False)
-    # Multipliers as linear functions of masses: of sequences, and of information sets.
+def _multipliers(
+    tree: "Treeplex", x: Float[Array, " sequences"], on: Bool[Array, "infosets actions"]
+) -> tuple[Array, Array, Array, Array]:
+    """Multipliers as linear functions of masses: their values at mass zero, and their slopes.
+
+    The first two are those of sequences, the others those of information sets by the mass of the
+    sequence that leads to them; actions that are on have mass.
+    """
+    table = tree.table
     at_zero, steep = -x, jnp.ones_like(x)
     bases = slopes = jnp.zeros(tree.infosets, x.dtype)
     for rows in reversed(tree.rows_of_levels()):
@@ -115,6 +119,14 @@ def _pass(
         at_zero = at_zero.at[tree.parents[rows]].add(base)
         steep = steep.at[tree.parents[rows]].add(slope)
         bases, slopes = bases.at[rows].set(base), slopes.at[rows].set(slope)
+    return at_zero, steep, bases, slopes
+
+
+def _pass(
+    tree: "Treeplex", x: Float[Array, " sequences"], active: Bool[Array, " sequences"]
+) -> _Round:
+    table, on = tree.table, tree.rows(active, False)
+    at_zero, steep, bases, slopes = _multipliers(tree, x, on)
     begin, steep = tree.rows(at_zero, 0), tree.rows(steep, 1)
     masses, multipliers = jnp.zeros_like(x).at[0].set(1), jnp.zeros(tree.infosets, x.dtype)
     q = masses
@@ -137,15 +149,7 @@ def _along_face(
 ) -> Float[Array, " sequences"]:
     """The derivative of the projection: that onto the directions of its face, which is linear."""
     table, on = tree.table, tree.rows(active, False)
-    at_zero, steep = -dx, jnp.ones_like(dx)
-    bases = slopes = jnp.zeros(tree.infosets, dx.dtype)
-    for rows in reversed(tree.rows_of_levels()):
-        ease = jnp.where(on[rows], 1 / steep.at[table[rows]].get(mode="fill", fill_value=1), 0)
-        slope = 1 / jnp.sum(ease, -1)
-        base = slope * jnp.sum(ease * at_zero.at[table[rows]].get(mode="fill", fill_value=0), -1)
-        at_zero = at_zero.at[tree.parents[rows]].add(base)
-        steep = steep.at[tree.parents[rows]].add(slope)
-        bases, slopes = bases.at[rows].set(base), slopes.at[rows].set(slope)
+    at_zero, steep, bases, slopes = _multipliers(tree, dx, on)
     begin, steep = tree.rows(at_zero, 0), tree.rows(steep, 1)
     moved = jnp.zeros_like(dx)
     for rows in tree.rows_of_levels():
