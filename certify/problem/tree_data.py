@@ -2,13 +2,14 @@
 
 from typing import Any
 
-import jax
+import equinox as eqx
 import numpy as np
 
 import dgames as dg
 from certify.problem.exact_types import is_as_made
 from certify.problem.payoff_tables import LARGEST, hexes
 from dgames.games import TreeGame
+from dgames.strategy import blocks
 
 
 def tree_data(game: Any, temperature: Any, reference: Any = None) -> dict[str, Any]:
@@ -20,7 +21,9 @@ def tree_data(game: Any, temperature: Any, reference: Any = None) -> dict[str, A
         reference: None, or the behaviour of each player that the pull is towards, in sequence form.
 
     Raises:
-        ValueError: If its class is not known, it has not two players, or a number is not finite.
+        ValueError: If its class is not known, it has not two players, its strategies are not those
+            of its treeplexes, the temperature is not one positive number, or a payoff is not
+            finite.
     """
     if type(game) is not TreeGame or not is_as_made(game):
         raise ValueError(
@@ -30,6 +33,16 @@ def tree_data(game: Any, temperature: Any, reference: Any = None) -> dict[str, A
         raise ValueError(
             f"certify_tree: the theorem is about two players; the game has {len(game.treeplexes)}"
         )
+    for i, own in enumerate(game.treeplexes):
+        if not _is_of_its_numbers(own):
+            raise ValueError(
+                f"certify_tree: the treeplex of player {i} is no dgames.Treeplex as it is made "
+                "from its parents and counts, so that its strategies are others"
+            )
+    if np.shape(temperature) != () or not 0 < np.asarray(temperature) < np.inf:
+        raise ValueError("certify_tree: the temperature is one positive number, for all players")
+    if not eqx.is_inexact_array(game.payoffs) or np.iscomplexobj(game.payoffs):
+        raise ValueError("certify_tree: payoffs are real numbers")
     payoffs = np.asarray(game.payoffs, np.float64)
     if not (np.abs(payoffs) < LARGEST).all():
         raise ValueError("certify_tree: payoffs must be finite, and below 2^500 in size")
@@ -55,18 +68,30 @@ def tree_data(game: Any, temperature: Any, reference: Any = None) -> dict[str, A
 
 
 def _behaviours(game: TreeGame, reference: Any) -> list[list[str]]:
-    """Returns the behaviours of a joint strategy, action by action."""
+    """Returns the behaviours of a joint strategy, action by action.
+
+    As in the game, those of an information set add up to one, even if what is given does not add up
+    to its parents.
+    """
     found = []
-    for own, q in zip(game.treeplexes, jax.tree.leaves(reference), strict=True):
+    for own, q in zip(game.treeplexes, blocks(reference), strict=True):
         mass = np.asarray(q, np.float64)
         if mass.shape != (own.sequences,) or not (mass > 0).all():
             raise ValueError(
                 "certify_tree: the reference must be a strategy of each player in which every "
                 "sequence has a positive probability"
             )
-        parents = np.repeat(np.asarray(own.parents), np.asarray(own.counts))
-        found.append(hexes(mass[1:] / mass[parents]))
+        own_set = np.asarray(own.owners)[1:]
+        totals = np.bincount(own_set, mass[1:], own.infosets)
+        found.append(hexes(mass[1:] / totals[own_set]))
     return found
+
+
+def _is_of_its_numbers(given: Any) -> bool:
+    """Says whether a treeplex has the strategies of its parents and counts."""
+    if type(given) is not dg.Treeplex or not is_as_made(given):
+        return False
+    return bool(eqx.tree_equal(given, dg.Treeplex(given.parents, given.counts)))
 
 
 def tree_difference(data: dict[str, Any], game: dg.Game | dg.AbstractField) -> str | None:
@@ -88,4 +113,6 @@ def regularised_parts(game: Any) -> tuple[Any, Any, Any] | None:
 
 
 def _integers(values: Any) -> list[int]:
+    if np.asarray(values).dtype.kind not in "iu":
+        raise ValueError("certify_tree: sequences, parents and counts are integers")
     return np.asarray(values).astype(int).tolist()

@@ -1,5 +1,6 @@
 """Certificates over all play of trees: published numbers, closed forms, and what they promise."""
 
+import equinox as eqx
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -215,6 +216,58 @@ def test_a_reference_is_where_everybody_goes_at_high_temperature():
     assert_allclose(uniform.equilibrium.center[0], KUHN.uniform()[0], atol=1e-5)
     # Entropy alone prefers what leaves more to choose from: passing first, two pure strategies.
     assert_allclose(plain.equilibrium.center[0][1:3], [2 / 3, 1 / 3], atol=1e-5)
+
+
+def test_a_reference_is_behaviour_even_if_its_masses_do_not_add_up():
+    ramp = KUHN.uniform()[0] * jnp.linspace(1, 9, 13)
+    sums = np.bincount(np.asarray(KUHN.treeplexes[0].owners)[1:], np.asarray(ramp)[1:])
+    behaviour = np.asarray(ramp)[1:] / sums[np.asarray(KUHN.treeplexes[0].owners)[1:]]
+    game = dg.RegularisedTree(KUHN, 0.1, (ramp, KUHN.uniform()[1]))
+    found = certify.certify_tree(game)
+    stated = [float.fromhex(r) for r in found.data["game"]["reference"][0]]
+    assert found.status == "proved"
+    assert_allclose(stated, behaviour, rtol=1e-15)
+
+
+def with_field(module, name, value):
+    """A copy with another value, which no initialiser has seen."""
+    return eqx.tree_at(lambda own: getattr(own, name), module, value)
+
+
+class OtherTreeplex(dg.Treeplex):
+    """A subclass, the strategies of which may be others."""
+
+    def __init__(self, parents, counts):
+        super().__init__(parents, counts)
+
+
+@pytest.mark.parametrize(
+    ("game", "why"),
+    [
+        (with_field(dg.RegularisedTree(KUHN, 0.1), "temperature", jnp.array([0.5, 0.01])), "one p"),
+        (with_field(dg.RegularisedTree(KUHN, 0.1), "temperature", jnp.array(-1.0)), "one positive"),
+        (
+            with_field(KUHN, "treeplexes", (OtherTreeplex(*PLEXES[0]), KUHN.treeplexes[1])),
+            "player 0 is no",
+        ),
+        (
+            with_field(
+                KUHN,
+                "treeplexes",
+                (
+                    KUHN.treeplexes[0],
+                    with_field(KUHN.treeplexes[1], "table", KUHN.treeplexes[1].table[::-1]),
+                ),
+            ),
+            "player 1 is no",
+        ),
+        (with_field(KUHN, "payoffs", KUHN.payoffs.astype(complex)), "real numbers"),
+        (with_field(KUHN, "sequences", KUHN.sequences.astype(float)), "are integers"),
+    ],
+)
+def test_games_that_were_changed_after_they_were_made_are_refused(game, why):
+    with pytest.raises(ValueError, match=why):
+        certify.certify_tree(game, None if isinstance(game, dg.RegularisedTree) else 0.1)
 
 
 def test_starts_and_methods(kuhn):
