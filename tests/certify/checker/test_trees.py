@@ -278,30 +278,36 @@ def test_the_number_of_pure_strategies_is_rounded_up():
 
 @st.composite
 def forms(draw):
-    """Small games with chance, in which players remember what they did, and not much more."""
+    """Small games with chance, in which players remember what they did, and not much more.
+
+    They are what `built` makes games of: checks of types draw random numbers, which a strategy must
+    not do.
+    """
     left = [draw(st.integers(6, 14))]
 
     def node(pasts, depth):
         left[0] -= 1
         kind = draw(st.integers(0, 3)) if depth < 4 and left[0] > 0 else 3
         if kind == 3:
-            return dg.Leaf(tuple(draw(st.integers(-4, 4)) for _ in range(2)))
+            return dg.Leaf, tuple(draw(st.integers(-4, 4)) for _ in range(2))
         count = draw(st.integers(1, 3))
         if kind == 2:
             odds = [Fraction(1, 2**k) for k in range(1, count)]
             odds.append(1 - sum(odds, Fraction(0)))
             names = tuple(map(str, range(count)))
-            return dg.Chance(names, tuple(odds), tuple(node(pasts, depth + 1) for _ in names))
+            return dg.Chance, names, tuple(odds), [node(pasts, depth + 1) for _ in names]
         name = f"{pasts[kind]}{draw(st.integers(0, 1))}{'.' * count}"
         after = [(*pasts[:kind], f"{name}/{a}", *pasts[kind + 1 :]) for a in range(count)]
-        return dg.Decision(
-            kind,
-            name,
-            tuple(map(str, range(count))),
-            tuple(node(own, depth + 1) for own in after),
-        )
+        actions = tuple(map(str, range(count)))
+        return dg.Decision, kind, name, actions, [node(own, depth + 1) for own in after]
 
-    return dg.ExtensiveForm("random", ("first", "second"), node(("", ""), 0))
+    return node(("", ""), 0)
+
+
+def built(drawn):
+    """The node that was drawn."""
+    kind, *parts = drawn
+    return kind(*(tuple(map(built, p)) if isinstance(p, list) else p for p in parts))
 
 
 def paid(node, plans):
@@ -334,7 +340,8 @@ def _ends(node, i):
 
 @settings(max_examples=40, deadline=None)
 @given(forms())
-def test_bounds_on_couplings_hold_for_all_pure_strategies(form):
+def test_bounds_on_couplings_hold_for_all_pure_strategies(drawn):
+    form = dg.ExtensiveForm("random", ("first", "second"), built(drawn))
     plans = []
     for player in range(2):
         sets = form.infosets(player)
