@@ -239,6 +239,9 @@ PRINTS = re.compile(r"^\s*print\(.*\)  # (?P<output>.*)$")
         ("zeros.md", 4),
         ("trajectories.md", 8),
         ("neural.md", 11),
+        ("trees.md", 6),
+        ("equilibria.md", 10),
+        ("populations.md", 7),
     ],
 )
 def test_examples_of_a_page_print_what_they_say(page, least, tmp_path, monkeypatch):
