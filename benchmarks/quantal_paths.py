@@ -104,7 +104,8 @@ def main() -> None:
             payoffs = 0.3 * payoffs + 0.7 * payoffs[:, :1]
         quick, reached = runs(jnp.asarray(payoffs))
         tiny = in_tiny_steps(payoffs, sizes)
-        wrong, compared = dict.fromkeys(others, 0), dict.fromkeys(others, 0)
+        wrong: dict[str, int] = dict.fromkeys(others, 0)
+        compared: dict[str, int] = dict.fromkeys(others, 0)
         proved, turned, tubes, widest = 0, 0, 0, 0.0
         start = time.perf_counter()
         for k, own in enumerate(payoffs):

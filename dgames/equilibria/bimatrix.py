@@ -81,7 +81,7 @@ class BimatrixEquilibria(Sequence[ExactEquilibrium]):
 
     @property
     def is_finite(self) -> bool:
-        """Whether the extreme equilibria are all equilibria: degenerate games may have more."""
+        """Whether the extreme equilibria are all equilibria; degenerate games may have more."""
         return all(component.is_point for component in self.components)
 
     def strategies(self) -> list[tuple[np.ndarray, np.ndarray]]:

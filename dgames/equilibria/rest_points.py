@@ -34,7 +34,7 @@ class RestPoint(NamedTuple):
 
     @property
     def support(self) -> tuple[int, ...]:
-        """The actions in use: the face."""
+        """The actions in use, which span the face."""
         return support(self.x)
 
     @property
@@ -44,7 +44,7 @@ class RestPoint(NamedTuple):
 
     @property
     def is_nash(self) -> bool:
-        """Whether it is a symmetric Nash equilibrium: nothing can invade. This is exact."""
+        """Whether it is a symmetric Nash equilibrium, as nothing can invade. This is exact."""
         return not self.invaders
 
 

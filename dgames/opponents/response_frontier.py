@@ -58,7 +58,7 @@ class ResponseFrontier:
 
     @property
     def value(self) -> Fraction:
-        """What the player can make sure of: the worst case of the safest response."""
+        """What the player can make sure of, which is the worst case of the safest response."""
         return self.responses[0].worst_case
 
     def safest(self, gain: Any) -> OpponentResponse:

@@ -151,7 +151,7 @@ class Population(eqx.Module):
 
     @property
     def members(self) -> PyTree:
-        """The members: for each player a block whose arrays have a leading axis, of all members."""
+        """For each player a block whose arrays have a leading axis, of all members."""
         own: list[Any] = [None] * len(blocks(self._sides.like))
         for team, pool, count in zip(self._sides.teams, self._pools, self.sizes, strict=True):
             for player, block in zip(team, pool, strict=True):
@@ -174,7 +174,7 @@ class Population(eqx.Module):
 
     @property
     def gap(self) -> float:
-        """The sum of the gaps of all sides: an estimate, from below, of their exploitability."""
+        """The sum of the gaps of all sides, an estimate, from below, of their exploitability."""
         return float(sum(self._gaps))
 
     @property

@@ -65,6 +65,8 @@ class RegularisedTree(Game):
                 f"RegularisedTree is of a TreeGame, not of a {type(self.game).__name__}; of a game "
                 "on simplices it is Regularised"
             )
+        if jnp.ndim(self.temperature) != 0:
+            raise ValueError("RegularisedTree: the temperature is one number for all players")
         if is_known(self.temperature) and not float(self.temperature) > 0:
             raise ValueError(f"the temperature must be positive, got {self.temperature}")
         if self.reference is None:

@@ -1,6 +1,7 @@
 """Games in extensive form: policies by name, normal forms, and malformed games."""
 
 from fractions import Fraction
+from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
@@ -167,4 +168,5 @@ def test_costs_are_of_strategies_in_sequence_form():
         dg.InLogits(game)
     needs = r"of a game on simplices it is Regularised|Type-check error"
     with pytest.raises((ValueError, TypeCheckError), match=needs):
-        dg.RegularisedTree(dg.games.MatrixGame.matching_pennies(), 0.1)
+        pennies: Any = dg.games.MatrixGame.matching_pennies()
+        dg.RegularisedTree(pennies, 0.1)

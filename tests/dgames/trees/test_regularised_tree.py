@@ -3,6 +3,7 @@
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import jaxtyping
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose
@@ -71,6 +72,9 @@ def test_the_reference_fits(game):
             dg.RegularisedTree(game, 0.1, reference)
     with pytest.raises(ValueError, match="temperature must be positive"):
         dg.RegularisedTree(game, 0.0)
+    wrong = (ValueError, jaxtyping.TypeCheckError)
+    with pytest.raises(wrong, match=r"one number|Type-check error"):
+        dg.RegularisedTree(game, jnp.array([0.5]))
 
 
 @pytest.mark.full

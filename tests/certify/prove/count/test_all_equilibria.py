@@ -89,7 +89,7 @@ def test_what_does_not_fit_is_an_error():
         certify.all_equilibria(Walls(), certify.Box((3.0, -2.0), (4.0, 1.0)))
     wrong = (ValueError, jaxtyping.TypeCheckError)
     with pytest.raises(wrong, match=r"region is a box|Type-check error"):
-        certify.all_zeros(Walls(), 1.0)
+        certify.all_zeros(Walls(), 1.0)  # pyright: ignore[reportArgumentType]
     with pytest.raises(ValueError, match="checkpoint"):
         search = certify.Search(checkpoint="c")
         certify.all_zeros(Walls(), certify.Box((0.0, 0.0), (1.0, 1.0)), search=search)
