@@ -180,7 +180,7 @@ class _Fit:
         elif self.end >= self.limit and np.all(
             self.values[int(place) :] >= value - 1e-3 * _SAME * (1 + abs(value))
         ):
-            boundary, (z, value) = "infinity", self.at_one(last)
+            boundary, (z, value) = "infinity", self.at_one(float(last))
         elif place > last - 1e-3:
             boundary = "end"
         error = float("nan")
