@@ -84,7 +84,8 @@ def trained(
     def step(carry: Any, key: Key[Array, ""]) -> Any:
         net, state = carry
         slope = jax.grad(loss)(net, key)
-        update, state = optimiser.update(slope, state)
+        with jax.numpy_dtype_promotion("standard"):  # optax mixes floats and counters
+            update, state = optimiser.update(slope, state)
         return (eqx.apply_updates(net, update), state), None
 
     return jax.lax.scan(step, (net, state), jax.random.split(key, config.stage))[0]
