@@ -12,6 +12,9 @@ import numpy as np
 from dgames.games.matrix import MatrixGame
 from dgames.trees.extensive_form import Chance, Decision, ExtensiveForm, Leaf, Node, Number
 
+# The most players whose numbers of strategies a message shows.
+_SHOWN = 10
+
 
 @overload
 def from_openspiel(
@@ -116,10 +119,11 @@ def _count_payoffs(game: Any, limit: int, max_histories: int) -> None:
                 math.prod(n for (player, _), n in actions.items() if player == own)
                 for own in range(game.num_players())
             ]
+            shown = " x ".join(map(_brief, least[:_SHOWN])) + " x ..." * (len(least) > _SHOWN)
             raise ValueError(
                 f"from_openspiel: the normal form has too many payoffs, more than {limit} (see "
                 "max_payoffs): deterministic strategies of the players number at least "
-                f"{' x '.join(map(_brief, least))}. The extensive form is much smaller: "
+                f"{shown}. The extensive form is much smaller: "
                 'form="extensive".'
             )
         stack.append(_children(state))

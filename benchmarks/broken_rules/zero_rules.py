@@ -55,7 +55,7 @@ RULES = [
     Rule("zeros", "SystemBounds.slope", "t._replace(factor=None)", "t"),
     Rule(
         "zeros",
-        "SystemBounds._derivative",
+        "rederive_zero:_derivative",
         "prod(factorial(monomial.count(k)) for k in set(monomial))",
         "1",
     ),
