@@ -1,18 +1,24 @@
 """Branch and bound for all stationary points in a box: cells, each with what is shown of it."""
 
-import heapq
 from collections.abc import Callable
 from fractions import Fraction
-from typing import Any
+from typing import Any, final
 
 import numpy as np
 from flint import ctx  # pyright: ignore[reportMissingTypeStubs]
+from typing_extensions import override
 
 from certify.checker.count import CountedCell, Faces, halves
 from certify.checker.rederive import PRECISION
 from certify.checker.rederive_count import FieldBounds, cell_bounds, cell_expansions
 from certify.checker.stationary_points import StationarySystem
 from certify.prove.count.stationary_point import FoundPoint, point_in
+from certify.prove.count.widest_first import (
+    CONTRACTING,
+    NARROWEST,
+    AbstractWidestFirst,
+    Node,
+)
 from certify.prove.no_proof import NoProof
 from certify.prove.zero.evidence_of_zero import ends
 from certify.prove.zero.posed_system import PosedSystem
@@ -20,26 +26,16 @@ from certify.rounding import float_below
 from certify.search.budget import Budget
 from certify.search.progress import Progress
 
-# Cells narrower than this share of the region, in all coordinates, are left open.
-_NARROWEST = 2.0**-20
-# Where |I - Y J| is below this on a cell, a zero that is near can be enclosed.
-_CONTRACTING = 0.9
-Node = dict[str, Any]
 
-
-class CellSearch:
-    """The search for all stationary points, the widest cell first.
+@final
+class CellSearch(AbstractWidestFirst[CountedCell, FoundPoint]):
+    """The search for all stationary points in a box.
 
     Args:
         posed: The field, with all coordinates free.
         faces: The region.
         budget: How many cells there may be, and how long the search.
         progress: Called every few cells.
-
-    Attributes:
-        points: The points that were found.
-        open: The cells of which nothing was shown.
-        reason: Why there are open cells.
     """
 
     def __init__(
@@ -49,61 +45,31 @@ class CellSearch:
         budget: Budget,
         progress: Callable[[Progress], None] | None = None,
     ):
+        super().__init__(budget, progress)
         assert isinstance(posed.system, StationarySystem)
-        self.posed, self.faces, self.budget, self.progress = posed, faces, budget, progress
+        self.posed, self.faces = posed, faces
         self.system, self.expansions = posed.system, cell_expansions(posed.system)
-        self.points: list[FoundPoint] = []
-        self.open: list[CountedCell] = []
-        self.reason = ""
         self.widths = _floats(faces.upper) - _floats(faces.lower)
-        self._nodes: list[Node] = []
-        self._children: list[tuple[int, ...]] = []
-        self._queue: list[tuple[float, int, CountedCell]] = []
         self._on_border: list[FoundPoint] = []
 
-    def run(self) -> list[Node]:
-        """Returns the nodes of the tree, in preorder."""
-        self._add(self.faces.root())
-        leaves = 1
+    @override
+    def root(self) -> CountedCell:
+        return self.faces.root()
+
+    @override
+    def width(self, cell: CountedCell) -> float:
+        return float(self._shares(cell).max())
+
+    def _shares(self, cell: CountedCell) -> np.ndarray:
+        """Widths of a cell as shares of those of the region."""
+        return (_floats(cell.upper) - _floats(cell.lower)) / self.widths
+
+    @override
+    def judged(self, cell: CountedCell) -> tuple[Node, list[CountedCell]]:
         with ctx.workprec(PRECISION):
-            while self._queue:
-                _, number, cell = heapq.heappop(self._queue)
-                spent = self.budget.spent(leaves)
-                if self.progress is not None and number % 64 == 0:
-                    self._report(leaves)
-                node, parts = ({"open": True}, []) if spent else self._judged(cell)
-                self.reason = self.reason or spent
-                if "open" in node:
-                    self.open.append(cell)
-                self._nodes[number] = node
-                self._children[number] = tuple(self._add(part) for part in parts)
-                leaves += len(parts) == 2
-        return self._preorder()
-
-    def _report(self, leaves: int) -> None:
-        assert self.progress is not None
-        words = f"{leaves} cells, {len(self._queue)} to go, {len(self.points)} points found"
-        self.progress(Progress(leaves, np.nan, np.nan, self.budget.elapsed, words))
-
-    def _add(self, cell: CountedCell) -> int:
-        """Adds a cell that is to be judged; returns its number."""
-        number = len(self._nodes)
-        self._nodes.append({})
-        self._children.append(())
-        width = (_floats(cell.upper) - _floats(cell.lower)) / self.widths
-        heapq.heappush(self._queue, (-float(width.max()), number, cell))
-        return number
-
-    def _preorder(self) -> list[Node]:
-        pending, result = [0], []
-        while pending:
-            number = pending.pop()
-            result.append(self._nodes[number])
-            pending += reversed(self._children[number])
-        return result
+            return self._judged(cell)
 
     def _judged(self, cell: CountedCell) -> tuple[Node, list[CountedCell]]:
-        """Returns what is said of a cell, and its parts if it has any."""
         covered = self._covered(cell)
         if covered is not None:
             return covered, []
@@ -161,7 +127,7 @@ class CellSearch:
                 if bound > 0:
                     return self._weights(weights, bound), []
         spread = np.abs(inverse) @ radius
-        if spread.sum(1).max() < _CONTRACTING:
+        if spread.sum(1).max() < CONTRACTING:
             found = self._found(cell, _floats(bounds.middle)[free])
             if found is not None:
                 return found, []
@@ -199,10 +165,10 @@ class CellSearch:
         return None
 
     def _cut(self, cell: CountedCell, free: list[int]) -> tuple[Node, list[CountedCell]]:
-        width = (_floats(cell.upper) - _floats(cell.lower)) / self.widths
+        width = self._shares(cell)
         axis = max(free, key=lambda k: width[k])
         at = float(0.5 * float(cell.lower[axis]) + 0.5 * float(cell.upper[axis]))
-        if width[axis] <= _NARROWEST or not cell.lower[axis] < at < cell.upper[axis]:
+        if width[axis] <= NARROWEST or not cell.lower[axis] < at < cell.upper[axis]:
             self.reason = self.reason or (
                 "the smallest cells are not settled: a point there is degenerate, or not isolated"
             )

@@ -1,11 +1,11 @@
 """Branch and bound for all Nash equilibria of a game in normal form, in rational numbers."""
 
-import heapq
 from collections.abc import Callable
 from fractions import Fraction
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, final
 
 import numpy as np
+from typing_extensions import override
 
 from certify.checker.cells import Corner
 from certify.checker.count_profiles import (
@@ -17,22 +17,23 @@ from certify.checker.count_profiles import (
     excludes,
     played,
 )
+from certify.prove.count.widest_first import (
+    CONTRACTING,
+    NARROWEST,
+    AbstractWidestFirst,
+    Node,
+)
 from certify.prove.file_parts import hexadecimal
 from certify.prove.zero.zero_file import corners_in_file
 from certify.search.budget import Budget
 from certify.search.progress import Progress
 
-# Cells narrower than this, in all coordinates, are left open.
-_NARROWEST = 2.0**-20
-# Where |I - Y J| is below this on a cell, a zero that is near can be enclosed.
-_CONTRACTING = 0.9
 # Newton's method: the most steps, and the size of the last one.
 _STEPS, _CLOSE = 12, 1e-13
 # Half-widths of boxes around a zero that are tried, from the largest one.
 _RADII = [2.0**-k for k in range(24)]
 # Weights are rounded to so many steps, for short numbers.
 _WEIGHT_STEPS = 2**12
-Node = dict[str, Any]
 
 
 class FoundProfile(NamedTuple):
@@ -53,18 +54,14 @@ class FoundProfile(NamedTuple):
     evidence: dict[str, Any]
 
 
-class ProfileSearch:
-    """The search for all equilibria, the widest cell first.
+@final
+class ProfileSearch(AbstractWidestFirst[ProfileCell, FoundProfile]):
+    """The search for all equilibria of a game in normal form.
 
     Args:
         game: The game.
         budget: How many cells there may be, and how long the search.
         progress: Called every few cells.
-
-    Attributes:
-        points: The equilibria that were found.
-        open: The cells of which nothing was shown.
-        reason: Why there are open cells.
     """
 
     def __init__(
@@ -73,47 +70,19 @@ class ProfileSearch:
         budget: Budget,
         progress: Callable[[Progress], None] | None = None,
     ):
-        self.game, self.budget, self.progress = game, budget, progress
-        self.points: list[FoundProfile] = []
-        self.open: list[ProfileCell] = []
-        self.reason = ""
-        self._nodes: list[Node] = []
-        self._children: list[tuple[int, ...]] = []
-        self._queue: list[tuple[float, int, ProfileCell]] = []
+        super().__init__(budget, progress)
+        self.game = game
 
-    def run(self) -> list[Node]:
-        """Returns the nodes of the tree, in preorder."""
-        self._add(self.game.root())
-        leaves = 1
-        while self._queue:
-            _, number, cell = heapq.heappop(self._queue)
-            if self.progress is not None and number % 64 == 0:
-                words = f"{leaves} cells, {len(self._queue)} to go, {len(self.points)} found"
-                self.progress(Progress(leaves, np.nan, np.nan, self.budget.elapsed, words))
-            spent = self.budget.spent(leaves)
-            node, parts = ({"open": True}, []) if spent else self._judged(cell)
-            self.reason = self.reason or spent
-            if "open" in node:
-                self.open.append(cell)
-            self._nodes[number] = node
-            self._children[number] = tuple(self._add(part) for part in parts)
-            leaves += len(parts) == 2
-        pending, result = [0], []
-        while pending:
-            number = pending.pop()
-            result.append(self._nodes[number])
-            pending += reversed(self._children[number])
-        return result
+    @override
+    def root(self) -> ProfileCell:
+        return self.game.root()
 
-    def _add(self, cell: ProfileCell) -> int:
-        number = len(self._nodes)
-        self._nodes.append({})
-        self._children.append(())
-        heapq.heappush(self._queue, (-max(_widths(cell)), number, cell))
-        return number
+    @override
+    def width(self, cell: ProfileCell) -> float:
+        return max(_widths(cell))
 
-    def _judged(self, cell: ProfileCell) -> tuple[Node, list[ProfileCell]]:
-        """Returns what is said of a cell, and its parts if it has any."""
+    @override
+    def judged(self, cell: ProfileCell) -> tuple[Node, list[ProfileCell]]:
         covered = self._covered(cell)
         if covered is not None:
             return covered, []
@@ -129,7 +98,7 @@ class ProfileSearch:
         widths = _widths(cell)
         axis = int(np.argmax(widths))
         at = 0.5 * float(cell.lower[axis]) + 0.5 * float(cell.upper[axis])
-        if widths[axis] <= _NARROWEST or not cell.lower[axis] < at < cell.upper[axis]:
+        if widths[axis] <= NARROWEST or not cell.lower[axis] < at < cell.upper[axis]:
             self.reason = self.reason or (
                 "the smallest cells are not settled: the game is degenerate there"
             )
@@ -185,7 +154,7 @@ class ProfileSearch:
                     if excludes(system, weights, cell):
                         return {"weights": hexadecimal(row)}
             radius = 0.5 * (ends[..., 1] - ends[..., 0])
-            if (np.abs(inverse) @ radius).sum(1).max() >= _CONTRACTING:
+            if (np.abs(inverse) @ radius).sum(1).max() >= CONTRACTING:
                 return None
             near = _near_zero(system, point)
             if near is None or self._has(system, near):
