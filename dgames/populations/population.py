@@ -11,12 +11,12 @@ from jaxtyping import Array, Float, Key, PyTree
 
 from dgames.constraints.shared_constraints import refuse_shared
 from dgames.game import Game
+from dgames.populations.antisymmetry import check_alike, check_antisymmetric
 from dgames.populations.best_response import BestResponse, Draws, Replies, Task, replies
 from dgames.populations.checked_payoffs import Payoffs, zero_sum_matrix
 from dgames.populations.linear_program import newest_equilibrium
 from dgames.populations.meta_solvers import MetaSolver, mixtures
 from dgames.populations.sides import (
-    ROOM,
     Member,
     Pool,
     Sides,
@@ -27,17 +27,16 @@ from dgames.populations.sides import (
     room,
     with_member,
 )
+from dgames.populations.teams import as_teams
 from dgames.sets import check_sets
 from dgames.stacked import is_stacked
 from dgames.strategy import (
     Strategy,
     as_strategy,
     blocks,
-    brief_names,
     check_strategy,
     join,
     player_names,
-    position,
     split,
 )
 
@@ -125,9 +124,9 @@ class Population(eqx.Module):
             "constraints of this game",
         )
         like, rest = split(x)
-        sides = Sides(game, args, like, rest, _teams(x, teams))
+        sides = Sides(game, args, like, rest, as_teams(x, teams))
         self.symmetric, self._sides = symmetric, sides
-        self._unit = _check_alike(sides) if symmetric else 0.0
+        self._unit = check_alike(sides) if symmetric else 0.0
         given = tuple(tuple(blocks(like)[p] for p in team) for team in sides.teams)
         members = (given[0],) * 2 if symmetric else given
         self._pools = tuple(map(pool_of, members))
@@ -138,7 +137,7 @@ class Population(eqx.Module):
         self._gaps = (np.nan,) * len(members)
         self._found = self._additions = self._asked = None
         if symmetric:
-            _check_antisymmetric(self.payoffs, self._unit)
+            check_antisymmetric(self.payoffs, self._unit)
             if not _same(*given):
                 grown = self._with(((given[1],), ()))
                 self.payoffs, self._pools = grown.payoffs, grown._pools
@@ -365,7 +364,7 @@ class Population(eqx.Module):
                     for own in grown:
                         pools, payoffs = _grown(self._sides, pools, payoffs, own, member)
         if self.symmetric:
-            _check_antisymmetric(payoffs, self._unit)
+            check_antisymmetric(payoffs, self._unit)
         return eqx.tree_at(lambda pop: (pop._pools, pop.payoffs), self, (pools, payoffs))
 
     def _by_player(self, values: tuple[Any, ...]) -> PyTree:
@@ -410,76 +409,6 @@ def _side_payoffs(sides: Sides, costs: Payoffs) -> Float[np.ndarray, "..."]:
             )
         own.append(-costs[team[0]])
     return np.stack(own)
-
-
-def _teams(x: Strategy, teams: Sequence[Sequence[str | int]] | None) -> tuple[tuple[int, ...], ...]:
-    """Returns the positions of the players of each side, sides by their first players."""
-    found = [
-        tuple(position(x, player, "a member of a team") for player in team) for team in teams or ()
-    ]
-    named = [player for team in found for player in team]
-    if len(set(named)) != len(named) or not all(found):
-        raise ValueError(
-            f"Population: each player is in one team at most, and no team is empty; got {teams}"
-        )
-    alone = [(p,) for p in range(len(blocks(x))) if p not in named]
-    sides = tuple(sorted([*found, *alone]))
-    if len(sides) < 2:
-        raise ValueError(
-            f"Population: there must be two sides at least, but {brief_names(x)} make up one"
-        )
-    return sides
-
-
-def _check_alike(sides: Sides) -> float:
-    """Raises an error unless both players are alike, and returns the size of some payoffs."""
-    if len(sides.teams) != 2 or any(len(team) > 1 for team in sides.teams):
-        raise ValueError("Population: symmetric=True is for two players without teams")
-    first, second = ((block,) for block in blocks(sides.like))
-    shapes = [jax.tree.map(lambda leaf: (jnp.shape(leaf), leaf.dtype), m) for m in (first, second)]
-    if shapes[0] != shapes[1]:
-        raise ValueError(
-            "Population: symmetric=True needs strategies of one structure and shape for both "
-            f"players; got {shapes[0]} and {shapes[1]}"
-        )
-    generator = np.random.default_rng(0)
-
-    def around(leaf: np.ndarray) -> np.ndarray:
-        noise, relative = 0.1 * generator.normal(size=(2, ROOM, *leaf.shape))
-        return (leaf * (1 + relative) + noise).astype(leaf.dtype)
-
-    near = jax.tree.map(lambda leaf: around(np.asarray(leaf)), first)
-    pool = jax.device_get(_projected(sides, near))
-    rows = [costs_against(sides, 0, picked(pool, k), (pool, pool)) for k in range(3)]
-    payoffs = -np.stack([np.asarray(row, np.float64)[:, :3] for row in rows], axis=1)
-    _check_antisymmetric(payoffs, 0.0)
-    return float(np.abs(payoffs).max())
-
-
-def _check_antisymmetric(payoffs: Float[np.ndarray, "sides members members"], unit: float) -> None:
-    """Raises an error unless the second player's payoffs are the first one's, places changed.
-
-    Payoffs may be the differences of larger numbers, of the size of `unit`.
-    """
-    first, second = payoffs
-    scale = max(float(np.abs(payoffs).max()), unit, 1e-300)
-    errors = np.abs(first + first.T), np.abs(second - first.T)
-    if not max(error.max() for error in errors) <= 1e-5 * scale:
-        worst = max(errors, key=lambda error: error.max())
-        i, j = np.unravel_index(np.argmax(worst), worst.shape)
-        raise ValueError(
-            "Population: symmetric=True is for games whose payoffs change their signs when the "
-            f"players change places, but of two strategies the first player receives "
-            f"{first[i, j]:.6g} one way and {first[j, i]:.6g} the other way, and the second "
-            f"player {second[i, j]:.6g} and {second[j, i]:.6g}"
-        )
-
-
-@eqx.filter_jit
-def _projected(sides: Sides, pool: Pool) -> Pool:
-    """Returns the nearest strategies that the first player may choose."""
-    (own,) = sides.sets(0)
-    return (jax.vmap(own.project)(pool[0]),)
 
 
 def _as_oracle(oracle: BestResponse | str | None) -> BestResponse:
