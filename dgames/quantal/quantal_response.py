@@ -29,7 +29,7 @@ class QuantalResponses(eqx.Module):
     Attributes:
         precisions: The precisions that were asked for.
         logits: Joint strategies in `LogitDifferences`, with a leading axis of precisions.
-        reached: Whether the branch was followed that far, every step of it verified; where it was
+        reached: Whether the branch was followed that far, every step of it accepted; where it was
             not, logits are those of the last point of the branch.
         followed: The precisions of the points returned: the one asked for where it was reached, and
             otherwise that of the last point of the branch.
